@@ -1,0 +1,1 @@
+"""One file a benchmark: `python -m benchmarks.NAME [--json]`."""

@@ -1,0 +1,129 @@
+"""People of the demo's weddings: they come, talk, go, and now and then drop off without a word.
+
+python -m demo.people         follows the calendar and the world's clock
+"""
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from datetime import datetime, timedelta
+from itertools import count
+from urllib.parse import urlencode
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from demo import phoenix
+from workers.forecasting import rules as forecasting
+from workers.foundation import clock, database, heartbeat, logs
+from workers.weddings import rules as calendar
+from workers.weddings import store as weddings
+
+log = logs.get("people")
+
+PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
+MOST = int(os.environ.get("DEMO_PEOPLE", "300"))
+A_SECOND = 25
+TALK_EVERY = (4.0, 12.0)
+DROP_OFF = 0.02
+
+_numbers = count()
+
+
+def wanted(now: datetime) -> Counter[calendar.Wedding]:
+    """Return how many people of each wedding should be connected at `now`."""
+    policy, phases, chance = forecasting.Policy(), calendar.Policy(), random.Random(now.timestamp() // 300)
+    with database.transaction() as db:
+        near = weddings.between(db, now - timedelta(hours=4), now + timedelta(hours=5))
+    people: Counter[calendar.Wedding] = Counter()
+    for wedding in near:
+        mean = forecasting.people(wedding, calendar.phase(wedding, phases, now=now), policy)
+        people[wedding] = round(mean * chance.uniform(0.8, 1.2))
+    scale = min(1.0, MOST / max(1, people.total()))
+    return Counter({wedding: round(many * scale) for wedding, many in people.items()})
+
+
+class Crowd:
+    """Everybody who is connected, by wedding."""
+
+    def __init__(self) -> None:
+        """Start with nobody."""
+        self.here: dict[str, list[asyncio.Task[None]]] = {}
+
+    async def follow(self) -> None:
+        """Bring people in and let them go, as the calendar says, a few at a time."""
+        while True:
+            target = await asyncio.to_thread(wanted, clock.now())
+            budget = A_SECOND
+            for wedding in target:
+                here = self.here.setdefault(wedding.id, [])
+                here[:] = [task for task in here if not task.done()]
+                for _ in range(min(budget, target[wedding] - len(here))):
+                    here.append(asyncio.create_task(person(wedding)))
+                    budget -= 1
+                for task in here[target[wedding] :][:A_SECOND]:
+                    task.cancel()
+            for wedding_id in self.here.keys() - {wedding.id for wedding in target}:
+                for task in self.here.pop(wedding_id):
+                    task.cancel()
+            await asyncio.sleep(1)
+
+
+async def person(wedding: calendar.Wedding) -> None:
+    """Be one person of a wedding for as long as the crowd wants."""
+    number = next(_numbers)
+    user_type = ("couple", "planner", "vendor", "vendor", "vendor")[number % 7] if number % 7 < 5 else "guest"
+    asked = {
+        "user_id": f"u{number}",
+        "user_type": user_type,
+        "region": wedding.region,
+        "wedding_id": wedding.id,
+        "vsn": "1.0.0",
+    }
+    if user_type == "vendor" and wedding.supplier_ids:
+        asked["supplier_id"] = random.choice(wedding.supplier_ids)
+    try:
+        async with connect(f"ws://127.0.0.1:{PORT}/socket/websocket?{urlencode(asked)}", ping_interval=None) as socket:
+            await _talk(socket, f"realtime:wedding:{wedding.id}")
+    except (OSError, ConnectionClosed, InvalidStatus, TimeoutError):
+        # Refused, or the gateway went away: the crowd sends another one.
+        await asyncio.sleep(2)
+
+
+async def _talk(socket: ClientConnection, topic: str) -> None:
+    await socket.send(phoenix.Frame(topic, phoenix.JOIN, {"config": {"broadcast": {"self": False}}}, "1", "1").write("1"))
+    listening = asyncio.create_task(_listen(socket))
+    try:
+        while True:
+            await asyncio.sleep(random.uniform(*TALK_EVERY))
+            if random.random() < DROP_OFF:
+                socket.transport.abort()
+                return
+            await socket.send(phoenix.Frame("phoenix", phoenix.HEARTBEAT, ref="2").write("1"))
+    finally:
+        listening.cancel()
+
+
+async def _listen(socket: ClientConnection) -> None:
+    async for _ in socket:
+        pass
+
+
+async def main() -> None:
+    """Follow the calendar until told to end."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    heartbeat.keep()
+    following = asyncio.create_task(Crowd().follow())
+    ending = asyncio.create_task(ended.wait())
+    await asyncio.wait({following, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if following.done():
+        following.result()
+
+
+if __name__ == "__main__":
+    logs.configure()
+    asyncio.run(main())

@@ -1,0 +1,118 @@
+"""Beat: the table as Celery's scheduler. Any number of beats may run; each moment of a job is fired by one of them.
+
+There is no leader. The moments of a job lie on a grid that every beat computes alike, and a beat that finds one due
+claims it in Redis before it sends: the first claim wins. So a beat that dies leaves no gap, and two never fire twice.
+
+    celery -A schedules.beat beat
+"""
+
+import socket
+from typing import Any
+
+from celery import signals
+from celery.beat import ScheduleEntry, Scheduler
+
+from schedules import proximity
+from schedules.table import TABLE, Line
+from schedules.words import Pace
+from workers.app import app
+from workers.foundation import clock, heartbeat, jobs, logs, redis
+from workers.seasons import store as seasons
+from workers.seasons.rules import KindOfDay
+from workers.wedding_day.tasks import look
+
+log = logs.get("beat")
+
+#: Beat looks at the kind of day this often, and sleeps no longer.
+TICK = 1.0
+#: A beat that showed itself within this long is alive.
+ALIVE_FOR = 5.0
+
+
+class TableScheduler(Scheduler):  # type: ignore[misc]
+    """Fires what is due by the table and the kind of day, once, however many beats there are."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Start on an ordinary day; the first tick knows better."""
+        self._kind = KindOfDay.ORDINARY
+        self._name = f"{socket.gethostname()}-{clock.epoch():.6f}"
+        self._tried: dict[str, float] = {}
+        super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Show the table's entries to Celery; what fires is decided anew in each tick."""
+        self.data = {line.name: self._entry(line, line.pace(self._kind)) for line in TABLE}
+
+    def tick(self, *_args: Any, **_kwargs: Any) -> float:
+        """Fire what is due; return the seconds until something is due next. A Redis that is away costs a tick."""
+        heartbeat.touch()
+        now = clock.epoch()
+        try:
+            self._follow_the_day(now)
+            for line in TABLE:
+                self._fire_if_due(line, now)
+        except redis.UNREACHABLE as error:
+            log.error("tick failed", reason="redis_unreachable", detail=str(error))
+            return TICK
+        return self._wait()
+
+    def _follow_the_day(self, now: float) -> None:
+        with redis.registry().pipeline(transaction=False) as pipe:
+            pipe.zadd(jobs.BEATS, {self._name: now})
+            pipe.zremrangebyscore(jobs.BEATS, "-inf", now - ALIVE_FOR)
+            pipe.execute()
+        kind = seasons.kind_of_day()
+        if kind is not self._kind:
+            log.info("pace changed", before=self._kind, to=kind, reason="kind_of_day")
+            self._kind = kind
+            self.setup_schedule()
+
+    def _fire_if_due(self, line: Line, now: float) -> None:
+        pace = line.pace(self._kind)
+        due = pace.due(line.name, now)
+        if due is None or due <= self._tried.get(line.name, 0.0) or now - due > pace.grace:
+            return
+        if jobs.claim(line.name, due=due, pace=pace.every, beat=self._name):
+            self._send(line, pace)
+        # Noted after sending: if that failed for want of Redis, this moment is tried again.
+        self._tried[line.name] = due
+
+    def _send(self, line: Line, pace: Pace) -> None:
+        if line.job is not look:
+            self.apply_entry(self._entry(line, pace), producer=self.producer)
+            return
+        batches = proximity.take_due(now=clock.now())
+        if not batches:
+            jobs.finished(line.name, "nothing_due")
+        for number, batch in enumerate(batches):
+            entry = self._entry(line, pace, wedding_ids=batch)
+            # Batches of one firing run side by side; each is a job of its own to the overlap guard.
+            entry.options["headers"]["job"]["name"] += f"#{number}" if number else ""
+            self.apply_entry(entry, producer=self.producer)
+
+    def _entry(self, line: Line, pace: Pace, **kwargs: Any) -> ScheduleEntry:
+        headers = {"job": {"name": line.name, "fired": clock.epoch()}}
+        options = {"expires": pace.grace, "headers": headers}
+        return self.Entry(line.name, task=line.name, schedule=pace.every, kwargs=kwargs, options=options, app=self.app)
+
+    def _wait(self) -> float:
+        now = clock.epoch()
+        moments = ((line.pace(self._kind), line.name) for line in TABLE)
+        waits = (due + pace.every - now for pace, name in moments if (due := pace.due(name, now)) is not None)
+        return max(0.0, min(TICK, *waits))
+
+    def close(self) -> None:
+        """Leave the list of beats."""
+        try:
+            redis.registry().zrem(jobs.BEATS, self._name)
+        except redis.UNREACHABLE:
+            log.warning("still listed as a beat", reason="redis_unreachable")
+        super().close()
+
+
+@signals.beat_init.connect
+def _ready(**_later: Any) -> None:
+    heartbeat.touch()
+
+
+app.conf.beat_scheduler = "schedules.beat:TableScheduler"

@@ -1,0 +1,61 @@
+"""When each job runs: its pace on an ordinary, a season and a wedding day, and why."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from schedules.words import Pace, daily_at, minutes, seconds
+from workers.alerts import tasks as alerts
+from workers.caching import tasks as caching
+from workers.connections import tasks as connections
+from workers.forecasting import tasks as forecasting
+from workers.metrics import tasks as metrics
+from workers.notify import tasks as notify
+from workers.requests import tasks as requests
+from workers.scaling import tasks as scaling
+from workers.seasons import tasks as seasons
+from workers.seasons.rules import KindOfDay
+from workers.wedding_day import tasks as wedding_day
+
+
+@dataclass(frozen=True)
+class Line:
+    """A job and its paces."""
+
+    job: Any
+    ordinary: Pace
+    season: Pace
+    wedding_day: Pace
+    because: str
+
+    @property
+    def name(self) -> str:
+        """Return the task's name, which is the job's."""
+        return str(self.job.name)
+
+    def pace(self, kind: KindOfDay) -> Pace:
+        """Return the pace on a kind of day."""
+        pace: Pace = getattr(self, kind)
+        return pace
+
+
+# fmt: off
+TABLE = (
+    #    job                    ordinary           season             wedding day        because
+    Line(connections.sweep,     seconds(30),       seconds(30),       seconds(10),       "an abandoned connection may hold a supplier's last place"),
+    Line(connections.snapshot,  seconds(60),       seconds(30),       seconds(10),       "what decides must not be older than what it decides"),
+    Line(connections.tell_levels, seconds(60),     seconds(60),       seconds(15),       "guests wait first when it is busy, and not a minute later"),
+    Line(scaling.decide,        seconds(60),       seconds(60),       seconds(15),       "an instance takes about 2 minutes to serve"),
+    Line(scaling.verify,        seconds(30),       seconds(30),       seconds(5),        "an action that has no effect must be noticed before people do"),
+    Line(alerts.check,          seconds(60),       seconds(30),       seconds(10),       "8 hours at 99.9 % leave 28.8 seconds"),
+    Line(alerts.watch,          seconds(30),       seconds(30),       seconds(10),       "a job that stopped says nothing by itself"),
+    Line(forecasting.refresh,   minutes(60),       minutes(30),       minutes(10),       "also on every change of the calendar"),
+    Line(seasons.detect,        daily_at("03:10"), daily_at("03:10"), daily_at("03:10"), "also on every change of the calendar"),
+    Line(seasons.tell_day,      seconds(60),       seconds(60),       seconds(15),       "every other pace follows it"),
+    Line(wedding_day.look,      seconds(30),       seconds(10),       seconds(5),        "sends the weddings that are due: see proximity.py"),
+    Line(requests.redeliver,    seconds(15),       seconds(15),       seconds(5),        "what was accepted must have its effect"),
+    Line(notify.deliver,        seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for what failed"),
+    Line(caching.expire,        minutes(2),        minutes(2),        minutes(2),        "expired copies take the places of living ones"),
+    Line(caching.inspect,       minutes(10),       minutes(10),       minutes(10),       "sizes, evictions and orphans drift slowly"),
+    Line(metrics.retain,        daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; a missing partition stops every snapshot"),
+)
+# fmt: on

@@ -1,0 +1,1 @@
+"""What the control plane does, room by room; workers/README.md is the map."""

@@ -1,0 +1,1 @@
+"""What is wrong: fired once, told once, resolved when it ends."""

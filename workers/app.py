@@ -1,0 +1,210 @@
+"""The Celery app: queues, routes, limits, signals; names the tasks' rooms."""
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import celery
+import structlog
+from celery import bootsteps, signals
+from kombu import Exchange, Queue
+
+from workers.foundation import clock, heartbeat, jobs, logs, once, queues, redis, settings, telemetry
+from workers.foundation.errors import Anticipated
+
+log = logs.get("app")
+
+ROOMS = (
+    "workers.alerts",
+    "workers.caching",
+    "workers.connections",
+    "workers.emergencies",
+    "workers.forecasting",
+    "workers.metrics",
+    "workers.notify",
+    "workers.requests",
+    "workers.scaling",
+    "workers.seasons",
+    "workers.wedding_day",
+)
+
+#: Named by promise: `emergency` has a worker of its own, `bulk` may wait.
+QUEUES = queues.NAMES
+
+ROUTES = [
+    ("emergencies.*", {"queue": "emergency"}),
+    ("caching.*", {"queue": "bulk"}),
+    ("forecasting.*", {"queue": "bulk"}),
+    ("metrics.*", {"queue": "bulk"}),
+    ("seasons.*", {"queue": "bulk"}),
+    ("*", {"queue": "steady"}),
+]
+
+SOFT_LIMIT, HARD_LIMIT = timedelta(seconds=25), timedelta(seconds=30)
+
+
+class Task(celery.Task):
+    """Runs a body; for a periodic job also one copy at a time, with a record.
+
+    Beat marks its messages with the header `job`; so what runs periodically is the schedule's
+    knowledge, and a task sent by hand or by another service simply runs.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the body with its ids bound to the log; an anticipated error ends the task well."""
+        request = self.request
+        ids = {"task": self.name, "task_id": request.id}
+        if "wedding_id" in kwargs:
+            ids["wedding_id"] = kwargs["wedding_id"]
+        queue = (request.delivery_info or {}).get("routing_key", "")
+        if enqueued_at := request.get("enqueued_at"):
+            telemetry.task_wait_seconds.labels(queue).observe(max(0.0, clock.epoch() - enqueued_at))
+        begun = clock.stopwatch()
+        with structlog.contextvars.bound_contextvars(**ids):
+            outcome = self._job(request, args, kwargs) if request.get("job") else self._body(args, kwargs)
+        telemetry.tasks.labels(self.name, outcome).inc()
+        telemetry.task_seconds.labels(self.name).observe(clock.stopwatch() - begun)
+
+    def _body(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        try:
+            self.run(*args, **kwargs)
+        except Anticipated as error:
+            telemetry.refusals.labels(self.name, error.reason).inc()
+            log.warning("task ended early", reason=error.reason, detail=str(error))
+            return error.reason
+        return "ok"
+
+    def _job(self, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        name = request.job["name"]
+        with once.held(name, token=request.id, ttl=HARD_LIMIT + timedelta(seconds=5)) as lease:
+            if lease is None:
+                jobs.dropped(name, "skipped")
+                log.warning("job skipped", job=name, reason="still_running")
+                return "skipped"
+            jobs.started(name, fired=request.job["fired"])
+            result = "failed"
+            try:
+                result = self._body(args, kwargs)
+            finally:
+                jobs.finished(name, result)
+            return result
+
+
+def _configuration() -> dict[str, Any]:
+    return {
+        "broker_url": settings.servers().broker_url,
+        "broker_connection_retry_on_startup": True,
+        # Above the longest task, or a running task would be handed to a second worker.
+        "broker_transport_options": {
+            "visibility_timeout": int(HARD_LIMIT.total_seconds()) + 15,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+        },
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "event_serializer": "json",
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+        "task_default_queue": "steady",
+        "task_default_exchange": "steady",
+        "task_default_routing_key": "steady",
+        "task_create_missing_queues": False,
+        "task_routes": (ROUTES,),
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_soft_time_limit": SOFT_LIMIT.total_seconds(),
+        "task_time_limit": HARD_LIMIT.total_seconds(),
+        "task_publish_retry_policy": {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+        "worker_prefetch_multiplier": 1,
+        "worker_soft_shutdown_timeout": 3,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "worker_send_task_events": True,
+        "worker_max_tasks_per_child": 20_000,
+        "worker_hijack_root_logger": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+    }
+
+
+app = celery.Celery("wedops", task_cls=Task, include=[f"{room}.tasks" for room in ROOMS])
+app.conf.update(_configuration())
+
+
+class SignOfLife(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Touches the supervisor's file from the worker's own loop, so that a hung loop shows as well as a stopped process."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    #: A loop that shows nothing for this long while connected is hung.
+    PATIENCE = 15.0
+    _kept = False
+    _seen = 0.0
+
+    def start(self, consumer: Any) -> None:
+        """Note each second of the loop; while it reconnects to the broker it has none, and is not hung."""
+        cls = type(self)
+        cls._note()
+        consumer.timer.call_repeatedly(heartbeat.EVERY, cls._note)
+        if not cls._kept:
+            cls._kept = True
+            heartbeat.keep(lambda: consumer.connection is None or clock.stopwatch() - cls._seen < cls.PATIENCE)
+
+    @classmethod
+    def _note(cls) -> None:
+        cls._seen = clock.stopwatch()
+
+
+app.steps["consumer"].add(SignOfLife)
+
+
+@signals.setup_logging.connect
+def _logs(loglevel: int | str | None = None, **_later: Any) -> None:
+    logs.configure(loglevel if isinstance(loglevel, int) else 20)
+
+
+@signals.before_task_publish.connect
+def _stamp(headers: dict[str, Any] | None = None, **_later: Any) -> None:
+    if headers is not None:
+        headers.setdefault("enqueued_at", clock.epoch())
+
+
+@signals.task_failure.connect
+def _failed(sender: Any = None, exception: BaseException | None = None, task_id: str = "", **_later: Any) -> None:
+    telemetry.tasks.labels(sender.name, "failed").inc()
+    log.error("task failed", task=sender.name, task_id=task_id, reason=type(exception).__name__, detail=str(exception))
+    _tally("tasks_failed")
+
+
+@signals.task_revoked.connect
+def _late(sender: Any = None, request: Any = None, expired: bool = False, **_later: Any) -> None:
+    job = (getattr(request, "request_dict", None) or {}).get("job")
+    if not expired or not job:
+        return
+    telemetry.tasks.labels(sender.name, "late").inc()
+    log.warning("job dropped", job=job["name"], reason="late")
+    jobs.dropped(job["name"], "late")
+    _tally("jobs_late")
+
+
+@signals.task_unknown.connect
+def _unknown(name: str = "", id: str = "", **_later: Any) -> None:
+    telemetry.refusals.labels("message", "task_unknown").inc()
+    log.error("message refused", task=name, task_id=id, reason="task_unknown", detail="see docs/guides/services.md")
+    _tally("messages_refused")
+
+
+@signals.worker_process_shutdown.connect
+def _child_gone(pid: int | None = None, **_later: Any) -> None:
+    telemetry.forget(pid or os.getpid())
+
+
+def _tally(what: str) -> None:
+    # A count must never be what breaks a task: the log line above already tells.
+    try:
+        jobs.tally(what)
+    except redis.UNREACHABLE:
+        log.warning("count lost", what=what, reason="redis_unreachable")

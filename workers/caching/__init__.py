@@ -1,0 +1,1 @@
+"""Two layers of cache: in the process, and in Valkey."""

@@ -1,0 +1,26 @@
+"""Warming up a wedding: what its people will ask for first."""
+
+from typing import Any
+
+from workers.caching.rules import Kind
+from workers.caching.store import layers
+from workers.weddings.rules import Wedding
+
+
+def warm_up(wedding: Wedding) -> dict[str, Any]:
+    """Have the wedding and the subscriptions of its suppliers in the cache; return what was loaded."""
+    cache = layers()
+    facts = {
+        "starts_at": wedding.starts_at.isoformat(),
+        "ends_at": wedding.ends_at.isoformat(),
+        "zone": wedding.zone,
+        "region": wedding.region,
+        "guest_count": wedding.guest_count,
+        "supplier_ids": list(wedding.supplier_ids),
+        "timeline": wedding.timeline,
+    }
+    cache.put(Kind.WEDDING, wedding.id, facts)
+    for supplier in wedding.supplier_ids:
+        channels = [f"wedding:{wedding.id}", f"wedding:{wedding.id}:{supplier}"]
+        cache.put(Kind.SUBSCRIPTION, f"{wedding.id}:{supplier}", channels)
+    return {"entries": 1 + len(wedding.supplier_ids)}

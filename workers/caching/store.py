@@ -1,0 +1,181 @@
+"""The two layers. Every process drops its local copy when anybody changes an entry."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from cachetools import TLRUCache
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Integer, Table, Text, func, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from workers.caching.rules import Kind, Policy, Structure
+from workers.foundation import clock, logs, redis, settings
+from workers.foundation.database import metadata
+
+log = logs.get("caching")
+
+CHANGED = "wedops:cache:changed"
+EXPIRE = "*expire*"
+
+results = Table(
+    "optimization_results",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("wedding_id", Text),
+    Column("actions", Integer, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+
+def record(db: Connection, *, key: str, kind: str, wedding_id: str | None, detail: dict[str, Any], at: datetime) -> bool:
+    """Remember what an optimisation did, once a key; False when it was known."""
+    row = {
+        "key": key,
+        "kind": kind,
+        "wedding_id": wedding_id,
+        "detail": detail,
+        "actions": detail.get("entries", 0),
+        "at": at,
+    }
+    return bool(db.execute(insert(results).values(row).on_conflict_do_nothing()).rowcount)
+
+
+def count(db: Connection, kind: str) -> int:
+    """Return how many results of a kind there are."""
+    return int(db.execute(select(func.count()).where(results.c.kind == kind)).scalar_one())
+
+
+class TwoLayers:
+    """A cache of JSON values: at most `local_entries` in this process, all in Valkey.
+
+    An invalidation is told to every process; a process that lost its line to Valkey drops all local copies when it is
+    back, so none outlives a change by more than that.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._local: TLRUCache[str, tuple[Kind, Any]] = TLRUCache(
+            policy.local_entries,
+            ttu=lambda _key, entry, now: now + policy.ttl(entry[0]).total_seconds(),
+            timer=clock.stopwatch,
+        )
+        self._generation = 0
+        threading.Thread(target=self._listen, name="cache-changes", daemon=True).start()
+
+    def get(self, kind: Kind, id: str, load: Callable[[], Any]) -> Any:
+        """Return the entry, loading it when neither layer has it; one process loads, others wait for it."""
+        key = _key(kind, id)
+        with self._lock:
+            if (entry := self._local.get(key)) is not None:
+                return entry[1]
+            generation = self._generation
+        text = redis.cache_server().get(key)
+        value = orjson.loads(text) if text else self._load(kind, key, load)
+        with self._lock:
+            # A change told while we read must win over what we read.
+            if generation == self._generation:
+                self._local[key] = (kind, value)
+        return value
+
+    def _load(self, kind: Kind, key: str, load: Callable[[], Any]) -> Any:
+        server, token = redis.cache_server(), uuid4().hex
+        patience = int(self._policy.load_within.total_seconds() * 1000)
+        if not server.set(f"{key}:loading", token, nx=True, px=patience) and (text := self._wait(key)):
+            return orjson.loads(text)
+        value = load()
+        server.set(key, orjson.dumps(value), px=int(self._policy.ttl(kind).total_seconds() * 1000))
+        server.delete(f"{key}:loading")
+        return value
+
+    def _wait(self, key: str) -> Any:
+        # Whoever loads may die: then we load as well, after its time.
+        until = clock.stopwatch() + self._policy.load_within.total_seconds()
+        while clock.stopwatch() < until:
+            if text := redis.cache_server().get(key):
+                return text
+            threading.Event().wait(0.02)
+        return None
+
+    def put(self, kind: Kind, id: str, value: Any) -> None:
+        """Write an entry and have every process drop its copy."""
+        key = _key(kind, id)
+        with redis.cache_server().pipeline(transaction=True) as pipe:
+            pipe.set(key, orjson.dumps(value), px=int(self._policy.ttl(kind).total_seconds() * 1000))
+            pipe.publish(CHANGED, key)
+            pipe.execute()
+        self._drop(key)
+
+    def invalidate(self, kind: Kind, id: str) -> None:
+        """Drop an entry from both layers, in every process."""
+        key = _key(kind, id)
+        with redis.cache_server().pipeline(transaction=True) as pipe:
+            pipe.delete(key)
+            pipe.publish(CHANGED, key)
+            pipe.execute()
+        self._drop(key)
+
+    def _drop(self, key: str | None) -> None:
+        with self._lock:
+            self._generation += 1
+            if key is None:
+                self._local.clear()
+            elif key == EXPIRE:
+                self._local.expire()
+            else:
+                self._local.pop(key, None)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                with redis.cache_server().pubsub(ignore_subscribe_messages=True) as channel:
+                    channel.subscribe(CHANGED)
+                    self._drop(None)
+                    while True:
+                        if message := channel.get_message(timeout=1.0):
+                            self._drop(message["data"])
+            except redis.UNREACHABLE:
+                self._drop(None)
+                threading.Event().wait(0.5)
+
+
+@cache
+def layers() -> TwoLayers:
+    """Return this process's cache."""
+    return TwoLayers(settings.read(Policy, "CACHING_"))
+
+
+def _key(kind: Kind, id: str) -> str:
+    return f"wedops:cache:{kind}:{id}"
+
+
+def expire() -> int:
+    """Have every process drop its expired local copies; return how many listened."""
+    return int(redis.cache_server().publish(CHANGED, EXPIRE))
+
+
+def structure(sample: int = 1000) -> Structure:
+    """Return the cache server's sizes; of `sample` keys, how many would never expire."""
+    server = redis.cache_server()
+    memory, stats = server.info("memory"), server.info("stats")
+    _, keys = server.scan(match="wedops:cache:*", count=sample)
+    with server.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.ttl(key)
+        lives = pipe.execute()
+    return Structure(
+        used=memory["used_memory"],
+        limit=memory["maxmemory"],
+        entries=server.dbsize(),
+        evicted=stats["evicted_keys"],
+        hits=stats["keyspace_hits"],
+        misses=stats["keyspace_misses"],
+        unbounded=lives.count(-1),
+    )

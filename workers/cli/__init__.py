@@ -1,0 +1,52 @@
+"""The operator's command, `wedops`. Each command's module is imported when it is called: Celery takes seconds."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "up": "Start the whole system on this machine.",
+    "status": "Say in one line whether all is well, then what is.",
+    "doctor": "Say what is wrong with a set-up, and how to mend it.",
+    "migrate": "Bring the database and the Redis functions to this version.",
+    "supervise": "Run the Procfile's processes, and put back what dies or hangs.",
+    "weddings": "The calendar: import it, look at it.",
+    "ask": "Ask for a warm-up or an emergency, as other services do.",
+    "run": "Run a job now.",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"workers.cli.{name}").command
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Lazy)
+@click.version_option(package_name="wedops")
+def wedops() -> None:
+    """Run and watch WedSync's realtime operations."""
+
+
+def main(*arguments: Any) -> None:
+    """Run a command; what was anticipated is one line, and exit code 1."""
+    try:
+        wedops(*arguments, standalone_mode=True)
+    except Exception as error:
+        from workers.foundation.errors import Anticipated  # noqa: PLC0415 - only when something went wrong
+
+        if not isinstance(error, Anticipated):
+            raise
+        click.echo(f"wedops: {error}", err=True)
+        sys.exit(1)

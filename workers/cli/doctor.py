@@ -1,0 +1,97 @@
+"""`wedops doctor`: what is wrong with a set-up, and how to mend it."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+from workers.app import QUEUES, app
+from workers.cli.status import beats
+from workers.foundation import clock, database, logs, redis, schema, settings
+from workers.foundation.errors import Anticipated
+from workers.notify import client as notify
+
+#: A problem and its remedy; a check that finds none is fine.
+Problems = Iterator[str]
+
+
+def _broker() -> Problems:
+    server = redis.registry()
+    config, memory = server.config_get("*"), server.info("memory")
+    if config.get("maxmemory-policy") != "noeviction":
+        yield f"the broker evicts ({config.get('maxmemory-policy')}): tasks would vanish; CONFIG SET maxmemory-policy noeviction"
+    if config.get("appendonly") != "yes":
+        yield "the broker keeps nothing over a crash; CONFIG SET appendonly yes"
+    if memory["maxmemory"] and memory["used_memory"] > 0.8 * memory["maxmemory"]:
+        yield "the broker's memory is more than 80 % full; raise maxmemory, or see which queue nobody works on"
+    if outdated := redis.outdated_functions(server):
+        yield f"functions missing or of another version: {', '.join(outdated)}; run `wedops migrate`"
+    seconds, micros = server.time()
+    if abs(seconds + micros / 1e6 - clock.epoch()) > 1:
+        yield "this machine's clock and the broker's differ by more than a second; run NTP on both"
+
+
+def _cache() -> Problems:
+    config = redis.cache_server().config_get("maxmemory*")
+    if not config.get("maxmemory-policy", "").startswith("allkeys"):
+        yield "the cache does not evict by use: it will refuse writes when full; CONFIG SET maxmemory-policy allkeys-lfu"
+    if config.get("maxmemory") == "0":
+        yield "the cache has no limit; CONFIG SET maxmemory 256mb"
+    urls = settings.servers()
+    if urls.cache_url == urls.broker_url:
+        yield "cache and broker are one server: it can't evict and keep tasks at once; set WEDOPS_CACHE_URL to another one"
+
+
+def _database() -> Problems:
+    with database.transaction() as db:
+        has, newest = schema.revisions(db)
+    if has != newest:
+        yield f"the database is at revision {has}, this version needs {newest}; run `wedops migrate`"
+
+
+def _workers() -> Problems:
+    answers = app.control.inspect(timeout=2).active_queues() or {}
+    served = {queue["name"] for rows in answers.values() for queue in rows}
+    for queue in QUEUES:
+        if queue not in served:
+            yield f"no worker answers on queue {queue}; start worker-{queue} (see Procfile)"
+    if not beats(clock.epoch()):
+        yield "no beat runs; start one (`celery -A schedules.beat beat`), or two: they share the work"
+
+
+def _settings() -> Problems:
+    targets = settings.read(notify.Policy, "NOTIFY_").targets
+    if targets == notify.Policy().targets:
+        yield "note: alerts go to the log only; set NOTIFY_TARGETS to where people look"
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        yield "note: PROMETHEUS_MULTIPROC_DIR is not set here: the workers' counts are not summed"
+
+
+CHECKS: dict[str, Callable[[], Problems]] = {
+    "broker": _broker, "cache": _cache, "database": _database, "workers": _workers, "settings": _settings,
+}  # fmt: skip
+
+
+def _problems(check: Callable[[], Problems]) -> list[str]:
+    try:
+        return list(check())
+    except redis.UNREACHABLE as error:
+        return [f"Redis does not answer ({error}); start it, or mend WEDOPS_BROKER_URL and WEDOPS_CACHE_URL"]
+    except Anticipated as error:
+        return [str(error)]
+
+
+@click.command("doctor")
+def command() -> None:
+    """Say what is wrong with a set-up, and how to mend it. Exit code 1 when something is."""
+    logs.configure(40)
+    wrong = 0
+    for name, check in CHECKS.items():
+        problems = _problems(check)
+        if not problems:
+            click.echo(f"{name:<10} fine")
+        for problem in problems:
+            click.echo(f"{name:<10} {problem}")
+        wrong += sum(not problem.startswith("note:") for problem in problems)
+    sys.exit(1 if wrong else 0)

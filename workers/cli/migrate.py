@@ -1,0 +1,13 @@
+"""`wedops migrate`."""
+
+import click
+
+from workers.foundation import redis, schema
+
+
+@click.command("migrate")
+def command() -> None:
+    """Bring the database and the Redis functions to this version. Safe to repeat, and while workers run."""
+    schema.upgrade()
+    libraries = redis.load_functions(redis.registry())
+    click.echo(f"database at the newest revision; functions loaded: {', '.join(libraries)}")

@@ -1,0 +1,187 @@
+"""`wedops status`: the verdict in one line, and what it rests on."""
+
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from workers.alerts import store as alerts
+from workers.alerts.rules import Severity, State
+from workers.connections import store as connections
+from workers.emergencies import store as emergencies
+from workers.foundation import clock, database, jobs, queues, redis, settings
+from workers.metrics import store as metrics
+from workers.requests import store as requests
+from workers.scaling import store as scaling
+from workers.seasons import store as seasons
+from workers.weddings import rules as calendar
+from workers.weddings import store as weddings
+
+HEALTHY, DEGRADED, CRITICAL, UNREACHABLE = 0, 3, 4, 69
+WORDS = {HEALTHY: "healthy", DEGRADED: "degraded", CRITICAL: "critical", UNREACHABLE: "unreachable"}
+#: What waits longer than this breaks the queue's promise, in seconds.
+PROMISES = {"emergency": 1.0, "steady": 30.0, "bulk": 600.0}
+
+
+@dataclass
+class Status:
+    """Everything an operator wants to see first. Moments are ISO texts; the world's, but for the jobs'."""
+
+    verdict: str = ""
+    code: int = HEALTHY
+    why: list[str] = field(default_factory=list)
+    now: str = ""
+    kind_of_day: str = ""
+    connections: int = 0
+    regions: list[dict[str, Any]] = field(default_factory=list)
+    seasons: dict[str, str] = field(default_factory=dict)
+    next_weddings: list[dict[str, Any]] = field(default_factory=list)
+    emergencies: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    actions: list[dict[str, Any]] = field(default_factory=list)
+    requests_waiting: int = 0
+    queues: list[dict[str, Any]] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    beats: int = 0
+    tallies: dict[str, int] = field(default_factory=dict)
+
+    def blame(self, code: int, why: str) -> None:
+        """Add a reason; the worst one sets the code."""
+        self.why.append(why)
+        self.code = max(self.code, code)
+
+
+def gather() -> Status:
+    """Return what is known now; a server that is away is the verdict."""
+    status = Status(now=clock.now().isoformat(timespec="seconds"))
+    try:
+        _from_redis(status)
+        _from_postgres(status)
+    except redis.UNREACHABLE as error:
+        status.blame(UNREACHABLE, f"Redis does not answer ({error}); see WEDOPS_BROKER_URL, or run `wedops doctor`")
+    except database.DatabaseUnavailable as error:
+        status.blame(UNREACHABLE, str(error))
+    status.verdict = f"{WORDS[status.code]}: {'; '.join(status.why) or 'all jobs run, nothing waits, no alert'}"
+    return status
+
+
+def _from_redis(status: Status) -> None:
+    at = clock.epoch()
+    status.kind_of_day, status.connections = seasons.kind_of_day(), connections.total()
+    status.queues = [asdict(queue) for queue in queues.lengths_and_ages()]
+    for queue in status.queues:
+        if queue["oldest"] > PROMISES[queue["name"]]:
+            code = CRITICAL if queue["name"] == "emergency" else DEGRADED
+            status.blame(code, f"queue {queue['name']} is {queue['oldest']:.0f} s behind: is its worker running?")
+    for record in jobs.records():
+        status.jobs.append(_job(record, at))
+        if record.stopped():
+            status.blame(CRITICAL, f"job {record.name} fired {record.unanswered} times and did not finish")
+        elif record.result == "failed":
+            status.blame(DEGRADED, f"job {record.name} failed at its last run: see the log of its worker")
+    status.beats, status.tallies = len(beats(at)), jobs.tallies()
+    if not status.beats:
+        status.blame(CRITICAL, "no beat runs: start one (`celery -A schedules.beat beat`)")
+
+
+def beats(at: float) -> list[str]:
+    """Return the beats that showed themselves within 5 s."""
+    names: list[str] = redis.registry().zrangebyscore(jobs.BEATS, at - 5, "+inf")
+    return names
+
+
+def _job(record: jobs.Record, at: float) -> dict[str, Any]:
+    return asdict(record) | {
+        "last": _moment(record.finished),
+        "next": _moment(record.next),
+        "overdue": round(max(0.0, at - record.next), 3) if record.pace else 0.0,
+    }
+
+
+def _moment(epoch: float) -> str | None:
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds") if epoch else None
+
+
+def _from_postgres(status: Status) -> None:
+    now, phases = clock.now(), settings.read(calendar.Policy, "WEDDINGS_")
+    with database.transaction() as db:
+        status.regions = [_plain(row) for row in metrics.latest(db, since=now - timedelta(days=1))]
+        status.seasons = {region: str(season) for region, season in seasons.current(db).items()}
+        near = weddings.between(db, now, now + timedelta(hours=24), most=5)
+        status.next_weddings = [_wedding(one, phases, now) for one in near]
+        status.emergencies = [_plain(one) for one in emergencies.standing(db)]
+        status.alerts = [_plain(one) for one in alerts.standing(db)]
+        status.actions = [_plain(one) for one in scaling.recent(db)]
+        status.requests_waiting = requests.waiting(db)
+    for alert in status.alerts:
+        if alert["state"] == State.FIRING:
+            code = CRITICAL if alert["severity"] == Severity.CRITICAL else DEGRADED
+            status.blame(code, f"{alert['severity']} alert: {alert['detail']} (docs/runbooks/{alert['kind']}.md)")
+    for emergency in status.emergencies:
+        status.blame(DEGRADED, f"{emergency['kind']} emergency at {emergency['wedding_id']} is open")
+
+
+def _wedding(wedding: calendar.Wedding, phases: calendar.Policy, now: datetime) -> dict[str, Any]:
+    facts = {name: getattr(wedding, name) for name in ("id", "region", "zone", "guest_count")}
+    local = wedding.starts_local.isoformat(timespec="minutes")
+    return facts | {"starts_local": local, "phase": str(calendar.phase(wedding, phases, now=now))}
+
+
+def _plain(fact: Any) -> dict[str, Any]:
+    texts = {name: value.isoformat(timespec="seconds") for name, value in vars(fact).items() if isinstance(value, datetime)}
+    return vars(fact) | texts
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(as_json: bool) -> None:
+    """Say in one line whether all is well, then what is. Exit code: 0 healthy, 3 degraded, 4 critical, 69 unreachable."""
+    status = gather()
+    if as_json:
+        click.echo(orjson.dumps({"schema": "wedops.status/1", **asdict(status)}, default=str).decode())
+    else:
+        _show(status, Console())
+    sys.exit(status.code)
+
+
+def _show(status: Status, console: Console) -> None:
+    colour = {HEALTHY: "green", DEGRADED: "yellow"}.get(status.code, "red")
+    console.print(status.verdict, style=f"bold {colour}", markup=False)
+    if status.code == UNREACHABLE:
+        return
+    console.print(
+        f"{status.now}  {status.kind_of_day.replace('_', ' ')}  ·  {status.connections} connections  ·  "
+        f"{status.beats} beat(s)  ·  {status.requests_waiting} request(s) waiting  ·  "
+        + ", ".join(f"{region} {season}" for region, season in status.seasons.items()),
+        highlight=False,
+    )
+    _table(console, "regions", status.regions, "region", "connections", "opened", "swept", "silent", "p50_ms", "p95_ms")
+    _table(console, "next weddings", status.next_weddings, "id", "phase", "starts_local", "zone", "guest_count")
+    _table(console, "alerts", status.alerts[:5], "severity", "state", "kind", "subject", "detail", "since")
+    _table(
+        console, "scaling actions", status.actions[:5], "region", "resource", "before", "to", "reason", "state", "created_at"
+    )
+    _table(console, "queues", status.queues, "name", "depth", "oldest")
+    _table(
+        console, "jobs", status.jobs, "name", "last", "next", "waited", "overdue", "result", "runs", "failed", "late", "skipped"
+    )
+
+
+def _table(console: Console, title: str, rows: list[dict[str, Any]], *columns: str) -> None:
+    if not rows:
+        return
+    table = Table(*columns, box=None, title=title, title_justify="left", title_style="bold", padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in columns))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return "–" if value is None else str(value).replace("+00:00", "Z")

@@ -1,0 +1,41 @@
+"""`wedops supervise`."""
+
+import signal
+import tempfile
+from pathlib import Path
+
+import click
+
+from workers.foundation import jobs, logs, redis
+from workers.supervision.processes import Supervisor, read_procfile
+
+
+def count_restart(name: str, how: str) -> None:
+    """Count a restart where `wedops status` looks; a Redis that is away has other worries."""
+    try:
+        jobs.tally("restarts")
+        jobs.tally(f"restarts:{name}:{how}")
+    except redis.UNREACHABLE:
+        logs.get("supervision").warning("count lost", process=name, reason="redis_unreachable")
+
+
+@click.command("supervise")
+@click.argument("procfile", type=click.Path(exists=True, path_type=Path), default="Procfile")
+@click.option("--only", multiple=True, help="Run only this process; may be given more than once.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where logs and signs of life go.")
+def command(procfile: Path, only: tuple[str, ...], folder: Path | None) -> None:
+    """Run the processes of PROCFILE, and put back what dies or hangs. SIGTERM ends them in good order."""
+    logs.configure()
+    commands = {name: line for name, line in read_procfile(procfile).items() if not only or name in only}
+    if missing := set(only) - commands.keys():
+        raise click.BadParameter(f"{', '.join(sorted(missing))} is not in {procfile}", param_hint="--only")
+    ended: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: ended.append(number))
+    home = folder or Path(tempfile.mkdtemp(prefix="wedops-"))
+    supervisor = Supervisor(home, commands, on_restart=count_restart)
+    try:
+        supervisor.start()
+        supervisor.run(lambda: bool(ended))
+    finally:
+        supervisor.stop()

@@ -1,0 +1,233 @@
+"""`wedops up`: embedded servers, migrations, every process, and on request a demo Saturday."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from workers.alerts import store as alerts
+from workers.caching import store as caching
+from workers.cli.supervise import count_restart
+from workers.forecasting import store as forecasting
+from workers.foundation import clock, database, jobs, logs, redis, schema
+from workers.foundation.errors import Anticipated
+from workers.scaling import store as scaling
+from workers.seasons import store as seasons
+from workers.supervision import servers
+from workers.supervision.processes import Supervisor, read_procfile
+
+#: The demo's first Saturday, 9 o'clock in New York, and how much of a day is played.
+SATURDAY = datetime(2026, 10, 10, 13, tzinfo=UTC)
+PLAYED = timedelta(hours=14)
+SPEED = 60.0
+PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
+
+
+class AlreadyUp(Anticipated):
+    """wedops is already up from this folder; end that one first (Ctrl-C where it runs)"""
+
+
+class ProcfileMissing(Anticipated):
+    """there is no {path} here; run `wedops up` in the project's folder"""
+
+
+@dataclass
+class System:
+    """What was started, to be ended in reverse."""
+
+    home: Path
+    started: list[servers.Server] = field(default_factory=list)
+    before: dict[str, int] = field(default_factory=dict)
+
+
+def state_folder() -> Path:
+    """Return where this checkout's data lives: WEDOPS_STATE, or a folder of its own below the user's state folder."""
+    if given := os.environ.get("WEDOPS_STATE"):
+        return Path(given).absolute()
+    checkout = blake2b(str(Path.cwd()).encode(), digest_size=6).hexdigest()
+    if os.geteuid() == 0:
+        return Path("/var/lib") / "wedops" / checkout
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "wedops" / checkout
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyUp from None
+        yield
+
+
+@click.command("up")
+@click.option("--demo", is_flag=True, help="Seed a season, and let people connect for a Saturday whose clock runs fast.")
+@click.option("--seconds", type=click.FloatRange(min=1), help="Stop by itself after so long.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
+@click.option("--clean", is_flag=True, help="Start anew: forget the data of earlier starts.")
+def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> None:
+    """Start the whole system on this machine, and end it with Ctrl-C."""
+    home = state_folder()
+    ended: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: ended.append(number))
+    if not Path("Procfile").exists():
+        raise ProcfileMissing(path="Procfile")
+    logs.configure(40)
+    with _alone(home):
+        system = System(home)
+        if clean:
+            _forget(home)
+        try:
+            report = _play(system, demo, seconds, as_json, ended)
+        finally:
+            for server in reversed(system.started):
+                server.stop()
+    if as_json:
+        click.echo(orjson.dumps(report).decode())
+
+
+def _forget(home: Path) -> None:
+    for entry in home.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != "lock":
+            entry.unlink()
+
+
+def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ended: list[int]) -> dict[str, Any]:
+    _environment(system)
+    _servers(system)
+    if demo:
+        _world(system.home, seconds)
+    schema.upgrade()
+    redis.load_functions(redis.registry())
+    if demo:
+        subprocess.run([sys.executable, "-m", "demo.season", "--take"], check=True, stdout=subprocess.DEVNULL)
+    commands = read_procfile(Path("Procfile")) | (read_procfile(Path("demo/Procfile")) if demo else {})
+    supervisor = Supervisor(system.home, commands, on_restart=count_restart)
+    system.before = _counts()
+    try:
+        supervisor.start()
+        until = clock.stopwatch() + seconds if seconds else float("inf")
+        if not as_json:
+            _banner(system, supervisor, demo)
+        supervisor.run(lambda: bool(ended) or clock.stopwatch() >= until)
+        report = _report(system, supervisor)
+    finally:
+        supervisor.stop()
+    (system.home / "world").write_text(clock.now().isoformat())
+    return report
+
+
+def _environment(system: System) -> None:
+    for variable, port in PORTS.items():
+        os.environ.setdefault(variable, str(servers.free_port(port)))
+    login = system.home / "flower-login"
+    if not login.exists():
+        login.touch(mode=0o600)
+        login.write_text(f"operator:{secrets.token_urlsafe(9)}")
+    os.environ.setdefault("FLOWER_BASIC_AUTH", login.read_text())
+    os.environ.setdefault("FLOWER_DB", str(system.home / "flower.db"))
+    counts = system.home / "prometheus"
+    shutil.rmtree(counts, ignore_errors=True)
+    counts.mkdir()
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(counts))
+
+
+def _servers(system: System) -> None:
+    if "WEDOPS_BROKER_URL" not in os.environ:
+        system.started.append(servers.start_valkey(system.home, "broker", servers.BROKER))
+        os.environ["WEDOPS_BROKER_URL"] = system.started[-1].url
+    if "WEDOPS_CACHE_URL" not in os.environ:
+        system.started.append(servers.start_valkey(system.home, "cache", servers.CACHE))
+        os.environ["WEDOPS_CACHE_URL"] = system.started[-1].url
+    if "WEDOPS_DATABASE_URL" not in os.environ:
+        system.started.append(servers.start_postgres(system.home))
+        os.environ["WEDOPS_DATABASE_URL"] = system.started[-1].url
+
+
+def _world(home: Path, seconds: float | None) -> None:
+    """Have the world go on where it stood, or on the next Saturday when the last one was played."""
+    saved = home / "world"
+    start = datetime.fromisoformat(saved.read_text()) if saved.exists() else SATURDAY
+    weeks = max(0, (start - SATURDAY) // timedelta(days=7))
+    saturday = SATURDAY + timedelta(days=7) * weeks
+    if start >= saturday + PLAYED:
+        start = saturday + timedelta(days=7)
+    speed = max(SPEED, timedelta(hours=10).total_seconds() / seconds) if seconds else SPEED
+    os.environ.setdefault(clock.VARIABLE, str(clock.World(start, speed, clock.epoch())))
+    # A snapshot every 10 s is minutes apart in a world that runs fast; a room for 25 people makes a few hundred a crowd.
+    os.environ.setdefault("METRICS_FRESH_FOR", f"{int(300 * speed)}s")
+    os.environ.setdefault("SCALING_CONNECTIONS_PER_INSTANCE", "25")
+    os.environ.setdefault("SCALING_SHRINK_AFTER", "30m")
+
+
+def _counts() -> dict[str, int]:
+    sweeps = next((record.runs for record in jobs.records() if record.name == "connections.sweep"), 0)
+    return {"sweeps": sweeps, **jobs.tallies()}
+
+
+def _report(system: System, supervisor: Supervisor) -> dict[str, Any]:
+    after = _counts()
+    since = {name: count - system.before.get(name, 0) for name, count in after.items()}
+    with database.transaction() as db:
+        rows = {
+            "seasons": {region: str(season) for region, season in seasons.current(db).items()},
+            "forecasts": forecasting.count(db),
+            "scaling_actions": scaling.count(db),
+            "alerts": alerts.count(db),
+            "warm_ups": caching.count(db, "warm_up"),
+        }
+    counted = ("sweeps", "connections_seen", "connections_swept", "tasks_failed", "jobs_late")
+    return {
+        "schema": "wedops.up/1",
+        **{name: since.get(name, 0) for name in counted},
+        **rows,
+        "restarts": supervisor.restarts,
+        "urls": _urls(),
+    }
+
+
+def _urls() -> dict[str, str]:
+    host = f"http://{servers.LOOPBACK}"
+    names = {"flower": "FLOWER_PORT", "api": "API_PORT"}
+    return {name: f"{host}:{os.environ[port]}" for name, port in names.items()} | {
+        "gateway": f"ws://{servers.LOOPBACK}:{os.environ['GATEWAY_PORT']}/socket/websocket"
+    }
+
+
+def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
+    login, urls = os.environ["FLOWER_BASIC_AUTH"], _urls()
+    environment = system.home / "environment"
+    names = [name for name in os.environ if name.startswith(("WEDOPS_", "METRICS_", "SCALING_", "PROMETHEUS_"))]
+    environment.touch(mode=0o600)
+    environment.write_text("".join(f"export {name}='{os.environ[name]}'\n" for name in sorted(names)))
+    click.echo(f"up: {', '.join(supervisor.commands)}; {', '.join(server.name for server in system.started)}")
+    if demo:
+        world = clock.world()
+        click.echo(f"world: {clock.now():%a %Y-%m-%d %H:%M} UTC, {world.speed if world else 1:g} times as fast as ours")
+    click.echo(f"Flower: {urls['flower']}  login {login.replace(':', ' / ')}")
+    click.echo(f"health: {urls['api']}/readyz  metrics: {urls['api']}/metrics  gateway: {urls['gateway']}")
+    click.echo(f"logs: {system.home / 'log'}")
+    click.echo("\nin another terminal, try:")
+    click.echo(f"  . {environment}")
+    click.echo("  .venv/bin/wedops status")
+    click.echo("  .venv/bin/wedops weddings next")
+    click.echo("  .venv/bin/wedops ask emergency weather WEDDING_ID\n")
+    click.echo("Ctrl-C ends all of it.")

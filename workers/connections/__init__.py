@@ -1,0 +1,1 @@
+"""The registry of every connection, its sweep and its snapshots."""

@@ -1,0 +1,1 @@
+"""Emergencies: opened once, their protocol begun at once."""

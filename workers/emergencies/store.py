@@ -1,0 +1,61 @@
+"""Emergencies and their steps, as rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, Connection, DateTime, ForeignKey, Identity, Integer, Table, Text, select
+from sqlalchemy.dialects.postgresql import insert
+
+from workers.emergencies.rules import Step
+from workers.foundation.database import metadata
+
+emergencies = Table(
+    "emergencies",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("wedding_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+)
+
+steps = Table(
+    "emergency_steps",
+    metadata,
+    Column("emergency_id", BigInteger, ForeignKey(emergencies.c.id), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("what", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Emergency:
+    """An emergency as an operator reads it."""
+
+    id: int
+    kind: str
+    wedding_id: str
+    opened_at: datetime
+
+
+def open_once(db: Connection, *, key: str, kind: str, wedding_id: str, protocol: tuple[Step, ...], at: datetime) -> int | None:
+    """Open an emergency with its steps; None when the key was known."""
+    row = {"key": key, "kind": kind, "wedding_id": wedding_id, "state": "open", "opened_at": at}
+    opened = db.execute(insert(emergencies).values(row).on_conflict_do_nothing().returning(emergencies.c.id)).scalar()
+    if opened:
+        rows = [
+            {"emergency_id": opened, "number": number, "what": step.what, "who": step.who, "due_at": at + step.within}
+            for number, step in enumerate(protocol, start=1)
+        ]
+        db.execute(insert(steps).values(rows))
+    return opened
+
+
+def standing(db: Connection) -> list[Emergency]:
+    """Return the open emergencies, the newest first."""
+    facts = [emergencies.c[name] for name in Emergency.__dataclass_fields__]
+    rows = db.execute(select(*facts).where(emergencies.c.state == "open").order_by(emergencies.c.id.desc()))
+    return [Emergency(*row) for row in rows]

@@ -1,0 +1,32 @@
+"""Emergencies, as Celery runs them, on a worker of their own."""
+
+from typing import Any
+
+from workers.app import Task, app
+from workers.emergencies import rules, store
+from workers.foundation import clock, database, logs
+from workers.notify import store as notify
+from workers.requests import actions as asked
+from workers.requests import rules as contract
+from workers.requests import store as requests
+from workers.weddings import store as weddings
+
+log = logs.get("emergencies")
+
+
+@app.task(name="emergencies.open", bind=True)
+def open_emergency(self: Task, **fields: Any) -> None:
+    """Open an emergency of a wedding: its protocol begins, and people are told."""
+    message = asked.read(contract.OpenEmergency, "emergencies.open", fields)
+    key, protocol, now = message.request_key or self.request.id, rules.PROTOCOLS[message.kind], clock.now()
+    with asked.settling(key), database.transaction() as db:
+        wedding_id = weddings.require(db, message.wedding_id).id
+        opened = store.open_once(db, key=key, kind=message.kind, wedding_id=wedding_id, protocol=protocol, at=now)
+        title, body = (
+            f"{message.kind} emergency at wedding {wedding_id}",
+            f"first: {protocol[0].what} ({protocol[0].who})",
+        )
+        notify.write(db, notify.Notification(f"emergency/{key}", title, body, "critical"), at=now)
+        requests.settle(db, key, at=clock.machine_now())
+    log.warning("emergency opened", emergency_id=opened, kind=message.kind, reason="asked" if opened else "known_key")
+    app.send_task("notify.deliver")

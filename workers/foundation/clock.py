@@ -1,0 +1,74 @@
+"""The only clock. Whatever decides takes `now` as an argument; whoever calls it asks here.
+
+Two times are kept apart. The *world's* time is the one weddings live in; a demo may start it on any
+Saturday and let it run fast. The *machine's* time is the one heartbeats, leases and job records live
+in; it is never anything but real.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from workers.foundation.errors import Anticipated
+
+VARIABLE = "WEDOPS_CLOCK"
+
+
+class ClockInvalid(Anticipated):
+    """WEDOPS_CLOCK={value!r} is no clock; write START|SPEED|SINCE, as 2026-10-10T13:00:00+00:00|60|1791637200 \
+(the world's moment, its seconds a second, and the real epoch second at which it began), or unset it"""
+
+
+@dataclass(frozen=True)
+class World:
+    """A world that was at `start` when the machine's clock showed `since`, and runs `speed` times as fast."""
+
+    start: datetime
+    speed: float
+    since: float
+
+    def at(self, epoch: float) -> datetime:
+        """Return the world's moment at a machine's epoch second."""
+        return self.start + timedelta(seconds=(epoch - self.since) * self.speed)
+
+    def __str__(self) -> str:
+        return f"{self.start.isoformat()}|{self.speed:g}|{self.since}"
+
+
+@cache
+def world() -> World | None:
+    """Return the demo's world, shared by all processes through the environment, or None in production."""
+    value = os.environ.get(VARIABLE)
+    if not value:
+        return None
+    try:
+        start, speed, since = value.split("|")
+        moment = datetime.fromisoformat(start)
+        if moment.tzinfo is None:
+            raise ClockInvalid(value=value)
+        return World(moment.astimezone(UTC), float(speed), float(since))
+    except ValueError as error:
+        raise ClockInvalid(value=value) from error
+
+
+def now() -> datetime:
+    """Return the world's moment, aware, in UTC."""
+    demo = world()
+    return demo.at(time.time()) if demo else machine_now()
+
+
+def machine_now() -> datetime:
+    """Return the machine's moment, aware, in UTC: for job records and leases, never for weddings."""
+    return datetime.now(UTC)
+
+
+def epoch() -> float:
+    """Return the machine's moment as seconds since 1970: what goes into headers and Redis."""
+    return time.time()
+
+
+def stopwatch() -> float:
+    """Return seconds from an arbitrary start that never run backwards: for durations."""
+    return time.monotonic()

@@ -1,0 +1,73 @@
+"""PostgreSQL: one engine a process, opened after fork; short transactions; COPY for bulk."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine
+from sqlalchemy.exc import OperationalError
+
+from workers.foundation import settings
+from workers.foundation.errors import Anticipated
+
+#: Every room declares its tables on this.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class DatabaseUnavailable(Anticipated):
+    """PostgreSQL does not answer ({cause}); start it or mend WEDOPS_DATABASE_URL, then run `wedops doctor`"""
+
+
+@cache
+def engine() -> Engine:
+    """Return this process's engine; a forked child gets its own."""
+    url = settings.servers().database_url.replace("postgres://", "postgresql://", 1)
+    return create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://", 1),
+        pool_size=2,
+        max_overflow=2,
+        pool_pre_ping=True,
+        pool_timeout=5,
+        connect_args={
+            "connect_timeout": 3,
+            # No statement may outlive a task, nor a half-dead server hold one.
+            "options": "-c statement_timeout=20000 -c lock_timeout=5000 -c timezone=UTC",
+        },
+    )
+
+
+def _forget() -> None:
+    # The parent's sockets must not be used, and not be closed either: they are the parent's.
+    if engine.cache_info().currsize:
+        engine().dispose(close=False)
+        engine.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """Yield a connection in a transaction that commits at the end; raises DatabaseUnavailable."""
+    try:
+        with engine().begin() as db:
+            yield db
+    except OperationalError as error:
+        raise DatabaseUnavailable(cause=str(error.orig).strip().partition("\n")[0]) from error
+
+
+def copy(db: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Append `rows` to `table` by COPY, within the transaction of `db`. Names come from code, never from input."""
+    cursor = db.connection.cursor()
+    with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as sink:  # type: ignore[attr-defined]
+        for row in rows:
+            sink.write_row(row)

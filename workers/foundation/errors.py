@@ -1,0 +1,19 @@
+"""Errors are named for what happened; the docstring is the message, with its remedy."""
+
+from inspect import cleandoc
+from typing import Any
+
+
+class Anticipated(Exception):  # noqa: N818 - named for what happened, as all that derive from it
+    """{message}"""
+
+    def __init__(self, **facts: Any) -> None:
+        """Keep the facts that the docstring's placeholders name; they go to the log as fields."""
+        self.facts = facts
+        super().__init__(cleandoc(type(self).__doc__ or "").format(**facts))
+
+    @property
+    def reason(self) -> str:
+        """Return the error's name as logs, metrics and rows write it: `WeddingUnknown` is `wedding_unknown`."""
+        name = type(self).__name__
+        return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -1,0 +1,30 @@
+#!lua name=wedops_foundation
+-- Leases with an owner, a time to live and a fencing number; and a firing that only one beat may claim.
+
+-- KEYS lease, counter; ARGV token, ttl_ms. Returns the fencing number, or 0 when somebody else holds the lease.
+-- The same token gets in again: a task that was redelivered after its worker died must not wait for itself.
+local function take(keys, args)
+  local owner = redis.call('GET', keys[1])
+  if owner and owner ~= args[1] then return 0 end
+  redis.call('SET', keys[1], args[1], 'PX', args[2])
+  return redis.call('INCR', keys[2])
+end
+
+-- KEYS lease; ARGV token. Returns 1 when it was ours.
+local function drop(keys, args)
+  if redis.call('GET', keys[1]) ~= args[1] then return 0 end
+  return redis.call('DEL', keys[1])
+end
+
+-- KEYS record; ARGV due_ms, pace_ms, fired_ms, beat. Returns 1 for the first beat that claims this moment.
+local function claim(keys, args)
+  local last = tonumber(redis.call('HGET', keys[1], 'due')) or 0
+  if tonumber(args[1]) <= last then return 0 end
+  redis.call('HSET', keys[1], 'due', args[1], 'pace', args[2], 'fired', args[3], 'beat', args[4])
+  redis.call('HINCRBY', keys[1], 'unanswered', 1)
+  return 1
+end
+
+redis.register_function('wedops_once_take', take)
+redis.register_function('wedops_once_drop', drop)
+redis.register_function('wedops_job_claim', claim)

@@ -1,0 +1,30 @@
+"""A process's sign of life: a file it touches every second, which the supervisor watches."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+VARIABLE = "WEDOPS_HEARTBEAT_FILE"
+EVERY = 1.0
+
+
+def touch() -> None:
+    """Show that this process lives; does nothing where nobody watches."""
+    if path := os.environ.get(VARIABLE):
+        Path(path).touch()
+
+
+def keep(alive: Callable[[], bool] = lambda: True) -> None:
+    """Touch the file every second from a thread, for as long as `alive` says so."""
+    if VARIABLE not in os.environ:
+        return
+    wake = threading.Event()
+
+    def _beat() -> None:
+        while not wake.wait(EVERY):
+            if alive():
+                touch()
+
+    touch()
+    threading.Thread(target=_beat, name="heartbeat", daemon=True).start()

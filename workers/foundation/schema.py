@@ -1,0 +1,33 @@
+"""The schema: Alembic brings a database to the newest revision."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from workers.foundation import database
+
+FOLDER = Path(__file__).parent / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    return config
+
+
+def upgrade() -> None:
+    """Bring the database to the newest revision; two at once take turns."""
+    config = _config()
+    with database.transaction() as db:
+        db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops migrations'))"))
+        config.attributes["connection"] = db
+        command.upgrade(config, "head")
+
+
+def revisions(db: Connection) -> tuple[str | None, str | None]:
+    """Return the database's revision and the newest one."""
+    return MigrationContext.configure(db).get_current_revision(), ScriptDirectory.from_config(_config()).get_current_head()

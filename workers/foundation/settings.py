@@ -1,0 +1,83 @@
+"""Settings: every field of a room's `Policy` can be set by ROOM_FIELD; nothing central to edit."""
+
+import os
+import re
+from dataclasses import MISSING, dataclass, fields
+from datetime import timedelta
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from workers.foundation.errors import Anticipated
+
+Policy = TypeVar("Policy")
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class SettingInvalid(Anticipated):
+    """{variable}={value!r}: {allowed}"""
+
+
+def read(policy: type[Policy], prefix: str) -> Policy:
+    """Return `policy` with each field that the environment sets, e.g. SCALING_INSTANCES_MAX for `instances_max`.
+
+    Durations are written 250ms, 30s, 5m, 2h or 7d. Raises SettingInvalid naming the variable, its value and
+    what is allowed.
+    """
+    hints = get_type_hints(policy)
+    given: dict[str, Any] = {}
+    for field in fields(policy):  # type: ignore[arg-type]
+        variable = prefix + field.name.upper()
+        if (value := os.environ.get(variable)) is not None:
+            given[field.name] = _parse(variable, value, hints[field.name])
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise SettingInvalid(variable=variable, value=None, allowed="must be set; it has no default")
+    try:
+        return policy(**given)
+    except ValueError as error:
+        names = ", ".join(prefix + name.upper() for name in given) or prefix + "*"
+        raise SettingInvalid(variable=names, value="…", allowed=str(error)) from error
+
+
+def _parse(variable: str, value: str, kind: Any) -> Any:
+    if kind is timedelta:
+        return _duration(variable, value)
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise SettingInvalid(variable=variable, value=value, allowed=error.errors()[0]["msg"]) from error
+
+
+def _duration(variable: str, value: str) -> timedelta:
+    match = _DURATION.fullmatch(value.strip())
+    if not match:
+        raise SettingInvalid(variable=variable, value=value, allowed="write a duration as 250ms, 30s, 5m, 2h or 7d")
+    return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the servers are; the defaults are those of docker-compose.yml.
+
+    `broker_url` also holds the registry and must not evict; `cache_url` is sized by us and may. rediss:// turns
+    TLS on, redis://user:password@… logs in by ACL.
+    """
+
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    cache_url: str = "redis://127.0.0.1:6380/0"
+    database_url: str = "postgresql://wedops@127.0.0.1:5432/wedops"
+
+    def __post_init__(self) -> None:
+        """Refuse addresses of another kind."""
+        for name, url in (("broker", self.broker_url), ("cache", self.cache_url)):
+            if not url.startswith(("redis://", "rediss://")):
+                raise ValueError(f"the {name}'s address must start with redis:// or rediss:// (also for Valkey)")
+        if not self.database_url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("the database's address must start with postgresql://")
+
+
+def servers() -> Servers:
+    """Return WEDOPS_BROKER_URL, WEDOPS_CACHE_URL and WEDOPS_DATABASE_URL."""
+    return read(Servers, "WEDOPS_")

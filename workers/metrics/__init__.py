@@ -1,0 +1,1 @@
+"""What was measured: snapshots by region, kept by day."""

@@ -1,0 +1,73 @@
+"""Percentiles from bucket counts, and how long measurements are kept. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+#: Upper bounds in milliseconds. The alert thresholds (2,000, 3,000, 5,000) are bounds, so none is blurred by a bucket.
+BOUNDS = (25, 50, 100, 200, 350, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000, 30_000)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long rows are kept, how many days ahead a partition is made, how long a snapshot says how things are."""
+
+    keep_days: int = 30
+    ahead_days: int = 3
+    fresh_for: timedelta = timedelta(minutes=5)
+
+    def __post_init__(self) -> None:
+        """Refuse to keep nothing."""
+        if self.keep_days < 1 or self.ahead_days < 1:
+            raise ValueError("keep_days and ahead_days must be 1 or more")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A region's connections at a moment. Rates are those since the snapshot before; None is `not measured`."""
+
+    region: str
+    at: datetime
+    connections: int
+    opened: int = 0
+    closed: int = 0
+    swept: int = 0
+    silent: int = 0
+    messages: int = 0
+    errors: int = 0
+    bytes: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    by_user_type: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def error_rate(self) -> float | None:
+        """Return errors a message, from 0 to 1; None without messages."""
+        return self.errors / self.messages if self.messages else None
+
+
+def quantile(counts: Mapping[int, int], q: float) -> float | None:
+    """Return the `q`-quantile in ms of counts by upper bound, linear within a bucket; None without counts.
+
+    The method is Prometheus's histogram_quantile.
+    """
+    total = sum(counts.values())
+    if not total:
+        return None
+    rank, below, lower = q * total, 0, 0
+    for bound in BOUNDS:
+        here = counts.get(bound, 0)
+        if here and below + here >= rank:
+            return lower + (bound - lower) * max(0.0, rank - below) / here
+        below, lower = below + here, bound
+    return float(BOUNDS[-1])
+
+
+def partitions(policy: Policy, *, today: date) -> list[date]:
+    """Return the days that must have a partition."""
+    return [today + timedelta(days=days) for days in range(-1, policy.ahead_days + 1)]
+
+
+def outdated(days: list[date], policy: Policy, *, today: date) -> list[date]:
+    """Return the days whose partition may be dropped."""
+    return [day for day in days if day < today - timedelta(days=policy.keep_days)]

@@ -1,0 +1,85 @@
+"""Snapshots in PostgreSQL: one partition a day, written by COPY, dropped whole."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+
+import orjson
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, bindparam, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from workers.foundation import database
+from workers.metrics.rules import Snapshot
+
+TABLE = "connection_metrics"
+_COLUMNS = tuple(Snapshot.__dataclass_fields__)
+
+snapshots = Table(
+    TABLE,
+    database.metadata,
+    Column("region", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in _COLUMNS[2:10]),
+    Column("p50_ms", Float),
+    Column("p95_ms", Float),
+    Column("by_user_type", JSONB, nullable=False),
+    postgresql_partition_by="RANGE (at)",
+)
+Index("latest_by_region", snapshots.c.region, snapshots.c.at)
+
+
+def append(db: Connection, rows: Iterable[Snapshot]) -> None:
+    """Append snapshots; their days get a partition when they lack one."""
+    rows = list(rows)
+    make_partitions(db, sorted({row.at.date() for row in rows}))
+    plain = ([*list(vars(row).values())[:-1], orjson.dumps(dict(row.by_user_type)).decode()] for row in rows)
+    database.copy(db, TABLE, _COLUMNS, plain)
+
+
+def latest(db: Connection, *, since: datetime) -> list[Snapshot]:
+    """Return each region's last snapshot, if it is not older than `since`."""
+    rows = db.execute(
+        select(snapshots)
+        .distinct(snapshots.c.region)
+        .where(snapshots.c.at >= since)
+        .order_by(snapshots.c.region, snapshots.c.at.desc())
+    )
+    return [Snapshot(**row._mapping) for row in rows]
+
+
+def history(db: Connection, start: datetime, end: datetime) -> list[tuple[str, datetime, int]]:
+    """Return (region, at, connections) in [start, end)."""
+    rows = db.execute(
+        select(snapshots.c.region, snapshots.c.at, snapshots.c.connections)
+        .where(snapshots.c.at >= start, snapshots.c.at < end)
+        .order_by(snapshots.c.at)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def make_partitions(db: Connection, days: Iterable[date]) -> None:
+    """Make the days' partitions that do not exist."""
+    have = set(partition_days(db))
+    for day in days:
+        if day not in have:
+            start = datetime.combine(day, time(), UTC)
+            span = f"FROM ('{start.isoformat()}') TO ('{(start + timedelta(days=1)).isoformat()}')"
+            # Two tasks may want the same day at the same moment; the lock makes the second one wait and see it.
+            db.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": TABLE})
+            db.execute(text(f"CREATE TABLE IF NOT EXISTS {_name(day)} PARTITION OF {TABLE} FOR VALUES {span}"))
+
+
+def drop_partitions(db: Connection, days: Iterable[date]) -> None:
+    """Drop the days' partitions."""
+    for day in days:
+        db.execute(text(f"DROP TABLE IF EXISTS {_name(day)}"))
+
+
+def partition_days(db: Connection) -> list[date]:
+    """Return the days that have a partition."""
+    children = text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:name)")
+    names = db.execute(children.bindparams(bindparam("name", TABLE))).scalars()
+    return sorted(datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC).date() for name in names)
+
+
+def _name(day: date) -> str:
+    return f"{TABLE}_{day:%Y%m%d}"

@@ -1,0 +1,58 @@
+"""Notifications as rows: written with what they are about, sent after, once a key."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from workers.foundation.database import metadata
+
+#: A notification that failed this often stays as a row, and is tried no more.
+ATTEMPTS = 10
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("tried_at", DateTime(timezone=True)),
+    Column("sent_at", DateTime(timezone=True)),
+)
+Index("unsent_notifications", notifications.c.created_at, postgresql_where=notifications.c.sent_at.is_(None))
+
+
+@dataclass(frozen=True)
+class Notification:
+    """Something to tell; the key makes it one, however often it is written."""
+
+    key: str
+    title: str
+    body: str
+    severity: str
+
+
+def write(db: Connection, notification: Notification, *, at: datetime) -> bool:
+    """Remember a notification to send; False when its key was known."""
+    row = vars(notification) | {"created_at": at}
+    return bool(db.execute(insert(notifications).values(row).on_conflict_do_nothing()).rowcount)
+
+
+def claim(db: Connection, *, untried_since: datetime) -> Notification | None:
+    """Return the oldest that was neither sent nor tried since, held by this transaction against others."""
+    unsent = notifications.c.sent_at.is_(None) & (notifications.c.attempts < ATTEMPTS)
+    untried = notifications.c.tried_at.is_(None) | (notifications.c.tried_at < untried_since)
+    facts = [notifications.c[name] for name in Notification.__dataclass_fields__]
+    oldest = select(*facts).where(unsent, untried).order_by(notifications.c.created_at).limit(1)
+    row = db.execute(oldest.with_for_update(skip_locked=True)).first()
+    return Notification(*row) if row else None
+
+
+def tried(db: Connection, key: str, *, arrived: bool, at: datetime) -> None:
+    """Remember an attempt, and whether it arrived."""
+    values = {"attempts": notifications.c.attempts + 1, "tried_at": at, "sent_at": at if arrived else None}
+    db.execute(update(notifications).where(notifications.c.key == key).values(**values))

@@ -1,0 +1,86 @@
+"""Accepting a request: check, remember, send; used by the client, the command line and redelivery."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from workers.app import app
+from workers.foundation import clock, database, logs, telemetry
+from workers.foundation.errors import Anticipated
+from workers.foundation.redis import FunctionsMissing
+from workers.requests import rules, store
+from workers.weddings import store as weddings
+
+log = logs.get("requests")
+
+
+class MessageRefused(Anticipated):
+    """{task} refused: {problems}"""
+
+
+class TaskNotOffered(Anticipated):
+    """{task!r} is no task for other services; offered are: {offered}"""
+
+
+class RequestKeyReused(Anticipated):
+    """request_key {key!r} was used for something else ({task}); use a new key for a new request"""
+
+
+def read(message: type[rules.Kind], task: str, fields: dict[str, Any]) -> rules.Kind:
+    """Return the message, checked; raises MessageRefused naming each field and its remedy."""
+    if found := rules.problems(message, fields):
+        raise MessageRefused(task=task, problems="; ".join(found))
+    return message.model_validate(fields)
+
+
+def accept(task: str, fields: dict[str, Any]) -> store.Request:
+    """Check and remember a request, then send it; when this returns, it will be done whatever fails.
+
+    Raises TaskNotOffered, MessageRefused, WeddingUnknown, RequestKeyReused, DatabaseUnavailable: nothing is
+    remembered then.
+    """
+    if task not in rules.CONTRACT:
+        raise TaskNotOffered(task=task, offered=", ".join(rules.CONTRACT))
+    message = read(rules.CONTRACT[task], task, fields).model_dump(mode="json")
+    key = message["request_key"] or f"{task}/{message['wedding_id']}/{clock.epoch():.6f}"
+    asked = store.Request(key, task, message | {"request_key": key})
+    with database.transaction() as db:
+        weddings.require(db, message["wedding_id"])
+        stands = store.accept(db, asked, at=clock.machine_now())
+    if (stands.task, stands.message) != (asked.task, asked.message):
+        raise RequestKeyReused(key=key, task=stands.task)
+    if stands.state == "accepted":
+        send([stands])
+    return stands
+
+
+def send(requests: Iterable[store.Request]) -> list[str]:
+    """Send requests to the broker; return the keys that got there. What did not is sent again by redelivery."""
+    keys = []
+    for request in requests:
+        try:
+            app.send_task(request.task, kwargs=request.message, retry=False)
+        except (OperationalError, RedisError) as error:
+            telemetry.refusals.labels("publish", "broker").inc()
+            log.warning("request kept, not sent", key=request.key, reason="broker", detail=str(error))
+            break
+        keys.append(request.key)
+    with database.transaction() as db:
+        store.sent(db, keys, at=clock.machine_now())
+    return keys
+
+
+@contextmanager
+def settling(key: str) -> Iterator[None]:
+    """Around the effect of a request: an anticipated error is what became of it, and is not tried again."""
+    try:
+        yield
+    except (database.DatabaseUnavailable, FunctionsMissing):
+        raise
+    except Anticipated as error:
+        with database.transaction() as db:
+            store.settle(db, key, at=clock.machine_now(), refused=str(error))
+        raise

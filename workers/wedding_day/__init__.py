@@ -1,0 +1,1 @@
+"""What a wedding needs as its day comes near."""

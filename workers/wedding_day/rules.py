@@ -1,0 +1,61 @@
+"""What to do when a wedding is looked at. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from workers.weddings.rules import Phase, Status, Wedding, phase
+from workers.weddings.rules import Policy as Phases
+
+
+class Reason(StrEnum):
+    """Why something is done about a wedding."""
+
+    NOTHING_NEW = "nothing_new"
+    PHASE_BEGAN = "phase_began"
+    START_NEAR = "start_near"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A wedding's data is in the cache `warm_up_before` its start."""
+
+    warm_up_before: timedelta = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the last look found. Its text is what is remembered."""
+
+    phase: Phase = Phase.PLANNING
+    warm: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.phase}{'+warm' if self.warm else ''}"
+
+    @classmethod
+    def read(cls, text: str | None) -> "Seen":
+        """Return what was remembered; a wedding never looked at is in planning."""
+        name, _, warm = (text or Phase.PLANNING).partition("+")
+        return cls(Phase(name), bool(warm))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is true of the wedding now, whether to warm up, and why."""
+
+    now: Seen
+    warm_up: bool
+    reason: Reason
+
+
+def decide(wedding: Wedding, seen: Seen, policy: Policy, phases: Phases, *, now: datetime) -> Decision:
+    """Return what a look at the wedding at `now` calls for, given what the last one found."""
+    if wedding.status is Status.CANCELLED:
+        return Decision(Seen(Phase.OVER), warm_up=False, reason=Reason.NOTHING_NEW)
+    current = phase(wedding, phases, now=now)
+    near = wedding.starts_at - policy.warm_up_before <= now < wedding.ends_at
+    found = Seen(current, seen.warm or near)
+    if near and not seen.warm:
+        return Decision(found, warm_up=True, reason=Reason.START_NEAR)
+    return Decision(found, warm_up=False, reason=Reason.PHASE_BEGAN if current is not seen.phase else Reason.NOTHING_NEW)

@@ -1,0 +1,1 @@
+"""The calendar: weddings, their phases, and the ways they come in."""

@@ -1,0 +1,111 @@
+"""Weddings as facts, and what phase one is in. Pure: no clock, no SQL."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+ZONES = frozenset(available_timezones())
+
+
+class VenueType(StrEnum):
+    """Where it is held."""
+
+    OUTDOOR = "outdoor"
+    CHURCH = "church"
+    BANQUET_HALL = "banquet_hall"
+    BEACH = "beach"
+    GARDEN = "garden"
+    HISTORIC = "historic"
+
+
+class Status(StrEnum):
+    """Whether it takes place."""
+
+    PLANNED = "planned"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+
+
+class Phase(StrEnum):
+    """What a wedding is in at a moment."""
+
+    PLANNING = "planning"
+    SETUP = "setup"
+    CEREMONY = "ceremony"
+    RECEPTION = "reception"
+    WIND_DOWN = "wind_down"
+    OVER = "over"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Lengths of the phases. Ceremony 25-30 min and cocktail 60 min are the trade's figures; the margins are ours."""
+
+    setup_before: timedelta = timedelta(hours=4)
+    ceremony_lasts: timedelta = timedelta(minutes=60)
+    wind_down_lasts: timedelta = timedelta(hours=3)
+
+
+@dataclass(frozen=True)
+class Wedding:
+    """A wedding. What people agreed on is local wall time and a zone; `starts_at` and `ends_at` are the instants."""
+
+    id: str
+    starts_local: datetime
+    ends_local: datetime
+    zone: str
+    starts_at: datetime
+    ends_at: datetime
+    guest_count: int
+    venue_type: VenueType
+    region: str
+    status: Status = Status.CONFIRMED
+    supplier_ids: tuple[str, ...] = ()
+    timeline: dict[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A local time as an instant; `note` says what had to be decided, `problem` why there is no such instant."""
+
+    at: datetime | None
+    note: str | None = None
+    problem: str | None = None
+
+
+def instant(local: datetime, zone: str, *, end: bool = False) -> Resolution:
+    """Return the instant that the wall clock of `zone` shows as `local`.
+
+    A time that clocks skip is a problem. A time they show twice is the earlier one for a start and the later one for an
+    end: the two readings differ by an hour in which people may be there.
+    """
+    if zone not in ZONES:
+        return Resolution(None, problem=f"zone={zone!r} is no IANA zone; use a name such as America/New_York")
+    first, second = (local.replace(tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
+    if first.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) != local:
+        text = f"{local.isoformat()} does not exist in {zone}: clocks skip it; use a time an hour later"
+        return Resolution(None, problem=text)
+    note = None
+    if first.utcoffset() != second.utcoffset():
+        note = f"{local.isoformat()} happens twice in {zone}; took the {'later' if end else 'earlier'}"
+    return Resolution((second if end else first).astimezone(UTC), note=note)
+
+
+def phase(wedding: Wedding, policy: Policy, *, now: datetime) -> Phase:
+    """Return the phase of a wedding at `now`; each begins where the one before it ends."""
+    ceremony_ends = min(wedding.starts_at + policy.ceremony_lasts, wedding.ends_at)
+    begins = (
+        (wedding.ends_at + policy.wind_down_lasts, Phase.OVER),
+        (wedding.ends_at, Phase.WIND_DOWN),
+        (ceremony_ends, Phase.RECEPTION),
+        (wedding.starts_at, Phase.CEREMONY),
+        (wedding.starts_at - policy.setup_before, Phase.SETUP),
+    )
+    return next((name for begin, name in begins if now >= begin), Phase.PLANNING)
+
+
+def running(wedding: Wedding, *, now: datetime) -> bool:
+    """Tell whether ceremony or reception is on: nothing may be taken away."""
+    return wedding.status is not Status.CANCELLED and wedding.starts_at <= now < wedding.ends_at

@@ -1,0 +1,158 @@
+"""The calendar's memory: weddings in PostgreSQL, and in Redis when each is to be looked at."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Table, Text, func, select
+from sqlalchemy import Sequence as Counter
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+
+from workers.foundation import redis
+from workers.foundation.database import metadata
+from workers.foundation.errors import Anticipated
+from workers.weddings.rules import Status, VenueType, Wedding
+
+DUE = "wedops:weddings:due"
+SPANS = "wedops:weddings:spans"
+
+versions = Counter("calendar_versions", metadata=metadata)
+
+weddings = Table(
+    "weddings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("starts_local", DateTime, nullable=False),
+    Column("ends_local", DateTime, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("starts_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("ends_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("guest_count", Integer, nullable=False),
+    Column("venue_type", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("supplier_ids", ARRAY(Text), nullable=False),
+    Column("timeline", JSONB, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+
+_FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
+
+
+class WeddingUnknown(Anticipated):
+    """wedding_id={wedding_id!r} is not in the calendar; import it first (`wedops weddings import FILE`)"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an upsert did. `version` is the calendar's after it."""
+
+    added: int
+    changed: int
+    unchanged: int
+    version: int
+
+
+def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime) -> Change:
+    """Bring the calendar to `calendar`; a wedding that is the same stays untouched, the rest get a new version."""
+    digests = {wedding.id: _digest(wedding) for wedding in calendar}
+    known = _digests(db, list(digests))
+    changed = [wedding for wedding in calendar if known.get(wedding.id) != digests[wedding.id]]
+    if changed:
+        version = db.execute(select(versions.next_value())).scalar_one()
+        rows = [_row(wedding) | {"digest": digests[wedding.id], "version": version, "updated_at": at} for wedding in changed]
+        for first in range(0, len(rows), 1000):
+            statement = insert(weddings).values(rows[first : first + 1000])
+            new = {column.name: column for column in statement.excluded if column.name != "id"}
+            db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=new))
+    added = sum(wedding.id not in known for wedding in changed)
+    return Change(added, len(changed) - added, len(calendar) - len(changed), version_of(db))
+
+
+def _digests(db: Connection, ids: list[str]) -> dict[str, str]:
+    # Locked in one order, so that two imports of the same calendar wait for each other instead of deadlocking.
+    rows = db.execute(
+        select(weddings.c.id, weddings.c.digest).where(weddings.c.id.in_(ids)).order_by(weddings.c.id).with_for_update()
+    )
+    return {row.id: row.digest for row in rows}
+
+
+def _row(wedding: Wedding) -> dict[str, Any]:
+    return vars(wedding) | {"supplier_ids": list(wedding.supplier_ids)}
+
+
+def _digest(wedding: Wedding) -> str:
+    text = orjson.dumps(_row(wedding), option=orjson.OPT_SORT_KEYS)
+    return blake2b(text, digest_size=16).hexdigest()
+
+
+def version_of(db: Connection) -> int:
+    """Return the calendar's version; 0 when it is empty."""
+    return int(db.execute(select(func.coalesce(func.max(weddings.c.version), 0))).scalar_one())
+
+
+def require(db: Connection, wedding_id: str) -> Wedding:
+    """Return the wedding; raises WeddingUnknown."""
+    if found := by_id(db, [wedding_id]):
+        return found[0]
+    raise WeddingUnknown(wedding_id=wedding_id)
+
+
+def by_id(db: Connection, ids: Iterable[str]) -> list[Wedding]:
+    """Return the weddings with these ids, those that exist, by start."""
+    return _facts(db.execute(select(*_FACTS).where(weddings.c.id.in_(list(ids))).order_by(weddings.c.starts_at)))
+
+
+def between(db: Connection, start: datetime, end: datetime, *, most: int | None = None) -> list[Wedding]:
+    """Return weddings that take place and overlap [start, end), by start."""
+    overlap = (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
+    return _facts(db.execute(select(*_FACTS).where(overlap).order_by(weddings.c.starts_at).limit(most)))
+
+
+def regions(db: Connection) -> list[str]:
+    """Return the regions that have weddings."""
+    return list(db.execute(select(weddings.c.region).distinct().order_by(weddings.c.region)).scalars())
+
+
+def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, date, int]]:
+    """Return (region, local day of the start, weddings) for weddings that take place in [start, end)."""
+    day = func.date(weddings.c.starts_local)
+    rows = db.execute(
+        select(weddings.c.region, day, func.count())
+        .where(weddings.c.status != Status.CANCELLED, weddings.c.starts_at >= start, weddings.c.starts_at < end)
+        .group_by(weddings.c.region, day)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def _facts(rows: Iterable[Any]) -> list[Wedding]:
+    return [
+        Wedding(
+            **row._mapping
+            | {
+                "venue_type": VenueType(row.venue_type),
+                "status": Status(row.status),
+                "supplier_ids": tuple(row.supplier_ids),
+            }
+        )
+        for row in rows
+    ]
+
+
+def list_due(calendar: Iterable[Wedding], *, at: datetime, anew: bool = True) -> None:
+    """Have each wedding looked at from `at` on; `anew` also those that were to be looked at later."""
+    score = int(at.timestamp() * 1000)
+    with redis.registry().pipeline(transaction=True) as pipe:
+        for wedding in calendar:
+            if wedding.status is Status.CANCELLED:
+                pipe.zrem(DUE, wedding.id)
+                pipe.hdel(SPANS, wedding.id)
+            else:
+                pipe.hset(SPANS, wedding.id, f"{wedding.starts_at.isoformat()}/{wedding.ends_at.isoformat()}")
+                pipe.zadd(DUE, {wedding.id: score}, nx=not anew)
+        pipe.execute()
