@@ -18,8 +18,9 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from demo import phoenix
 from workers.connections import store as registry
@@ -61,7 +62,7 @@ class Gateway:
         self.limits: dict[str, int] = {}
         self.beat_every: dict[str, float] = {}
         self.by_region: dict[str, int] = defaultdict(int)
-        self.redis = Redis.from_url(settings.servers().broker_url, decode_responses=True)
+        self.redis: Any = Redis.from_url(settings.servers().broker_url, decode_responses=True)
 
     async def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake with 400 or 429; remember who comes."""

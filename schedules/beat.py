@@ -29,7 +29,7 @@ TICK = 1.0
 ALIVE_FOR = 5.0
 
 
-class TableScheduler(Scheduler):  # type: ignore[misc]
+class TableScheduler(Scheduler):
     """Fires what is due by the table and the kind of day, once, however many beats there are."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -134,7 +134,7 @@ app = celery.Celery("wedops", task_cls=Task, include=[f"{room}.tasks" for room i
 app.conf.update(_configuration())
 
 
-class SignOfLife(bootsteps.StartStopStep):  # type: ignore[misc]
+class SignOfLife(bootsteps.StartStopStep):
     """Touches the supervisor's file from the worker's own loop, so that a hung loop shows as well as a stopped process."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

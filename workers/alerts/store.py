@@ -82,7 +82,7 @@ def standing(db: Connection, *, most: int = 20) -> list[Standing]:
     facts = [alerts.c[name] for name in Standing.__dataclass_fields__]
     order = alerts.c.resolved_at.is_not(None), alerts.c.id.desc()
     rows = db.execute(select(*facts).order_by(*order).limit(most))
-    return [Standing(**row._mapping | {"severity": Severity(row.severity), "state": State(row.state)}) for row in rows]
+    return [Standing(**dict(row._mapping) | {"severity": Severity(row.severity), "state": State(row.state)}) for row in rows]
 
 
 def count(db: Connection) -> int:

@@ -7,7 +7,6 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from redis import Redis
 from sqlalchemy import text
 
 from workers.connections import store as connections
@@ -48,7 +47,7 @@ def metrics() -> Response:
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _answers(client: Callable[[], Redis]) -> str:
+def _answers(client: Callable[[], redis.Client]) -> str:
     try:
         client().ping()
     except redis.UNREACHABLE:

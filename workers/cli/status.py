@@ -100,6 +100,8 @@ def _job(record: jobs.Record, at: float) -> dict[str, Any]:
         "last": _moment(record.finished),
         "next": _moment(record.next),
         "overdue": round(max(0.0, at - record.next), 3) if record.pace else 0.0,
+        "ago": f"{at - record.finished:,.0f} s ago" if record.finished else None,
+        "in": f"in {record.next - at:,.0f} s" if record.pace else None,
     }
 
 
@@ -134,7 +136,7 @@ def _wedding(wedding: calendar.Wedding, phases: calendar.Policy, now: datetime) 
 
 def _plain(fact: Any) -> dict[str, Any]:
     texts = {name: value.isoformat(timespec="seconds") for name, value in vars(fact).items() if isinstance(value, datetime)}
-    return vars(fact) | texts
+    return {**vars(fact), **texts}
 
 
 @click.command("status")
@@ -145,7 +147,9 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.status/1", **asdict(status)}, default=str).decode())
     else:
-        _show(status, Console())
+        console = Console()
+        # A pipe or a file has no width of its own.
+        _show(status, console if console.is_terminal else Console(width=140))
     sys.exit(status.code)
 
 
@@ -167,9 +171,7 @@ def _show(status: Status, console: Console) -> None:
         console, "scaling actions", status.actions[:5], "region", "resource", "before", "to", "reason", "state", "created_at"
     )
     _table(console, "queues", status.queues, "name", "depth", "oldest")
-    _table(
-        console, "jobs", status.jobs, "name", "last", "next", "waited", "overdue", "result", "runs", "failed", "late", "skipped"
-    )
+    _table(console, "jobs", status.jobs, "name", "ago", "in", "waited", "result", "runs", "failed", "late", "skipped")
 
 
 def _table(console: Console, title: str, rows: list[dict[str, Any]], *columns: str) -> None:

@@ -50,4 +50,4 @@ def upcoming(hours: int) -> None:
     for one in found:
         row = (one.id, f"{one.starts_local:%a %Y-%m-%d %H:%M}", one.zone, rules.phase(one, phases, now=now))
         table.add_row(*row, str(one.guest_count), one.region)
-    Console().print(table if found else "no wedding runs or begins then")
+    Console(width=120).print(table if found else "no wedding runs or begins then")

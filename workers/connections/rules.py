@@ -92,6 +92,6 @@ def _snapshot(region: str, counts: Counter[str], flow: Counter[str], silent: int
         silent=silent,
         p50_ms=quantile(rtt, 0.5),
         p95_ms=quantile(rtt, 0.95),
-        by_user_type={kind: counts[f"rt:{region}|{kind}"] for kind in UserType if counts[f"rt:{region}|{kind}"]},
+        by_user_type={str(kind): counts[f"rt:{region}|{kind}"] for kind in UserType if counts[f"rt:{region}|{kind}"]},
         **{name: flow[f"{region}|{name}"] for name in names},
     )

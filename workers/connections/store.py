@@ -108,7 +108,8 @@ def _each(shards: list[str], function: str, *arguments: Any) -> list[Any]:
     with redis.registry().pipeline(transaction=False) as pipe:
         for shard in shards:
             pipe.fcall(function, 1, shard, *arguments)
-        return pipe.execute()
+        answers: list[Any] = pipe.execute()
+    return answers
 
 
 def _counts(flat: list[Any]) -> dict[str, int]:

@@ -68,6 +68,6 @@ def transaction() -> Iterator[Connection]:
 def copy(db: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Append `rows` to `table` by COPY, within the transaction of `db`. Names come from code, never from input."""
     cursor = db.connection.cursor()
-    with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as sink:  # type: ignore[attr-defined]
+    with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as sink:
         for row in rows:
             sink.write_row(row)

@@ -99,4 +99,4 @@ def _record(name: str, fields: dict[str, str]) -> Record:
     moments = ("pace", "due", "fired", "started", "finished", "waited")
     seconds = {field: int(fields.get(field, 0)) / 1000 for field in moments}
     counts = {field: int(fields.get(field, 0)) for field in ("runs", "failed", "late", "skipped", "unanswered")}
-    return Record(name=name, result=fields.get("result", ""), **seconds, **counts)
+    return Record(name=name, result=fields.get("result", ""), **seconds, **counts)  # type: ignore[arg-type]

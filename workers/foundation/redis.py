@@ -3,6 +3,7 @@
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -20,19 +21,23 @@ class FunctionsMissing(Anticipated):
     """the Redis functions of {library} are not loaded on this server; run `wedops migrate`"""
 
 
+#: A decoding client. redis-py types every answer as if it might be bytes or a promise; ours are text, so it is Any to mypy.
+Client = Any
+
+
 @cache
-def registry() -> Redis:
+def registry() -> Client:
     """Return the client of broker and registry: the role that never evicts."""
     return _client(settings.servers().broker_url)
 
 
 @cache
-def cache_server() -> Redis:
+def cache_server() -> Client:
     """Return the client of the cache: the role that evicts by use."""
     return _client(settings.servers().cache_url)
 
 
-def _client(url: str) -> Redis:
+def _client(url: str) -> Client:
     return Redis.from_url(
         url,
         decode_responses=True,
@@ -57,7 +62,7 @@ def libraries() -> dict[str, str]:
     return {source.partition("\n")[0].partition("name=")[2].strip(): source for source in sources}
 
 
-def load_functions(client: Redis) -> list[str]:
+def load_functions(client: Client) -> list[str]:
     """Load or replace every room's functions; return the libraries' names. Safe while others call them."""
     found = libraries()
     for source in found.values():
@@ -65,7 +70,7 @@ def load_functions(client: Redis) -> list[str]:
     return list(found)
 
 
-def outdated_functions(client: Redis) -> list[str]:
+def outdated_functions(client: Client) -> list[str]:
     """Return the libraries that the server lacks or has in another version."""
     loaded = {}
     for row in client.function_list(withcode=True):

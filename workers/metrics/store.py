@@ -43,7 +43,7 @@ def latest(db: Connection, *, since: datetime) -> list[Snapshot]:
         .where(snapshots.c.at >= since)
         .order_by(snapshots.c.region, snapshots.c.at.desc())
     )
-    return [Snapshot(**row._mapping) for row in rows]
+    return [Snapshot(**dict(row._mapping)) for row in rows]
 
 
 def history(db: Connection, start: datetime, end: datetime) -> list[tuple[str, datetime, int]]:

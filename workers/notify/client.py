@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from apprise import Apprise, NotifyType
-from apprise.decorators import notify
-
 from workers.foundation import logs, settings
 
 log = logs.get("notify")
 
-_TYPES = {"critical": NotifyType.FAILURE, "high": NotifyType.WARNING, "medium": NotifyType.WARNING}
+#: Our severities in apprise's words; all others are `info`.
+_TYPES = {"critical": "failure", "high": "warning", "medium": "warning"}
 
 
 @dataclass(frozen=True)
@@ -21,17 +19,21 @@ class Policy:
     targets: str = "log://"
 
 
-@notify(on="log", name="the log")  # type: ignore[untyped-decorator, unused-ignore]
-def _to_log(body: str, title: str, notify_type: str, *_arguments: Any, **_options: Any) -> None:
-    log.warning("notification", title=title, body=body, severity=str(notify_type), reason="notify_targets")
-
-
 class TargetsInvalid(settings.SettingInvalid):
     """NOTIFY_TARGETS: target {number} is no address that apprise knows; see its list of services"""
 
 
+def _to_log(body: str, title: str, notify_type: str, *_arguments: Any, **_options: Any) -> None:
+    log.warning("notification", title=title, body=body, severity=str(notify_type), reason="notify_targets")
+
+
 @cache
-def _apprise() -> Apprise:
+def _apprise() -> Any:
+    # Imported when first used: it loads a module for each of its 140 services, a second in every process.
+    from apprise import Apprise  # noqa: PLC0415
+    from apprise.decorators import notify  # noqa: PLC0415
+
+    notify(on="log", name="the log")(_to_log)
     sender = Apprise()
     for number, target in enumerate(settings.read(Policy, "NOTIFY_").targets.split(), start=1):
         if not sender.add(target):
@@ -41,5 +43,4 @@ def _apprise() -> Apprise:
 
 def send(title: str, body: str, severity: str) -> bool:
     """Tell every target; False when one of them did not take it."""
-    kind = _TYPES.get(severity, NotifyType.INFO)
-    return bool(_apprise().notify(title=title, body=body, notify_type=kind))
+    return bool(_apprise().notify(title=title, body=body, notify_type=_TYPES.get(severity, "info")))

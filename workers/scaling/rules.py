@@ -10,6 +10,7 @@ class Reason(StrEnum):
     """Why a region gets what it gets."""
 
     CEREMONY_AHEAD = "ceremony_ahead"
+    FORECAST = "forecast"
     DEMAND = "demand"
     FEWER_EXPECTED = "fewer_expected"
     ENOUGH = "enough"
@@ -77,11 +78,11 @@ class Decision:
 
 def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     """Return how many instances the region should have at `now`, and why."""
-    demand = max(reading.connections or 0, reading.expected or 0.0)
-    wanted = policy.instances(demand)
+    here, expected = reading.connections or 0, reading.expected or 0.0
+    wanted = policy.instances(max(here, expected))
     if wanted > reading.instances:
-        ahead = reading.ceremony_ahead and demand > (reading.connections or 0)
-        return Decision(wanted, Reason.CEREMONY_AHEAD if ahead else Reason.DEMAND)
+        ahead = Reason.CEREMONY_AHEAD if reading.ceremony_ahead else Reason.FORECAST
+        return Decision(wanted, ahead if expected > here else Reason.DEMAND)
     if wanted == reading.instances:
         return Decision(wanted, Reason.ENOUGH)
     return Decision(*_shrink(reading, wanted, policy, now))

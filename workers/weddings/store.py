@@ -133,7 +133,7 @@ def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, 
 def _facts(rows: Iterable[Any]) -> list[Wedding]:
     return [
         Wedding(
-            **row._mapping
+            **dict(row._mapping)
             | {
                 "venue_type": VenueType(row.venue_type),
                 "status": Status(row.status),
