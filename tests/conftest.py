@@ -1,0 +1,67 @@
+"""Real servers for the tests: in a folder of their own, on free ports, started when first needed, ended with the tests.
+
+Their addresses are settled before anything of ours is imported, so that no test has to make a client forget another's.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from workers.supervision import servers
+
+HOME = Path(tempfile.mkdtemp(prefix="wedops-tests-"))
+PORTS = {name: servers.free_port() for name in ("broker", "cache", "postgres")}
+_secret = servers.password(HOME)
+URLS = {
+    "WEDOPS_BROKER_URL": f"redis://:{_secret}@{servers.LOOPBACK}:{PORTS['broker']}/0",
+    "WEDOPS_CACHE_URL": f"redis://:{_secret}@{servers.LOOPBACK}:{PORTS['cache']}/0",
+    "WEDOPS_DATABASE_URL": f"postgresql://wedops:{_secret}@{servers.LOOPBACK}:{PORTS['postgres']}/wedops",
+}
+os.environ.update(URLS)
+#: Data of tests is worth no disk write.
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def real_servers() -> Iterator[list[servers.Server]]:
+    """Yield a Valkey for broker and registry, one for the cache, and a PostgreSQL with our schema."""
+    from workers.app import app
+    from workers.foundation import database, schema
+
+    HOME.chmod(0o711)
+    started: list[servers.Server] = []
+    try:
+        started.append(servers.start_valkey(HOME, "broker", servers.BROKER, port=PORTS["broker"]))
+        started.append(servers.start_valkey(HOME, "cache", servers.CACHE, port=PORTS["cache"]))
+        started.append(servers.start_postgres(HOME, port=PORTS["postgres"], options=QUICK))
+        app.loader.import_default_modules()
+        schema.upgrade()
+        yield started
+    finally:
+        if database.engine.cache_info().currsize:
+            database.engine().dispose()
+        for server in reversed(started):
+            server.stop()
+
+
+@pytest.fixture
+def world(real_servers: list[servers.Server]) -> list[servers.Server]:
+    """Yield the servers, empty but for schema and functions."""
+    from workers.foundation import database, redis
+
+    redis.registry().flushall()
+    redis.cache_server().flushall()
+    redis.load_functions(redis.registry())
+    with database.transaction() as db:
+        names = ", ".join(table.name for table in database.metadata.sorted_tables)
+        db.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    return real_servers

@@ -1,0 +1,30 @@
+"""Things the tests are about, made with few words."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from workers.connections.store import Connection
+from workers.weddings.rules import VenueType, Wedding
+
+NOON = datetime(2026, 10, 10, 12, tzinfo=UTC)
+
+
+def wedding(id: str = "w-1", *, starts_at: datetime = NOON, hours: float = 6, **facts: Any) -> Wedding:
+    """Return a wedding in New York's zone, with 100 guests and 2 suppliers unless said otherwise."""
+    ends_at = starts_at + timedelta(hours=hours)
+    given = {
+        "starts_local": starts_at.replace(tzinfo=None) - timedelta(hours=4),
+        "ends_local": ends_at.replace(tzinfo=None) - timedelta(hours=4),
+        "zone": "America/New_York",
+        "guest_count": 100,
+        "venue_type": VenueType.GARDEN,
+        "region": "us-northeast",
+        "supplier_ids": ("s1", "s2"),
+    }
+    return Wedding(id=id, starts_at=starts_at, ends_at=ends_at, **given | facts)
+
+
+def connection(id: str = "c1", **facts: Any) -> Connection:
+    """Return a guest's connection."""
+    given = {"user_id": "u1", "user_type": "guest", "node": "n1", "region": "us-northeast", "wedding_id": "w-1"}
+    return Connection(id=id, **given | facts)

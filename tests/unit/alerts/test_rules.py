@@ -1,0 +1,83 @@
+"""When an alert fires, changes and resolves."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.made import NOON
+from workers.alerts import rules
+from workers.alerts.rules import Alert, Breach, Change, Kind, Reason, Severity, State
+from workers.metrics.rules import Snapshot
+
+POLICY = rules.Policy()
+
+
+def _snapshot(**facts: Any) -> Snapshot:
+    return Snapshot(region="east", at=NOON, connections=10, **facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "severity"),
+    [
+        ({"p95_ms": 2000.0}, None),
+        ({"p95_ms": 2000.1}, Severity.MEDIUM),
+        ({"p95_ms": 3500.0}, Severity.HIGH),
+        ({"p95_ms": 5001.0}, Severity.CRITICAL),
+        ({"messages": 100, "errors": 2}, None),
+        ({"messages": 100, "errors": 3}, Severity.MEDIUM),
+        ({"messages": 100, "errors": 6}, Severity.HIGH),
+        ({"messages": 100, "errors": 11}, Severity.CRITICAL),
+        ({"messages": 3, "errors": 3}, None),
+        ({}, None),
+    ],
+)
+def test_what_exceeds_a_threshold_is_a_breach(facts: dict[str, Any], severity: Severity | None) -> None:
+    assert [breach.severity for breach in rules.breaches([_snapshot(**facts)], POLICY)] == ([severity] if severity else [])
+
+
+def _breach(severity: Severity = Severity.MEDIUM) -> Breach:
+    return Breach(Kind.RESPONSE_TIME, "east", severity, 2500.0, "slow")
+
+
+def _alert(state: State, *, since: float = 0, seen: float = 0, severity: Severity = Severity.MEDIUM) -> Alert:
+    ago = NOON - timedelta(seconds=since), NOON - timedelta(seconds=seen)
+    return Alert(1, "response_time/east", severity, state, *ago)
+
+
+@pytest.mark.parametrize(
+    ("breach", "alert", "change"),
+    [
+        (_breach(), None, Change(None, State.PENDING, Reason.ABOVE_THRESHOLD, _breach())),
+        (_breach(), _alert(State.PENDING, since=9), Change(1, State.PENDING, Reason.STILL_ABOVE, _breach())),
+        (_breach(), _alert(State.PENDING, since=10), Change(1, State.FIRING, Reason.STILL_ABOVE, _breach())),
+        (_breach(), _alert(State.FIRING), Change(1, State.FIRING, Reason.STILL_ABOVE, _breach())),
+        (
+            _breach(Severity.CRITICAL),
+            _alert(State.FIRING),
+            Change(1, State.FIRING, Reason.WORSE, _breach(Severity.CRITICAL)),
+        ),
+        (_breach(), _alert(State.FIRING, severity=Severity.HIGH), Change(1, State.FIRING, Reason.BETTER, _breach())),
+        (None, _alert(State.FIRING, seen=29), None),
+        (None, _alert(State.FIRING, seen=30), Change(1, State.RESOLVED, Reason.BACK_TO_NORMAL)),
+        (None, _alert(State.PENDING, seen=30), Change(1, State.RESOLVED, Reason.BACK_TO_NORMAL)),
+    ],
+)
+def test_an_alert_moves_through_its_life(breach: Breach | None, alert: Alert | None, change: Change | None) -> None:
+    found = rules.changes([breach] if breach else [], [alert] if alert else [], POLICY, now=NOON)
+    assert found == ([change] if change else [])
+
+
+def test_without_patience_it_fires_at_once() -> None:
+    [change] = rules.changes([_breach()], [], rules.Policy(pending_for=timedelta(0)), now=NOON)
+    assert change.state is State.FIRING
+
+
+def test_thresholds_out_of_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="medium_ms ≤ high_ms ≤ critical_ms"):
+        rules.Policy(medium_ms=9000)
+
+
+def test_a_full_server_and_a_stopped_job_are_breaches() -> None:
+    assert rules.memory({"broker": 0.96, "other": 0.5}, POLICY)[0].severity is Severity.CRITICAL
+    assert rules.stopped(["connections.sweep"])[0].fingerprint == "job_stopped/connections.sweep"

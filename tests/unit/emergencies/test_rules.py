@@ -1,0 +1,13 @@
+"""The protocols."""
+
+import pytest
+
+from workers.emergencies.rules import PROTOCOLS
+from workers.requests.rules import EmergencyKind
+
+
+@pytest.mark.parametrize("kind", list(EmergencyKind))
+def test_each_kind_has_steps_in_the_order_of_their_deadlines(kind: EmergencyKind) -> None:
+    deadlines = [step.within for step in PROTOCOLS[kind]]
+    assert deadlines
+    assert deadlines == sorted(deadlines)

@@ -1,0 +1,63 @@
+"""Load from the calendar."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.made import NOON, wedding
+from workers.forecasting import rules
+from workers.weddings.rules import Phase, VenueType, phase
+from workers.weddings.rules import Policy as Phases
+
+POLICY, PHASES = rules.Policy(), Phases()
+
+
+def _forecast(*weddings: object, starts_at: datetime = NOON - timedelta(hours=6)) -> rules.Forecast:
+    return rules.forecast("us-northeast", list(weddings), POLICY, PHASES, starts_at=starts_at)  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 40), st.integers(0, 600), st.sampled_from(list(VenueType)))
+def test_the_load_at_a_step_is_that_of_the_phase(half_hours: int, guests: int, venue: VenueType) -> None:
+    one = wedding(guest_count=guests, venue_type=venue)
+    at = NOON - timedelta(hours=6) + timedelta(minutes=30) * half_hours
+    expected = rules.people(one, phase(one, PHASES, now=at), POLICY)
+    assert _forecast(one).peak(at, at, "p50") == pytest.approx(expected, abs=1e-6)
+
+
+def test_weddings_add_up_and_their_spread_does_not() -> None:
+    one, four = _forecast(wedding()), _forecast(*(wedding(f"w-{n}") for n in range(4)))
+    at = NOON + timedelta(hours=2)
+    assert four.peak(at, at, "p50") == pytest.approx(4 * one.peak(at, at, "p50"))  # type: ignore[operator]
+    margin = [found.peak(at, at) - found.peak(at, at, "p50") for found in (one, four)]  # type: ignore[operator]
+    assert margin[1] == pytest.approx(2 * margin[0])
+
+
+def test_quantiles_are_in_order_everywhere() -> None:
+    found = _forecast(wedding(), wedding("w-2", starts_at=NOON + timedelta(hours=1)))
+    assert (found.quantiles["p50"] <= found.quantiles["p90"]).all()
+    assert (found.quantiles["p90"] <= found.quantiles["p99"]).all()
+
+
+def test_a_wedding_that_runs_already_counts_from_the_first_step() -> None:
+    assert _forecast(wedding(), starts_at=NOON + timedelta(hours=3)).quantiles["p50"][0] > 40
+
+
+def test_outside_its_horizon_a_forecast_says_nothing() -> None:
+    found = _forecast(wedding())
+    assert found.peak(NOON + timedelta(days=30), NOON + timedelta(days=31)) is None
+    assert found.peak(NOON - timedelta(days=30), NOON - timedelta(days=29)) is None
+
+
+def test_planning_and_over_need_nothing() -> None:
+    assert rules.people(wedding(), Phase.PLANNING, POLICY) == 0
+    assert rules.people(wedding(), Phase.OVER, POLICY) == 0
+
+
+def test_what_was_seen_pulls_more_the_more_people_it_was() -> None:
+    few, many = rules.pull([10.0], [20.0], POLICY), rules.pull([1000.0], [2000.0], POLICY)
+    assert 1 < few < many < 2
+    assert rules.pull([0.0], [5.0], POLICY) == 1.0
+    assert rules.pull([5.0], [], POLICY) == 1.0
+    assert rules.pull([1.0], [1e6], POLICY) == POLICY.pull_most

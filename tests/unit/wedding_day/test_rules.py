@@ -1,0 +1,43 @@
+"""What a look at a wedding calls for."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.made import NOON, wedding
+from workers.wedding_day import rules
+from workers.wedding_day.rules import Reason, Seen
+from workers.weddings.rules import Phase, Status
+from workers.weddings.rules import Policy as Phases
+
+
+def _decide(hours: float, seen: Seen, **facts: object) -> rules.Decision:
+    return rules.decide(wedding(**facts), seen, rules.Policy(), Phases(), now=NOON + timedelta(hours=hours))  # type: ignore[arg-type]
+
+
+def test_two_hours_before_it_is_warmed_up_once() -> None:
+    first = _decide(-2, Seen(Phase.SETUP))
+    assert (first.warm_up, first.reason) == (True, Reason.START_NEAR)
+    assert not _decide(-1.9, first.now).warm_up
+
+
+def test_a_wedding_that_runs_and_was_never_looked_at_is_warmed_up_late() -> None:
+    assert _decide(3, Seen()).warm_up
+
+
+def test_a_new_phase_is_noted() -> None:
+    assert _decide(-3.9, Seen()).reason is Reason.PHASE_BEGAN
+    assert _decide(-3.8, Seen(Phase.SETUP)).reason is Reason.NOTHING_NEW
+
+
+def test_a_cancelled_wedding_needs_nothing() -> None:
+    assert _decide(-1, Seen(), status=Status.CANCELLED) == rules.Decision(Seen(Phase.OVER), False, Reason.NOTHING_NEW)
+
+
+@pytest.mark.parametrize("seen", [Seen(), Seen(Phase.CEREMONY, warm=True)])
+def test_what_was_seen_reads_as_it_was_written(seen: Seen) -> None:
+    assert Seen.read(str(seen)) == seen
+
+
+def test_never_looked_at_is_planning() -> None:
+    assert Seen.read(None) == Seen()
