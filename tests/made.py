@@ -1,9 +1,12 @@
 """Things the tests are about, made with few words."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from time import sleep
 from typing import Any
 
 from workers.connections.store import Connection
+from workers.foundation import clock
 from workers.weddings.rules import VenueType, Wedding
 
 NOON = datetime(2026, 10, 10, 12, tzinfo=UTC)
@@ -28,3 +31,11 @@ def connection(id: str = "c1", **facts: Any) -> Connection:
     """Return a guest's connection."""
     given = {"user_id": "u1", "user_type": "guest", "node": "n1", "region": "us-northeast", "wedding_id": "w-1"}
     return Connection(id=id, **given | facts)
+
+
+def eventually(condition: Callable[[], object], *, within: float = 10.0) -> bool:
+    """Tell whether `condition` becomes true within some seconds."""
+    until = clock.stopwatch() + within
+    while not (met := condition()) and clock.stopwatch() < until:
+        sleep(0.05)
+    return bool(met)

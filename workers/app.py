@@ -90,48 +90,50 @@ class Task(celery.Task):
             return result
 
 
-def _configuration() -> dict[str, Any]:
-    return {
-        "broker_url": settings.servers().broker_url,
-        "broker_connection_retry_on_startup": True,
+#: What loses least on a crash, as measured: see docs/decisions/0003-delivery.md.
+_BROKER = {
+    "broker_connection_retry_on_startup": True,
+    "broker_transport_options": {
         # Above the longest task, or a running task would be handed to a second worker.
-        "broker_transport_options": {
-            "visibility_timeout": int(HARD_LIMIT.total_seconds()) + 15,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            "socket_timeout": 10,
-            "socket_connect_timeout": 3,
-            "socket_keepalive": True,
-        },
-        "accept_content": ["json"],
-        "task_serializer": "json",
-        "event_serializer": "json",
-        "result_backend": None,
-        "task_ignore_result": True,
-        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
-        "task_default_queue": "steady",
-        "task_default_exchange": "steady",
-        "task_default_routing_key": "steady",
-        "task_create_missing_queues": False,
-        "task_routes": (ROUTES,),
-        "task_acks_late": True,
-        "task_reject_on_worker_lost": True,
-        "task_soft_time_limit": SOFT_LIMIT.total_seconds(),
-        "task_time_limit": HARD_LIMIT.total_seconds(),
-        "task_publish_retry_policy": {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
-        "worker_prefetch_multiplier": 1,
-        "worker_soft_shutdown_timeout": 3,
-        "worker_cancel_long_running_tasks_on_connection_loss": True,
-        "worker_send_task_events": True,
-        "worker_max_tasks_per_child": 20_000,
-        "worker_hijack_root_logger": False,
-        "timezone": "UTC",
-        "enable_utc": True,
-    }
-
+        "visibility_timeout": int(HARD_LIMIT.total_seconds()) + 15,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+    },
+    "task_publish_retry_policy": {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+    "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+    "task_default_queue": "steady",
+    "task_default_exchange": "steady",
+    "task_default_routing_key": "steady",
+    "task_create_missing_queues": False,
+    "task_routes": (ROUTES,),
+}
+_MESSAGES = {
+    "accept_content": ["json"],
+    "task_serializer": "json",
+    "event_serializer": "json",
+    "result_backend": None,
+    "task_ignore_result": True,
+    "timezone": "UTC",
+    "enable_utc": True,
+}
+_WORKERS = {
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_soft_time_limit": SOFT_LIMIT.total_seconds(),
+    "task_time_limit": HARD_LIMIT.total_seconds(),
+    "worker_prefetch_multiplier": 1,
+    "worker_soft_shutdown_timeout": 3,
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    "worker_send_task_events": True,
+    "worker_max_tasks_per_child": 20_000,
+    "worker_hijack_root_logger": False,
+}
 
 app = celery.Celery("wedops", task_cls=Task, include=[f"{room}.tasks" for room in ROOMS])
-app.conf.update(_configuration())
+app.conf.update(broker_url=settings.servers().broker_url, **_BROKER, **_MESSAGES, **_WORKERS)
 
 
 class SignOfLife(bootsteps.StartStopStep):

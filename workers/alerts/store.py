@@ -20,10 +20,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
 
 from workers.alerts.rules import Alert, Change, Severity, State
-from workers.foundation.database import metadata
+from workers.foundation.database import insert_once, metadata
 from workers.notify import store as notify
 
 alerts = Table(
@@ -111,7 +110,7 @@ def _open(db: Connection, change: Change, at: datetime) -> int | None:
     row = vars(breach) | {
         "fingerprint": breach.fingerprint, "state": change.state, "since": at, "seen_at": at, "fired_at": fired_at,
     }  # fmt: skip
-    opened = db.execute(insert(alerts).values(row).on_conflict_do_nothing().returning(alerts.c.id)).scalar()
+    [opened] = insert_once(db, alerts, [row]) or [None]
     if opened:
         _remember(db, opened, change.state, breach.severity, change.reason, at)
     return opened
@@ -138,7 +137,7 @@ def _move(db: Connection, change: Change, at: datetime) -> None:
 
 
 def _remember(db: Connection, alert_id: int | None, state: str, severity: str, reason: str, at: datetime) -> None:
-    db.execute(insert(events).values(alert_id=alert_id, state=state, severity=severity, reason=reason, at=at))
+    db.execute(events.insert().values(alert_id=alert_id, state=state, severity=severity, reason=reason, at=at))
 
 
 def _tell(db: Connection, alert_id: int, state: State, at: datetime) -> bool:

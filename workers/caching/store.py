@@ -10,11 +10,11 @@ from uuid import uuid4
 import orjson
 from cachetools import TLRUCache
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Integer, Table, Text, func, select
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB
 
 from workers.caching.rules import Kind, Policy, Structure
 from workers.foundation import clock, logs, redis, settings
-from workers.foundation.database import metadata
+from workers.foundation.database import insert_once, metadata
 
 log = logs.get("caching")
 
@@ -44,7 +44,7 @@ def record(db: Connection, *, key: str, kind: str, wedding_id: str | None, detai
         "actions": detail.get("entries", 0),
         "at": at,
     }
-    return bool(db.execute(insert(results).values(row).on_conflict_do_nothing()).rowcount)
+    return bool(insert_once(db, results, [row]))
 
 
 def count(db: Connection, kind: str) -> int:

@@ -26,7 +26,7 @@ def _broker() -> Problems:
     if memory["maxmemory"] and memory["used_memory"] > 0.8 * memory["maxmemory"]:
         yield "the broker's memory is more than 80 % full; raise maxmemory, or see which queue nobody works on"
     if outdated := redis.outdated_functions(server):
-        yield f"functions missing or outdated: {', '.join(outdated)}; run `wedops migrate`"
+        yield f"functions are not ours: {', '.join(outdated)}; run `wedops migrate`"
     seconds, micros = server.time()
     if abs(seconds + micros / 1e6 - clock.epoch()) > 1:
         yield "this machine's clock and the broker's differ by more than a second; run NTP on both"

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, DateTime, ForeignKey, Identity, Integer, Table, Text, select
-from sqlalchemy.dialects.postgresql import insert
 
 from workers.emergencies.rules import Step
-from workers.foundation.database import metadata
+from workers.foundation.database import insert_once, metadata
 
 emergencies = Table(
     "emergencies",
@@ -44,13 +43,13 @@ class Emergency:
 def open_once(db: Connection, *, key: str, kind: str, wedding_id: str, protocol: tuple[Step, ...], at: datetime) -> int | None:
     """Open an emergency with its steps; None when the key was known."""
     row = {"key": key, "kind": kind, "wedding_id": wedding_id, "state": "open", "opened_at": at}
-    opened = db.execute(insert(emergencies).values(row).on_conflict_do_nothing().returning(emergencies.c.id)).scalar()
+    [opened] = insert_once(db, emergencies, [row]) or [None]
     if opened:
         rows = [
             {"emergency_id": opened, "number": number, "what": step.what, "who": step.who, "due_at": at + step.within}
             for number, step in enumerate(protocol, start=1)
         ]
-        db.execute(insert(steps).values(rows))
+        insert_once(db, steps, rows)
     return opened
 
 

@@ -22,11 +22,12 @@ def open_emergency(self: Task, **fields: Any) -> None:
     with asked.settling(key), database.transaction() as db:
         wedding_id = weddings.require(db, message.wedding_id).id
         opened = store.open_once(db, key=key, kind=message.kind, wedding_id=wedding_id, protocol=protocol, at=now)
-        title, body = (
-            f"{message.kind} emergency at wedding {wedding_id}",
-            f"first: {protocol[0].what} ({protocol[0].who})",
-        )
-        notify.write(db, notify.Notification(f"emergency/{key}", title, body, "critical"), at=now)
+        notify.write(db, _notification(key, message, protocol[0]), at=now)
         requests.settle(db, key, at=clock.machine_now())
     log.warning("emergency opened", emergency_id=opened, kind=message.kind, reason="asked" if opened else "known_key")
     app.send_task("notify.deliver")
+
+
+def _notification(key: str, message: contract.OpenEmergency, first: rules.Step) -> notify.Notification:
+    title = f"{message.kind} emergency at wedding {message.wedding_id}"
+    return notify.Notification(f"emergency/{key}", title, f"first: {first.what} ({first.who})", "critical")

@@ -18,10 +18,10 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from workers.forecasting.rules import Forecast, Z
-from workers.foundation.database import metadata
+from workers.foundation.database import insert_once, metadata
 
 sets = Table(
     "scaling_prediction_sets",
@@ -52,12 +52,12 @@ def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: d
         }
         for one in forecasts
     ]
-    return db.execute(insert(sets).values(rows).on_conflict_do_nothing()).rowcount if rows else 0
+    return len(insert_once(db, sets, rows))
 
 
 def latest(db: Connection) -> dict[str, Forecast]:
     """Return each region's newest forecast."""
-    rows = db.execute(select(sets).distinct(sets.c.region).order_by(sets.c.region, sets.c.id.desc()))
+    rows = db.execute(select(sets).ext(distinct_on(sets.c.region)).order_by(sets.c.region, sets.c.id.desc()))
     return {
         row.region: Forecast(
             row.region,

@@ -1,12 +1,13 @@
 """PostgreSQL: one engine a process, opened after fork; short transactions; COPY for bulk."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
 from workers.foundation import settings
@@ -63,6 +64,14 @@ def transaction() -> Iterator[Connection]:
             yield db
     except OperationalError as error:
         raise DatabaseUnavailable(cause=str(error.orig).strip().partition("\n")[0]) from error
+
+
+def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Insert rows, but those whose unique key is known; return the (first column of the) primary keys of the new ones."""
+    if not rows:
+        return []
+    statement = insert(table).values(list(rows)).on_conflict_do_nothing().returning(*table.primary_key)
+    return list(db.execute(statement).scalars())
 
 
 def copy(db: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

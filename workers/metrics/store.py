@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import orjson
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, bindparam, select, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from workers.foundation import database
 from workers.metrics.rules import Snapshot
@@ -39,7 +39,7 @@ def latest(db: Connection, *, since: datetime) -> list[Snapshot]:
     """Return each region's last snapshot, if it is not older than `since`."""
     rows = db.execute(
         select(snapshots)
-        .distinct(snapshots.c.region)
+        .ext(distinct_on(snapshots.c.region))
         .where(snapshots.c.at >= since)
         .order_by(snapshots.c.region, snapshots.c.at.desc())
     )

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, select, update
-from sqlalchemy.dialects.postgresql import insert
 
-from workers.foundation.database import metadata
+from workers.foundation.database import insert_once, metadata
 
 #: A notification that failed this often stays as a row, and is tried no more.
 ATTEMPTS = 10
@@ -39,7 +38,7 @@ class Notification:
 def write(db: Connection, notification: Notification, *, at: datetime) -> bool:
     """Remember a notification to send; False when its key was known."""
     row = vars(notification) | {"created_at": at}
-    return bool(db.execute(insert(notifications).values(row).on_conflict_do_nothing()).rowcount)
+    return bool(insert_once(db, notifications, [row]))
 
 
 def claim(db: Connection, *, untried_since: datetime) -> Notification | None:

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, func, or_, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB
 
-from workers.foundation.database import metadata
+from workers.foundation.database import insert_once, metadata
 
 requests = Table(
     "requests",
@@ -42,7 +42,7 @@ _FACTS = (requests.c.key, requests.c.task, requests.c.message, requests.c.state,
 def accept(db: Connection, request: Request, *, at: datetime) -> Request:
     """Remember the request unless its key is known; return what stands under the key."""
     row = {"key": request.key, "task": request.task, "message": request.message, "accepted_at": at}
-    db.execute(insert(requests).values(row).on_conflict_do_nothing())
+    insert_once(db, requests, [row])
     return Request(*db.execute(select(*_FACTS).where(requests.c.key == request.key)).one())
 
 

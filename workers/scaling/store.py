@@ -19,10 +19,10 @@ from sqlalchemy import (
     select,
     update,
 )  # fmt: skip
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from workers.foundation import redis
-from workers.foundation.database import metadata
+from workers.foundation.database import insert_once, metadata
 from workers.scaling.rules import State
 
 #: Where a gateway finds what its region should have, and where it says what it has.
@@ -84,7 +84,7 @@ def latest(db: Connection) -> dict[tuple[str, str], Action]:
     """Return the last action of each (region, resource)."""
     rows = db.execute(
         select(*_FACTS)
-        .distinct(actions.c.region, actions.c.resource)
+        .ext(distinct_on(actions.c.region, actions.c.resource))
         .order_by(actions.c.region, actions.c.resource, actions.c.id.desc())
     )
     return {(row.region, row.resource): _action(row) for row in rows}
@@ -114,7 +114,7 @@ def record(
         "region": region, "resource": resource, "from_value": before, "to_value": to, "reason": reason, "inputs": dict(inputs),
         "asked_by": asked_by, "state": State.APPROVED, "follows": follows.id if follows else 0, "created_at": at,
     }  # fmt: skip
-    return bool(db.execute(insert(actions).values(row).on_conflict_do_nothing()).rowcount)
+    return bool(insert_once(db, actions, [row]))
 
 
 def move(db: Connection, action: Action, state: State, *, at: datetime) -> None:

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Identity, Table, Text, UniqueConstraint, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from workers.foundation import redis
-from workers.foundation.database import metadata
+from workers.foundation.database import insert_once, metadata
 from workers.seasons.rules import Decision, KindOfDay, Reason, Season
 
 KIND_OF_DAY = "wedops:day"
@@ -34,7 +34,7 @@ def current(db: Connection) -> dict[str, Season]:
 def _latest(db: Connection) -> dict[str, tuple[int, Season]]:
     rows = db.execute(
         select(seasons.c.region, seasons.c.id, seasons.c.season)
-        .distinct(seasons.c.region)
+        .ext(distinct_on(seasons.c.region))
         .order_by(seasons.c.region, seasons.c.id.desc())
     )
     return {row.region: (row.id, Season(row.season)) for row in rows}
@@ -48,7 +48,7 @@ def record(db: Connection, decisions: dict[str, Decision], *, at: datetime) -> d
         if season is decision.season:
             continue
         row = {"region": region, "follows": follows, "at": at, **vars(decision)}
-        if db.execute(insert(seasons).values(row).on_conflict_do_nothing()).rowcount:
+        if insert_once(db, seasons, [row]):
             changed[region] = decision.season
     return changed
 

@@ -51,9 +51,7 @@ def test_a_decision_has_its_reason(facts: dict[str, Any], decision: Decision) ->
 def test_it_stays_within_bounds_and_never_shrinks_in_a_freeze(
     instances: int, connections: int | None, expected: float | None, frozen: bool
 ) -> None:
-    reading = _reading(
-        instances=instances, connections=connections, expected=expected, frozen_until=LATER if frozen else None
-    )
+    reading = _reading(instances=instances, connections=connections, expected=expected, frozen_until=LATER if frozen else None)
     found = rules.decide(reading, POLICY, now=NOON)
     assert POLICY.instances_min <= found.to <= POLICY.instances_max
     if frozen or connections is None:

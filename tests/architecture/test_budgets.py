@@ -1,0 +1,74 @@
+"""The house's budgets, counted."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+
+PACKAGES = ("workers", "schedules", "demo", "benchmarks")
+ROOMS = sorted(path.parent.name for path in ROOT.glob("workers/*/rules.py"))
+SHELF = {"__init__.py", "rules.py", "store.py", "client.py", "actions.py", "tasks.py", "routes.py", "functions.lua"}
+REFUSED = {"utils", "helpers", "common", "core", "manager"}
+
+
+def _sources() -> list[Path]:
+    return [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "versions" not in path.parts]
+
+
+def _functions(path: Path) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, int]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            yield node, (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", _sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_keep_their_budgets(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
+    most = 12 if path.name in {"tasks.py", "routes.py"} else 30
+    too_long = {function.name: length for function, length in _functions(path) if length > most}
+    assert too_long == {}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_holds_what_the_shelf_names(room: str) -> None:
+    held = {path.name for path in (ROOT / "workers" / room).iterdir() if path.name != "__pycache__"}
+    assert held <= SHELF
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rules_and_stores_have_their_mirrored_test(room: str) -> None:
+    assert (ROOT / "tests" / "unit" / room / "test_rules.py").exists()
+    if (ROOT / "workers" / room / "store.py").exists():
+        assert (ROOT / "tests" / "integration" / room / "test_store.py").exists()
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    assert not [path for path in _sources() if path.stem in REFUSED]
+
+
+def test_only_the_clock_reads_the_clock() -> None:
+    banned = ("time.time(", "datetime.now(", "utcnow(", "time.monotonic(", "perf_counter(")
+    readers = {path.name for path in _sources() for word in banned if word in path.read_text()}
+    assert readers == {"clock.py"}
+
+
+def test_every_alert_has_its_page() -> None:
+    from workers.alerts.rules import Kind
+
+    for kind in Kind:
+        page = (ROOT / "docs" / "runbooks" / f"{kind}.md").read_text()
+        for heading in ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation"):
+            assert heading in page
+
+
+def test_every_task_is_named_for_its_room() -> None:
+    from workers.app import app
+
+    app.loader.import_default_modules()
+    for name, task in app.tasks.items():
+        if not name.startswith("celery."):
+            assert task.__module__ == f"workers.{name.partition('.')[0]}.tasks"

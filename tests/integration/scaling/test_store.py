@@ -1,0 +1,81 @@
+"""Actions: one follows another, and gateways confirm."""
+
+from typing import Any
+
+import pytest
+
+from tests.made import NOON, connection, wedding
+from workers.connections import tasks as connections
+from workers.connections.store import register
+from workers.forecasting import tasks as forecasting
+from workers.foundation import clock, database, redis
+from workers.scaling import rules, store, tasks
+from workers.weddings import store as weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def _record(db: Any, follows: store.Action | None, to: int) -> bool:
+    return store.record(
+        db, follows=follows, region="east", resource="instances", before=2, to=to, reason="demand", inputs={}, asked_by="test", at=NOON
+    )  # fmt: skip
+
+
+def test_of_two_that_decide_at_once_one_acts() -> None:
+    with database.transaction() as db:
+        assert _record(db, None, 4)
+        assert not _record(db, None, 5)
+        first = store.latest(db)["east", "instances"]
+        assert _record(db, first, 6)
+        assert store.count(db) == 2
+
+
+def test_a_wedding_two_hours_ahead_scales_up_once_and_a_gateway_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "10")
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding(starts_at=clock.now() + rules.Policy().lead)], at=NOON)
+    connections.snapshot()
+    forecasting.refresh()
+    tasks.decide()
+    tasks.decide()
+    with database.transaction() as db:
+        [action] = store.recent(db)
+    assert (action.reason, action.state, action.before) == (rules.Reason.CEREMONY_AHEAD, rules.State.APPLIED, 2)
+    assert action.to > 2
+    desired = redis.registry().hgetall(store.DESIRED + "us-northeast")
+    assert desired == {"action": "1", "instances": str(action.to), "connection_limit": str(action.to * 10)}
+    redis.registry().hset(store.CONFIRMED + "us-northeast", "gateway-1", action.id)
+    tasks.verify()
+    with database.transaction() as db:
+        assert store.recent(db)[0].state is rules.State.CONFIRMED
+
+
+def test_an_action_that_was_overtaken_has_failed() -> None:
+    with database.transaction() as db:
+        _record(db, None, 4)
+        first = store.latest(db)["east", "instances"]
+        _record(db, first, 6)
+        store.move(db, store.latest(db)["east", "instances"], rules.State.APPLIED, at=NOON)
+        assert [action.state for action in store.recent(db)] == [rules.State.APPLIED, rules.State.FAILED]
+
+
+def test_what_was_lost_from_redis_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding()], at=NOON)
+        _record(db, None, 4)
+    tasks.verify()
+    redis.registry().delete(store.DESIRED + "east")
+    tasks.verify()
+    assert redis.registry().hget(store.DESIRED + "east", "instances") == "4"
+
+
+def test_people_who_are_there_count_without_a_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "1")
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding()], at=NOON)
+    for number in range(5):
+        register(connection(f"c{number}"))
+    connections.snapshot()
+    tasks.decide()
+    with database.transaction() as db:
+        assert store.recent(db)[0].reason == rules.Reason.DEMAND

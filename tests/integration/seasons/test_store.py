@@ -1,0 +1,27 @@
+"""Changes of season, recorded once."""
+
+import pytest
+
+from tests.made import NOON
+from workers.foundation import database
+from workers.seasons import store
+from workers.seasons.rules import Decision, KindOfDay, Reason, Season
+
+pytestmark = pytest.mark.usefixtures("world")
+
+PEAK = Decision(Season.PEAK, Reason.BOOKINGS, 1.5)
+OFF = Decision(Season.OFF, Reason.BOOKINGS, 0.2)
+
+
+def test_only_a_change_is_recorded() -> None:
+    with database.transaction() as db:
+        assert store.record(db, {"east": PEAK, "west": OFF}, at=NOON) == {"east": Season.PEAK, "west": Season.OFF}
+        assert store.record(db, {"east": PEAK, "west": PEAK}, at=NOON) == {"west": Season.PEAK}
+        assert store.current(db) == {"east": Season.PEAK, "west": Season.PEAK}
+
+
+def test_a_change_of_the_kind_of_day_is_told_once() -> None:
+    assert store.kind_of_day() is KindOfDay.ORDINARY
+    assert store.tell_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR) is KindOfDay.ORDINARY
+    assert store.tell_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR) is None
+    assert store.kind_of_day() is KindOfDay.WEDDING_DAY

@@ -1,0 +1,32 @@
+"""Looking at weddings."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.made import wedding
+from workers.foundation import clock, database, redis
+from workers.requests import store as requests
+from workers.wedding_day import store, tasks
+from workers.wedding_day.rules import Seen
+from workers.weddings import store as weddings
+from workers.weddings.rules import Phase
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def test_what_was_found_is_remembered_in_order() -> None:
+    store.remember({"b": Seen(Phase.CEREMONY, warm=True)})
+    assert store.seen(["a", "b"]) == [Seen(), Seen(Phase.CEREMONY, warm=True)]
+    assert store.seen([]) == []
+
+
+def test_a_wedding_whose_start_is_near_is_warmed_up_once_even_when_redis_forgot() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1", starts_at=clock.now() + timedelta(hours=1))], at=clock.now())
+    tasks.look(wedding_ids=["w-1", "gone"])
+    tasks.look(wedding_ids=["w-1"])
+    redis.registry().delete(store.SEEN)
+    tasks.look(wedding_ids=["w-1"])
+    with database.transaction() as db:
+        assert requests.waiting(db) == 1

@@ -1,0 +1,65 @@
+"""The calendar in PostgreSQL."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.made import NOON, wedding
+from workers.foundation import database, redis
+from workers.weddings import actions, client, store
+from workers.weddings.rules import Status
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def _upsert(*weddings: Any) -> store.Change:
+    with database.transaction() as db:
+        return store.upsert(db, weddings, at=NOON)
+
+
+def test_what_is_the_same_stays_untouched_and_what_changed_gets_a_version() -> None:
+    first = _upsert(wedding("a"), wedding("b"))
+    assert (first.added, first.changed, first.unchanged) == (2, 0, 0)
+    again = _upsert(wedding("a"), wedding("b"))
+    assert (again.added, again.changed, again.unchanged, again.version) == (0, 0, 2, first.version)
+    moved = _upsert(wedding("a", starts_at=NOON + timedelta(days=1)), wedding("b"), wedding("c"))
+    assert (moved.added, moved.changed, moved.unchanged) == (1, 1, 1)
+    assert moved.version > first.version
+
+
+def test_what_was_written_is_read() -> None:
+    one = wedding("a", timeline={"cake": "21:30"}, supplier_ids=("s1", "s2"))
+    _upsert(one)
+    with database.transaction() as db:
+        assert store.by_id(db, ["a", "nobody"]) == [one]
+        assert store.require(db, "a") == one
+        with pytest.raises(store.WeddingUnknown, match="wedding_id='x' is not in the calendar; import it first"):
+            store.require(db, "x")
+
+
+def test_a_span_holds_what_overlaps_it_and_takes_place() -> None:
+    _upsert(wedding("a"), wedding("b", status=Status.CANCELLED), wedding("c", starts_at=NOON + timedelta(hours=6)))
+    with database.transaction() as db:
+        assert [one.id for one in store.between(db, NOON + timedelta(hours=5), NOON + timedelta(hours=6))] == ["a"]
+        assert store.bookings(db, NOON, NOON + timedelta(hours=1)) == [("us-northeast", NOON.date(), 1)]
+        assert store.regions(db) == ["us-northeast"]
+
+
+def test_a_calendar_of_ten_thousand_is_taken_at_once() -> None:
+    many = [wedding(f"w-{number}") for number in range(10_000)]
+    assert _upsert(*many).added == 10_000
+    assert _upsert(*many).unchanged == 10_000
+
+
+def test_an_id_that_stands_twice_is_refused_and_nothing_taken() -> None:
+    with pytest.raises(client.CalendarUnreadable, match="id a stands more than once"):
+        actions.take(client.Reading([wedding("b"), wedding("a"), wedding("a", guest_count=3)]))
+    with database.transaction() as db:
+        assert store.version_of(db) == 0
+
+
+def test_taking_a_calendar_wakes_who_depends_on_it_and_lists_the_weddings() -> None:
+    actions.take(client.Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]))
+    assert redis.registry().llen("bulk") == 3
+    assert redis.registry().zrange(store.DUE, 0, -1) == ["a"]

@@ -1,0 +1,56 @@
+"""Settings: a bad value is one clear line."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from workers.foundation import settings
+from workers.foundation.settings import SettingInvalid
+from workers.scaling.rules import Policy
+
+
+def test_a_field_is_set_by_room_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_INSTANCES_MAX", "20")
+    monkeypatch.setenv("SCALING_LEAD", "90m")
+    found = settings.read(Policy, "SCALING_")
+    assert (found.instances_max, found.lead, found.instances_min) == (20, timedelta(minutes=90), 2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("SCALING_INSTANCES_MAX", "many", "SCALING_INSTANCES_MAX='many': Input should be a valid integer"),
+        ("SCALING_LEAD", "soon", "SCALING_LEAD='soon': write a duration as 250ms, 30s, 5m, 2h or 7d"),
+        ("SCALING_INSTANCES_MAX", "1", "instances_min must be from 1 to instances_max"),
+    ],
+)
+def test_a_bad_value_names_variable_value_and_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingInvalid) as caught:
+        settings.read(Policy, "SCALING_")
+    assert says in str(caught.value)
+    assert variable in str(caught.value)
+    assert value in str(caught.value)
+
+
+def test_what_has_no_default_must_be_set() -> None:
+    @dataclass(frozen=True)
+    class Needed:
+        url: str
+
+    with pytest.raises(SettingInvalid, match="ROOM_URL=None: must be set"):
+        settings.read(Needed, "ROOM_")
+
+
+@pytest.mark.parametrize("variable", ["WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL"])
+def test_a_server_of_another_kind_is_refused_without_showing_its_password(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "mysql://root:hunter2@db/1")
+    with pytest.raises(SettingInvalid) as caught:
+        settings.servers()
+    assert "must start with" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

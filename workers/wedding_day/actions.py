@@ -1,0 +1,29 @@
+"""Looking at a wedding, and doing what the look calls for."""
+
+from datetime import datetime
+
+from workers.foundation import logs, settings, telemetry
+from workers.requests import actions as requests
+from workers.wedding_day import rules, store
+from workers.weddings import rules as calendar
+
+log = logs.get("wedding_day")
+
+
+def look_at(weddings: list[calendar.Wedding], *, now: datetime) -> None:
+    """Note which phase each wedding is in, and ask for its warm-up when its start is near."""
+    policy, phases = settings.read(rules.Policy, "WEDDING_DAY_"), settings.read(calendar.Policy, "WEDDINGS_")
+    seen = store.seen([wedding.id for wedding in weddings])
+    for wedding, before in zip(weddings, seen, strict=True):
+        decision = rules.decide(wedding, before, policy, phases, now=now)
+        if decision.warm_up:
+            requests.accept("caching.warm_up", {"wedding_id": wedding.id, "request_key": _key(wedding)})
+        if decision.now != before:
+            store.remember({wedding.id: decision.now})
+            telemetry.decisions.labels("wedding_day", decision.reason).inc()
+            log.info("wedding moved on", wedding_id=wedding.id, phase=decision.now.phase, reason=decision.reason)
+
+
+def _key(wedding: calendar.Wedding) -> str:
+    # A wedding that is moved is warmed up again.
+    return f"wedding_day/{wedding.id}/{wedding.starts_at:%Y%m%dT%H%M}"
