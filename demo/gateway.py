@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -32,9 +33,7 @@ from workers.scaling.store import CONFIRMED, DESIRED, TOLD
 log = logs.get("gateway")
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
-#: Round trips are measured by WebSocket pings this often, in seconds.
-PING_EVERY = float(os.environ.get("GATEWAY_PING_EVERY", "5"))
-#: However calm it is, the registry hears of each connection this often, in seconds.
+#: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 GOODBYES = {1000, 1001}
 
@@ -50,6 +49,7 @@ class Client:
     messages: int = 0
     size: int = 0
     next_beat: float = 0.0
+    pong: "asyncio.Future[float] | None" = None
 
 
 class Gateway:
@@ -143,21 +143,31 @@ class Gateway:
             return
 
     async def beat(self) -> None:
-        """Show the registry who lives, with round-trip times, as often as each class's service level says."""
+        """Ping each client as often as its class's service level says, and show the registry who answered, and how fast.
+
+        Who does not answer is not shown: an open socket is no sign of life.
+        """
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(0.5)
             due = [client for client in self.clients.values() if client.next_beat <= loop.time()]
             for client in due:
-                client.next_beat = loop.time() + self.beat_every.get(client.record.user_type, BEAT_MOST)
                 try:
-                    await asyncio.to_thread(self._beat, client)
+                    await self._ping(client, loop.time())
                 except (Anticipated, RedisError) as error:
                     log.warning("no heartbeat", reason="redis", detail=str(error))
                     break
 
-    def _beat(self, client: Client) -> None:
-        rtt = client.socket.latency * 1000 or None
+    async def _ping(self, client: Client, now: float) -> None:
+        if client.pong is not None:
+            if not client.pong.done():
+                return
+            await asyncio.to_thread(self._beat, client, await client.pong * 1000)
+        with suppress(ConnectionClosed):
+            client.pong = await client.socket.ping()
+        client.next_beat = now + self.beat_every.get(client.record.user_type, BEAT_MOST)
+
+    def _beat(self, client: Client, rtt: float) -> None:
         record, messages, size = client.record, client.messages, client.size
         client.messages = client.size = 0
         if not registry.heartbeat(record.tenant, record.id, rtt_ms=rtt, messages=messages, size=size):
@@ -196,9 +206,7 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     heartbeat.keep()
-    async with serve(
-        gateway.serve, "127.0.0.1", PORT, process_request=gateway.admit, ping_interval=PING_EVERY, ping_timeout=30
-    ):
+    async with serve(gateway.serve, "127.0.0.1", PORT, process_request=gateway.admit, ping_interval=20, ping_timeout=30):
         tasks = [asyncio.create_task(work()) for work in (gateway.beat, gateway.obey)]
         log.info("gateway ready", port=PORT, node=gateway.node, reason="started")
         await ended.wait()

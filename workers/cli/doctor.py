@@ -19,14 +19,14 @@ Problems = Iterator[str]
 def _broker() -> Problems:
     server = redis.registry()
     config, memory = server.config_get("*"), server.info("memory")
-    if config.get("maxmemory-policy") != "noeviction":
-        yield f"the broker evicts ({config.get('maxmemory-policy')}): tasks would vanish; CONFIG SET maxmemory-policy noeviction"
+    if (policy := config.get("maxmemory-policy")) != "noeviction":
+        yield f"the broker evicts ({policy}): tasks would vanish; CONFIG SET maxmemory-policy noeviction"
     if config.get("appendonly") != "yes":
         yield "the broker keeps nothing over a crash; CONFIG SET appendonly yes"
     if memory["maxmemory"] and memory["used_memory"] > 0.8 * memory["maxmemory"]:
         yield "the broker's memory is more than 80 % full; raise maxmemory, or see which queue nobody works on"
     if outdated := redis.outdated_functions(server):
-        yield f"functions are not ours: {', '.join(outdated)}; run `wedops migrate`"
+        yield f"functions are missing or of another version: {', '.join(outdated)}; run `wedops migrate`"
     seconds, micros = server.time()
     if abs(seconds + micros / 1e6 - clock.epoch()) > 1:
         yield "this machine's clock and the broker's differ by more than a second; run NTP on both"

@@ -16,9 +16,8 @@ pytestmark = pytest.mark.usefixtures("world")
 
 
 def _record(db: Any, follows: store.Action | None, to: int) -> bool:
-    return store.record(
-        db, follows=follows, region="east", resource="instances", before=2, to=to, reason="demand", inputs={}, asked_by="test", at=NOON
-    )  # fmt: skip
+    action = {"region": "east", "resource": "instances", "before": 2, "to": to, "reason": "demand"}
+    return store.record(db, follows=follows, **action, inputs={}, asked_by="test", at=NOON)
 
 
 def test_of_two_that_decide_at_once_one_acts() -> None:

@@ -1,0 +1,127 @@
+"""The whole system as it runs: every process of the Procfile and the demo's gateway, under the supervisor."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tests import ROOT
+from tests.made import eventually, wedding
+from workers.foundation import clock, database, redis
+from workers.supervision import servers
+from workers.weddings import actions
+from workers.weddings.client import Reading
+
+#: People of this size of crowd need more than the two instances a region starts with.
+SETTINGS = {
+    "SCALING_CONNECTIONS_PER_INSTANCE": "10",
+    "ALERTS_PENDING_FOR": "0s",
+    "ALERTS_RESOLVE_AFTER": "12s",
+    "GATEWAY_BEAT_MOST": "1",
+}
+
+
+@dataclass(frozen=True)
+class System:
+    """A running system: its folder of logs, and where the gateway listens."""
+
+    folder: Path
+    gateway: str
+
+    def pid(self, *words: str) -> int:
+        """Return the process id of the oldest process of ours whose command line has all `words`; 0 when none has."""
+        return min(self.pids(*words), default=0)
+
+    def pids(self, *words: str) -> list[int]:
+        """Return the process ids of our processes whose command lines have all `words`."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (path / "cmdline").read_text().replace("\0", " ")
+                ours = os.environ["WEDOPS_BROKER_URL"] in (path / "environ").read_text()
+            except OSError:
+                continue
+            if ours and all(word in command for word in words) and "wedops supervise" not in command:
+                found.append(int(path.name))
+        return found
+
+    def log(self, name: str) -> str:
+        """Return a process's log."""
+        return (self.folder / "log" / f"{name}.log").read_text(errors="replace")
+
+
+@contextmanager
+def running(*words: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a command of ours for the length of the block."""
+    process = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=os.environ | environment)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def system(real_servers: list[servers.Server]) -> Iterator[System]:
+    """Yield the system, with one wedding of 120 guests that starts in two hours."""
+    folder = Path(tempfile.mkdtemp(prefix="wedops-system-"))
+    ports = {name: str(servers.free_port()) for name in ("FLOWER_PORT", "API_PORT", "GATEWAY_PORT")}
+    environment = SETTINGS | ports | {
+        "FLOWER_BASIC_AUTH": "operator:test",
+        "FLOWER_DB": str(folder / "flower.db"),
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "prometheus"),
+    }  # fmt: skip
+    (folder / "prometheus").mkdir()
+    procfile = folder / "Procfile"
+    procfile.write_text((ROOT / "Procfile").read_text() + (ROOT / "demo/Procfile").read_text().replace("people:", "# people:"))
+    _begin_anew()
+    os.environ.update(environment)
+    supervise = ("-m", "tests.acceptance.wedops", "supervise", str(procfile), "--folder", str(folder))
+    try:
+        with running(*supervise):
+            found = System(folder, f"ws://127.0.0.1:{ports['GATEWAY_PORT']}/socket")
+            beat = folder / "log" / "beat.log"
+            assert eventually(lambda: beat.exists() and "beat: Starting" in beat.read_text(), within=90), list(
+                folder.rglob("*")
+            )
+            yield found
+        assert eventually(lambda: not found.pids("celery"))
+    finally:
+        for name in environment:
+            os.environ.pop(name, None)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _begin_anew() -> None:
+    redis.registry().flushall()
+    redis.cache_server().flushall()
+    redis.load_functions(redis.registry())
+    with database.transaction() as db:
+        names = ", ".join(table.name for table in database.metadata.sorted_tables)
+        db.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    soon = clock.now() + timedelta(hours=1, minutes=59)
+    actions.take(Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6)]))
+
+
+Query = Callable[[str], list[tuple[object, ...]]]
+
+
+@pytest.fixture
+def rows() -> Query:
+    """Return what asks PostgreSQL."""
+
+    def _rows(query: str) -> list[tuple[object, ...]]:
+        with database.transaction() as db:
+            return [tuple(row) for row in db.execute(text(query))]
+
+    return _rows

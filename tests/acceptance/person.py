@@ -1,0 +1,37 @@
+"""A person with the official Supabase client, in a process of its own.
+
+python -m tests.acceptance.person ws://… REGION [listen | talk | slow]
+"""
+
+import asyncio
+import sys
+import time
+
+from realtime import AsyncRealtimeClient
+
+
+async def main(url: str, region: str, what: str) -> None:
+    """Join the wedding's channel; then listen for one broadcast, send them, or answer late."""
+    who = {"user_id": f"u-{what}", "user_type": "couple", "region": region, "wedding_id": "w-1"}
+    client = AsyncRealtimeClient(url, "no-token", params=who, auto_reconnect=False)
+    await client.connect()
+    channel = client.channel("wedding:w-1")
+    heard = asyncio.Event()
+    channel.on_broadcast("cake", lambda _payload: heard.set())
+    await channel.subscribe()
+    print("joined", flush=True)
+    while what == "listen":
+        await heard.wait()
+        heard.clear()
+        print("heard", flush=True)
+    while what == "talk":
+        await channel.send_broadcast("cake", {"at": "21:30"})
+        await asyncio.sleep(0.2)
+    while what == "slow":
+        # Blocks its whole process, as a phone on a bad network does: pings are answered late.
+        time.sleep(2.9)
+        await asyncio.sleep(0.05)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:4]))

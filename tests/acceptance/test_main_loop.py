@@ -1,0 +1,111 @@
+"""Real connections → state → beat → workers → actions and alerts, with real processes and the official client."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests import ROOT
+from tests.acceptance.conftest import Query, System
+from tests.made import eventually
+from workers.connections import store as registry
+from workers.foundation import redis
+
+pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
+
+
+@contextmanager
+def _person(system: System, what: str, region: str = "us-northeast") -> Iterator["subprocess.Popen[str]"]:
+    words = [sys.executable, "-m", "tests.acceptance.person", system.gateway, region, what]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ)
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == "joined\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def test_a_wedding_two_hours_ahead_is_scaled_up_for_and_the_gateway_confirms(system: System, rows: Query) -> None:
+    query = (
+        "SELECT reason, state, from_value, to_value FROM scaling_actions WHERE region = 'us-northeast' ORDER BY id DESC LIMIT 1"
+    )
+    assert eventually(lambda: [row[1] for row in rows(query)] == ["confirmed"], within=60), rows(query)
+    [(reason, _, before, to)] = rows(query)
+    assert (reason, before) == ("ceremony_ahead", 2)
+    assert isinstance(to, int)
+    assert to > 2
+    [told] = {name: redis.registry().hget("wedops:desired:us-northeast", name) for name in ["connection_limit"]}.values()
+    assert int(told) == to * 10
+
+
+def test_it_is_warmed_up_for_once(rows: Query, system: System) -> None:
+    query = "SELECT wedding_id, kind FROM optimization_results"
+    assert eventually(lambda: rows(query), within=60)
+    assert rows(query) == [("w-1", "warm_up")]
+
+
+def test_a_client_joins_hears_broadcasts_is_killed_swept_and_counted(system: System, rows: Query) -> None:
+    with _person(system, "listen") as listener, _person(system, "talk"):
+        assert registry.total() == 2
+        assert listener.stdout
+        assert listener.stdout.readline() == "heard\n"
+        assert eventually(
+            lambda: rows("SELECT 1 FROM connection_metrics WHERE connections = 2 AND messages > 0 AND p95_ms IS NOT NULL"),
+            within=30,
+        )
+    # Both were killed without a goodbye: one sweep (10 s on a wedding day) ends them, one snapshot says so.
+    assert eventually(lambda: registry.total() == 0, within=25)
+    assert eventually(lambda: rows("SELECT sum(swept) FROM connection_metrics") == [(2,)], within=25)
+    assert rows("SELECT connections FROM connection_metrics WHERE region = 'us-northeast' ORDER BY at DESC LIMIT 1") == [(0,)]
+
+
+def test_latency_above_two_seconds_is_one_alert_and_resolved_when_it_ends(system: System, rows: Query) -> None:
+    query = "SELECT state, severity FROM performance_alerts WHERE kind = 'response_time' AND subject = 'us-west'"
+    with _person(system, "slow", region="us-west"):
+        assert eventually(lambda: [row[0] for row in rows(query)] == ["firing"], within=60), rows(query)
+        # Later checks see it again and say nothing new.
+        assert not eventually(lambda: len(rows(query)) > 1, within=15)
+    assert eventually(lambda: [row[0] for row in rows(query)] == ["resolved"], within=90), rows(query)
+    told = rows("SELECT key FROM notifications WHERE title LIKE '%us-west' AND sent_at IS NOT NULL ORDER BY created_at")
+    states = [str(key).split("/")[2] for (key,) in told]
+    assert states.count("resolved") == 1
+    assert states[-1] == "resolved"
+    assert len(told) == len(set(told))
+
+
+def test_messages_that_make_no_sense_are_refused_and_the_workers_go_on(system: System, rows: Query) -> None:
+    from workers.app import app
+
+    app.send_task("emergencies.open", kwargs={"kind": "flood"})
+    app.send_task("emergencies.open", args=["positional"], kwargs={"kind": "venue", "wedding_id": "w-404"})
+    app.send_task("emergencies.open", kwargs={"kind": "venue", "wedding_id": "w-404"})
+    app.send_task("emergencies.no_such_task", queue="emergency")
+    redis.registry().lpush("emergency", "this is no message")
+    redis.registry().lpush("emergency", '{"body": "e30=", "headers": {}, "properties": {}}')
+    assert eventually(lambda: "kind='flood': Input should be" in system.log("worker-emergency"), within=30)
+    assert eventually(lambda: "wedding_id='w-404' is not in the calendar; import it first" in system.log("worker-emergency"))
+    assert eventually(lambda: "emergencies.no_such_task" in system.log("worker-emergency"), within=30)
+    app.send_task("emergencies.open", kwargs={"kind": "venue", "wedding_id": "w-1", "request_key": "after-the-nonsense"})
+    assert eventually(lambda: rows("SELECT 1 FROM emergencies WHERE key = 'after-the-nonsense'"), within=30)
+
+
+def test_flower_is_closed_without_a_login_and_shows_the_workers_with_one(system: System) -> None:
+    import httpx2 as httpx
+
+    url = f"http://127.0.0.1:{os.environ['FLOWER_PORT']}"
+    assert httpx.get(f"{url}/workers").status_code == 401
+    assert eventually(lambda: "steady@" in httpx.get(f"{url}/workers", auth=("operator", "test")).text, within=30)
+
+
+def test_prometheus_sees_what_prefork_workers_counted(system: System) -> None:
+    import httpx2 as httpx
+
+    url = f"http://127.0.0.1:{os.environ['API_PORT']}/metrics"
+    assert eventually(lambda: 'wedops_tasks_total{outcome="ok",task="connections.sweep"}' in httpx.get(url).text, within=30)

@@ -1,0 +1,96 @@
+"""Two layers: quick, bounded, and never older than a change."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from time import sleep
+from typing import Any
+
+import pytest
+
+from tests.made import NOON, eventually, wedding
+from workers.caching import store, tasks
+from workers.caching.rules import Kind, Policy
+from workers.foundation import database, redis
+from workers.requests import store as requests
+from workers.weddings import store as weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+@pytest.fixture
+def layers() -> store.TwoLayers:
+    found = store.TwoLayers(Policy(local_entries=2))
+    assert eventually(lambda: redis.cache_server().pubsub_numsub(store.CHANGED)[0][1] >= 1)
+    return found
+
+
+def _fail() -> Any:
+    raise AssertionError("loaded though it was there")
+
+
+def test_what_was_loaded_is_not_loaded_again_in_any_process(layers: store.TwoLayers) -> None:
+    assert layers.get(Kind.USER, "u1", lambda: {"name": "x"}) == {"name": "x"}
+    assert layers.get(Kind.USER, "u1", _fail) == {"name": "x"}
+    assert store.TwoLayers(Policy()).get(Kind.USER, "u1", _fail) == {"name": "x"}
+
+
+def test_each_kind_lives_as_long_as_it_may(layers: store.TwoLayers) -> None:
+    layers.put(Kind.WEDDING, "w-1", 1)
+    assert 110_000 < redis.cache_server().pttl("wedops:cache:wedding:w-1") <= 120_000
+    short = store.TwoLayers(Policy(wedding_ttl=timedelta(milliseconds=50)))
+    short.put(Kind.WEDDING, "w-2", 1)
+    short.get(Kind.WEDDING, "w-2", _fail)
+    assert eventually(lambda: short.get(Kind.WEDDING, "w-2", lambda: 2) == 2)
+
+
+def test_a_change_reaches_every_process(layers: store.TwoLayers) -> None:
+    other = store.TwoLayers(Policy())
+    eventually(lambda: redis.cache_server().pubsub_numsub(store.CHANGED)[0][1] >= 2)
+    layers.put(Kind.WEDDING, "w-1", 1)
+    assert other.get(Kind.WEDDING, "w-1", _fail) == 1
+    layers.put(Kind.WEDDING, "w-1", 2)
+    assert eventually(lambda: other.get(Kind.WEDDING, "w-1", _fail) == 2)
+    layers.invalidate(Kind.WEDDING, "w-1")
+    assert eventually(lambda: other.get(Kind.WEDDING, "w-1", lambda: 3) == 3)
+
+
+def test_a_cold_key_is_loaded_once(layers: store.TwoLayers) -> None:
+    loads: list[int] = []
+
+    def load() -> int:
+        loads.append(1)
+        sleep(0.2)
+        return 7
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: layers.get(Kind.USER, "cold", load), range(8))) == [7] * 8
+    assert len(loads) == 1
+
+
+def test_a_loader_that_died_does_not_keep_others_waiting_for_ever(layers: store.TwoLayers) -> None:
+    quick = store.TwoLayers(Policy(load_within=timedelta(milliseconds=100)))
+    redis.cache_server().set("wedops:cache:user:u1:loading", "dead", px=100_000)
+    assert quick.get(Kind.USER, "u1", lambda: 5) == 5
+
+
+def test_a_wedding_is_warmed_up_and_its_result_recorded_once() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1")], at=NOON)
+    for _ in range(2):
+        tasks.warm_up(wedding_id="w-1", request_key="k")
+    with database.transaction() as db:
+        assert store.count(db, "warm_up") == 1
+        assert requests.waiting(db) == 0
+    assert store.layers().get(Kind.WEDDING, "w-1", _fail)["guest_count"] == 100
+    assert store.layers().get(Kind.SUBSCRIPTION, "w-1:s1", _fail) == ["wedding:w-1", "wedding:w-1:s1"]
+    tasks.forget(wedding_ids=["w-1"])
+    assert not redis.cache_server().exists("wedops:cache:wedding:w-1")
+
+
+def test_maintenance_finds_what_would_never_expire(layers: store.TwoLayers) -> None:
+    layers.put(Kind.USER, "u1", 1)
+    redis.cache_server().set("wedops:cache:user:orphan", "1")
+    found = store.structure()
+    assert (found.entries, found.unbounded) == (2, 1)
+    assert store.expire() >= 1
+    tasks.inspect()

@@ -1,0 +1,160 @@
+"""The operator's command."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.made import NOON, wedding
+from tests.unit.weddings.test_client import GOOD, HEADER
+from workers import cli
+from workers.alerts import store as alerts
+from workers.alerts.rules import Breach, Change, Kind, Reason, Severity, State
+from workers.api.routes import api
+from workers.foundation import clock, database, jobs, redis
+from workers.weddings import store as weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def _run(*words: str) -> Result:
+    return CliRunner().invoke(cli.wedops, words)
+
+
+def _status() -> dict[str, Any]:
+    done = _run("status", "--json")
+    return {"exit": done.exit_code} | json.loads(done.output)
+
+
+def _alert(severity: Severity) -> None:
+    breach = Breach(Kind.RESPONSE_TIME, "east", severity, 2500, "95 % of round trips in east take up to 2,500 ms")
+    with database.transaction() as db:
+        alerts.carry_out(db, [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)], at=NOON)
+
+
+def test_healthy_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
+    found = _status()
+    assert (found["exit"], found["schema"], found["verdict"]) == (
+        0,
+        "wedops.status/1",
+        "healthy: all jobs run, nothing waits, no alert",
+    )
+
+
+def test_degraded_is_3_and_critical_is_4_and_each_says_why() -> None:
+    redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
+    _alert(Severity.MEDIUM)
+    assert _status()["exit"] == 3
+    redis.registry().delete(jobs.BEATS)
+    found = _status()
+    assert found["exit"] == 4
+    assert found["verdict"].startswith("critical: no beat runs: start one")
+    assert "docs/runbooks/response_time.md" in found["verdict"]
+
+
+def test_a_queue_that_breaks_its_promise_is_named_with_its_age() -> None:
+    redis.registry().lpush("emergency", json.dumps({"headers": {"enqueued_at": clock.epoch() - 90}}), "garbage")
+    found = _status()
+    [queue] = [queue for queue in found["queues"] if queue["name"] == "emergency"]
+    assert (queue["depth"], round(queue["oldest"], -1)) == (2, 90)
+    assert found["exit"] == 4
+    assert "queue emergency is 9" in found["verdict"]
+
+
+@pytest.mark.parametrize("client", ["registry", "database"])
+def test_unreachable_is_69(monkeypatch: pytest.MonkeyPatch, client: str) -> None:
+    if client == "registry":
+        monkeypatch.setenv("WEDOPS_BROKER_URL", "redis://127.0.0.1:1/0")
+        redis.registry.cache_clear()
+    else:
+        monkeypatch.setenv("WEDOPS_DATABASE_URL", "postgresql://wedops@127.0.0.1:1/wedops")
+        database.engine.cache_clear()
+    try:
+        found = _status()
+        ready = _ready()
+    finally:
+        monkeypatch.undo()
+        redis.registry.cache_clear()
+        database.engine.cache_clear()
+    assert found["exit"] == 69
+    assert "does not answer" in found["verdict"]
+    assert ready == (503, "broker" if client == "registry" else "database")
+
+
+def _ready() -> tuple[int, str]:
+    from fastapi.testclient import TestClient
+
+    answer = TestClient(api).get("/readyz")
+    return answer.status_code, ",".join(part for part, state in answer.json().items() if state != "ok")
+
+
+def test_the_probes_and_metrics_tell_what_is() -> None:
+    from fastapi.testclient import TestClient
+
+    redis.registry().lpush("bulk", "x")
+    web = TestClient(api)
+    assert web.get("/healthz").json() == {"status": "ok"}
+    assert _ready() == (200, "")
+    assert 'wedops_queue_depth{queue="bulk"} 1.0' in web.get("/metrics").text
+
+
+def test_status_for_people_shows_what_is_there() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-77", starts_at=clock.now())], at=NOON)
+    _alert(Severity.CRITICAL)
+    shown = _run("status").output
+    assert "critical" in shown
+    assert "w-77" in shown
+
+
+def test_a_calendar_is_imported_and_each_bad_row_named(tmp_path: Path) -> None:
+    file = tmp_path / "season.csv"
+    file.write_text(HEADER + GOOD + GOOD.replace("120", "-1").replace("w-1", "w-2"))
+    done = _run("weddings", "import", str(file))
+    assert done.exit_code == 2
+    assert "line 3 (w-2): guest_count='-1' must be a whole number" in done.output
+    assert "added 1, changed 0, unchanged 0, refused 1" in done.output
+    strict = tmp_path / "strict.csv"
+    strict.write_text(file.read_text().replace("w-1", "w-5"))
+    assert "added" not in _run("weddings", "import", "--strict", str(strict)).output
+    file.write_bytes(b"\xff\xfe")
+    assert "is not UTF-8" in str(_run("weddings", "import", str(file)).exception)
+
+
+def test_asking_for_an_emergency_says_what_became_of_it() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1")], at=NOON)
+    assert _run("ask", "emergency", "weather", "w-1", "--key", "k").output == "accepted: emergencies.open w-1, key k\n"
+    assert "not in the calendar" in str(_run("ask", "warm-up", "w-9").exception)
+    assert _run("ask", "emergency", "flood", "w-1").exit_code == 2
+
+
+def test_doctor_names_each_problem_with_its_remedy() -> None:
+    client = redis.registry()
+    client.function_flush()
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        done = _run("doctor")
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+        redis.load_functions(client)
+    assert done.exit_code == 1
+    for remedy in ("CONFIG SET maxmemory-policy noeviction", "run `wedops migrate`", "start worker-emergency", "no beat runs"):
+        assert remedy in done.output
+
+
+def test_a_job_can_be_run_now_and_a_wrong_name_is_refused() -> None:
+    assert "connections.sweep sent as" in _run("run", "connections.sweep").output
+    assert redis.registry().llen("steady") == 1
+    assert "none of" in _run("run", "connections.swep").output
+
+
+def test_a_known_error_is_one_line_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["wedops", "ask", "warm-up", "w-9"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("wedops: wedding_id='w-9' is not in the calendar")

@@ -1,0 +1,127 @@
+"""Beat: each moment is fired once, however many beats there are; paces change live."""
+
+from collections import Counter
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from schedules import beat, proximity
+from schedules.beat import TableScheduler
+from schedules.table import TABLE
+from tests.made import NOON, wedding
+from workers.app import app
+from workers.foundation import clock, jobs, redis
+from workers.seasons import store as seasons
+from workers.seasons.rules import KindOfDay, Reason
+from workers.weddings import store as weddings
+from workers.weddings.rules import Status
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def _sent() -> Counter[str]:
+    messages = [message for queue in ("steady", "bulk") for message in redis.registry().lrange(queue, 0, -1)]
+    return Counter(orjson.loads(message)["headers"]["task"] for message in messages)
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let a test set what beats read from the clock."""
+    moment = [clock.epoch()]
+    monkeypatch.setattr(beat.clock, "epoch", lambda: moment[0])
+    return moment
+
+
+def test_at_its_first_tick_everything_that_is_due_fires_once_though_there_are_two_beats(at: list[float]) -> None:
+    for scheduler in (TableScheduler(app), TableScheduler(app)):
+        scheduler.tick()
+        scheduler.tick()
+    sent = _sent()
+    assert set(sent) >= {line.name for line in TABLE if line.ordinary.every < 3600} - {"wedding_day.look"}
+    assert set(sent.values()) == {1}
+
+
+def test_two_beats_fire_every_moment_between_them_once(at: list[float]) -> None:
+    one, other = TableScheduler(app), TableScheduler(app)
+    start = at[0]
+    one.tick()
+    for tenth in range(1, 1200):
+        at[0] = start + tenth / 10
+        (one, other)[tenth % 2].tick()
+    assert _sent()["connections.sweep"] in {4, 5}
+    assert _sent()["caching.expire"] in {1, 2}
+
+
+def test_a_beat_that_died_is_replaced_within_the_same_moment(at: list[float]) -> None:
+    one, other = TableScheduler(app), TableScheduler(app)
+    one.tick()
+    redis.registry().delete("steady", "bulk")
+    at[0] += 30
+    other.tick()
+    assert _sent()["connections.sweep"] == 1
+
+
+def test_the_pace_follows_the_kind_of_day(at: list[float]) -> None:
+    scheduler = TableScheduler(app)
+    scheduler.tick()
+    seasons.tell_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR)
+    redis.registry().delete("steady", "bulk")
+    for _ in range(60):
+        at[0] += 1
+        scheduler.tick()
+    assert _sent()["connections.sweep"] in {6, 7}
+
+
+def test_a_moment_long_gone_is_not_made_up_for(at: list[float]) -> None:
+    [daily] = [line for line in TABLE if line.name == "metrics.retain"]
+    due = daily.ordinary.due(daily.name, at[0])
+    assert due
+    at[0] = due + 3601
+    TableScheduler(app).tick()
+    assert _sent()["metrics.retain"] == 0
+    at[0] = due + 86_400 + 3599
+    TableScheduler(app).tick()
+    assert _sent()["metrics.retain"] == 1
+
+
+def test_a_message_expires_and_says_which_job_it_is(at: list[float]) -> None:
+    TableScheduler(app).tick()
+    message = next(
+        orjson.loads(text) for text in redis.registry().lrange("steady", 0, -1) if b"connections.sweep" in text.encode()
+    )
+    assert message["headers"]["job"] == {"name": "connections.sweep", "fired": at[0]}
+    assert message["headers"]["expires"]
+    assert message["headers"]["enqueued_at"] > 0
+
+
+def test_ten_thousand_weddings_cost_a_bounded_number_of_tasks() -> None:
+    weddings.list_due((wedding(f"w-{number}") for number in range(10_000)), at=NOON)
+    batches = proximity.take_due(now=NOON)
+    assert sum(map(len, batches)) == 10_000
+    assert len(batches) == 20
+    assert proximity.take_due(now=NOON) == []
+    assert sum(map(len, proximity.take_due(now=NOON + timedelta(seconds=10)))) == 10_000
+
+
+def test_a_wedding_that_is_over_or_cancelled_is_not_looked_at_again() -> None:
+    weddings.list_due([wedding("over", starts_at=NOON - timedelta(hours=20)), wedding("off")], at=NOON)
+    weddings.list_due([wedding("off", status=Status.CANCELLED)], at=NOON)
+    assert proximity.take_due(now=NOON) == [["over"]]
+    assert redis.registry().exists(weddings.DUE, weddings.SPANS) == 0
+
+
+def test_a_look_with_nothing_due_is_no_job_that_stopped(at: list[float]) -> None:
+    TableScheduler(app).tick()
+    [record] = [record for record in jobs.records() if record.name == "wedding_day.look"]
+    assert (record.result, record.unanswered) == ("nothing_due", 0)
+
+
+def test_a_redis_that_is_away_costs_a_tick_and_not_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = TableScheduler(app)
+
+    def _away() -> None:
+        raise redis.UNREACHABLE[0]("gone")
+
+    monkeypatch.setattr(beat.redis, "registry", _away)
+    assert scheduler.tick() == beat.TICK
