@@ -1,1 +1,1 @@
-"""One file a benchmark: `python -m benchmarks.NAME [--json]`."""
+"""One file a benchmark: `python -m benchmarks.NAME [--json] [--runs N]`; docs/benchmarks holds what they said."""

@@ -49,7 +49,7 @@ class Client:
     messages: int = 0
     size: int = 0
     next_beat: float = 0.0
-    pong: "asyncio.Future[float] | None" = None
+    pong: Any = None
 
 
 class Gateway:

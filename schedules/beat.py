@@ -83,7 +83,7 @@ class TableScheduler(Scheduler):
             return
         batches = proximity.take_due(now=clock.now())
         if not batches:
-            jobs.finished(line.name, "nothing_due")
+            jobs.finish(line.name, "nothing_due")
         for number, batch in enumerate(batches):
             entry = self._entry(line, pace, wedding_ids=batch)
             # Batches of one firing run side by side; each is a job of its own to the overlap guard.

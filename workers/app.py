@@ -9,7 +9,7 @@ import structlog
 from celery import bootsteps, signals
 from kombu import Exchange, Queue
 
-from workers.foundation import clock, heartbeat, jobs, logs, once, queues, redis, settings, telemetry
+from workers.foundation import broker, clock, heartbeat, jobs, logs, queues, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
 
 log = logs.get("app")
@@ -76,18 +76,15 @@ class Task(celery.Task):
 
     def _job(self, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         name = request.job["name"]
-        with once.held(name, token=request.id, ttl=HARD_LIMIT + timedelta(seconds=5)) as lease:
-            if lease is None:
-                jobs.dropped(name, "skipped")
-                log.warning("job skipped", job=name, reason="still_running")
-                return "skipped"
-            jobs.started(name, fired=request.job["fired"])
-            result = "failed"
-            try:
-                result = self._body(args, kwargs)
-            finally:
-                jobs.finished(name, result)
-            return result
+        if not jobs.begin(name, token=request.id, ttl=HARD_LIMIT + timedelta(seconds=5), fired=request.job["fired"]):
+            log.warning("job skipped", job=name, reason="still_running")
+            return "skipped"
+        result = "failed"
+        try:
+            result = self._body(args, kwargs)
+        finally:
+            jobs.finish(name, result, token=request.id)
+        return result
 
 
 #: What loses least on a crash, as measured: see docs/decisions/0003-delivery.md.
@@ -124,6 +121,7 @@ _WORKERS = {
     "task_reject_on_worker_lost": True,
     "task_soft_time_limit": SOFT_LIMIT.total_seconds(),
     "task_time_limit": HARD_LIMIT.total_seconds(),
+    "worker_consumer": f"{broker.__name__}:GatheringConsumer",
     "worker_prefetch_multiplier": 1,
     "worker_soft_shutdown_timeout": 3,
     "worker_cancel_long_running_tasks_on_connection_loss": True,
@@ -188,7 +186,7 @@ def _late(sender: Any = None, request: Any = None, expired: bool = False, **_lat
         return
     telemetry.tasks.labels(sender.name, "late").inc()
     log.warning("job dropped", job=job["name"], reason="late")
-    jobs.dropped(job["name"], "late")
+    jobs.late(job["name"])
     _tally("jobs_late")
 
 

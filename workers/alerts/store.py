@@ -110,6 +110,7 @@ def _open(db: Connection, change: Change, at: datetime) -> int | None:
     row = vars(breach) | {
         "fingerprint": breach.fingerprint, "state": change.state, "since": at, "seen_at": at, "fired_at": fired_at,
     }  # fmt: skip
+    opened: int | None
     [opened] = insert_once(db, alerts, [row]) or [None]
     if opened:
         _remember(db, opened, change.state, breach.severity, change.reason, at)

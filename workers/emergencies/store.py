@@ -43,6 +43,7 @@ class Emergency:
 def open_once(db: Connection, *, key: str, kind: str, wedding_id: str, protocol: tuple[Step, ...], at: datetime) -> int | None:
     """Open an emergency with its steps; None when the key was known."""
     row = {"key": key, "kind": kind, "wedding_id": wedding_id, "state": "open", "opened_at": at}
+    opened: int | None
     [opened] = insert_once(db, emergencies, [row]) or [None]
     if opened:
         rows = [

@@ -16,6 +16,25 @@ local function drop(keys, args)
   return redis.call('DEL', keys[1])
 end
 
+-- KEYS lease, counter, record; ARGV token, ttl_ms, started_ms, waited_ms. Returns the fencing number, or 0 and counts a skip.
+local function begin(keys, args)
+  local fence = take(keys, args)
+  if fence == 0 then
+    redis.call('HINCRBY', keys[3], 'skipped', 1)
+  else
+    redis.call('HSET', keys[3], 'started', args[3], 'waited', args[4])
+  end
+  return fence
+end
+
+-- KEYS lease, record; ARGV token, finished_ms, result. The run is recorded even when the lease ran out meanwhile.
+local function finish(keys, args)
+  redis.call('HSET', keys[2], 'finished', args[2], 'result', args[3], 'unanswered', 0)
+  redis.call('HINCRBY', keys[2], 'runs', 1)
+  if args[3] == 'failed' then redis.call('HINCRBY', keys[2], 'failed', 1) end
+  return drop(keys, args)
+end
+
 -- KEYS record; ARGV due_ms, pace_ms, fired_ms, beat. Returns 1 for the first beat that claims this moment.
 local function claim(keys, args)
   local last = tonumber(redis.call('HGET', keys[1], 'due')) or 0
@@ -28,3 +47,5 @@ end
 redis.register_function('wedops_once_take', take)
 redis.register_function('wedops_once_drop', drop)
 redis.register_function('wedops_job_claim', claim)
+redis.register_function('wedops_job_begin', begin)
+redis.register_function('wedops_job_finish', finish)

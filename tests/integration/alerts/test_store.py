@@ -77,7 +77,7 @@ def test_a_job_that_fires_and_never_finishes_is_an_alert(monkeypatch: pytest.Mon
     with database.transaction() as db:
         [alert] = store.standing(db)
     assert (alert.kind, alert.subject, alert.severity) == ("job_stopped", "connections.sweep", Severity.CRITICAL)
-    jobs.finished("connections.sweep", "ok")
+    jobs.finish("connections.sweep", "ok")
     tasks.watch()
     with database.transaction() as db:
         assert store.standing(db)[0].state is State.RESOLVED

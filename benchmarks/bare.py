@@ -1,0 +1,39 @@
+"""Bare Celery, for `celery -A benchmarks.bare`: nothing of our app is imported, so that none of it can help or hinder."""
+
+import os
+
+import celery
+from redis import Redis
+
+from workers.foundation import clock
+
+SEEN = "wedops:bench:waits"
+
+#: Celery as its documentation starts it, but for one queue with priorities.
+app = celery.Celery("bare", broker=os.environ.get("WEDOPS_BROKER_URL"), set_as_current=False)
+app.conf.update(task_default_queue="shared", broker_connection_retry_on_startup=True)
+if os.environ.get("BENCH_PRIORITIES"):
+    app.conf.broker_transport_options = {"priority_steps": list(range(10)), "queue_order_strategy": "priority"}
+if os.environ.get("BENCH_OUR_DELIVERY"):
+    app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1, worker_send_task_events=True)
+
+
+@app.task(name="bare.probe")
+def probe(enqueued_at: float) -> None:
+    """Write down how long this message waited, in ms."""
+    waited = clock.epoch() - enqueued_at
+    with Redis.from_url(os.environ["WEDOPS_BROKER_URL"]) as client:
+        client.rpush(SEEN, waited * 1000)
+
+
+@app.task(name="bare.burn")
+def burn(seconds: float) -> None:
+    """Burn CPU."""
+    until = clock.stopwatch() + seconds
+    while clock.stopwatch() < until:
+        pass
+
+
+@app.task(name="bare.nothing")
+def nothing() -> None:
+    """Do nothing."""

@@ -1,0 +1,115 @@
+"""The form of every benchmark: figures and peers measured in turns in one run, medians over runs, one JSON object."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from time import sleep
+
+from workers.foundation import clock
+from workers.supervision import servers
+
+Figures = dict[str, float]
+#: Measures one contestant once.
+Measure = Callable[[], Figures]
+
+
+def main(
+    name: str,
+    contestants: dict[str, Measure],
+    ratios: Callable[[dict[str, Figures]], Figures],
+    *,
+    runs: int,
+    options: argparse.Namespace | None = None,
+) -> None:
+    """Measure every contestant in turns, `ours` and its peers, and print medians."""
+    given = options or parser(runs).parse_args()
+    found: dict[str, list[Figures]] = {contestant: [] for contestant in contestants}
+    for run in range(given.runs):
+        for contestant, measure in contestants.items():
+            print(f"{name}: run {run + 1} of {given.runs}, {contestant}", file=sys.stderr)
+            found[contestant].append(measure())
+    medians = {contestant: _medians(figures) for contestant, figures in found.items()}
+    report = {
+        "schema": "wedops.bench/1",
+        "name": name,
+        "runs": given.runs,
+        "figures": medians["ours"],
+        "peers": {contestant: figures for contestant, figures in medians.items() if contestant != "ours"},
+        "ratios": {ratio: round(value, 4) for ratio, value in ratios(medians).items()},
+    }
+    if given.json:
+        print(json.dumps(report))
+    else:
+        _table(report)
+
+
+def parser(runs: int) -> argparse.ArgumentParser:
+    """Return the options that every benchmark has."""
+    found = argparse.ArgumentParser()
+    found.add_argument("--json", action="store_true", help="print one JSON object")
+    found.add_argument("--runs", type=int, default=runs)
+    return found
+
+
+def _medians(figures: list[Figures]) -> Figures:
+    return {name: round(median(one[name] for one in figures), 3) for name in figures[0]}
+
+
+def _table(report: dict[str, object]) -> None:
+    print(f"{report['name']}, medians of {report['runs']} runs")
+    peers, figures, ratios = report["peers"], report["figures"], report["ratios"]
+    for contestant, values in {"ours": figures, **peers, "ratios": ratios}.items():  # type: ignore[dict-item]
+        print(f"  {contestant:<22}" + "  ".join(f"{name} {value:g}" for name, value in values.items()))  # type: ignore[attr-defined]
+
+
+@contextmanager
+def broker() -> Iterator[str]:
+    """Yield the address of a Valkey of our own, with our settings and functions, for the length of the block."""
+    home = Path(tempfile.mkdtemp(prefix="wedops-bench-"))
+    server = servers.start_valkey(home, "broker", servers.BROKER)
+    os.environ["WEDOPS_BROKER_URL"] = server.url
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(home / "prometheus")
+    (home / "prometheus").mkdir()
+    try:
+        yield server.url
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def worker(app: str, queue: str, children: int, *words: str) -> Iterator[None]:
+    """Run a Celery worker for the length of the block."""
+    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", f"{queue}@%h", "-Q", queue, "-c", str(children)]
+    process = subprocess.Popen(
+        [*command, "--without-gossip", "--without-mingle", "-l", "error", *words],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        preexec_fn=servers.die_with_parent(),
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for(condition: Callable[[], bool], *, within: float, every: float = 0.005) -> float:
+    """Return the moment at which `condition` became true; raises TimeoutError."""
+    until = clock.stopwatch() + within
+    while not condition():
+        if clock.stopwatch() > until:
+            raise TimeoutError(f"not within {within} s")
+        sleep(every)
+    return clock.stopwatch()
