@@ -12,8 +12,6 @@ SEEN = "wedops:bench:waits"
 #: Celery as its documentation starts it, but for one queue with priorities.
 app = celery.Celery("bare", broker=os.environ.get("WEDOPS_BROKER_URL"), set_as_current=False)
 app.conf.update(task_default_queue="shared", broker_connection_retry_on_startup=True)
-if os.environ.get("BENCH_PRIORITIES"):
-    app.conf.broker_transport_options = {"priority_steps": list(range(10)), "queue_order_strategy": "priority"}
 if os.environ.get("BENCH_OUR_DELIVERY"):
     app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1, worker_send_task_events=True)
 

@@ -4,7 +4,6 @@ Ours: a queue and a worker of its own. Peers: one shared queue (measured behind 
 proportion: it would take the better part of an hour), and one queue with Redis priorities at Celery's default prefetch.
 """
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -16,7 +15,7 @@ from workers.foundation import clock
 
 WAITING, SHALLOW = 50_000, 400
 BURN = 0.05
-PROBES, EVERY = 150, 0.04
+PROBES, EVERY = 100, 0.2
 
 
 def main() -> None:
@@ -34,9 +33,9 @@ def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
 def _ours() -> form.Figures:
     from benchmarks.probes import burn, probe
 
-    client = _clean()
+    client = form.emptied()
     with ExitStack() as stack:
-        _pile(client, "bulk", lambda: burn.apply_async(kwargs={"seconds": BURN}), WAITING)
+        _pile(client, "bulk", _message(client, "bulk", lambda: burn.apply_async(kwargs={"seconds": BURN})), WAITING)
         stack.enter_context(form.worker("benchmarks.probes", "emergency", 1))
         stack.enter_context(form.worker("benchmarks.probes", "bulk", 1))
         form.wait_for(lambda: client.llen("bulk") < WAITING, within=60)
@@ -46,12 +45,13 @@ def _ours() -> form.Figures:
 def _shared() -> form.Figures:
     from benchmarks import bare
 
-    client = _clean()
+    client = form.emptied()
+    message = _message(client, "shared", lambda: bare.burn.delay(BURN))
     with form.worker("benchmarks.bare", "shared", 2):
         bare.probe.delay(clock.epoch())
         form.wait_for(lambda: client.llen("wedops:bench:waits") == 1, within=60)
         client.delete("wedops:bench:waits")
-        _pile(client, "shared", lambda: bare.burn.delay(BURN), SHALLOW)
+        _pile(client, "shared", message, SHALLOW)
         begun = clock.stopwatch()
         bare.probe.delay(clock.epoch())
         waited = form.wait_for(lambda: client.llen("wedops:bench:waits") == 1, within=120) - begun
@@ -59,36 +59,23 @@ def _shared() -> form.Figures:
 
 
 def _priorities() -> form.Figures:
-    os.environ["BENCH_PRIORITIES"] = "1"
     from benchmarks import bare
 
-    bare.app.conf.broker_transport_options = {"priority_steps": list(range(10)), "queue_order_strategy": "priority"}
-    bare.app.pool.force_close_all()
-    client = _clean()
-    try:
-        _pile(client, "shared\x06\x169", lambda: bare.burn.apply_async((BURN,), priority=9), WAITING)
-        with form.worker("benchmarks.bare", "shared", 2):
-            form.wait_for(lambda: client.llen("shared\x06\x169") < WAITING, within=60)
-            return _probe(client, lambda at: bare.probe.apply_async((at,), priority=0))
-    finally:
-        del os.environ["BENCH_PRIORITIES"]
-        bare.app.conf.broker_transport_options = {}
-        bare.app.pool.force_close_all()
+    client = form.emptied()
+    last = "shared\x06\x169"
+    _pile(client, last, _message(client, last, lambda: bare.burn.apply_async((BURN,), priority=9)), WAITING)
+    with form.worker("benchmarks.bare", "shared", 2):
+        form.wait_for(lambda: client.llen(last) < WAITING, within=60)
+        return _probe(client, lambda at: bare.probe.apply_async((at,), priority=0))
 
 
-def _clean() -> Any:
-    from workers.foundation import redis
-
-    client = redis.registry()
-    client.flushall()
-    redis.load_functions(client)
-    return client
-
-
-def _pile(client: Any, queue: str, publish: Callable[[], object], count: int) -> None:
-    """Put `count` copies of one published message into a queue."""
+def _message(client: Any, queue: str, publish: Callable[[], object]) -> str:
+    """Return a message as it was published; no worker may run yet."""
     publish()
-    message = client.lpop(queue)
+    return str(client.lpop(queue))
+
+
+def _pile(client: Any, queue: str, message: str, count: int) -> None:
     for _ in range(count // 100):
         client.lpush(queue, *[message] * 100)
 

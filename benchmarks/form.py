@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import sleep
+from typing import Any
 
 from workers.foundation import clock
 from workers.supervision import servers
@@ -103,6 +104,18 @@ def worker(app: str, queue: str, children: int, *words: str) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def emptied() -> Any:
+    """Return the broker's client, all emptied but for kombu's bindings: a connection declares those once."""
+    from workers.foundation import redis
+
+    client = redis.registry()
+    for key in client.scan_iter(count=1000):
+        if not key.startswith("_kombu"):
+            client.delete(key)
+    redis.load_functions(client)
+    return client
 
 
 def wait_for(condition: Callable[[], bool], *, within: float, every: float = 0.005) -> float:

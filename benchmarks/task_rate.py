@@ -63,11 +63,8 @@ def _celery_our_delivery() -> form.Figures:
 
 def _rate(app: str, queue: str, send: Callable[[Any, int], object]) -> form.Figures:
     from benchmarks import bare, probes
-    from workers.foundation import redis
 
-    client = redis.registry()
-    client.flushall()
-    redis.load_functions(client)
+    client = form.emptied()
     with (probes.app if queue == "steady" else bare.app).producer_pool.acquire() as producer:
         for number in range(TASKS):
             send(producer, number)
