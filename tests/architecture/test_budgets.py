@@ -10,7 +10,17 @@ from tests import ROOT
 
 PACKAGES = ("workers", "schedules", "demo", "benchmarks")
 ROOMS = sorted(path.parent.name for path in ROOT.glob("workers/*/rules.py"))
-SHELF = {"__init__.py", "rules.py", "store.py", "client.py", "actions.py", "tasks.py", "routes.py", "functions.lua"}
+SHELF = {
+    "__init__.py",
+    "rules.py",
+    "store.py",
+    "client.py",
+    "actions.py",
+    "tasks.py",
+    "routes.py",
+    "functions.lua",
+    "__main__.py",
+}
 REFUSED = {"utils", "helpers", "common", "core", "manager"}
 
 

@@ -1,0 +1,95 @@
+"""What starts the system: Procfile and docker-compose.yml name the same processes with the same commands."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from tests import ROOT
+from workers.supervision.processes import read_procfile
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+PROCFILE = read_procfile(ROOT / "Procfile")
+
+#: The part of the Compose specification that we use; a service or key outside it is a slip of the pen.
+SERVICE = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "image": {"type": "string"},
+        "build": {"type": "object"},
+        "command": {"type": "string"},
+        "user": {"type": "string"},
+        "restart": {"enum": ["always", "on-failure"]},
+        "environment": {"type": "object", "additionalProperties": {"type": "string"}},
+        "volumes": {"type": "array", "items": {"type": "string", "pattern": "^[^:]+:/"}},
+        "ports": {"type": "array", "items": {"type": "string", "pattern": r"^127\.0\.0\.1:\d+:\d+$"}},
+        "healthcheck": {"type": "object", "required": ["test"]},
+        "depends_on": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {"condition": {"enum": ["service_healthy", "service_completed_successfully"]}},
+                "required": ["condition"],
+            },
+        },
+    },
+    "oneOf": [{"required": ["image"]}, {"required": ["build"]}],
+}
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_a_service_is_well_formed_and_published_on_loopback_only(name: str) -> None:
+    jsonschema.validate(COMPOSE["services"][name], SERVICE)
+
+
+def test_what_a_service_depends_on_and_mounts_exists() -> None:
+    for service in COMPOSE["services"].values():
+        assert set(service.get("depends_on", {})) <= set(COMPOSE["services"])
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            assert source in COMPOSE["volumes"] or (ROOT / source).exists(), source
+
+
+@pytest.mark.parametrize("name", PROCFILE)
+def test_both_start_the_same_process(name: str) -> None:
+    def essence(command: str) -> list[str]:
+        words = [word for word in shlex.split(command) if word not in {"env", "REMAP_SIGTERM=SIGQUIT"}]
+        return [
+            re.sub(r"\$\{.*?:-127.0.0.1\}|0\.0\.0\.0", "ADDRESS", re.sub(r"\$\{API_PORT:-8000\}", "8000", word))
+            for word in words
+        ]
+
+    assert essence(PROCFILE[name]) == essence(COMPOSE["services"][name]["command"])
+
+
+def test_every_queue_has_a_worker() -> None:
+    from workers.app import QUEUES
+
+    served = {match[1] for command in PROCFILE.values() if (match := re.search(r"-Q (\S+)", command))}
+    assert served == set(QUEUES)
+
+
+def test_the_dashboard_asks_for_metrics_that_exist() -> None:
+    from workers.api import gauges
+    from workers.foundation import telemetry
+
+    board = json.loads((ROOT / "deploy/grafana/dashboards/wedops.json").read_text())
+    known = "".join(Path(str(module.__file__)).read_text() for module in (gauges, telemetry))
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            for name in re.findall(r"wedops_\w+", target["expr"]):
+                assert re.sub(r"_(total|bucket)$", "", name) in known, name
+
+
+def test_no_listener_is_open_to_the_world_by_default() -> None:
+    for path in (*(ROOT / "workers").rglob("*.py"), *(ROOT / "demo").rglob("*.py"), ROOT / "Procfile", ROOT / "demo/Procfile"):
+        assert "0.0.0.0" not in path.read_text(), path  # noqa: S104
+
+
+def test_no_registry_address_stands_in_the_requirements() -> None:
+    assert "://" not in (ROOT / "requirements.txt").read_text()
