@@ -62,8 +62,9 @@ def _stock() -> form.Figures:
 @contextmanager
 def _beat(app: str) -> Iterator["subprocess.Popen[bytes]"]:
     command = [sys.executable, "-m", "celery", "-A", app, "beat", "-l", "error", "-s", "/dev/null"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, preexec_fn=servers.die_with_parent(), **quiet)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=servers.die_with_parent()
+    )
     try:
         yield process
     finally:

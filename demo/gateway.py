@@ -162,7 +162,8 @@ class Gateway:
         if client.pong is not None:
             if not client.pong.done():
                 return
-            await asyncio.to_thread(self._beat, client, await client.pong * 1000)
+            with suppress(ConnectionClosed):
+                await asyncio.to_thread(self._beat, client, await client.pong * 1000)
         with suppress(ConnectionClosed):
             client.pong = await client.socket.ping()
         client.next_beat = now + self.beat_every.get(client.record.user_type, BEAT_MOST)
@@ -205,9 +206,8 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    heartbeat.keep()
     async with serve(gateway.serve, "127.0.0.1", PORT, process_request=gateway.admit, ping_interval=20, ping_timeout=30):
-        tasks = [asyncio.create_task(work()) for work in (gateway.beat, gateway.obey)]
+        tasks = [asyncio.create_task(work()) for work in (gateway.beat, gateway.obey, heartbeat.pulse)]
         log.info("gateway ready", port=PORT, node=gateway.node, reason="started")
         await ended.wait()
         for task in tasks:

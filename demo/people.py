@@ -116,10 +116,11 @@ async def main() -> None:
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    heartbeat.keep()
+    pulse = asyncio.create_task(heartbeat.pulse())
     following = asyncio.create_task(Crowd().follow())
     ending = asyncio.create_task(ended.wait())
     await asyncio.wait({following, ending}, return_when=asyncio.FIRST_COMPLETED)
+    pulse.cancel()
     if following.done():
         following.result()
 

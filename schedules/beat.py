@@ -10,7 +10,8 @@ import socket
 from typing import Any
 
 from celery import signals
-from celery.beat import ScheduleEntry, Scheduler
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from redis.exceptions import RedisError
 
 from schedules import proximity
 from schedules.table import TABLE, Line
@@ -51,8 +52,9 @@ class TableScheduler(Scheduler):
             self._follow_the_day(now)
             for line in TABLE:
                 self._fire_if_due(line, now)
-        except redis.UNREACHABLE as error:
-            log.error("tick failed", reason="redis_unreachable", detail=str(error))
+        except RedisError as error:
+            # Away, full, or without our functions: the next tick finds out whether it still is.
+            log.error("tick failed", reason="redis", detail=str(error))
             return TICK
         return self._wait()
 
@@ -72,14 +74,19 @@ class TableScheduler(Scheduler):
         due = pace.due(line.name, now)
         if due is None or due <= self._tried.get(line.name, 0.0) or now - due > pace.grace:
             return
+        heartbeat.touch()
         if jobs.claim(line.name, due=due, pace=pace.every, beat=self._name):
-            self._send(line, pace)
-        # Noted after sending: if that failed for want of Redis, this moment is tried again.
+            try:
+                self._send(line, pace)
+            except SchedulingError as error:
+                log.error("job not sent", job=line.name, reason="broker", detail=str(error))
+                jobs.unclaim(line.name, due=due)
+                return
         self._tried[line.name] = due
 
     def _send(self, line: Line, pace: Pace) -> None:
         if line.job is not look:
-            self.apply_entry(self._entry(line, pace), producer=self.producer)
+            self.apply_async(self._entry(line, pace), producer=self.producer, advance=False)
             return
         batches = proximity.take_due(now=clock.now())
         if not batches:
@@ -88,7 +95,7 @@ class TableScheduler(Scheduler):
             entry = self._entry(line, pace, wedding_ids=batch)
             # Batches of one firing run side by side; each is a job of its own to the overlap guard.
             entry.options["headers"]["job"]["name"] += f"#{number}" if number else ""
-            self.apply_entry(entry, producer=self.producer)
+            self.apply_async(entry, producer=self.producer, advance=False)
 
     def _entry(self, line: Line, pace: Pace, **kwargs: Any) -> ScheduleEntry:
         headers = {"job": {"name": line.name, "fired": clock.epoch()}}

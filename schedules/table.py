@@ -52,10 +52,11 @@ TABLE = (
     Line(seasons.detect,        daily_at("03:10"), daily_at("03:10"), daily_at("03:10"), "also on every change of the calendar"),
     Line(seasons.tell_day,      seconds(60),       seconds(60),       seconds(15),       "every other pace follows it"),
     Line(wedding_day.look,      seconds(30),       seconds(10),       seconds(5),        "sends the weddings that are due: see proximity.py"),
+    Line(wedding_day.list_due,  minutes(10),       minutes(10),       minutes(5),        "a wedding that Redis lost would never be looked at"),
     Line(requests.redeliver,    seconds(15),       seconds(15),       seconds(5),        "what was accepted must have its effect"),
     Line(notify.deliver,        seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for what failed"),
     Line(caching.expire,        minutes(2),        minutes(2),        minutes(2),        "expired copies take the places of living ones"),
     Line(caching.inspect,       minutes(10),       minutes(10),       minutes(10),       "sizes, evictions and orphans drift slowly"),
-    Line(metrics.retain,        daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; a missing partition stops every snapshot"),
+    Line(metrics.retain,        daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; old days go, the coming ones are made"),
 )
 # fmt: on

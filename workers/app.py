@@ -1,6 +1,5 @@
 """The Celery app: queues, routes, limits, signals; names the tasks' rooms."""
 
-import os
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +8,7 @@ import structlog
 from celery import bootsteps, signals
 from kombu import Exchange, Queue
 
-from workers.foundation import broker, clock, heartbeat, jobs, logs, queues, redis, settings, telemetry
+from workers.foundation import broker, clock, database, heartbeat, jobs, logs, queues, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
 
 log = logs.get("app")
@@ -40,7 +39,17 @@ ROUTES = [
     ("*", {"queue": "steady"}),
 ]
 
+#: In seconds; short, for Redis hands a delayed message to somebody else after the visibility timeout.
+RETRY_AFTER, RETRIES = 5, 720
 SOFT_LIMIT, HARD_LIMIT = timedelta(seconds=25), timedelta(seconds=30)
+
+
+class App(celery.Celery):
+    """Stamps every message with the moment of its enqueueing, from which a queue's age is told."""
+
+    def send_task(self, name: str, *args: Any, headers: dict[str, Any] | None = None, **options: Any) -> Any:
+        """Send a task by name, as Celery does."""
+        return super().send_task(name, *args, headers={"enqueued_at": clock.epoch()} | (headers or {}), **options)
 
 
 class Task(celery.Task):
@@ -68,11 +77,19 @@ class Task(celery.Task):
     def _body(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         try:
             self.run(*args, **kwargs)
+        except (database.DatabaseUnavailable, redis.FunctionsMissing) as error:
+            if self.request.get("job") or self.request.called_directly:
+                return self._ended(error)
+            # Accepted by taking it from the queue: it is not given up for a database that is away.
+            raise self.retry(exc=error, countdown=RETRY_AFTER, max_retries=RETRIES) from error
         except Anticipated as error:
-            telemetry.refusals.labels(self.name, error.reason).inc()
-            log.warning("task ended early", reason=error.reason, detail=str(error))
-            return error.reason
+            return self._ended(error)
         return "ok"
+
+    def _ended(self, error: Anticipated) -> str:
+        telemetry.refusals.labels(self.name, error.reason).inc()
+        log.warning("task ended early", reason=error.reason, detail=str(error))
+        return error.reason
 
     def _job(self, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         name = request.job["name"]
@@ -95,7 +112,8 @@ _BROKER = {
         "visibility_timeout": int(HARD_LIMIT.total_seconds()) + 15,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
-        "socket_timeout": 10,
+        # Below the supervisor's patience: a server that hangs must not make a worker look hung.
+        "socket_timeout": 3,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
     },
@@ -130,32 +148,25 @@ _WORKERS = {
     "worker_hijack_root_logger": False,
 }
 
-app = celery.Celery("wedops", task_cls=Task, include=[f"{room}.tasks" for room in ROOMS])
+# Never the current app: a service that imports workers.client keeps its own.
+app = App("wedops", task_cls=Task, set_as_current=False, include=[f"{room}.tasks" for room in ROOMS])
 app.conf.update(broker_url=settings.servers().broker_url, **_BROKER, **_MESSAGES, **_WORKERS)
 
 
 class SignOfLife(bootsteps.StartStopStep):
-    """Touches the supervisor's file from the worker's own loop, so that a hung loop shows as well as a stopped process."""
+    """Touches the supervisor's file from the worker's own loop: a hung loop shows as well as a stopped process."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
-    #: A loop that shows nothing for this long while connected is hung.
-    PATIENCE = 15.0
     _kept = False
-    _seen = 0.0
 
     def start(self, consumer: Any) -> None:
-        """Note each second of the loop; while it reconnects to the broker it has none, and is not hung."""
-        cls = type(self)
-        cls._note()
-        consumer.timer.call_repeatedly(heartbeat.EVERY, cls._note)
-        if not cls._kept:
-            cls._kept = True
-            heartbeat.keep(lambda: consumer.connection is None or clock.stopwatch() - cls._seen < cls.PATIENCE)
-
-    @classmethod
-    def _note(cls) -> None:
-        cls._seen = clock.stopwatch()
+        """Touch it each second of the loop; while it reconnects to the broker it has none, and is not hung."""
+        heartbeat.touch()
+        consumer.timer.call_repeatedly(heartbeat.EVERY, heartbeat.touch)
+        if not type(self)._kept:
+            type(self)._kept = True
+            heartbeat.keep(lambda: consumer.connection is None)
 
 
 app.steps["consumer"].add(SignOfLife)
@@ -166,10 +177,10 @@ def _logs(loglevel: int | str | None = None, **_later: Any) -> None:
     logs.configure(loglevel if isinstance(loglevel, int) else 20)
 
 
-@signals.before_task_publish.connect
-def _stamp(headers: dict[str, Any] | None = None, **_later: Any) -> None:
-    if headers is not None:
-        headers.setdefault("enqueued_at", clock.epoch())
+@signals.celeryd_init.connect
+@signals.beat_init.connect
+def _our_transport(**_later: Any) -> None:
+    broker.install()
 
 
 @signals.task_failure.connect
@@ -181,7 +192,7 @@ def _failed(sender: Any = None, exception: BaseException | None = None, task_id:
 
 @signals.task_revoked.connect
 def _late(sender: Any = None, request: Any = None, expired: bool = False, **_later: Any) -> None:
-    job = (getattr(request, "request_dict", None) or {}).get("job")
+    job = getattr(request, "job", None)
     if not expired or not job:
         return
     telemetry.tasks.labels(sender.name, "late").inc()
@@ -195,11 +206,6 @@ def _unknown(name: str = "", id: str = "", **_later: Any) -> None:
     telemetry.refusals.labels("message", "task_unknown").inc()
     log.error("message refused", task=name, task_id=id, reason="task_unknown", detail="see docs/guides/services.md")
     _tally("messages_refused")
-
-
-@signals.worker_process_shutdown.connect
-def _child_gone(pid: int | None = None, **_later: Any) -> None:
-    telemetry.forget(pid or os.getpid())
 
 
 def _tally(what: str) -> None:

@@ -144,9 +144,21 @@ def stopped(jobs: Iterable[str]) -> list[Breach]:
     ]
 
 
-def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *, now: datetime) -> list[Change]:
-    """Return what becomes of each alert: opened, fired, made worse or better, seen again, resolved.
+def judged(snapshots: Iterable[Snapshot], policy: Policy) -> set[str]:
+    """Return the fingerprints about which the snapshots say anything: silence is not health."""
+    found = set()
+    for row in snapshots:
+        if row.p95_ms is not None or not row.connections:
+            found.add(f"{Kind.RESPONSE_TIME}/{row.region}")
+        if row.messages >= policy.messages_least or not row.connections:
+            found.add(f"{Kind.ERROR_RATE}/{row.region}")
+    return found
 
+
+def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *, now: datetime) -> list[Change]:
+    """Return what becomes of each of `alerts`: opened, fired, made worse or better, seen again, resolved.
+
+    Hand in only alerts about which something is known now: one that is not in `found` is taken to be over.
     An alert fires once its breach lasted `pending_for`, and resolves once there was none for `resolve_after`: a value
     that swings around its threshold is one alert.
     """

@@ -1,6 +1,6 @@
 """Alerts, as Celery runs them: read, decide, remember, tell."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from workers.alerts import rules, store
 from workers.app import app
@@ -17,25 +17,27 @@ def check(**_later: object) -> None:
     now, policy = clock.now(), settings.read(rules.Policy, "ALERTS_")
     fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
     with database.transaction() as db:
-        found = rules.breaches(metrics.latest(db, since=now - fresh_for), policy)
-    _carry_out(found, {rules.Kind.RESPONSE_TIME, rules.Kind.ERROR_RATE}, policy)
+        measured = metrics.latest(db, since=now - fresh_for)
+    judged = rules.judged(measured, policy)
+    _carry_out(rules.breaches(measured, policy), judged.__contains__, policy)
 
 
 @app.task(name="alerts.watch")
 def watch(**_later: object) -> None:
-    """See that every job still runs and no server is full."""
+    """See that every job still runs and the broker is not full."""
     policy = settings.read(rules.Policy, "ALERTS_")
     stopped = [record.name for record in jobs.records() if record.stopped()]
-    found = rules.stopped(stopped) + rules.memory(redis.memory_used(), policy)
-    _carry_out(found, {rules.Kind.JOB_STOPPED, rules.Kind.MEMORY}, policy)
+    found = rules.stopped(stopped) + rules.memory({"broker": redis.memory_used()}, policy)
+    kinds = (rules.Kind.JOB_STOPPED, rules.Kind.MEMORY)
+    _carry_out(found, lambda fingerprint: fingerprint.partition("/")[0] in kinds, policy)
 
 
-def _carry_out(found: Iterable[rules.Breach], kinds: set[rules.Kind], policy: rules.Policy) -> None:
+def _carry_out(found: Iterable[rules.Breach], judged: Callable[[str], bool], policy: rules.Policy) -> None:
     now = clock.now()
     with database.transaction() as db:
-        ours = [alert for alert in store.unresolved(db) if alert.fingerprint.partition("/")[0] in kinds]
+        ours = [alert for alert in store.unresolved(db) if judged(alert.fingerprint)]
         told = store.carry_out(db, rules.changes(found, ours, policy, now=now), at=now)
     for change in told:
         log.warning("alert", state=change.state, reason=change.reason, alert_id=change.alert_id)
     if told:
-        app.send_task("notify.deliver")
+        app.send_task("notify.deliver", retry=False)

@@ -1,5 +1,6 @@
 """Health that tells the truth, and everything Prometheus wants."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -15,8 +16,9 @@ from workers.foundation.errors import Anticipated
 @asynccontextmanager
 async def _life(_api: FastAPI) -> AsyncIterator[None]:
     logs.configure()
-    heartbeat.keep()
+    pulse = asyncio.create_task(heartbeat.pulse())
     yield
+    pulse.cancel()
 
 
 api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)

@@ -24,8 +24,6 @@ class Policy:
     connection_ttl: timedelta = timedelta(seconds=1800)
     local_entries: int = 500
     load_within: timedelta = timedelta(seconds=2)
-    warm_up_batch: int = 10
-    warm_up_pause: timedelta = timedelta(milliseconds=100)
 
     def ttl(self, kind: Kind) -> timedelta:
         """Return how long an entry of `kind` may live."""

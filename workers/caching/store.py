@@ -62,37 +62,55 @@ class TwoLayers:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._lock = threading.Lock()
-        self._local: TLRUCache[str, tuple[Kind, Any]] = TLRUCache(
+        self._local: TLRUCache[str, tuple[float, Any]] = TLRUCache(
             policy.local_entries,
-            ttu=lambda _key, entry, now: now + policy.ttl(entry[0]).total_seconds(),
+            ttu=lambda _key, entry, _now: entry[0],
             timer=clock.stopwatch,
         )
         self._generation = 0
         threading.Thread(target=self._listen, name="cache-changes", daemon=True).start()
 
     def get(self, kind: Kind, id: str, load: Callable[[], Any]) -> Any:
-        """Return the entry, loading it when neither layer has it; one process loads, others wait for it."""
+        """Return the entry, loading it when neither layer has it; one process loads, others wait for it.
+
+        A cache server that is away costs time, not the answer.
+        """
         key = _key(kind, id)
         with self._lock:
             if (entry := self._local.get(key)) is not None:
                 return entry[1]
             generation = self._generation
-        text = redis.cache_server().get(key)
-        value = orjson.loads(text) if text else self._load(kind, key, load)
+        try:
+            value, until = self._get(kind, key, load)
+        except redis.UNREACHABLE as error:
+            log.warning("loaded without cache", reason="redis_unreachable", detail=str(error))
+            return load()
         with self._lock:
             # A change told while we read must win over what we read.
             if generation == self._generation:
-                self._local[key] = (kind, value)
+                self._local[key] = (until, value)
         return value
 
+    def _get(self, kind: Kind, key: str, load: Callable[[], Any]) -> tuple[Any, float]:
+        with redis.cache_server().pipeline(transaction=True) as pipe:
+            pipe.get(key)
+            pipe.pttl(key)
+            text, left = pipe.execute()
+        if text is None:
+            return self._load(kind, key, load), clock.stopwatch() + self._policy.ttl(kind).total_seconds()
+        # The local copy dies with the entry it is a copy of.
+        return orjson.loads(text), clock.stopwatch() + max(0, left) / 1000
+
     def _load(self, kind: Kind, key: str, load: Callable[[], Any]) -> Any:
-        server, token = redis.cache_server(), uuid4().hex
+        server, token, loading = redis.cache_server(), uuid4().hex, f"{key}:loading"
         patience = int(self._policy.load_within.total_seconds() * 1000)
-        if not server.set(f"{key}:loading", token, nx=True, px=patience) and (text := self._wait(key)):
+        if not server.set(loading, token, nx=True, px=patience) and (text := self._wait(key)):
             return orjson.loads(text)
         value = load()
-        server.set(key, orjson.dumps(value), px=int(self._policy.ttl(kind).total_seconds() * 1000))
-        server.delete(f"{key}:loading")
+        # Whoever changed the entry meanwhile took the token away: what we loaded is old then.
+        if server.get(loading) == token:
+            server.set(key, orjson.dumps(value), px=int(self._policy.ttl(kind).total_seconds() * 1000))
+            server.delete(loading)
         return value
 
     def _wait(self, key: str) -> Any:
@@ -109,6 +127,7 @@ class TwoLayers:
         key = _key(kind, id)
         with redis.cache_server().pipeline(transaction=True) as pipe:
             pipe.set(key, orjson.dumps(value), px=int(self._policy.ttl(kind).total_seconds() * 1000))
+            pipe.delete(f"{key}:loading")
             pipe.publish(CHANGED, key)
             pipe.execute()
         self._drop(key)
@@ -117,7 +136,7 @@ class TwoLayers:
         """Drop an entry from both layers, in every process."""
         key = _key(kind, id)
         with redis.cache_server().pipeline(transaction=True) as pipe:
-            pipe.delete(key)
+            pipe.delete(key, f"{key}:loading")
             pipe.publish(CHANGED, key)
             pipe.execute()
         self._drop(key)

@@ -16,6 +16,7 @@ from workers.connections import store as connections
 from workers.emergencies import store as emergencies
 from workers.foundation import clock, database, jobs, queues, redis, settings
 from workers.metrics import store as metrics
+from workers.notify import store as notify
 from workers.requests import store as requests
 from workers.scaling import store as scaling
 from workers.seasons import store as seasons
@@ -82,8 +83,10 @@ def _from_redis(status: Status) -> None:
         status.jobs.append(_job(record, at))
         if record.stopped():
             status.blame(CRITICAL, f"job {record.name} fired {record.unanswered} times and did not finish")
-        elif record.result == "failed":
-            status.blame(DEGRADED, f"job {record.name} failed at its last run: see the log of its worker")
+        elif record.result not in ("ok", "nothing_due", ""):
+            status.blame(DEGRADED, f"job {record.name} ended with {record.result} at its last run: see the log of its worker")
+        elif record.overdue(at):
+            status.blame(DEGRADED, f"job {record.name} was due {at - record.next:.0f} s ago and beat did not fire it")
     status.beats, status.tallies = len(beats(at)), jobs.tallies()
     if not status.beats:
         status.blame(CRITICAL, "no beat runs: start one (`celery -A schedules.beat beat`)")
@@ -120,12 +123,14 @@ def _from_postgres(status: Status) -> None:
         status.alerts = [_plain(one) for one in alerts.standing(db)]
         status.actions = [_plain(one) for one in scaling.recent(db)]
         status.requests_waiting = requests.waiting(db)
+        if failed := notify.overdue(db):
+            status.blame(DEGRADED, f"{failed} notification(s) did not arrive: see NOTIFY_TARGETS and the log of worker-steady")
     for alert in status.alerts:
         if alert["state"] == State.FIRING:
             code = CRITICAL if alert["severity"] == Severity.CRITICAL else DEGRADED
             status.blame(code, f"{alert['severity']} alert: {alert['detail']} (docs/runbooks/{alert['kind']}.md)")
     for emergency in status.emergencies:
-        status.blame(DEGRADED, f"{emergency['kind']} emergency at {emergency['wedding_id']} is open")
+        status.blame(DEGRADED, f"{emergency['kind']} emergency {emergency['id']} at {emergency['wedding_id']} is open")
 
 
 def _wedding(wedding: calendar.Wedding, phases: calendar.Policy, now: datetime) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def command(procfile: Path, only: tuple[str, ...], folder: Path | None) -> None:
     home = folder or Path(tempfile.mkdtemp(prefix="wedops-"))
     supervisor = Supervisor(home, commands, on_restart=count_restart)
     try:
-        supervisor.start()
+        supervisor.start(lambda: bool(ended))
         supervisor.run(lambda: bool(ended))
     finally:
         supervisor.stop()

@@ -123,7 +123,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     supervisor = Supervisor(system.home, commands, on_restart=count_restart)
     system.before = _counts()
     try:
-        supervisor.start()
+        supervisor.start(lambda: bool(ended))
         until = clock.stopwatch() + seconds if seconds else float("inf")
         if not as_json:
             _banner(system, supervisor, demo)

@@ -149,11 +149,17 @@ local function sweep(keys, args)
   return #stale
 end
 
--- KEYS shard; ARGV silent_ms, most. Returns {counts, flow, silent}: what is open, what went by since the last call, and by
+-- KEYS shard; ARGV silent_ms, most. Returns {counts, flow, silent}: what is open by region, what went by since the last call, and by
 -- region how many (of `most`) showed no life for silent_ms. The flow begins anew.
 local function snapshot(keys, args)
   local shard = keys[1]
-  local counts = redis.call('HGETALL', shard .. ':counts')
+  local all, counts = redis.call('HGETALL', shard .. ':counts'), {}
+  for i = 1, #all, 2 do
+    if string.match(all[i], '^r[et]') then
+      counts[#counts + 1] = all[i]
+      counts[#counts + 1] = all[i + 1]
+    end
+  end
   local passed = redis.call('HGETALL', shard .. ':flow')
   redis.call('DEL', shard .. ':flow')
   local quiet = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', now_ms() - tonumber(args[1]), 'LIMIT', 0, tonumber(args[2]))

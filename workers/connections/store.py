@@ -72,6 +72,8 @@ def _call(function: str, tenant: str, *arguments: Any) -> Any:
     except ResponseError as error:
         if is_missing_function(error):
             raise FunctionsMissing(library="wedops_connections") from error
+        if not str(error).startswith("REFUSED "):
+            raise
         raise ConnectionRefused(problem=str(error).removeprefix("REFUSED ")) from error
 
 

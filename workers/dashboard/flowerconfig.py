@@ -3,6 +3,8 @@
 import os
 from hashlib import blake2b
 
+from tornado.ioloop import PeriodicCallback
+
 from workers.foundation import heartbeat
 from workers.foundation.settings import SettingInvalid
 
@@ -24,4 +26,4 @@ purge_offline_workers = 300
 tasks_columns = "name,kwargs,state,received,started,runtime,worker,uuid"
 natural_time = False
 
-heartbeat.keep()
+PeriodicCallback(heartbeat.touch, heartbeat.EVERY * 1000).start()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, ForeignKey, Identity, Integer, Table, Text, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, ForeignKey, Identity, Integer, Table, Text, select, update
 
 from workers.emergencies.rules import Step
 from workers.foundation.database import insert_once, metadata
@@ -17,6 +17,7 @@ emergencies = Table(
     Column("wedding_id", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True)),
 )
 
 steps = Table(
@@ -59,3 +60,9 @@ def standing(db: Connection) -> list[Emergency]:
     facts = [emergencies.c[name] for name in Emergency.__dataclass_fields__]
     rows = db.execute(select(*facts).where(emergencies.c.state == "open").order_by(emergencies.c.id.desc()))
     return [Emergency(*row) for row in rows]
+
+
+def close(db: Connection, emergency_id: int, *, at: datetime) -> bool:
+    """Close an emergency; False when none of that id is open."""
+    open_one = (emergencies.c.id == emergency_id) & (emergencies.c.state == "open")
+    return bool(db.execute(update(emergencies).where(open_one).values(state="closed", closed_at=at)).rowcount)

@@ -25,7 +25,7 @@ def open_emergency(self: Task, **fields: Any) -> None:
         notify.write(db, _notification(key, message, protocol[0]), at=now)
         requests.settle(db, key, at=clock.machine_now())
     log.warning("emergency opened", emergency_id=opened, kind=message.kind, reason="asked" if opened else "known_key")
-    app.send_task("notify.deliver")
+    app.send_task("notify.deliver", retry=False)
 
 
 def _notification(key: str, message: contract.OpenEmergency, first: rules.Step) -> notify.Notification:

@@ -39,6 +39,7 @@ class Policy:
     #: How far what was seen may pull the calendar's figure.
     pull_most: float = 2.0
     pull_from: timedelta = timedelta(minutes=60)
+    keep: timedelta = timedelta(days=30)
 
 
 @dataclass(frozen=True)

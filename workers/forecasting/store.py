@@ -11,6 +11,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     Identity,
+    Index,
     Integer,
     Table,
     Text,
@@ -36,6 +37,7 @@ sets = Table(
     *(Column(name, ARRAY(Float), nullable=False) for name in Z),
     UniqueConstraint("region", "calendar_version", "starts_at"),
 )
+Index("newest_forecast", sets.c.region, sets.c.id.desc())
 
 
 def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: datetime) -> int:
@@ -68,6 +70,11 @@ def latest(db: Connection) -> dict[str, Forecast]:
         )
         for row in rows
     }
+
+
+def forget(db: Connection, *, before: datetime) -> int:
+    """Forget forecasts made before a moment; return how many."""
+    return db.execute(sets.delete().where(sets.c.made_at < before)).rowcount
 
 
 def count(db: Connection) -> int:

@@ -1,8 +1,8 @@
 """Forecasting, as Celery runs it."""
 
 from workers.app import app
-from workers.forecasting import actions, store
-from workers.foundation import clock, database, logs
+from workers.forecasting import actions, rules, store
+from workers.foundation import clock, database, logs, settings
 from workers.weddings import store as weddings
 
 log = logs.get("forecasting")
@@ -15,4 +15,5 @@ def refresh(**_later: object) -> None:
     with database.transaction() as db:
         version = weddings.version_of(db)
         made = store.record(db, actions.forecasts(db, now=now), version=version, at=now)
+        store.forget(db, before=now - settings.read(rules.Policy, "FORECASTING_").keep)
     log.info("forecast refreshed", reason="calendar_and_history", regions=made, calendar_version=version)

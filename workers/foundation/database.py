@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
@@ -62,8 +63,17 @@ def transaction() -> Iterator[Connection]:
     try:
         with engine().begin() as db:
             yield db
-    except OperationalError as error:
-        raise DatabaseUnavailable(cause=str(error.orig).strip().partition("\n")[0]) from error
+    except (OperationalError, psycopg.OperationalError) as error:
+        if not _away(error):
+            raise
+        raise DatabaseUnavailable(cause=str(getattr(error, "orig", error)).strip().partition("\n")[0]) from error
+
+
+def _away(error: Exception) -> bool:
+    # Deadlocks, time-outs and full disks are operational errors as well. No SQLSTATE: there was no server to give one;
+    # 08: connection exception; 57P: shutdown, crash, starting up; 53300: too many connections.
+    state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    return not state or state.startswith(("08", "57P")) or state == "53300"
 
 
 def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -29,7 +29,9 @@ end
 
 -- KEYS lease, record; ARGV token, finished_ms, result. The run is recorded even when the lease ran out meanwhile.
 local function finish(keys, args)
-  redis.call('HSET', keys[2], 'finished', args[2], 'result', args[3], 'unanswered', 0)
+  redis.call('HSET', keys[2], 'finished', args[2], 'result', args[3])
+  -- A run that failed is no answer: a job that fails each time has stopped doing its work.
+  if args[3] == 'ok' or args[3] == 'nothing_due' then redis.call('HSET', keys[2], 'unanswered', 0) end
   redis.call('HINCRBY', keys[2], 'runs', 1)
   if args[3] == 'failed' then redis.call('HINCRBY', keys[2], 'failed', 1) end
   return drop(keys, args)
@@ -37,8 +39,13 @@ end
 
 -- KEYS record; ARGV due_ms, pace_ms, fired_ms, beat. Returns 1 for the first beat that claims this moment.
 local function claim(keys, args)
+  local now = redis.call('TIME')[1] * 1000
+  local due, pace = tonumber(args[1]), tonumber(args[2])
   local last = tonumber(redis.call('HGET', keys[1], 'due')) or 0
-  if tonumber(args[1]) <= last then return 0 end
+  -- The server's clock judges the beats': one that runs ahead must not keep the others from firing.
+  if due > now + 2000 then return 0 end
+  if last > now + pace then last = 0 end
+  if due <= last then return 0 end
   redis.call('HSET', keys[1], 'due', args[1], 'pace', args[2], 'fired', args[3], 'beat', args[4])
   redis.call('HINCRBY', keys[1], 'unanswered', 1)
   return 1
@@ -46,6 +53,14 @@ end
 
 redis.register_function('wedops_once_take', take)
 redis.register_function('wedops_once_drop', drop)
+-- KEYS record; ARGV due_ms. What was claimed could not be sent: the moment is open again.
+local function unclaim(keys, args)
+  if redis.call('HGET', keys[1], 'due') ~= args[1] then return 0 end
+  redis.call('HINCRBY', keys[1], 'unanswered', -1)
+  return redis.call('HDEL', keys[1], 'due')
+end
+
 redis.register_function('wedops_job_claim', claim)
+redis.register_function('wedops_job_unclaim', unclaim)
 redis.register_function('wedops_job_begin', begin)
 redis.register_function('wedops_job_finish', finish)

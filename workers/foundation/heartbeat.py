@@ -1,5 +1,6 @@
 """A process's sign of life: a file it touches every second, which the supervisor watches."""
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable
@@ -13,6 +14,13 @@ def touch() -> None:
     """Show that this process lives; does nothing where nobody watches."""
     if path := os.environ.get(VARIABLE):
         Path(path).touch()
+
+
+async def pulse() -> None:
+    """Touch the file every second from the event loop, so that a blocked loop shows."""
+    while True:
+        touch()
+        await asyncio.sleep(EVERY)
 
 
 def keep(alive: Callable[[], bool] = lambda: True) -> None:

@@ -43,6 +43,10 @@ class Record:
         """Return when it should fire next."""
         return self.due + self.pace
 
+    def overdue(self, at: float) -> bool:
+        """Tell whether beat let three of its moments go by."""
+        return bool(self.pace) and at > self.next + 3 * self.pace
+
     def stopped(self, *, patience: int = 3) -> bool:
         """Tell whether `patience` firings in a row went by and no run finished: the job stopped."""
         return self.unanswered >= patience
@@ -53,6 +57,11 @@ def claim(name: str, *, due: float, pace: float, beat: str) -> bool:
     redis.registry().sadd(NAMES, name)
     arguments = (int(due * 1000), int(pace * 1000), int(clock.epoch() * 1000), beat)
     return bool(redis.registry().fcall("wedops_job_claim", 1, key(name), *map(str, arguments)))
+
+
+def unclaim(name: str, *, due: float) -> None:
+    """Open a claimed moment again, for its message could not be sent."""
+    redis.registry().fcall("wedops_job_unclaim", 1, key(name), str(int(due * 1000)))
 
 
 def begin(name: str, *, token: str, ttl: timedelta, fired: float) -> int:

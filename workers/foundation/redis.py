@@ -41,7 +41,7 @@ def _client(url: str) -> Client:
     return Redis.from_url(
         url,
         decode_responses=True,
-        socket_timeout=5,
+        socket_timeout=3,
         socket_connect_timeout=2,
         health_check_interval=15,
         socket_keepalive=True,
@@ -84,12 +84,7 @@ def is_missing_function(error: ResponseError) -> bool:
     return "Function not found" in str(error)
 
 
-def memory_used() -> dict[str, float]:
-    """Return the share of its memory, from 0 to 1, that each role's server uses; without a limit there is none."""
-    roles = {"broker": registry().info("memory"), "cache": cache_server().info("memory")}
-    return {
-        role: memory["used_memory"] / memory["maxmemory"]
-        for role, memory in roles.items()
-        # A cache is meant to be full: it evicts.
-        if memory["maxmemory"] and memory["maxmemory_policy"] == "noeviction"
-    }
+def memory_used() -> float:
+    """Return the share of its memory, from 0 to 1, that the broker uses; 0 without a limit. The cache evicts when full."""
+    memory = registry().info("memory")
+    return float(memory["used_memory"] / memory["maxmemory"]) if memory["maxmemory"] else 0.0

@@ -1,4 +1,4 @@
-"""Settings: every field of a room's `Policy` can be set by ROOM_FIELD; nothing central to edit."""
+"""Settings: every plain field of a room's `Policy` can be set by ROOM_FIELD; nothing central to edit."""
 
 import os
 import re

@@ -1,9 +1,14 @@
 """Prometheus metrics, whole across prefork children (PROMETHEUS_MULTIPROC_DIR is set by who starts us)."""
 
 import os
+import socket
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess, values
+
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    # Containers that share the folder have the same pids: the host's name tells their files apart.
+    values.ValueClass = values.MultiProcessValue(lambda: f"{socket.gethostname()}-{os.getpid()}")  # type: ignore[no-untyped-call]
 
 tasks = Counter("wedops_tasks", "Tasks by name and how they ended", ["task", "outcome"])
 task_seconds = Histogram("wedops_task_seconds", "Run time of a task", ["task"], buckets=(0.005, 0.025, 0.1, 0.5, 2, 10, 30))
@@ -21,9 +26,3 @@ def collector() -> CollectorRegistry:
         Path(directory).mkdir(parents=True, exist_ok=True)
         multiprocess.MultiProcessCollector(sums)  # type: ignore[no-untyped-call]
     return sums
-
-
-def forget(pid: int) -> None:
-    """Close the live gauges of a child that ended."""
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]

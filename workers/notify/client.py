@@ -18,6 +18,11 @@ class Policy:
 
     targets: str = "log://"
 
+    def __post_init__(self) -> None:
+        """Refuse to tell nobody."""
+        if not self.targets.strip():
+            raise ValueError("name at least one target; log:// writes to the log")
+
 
 class TargetsInvalid(settings.SettingInvalid):
     """NOTIFY_TARGETS: target {number} is no address that apprise knows; see its list of services"""

@@ -68,8 +68,12 @@ def send(requests: Iterable[store.Request]) -> list[str]:
             log.warning("request kept, not sent", key=request.key, reason="broker", detail=str(error))
             break
         keys.append(request.key)
-    with database.transaction() as db:
-        store.sent(db, keys, at=clock.machine_now())
+    try:
+        with database.transaction() as db:
+            store.sent(db, keys, at=clock.machine_now())
+    except database.DatabaseUnavailable as error:
+        # They are accepted and sent; without this note they are sent once more, which changes nothing.
+        log.warning("sending not noted", count=len(keys), reason=error.reason)
     return keys
 
 

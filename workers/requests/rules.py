@@ -5,10 +5,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-WeddingId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$", description="id in the calendar")]
+WeddingId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$", description="id in the calendar")]
 RequestKey = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", description="the caller's key: the same key does it once"),
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}$", description="the caller's key: the same key does it once"),
 ]
 
 

@@ -35,6 +35,7 @@ def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rul
                 ceremony_ahead=any(not calendar.running(wedding, now=now) for wedding in here),
                 frozen_until=max((wedding.ends_at for wedding in here), default=None),
                 changed_at=action.created_at if action else None,
+                follows=action.id if action else 0,
             )
         )
     return found
@@ -48,22 +49,22 @@ def record(db: Connection, reading: rules.Reading, decision: rules.Decision, *, 
     expected = round(reading.expected, 1) if reading.expected is not None else None
     inputs = {"connections": reading.connections, "expected": expected, "ceremony_ahead": reading.ceremony_ahead}
     if store.record(
-        db, follows=store.latest(db).get((reading.region, RESOURCE)), region=reading.region, resource=RESOURCE,
+        db, follows=reading.follows, region=reading.region, resource=RESOURCE,
         before=reading.instances, to=decision.to, reason=decision.reason, inputs=inputs, asked_by="schedule", at=now,
     ):  # fmt: skip
         log.info("region scaled", region=reading.region, before=reading.instances, to=decision.to, reason=decision.reason)
 
 
 def see_to_it(policy: rules.Policy) -> None:
-    """Tell each region's gateways what its last action wants, until they confirm it."""
+    """Have each region's gateways know what its last action wants, also when Redis lost it; note who confirms."""
     now = clock.now()
     with database.transaction() as db:
         for action in store.latest(db).values():
+            told = store.tell(action, connection_limit=action.to * policy.connections_per_instance)
             if action.state is rules.State.CONFIRMED:
                 continue
-            if store.confirmed(action.region) >= action.id:
+            if not told and store.confirmed(action.region) >= action.id:
                 store.move(db, action, rules.State.CONFIRMED, at=now)
                 log.info("action confirmed", region=action.region, to=action.to, reason=action.reason)
-            else:
-                store.tell(action, connection_limit=action.to * policy.connections_per_instance)
+            elif action.state is rules.State.APPROVED:
                 store.move(db, action, rules.State.APPLIED, at=now)

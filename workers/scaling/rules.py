@@ -66,6 +66,8 @@ class Reading:
     ceremony_ahead: bool = False
     frozen_until: datetime | None = None
     changed_at: datetime | None = None
+    #: The action that a new one would follow; 0 for the first.
+    follows: int = 0
 
 
 @dataclass(frozen=True)

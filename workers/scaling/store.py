@@ -106,13 +106,13 @@ def _action(row: Any) -> Action:
 
 
 def record(
-    db: Connection, *, follows: Action | None, region: str, resource: str, before: int, to: int, reason: str,
+    db: Connection, *, follows: int, region: str, resource: str, before: int, to: int, reason: str,
     inputs: Mapping[str, Any], asked_by: str, at: datetime,
 ) -> bool:  # fmt: skip
     """Write an approved action after `follows`; False when another one already stands there."""
     row = {
         "region": region, "resource": resource, "from_value": before, "to_value": to, "reason": reason, "inputs": dict(inputs),
-        "asked_by": asked_by, "state": State.APPROVED, "follows": follows.id if follows else 0, "created_at": at,
+        "asked_by": asked_by, "state": State.APPROVED, "follows": follows, "created_at": at,
     }  # fmt: skip
     return bool(insert_once(db, actions, [row]))
 
@@ -130,13 +130,19 @@ def move(db: Connection, action: Action, state: State, *, at: datetime) -> None:
     db.execute(update(actions).where(overtaken).values(state=State.FAILED))
 
 
-def tell(action: Action, *, connection_limit: int) -> None:
-    """Tell the region's gateways, at once and for those who ask later. Telling twice changes nothing."""
-    desired = {"action": action.id, action.resource: action.to, "connection_limit": connection_limit}
+def tell(action: Action, *, connection_limit: int) -> bool:
+    """Tell the region's gateways, at once and for those who ask later; False when they were told already."""
+    key, desired = (
+        DESIRED + action.region,
+        {"action": action.id, action.resource: action.to, "connection_limit": connection_limit},
+    )
+    if redis.registry().hmget(key, list(desired)) == [str(value) for value in desired.values()]:
+        return False
     with redis.registry().pipeline(transaction=True) as pipe:
-        pipe.hset(DESIRED + action.region, mapping=desired)
+        pipe.hset(key, mapping=desired)
         pipe.publish(TOLD, action.region)
         pipe.execute()
+    return True
 
 
 def confirmed(region: str) -> int:

@@ -56,6 +56,8 @@ class Process:
     started: float = 0.0
     again_at: float = 0.0
     pause: float = 0.0
+    touched: int = 0
+    seen: float = 0.0
 
     def start(self) -> None:
         """Start it in a session of its own, so that all it leaves can be ended with it."""
@@ -85,12 +87,15 @@ class Process:
                 return
             self.running.wait()
 
-    def silent_for(self) -> float:
-        """Return for how many seconds it showed no sign of life; 0 when it never did: it is starting, or shows none."""
-        try:
-            return max(0.0, clock.epoch() - self.sign.stat().st_mtime)
-        except FileNotFoundError:
-            return 0.0
+    def silent_for(self, now: float) -> float:
+        """Return for how many seconds it showed no sign of life; 0 when it never did: it is starting, or shows none.
+
+        Measured from when a change of the file was seen, so that no step of the wall clock makes everybody look hung.
+        """
+        touched = self.sign.stat().st_mtime_ns if self.sign.exists() else 0
+        if touched != self.touched:
+            self.touched, self.seen = touched, now
+        return now - self.seen if touched else 0.0
 
 
 @dataclass
@@ -113,13 +118,18 @@ class Supervisor:
         ]
         self._last_look = clock.stopwatch()
 
-    def start(self) -> None:
-        """Start all: workers first, and beat once they are ready, or its first messages would wait and come late."""
+    def start(self, ended: Callable[[], bool] = lambda: False) -> None:
+        """Start all: workers first, and beat once they are ready, or its first messages would come late.
+
+        `ended` tells that somebody wants to stop before that.
+        """
         first = [process for process in self.processes if process.name != "beat"]
         for process in first:
             process.start()
         until = clock.stopwatch() + self.policy.ready_within
         while clock.stopwatch() < until and not all(p.sign.exists() for p in first if p.name.startswith("worker")):
+            if ended():
+                return
             self.look()
             sleep(self.policy.look_every)
         for process in self.processes:
@@ -142,7 +152,7 @@ class Supervisor:
                 continue
             if process.running.poll() is not None:
                 self._put_back(process, "died", now)
-            elif not held_up and process.silent_for() > self.policy.hung_after:
+            elif not held_up and process.silent_for(now) > self.policy.hung_after:
                 self._put_back(process, "hung", now)
 
     def _put_back(self, process: Process, how: str, now: float) -> None:

@@ -143,6 +143,8 @@ def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
     shutil.rmtree(data, ignore_errors=True)
     home.mkdir(parents=True, exist_ok=True)
     words = home / "initial"
+    words.unlink(missing_ok=True)
+    words.touch(mode=0o600)
     words.write_text(secret)
     if unprivileged := _unprivileged():
         for path in (home, words):

@@ -17,13 +17,11 @@ def look_at(weddings: list[calendar.Wedding], *, now: datetime) -> None:
     for wedding, before in zip(weddings, seen, strict=True):
         decision = rules.decide(wedding, before, policy, phases, now=now)
         if decision.warm_up:
-            requests.accept("caching.warm_up", {"wedding_id": wedding.id, "request_key": _key(wedding)})
+            requests.accept(
+                "caching.warm_up",
+                {"wedding_id": wedding.id, "request_key": f"wedding_day/{wedding.id}/{decision.now.warm_for}"},
+            )
         if decision.now != before:
             store.remember({wedding.id: decision.now})
             telemetry.decisions.labels("wedding_day", decision.reason).inc()
             log.info("wedding moved on", wedding_id=wedding.id, phase=decision.now.phase, reason=decision.reason)
-
-
-def _key(wedding: calendar.Wedding) -> str:
-    # A wedding that is moved is warmed up again.
-    return f"wedding_day/{wedding.id}/{wedding.starts_at:%Y%m%dT%H%M}"

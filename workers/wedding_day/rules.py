@@ -28,16 +28,17 @@ class Seen:
     """What the last look found. Its text is what is remembered."""
 
     phase: Phase = Phase.PLANNING
-    warm: bool = False
+    #: The start for which it was warmed up; a wedding that is moved is warmed up again.
+    warm_for: str = ""
 
     def __str__(self) -> str:
-        return f"{self.phase}{'+warm' if self.warm else ''}"
+        return f"{self.phase}+{self.warm_for}"
 
     @classmethod
     def read(cls, text: str | None) -> "Seen":
         """Return what was remembered; a wedding never looked at is in planning."""
         name, _, warm = (text or Phase.PLANNING).partition("+")
-        return cls(Phase(name), bool(warm))
+        return cls(Phase(name), warm)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def decide(wedding: Wedding, seen: Seen, policy: Policy, phases: Phases, *, now:
         return Decision(Seen(Phase.OVER), warm_up=False, reason=Reason.NOTHING_NEW)
     current = phase(wedding, phases, now=now)
     near = wedding.starts_at - policy.warm_up_before <= now < wedding.ends_at
-    found = Seen(current, seen.warm or near)
-    if near and not seen.warm:
+    start = f"{wedding.starts_at:%Y%m%dT%H%M}"
+    found = Seen(current, start if near else seen.warm_for)
+    if near and seen.warm_for != start:
         return Decision(found, warm_up=True, reason=Reason.START_NEAR)
     return Decision(found, warm_up=False, reason=Reason.PHASE_BEGAN if current is not seen.phase else Reason.NOTHING_NEW)

@@ -30,6 +30,6 @@ def take(reading: client.Reading) -> store.Change:
             for first in range(0, len(ids), 1000):
                 app.send_task(FORGET, kwargs={"wedding_ids": ids[first : first + 1000]}, retry=False)
     except (OperationalError, RedisError) as error:
-        # The rows are there; the schedule finds them at its next run.
+        # The rows are there: wedding_day.list_due and the others' own schedules find them.
         log.warning("nobody woken", reason="redis", detail=str(error))
     return change

@@ -22,7 +22,7 @@ REQUIRED = COLUMNS[:7]
 GUESTS_MOST = 100_000
 LONGEST = timedelta(days=4)
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -89,7 +89,7 @@ def read_icalendar(text: str) -> Reading:
 
 
 def _event(event: Any) -> dict[str, Any]:
-    times = {}
+    times: dict[str, str] = {}
     for name, column in (("DTSTART", "start"), ("DTEND", "end")):
         stamp = event.get(name)
         moment = getattr(stamp, "dt", None)
@@ -97,8 +97,10 @@ def _event(event: Any) -> dict[str, Any]:
             raise RowRefused(problem=f"{name} must be a date with a time; all-day events are no weddings")
         if "TZID" not in stamp.params:
             raise RowRefused(problem=f"{name} has no TZID; give the venue's zone, as {name};TZID=America/New_York:…")
-        times[column] = moment.replace(tzinfo=None).isoformat()
-        times["zone"] = getattr(moment.tzinfo, "key", str(stamp.params["TZID"]))
+        zone = getattr(moment.tzinfo, "key", str(stamp.params["TZID"]))
+        if times.get("zone", zone) != zone:
+            raise RowRefused(problem=f"DTSTART is in {times['zone']} and DTEND in {zone}; give both in the venue's zone")
+        times |= {column: moment.replace(tzinfo=None).isoformat(), "zone": zone}
     status = {"TENTATIVE": "planned", "CANCELLED": "cancelled"}.get(str(event.get("STATUS", "")).upper(), "confirmed")
     return times | {
         "id": str(event.get("UID", "")),
@@ -150,7 +152,9 @@ def _local(name: str, text: str) -> datetime:
 
 def _id(name: str, text: str) -> str:
     if not _ID.fullmatch(text):
-        raise RowRefused(problem=f"{name}={text[:80]!r}: use 1-64 letters, digits, dots, colons, dashes, underscores")
+        raise RowRefused(
+            problem=f"{name}={text[:80]!r}: use 1-128 letters, digits, dots, colons, at signs, dashes, underscores"
+        )
     return text
 
 

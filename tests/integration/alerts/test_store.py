@@ -51,6 +51,21 @@ def test_one_that_gets_worse_is_told_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert _keys() == ["alert/1/firing/medium", "alert/1/firing/critical"]
 
 
+def test_an_alert_is_not_resolved_by_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
+    monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
+    _measure(6000)
+    tasks.check()
+    with database.transaction() as db:
+        metrics.append(db, [Snapshot("east", clock.now(), 10, p95_ms=None)])
+    tasks.check()
+    with database.transaction() as db:
+        db.execute(metrics.snapshots.delete())
+    tasks.check()
+    with database.transaction() as db:
+        assert store.standing(db)[0].state is State.FIRING
+
+
 def test_a_short_swing_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
     _measure(2500)
@@ -77,6 +92,10 @@ def test_a_job_that_fires_and_never_finishes_is_an_alert(monkeypatch: pytest.Mon
     with database.transaction() as db:
         [alert] = store.standing(db)
     assert (alert.kind, alert.subject, alert.severity) == ("job_stopped", "connections.sweep", Severity.CRITICAL)
+    jobs.finish("connections.sweep", "failed")
+    tasks.watch()
+    with database.transaction() as db:
+        assert store.standing(db)[0].state is State.FIRING
     jobs.finish("connections.sweep", "ok")
     tasks.watch()
     with database.transaction() as db:

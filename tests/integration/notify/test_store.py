@@ -31,19 +31,24 @@ def test_a_target_that_fails_is_tried_again_at_the_next_run_and_given_up_in_the_
     tries: list[str] = []
     monkeypatch.setattr(client, "send", lambda title, _body, _severity: bool(tries.append(title)))
     _write()
-    for expected in range(1, store.ATTEMPTS + 1):
+    start, tried_at = clock.machine_now(), []
+    for seconds in range(0, 60, 4):
+        monkeypatch.setattr(tasks.clock, "machine_now", lambda now=start + timedelta(seconds=seconds): now)
         tasks.deliver()
-        assert len(tries) == expected
-    tasks.deliver()
-    assert len(tries) == store.ATTEMPTS
+        tried_at += [seconds] * (len(tries) - len(tried_at))
+    assert tried_at == [0, 8, 24, 56]
+    with database.transaction() as db:
+        assert store.overdue(db) == 1
+        db.execute(store.notifications.update().values(attempts=store.ATTEMPTS))
+        assert store.claim(db, at=start + timedelta(days=9)) is None
 
 
 def test_two_who_send_at_once_do_not_take_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     _write()
-    since = clock.now() + timedelta(days=1)
+    at = clock.machine_now()
     with database.engine().begin() as one, database.engine().begin() as other:
-        assert store.claim(one, untried_since=since) == ONE
-        assert store.claim(other, untried_since=since) is None
+        assert store.claim(one, at=at) == ONE
+        assert store.claim(other, at=at) is None
 
 
 def test_a_target_that_apprise_does_not_know_is_named_by_its_place_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,17 +15,17 @@ from workers.weddings import store as weddings
 pytestmark = pytest.mark.usefixtures("world")
 
 
-def _record(db: Any, follows: store.Action | None, to: int) -> bool:
+def _record(db: Any, follows: int, to: int) -> bool:
     action = {"region": "east", "resource": "instances", "before": 2, "to": to, "reason": "demand"}
     return store.record(db, follows=follows, **action, inputs={}, asked_by="test", at=NOON)
 
 
 def test_of_two_that_decide_at_once_one_acts() -> None:
     with database.transaction() as db:
-        assert _record(db, None, 4)
-        assert not _record(db, None, 5)
+        assert _record(db, 0, 4)
+        assert not _record(db, 0, 5)
         first = store.latest(db)["east", "instances"]
-        assert _record(db, first, 6)
+        assert _record(db, first.id, 6)
         assert store.count(db) == 2
 
 
@@ -51,9 +51,9 @@ def test_a_wedding_two_hours_ahead_scales_up_once_and_a_gateway_confirms(monkeyp
 
 def test_an_action_that_was_overtaken_has_failed() -> None:
     with database.transaction() as db:
-        _record(db, None, 4)
+        _record(db, 0, 4)
         first = store.latest(db)["east", "instances"]
-        _record(db, first, 6)
+        _record(db, first.id, 6)
         store.move(db, store.latest(db)["east", "instances"], rules.State.APPLIED, at=NOON)
         assert [action.state for action in store.recent(db)] == [rules.State.APPLIED, rules.State.FAILED]
 
@@ -61,11 +61,15 @@ def test_an_action_that_was_overtaken_has_failed() -> None:
 def test_what_was_lost_from_redis_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with database.transaction() as db:
         weddings.upsert(db, [wedding()], at=NOON)
-        _record(db, None, 4)
+        _record(db, 0, 4)
+    tasks.verify()
+    redis.registry().hset(store.CONFIRMED + "east", "gateway-1", 1)
     tasks.verify()
     redis.registry().delete(store.DESIRED + "east")
     tasks.verify()
     assert redis.registry().hget(store.DESIRED + "east", "instances") == "4"
+    with database.transaction() as db:
+        assert store.recent(db)[0].state is rules.State.CONFIRMED
 
 
 def test_people_who_are_there_count_without_a_forecast(monkeypatch: pytest.MonkeyPatch) -> None:

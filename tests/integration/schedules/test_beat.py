@@ -27,8 +27,8 @@ def _sent() -> Counter[str]:
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let a test set what beats read from the clock."""
-    moment = [clock.epoch()]
+    """Let a test set what beats read from the clock: some hours ago, for Redis claims no moment that is yet to come."""
+    moment = [clock.epoch() - 7200]
     monkeypatch.setattr(beat.clock, "epoch", lambda: moment[0])
     return moment
 
@@ -75,7 +75,7 @@ def test_the_pace_follows_the_kind_of_day(at: list[float]) -> None:
 
 def test_a_moment_long_gone_is_not_made_up_for(at: list[float]) -> None:
     [daily] = [line for line in TABLE if line.name == "metrics.retain"]
-    due = daily.ordinary.due(daily.name, at[0])
+    due = daily.ordinary.due(daily.name, at[0] - 3 * 86_400)
     assert due
     at[0] = due + 3601
     TableScheduler(app).tick()
@@ -123,5 +123,37 @@ def test_a_redis_that_is_away_costs_a_tick_and_not_the_beat(monkeypatch: pytest.
     def _away() -> None:
         raise redis.UNREACHABLE[0]("gone")
 
-    monkeypatch.setattr(beat.redis, "registry", _away)
+    with monkeypatch.context() as away:
+        away.setattr(beat.redis, "registry", _away)
+        assert scheduler.tick() == beat.TICK
+    redis.registry().function_flush()
     assert scheduler.tick() == beat.TICK
+    redis.load_functions(redis.registry())
+    assert 0 <= scheduler.tick() <= beat.TICK
+    assert _sent()["connections.sweep"] == 1
+
+
+def test_a_moment_whose_message_could_not_be_sent_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = TableScheduler(app)
+
+    def _fail(*_arguments: object, **_options: object) -> None:
+        raise beat.SchedulingError("broker full")
+
+    with monkeypatch.context() as full:
+        full.setattr(scheduler, "apply_async", _fail)
+        scheduler.tick()
+    assert _sent() == {}
+    scheduler.tick()
+    assert _sent()["connections.sweep"] == 1
+
+
+def test_a_beat_whose_clock_runs_ahead_keeps_nobody_from_firing(at: list[float]) -> None:
+    wrong, right = TableScheduler(app), TableScheduler(app)
+    now = at[0]
+    at[0] = now + 7200 + 3600
+    wrong.tick()
+    assert _sent() == {}
+    redis.registry().hset(jobs.key("connections.sweep"), "due", int((now + 9e5) * 1000))
+    at[0] = now
+    right.tick()
+    assert _sent()["connections.sweep"] == 1

@@ -21,6 +21,11 @@ def test_two_hours_before_it_is_warmed_up_once() -> None:
     assert not _decide(-1.9, first.now).warm_up
 
 
+def test_a_wedding_that_is_moved_is_warmed_up_again() -> None:
+    first = _decide(-1, Seen())
+    assert _decide(0, first.now, starts_at=NOON + timedelta(hours=1)).warm_up
+
+
 def test_a_wedding_that_runs_and_was_never_looked_at_is_warmed_up_late() -> None:
     assert _decide(3, Seen()).warm_up
 
@@ -34,7 +39,7 @@ def test_a_cancelled_wedding_needs_nothing() -> None:
     assert _decide(-1, Seen(), status=Status.CANCELLED) == rules.Decision(Seen(Phase.OVER), False, Reason.NOTHING_NEW)
 
 
-@pytest.mark.parametrize("seen", [Seen(), Seen(Phase.CEREMONY, warm=True)])
+@pytest.mark.parametrize("seen", [Seen(), Seen(Phase.CEREMONY, "20261010T1200")])
 def test_what_was_seen_reads_as_it_was_written(seen: Seen) -> None:
     assert Seen.read(str(seen)) == seen
 

@@ -30,7 +30,7 @@ def test_a_row_becomes_a_wedding() -> None:
         ("2026-10-10T21:00", "2026-10-19T14:00", "by at most 4 days"),
         ("garden", "castle", "venue_type='castle' is none of outdoor, church"),
         ("confirmed", "maybe", "status='maybe' is none of planned, confirmed, cancelled"),
-        ("w-1", "w 1{x}", "id='w 1{x}': use 1-64 letters"),
+        ("w-1", "w 1{x}", "id='w 1{x}': use 1-128 letters"),
         ("s1;s2", "s1;s\n2", "supplier_ids"),
         ("s1;s2,", "s1;s2,[1]", "timeline must be a JSON object"),
         ("s1;s2,", "s1;s2,{oops", "timeline is no JSON"),

@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("wedding_id", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_emergencies")),
         sa.UniqueConstraint("key", name=op.f("uq_emergencies_key")),
     )
@@ -202,3 +203,4 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["emergency_id"], ["emergencies.id"], name=op.f("fk_emergency_steps_emergency_id")),
         sa.PrimaryKeyConstraint("emergency_id", "number", name=op.f("pk_emergency_steps")),
     )
+    op.create_index("newest_forecast", "scaling_prediction_sets", ["region", sa.text("id DESC")])
