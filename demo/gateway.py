@@ -113,13 +113,12 @@ class Gateway:
         end = registry.close if client.socket.close_code in GOODBYES else registry.lost
         try:
             await asyncio.to_thread(end, client.record.tenant, client.record.id)
-        except RedisError as error:
+        except (Anticipated, RedisError) as error:
             log.warning("left without a word", reason="redis", detail=str(error))
 
     async def _answer(self, client: Client, frame: phoenix.Frame) -> None:
         if frame.event == phoenix.JOIN:
-            broadcast = frame.payload.get("config", {}).get("broadcast", {})
-            client.topics[frame.topic] = bool(broadcast.get("self"))
+            client.topics[frame.topic] = _wants_its_own(frame.payload)
             await self._send(client, frame.reply({"postgres_changes": []}))
             await self._send(client, phoenix.Frame(frame.topic, "presence_state"))
         elif frame.event == phoenix.LEAVE:
@@ -198,6 +197,12 @@ class Gateway:
         for user_type in ("couple", "planner", "vendor", "guest"):
             if seconds := await self.redis.hget(LEVELS + user_type, "heartbeat_seconds"):
                 self.beat_every[user_type] = min(float(seconds), BEAT_MOST)
+
+
+def _wants_its_own(payload: dict[str, Any]) -> bool:
+    config = payload.get("config")
+    broadcast = config.get("broadcast") if isinstance(config, dict) else None
+    return bool(broadcast.get("self")) if isinstance(broadcast, dict) else False
 
 
 async def main() -> None:

@@ -53,10 +53,18 @@ class TableScheduler(Scheduler):
             for line in TABLE:
                 self._fire_if_due(line, now)
         except RedisError as error:
-            # Away, full, or without our functions: the next tick finds out whether it still is.
             log.error("tick failed", reason="redis", detail=str(error))
+            if redis.is_missing_function(error):
+                self._bring_functions()
             return TICK
         return self._wait()
+
+    def _bring_functions(self) -> None:
+        # A broker that was replaced or emptied: without functions nobody could register, and no job would run.
+        try:
+            log.warning("functions loaded", reason="missing", libraries=redis.load_functions(redis.registry()))
+        except RedisError as error:
+            log.error("functions not loaded", reason="redis", detail=f"{error}; run `wedops migrate`")
 
     def _follow_the_day(self, now: float) -> None:
         with redis.registry().pipeline(transaction=False) as pipe:

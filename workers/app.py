@@ -7,6 +7,7 @@ import celery
 import structlog
 from celery import bootsteps, signals
 from kombu import Exchange, Queue
+from redis.exceptions import RedisError
 
 from workers.foundation import broker, clock, database, heartbeat, jobs, logs, queues, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
@@ -52,6 +53,10 @@ class App(celery.Celery):
         return super().send_task(name, *args, headers={"enqueued_at": clock.epoch()} | (headers or {}), **options)
 
 
+class PositionalRefused(Anticipated):
+    """{task} got {count} positional argument(s); send keyword arguments only, as docs/guides/services.md says"""
+
+
 class Task(celery.Task):
     """Runs a body; for a periodic job also one copy at a time, with a record.
 
@@ -59,14 +64,14 @@ class Task(celery.Task):
     knowledge, and a task sent by hand or by another service simply runs.
     """
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the body with its ids bound to the log; an anticipated error ends the task well."""
         request = self.request
         ids = {"task": self.name, "task_id": request.id}
         if "wedding_id" in kwargs:
             ids["wedding_id"] = kwargs["wedding_id"]
         queue = (request.delivery_info or {}).get("routing_key", "")
-        if enqueued_at := request.get("enqueued_at"):
+        if isinstance(enqueued_at := request.get("enqueued_at"), int | float):
             telemetry.task_wait_seconds.labels(queue).observe(max(0.0, clock.epoch() - enqueued_at))
         begun = clock.stopwatch()
         with structlog.contextvars.bound_contextvars(**ids):
@@ -76,7 +81,9 @@ class Task(celery.Task):
 
     def _body(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         try:
-            self.run(*args, **kwargs)
+            if args:
+                raise PositionalRefused(task=self.name, count=len(args))
+            self.run(**kwargs)
         except (database.DatabaseUnavailable, redis.FunctionsMissing) as error:
             if self.request.get("job") or self.request.called_directly:
                 return self._ended(error)
@@ -212,5 +219,5 @@ def _tally(what: str) -> None:
     # A count must never be what breaks a task: the log line above already tells.
     try:
         jobs.tally(what)
-    except redis.UNREACHABLE:
-        log.warning("count lost", what=what, reason="redis_unreachable")
+    except RedisError as error:
+        log.warning("count lost", what=what, reason="redis", detail=str(error))

@@ -1,5 +1,6 @@
 """Real connections → state → beat → workers → actions and alerts, with real processes and the official client."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from tests import ROOT
 from tests.acceptance.conftest import Query, System
 from tests.made import eventually
 from workers.connections import store as registry
-from workers.foundation import redis
+from workers.foundation import jobs, redis
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
 
@@ -81,6 +82,23 @@ def test_latency_above_two_seconds_is_one_alert_and_resolved_when_it_ends(system
     assert len(told) == len(set(told))
 
 
+def _nonsense() -> list[str]:
+    """Return what is no task message, from plain garbage to a message with one field spoilt."""
+    properties = {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "emergency"}, "body_encoding": "base64"}
+    headers = {"lang": "py", "task": "emergencies.open", "id": "i", "argsrepr": "", "kwargsrepr": ""}
+    sound = {"body": "W1tdLCB7fSwge31d", "content-type": "application/json", "content-encoding": "utf-8"}
+    spoilt: list[dict[str, object]] = [
+        {"body": "!!!!"},
+        {"body": "W10="},
+        {"properties": []},
+        {"headers": headers | {"task": ["a"]}},
+        {"headers": headers | {"id": [1]}},
+        {"headers": headers | {"timelimit": ["a", "b"]}},
+    ]
+    whole = sound | {"headers": headers, "properties": properties}
+    return ["this is no message", "", "5", "[]", *(json.dumps(whole | one) for one in spoilt)]
+
+
 def test_messages_that_make_no_sense_are_refused_and_the_workers_go_on(system: System, rows: Query) -> None:
     from workers.app import app
 
@@ -88,13 +106,16 @@ def test_messages_that_make_no_sense_are_refused_and_the_workers_go_on(system: S
     app.send_task("emergencies.open", args=["positional"], kwargs={"kind": "venue", "wedding_id": "w-404"})
     app.send_task("emergencies.open", kwargs={"kind": "venue", "wedding_id": "w-404"})
     app.send_task("emergencies.no_such_task", queue="emergency")
-    redis.registry().lpush("emergency", "this is no message")
-    redis.registry().lpush("emergency", '{"body": "e30=", "headers": {}, "properties": {}}')
+    before = system.pid("-Q emergency")
+    for nonsense in _nonsense():
+        redis.registry().lpush("emergency", nonsense)
     assert eventually(lambda: "kind='flood': Input should be" in system.log("worker-emergency"), within=30)
     assert eventually(lambda: "wedding_id='w-404' is not in the calendar; import it first" in system.log("worker-emergency"))
     assert eventually(lambda: "emergencies.no_such_task" in system.log("worker-emergency"), within=30)
     app.send_task("emergencies.open", kwargs={"kind": "venue", "wedding_id": "w-1", "request_key": "after-the-nonsense"})
     assert eventually(lambda: rows("SELECT 1 FROM emergencies WHERE key = 'after-the-nonsense'"), within=30)
+    assert system.pid("-Q emergency") == before
+    assert jobs.tallies()["messages_refused"] >= len(_nonsense())
 
 
 def test_flower_is_closed_without_a_login_and_shows_the_workers_with_one(system: System) -> None:

@@ -44,9 +44,24 @@ def main(*arguments: Any) -> None:
     try:
         wedops(*arguments, standalone_mode=True)
     except Exception as error:
-        from workers.foundation.errors import Anticipated  # noqa: PLC0415 - only when something went wrong
-
-        if not isinstance(error, Anticipated):
+        if (line := _line(error)) is None:
             raise
-        click.echo(f"wedops: {error}", err=True)
+        click.echo(f"wedops: {line}", err=True)
         sys.exit(1)
+
+
+def _line(error: Exception) -> str | None:
+    # Imported only when something went wrong.
+    from kombu.exceptions import OperationalError  # noqa: PLC0415
+    from sqlalchemy.exc import ProgrammingError  # noqa: PLC0415
+
+    from workers.foundation.errors import Anticipated  # noqa: PLC0415
+    from workers.foundation.redis import UNREACHABLE  # noqa: PLC0415
+
+    if isinstance(error, Anticipated):
+        return str(error)
+    if isinstance(error, (OperationalError, *UNREACHABLE)):
+        return f"the broker does not answer ({error}); start it or mend WEDOPS_BROKER_URL, then run `wedops doctor`"
+    if isinstance(error, ProgrammingError) and "does not exist" in str(error):
+        return "the database lacks our tables; run `wedops migrate`"
+    return None

@@ -3,10 +3,12 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 
 import click
+from kombu.exceptions import OperationalError
 
-from workers.app import QUEUES, app
+from workers.app import QUEUES, ROOMS, app
 from workers.cli.status import beats
 from workers.foundation import clock, database, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
@@ -61,11 +63,23 @@ def _workers() -> Problems:
 
 
 def _settings() -> Problems:
+    clock.now()
+    for room in ROOMS:
+        rules = import_module(f"{room}.{'client' if room.endswith('notify') else 'rules'}")
+        if policy := getattr(rules, "Policy", None):
+            yield from _bad(lambda p=policy, r=room: settings.read(p, r.rpartition(".")[2].upper() + "_"))  # type: ignore[misc]
     targets = settings.read(notify.Policy, "NOTIFY_").targets
     if targets == notify.Policy().targets:
         yield "note: alerts go to the log only; set NOTIFY_TARGETS to where people look"
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         yield "note: PROMETHEUS_MULTIPROC_DIR is not set here: the workers' counts are not summed"
+
+
+def _bad(read: Callable[[], object]) -> Problems:
+    try:
+        read()
+    except Anticipated as error:
+        yield str(error)
 
 
 CHECKS: dict[str, Callable[[], Problems]] = {
@@ -76,7 +90,7 @@ CHECKS: dict[str, Callable[[], Problems]] = {
 def _problems(check: Callable[[], Problems]) -> list[str]:
     try:
         return list(check())
-    except redis.UNREACHABLE as error:
+    except (*redis.UNREACHABLE, OperationalError) as error:
         return [f"Redis does not answer ({error}); start it, or mend WEDOPS_BROKER_URL and WEDOPS_CACHE_URL"]
     except Anticipated as error:
         return [str(error)]

@@ -67,7 +67,8 @@ def gather() -> Status:
         status.blame(UNREACHABLE, f"Redis does not answer ({error}); see WEDOPS_BROKER_URL, or run `wedops doctor`")
     except database.DatabaseUnavailable as error:
         status.blame(UNREACHABLE, str(error))
-    status.verdict = f"{WORDS[status.code]}: {'; '.join(status.why) or 'all jobs run, nothing waits, no alert'}"
+    more = [f"and {len(status.why) - 5} more"] if len(status.why) > 5 else []
+    status.verdict = f"{WORDS[status.code]}: {'; '.join(status.why[:5] + more) or 'all jobs run, nothing waits, no alert'}"
     return status
 
 
@@ -166,10 +167,10 @@ def _show(status: Status, console: Console) -> None:
     console.print(
         f"{status.now}  {status.kind_of_day.replace('_', ' ')}  ·  {status.connections} connections  ·  "
         f"{status.beats} beat(s)  ·  {status.requests_waiting} request(s) waiting  ·  "
-        + ", ".join(f"{region} {season}" for region, season in status.seasons.items()),
+        + ", ".join(f"{region} {season}" for region, season in list(status.seasons.items())[:6]),
         highlight=False,
     )
-    _table(console, "regions", status.regions, "region", "connections", "opened", "swept", "silent", "p50_ms", "p95_ms")
+    _table(console, "regions", status.regions[:12], "region", "connections", "opened", "swept", "silent", "p50_ms", "p95_ms")
     _table(console, "next weddings", status.next_weddings, "id", "phase", "starts_local", "zone", "guest_count")
     _table(console, "alerts", status.alerts[:5], "severity", "state", "kind", "subject", "detail", "since")
     _table(

@@ -5,18 +5,19 @@ import tempfile
 from pathlib import Path
 
 import click
+from redis.exceptions import RedisError
 
-from workers.foundation import jobs, logs, redis
+from workers.foundation import jobs, logs
 from workers.supervision.processes import Supervisor, read_procfile
 
 
 def count_restart(name: str, how: str) -> None:
-    """Count a restart where `wedops status` looks; a Redis that is away has other worries."""
+    """Count a restart where `wedops status` looks; a Redis that is away or full has other worries."""
     try:
         jobs.tally("restarts")
         jobs.tally(f"restarts:{name}:{how}")
-    except redis.UNREACHABLE:
-        logs.get("supervision").warning("count lost", process=name, reason="redis_unreachable")
+    except RedisError as error:
+        logs.get("supervision").warning("count lost", process=name, reason="redis", detail=str(error))
 
 
 @click.command("supervise")

@@ -29,6 +29,8 @@ from workers.seasons import store as seasons
 from workers.supervision import servers
 from workers.supervision.processes import Supervisor, read_procfile
 
+log = logs.get("up")
+
 #: The demo's first Saturday, 9 o'clock in New York, and how much of a day is played.
 SATURDAY = datetime(2026, 10, 10, 13, tzinfo=UTC)
 PLAYED = timedelta(hours=14)
@@ -51,6 +53,14 @@ class System:
     home: Path
     started: list[servers.Server] = field(default_factory=list)
     before: dict[str, int] = field(default_factory=dict)
+
+    def look(self) -> bool:
+        """Put back a server that died; its data and its port are the same."""
+        for place, server in enumerate(self.started):
+            if server.process.poll() is not None:
+                log.error("server put back", server=server.name, reason="died")
+                self.started[place] = server.again()
+        return False
 
 
 def state_folder() -> Path:
@@ -127,7 +137,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
         until = clock.stopwatch() + seconds if seconds else float("inf")
         if not as_json:
             _banner(system, supervisor, demo)
-        supervisor.run(lambda: bool(ended) or clock.stopwatch() >= until)
+        supervisor.run(lambda: system.look() or bool(ended) or clock.stopwatch() >= until)
         report = _report(system, supervisor)
     finally:
         supervisor.stop()

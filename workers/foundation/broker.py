@@ -8,10 +8,25 @@ from typing import Any
 
 from celery.worker.consumer import Consumer
 from kombu.transport import TRANSPORT_ALIASES, redis
+from redis.exceptions import RedisError
 
-from workers.foundation import logs, telemetry
+from workers.foundation import jobs, logs, telemetry
 
 log = logs.get("broker")
+
+
+#: What Celery and kombu raise on something that is no task message.
+NOT_A_MESSAGE = (ValueError, KeyError, TypeError)
+
+
+def _refuse(error: Exception) -> None:
+    telemetry.refusals.labels("message", "not_a_message").inc()
+    detail = f"{type(error).__name__}: {error}; send Celery protocol 2, see docs/guides/services.md"
+    log.error("message refused", reason="not_a_message", detail=detail)
+    try:
+        jobs.tally("messages_refused")
+    except RedisError:
+        log.warning("count lost", what="messages_refused", reason="redis")
 
 
 class Channel(redis.Channel):
@@ -31,10 +46,8 @@ class Channel(redis.Channel):
         # What is no message at all would end the worker: anybody who can write to a queue could.
         try:
             return super()._brpop_read(**options)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            telemetry.refusals.labels("message", "not_a_message").inc()
-            detail = f"{type(error).__name__}: {error}; send Celery protocol 2, see docs/guides/services.md"
-            log.error("message refused", reason="not_a_message", detail=detail)
+        except NOT_A_MESSAGE as error:
+            _refuse(error)
             raise Empty from error
 
 
@@ -50,10 +63,27 @@ def install() -> None:
 
 
 class GatheringConsumer(Consumer):
-    """Sends task events to Flower a few times a second instead of after every task; 24 at once go out at once."""
+    """Sends task events to Flower a few times a second instead of after every task; 24 at once go out at once.
+
+    A message that can't be unpacked is refused once. Celery would end the worker, and meet it again after the restart.
+    """
 
     GATHER = 0.2
     _flush_ahead = False
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what takes messages."""
+        take = super().create_task_handler(*args, **kwargs)
+
+        def _take(message: Any) -> None:
+            try:
+                take(message)
+            except NOT_A_MESSAGE as error:
+                _refuse(error)
+                if not message.acknowledged:
+                    message.ack()
+
+        return _take
 
     def on_send_event_buffered(self) -> None:
         """Have what is buffered sent soon."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from workers.foundation import settings
@@ -79,7 +78,7 @@ def outdated_functions(client: Client) -> list[str]:
     return [name for name, source in libraries().items() if loaded.get(name) != source]
 
 
-def is_missing_function(error: ResponseError) -> bool:
+def is_missing_function(error: Exception) -> bool:
     """Tell whether a call failed because the functions were never loaded on this server."""
     return "Function not found" in str(error)
 

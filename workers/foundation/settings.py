@@ -5,6 +5,7 @@ import re
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from typing import Any, TypeVar, get_type_hints
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -54,7 +55,10 @@ def _duration(variable: str, value: str) -> timedelta:
     match = _DURATION.fullmatch(value.strip())
     if not match:
         raise SettingInvalid(variable=variable, value=value, allowed="write a duration as 250ms, 30s, 5m, 2h or 7d")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    try:
+        return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    except OverflowError:
+        raise SettingInvalid(variable=variable, value=value, allowed="that is longer than any wedding") from None
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,12 @@ class Servers:
     database_url: str = "postgresql://wedops@127.0.0.1:5432/wedops"
 
     def __post_init__(self) -> None:
-        """Refuse addresses of another kind."""
+        """Refuse addresses of another kind, and what is no address."""
+        for name, url in vars(self).items():
+            try:
+                urlsplit(url).port  # noqa: B018 - reading it checks it
+            except ValueError as error:
+                raise ValueError(f"{name} is no address: {error}") from None
         for name, url in (("broker", self.broker_url), ("cache", self.cache_url)):
             if not url.startswith(("redis://", "rediss://")):
                 raise ValueError(f"the {name}'s address must start with redis:// or rediss:// (also for Valkey)")

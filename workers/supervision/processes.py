@@ -69,7 +69,7 @@ class Process:
         with self.log.open("ab") as sink:
             self.running = subprocess.Popen(
                 ["/bin/sh", "-c", f"exec {self.command}"], env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-                start_new_session=True, preexec_fn=die_with_parent(),
+                start_new_session=True, preexec_fn=die_with_parent(signal.SIGKILL),
             )  # fmt: skip
         self.started = clock.stopwatch()
 

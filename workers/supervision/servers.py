@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -66,6 +67,8 @@ class Server:
     name: str
     url: str
     process: "subprocess.Popen[bytes]"
+    #: Starts it again on the same data and port.
+    again: "Callable[[], Server]"
     #: PostgreSQL ends at once on SIGINT; on SIGTERM it would wait for its clients.
     last_signal: int = field(default=signal.SIGTERM)
 
@@ -104,7 +107,8 @@ def start_valkey(folder: Path, name: str, options: dict[str, str], *, port: int 
         process = subprocess.Popen(
             [str(binary), str(config)], stdout=sink, stderr=sink, start_new_session=True, preexec_fn=die_with_parent()
         )
-    server = Server(name, f"redis://:{secret}@{LOOPBACK}:{port}/0", process)
+    again = partial(start_valkey, folder, name, options, port=port)
+    server = Server(name, f"redis://:{secret}@{LOOPBACK}:{port}/0", process, again)
     _wait(server, lambda: _valkey_answers(server.url), log)
     return server
 
@@ -134,7 +138,8 @@ def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()
             command, stdout=sink, stderr=sink, start_new_session=True, cwd=home, **_unprivileged(),
             preexec_fn=die_with_parent(signal.SIGINT),
         )  # fmt: skip
-    server = Server("postgres", f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops", process, signal.SIGINT)
+    again = partial(start_postgres, folder, port=port, options=options)
+    server = Server("postgres", f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops", process, again, signal.SIGINT)
     _wait(server, lambda: _postgres_answers(server.url), log)
     return server
 

@@ -66,7 +66,7 @@ def read_csv(text: str) -> Reading:
         for row in rows:
             reading.take(f"line {rows.line_num} ({row.get('id') or 'no id'})", row)
     except csv.Error as error:
-        raise CalendarUnreadable(cause=f"line {rows.line_num}: {error}") from error
+        raise CalendarUnreadable(cause=f"after line {rows.line_num}: {error}") from error
     return reading
 
 
@@ -81,7 +81,7 @@ def read_icalendar(text: str) -> Reading:
         uid = str(event.get("UID", ""))
         try:
             row = _event(event)
-        except RowRefused as error:
+        except (RowRefused, ValueError) as error:
             reading.refused.append(f"event {uid or 'without UID'}: {error}")
         else:
             reading.take(f"event {uid or 'without UID'}", row)
@@ -90,6 +90,8 @@ def read_icalendar(text: str) -> Reading:
 
 def _event(event: Any) -> dict[str, Any]:
     times: dict[str, str] = {}
+    if "RRULE" in event:
+        raise RowRefused(problem="RRULE: a wedding happens once; give each its own event")
     for name, column in (("DTSTART", "start"), ("DTEND", "end")):
         stamp = event.get(name)
         moment = getattr(stamp, "dt", None)
@@ -145,6 +147,8 @@ def _local(name: str, text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise RowRefused(problem=f"{name}={text!r} is no time; write local wall time as 2026-10-10T15:00") from None
+    if not 2000 <= moment.year <= 2200:
+        raise RowRefused(problem=f"{name}={text!r} is in no year from 2000 to 2200")
     if moment.tzinfo:
         raise RowRefused(problem=f"{name}={text!r} has an offset; write local wall time and put the zone into `zone`")
     return moment
@@ -159,7 +163,7 @@ def _id(name: str, text: str) -> str:
 
 
 def _guests(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > GUESTS_MOST:
+    if not text.isascii() or not text.isdigit() or len(text) > 6 or int(text) > GUESTS_MOST:
         raise RowRefused(problem=f"guest_count={text[:20]!r} must be a whole number from 0 to {GUESTS_MOST}")
     return int(text)
 
@@ -176,8 +180,10 @@ def _timeline(text: str) -> dict[str, Any]:
         timeline = orjson.loads(text or "{}")
     except orjson.JSONDecodeError as error:
         raise RowRefused(problem=f"timeline is no JSON: {error}") from None
-    if not isinstance(timeline, dict):
+    if not isinstance(timeline, dict) or not all(isinstance(value, str | int | float) for value in timeline.values()):
         raise RowRefused(problem="timeline must be a JSON object of times by name")
+    if "\\u0000" in text:
+        raise RowRefused(problem="timeline holds a NUL character; take it out")
     return timeline
 
 

@@ -7,7 +7,20 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Table, Text, func, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Integer,
+    Table,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy import Sequence as Counter
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
@@ -76,10 +89,13 @@ def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime) -> Chan
 
 def _digests(db: Connection, ids: list[str]) -> dict[str, str]:
     # Locked in one order, so that two imports of the same calendar wait for each other instead of deadlocking.
-    rows = db.execute(
-        select(weddings.c.id, weddings.c.digest).where(weddings.c.id.in_(ids)).order_by(weddings.c.id).with_for_update()
-    )
+    rows = db.execute(select(weddings.c.id, weddings.c.digest).where(_among(ids)).order_by(weddings.c.id).with_for_update())
     return {row.id: row.digest for row in rows}
+
+
+def _among(ids: list[str]) -> ColumnElement[bool]:
+    # As one array: a parameter an id would be more than PostgreSQL takes from some 65,000 on.
+    return weddings.c.id == any_(literal(ids, ARRAY(Text)))
 
 
 def _row(wedding: Wedding) -> dict[str, Any]:
@@ -105,7 +121,7 @@ def require(db: Connection, wedding_id: str) -> Wedding:
 
 def by_id(db: Connection, ids: Iterable[str]) -> list[Wedding]:
     """Return the weddings with these ids, those that exist, by start."""
-    return _facts(db.execute(select(*_FACTS).where(weddings.c.id.in_(list(ids))).order_by(weddings.c.starts_at)))
+    return _facts(db.execute(select(*_FACTS).where(_among(list(ids))).order_by(weddings.c.starts_at)))
 
 
 def between(db: Connection, start: datetime, end: datetime, *, most: int | None = None) -> list[Wedding]:

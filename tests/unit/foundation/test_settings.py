@@ -45,6 +45,13 @@ def test_what_has_no_default_must_be_set() -> None:
         settings.read(Needed, "ROOM_")
 
 
+@pytest.mark.parametrize("address", ["redis://127.0.0.1:99999/0", "redis://127.0.0.1:abc/0"])
+def test_what_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("WEDOPS_BROKER_URL", address)
+    with pytest.raises(SettingInvalid, match="WEDOPS_BROKER_URL.*broker_url is no address"):
+        settings.servers()
+
+
 @pytest.mark.parametrize("variable", ["WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL"])
 def test_a_server_of_another_kind_is_refused_without_showing_its_password(
     monkeypatch: pytest.MonkeyPatch, variable: str

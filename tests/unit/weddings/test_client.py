@@ -22,6 +22,10 @@ def test_a_row_becomes_a_wedding() -> None:
         ("120", "-3", "guest_count='-3' must be a whole number from 0 to 100000"),
         ("120", "٣", "guest_count="),
         ("120", "", "guest_count is missing"),
+        ("120", "9" * 5000, "guest_count="),
+        ("2026-10-10T15:00", "0001-01-01T00:00", "is in no year from 2000 to 2200"),
+        ("s1;s2,", 's1;s2,"{""a"":{""b"":1}}"', "timeline must be a JSON object of times by name"),
+        ("s1;s2,", 's1;s2,"{""a"":""\\u0000""}"', "timeline holds a NUL character"),
         ("America/New_York", "EST/Nowhere", "zone='EST/Nowhere' is no IANA zone; use a name such as America/New_York"),
         ("2026-10-10T15:00", "2026-03-08T02:30", "does not exist in America/New_York"),
         ("2026-10-10T15:00", "2026-13-40", "start='2026-13-40' is no time"),
@@ -83,6 +87,9 @@ def test_an_event_becomes_a_wedding() -> None:
         ("DTSTART;TZID=America/Chicago:20261010T160000", "DTSTART;VALUE=DATE:20261010", "must be a date with a time"),
         ("DTEND;TZID=America/Chicago:20261010T220000\r\n", "", "DTEND must be a date with a time"),
         ("X-WEDOPS-GUESTS:80\r\n", "", "guest_count is missing"),
+        ("DTEND;TZID=America/Chicago:", "DTEND;TZID=Europe/Paris:", "give both in the venue's zone"),
+        ("END:VEVENT", "RRULE:FREQ=YEARLY\r\nEND:VEVENT", "a wedding happens once"),
+        ("20261010T160000", "20261328T160000", "DTSTART"),
     ],
 )
 def test_a_bad_event_is_named(part: str, instead: str, says: str) -> None:
