@@ -6,6 +6,7 @@ from time import sleep
 
 import pytest
 
+from schedules.table import TABLE
 from tests.acceptance.conftest import Query, System
 from tests.made import eventually
 from workers import client
@@ -41,9 +42,11 @@ def test_every_job_runs_again_and_beat_within_ten_seconds(system: System, rows: 
         if pid := system.pid(member):
             os.kill(pid, signal.SIGKILL)
     killed = clock.epoch()
-    assert eventually(lambda: any(record.fired > killed for record in jobs.records()), within=10)
-    quick = {record.name for record in jobs.records() if 0 < record.pace <= 15}
-    assert len(quick) >= 8
+    # With the pace of a wedding day something is due every second; beat takes some seconds to start on a busy machine.
+    assert eventually(lambda: any(record.fired > killed for record in jobs.records()), within=30)
+    fired = min(record.fired for record in jobs.records() if record.fired > killed)
+    assert fired - killed <= 10
+    quick = {line.name for line in TABLE if line.wedding_day.every <= 15}
 
     def _finished() -> set[str]:
         return {record.name for record in jobs.records() if record.finished > killed}

@@ -6,6 +6,7 @@ import click
 
 from workers.app import app
 from workers.foundation import clock, logs
+from workers.requests.rules import CONTRACT
 
 
 @click.command("run")
@@ -14,7 +15,7 @@ def command(job: str) -> None:
     """Run JOB (a task's name, e.g. connections.sweep) now: by a worker, one at a time as if it were due."""
     logs.configure(30)
     app.loader.import_default_modules()
-    names = sorted(name for name in app.tasks if not name.startswith("celery."))
+    names = sorted(name for name in app.tasks if not name.startswith("celery.") and name not in CONTRACT)
     if job not in names:
         raise click.BadParameter(f"{job!r} is none of {', '.join(names)}", param_hint="JOB")
     header: dict[str, Any] = {"name": job, "fired": clock.epoch()}

@@ -90,7 +90,10 @@ def _from_redis(status: Status) -> None:
             status.blame(DEGRADED, f"job {record.name} was due {at - record.next:.0f} s ago and beat did not fire it")
     status.beats, status.tallies = len(beats(at)), jobs.tallies()
     if not status.beats:
-        status.blame(CRITICAL, "no beat runs: start one (`celery -A schedules.beat beat`)")
+        status.blame(
+            CRITICAL,
+            "no beat runs: start one (`celery -A schedules.beat beat`; `wedops up` and `supervise` do in some seconds)",
+        )
 
 
 def beats(at: float) -> list[str]:

@@ -35,11 +35,13 @@ log = logs.get("up")
 SATURDAY = datetime(2026, 10, 10, 13, tzinfo=UTC)
 PLAYED = timedelta(hours=14)
 SPEED = 60.0
+#: What `environment` holds for other terminals, and a start must not take from one.
+OURS = ("WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "METRICS_FRESH_FOR")
 PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
 
 
 class AlreadyUp(Anticipated):
-    """wedops is already up from this folder; end that one first (Ctrl-C where it runs)"""
+    """the system runs from this folder already; end that one first (Ctrl-C where it runs)"""
 
 
 class ProcfileMissing(Anticipated):
@@ -87,11 +89,15 @@ def _alone(home: Path) -> Iterator[None]:
 
 @click.command("up")
 @click.option("--demo", is_flag=True, help="Seed a season, and let people connect for a Saturday whose clock runs fast.")
-@click.option("--seconds", type=click.FloatRange(min=1), help="Stop by itself after so long.")
+@click.option("--seconds", type=click.FloatRange(min=1), help="Stop by itself after so long; the demo plays 10 hours in it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
 @click.option("--clean", is_flag=True, help="Start anew: forget the data of earlier starts.")
 def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> None:
-    """Start the whole system on this machine, and end it with Ctrl-C."""
+    """Start the whole system on this machine, and end it with Ctrl-C: a Valkey or PostgreSQL you name by WEDOPS_…_URL is used.
+
+    With --json, sweeps, connections_seen, connections_swept, tasks_failed, jobs_late and restarts count this run;
+    forecasts, scaling_actions, alerts and warm_ups are all that the database has.
+    """
     home = state_folder()
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -135,6 +141,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     try:
         supervisor.start(lambda: bool(ended))
         until = clock.stopwatch() + seconds if seconds else float("inf")
+        supervisor.run(lambda: bool(ended) or bool(redis.registry().zcard(jobs.BEATS)))
         if not as_json:
             _banner(system, supervisor, demo)
         supervisor.run(lambda: system.look() or bool(ended) or clock.stopwatch() >= until)
@@ -161,6 +168,10 @@ def _environment(system: System) -> None:
 
 
 def _servers(system: System) -> None:
+    for variable in OURS if (system.home / "environment").exists() else ():
+        # Sourced from an earlier start's file: its servers are gone.
+        if f"export {variable}='{os.environ.get(variable)}'\n" in (system.home / "environment").read_text():
+            del os.environ[variable]
     if "WEDOPS_BROKER_URL" not in os.environ:
         system.started.append(servers.start_valkey(system.home, "broker", servers.BROKER))
         os.environ["WEDOPS_BROKER_URL"] = system.started[-1].url
@@ -235,7 +246,7 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     click.echo(f"Flower: {urls['flower']}  login {login.replace(':', ' / ')}")
     click.echo(f"health: {urls['api']}/readyz  metrics: {urls['api']}/metrics  gateway: {urls['gateway']}")
     click.echo(f"logs: {system.home / 'log'}")
-    click.echo("\nin another terminal, try:")
+    click.echo("\nin another terminal, try (the first line again after each start, for ports change):")
     click.echo(f"  . {environment}")
     click.echo("  .venv/bin/wedops status")
     click.echo("  .venv/bin/wedops weddings next")

@@ -19,9 +19,36 @@ log = logs.get("broker")
 NOT_A_MESSAGE = (ValueError, KeyError, TypeError)
 
 
-def _refuse(error: Exception) -> None:
+def problem(message: Any) -> str | None:
+    """Return which field of a message from the broker is not what Celery's protocol says; None when all are."""
+    if not isinstance(message, dict):
+        return "it is no JSON object"
+    properties, headers = message.get("properties"), message.get("headers") or {}
+    if not isinstance(properties, dict) or not isinstance(properties.get("delivery_info"), dict):
+        return "properties must be an object with delivery_info"
+    if not isinstance(properties.get("delivery_tag"), str):
+        return "properties.delivery_tag must be a string"
+    if not isinstance(headers, dict):
+        return "headers must be an object"
+    return _header_problem(headers) if "task" in headers else None
+
+
+def _header_problem(headers: dict[str, Any]) -> str | None:
+    for name in ("task", "id"):
+        if not isinstance(headers.get(name), str):
+            return f"headers.{name} must be a string"
+    for name in ("eta", "expires"):
+        if not isinstance(headers.get(name), str | None):
+            return f"headers.{name} must be a string"
+    limits = headers.get("timelimit") or [None, None]
+    if not isinstance(limits, list) or len(limits) != 2 or not all(isinstance(one, int | float | None) for one in limits):
+        return "headers.timelimit must be two numbers"
+    return None
+
+
+def _refuse(why: str | Exception) -> None:
     telemetry.refusals.labels("message", "not_a_message").inc()
-    detail = f"{type(error).__name__}: {error}; send Celery protocol 2, see docs/guides/services.md"
+    detail = f"{why if isinstance(why, str) else repr(why)}; send Celery protocol 2, see docs/guides/services.md"
     log.error("message refused", reason="not_a_message", detail=detail)
     try:
         jobs.tally("messages_refused")
@@ -52,9 +79,15 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """kombu's Redis transport with our channel."""
+    """kombu's Redis transport with our channel; what is no message is refused before it can harm."""
 
     Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        if why := problem(message):
+            _refuse(why)
+        else:
+            super()._deliver(message, queue)
 
 
 def install() -> None:

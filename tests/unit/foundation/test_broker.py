@@ -1,0 +1,32 @@
+"""What is no message is told from what is."""
+
+from typing import Any
+
+import pytest
+
+from workers.foundation import broker
+
+PROPERTIES = {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "steady"}}
+SOUND: dict[str, Any] = {"body": "", "headers": {"task": "a.b", "id": "i", "timelimit": [None, 3]}, "properties": PROPERTIES}
+
+
+@pytest.mark.parametrize("message", [SOUND, SOUND | {"headers": {}}, SOUND | {"headers": None}])
+def test_a_message_is_one(message: object) -> None:
+    assert broker.problem(message) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ([], "it is no JSON object"),
+        ({}, "properties must be an object"),
+        (SOUND | {"properties": PROPERTIES | {"delivery_tag": None}}, "properties.delivery_tag must be a string"),
+        (SOUND | {"headers": [1]}, "headers must be an object"),
+        (SOUND | {"headers": {"task": ["a"], "id": "i"}}, "headers.task must be a string"),
+        (SOUND | {"headers": {"task": "a"}}, "headers.id must be a string"),
+        (SOUND | {"headers": {"task": "a", "id": "i", "expires": 5}}, "headers.expires must be a string"),
+        (SOUND | {"headers": {"task": "a", "id": "i", "timelimit": ["a", "b"]}}, "headers.timelimit must be two numbers"),
+    ],
+)
+def test_what_is_none_names_its_field(message: object, says: str) -> None:
+    assert str(broker.problem(message)).startswith(says)
