@@ -1,6 +1,7 @@
 # Two commands do everything on a fresh machine: `make up` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 BENCHMARKS := beat emergency_latency task_rate
 
 help: ## list the commands
@@ -11,8 +12,8 @@ install: .venv/installed ## make .venv and install everything into it
 .venv/installed: pyproject.toml requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet "uv>=0.13,<1"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(UV) -r requirements.txt || $(UV) --system-certs -r requirements.txt
+	$(UV) --no-deps -e . || $(UV) --system-certs --no-deps -e .
 	@touch $@
 
 up: install ## start the whole system and play a Saturday (CLEAN=1 starts anew)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
+import orjson
 
 from benchmarks import form
 from workers.foundation import clock
@@ -76,8 +77,11 @@ def _message(client: Any, queue: str, publish: Callable[[], object]) -> str:
 
 
 def _pile(client: Any, queue: str, message: str, count: int) -> None:
-    for _ in range(count // 100):
-        client.lpush(queue, *[message] * 100)
+    # Each with a tag and an id of its own: kombu counts what a worker holds by tag.
+    tag, id = orjson.loads(message)["properties"]["delivery_tag"], orjson.loads(message)["headers"]["id"]
+    for first in range(0, count, 100):
+        copies = (message.replace(tag, f"tag-{number}").replace(id, f"id-{number}") for number in range(first, first + 100))
+        client.lpush(queue, *copies)
 
 
 def _probe(client: Any, send: Callable[[float], object]) -> form.Figures:

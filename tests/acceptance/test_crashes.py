@@ -27,7 +27,8 @@ def test_nothing_accepted_is_lost_and_nothing_happens_twice(system: System, rows
                 before = system.pid(member)
                 os.kill(before, signal.SIGKILL)
         # A pool child as well: the youngest of the worker's processes.
-        if "-Q" in member and eventually(lambda m=member: len(system.pids(m)) > 1, within=15):  # type: ignore[misc]
+        if "-Q" in member:
+            assert eventually(lambda m=member: len(system.pids(m)) > 1, within=30)  # type: ignore[misc]
             os.kill(max(system.pids(member)), signal.SIGKILL)
     done = "SELECT count(*) FROM requests WHERE key LIKE 'crash/%' AND state = 'done'"
     assert eventually(lambda: rows(done) == [(len(keys),)], within=120), rows(

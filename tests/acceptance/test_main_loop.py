@@ -6,14 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests import ROOT
 from tests.acceptance.conftest import Query, System
 from tests.made import eventually
 from workers.connections import store as registry
-from workers.foundation import jobs, redis
+from workers.foundation import clock, jobs, redis
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
 
@@ -116,6 +119,34 @@ def test_messages_that_make_no_sense_are_refused_and_the_workers_go_on(system: S
     assert eventually(lambda: rows("SELECT 1 FROM emergencies WHERE key = 'after-the-nonsense'"), within=30)
     assert system.pid("-Q emergency") == before
     assert jobs.tallies()["messages_refused"] >= len(_nonsense())
+
+
+def test_a_job_that_waited_past_its_time_is_dropped_and_counted(system: System) -> None:
+    from workers.app import app
+
+    before = jobs.tallies().get("jobs_late", 0)
+    header = {"name": "connections.sweep", "fired": clock.epoch() - 60}
+    app.send_task("connections.sweep", headers={"job": header}, expires=-30)
+    assert eventually(lambda: jobs.tallies().get("jobs_late", 0) == before + 1, within=20)
+    assert [record.late for record in jobs.records() if record.name == "connections.sweep"] == [before + 1]
+
+
+def test_the_gateway_obeys_the_connection_limit_and_says_so(system: System) -> None:
+    def knock() -> int:
+        words = {"user_id": "u9", "user_type": "guest", "region": "us-south", "wedding_id": "w-1"}
+        try:
+            with connect(f"{system.gateway}/websocket?{urlencode(words)}") as socket:
+                return socket.response.status_code if socket.response else 0
+        except InvalidStatus as refused:
+            return refused.response.status_code
+
+    assert knock() == 101
+    redis.registry().hset("wedops:desired:us-south", mapping={"action": 7, "instances": 2, "connection_limit": 0})
+    redis.registry().publish("wedops:desired", "us-south")
+    assert eventually(lambda: redis.registry().hvals("wedops:confirmed:us-south") == ["7"])
+    assert knock() == 429
+    redis.registry().hset("wedops:desired:us-south", mapping={"action": 8, "connection_limit": 20})
+    assert eventually(lambda: knock() == 101)
 
 
 def test_flower_is_closed_without_a_login_and_shows_the_workers_with_one(system: System) -> None:

@@ -35,7 +35,7 @@ log = logs.get("up")
 SATURDAY = datetime(2026, 10, 10, 13, tzinfo=UTC)
 PLAYED = timedelta(hours=14)
 SPEED = 60.0
-#: What `environment` holds for other terminals, and a start must not take from one.
+#: What the file `environment` holds for other terminals, and the next start must not take from one.
 OURS = ("WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "METRICS_FRESH_FOR")
 PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
 
@@ -127,6 +127,7 @@ def _forget(home: Path) -> None:
 
 
 def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ended: list[int]) -> dict[str, Any]:
+    _forget_last_start(system.home)
     _environment(system)
     _servers(system)
     if demo:
@@ -141,7 +142,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     try:
         supervisor.start(lambda: bool(ended))
         until = clock.stopwatch() + seconds if seconds else float("inf")
-        supervisor.run(lambda: bool(ended) or bool(redis.registry().zcard(jobs.BEATS)))
+        supervisor.run(lambda: bool(ended or redis.registry().zcard(jobs.BEATS)) or clock.stopwatch() >= until)
         if not as_json:
             _banner(system, supervisor, demo)
         supervisor.run(lambda: system.look() or bool(ended) or clock.stopwatch() >= until)
@@ -167,11 +168,16 @@ def _environment(system: System) -> None:
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(counts))
 
 
-def _servers(system: System) -> None:
-    for variable in OURS if (system.home / "environment").exists() else ():
-        # Sourced from an earlier start's file: its servers are gone.
-        if f"export {variable}='{os.environ.get(variable)}'\n" in (system.home / "environment").read_text():
+def _forget_last_start(home: Path) -> None:
+    """Drop what the caller's shell sourced from an earlier start's file: those servers are gone."""
+    last = home / "environment"
+    lines = last.read_text().splitlines() if last.exists() else []
+    for variable in OURS:
+        if f"export {variable}='{os.environ.get(variable)}'" in lines:
             del os.environ[variable]
+
+
+def _servers(system: System) -> None:
     if "WEDOPS_BROKER_URL" not in os.environ:
         system.started.append(servers.start_valkey(system.home, "broker", servers.BROKER))
         os.environ["WEDOPS_BROKER_URL"] = system.started[-1].url
