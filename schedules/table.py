@@ -43,7 +43,7 @@ TABLE = (
     #    job                    ordinary           season             wedding day        because
     Line(connections.sweep,     seconds(30),       seconds(30),       seconds(10),       "an abandoned connection may hold a supplier's last place"),
     Line(connections.snapshot,  seconds(60),       seconds(30),       seconds(10),       "what decides must not be older than what it decides"),
-    Line(connections.tell_levels, seconds(60),     seconds(60),       seconds(15),       "guests wait first when it is busy, and not a minute later"),
+    Line(connections.tell_levels, seconds(60),     seconds(60),       seconds(15),     "guests wait first when it is busy, and not a minute later"),
     Line(scaling.decide,        seconds(60),       seconds(60),       seconds(15),       "an instance takes about 2 minutes to serve"),
     Line(scaling.verify,        seconds(30),       seconds(30),       seconds(5),        "an action that has no effect must be noticed before people do"),
     Line(alerts.check,          seconds(60),       seconds(30),       seconds(10),       "8 hours at 99.9 % leave 28.8 seconds"),
