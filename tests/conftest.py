@@ -56,12 +56,7 @@ def real_servers() -> Iterator[list[servers.Server]]:
 @pytest.fixture
 def world(real_servers: list[servers.Server]) -> list[servers.Server]:
     """Yield the servers, empty but for schema and functions."""
-    from workers.foundation import database, redis
+    from tests.made import empty_servers
 
-    redis.registry().flushall()
-    redis.cache_server().flushall()
-    redis.load_functions(redis.registry())
-    with database.transaction() as db:
-        names = ", ".join(table.name for table in database.metadata.sorted_tables)
-        db.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    empty_servers()
     return real_servers

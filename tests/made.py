@@ -6,7 +6,7 @@ from time import sleep
 from typing import Any
 
 from workers.connections.store import Connection
-from workers.foundation import clock
+from workers.foundation import clock, database, redis
 from workers.weddings.rules import VenueType, Wedding
 
 NOON = datetime(2026, 10, 10, 12, tzinfo=UTC)
@@ -31,6 +31,16 @@ def connection(id: str = "c1", **facts: Any) -> Connection:
     """Return a guest's connection."""
     given = {"user_id": "u1", "user_type": "guest", "node": "n1", "region": "us-northeast", "wedding_id": "w-1"}
     return Connection(id=id, **given | facts)
+
+
+def empty_servers() -> None:
+    """Empty all three servers, but for schema and functions."""
+    redis.registry().flushall()
+    redis.cache_server().flushall()
+    redis.load_functions(redis.registry())
+    with database.transaction() as db:
+        names = ", ".join(table.name for table in database.metadata.sorted_tables)
+        db.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
 
 
 def eventually(condition: Callable[[], object], *, within: float = 10.0) -> bool:

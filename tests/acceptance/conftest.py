@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from tests import ROOT
-from tests.made import eventually, wedding
-from workers.foundation import clock, database, redis
+from tests.made import empty_servers, eventually, wedding
+from workers.foundation import clock, database
 from workers.supervision import servers
 from workers.weddings import actions
 from workers.weddings.client import Reading
@@ -103,12 +103,7 @@ def system(real_servers: list[servers.Server]) -> Iterator[System]:
 
 
 def _begin_anew() -> None:
-    redis.registry().flushall()
-    redis.cache_server().flushall()
-    redis.load_functions(redis.registry())
-    with database.transaction() as db:
-        names = ", ".join(table.name for table in database.metadata.sorted_tables)
-        db.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    empty_servers()
     soon = clock.now() + timedelta(hours=1, minutes=59)
     actions.take(Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6)]))
 
