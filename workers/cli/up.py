@@ -54,7 +54,6 @@ class System:
 
     home: Path
     started: list[servers.Server] = field(default_factory=list)
-    before: dict[str, int] = field(default_factory=dict)
 
     def look(self) -> bool:
         """Put back a server that died; its data and its port are the same."""
@@ -138,7 +137,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
         subprocess.run([sys.executable, "-m", "demo.season", "--take"], check=True, stdout=subprocess.DEVNULL)
     commands = read_procfile(Path("Procfile")) | (read_procfile(Path("demo/Procfile")) if demo else {})
     supervisor = Supervisor(system.home, commands, on_restart=count_restart)
-    system.before = _counts()
+    before = _counts()
     try:
         supervisor.start(lambda: bool(ended))
         until = clock.stopwatch() + seconds if seconds else float("inf")
@@ -146,7 +145,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
         if not as_json:
             _banner(system, supervisor, demo)
         supervisor.run(lambda: system.look() or bool(ended) or clock.stopwatch() >= until)
-        report = _report(system, supervisor)
+        report = _report(before, supervisor)
     finally:
         supervisor.stop()
     (system.home / "world").write_text(clock.now().isoformat())
@@ -210,9 +209,9 @@ def _counts() -> dict[str, int]:
     return {"sweeps": sweeps, **jobs.tallies()}
 
 
-def _report(system: System, supervisor: Supervisor) -> dict[str, Any]:
+def _report(before: dict[str, int], supervisor: Supervisor) -> dict[str, Any]:
     after = _counts()
-    since = {name: count - system.before.get(name, 0) for name, count in after.items()}
+    since = {name: count - before.get(name, 0) for name, count in after.items()}
     with database.transaction() as db:
         rows = {
             "seasons": {region: str(season) for region, season in seasons.current(db).items()},
