@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine: `make up` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 BENCHMARKS := beat emergency_latency task_rate
 
 help: ## list the commands

@@ -1,23 +1,28 @@
 """Beat's punctuality and fail-over: how far from a pace two firings lie, and what a killed beat leaves open.
 
 Ours: two beats, one of them killed half-way. Peer: Celery's own scheduler, one beat, nobody killed (it has no second).
+`back_s` is how long a beat that has no second is silent when it is killed and the supervisor puts it back.
 Both fire the same number of jobs at the same pace; nobody works on the queue, so its messages are the record.
 """
 
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from pathlib import Path
 from time import sleep
 
 import numpy as np
 import orjson
 
 from benchmarks import form
+from workers.foundation import clock, jobs
 from workers.supervision import servers
+from workers.supervision.processes import Supervisor
 
 PACE, SECONDS = 5.0, 40.0
 
@@ -48,7 +53,25 @@ def _ours() -> form.Figures:
         sleep(SECONDS / 2)
         first.send_signal(signal.SIGKILL)
         sleep(SECONDS / 2)
-    return _figures([message for message in client.lrange("steady", 0, -1)], quick)
+    return _figures(client.lrange("steady", 0, -1), quick) | {"back_s": _back()}
+
+
+def _back() -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        supervisor = Supervisor(Path(folder), {"beat": f"{sys.executable} {' '.join(_command('schedules.beat'))}"})
+        supervisor.start()
+        try:
+            supervisor.run(lambda: _fired_since(0.0))
+            killed = clock.epoch()
+            supervisor.processes[0].send(signal.SIGKILL)
+            supervisor.run(lambda: _fired_since(killed))
+            return min(record.fired for record in jobs.records() if record.fired > killed) - killed
+        finally:
+            supervisor.stop()
+
+
+def _fired_since(moment: float) -> bool:
+    return any(record.fired > moment for record in jobs.records())
 
 
 def _stock() -> form.Figures:
@@ -59,12 +82,16 @@ def _stock() -> form.Figures:
     return _figures(client.lrange("stock", 0, -1), None)
 
 
+def _command(app: str) -> list[str]:
+    return ["-m", "celery", "-A", app, "beat", "-l", "error", "-s", "/dev/null"]
+
+
 @contextmanager
 def _beat(app: str) -> Iterator["subprocess.Popen[bytes]"]:
-    command = [sys.executable, "-m", "celery", "-A", app, "beat", "-l", "error", "-s", "/dev/null"]
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=servers.die_with_parent()
-    )
+        [sys.executable, *_command(app)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=servers.die_with_parent(),
+    )  # fmt: skip
     try:
         yield process
     finally:

@@ -41,7 +41,7 @@ def _jobs() -> form.Figures:
     from benchmarks.probes import nothing
 
     def _send(producer: Any, number: int) -> object:
-        job = {"name": f"connections.nothing#{number % 20}", "fired": clock.epoch()}
+        job = {"name": f"connections.nothing#{number % 20}", "due": clock.epoch()}
         return nothing.apply_async(producer=producer, headers={"job": job}, expires=600)
 
     return _rate("benchmarks.probes", "steady", _send)

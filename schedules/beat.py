@@ -42,7 +42,7 @@ class TableScheduler(Scheduler):
 
     def setup_schedule(self) -> None:
         """Show the table's entries to Celery; what fires is decided anew in each tick."""
-        self.data = {line.name: self._entry(line, line.pace(self._kind)) for line in TABLE}
+        self.data = {line.name: self._entry(line, line.pace(self._kind), 0.0) for line in TABLE}
 
     def tick(self, *_args: Any, **_kwargs: Any) -> float:
         """Fire what is due; return the seconds until something is due next. A Redis that is away costs a tick."""
@@ -85,28 +85,28 @@ class TableScheduler(Scheduler):
         heartbeat.touch()
         if jobs.claim(line.name, due=due, pace=pace.every, beat=self._name):
             try:
-                self._send(line, pace)
+                self._send(line, pace, due)
             except SchedulingError as error:
                 log.error("job not sent", job=line.name, reason="broker", detail=str(error))
                 jobs.unclaim(line.name, due=due)
                 return
         self._tried[line.name] = due
 
-    def _send(self, line: Line, pace: Pace) -> None:
+    def _send(self, line: Line, pace: Pace, due: float) -> None:
         if line.job is not look:
-            self.apply_async(self._entry(line, pace), producer=self.producer, advance=False)
+            self.apply_async(self._entry(line, pace, due), producer=self.producer, advance=False)
             return
         batches = proximity.take_due(now=clock.now())
         if not batches:
             jobs.finish(line.name, "nothing_due")
         for number, batch in enumerate(batches):
-            entry = self._entry(line, pace, wedding_ids=batch)
+            entry = self._entry(line, pace, due, wedding_ids=batch)
             # Batches of one firing run side by side; each is a job of its own to the overlap guard.
             entry.options["headers"]["job"]["name"] += f"#{number}" if number else ""
             self.apply_async(entry, producer=self.producer, advance=False)
 
-    def _entry(self, line: Line, pace: Pace, **kwargs: Any) -> ScheduleEntry:
-        headers = {"job": {"name": line.name, "fired": clock.epoch()}}
+    def _entry(self, line: Line, pace: Pace, due: float, **kwargs: Any) -> ScheduleEntry:
+        headers = {"job": {"name": line.name, "due": due}}
         options = {"expires": pace.grace, "headers": headers}
         return self.Entry(line.name, task=line.name, schedule=pace.every, kwargs=kwargs, options=options, app=self.app)
 

@@ -100,7 +100,7 @@ class Task(celery.Task):
 
     def _job(self, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         name = request.job["name"]
-        if not jobs.begin(name, token=request.id, ttl=HARD_LIMIT + timedelta(seconds=5), fired=request.job["fired"]):
+        if not jobs.begin(name, token=request.id, ttl=HARD_LIMIT + timedelta(seconds=5), due=request.job["due"]):
             log.warning("job skipped", job=name, reason="still_running")
             return "skipped"
         result = "failed"

@@ -125,7 +125,7 @@ def test_a_job_that_waited_past_its_time_is_dropped_and_counted(system: System) 
     from workers.app import app
 
     before = jobs.tallies().get("jobs_late", 0)
-    header = {"name": "connections.sweep", "fired": clock.epoch() - 60}
+    header = {"name": "connections.sweep", "due": clock.epoch() - 60}
     app.send_task("connections.sweep", headers={"job": header}, expires=-30)
     assert eventually(lambda: jobs.tallies().get("jobs_late", 0) == before + 1, within=20)
     assert [record.late for record in jobs.records() if record.name == "connections.sweep"] == [before + 1]

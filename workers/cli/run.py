@@ -18,6 +18,6 @@ def command(job: str) -> None:
     names = sorted(name for name in app.tasks if not name.startswith("celery.") and name not in CONTRACT)
     if job not in names:
         raise click.BadParameter(f"{job!r} is none of {', '.join(names)}", param_hint="JOB")
-    header: dict[str, Any] = {"name": job, "fired": clock.epoch()}
+    header: dict[str, Any] = {"name": job, "due": clock.epoch()}
     sent = app.send_task(job, headers={"job": header})
     click.echo(f"{job} sent as {sent.id}")

@@ -64,10 +64,10 @@ def unclaim(name: str, *, due: float) -> None:
     redis.registry().fcall("wedops_job_unclaim", 1, key(name), str(int(due * 1000)))
 
 
-def begin(name: str, *, token: str, ttl: timedelta, fired: float) -> int:
+def begin(name: str, *, token: str, ttl: timedelta, due: float) -> int:
     """Hold the job for one run and remember its start; return the fencing number, or 0 (counted) while another run has it."""
     at, lease = clock.epoch(), once.key(name)
-    arguments = (token, int(ttl.total_seconds() * 1000), int(at * 1000), int(max(0.0, at - fired) * 1000))
+    arguments = (token, int(ttl.total_seconds() * 1000), int(at * 1000), int(max(0.0, at - due) * 1000))
     return int(redis.registry().fcall("wedops_job_begin", 3, lease, f"{lease}:fence", key(name), *arguments))
 
 
