@@ -108,13 +108,15 @@ def worker(app: str, queue: str, children: int, *words: str) -> Iterator[None]:
 
 def emptied() -> Any:
     """Return the broker's client, all emptied but for kombu's bindings: a connection declares those once."""
+    from workers.connections import store as connections
     from workers.foundation import redis
 
     client = redis.registry()
     for key in client.scan_iter(count=1000):
         if not key.startswith("_kombu"):
             client.delete(key)
-    redis.load_functions(client)
+    redis.load_functions()
+    connections.tell_limits()
     return client
 
 

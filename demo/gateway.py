@@ -1,8 +1,8 @@
 """A small realtime gateway for the demo and the tests, on loopback: Supabase's protocol outside, our registry inside.
 
-    python -m demo.gateway        ws://127.0.0.1:4000/socket/websocket?user_id=…&user_type=…&region=…&wedding_id=…
+    python -m demo.gateway        ws://127.0.0.1:4000/socket/websocket?apikey=PERMIT&region=…&device=mobile
 
-It trusts what a client says of itself, which no real gateway may.
+The permit says who comes and for which wedding; see docs/guides/gateway.md.
 """
 
 import asyncio
@@ -12,30 +12,37 @@ import socket
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import blake2s
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
-from redis.asyncio import Redis
+import orjson
 from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from demo import phoenix
+from demo.orders import Orders
 from workers.connections import store as registry
-from workers.connections.store import LEVELS, Connection, ConnectionRefused
-from workers.foundation import heartbeat, logs, settings
+from workers.connections.store import Admission, Connection, ConnectionRefused, Measurement, permits
+from workers.connections.store.permits import PermitRefused
+from workers.foundation import heartbeat, logs
 from workers.foundation.errors import Anticipated
-from workers.scaling.store import CONFIRMED, DESIRED, TOLD
 
 log = logs.get("gateway")
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
+NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{os.getpid()}"
+CAPACITY = int(os.environ.get("GATEWAY_CAPACITY", "1000"))
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 GOODBYES = {1000, 1001}
+#: What cannot be mended by waiting; every other refusal is `too many requests`.
+STATUS = {"wrong_wedding": HTTPStatus.FORBIDDEN, "backup_not_allowed": HTTPStatus.FORBIDDEN}
 
 
 @dataclass
@@ -46,6 +53,7 @@ class Client:
     record: Connection
     version: str
     topics: dict[str, bool] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
     messages: int = 0
     size: int = 0
     next_beat: float = 0.0
@@ -56,36 +64,31 @@ class Gateway:
     """Sockets by id, and the state that the control plane wants."""
 
     def __init__(self) -> None:
-        """Start with nobody connected and no limit known."""
-        self.node = f"{socket.gethostname()}-{os.getpid()}"
+        """Start with nobody connected."""
         self.clients: dict[str, Client] = {}
-        self.limits: dict[str, int] = {}
-        self.beat_every: dict[str, float] = {}
         self.by_region: dict[str, int] = defaultdict(int)
-        self.redis: Any = Redis.from_url(settings.servers().broker_url, decode_responses=True)
+        self.orders = Orders(NODE, f"ws://127.0.0.1:{PORT}/socket", CAPACITY, self.end)
 
     async def admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Refuse a handshake with 400 or 429; remember who comes."""
+        """Refuse a handshake with its reason, or remember who comes."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
-        region = asked.get("region", "")
-        if self.by_region[region] >= self.limits.get(region, 1_000_000):
-            return socket.respond(HTTPStatus.TOO_MANY_REQUESTS, f"region {region} is full; try again in 5 s\n")
-        record = Connection(
-            id=uuid4().hex,
-            user_id=asked.get("user_id", ""),
-            user_type=asked.get("user_type", ""),
-            node=self.node,
-            region=region,
-            wedding_id=asked.get("wedding_id"),
-            supplier_id=asked.get("supplier_id"),
-            api_version=asked.get("vsn"),
-        )
+        region, address = asked.get("region", ""), _opaque(socket)
         try:
-            await asyncio.to_thread(registry.register, record)
+            record = _record(permits.read(asked.get("apikey", "")), asked)
+            if self.by_region[region] >= self.orders.limits.get(region, 1_000_000):
+                return _refuse(socket, Admission(ok=False, reason="region_full", retry_after_ms=5000))
+            answer = await asyncio.to_thread(
+                registry.open, record, address=address, held=len(self.clients), capacity=CAPACITY, reuse="reuse" in asked
+            )
+        except PermitRefused as error:
+            wait = await asyncio.to_thread(_count, region, error.reason, address)
+            return _refuse(socket, Admission(ok=False, reason=error.reason, retry_after_ms=wait), str(error))
         except ConnectionRefused as error:
-            return socket.respond(HTTPStatus.BAD_REQUEST, f"{error}\n")
+            return _refuse(socket, Admission(ok=False, reason="invalid"), str(error))
         except (Anticipated, RedisError) as error:
             return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n")
+        if not answer.ok or answer.reused:
+            return _refuse(socket, answer)
         self.clients[record.id] = Client(socket, record, asked.get("vsn", "1.0.0"))
         self.by_region[region] += 1
         socket.id = record.id  # type: ignore[assignment]
@@ -112,37 +115,62 @@ class Gateway:
         self.by_region[client.record.region] -= 1
         end = registry.close if client.socket.close_code in GOODBYES else registry.lost
         try:
-            await asyncio.to_thread(end, client.record.tenant, client.record.id)
+            await asyncio.to_thread(end, client.record.ref)
         except (Anticipated, RedisError) as error:
             log.warning("left without a word", reason="redis", detail=str(error))
 
+    async def end(self, id: str) -> None:
+        """Close a socket that the control plane has ended."""
+        if client := self.clients.get(id):
+            await client.socket.close(4000, "ended by the sweep")
+
     async def _answer(self, client: Client, frame: phoenix.Frame) -> None:
         if frame.event == phoenix.JOIN:
-            client.topics[frame.topic] = _wants_its_own(frame.payload)
-            await self._send(client, frame.reply({"postgres_changes": []}))
-            await self._send(client, phoenix.Frame(frame.topic, "presence_state"))
+            await self._join(client, frame)
         elif frame.event == phoenix.LEAVE:
             client.topics.pop(frame.topic, None)
+            await asyncio.to_thread(registry.unsubscribe, client.record.ref, [frame.topic.removeprefix("realtime:")])
             await self._send(client, frame.reply({}))
         elif frame.event == phoenix.HEARTBEAT:
             await self._send(client, frame.reply({}))
         elif frame.event == phoenix.BROADCAST and frame.topic in client.topics:
             await self._relay(client, frame)
 
+    async def _join(self, client: Client, frame: phoenix.Frame) -> None:
+        channel, ref = frame.topic.removeprefix("realtime:"), client.record.ref
+        answer = await asyncio.to_thread(registry.subscribe, ref, [channel], supplier_type=client.record.supplier_type or "")
+        refused = [why for kind in (answer or {}).values() for _, why in kind["refused"] or []]
+        if client.record.wedding_id not in channel.split(":"):
+            refused = ["wrong_wedding"]
+            await asyncio.to_thread(_count, client.record.region, "wrong_wedding", ref.replace("/", ":"))
+        if refused:
+            await self._send(client, frame.reply({"reason": refused[0]}, "error"))
+            return
+        client.topics[frame.topic] = _wants_its_own(frame.payload)
+        await self._send(client, frame.reply({"postgres_changes": []}))
+        await self._send(client, phoenix.Frame(frame.topic, "presence_state"))
+
     async def _relay(self, sender: Client, frame: phoenix.Frame) -> None:
         message = phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload)
         for client in list(self.clients.values()):
             if frame.topic in client.topics and (client is not sender or client.topics[frame.topic]):
-                await self._send(client, message)
+                await self._send(client, message, wait=self.orders.level(client.record)["batch_ms"] / 1000)
 
-    async def _send(self, client: Client, frame: phoenix.Frame) -> None:
-        try:
-            await client.socket.send(frame.write(client.version))
-        except ConnectionClosed:
-            return
+    async def _send(self, client: Client, frame: phoenix.Frame, *, wait: float = 0.0) -> None:
+        client.waiting.append(frame.write(client.version))
+        if not wait:
+            await self._flush(client)
+        elif len(client.waiting) == 1:
+            asyncio.get_running_loop().call_later(wait, lambda: asyncio.ensure_future(self._flush(client)))
+
+    async def _flush(self, client: Client) -> None:
+        waiting, client.waiting = client.waiting, []
+        with suppress(ConnectionClosed):
+            for text in waiting:
+                await client.socket.send(text)
 
     async def beat(self) -> None:
-        """Ping each client as often as its class's service level says, and show the registry who answered, and how fast.
+        """Ping each client as often as its service level says, and show the registry who answered, and how fast.
 
         Who does not answer is not shown: an open socket is no sign of life.
         """
@@ -150,53 +178,71 @@ class Gateway:
         while True:
             await asyncio.sleep(0.5)
             due = [client for client in self.clients.values() if client.next_beat <= loop.time()]
-            for client in due:
-                try:
-                    await self._ping(client, loop.time())
-                except (Anticipated, RedisError) as error:
-                    log.warning("no heartbeat", reason="redis", detail=str(error))
-                    break
+            measured = [one for client in due if (one := await self._ping(client, loop.time()))]
+            try:
+                for ref in await asyncio.to_thread(registry.measure, measured):
+                    await self._again(ref)
+            except (Anticipated, RedisError) as error:
+                log.warning("no heartbeat", reason="redis", detail=str(error))
 
-    async def _ping(self, client: Client, now: float) -> None:
+    async def _ping(self, client: Client, now: float) -> Measurement | None:
+        found = None
         if client.pong is not None:
             if not client.pong.done():
-                return
+                return None
             with suppress(ConnectionClosed):
-                await asyncio.to_thread(self._beat, client, await client.pong * 1000)
+                found = Measurement(client.record.ref, await client.pong * 1000, client.messages, 0, client.size)
+                client.messages = client.size = 0
         with suppress(ConnectionClosed):
             client.pong = await client.socket.ping()
-        client.next_beat = now + self.beat_every.get(client.record.user_type, BEAT_MOST)
+        client.next_beat = now + min(BEAT_MOST, float(self.orders.level(client.record)["heartbeat_seconds"]))
+        return found
 
-    def _beat(self, client: Client, rtt: float) -> None:
-        record, messages, size = client.record, client.messages, client.size
-        client.messages = client.size = 0
-        if not registry.heartbeat(record.tenant, record.id, rtt_ms=rtt, messages=messages, size=size):
-            registry.register(record)
+    async def _again(self, ref: str) -> None:
+        """Open again what the registry does not know any more, or end it."""
+        client = self.clients.get(ref.rpartition("/")[2])
+        if client and not (await asyncio.to_thread(registry.open, client.record, held=len(self.clients))).ok:
+            await client.socket.close(4000, "the registry has no place for it")
 
-    async def obey(self) -> None:
-        """Do what the control plane wants of each region and confirm it; close what the sweep ended."""
-        while True:
-            try:
-                async with self.redis.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(TOLD, f"wedops:close:{self.node}")
-                    while True:
-                        await self._take_state()
-                        message = await channel.get_message(timeout=1.0)
-                        if message and message["channel"] != TOLD and (client := self.clients.get(message["data"])):
-                            await client.socket.close(4000, "ended by the sweep")
-            except RedisError as error:
-                log.warning("no orders", reason="redis", detail=str(error))
-                await asyncio.sleep(1)
 
-    async def _take_state(self) -> None:
-        async for key in self.redis.scan_iter(match=f"{DESIRED}*", count=100):
-            wanted: dict[str, Any] = await self.redis.hgetall(key)
-            region = key.removeprefix(DESIRED)
-            self.limits[region] = int(wanted["connection_limit"])
-            await self.redis.hset(CONFIRMED + region, self.node, wanted["action"])
-        for user_type in ("couple", "planner", "vendor", "guest"):
-            if seconds := await self.redis.hget(LEVELS + user_type, "heartbeat_seconds"):
-                self.beat_every[user_type] = min(float(seconds), BEAT_MOST)
+def _record(permit: permits.Permit, asked: dict[str, str]) -> Connection:
+    permits.check_wedding(permit, asked.get("wedding_id"))
+    return Connection(
+        id=uuid4().hex[:16],
+        node=NODE,
+        region=asked.get("region", ""),
+        api_version=asked.get("vsn"),
+        device=asked.get("device"),
+        channels=tuple(asked["channels"].split(",")) if "channels" in asked else (),
+        backup="backup" in asked,
+        **vars(permit),
+    )
+
+
+def _opaque(socket: ServerConnection) -> str:
+    """Return a word that differs by address and is none: no address gets into the registry."""
+    return blake2s(str(socket.remote_address[0]).encode(), digest_size=8, key=NODE.encode()[:32]).hexdigest()
+
+
+def _count(region: str, reason: str, address: str) -> int:
+    try:
+        return registry.refused(region or "unknown", reason, address)
+    except (Anticipated, RedisError):
+        return 0
+
+
+def _refuse(socket: ServerConnection, answer: Admission, detail: str = "") -> Response:
+    facts = {"reason": "use_open_connection" if answer.reused else answer.reason, "retry_after_ms": answer.retry_after_ms}
+    status = STATUS.get(
+        answer.reason, HTTPStatus.UNAUTHORIZED if answer.reason.startswith("token") else HTTPStatus.TOO_MANY_REQUESTS
+    )
+    if answer.reused:
+        status, facts = HTTPStatus.CONFLICT, facts | {"ref": answer.ref, "node": answer.node}
+    if answer.reason == "invalid":
+        status = HTTPStatus.BAD_REQUEST
+    response = socket.respond(status, orjson.dumps(facts | ({"detail": detail} if detail else {})).decode() + "\n")
+    response.headers["Retry-After"] = str(ceil(answer.retry_after_ms / 1000))
+    return response
 
 
 def _wants_its_own(payload: dict[str, Any]) -> bool:
@@ -212,8 +258,9 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     async with serve(gateway.serve, "127.0.0.1", PORT, process_request=gateway.admit, ping_interval=20, ping_timeout=30):
-        tasks = [asyncio.create_task(work()) for work in (gateway.beat, gateway.obey, heartbeat.pulse)]
-        log.info("gateway ready", port=PORT, node=gateway.node, reason="started")
+        works = (gateway.beat, lambda: gateway.orders.obey(lambda: gateway.by_region), heartbeat.pulse)
+        tasks = [asyncio.create_task(work()) for work in works]
+        log.info("gateway ready", port=PORT, node=NODE, reason="started")
         await ended.wait()
         for task in tasks:
             task.cancel()

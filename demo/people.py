@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from demo import phoenix
+from workers.connections.store import permits
 from workers.forecasting import rules as forecasting
 from workers.foundation import clock, database, heartbeat, logs
 from workers.weddings import rules as calendar
@@ -75,15 +76,10 @@ async def person(wedding: calendar.Wedding) -> None:
     """Be one person of a wedding for as long as the crowd wants."""
     number = next(_numbers)
     user_type = ("couple", "planner", "vendor", "vendor", "vendor")[number % 7] if number % 7 < 5 else "guest"
-    asked = {
-        "user_id": f"u{number}",
-        "user_type": user_type,
-        "region": wedding.region,
-        "wedding_id": wedding.id,
-        "vsn": "1.0.0",
-    }
-    if user_type == "vendor" and wedding.supplier_ids:
-        asked["supplier_id"] = random.choice(wedding.supplier_ids)
+    supplier_id = random.choice(wedding.supplier_ids) if user_type == "vendor" and wedding.supplier_ids else None
+    permit = permits.issue(permits.Permit(f"u{number}", user_type, wedding.id, supplier_id))
+    device = "mobile" if number % 4 else "fixed"
+    asked = {"apikey": permit, "region": wedding.region, "device": device, "vsn": "1.0.0"}
     try:
         async with connect(f"ws://127.0.0.1:{PORT}/socket/websocket?{urlencode(asked)}", ping_interval=None) as socket:
             await _talk(socket, f"realtime:wedding:{wedding.id}")

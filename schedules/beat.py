@@ -17,6 +17,7 @@ from schedules import proximity
 from schedules.table import TABLE, Line
 from schedules.words import Pace
 from workers.app import app
+from workers.connections import store as connections
 from workers.foundation import clock, heartbeat, jobs, logs, redis
 from workers.seasons import store as seasons
 from workers.seasons.rules import KindOfDay
@@ -62,7 +63,8 @@ class TableScheduler(Scheduler):
     def _bring_functions(self) -> None:
         # A broker that was replaced or emptied: without functions nobody could register, and no job would run.
         try:
-            log.warning("functions loaded", reason="missing", libraries=redis.load_functions(redis.registry()))
+            log.warning("functions loaded", reason="missing", libraries=redis.load_functions())
+            connections.tell_limits()
         except RedisError as error:
             log.error("functions not loaded", reason="redis", detail=f"{error}; run `wedops migrate`")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from schedules.words import Pace, daily_at, minutes, seconds
 from workers.alerts import tasks as alerts
+from workers.balancing import tasks as balancing
 from workers.caching import tasks as caching
 from workers.connections import tasks as connections
 from workers.forecasting import tasks as forecasting
@@ -44,6 +45,9 @@ TABLE = (
     Line(connections.sweep,     seconds(30),       seconds(30),       seconds(10),       "an abandoned connection may hold a supplier's last place"),
     Line(connections.snapshot,  seconds(60),       seconds(30),       seconds(10),       "what decides must not be older than what it decides"),
     Line(connections.tell_levels, seconds(60),     seconds(60),       seconds(15),     "guests wait first when it is busy, and not a minute later"),
+    Line(connections.audit,     minutes(60),       minutes(60),       minutes(60),       "counts must never drift; this proves it, or says so"),
+    Line(balancing.watch_nodes, seconds(5),        seconds(5),        seconds(2),        "a node's people must be elsewhere within 10 s"),
+    Line(balancing.place,       seconds(60),       seconds(60),       seconds(15),       "a wedding is placed before its first guest comes"),
     Line(scaling.decide,        seconds(60),       seconds(60),       seconds(15),       "an instance takes about 2 minutes to serve"),
     Line(scaling.verify,        seconds(30),       seconds(30),       seconds(5),        "an action that has no effect must be noticed before people do"),
     Line(alerts.check,          seconds(60),       seconds(30),       seconds(10),       "8 hours at 99.9 % leave 28.8 seconds"),

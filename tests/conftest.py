@@ -21,7 +21,7 @@ URLS = {
     "WEDOPS_CACHE_URL": f"redis://:{_secret}@{servers.LOOPBACK}:{PORTS['cache']}/0",
     "WEDOPS_DATABASE_URL": f"postgresql://wedops:{_secret}@{servers.LOOPBACK}:{PORTS['postgres']}/wedops",
 }
-os.environ.update(URLS)
+os.environ.update(URLS, CONNECTIONS_PERMIT_KEYS=f"test:{_secret}")
 #: Data of tests is worth no disk write.
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from time import sleep
 from typing import Any
 
+from workers.connections import store
 from workers.connections.store import Connection
 from workers.foundation import clock, database, redis
 from workers.weddings.rules import VenueType, Wedding
@@ -37,7 +38,8 @@ def empty_servers() -> None:
     """Empty all three servers, but for schema and functions."""
     redis.registry().flushall()
     redis.cache_server().flushall()
-    redis.load_functions(redis.registry())
+    redis.load_functions()
+    store.tell_limits()
     with database.transaction() as db:
         names = ", ".join(table.name for table in database.metadata.sorted_tables)
         db.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")

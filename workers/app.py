@@ -16,6 +16,7 @@ log = logs.get("app")
 
 ROOMS = (
     "workers.alerts",
+    "workers.balancing",
     "workers.caching",
     "workers.connections",
     "workers.emergencies",

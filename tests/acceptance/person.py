@@ -9,11 +9,13 @@ import time
 
 from realtime import AsyncRealtimeClient
 
+from workers.connections.store import permits
+
 
 async def main(url: str, region: str, what: str) -> None:
     """Join the wedding's channel; then listen for one broadcast, send them, or answer late."""
-    who = {"user_id": f"u-{what}", "user_type": "couple", "region": region, "wedding_id": "w-1"}
-    client = AsyncRealtimeClient(url, "no-token", params=who, auto_reconnect=False)
+    permit = permits.issue(permits.Permit(f"u-{what}", "couple", "w-1"))
+    client = AsyncRealtimeClient(url, permit, params={"region": region}, auto_reconnect=False)
     await client.connect()
     channel = client.channel("wedding:w-1")
     heard = asyncio.Event()

@@ -16,6 +16,7 @@ from tests import ROOT
 from tests.acceptance.conftest import Query, System
 from tests.made import eventually
 from workers.connections import store as registry
+from workers.connections.store import permits
 from workers.foundation import clock, jobs, redis
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
@@ -133,7 +134,8 @@ def test_a_job_that_waited_past_its_time_is_dropped_and_counted(system: System) 
 
 def test_the_gateway_obeys_the_connection_limit_and_says_so(system: System) -> None:
     def knock() -> int:
-        words = {"user_id": "u9", "user_type": "guest", "region": "us-south", "wedding_id": "w-1"}
+        permit = permits.issue(permits.Permit("u9", "guest", "w-1"))
+        words = {"apikey": permit, "region": "us-south"}
         try:
             with connect(f"{system.gateway}/websocket?{urlencode(words)}") as socket:
                 return socket.response.status_code if socket.response else 0

@@ -27,7 +27,7 @@ def _broker() -> Problems:
         yield "the broker keeps nothing over a crash; CONFIG SET appendonly yes"
     if memory["maxmemory"] and memory["used_memory"] > 0.8 * memory["maxmemory"]:
         yield "the broker's memory is more than 80 % full; raise maxmemory, or see which queue nobody works on"
-    if outdated := redis.outdated_functions(server):
+    if outdated := redis.outdated_functions():
         yield f"functions are missing or of another version: {', '.join(outdated)}; run `wedops migrate`"
     seconds, micros = server.time()
     if abs(seconds + micros / 1e6 - clock.epoch()) > 1:

@@ -2,6 +2,7 @@
 
 import click
 
+from workers.connections import store as connections
 from workers.foundation import redis, schema
 
 
@@ -9,5 +10,6 @@ from workers.foundation import redis, schema
 def command() -> None:
     """Bring the database and the Redis functions to this version. Safe to repeat, and while workers run."""
     schema.upgrade()
-    libraries = redis.load_functions(redis.registry())
+    libraries = redis.load_functions()
+    connections.tell_limits()
     click.echo(f"database at the newest revision; functions loaded: {', '.join(libraries)}")

@@ -21,6 +21,8 @@ import orjson
 from workers.alerts import store as alerts
 from workers.caching import store as caching
 from workers.cli.supervise import count_restart
+from workers.connections import store as connections
+from workers.connections.store import permits
 from workers.forecasting import store as forecasting
 from workers.foundation import clock, database, jobs, logs, redis, schema
 from workers.foundation.errors import Anticipated
@@ -36,7 +38,9 @@ SATURDAY = datetime(2026, 10, 10, 13, tzinfo=UTC)
 PLAYED = timedelta(hours=14)
 SPEED = 60.0
 #: What the file `environment` holds for other terminals, and the next start must not take from one.
-OURS = ("WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "METRICS_FRESH_FOR")
+OURS = (
+    "WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "METRICS_FRESH_FOR", permits.VARIABLE
+)  # fmt: skip
 PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
 
 
@@ -132,7 +136,8 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     if demo:
         _world(system.home, seconds)
     schema.upgrade()
-    redis.load_functions(redis.registry())
+    redis.load_functions()
+    connections.tell_limits()
     if demo:
         subprocess.run([sys.executable, "-m", "demo.season", "--take"], check=True, stdout=subprocess.DEVNULL)
     commands = read_procfile(Path("Procfile")) | (read_procfile(Path("demo/Procfile")) if demo else {})
@@ -160,6 +165,8 @@ def _environment(system: System) -> None:
         login.touch(mode=0o600)
         login.write_text(f"operator:{secrets.token_urlsafe(9)}")
     os.environ.setdefault("FLOWER_BASIC_AUTH", login.read_text())
+    # Whoever knows the servers' password may issue permits too: one secret less on this machine.
+    os.environ.setdefault(permits.VARIABLE, f"local:{servers.password(system.home)}")
     os.environ.setdefault("FLOWER_DB", str(system.home / "flower.db"))
     counts = system.home / "prometheus"
     shutil.rmtree(counts, ignore_errors=True)

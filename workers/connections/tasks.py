@@ -1,7 +1,11 @@
 """Connections, as Celery runs them."""
 
+from datetime import datetime
+
 from workers.app import app
-from workers.connections import rules, store
+from workers.connections import actions, store
+from workers.connections.rules import levels, report
+from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs
 from workers.metrics import store as metrics
 from workers.seasons import store as seasons
@@ -14,21 +18,44 @@ log = logs.get("connections")
 @app.task(name="connections.sweep")
 def sweep(**_later: object) -> None:
     """End the connections that nobody holds any more, and have their gateways close them."""
-    if ended := store.sweep():
+    aggressive = bool(service.peak(clock.now()))
+    if ended := upkeep.sweep(store.policy().aggressive_idle_after if aggressive else None):
         jobs.tally("connections_swept", ended)
-        log.info("connections ended", count=ended, reason="abandoned")
+        log.info("connections ended", count=ended, reason="abandoned", aggressive=aggressive)
 
 
 @app.task(name="connections.snapshot")
 def snapshot(**_later: object) -> None:
     """Write what is open, and what went by since the last time, to PostgreSQL: a row a region."""
+    totals = report.add_up(upkeep.snapshot())
     with database.transaction() as db:
-        rows = rules.snapshots(store.snapshot(), weddings.regions(db), at=clock.now())
+        rows = report.snapshots(totals, weddings.regions(db), at=clock.now())
         metrics.append(db, rows)
+    upkeep.forget_flow()
+    actions.count(totals)
     jobs.tally("connections_seen", sum(row.opened for row in rows))
 
 
 @app.task(name="connections.tell_levels")
 def tell_levels(**_later: object) -> None:
-    """Tell gateways what each class of people gets on this kind of day."""
-    store.tell_levels(rules.service_levels(busy=seasons.kind_of_day() is KindOfDay.WEDDING_DAY))
+    """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
+    store.tell_limits()
+    emergency, busy = store.emergency_mode(), seasons.kind_of_day() is KindOfDay.WEDDING_DAY
+    service.tell_levels(levels.service_levels(busy=busy, emergency=emergency), actions.phases(clock.now()))
+
+
+@app.task(name="connections.prepare_peak")
+def prepare_peak(*, connections: int, until: str, **_later: object) -> None:
+    """Make room for a peak of so many connections until a moment (ISO 8601 with its offset from UTC)."""
+    plan = actions.prepare_peak(connections, datetime.fromisoformat(until))
+    log.info(
+        "peak prepared", needed=plan.needed, pools=plan.pools, reason="asked", steps=[str(step.step) for step in plan.steps]
+    )
+
+
+@app.task(name="connections.audit")
+def audit(**_later: object) -> None:
+    """Count every record anew; what drifted is put right, and said loudly: it must never happen."""
+    for drift in upkeep.audit():
+        jobs.tally("connections_drifted")
+        log.error("count put right", reason="drift", shard=drift.shard, what=drift.name, was=drift.was, now=drift.now)

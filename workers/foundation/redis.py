@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.cluster import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -23,6 +24,9 @@ class FunctionsMissing(Anticipated):
 #: A decoding client. redis-py types every answer as if it might be bytes or a promise; ours are text, so it is Any to mypy.
 Client = Any
 
+#: What an address of a cluster has before its host: redis+cluster://
+CLUSTER = "+cluster"
+
 
 @cache
 def registry() -> Client:
@@ -36,8 +40,27 @@ def cache_server() -> Client:
     return _client(settings.servers().cache_url)
 
 
-def _client(url: str) -> Client:
-    return Redis.from_url(
+@cache
+def connections() -> Client:
+    """Return the client of the connections' registry and of what gateways obey: the broker's server, unless it has its own."""
+    url = settings.servers().connections_url
+    if not url:
+        return registry()
+    return _client(url.replace(CLUSTER, "", 1), _Cluster) if CLUSTER in url else _client(url)
+
+
+class _Cluster(RedisCluster):
+    """A cluster whose functions have their first argument's keys: redis-py would ask a server for the keys of each call."""
+
+    def determine_slot(self, *args: Any) -> Any:
+        """Return the slot of a command."""
+        if args[0] == "FCALL":
+            return self.keyslot(args[3])  # type: ignore[no-untyped-call]
+        return super().determine_slot(*args)
+
+
+def _client(url: str, kind: Any = Redis) -> Client:
+    return kind.from_url(
         url,
         decode_responses=True,
         socket_timeout=3,
@@ -48,34 +71,63 @@ def _client(url: str) -> Client:
 
 
 def _forget() -> None:
-    registry.cache_clear()
-    cache_server.cache_clear()
+    for client in (registry, cache_server, connections):
+        client.cache_clear()
 
 
 os.register_at_fork(after_in_child=_forget)
 
 
 def libraries() -> dict[str, str]:
-    """Return the source of each room's `functions.lua` by the library name in its first line."""
-    sources = [path.read_text() for path in sorted(Path(__file__).parent.parent.glob("*/functions.lua"))]
+    """Return the source of each room's functions by the library name in its first line.
+
+    They are its `functions.lua`, or where that grew too long the parts in its folder `functions`, by name.
+    """
+    rooms = sorted(Path(__file__).parent.parent.iterdir())
+    parts = ([*room.glob("functions.lua"), *sorted(room.glob("functions/*.lua"))] for room in rooms)
+    sources = ["\n".join(path.read_text() for path in paths) for paths in parts if paths]
     return {source.partition("\n")[0].partition("name=")[2].strip(): source for source in sources}
 
 
-def load_functions(client: Client) -> list[str]:
-    """Load or replace every room's functions; return the libraries' names. Safe while others call them."""
+def load_functions() -> list[str]:
+    """Load or replace every room's functions on broker and registry; return the libraries' names. Safe at any time."""
     found = libraries()
-    for source in found.values():
-        client.function_load(source, replace=True)
+    for client in {registry(), connections()}:
+        everywhere = {"target_nodes": RedisCluster.PRIMARIES} if isinstance(client, RedisCluster) else {}
+        for source in found.values():
+            client.execute_command("FUNCTION LOAD", "REPLACE", source, **everywhere)
     return list(found)
 
 
-def outdated_functions(client: Client) -> list[str]:
-    """Return the libraries that the server lacks or has in another version."""
-    loaded = {}
-    for row in client.function_list(withcode=True):
-        fields = row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
-        loaded[fields["library_name"]] = fields["library_code"]
-    return [name for name, source in libraries().items() if loaded.get(name) != source]
+def outdated_functions() -> list[str]:
+    """Return the libraries that a server of broker or registry lacks or has in another version."""
+    outdated = set()
+    for client in _servers():
+        rows = (
+            row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
+            for row in client.function_list(withcode=True)
+        )
+        loaded = {row["library_name"]: row["library_code"] for row in rows}
+        outdated |= {name for name, source in libraries().items() if loaded.get(name) != source}
+    return sorted(outdated)
+
+
+def _servers() -> list[Client]:
+    """Return a client of each server that functions are loaded on."""
+    own = connections()
+    if isinstance(own, RedisCluster):
+        return [registry(), *_primaries(own)]
+    return list({registry(), own})
+
+
+def _primaries(cluster: Client) -> list[Client]:
+    return [cluster.get_redis_connection(node) for node in cluster.get_primaries()]
+
+
+def server_time(client: Client) -> tuple[int, int]:
+    """Return a server's (seconds, microseconds): of a cluster, its first primary's."""
+    seconds, micros = (_primaries(client)[0] if isinstance(client, RedisCluster) else client).time()
+    return int(seconds), int(micros)
 
 
 def is_missing_function(error: Exception) -> bool:

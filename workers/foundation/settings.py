@@ -66,12 +66,14 @@ class Servers:
     """Where the servers are; the defaults are those of docker-compose.yml.
 
     `broker_url` also holds the registry and must not evict; `cache_url` is sized by us and may. rediss:// turns
-    TLS on, redis://user:password@… logs in by ACL.
+    TLS on, redis://user:password@… logs in by ACL. `connections_url` gives connections and what gateways obey a server
+    of their own, or with redis+cluster:// (rediss+cluster://) a Redis Cluster.
     """
 
     broker_url: str = "redis://127.0.0.1:6379/0"
     cache_url: str = "redis://127.0.0.1:6380/0"
     database_url: str = "postgresql://wedops@127.0.0.1:5432/wedops"
+    connections_url: str = ""
 
     def __post_init__(self) -> None:
         """Refuse addresses of another kind, and what is no address."""
@@ -83,10 +85,12 @@ class Servers:
         for name, url in (("broker", self.broker_url), ("cache", self.cache_url)):
             if not url.startswith(("redis://", "rediss://")):
                 raise ValueError(f"the {name}'s address must start with redis:// or rediss:// (also for Valkey)")
+        if self.connections_url and not re.match(r"rediss?(\+cluster)?://", self.connections_url):
+            raise ValueError("the connections' address must start with redis://, rediss:// or redis+cluster://")
         if not self.database_url.startswith(("postgresql://", "postgres://")):
             raise ValueError("the database's address must start with postgresql://")
 
 
 def servers() -> Servers:
-    """Return WEDOPS_BROKER_URL, WEDOPS_CACHE_URL and WEDOPS_DATABASE_URL."""
+    """Return WEDOPS_BROKER_URL, WEDOPS_CACHE_URL, WEDOPS_DATABASE_URL and WEDOPS_CONNECTIONS_URL."""
     return read(Servers, "WEDOPS_")

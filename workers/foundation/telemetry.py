@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     # Containers that share the folder have the same pids: the host's name tells their files apart.
@@ -16,6 +16,10 @@ task_wait_seconds = Histogram(
     "wedops_task_wait_seconds", "From enqueue to start", ["queue"], buckets=(0.01, 0.05, 0.2, 1, 5, 30, 300)
 )
 refusals = Counter("wedops_refusals", "What was refused, and why", ["what", "reason"])
+admissions = Counter("wedops_admissions", "Requests that got a connection: opened, or reused", ["how"])
+quality = Gauge(
+    "wedops_node_quality", "Mean quality score (0-100) of a node's connections", ["node"], multiprocess_mode="mostrecent"
+)
 decisions = Counter("wedops_decisions", "Decisions by room and reason", ["room", "reason"])
 
 

@@ -1,10 +1,13 @@
 """Reading the world, deciding, and telling the gateways."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from workers.connections.store import service
 from workers.forecasting import store as forecasting
+from workers.forecasting.rules import Forecast
 from workers.foundation import clock, database, logs, settings, telemetry
 from workers.metrics import rules as measuring
 from workers.metrics import store as metrics
@@ -23,15 +26,16 @@ def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rul
     measured = {row.region: row.connections for row in metrics.latest(db, since=now - fresh_for)}
     forecasts = forecasting.latest(db)
     near = weddings.between(db, now, now + policy.lead)
-    found = []
-    for region in weddings.regions(db):
+    found, regions = [], weddings.regions(db)
+    planned = [peak / len(regions)] if (peak := service.peak(now)) else []
+    for region in regions:
         action, here = last.get((region, RESOURCE)), [wedding for wedding in near if wedding.region == region]
         found.append(
             rules.Reading(
                 region=region,
                 instances=action.to if action else policy.instances_min,
                 connections=measured.get(region),
-                expected=forecasts[region].peak(now, now + policy.lead) if region in forecasts else None,
+                expected=max(known) if (known := [*_forecast(forecasts, region, now, policy), *planned]) else None,
                 ceremony_ahead=any(not calendar.running(wedding, now=now) for wedding in here),
                 frozen_until=max((wedding.ends_at for wedding in here), default=None),
                 changed_at=action.created_at if action else None,
@@ -39,6 +43,11 @@ def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rul
             )
         )
     return found
+
+
+def _forecast(forecasts: Mapping[str, Forecast], region: str, now: datetime, policy: rules.Policy) -> list[float]:
+    peak = forecasts[region].peak(now, now + policy.lead) if region in forecasts else None
+    return [] if peak is None else [peak]
 
 
 def record(db: Connection, reading: rules.Reading, decision: rules.Decision, *, now: datetime) -> None:

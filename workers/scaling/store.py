@@ -136,9 +136,9 @@ def tell(action: Action, *, connection_limit: int) -> bool:
         DESIRED + action.region,
         {"action": action.id, action.resource: action.to, "connection_limit": connection_limit},
     )
-    if redis.registry().hmget(key, list(desired)) == [str(value) for value in desired.values()]:
+    if redis.connections().hmget(key, list(desired)) == [str(value) for value in desired.values()]:
         return False
-    with redis.registry().pipeline(transaction=True) as pipe:
+    with redis.connections().pipeline(transaction=True) as pipe:
         pipe.hset(key, mapping=desired)
         pipe.publish(TOLD, action.region)
         pipe.execute()
@@ -147,4 +147,4 @@ def tell(action: Action, *, connection_limit: int) -> bool:
 
 def confirmed(region: str) -> int:
     """Return the newest action that a gateway of the region says it carries out; 0 when none."""
-    return max((int(action) for action in redis.registry().hvals(CONFIRMED + region)), default=0)
+    return max((int(action) for action in redis.connections().hvals(CONFIRMED + region)), default=0)

@@ -140,7 +140,7 @@ def test_doctor_names_each_problem_with_its_remedy() -> None:
         done = _run("doctor")
     finally:
         client.config_set("maxmemory-policy", "noeviction")
-        redis.load_functions(client)
+        redis.load_functions()
     assert done.exit_code == 1
     for remedy in ("CONFIG SET maxmemory-policy noeviction", "run `wedops migrate`", "start worker-emergency", "no beat runs"):
         assert remedy in done.output

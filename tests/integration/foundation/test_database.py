@@ -29,8 +29,8 @@ def test_migrating_again_changes_nothing() -> None:
 
 def test_functions_of_another_version_are_found_and_replaced() -> None:
     client = redis.registry()
-    assert redis.outdated_functions(client) == []
+    assert redis.outdated_functions() == []
     client.function_load("#!lua name=wedops_connections\nredis.register_function('x', function() return 1 end)", replace=True)
-    assert redis.outdated_functions(client) == ["wedops_connections"]
-    redis.load_functions(client)
-    assert redis.outdated_functions(client) == []
+    assert redis.outdated_functions() == ["wedops_connections"]
+    redis.load_functions()
+    assert redis.outdated_functions() == []

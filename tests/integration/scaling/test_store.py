@@ -6,7 +6,7 @@ import pytest
 
 from tests.made import NOON, connection, wedding
 from workers.connections import tasks as connections
-from workers.connections.store import register
+from workers.connections.store import open
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
 from workers.scaling import rules, store, tasks
@@ -77,7 +77,7 @@ def test_people_who_are_there_count_without_a_forecast(monkeypatch: pytest.Monke
     with database.transaction() as db:
         weddings.upsert(db, [wedding()], at=NOON)
     for number in range(5):
-        register(connection(f"c{number}"))
+        open(connection(f"c{number}"))
     connections.snapshot()
     tasks.decide()
     with database.transaction() as db:

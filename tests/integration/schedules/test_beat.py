@@ -129,7 +129,7 @@ def test_a_redis_that_is_away_costs_a_tick_and_not_the_beat(monkeypatch: pytest.
         assert scheduler.tick() == beat.TICK
     redis.registry().function_flush()
     assert scheduler.tick() == beat.TICK
-    redis.load_functions(redis.registry())
+    redis.load_functions()
     assert 0 <= scheduler.tick() <= beat.TICK
     assert _sent()["connections.sweep"] == 1
 

@@ -1,4 +1,4 @@
-"""Shards, snapshots and service levels."""
+"""Shards, limits, snapshots, service levels and the plan for a peak."""
 
 from datetime import timedelta
 
@@ -6,7 +6,9 @@ import pytest
 
 from tests.made import NOON
 from workers.connections import rules
-from workers.connections.rules import Share, UserType
+from workers.connections.rules import UserType, levels, peak, report
+from workers.connections.rules.report import Share
+from workers.weddings.rules import Phase
 
 
 def test_a_tenant_always_lives_in_the_same_shard() -> None:
@@ -16,10 +18,12 @@ def test_a_tenant_always_lives_in_the_same_shard() -> None:
 
 def test_a_snapshot_sums_the_shards_by_region() -> None:
     shares = [
-        Share({"region:east": 2, "rt:east|guest": 2}, {"east|opened": 3, "east|rtt:100": 4, "east|messages": 9}, {"east": 1}),
-        Share({"region:east": 1, "rt:east|couple": 1}, {"east|errors": 1, "west|swept": 2}, {}),
+        Share(
+            {"rt:east|guest": 2}, {"east|opened": 3, "east|rtt:100": 4, "east|messages": 9, "~node:n1|score": 90}, {"east": 1}
+        ),
+        Share({"rt:east|couple": 1}, {"east|errors": 1, "west|swept": 2, "|refused:invalid": 1}, {}),
     ]
-    east, north, west = rules.snapshots(shares, ["north"], at=NOON)
+    east, north, west = report.snapshots(report.add_up(shares), ["north"], at=NOON)
     assert (east.connections, east.opened, east.messages, east.errors, east.silent) == (3, 3, 9, 1, 1)
     assert east.by_user_type == {"couple": 1, "guest": 2}
     assert east.p95_ms == pytest.approx(97.5)
@@ -27,16 +31,87 @@ def test_a_snapshot_sums_the_shards_by_region() -> None:
     assert west.swept == 2
 
 
-def test_guests_wait_first_and_a_couple_never() -> None:
-    calm, busy = rules.service_levels(busy=False), rules.service_levels(busy=True)
-    assert busy[UserType.GUEST].batch_ms > calm[UserType.GUEST].batch_ms
-    assert busy[UserType.COUPLE] == calm[UserType.COUPLE]
+def test_refusals_scores_and_reuse_are_read_from_what_went_by() -> None:
+    admitted = {"east|refused:user_limit": 2, "west|refused:user_limit": 1, "east|opened": 30, "east|reused": 10}
+    scored = {"~node:n1|score": 270, "~node:n1|scored": 3, "~wedding:w-1|score": 40, "~wedding:w-1|scored": 1}
+    totals = report.add_up([Share({}, admitted | scored, {})])
+    assert report.refusals(totals) == {"user_limit": 3}
+    assert report.accepted(totals) == {"opened": 30, "reused": 10}
+    assert report.scores(totals, "node") == {"n1": 90.0}
+    assert report.scores(totals, "wedding") == {"w-1": 40.0}
+
+
+def test_in_emergency_mode_only_the_guests_share_shrinks() -> None:
+    calm, emergency = (rules.admission(rules.Policy(), emergency=mode) for mode in (False, True))
+    assert {name for name in calm if calm[name] != emergency[name]} == {"guests"}
+    assert emergency["guests"] < calm["guests"]
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("mobile", [True, False])
+def test_guests_wait_first_and_a_couple_never(phase: Phase, mobile: bool) -> None:
+    def level(user_type: UserType, *, busy: bool, emergency: bool) -> levels.ServiceLevel:
+        return levels.service_level(user_type, mobile=mobile, phase=phase, busy=busy, emergency=emergency)
+
+    calm, busy, emergency = (
+        {kind: level(kind, busy=kind_of != 0, emergency=kind_of == 2) for kind in UserType} for kind_of in range(3)
+    )
+    assert calm[UserType.GUEST].batch_ms < busy[UserType.GUEST].batch_ms < emergency[UserType.GUEST].batch_ms
+    for critical in (UserType.COUPLE, UserType.PLANNER):
+        assert calm[critical] == busy[critical] == emergency[critical]
+    for found in (calm, busy, emergency):
+        shares = [found[kind].bandwidth_share for kind in UserType]
+        assert shares == sorted(shares, reverse=True)
+        assert found[UserType.VENDOR].batch_ms <= found[UserType.GUEST].batch_ms
+    if phase in levels.RUNNING:
+        assert emergency[UserType.VENDOR].batch_ms == 0
+
+
+def test_every_class_has_a_level_under_its_name() -> None:
+    told = levels.service_levels(busy=True)
+    assert len(told) == 4 * 2 * len(Phase)
+    assert told["guest|mobile|ceremony"] == {
+        "bandwidth_share": 1,
+        "heartbeat_seconds": 30,
+        "compression": True,
+        "batch_ms": 250,
+    }
+
+
+def test_a_peak_is_planned_with_a_fifth_more_in_pools_of_a_thousand() -> None:
+    plan = peak.peak_plan(8_000, timedelta(hours=6), capacity=2_000)
+    assert (plan.needed, plan.pools) == (9_600, 10)
+    pools, warm, clean = plan.steps
+    assert (pools.step, pools.amount, pools.takes) == ("add_pools", 8, timedelta(minutes=2))
+    assert (warm.step, warm.amount, warm.takes) == ("pre_warm", 2_280, timedelta(seconds=23))
+    assert (clean.step, clean.amount, clean.takes) == ("aggressive_clean_up", 720, timedelta(hours=6))
+
+
+def test_no_scaling_is_needed_when_the_capacity_is_there() -> None:
+    [step] = peak.peak_plan(1_000, timedelta(hours=1), capacity=1_200).steps
+    assert step.step == "no_scaling_needed"
+    assert len(peak.peak_plan(1_000, timedelta(hours=1), capacity=1_199).steps) == 3
+
+
+@pytest.mark.parametrize(("expected", "hours", "capacity"), [(0, 1, 0), (1, 0, 0), (1, 1, -1)])
+def test_what_is_no_peak_is_refused(expected: int, hours: int, capacity: int) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        peak.peak_plan(expected, timedelta(hours=hours), capacity=capacity)
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"shards": 0}, {"silent_after": timedelta(0)}, {"idle_after": timedelta(seconds=1)}, {"sweep_batch": 0}],
+    [
+        {"shards": 0},
+        {"silent_after": timedelta(0)},
+        {"idle_after": timedelta(seconds=1)},
+        {"sweep_batch": 0},
+        {"user_limit": 0},
+        {"guests_share": 1.2},
+        {"guests_share_emergency": 0.95},
+        {"user_every": timedelta(0)},
+    ],
 )
-def test_a_policy_that_would_end_live_connections_is_refused(wrong: dict[str, object]) -> None:
+def test_a_policy_that_would_end_live_connections_or_let_nobody_in_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
         rules.Policy(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,136 @@
+"""Nodes report, are routed to, fall silent and come back."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.made import connection, wedding
+from workers.balancing import actions, rules, store
+from workers.balancing.store import Report
+from workers.connections import store as connections
+from workers.connections.store import upkeep
+from workers.foundation import clock, redis
+from workers.weddings import actions as weddings
+from workers.weddings.client import Reading
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def _up(name: str, region: str = "us-northeast", **facts: object) -> None:
+    store.report(Report(name, region, f"ws://{name}", 1000, **{"connections": 0} | facts))  # type: ignore[arg-type]
+
+
+def _silence(*names: str) -> None:
+    seconds, _ = redis.server_time(redis.connections())
+    redis.connections().zadd(store.SEEN, dict.fromkeys(names, (seconds - 6) * 1000))
+
+
+def _calendar(*ids: str) -> None:
+    soon = clock.now() + timedelta(hours=1)
+    weddings.take(Reading([wedding(id, starts_at=soon) for id in ids]))
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"node": "n{1}"}, "node must be 1-128 letters"),
+        ({"region": ""}, "region must be 1-128 letters"),
+        ({"capacity": -1}, "capacity must be a number from 0"),
+        ({"cpu": 7}, "cpu must be a number from 0 to 1"),
+        ({"connections": "many"}, "connections must be a number"),
+        ({"url": "x" * 257}, "url must be a text of 256"),
+    ],
+)
+def test_a_bad_report_is_refused_by_name_and_changes_nothing(facts: dict[str, object], says: str) -> None:
+    report = {"node": "n1", "region": "east", "url": "ws://n1", "capacity": 10, "connections": 0} | facts
+    with pytest.raises(store.ReportRefused, match=says):
+        store.report(Report(**report))  # type: ignore[arg-type]
+    assert store.nodes() == []
+
+
+def test_a_node_is_known_as_it_reported() -> None:
+    _up("n1", connections=7, cpu=0.5, memory=0.25, network=1e6, draining=True)
+    [node] = store.nodes()
+    assert node.silent < timedelta(seconds=2)
+    assert (node.name, node.connections, node.cpu, node.memory, node.network, node.draining) == ("n1", 7, 0.5, 0.25, 1e6, True)
+
+
+def test_a_weddings_people_go_where_it_was_placed() -> None:
+    for name in ("n1", "n2", "n3"):
+        _up(name)
+    _calendar("w-1", "w-2", "w-3", "w-4")
+    assert actions.place() == 4
+    assert actions.place() == 0
+    for id, [node] in store.places().items():
+        for user_type in ("guest", "vendor", "couple"):
+            found = store.route(id, user_type, "us-northeast")
+            assert (found.node, found.url) == (node, f"ws://{node}")
+            assert bool(found.backup) == (user_type == "couple")
+            assert found.backup != found.node
+
+
+def test_a_wedding_nobody_placed_keeps_the_node_its_first_guest_got() -> None:
+    _up("n1", connections=500)
+    _up("n2", connections=100)
+    assert store.route("w-9", "guest", "us-northeast").node == "n2"
+    _up("n2", connections=900)
+    assert store.route("w-9", "guest", "us-northeast").node == "n2"
+    assert store.route("w-9", "guest", "us-northeast", avoid="n2").node == "n1"
+    assert store.route("w-8", "guest", "us-northeast").node == "n1"
+
+
+def test_who_finds_the_first_node_full_gets_the_next() -> None:
+    _up("n1", connections=1000)
+    _up("n2")
+    redis.connections().hset(store.PLACES, "w-1", "n1 n2")
+    assert store.route("w-1", "guest", "us-northeast").node == "n2"
+
+
+def test_without_a_node_in_the_region_another_region_serves_and_without_any_it_is_said() -> None:
+    with pytest.raises(store.NoNode, match="no realtime node is up"):
+        store.route("w-1", "guest", "us-west")
+    _up("n1", "us-south", connections=900)
+    assert store.route("w-1", "guest", "us-west").node == "n1"
+    _up("n2", "us-west", connections=990)
+    assert store.route("w-2", "guest", "us-west").node == "n2"
+
+
+def test_guests_are_paced_and_a_couple_is_not() -> None:
+    _up("n1")
+    waits = [store.route("w-1", "guest", "us-northeast", joins_per_second=10).wait_ms for _ in range(40)]
+    assert waits[:10] == [0] * 10
+    assert 2_000 <= max(waits) <= 3_000
+    assert waits == sorted(waits)
+    assert store.route("w-1", "couple", "us-northeast", joins_per_second=10).wait_ms == 0
+
+
+def test_a_silent_node_is_out_its_people_have_places_elsewhere_and_it_may_come_back() -> None:
+    for name in ("n1", "n2"):
+        _up(name)
+    _calendar("w-1", "w-2", "w-3", "w-4", "w-5", "w-6")
+    actions.place()
+    before = store.places()
+    for id, [node] in before.items():
+        connections.open(connection(f"c-{id}", user_id=f"u-{id}", wedding_id=id, node=node))
+    _silence("n1")
+    _up("n2")
+    assert all(store.route(id, "guest", "us-northeast").node == "n2" for id in before)
+    actions.watch_nodes()
+    after = store.places()
+    assert set(map(tuple, after.values())) == {("n2",)}
+    assert connections.total() == sum(node == "n2" for [node] in before.values())
+    assert store.out() == {"n1"}
+    assert upkeep.audit() == []
+    _up("n1")
+    actions.watch_nodes()
+    assert store.out() == set()
+    assert connections.open(connection("again", user_id="u", node="n1")).ok
+    assert rules.Policy().silent_after == timedelta(seconds=5)
+
+
+def test_a_node_that_is_gone_for_an_hour_is_forgotten() -> None:
+    _up("n1")
+    seconds, _ = redis.server_time(redis.connections())
+    redis.connections().zadd(store.SEEN, {"n1": (seconds - 3_700) * 1000})
+    actions.watch_nodes()
+    assert store.nodes() == []

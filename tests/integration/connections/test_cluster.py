@@ -1,0 +1,67 @@
+"""The registry on a Redis Cluster: three nodes, every function on each, and nothing that needs two slots at once."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.integration.connections.test_counts import drive, expected
+from tests.integration.connections.test_store import counts
+from tests.made import connection, eventually
+from workers.connections import store
+from workers.connections.store import service, upkeep
+from workers.foundation import redis
+from workers.supervision import servers
+
+SLOTS = 16_384
+
+
+@pytest.fixture(scope="module")
+def cluster(real_servers: list[servers.Server]) -> Iterator[None]:
+    """Have the connections live on a cluster of three for the length of the module."""
+    folder = Path(tempfile.mkdtemp(prefix="wedops-cluster-"))
+    options = {"cluster-enabled": "yes", "appendonly": "no", "save": ""}
+    nodes = [
+        servers.start_valkey(folder, f"node{number}", options | {"cluster-port": str(servers.free_port())})
+        for number in range(3)
+    ]
+    try:
+        _join([Redis.from_url(node.url, decode_responses=True) for node in nodes])
+        os.environ["WEDOPS_CONNECTIONS_URL"] = nodes[0].url.replace("redis://", "redis+cluster://").removesuffix("/0")
+        redis.connections.cache_clear()
+        redis.load_functions()
+        store.tell_limits()
+        yield
+    finally:
+        os.environ.pop("WEDOPS_CONNECTIONS_URL", None)
+        redis.connections.cache_clear()
+        for node in nodes:
+            node.stop()
+
+
+def _join(clients: list["Redis"]) -> None:
+    port = {name: client.config_get(name)[name] for client in clients[:1] for name in ("port", "cluster-port")}
+    for number, client in enumerate(clients):
+        first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1
+        client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+        client.execute_command("CLUSTER MEET", servers.LOOPBACK, port["port"], port["cluster-port"])
+    assert eventually(lambda: all(client.cluster("info")["cluster_state"] == "ok" for client in clients), within=30)
+
+
+def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
+    assert redis.outdated_functions() == []
+    alive = drive(3, 250)
+    assert counts() == expected(alive)
+    assert upkeep.audit() == []
+    assert len({redis.connections().keyslot(shard) * 3 // SLOTS for shard in store.shards()}) == 3
+    assert sum(sum(share.counts.values()) for share in upkeep.snapshot()) == len(alive)
+    here = sum(one.node == "n1" for one in alive)
+    assert upkeep.evict("n1") == here
+    store.open(connection("last", user_id="u-last"))
+    store.lost("w-1/u-last/last")
+    assert upkeep.sweep() == 1
+    assert service.tell_levels({"guest|mobile|setup": {"batch_ms": 5}}, {"w-1": "setup"}) == 2
+    assert service.tell_levels({"guest|mobile|setup": {"batch_ms": 5}}, {"w-1": "setup"}) == 0

@@ -1,0 +1,1 @@
+"""Which node a person's connection goes to: a wedding's people together, nodes evenly filled, nobody on a node that is gone."""

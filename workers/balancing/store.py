@@ -1,0 +1,131 @@
+"""Nodes and places in Redis; the functions beside this file are their truth."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from redis.exceptions import ResponseError
+
+from workers.balancing.rules import Node, Places
+from workers.foundation import redis
+from workers.foundation.errors import Anticipated
+from workers.foundation.redis import FunctionsMissing, is_missing_function
+
+NODES = "wedops:{nodes}"
+FACTS, SEEN, PLACES, OUT = (f"{NODES}:{name}" for name in ("facts", "seen", "places", "out"))
+#: A node's own word for `forgotten`: it was out for so long that nobody expects it back.
+FORGET_AFTER = timedelta(hours=1)
+
+
+class ReportRefused(Anticipated):
+    """report refused: {problem}"""
+
+
+class NoNode(Anticipated):
+    """no realtime node is up in any region; see `wedops nodes`"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a node says of itself; `cpu` and `memory` are shares from 0 to 1, `network` bytes a second."""
+
+    node: str
+    region: str
+    url: str
+    capacity: int
+    connections: int
+    cpu: float = 0.0
+    memory: float = 0.0
+    network: float = 0.0
+    draining: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a person should connect, and how long to wait before."""
+
+    node: str
+    url: str
+    wait_ms: int
+    backup: str = ""
+    backup_url: str = ""
+
+
+def report(facts: Report) -> None:
+    """Remember a node's report. Raises ReportRefused naming the field."""
+    _call("wedops_report", orjson.dumps(asdict(facts)))
+
+
+def route(wedding_id: str, user_type: str, region: str, *, avoid: str = "", joins_per_second: int = 200) -> Route:
+    """Return the node for a person of a wedding, not the one to `avoid` that just failed them. Raises NoNode."""
+    answer = orjson.loads(_call("wedops_route", wedding_id, user_type, region, avoid, joins_per_second))
+    if not answer:
+        raise NoNode
+    return Route(**answer)
+
+
+def nodes() -> list[Node]:
+    """Return every node that reported within the hour."""
+    server = redis.connections()
+    seconds, micros = redis.server_time(server)
+    now = seconds * 1000 + micros / 1000
+    seen = dict(server.zrange(SEEN, 0, -1, withscores=True))
+    facts = server.hgetall(FACTS)
+    return [_node(orjson.loads(facts[name]), max(0.0, now - at)) for name, at in sorted(seen.items()) if name in facts]
+
+
+def _node(facts: dict[str, Any], silent_ms: float) -> Node:
+    known = {name: facts[name] for name in Node.__dataclass_fields__ if name in facts}
+    return Node(name=facts["node"], silent=timedelta(milliseconds=silent_ms), **known)
+
+
+def forget(names: Iterable[str]) -> None:
+    """Drop nodes that are long gone."""
+    for name in names:
+        redis.connections().zrem(SEEN, name)
+        redis.connections().hdel(FACTS, name)
+
+
+def places() -> dict[str, list[str]]:
+    """Return the nodes of each wedding that is placed."""
+    return {wedding: names.split() for wedding, names in redis.connections().hgetall(PLACES).items()}
+
+
+def tell_places(found: Places, before: Mapping[str, list[str]]) -> int:
+    """Write where each wedding's people go, and drop weddings that are over; return how many changed."""
+    wanted = {wedding: " ".join(name for name, _ in parts) for wedding, parts in found.items() if parts}
+    new = {wedding: names for wedding, names in wanted.items() if before.get(wedding) != names.split()}
+    gone = [wedding for wedding in before if wedding not in wanted]
+    with redis.connections().pipeline(transaction=False) as pipe:
+        if new:
+            pipe.hset(PLACES, mapping=new)
+        if gone:
+            pipe.hdel(PLACES, *gone)
+        pipe.execute()
+    return len(new) + len(gone)
+
+
+def out() -> set[str]:
+    """Return the nodes that were found to be out, and are not back."""
+    return set(redis.connections().smembers(OUT))
+
+
+def mark(*, gone: Iterable[str] = (), back: Iterable[str] = ()) -> None:
+    """Remember who is out, and who is back."""
+    for name in gone:
+        redis.connections().sadd(OUT, name)
+    for name in back:
+        redis.connections().srem(OUT, name)
+
+
+def _call(function: str, *arguments: Any) -> Any:
+    try:
+        return redis.connections().fcall(function, 1, NODES, *arguments)
+    except ResponseError as error:
+        if is_missing_function(error):
+            raise FunctionsMissing(library="wedops_balancing") from error
+        if "REFUSED " in str(error):
+            raise ReportRefused(problem=str(error).partition("REFUSED ")[2]) from error
+        raise

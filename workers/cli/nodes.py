@@ -1,0 +1,44 @@
+"""`wedops nodes`."""
+
+from collections import Counter
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from workers.balancing import actions, store
+
+
+@click.command("nodes")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(as_json: bool) -> None:
+    """Show every realtime node that reported within the hour. `out` is one that fell silent."""
+    weddings = Counter(names[0] for names in store.places().values() if names)
+    rows = [_row(node, weddings[node.name]) for node in store.nodes()]
+    if as_json:
+        click.echo(orjson.dumps({"schema": "wedops.nodes/1", "nodes": rows}).decode())
+        return
+    if not rows:
+        click.echo("no node has reported: gateways call wedops_report each second (docs/guides/gateway.md)")
+        return
+    table = Table(*rows[0], box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    Console(width=140).print(table)
+
+
+def _row(node: Any, weddings: int) -> dict[str, Any]:
+    state = "out" if node.out(actions.policy()) else "draining" if node.draining else "up"
+    return {
+        "name": node.name,
+        "region": node.region,
+        "state": state,
+        "connections": node.connections,
+        "capacity": node.capacity,
+        "weddings": weddings,
+        "cpu": round(node.cpu, 2),
+        "memory": round(node.memory, 2),
+        "silent_s": round(node.silent.total_seconds(), 1),
+    }

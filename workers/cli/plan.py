@@ -1,0 +1,44 @@
+"""`wedops plan`: what a peak that is known ahead needs."""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+import orjson
+
+from workers.connections import actions
+from workers.connections.rules.peak import PeakPlan, peak_plan
+from workers.connections.store import service
+from workers.foundation import clock
+
+
+@click.group("plan")
+def command() -> None:
+    """Plan for what is known ahead."""
+
+
+@command.command("peak")
+@click.option("--connections", type=click.IntRange(1), required=True, help="How many are expected at once.")
+@click.option("--hours", type=click.FloatRange(0, min_open=True, max=72), required=True, help="For how long.")
+@click.option("--begin", is_flag=True, help="Begin it now: scaling keeps the room, and the sweep is aggressive while it lasts.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
+    """Say how to serve so many connections: a fifth more is made ready, in pools of at most 1,000."""
+    duration = timedelta(hours=hours)
+    if begin:
+        plan = actions.prepare_peak(connections, clock.now() + duration)
+    else:
+        plan = peak_plan(connections, duration, capacity=service.capacity())
+    if as_json:
+        click.echo(orjson.dumps(_facts(plan)).decode())
+        return
+    click.echo(f"{plan.expected} expected, {plan.needed} to be made ready in {plan.pools} pool(s)")
+    for step in plan.steps:
+        click.echo(f"  {step.step:<22}{step.takes}  {step.detail}")
+
+
+def _facts(plan: PeakPlan) -> dict[str, Any]:
+    steps = [vars(step) | {"takes_seconds": step.takes.total_seconds()} for step in plan.steps]
+    for step in steps:
+        del step["takes"]
+    return {"schema": "wedops.peak/1", **vars(plan), "steps": steps}

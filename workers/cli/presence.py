@@ -1,0 +1,22 @@
+"""`wedops presence`."""
+
+import click
+import orjson
+
+from workers.connections.store import upkeep
+from workers.foundation import database
+from workers.weddings import store as weddings
+
+
+@click.command("presence")
+@click.argument("wedding_id")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with everybody's id and user type.")
+def command(wedding_id: str, as_json: bool) -> None:
+    """Say who of a wedding is online: open connections by user type."""
+    with database.transaction() as db:
+        wedding = weddings.require(db, wedding_id)
+    online = upkeep.presence(wedding_id, wedding.supplier_ids)
+    if as_json:
+        click.echo(orjson.dumps({"schema": "wedops.presence/1", "wedding_id": wedding_id, **vars(online)}).decode())
+        return
+    click.echo(", ".join(f"{count} {kind}" for kind, count in online.connections.items()))

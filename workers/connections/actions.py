@@ -1,0 +1,37 @@
+"""Steps that a task and the command line share."""
+
+from datetime import datetime, timedelta
+
+from workers.connections.rules import peak, report
+from workers.connections.store import service
+from workers.foundation import clock, database, settings, telemetry
+from workers.weddings import rules as calendar
+from workers.weddings import store as weddings
+
+#: Who is connected belongs to a wedding that is not further off.
+NEAR = timedelta(hours=24)
+
+
+def phases(now: datetime) -> dict[str, str]:
+    """Return the phase of every wedding that is near."""
+    policy = settings.read(calendar.Policy, "WEDDINGS_")
+    with database.transaction() as db:
+        near = weddings.between(db, now - NEAR, now + NEAR)
+    return {wedding.id: str(calendar.phase(wedding, policy, now=now)) for wedding in near}
+
+
+def count(totals: report.Totals) -> None:
+    """Count for Prometheus what admission did since the last time."""
+    for reason, many in report.refusals(totals).items():
+        telemetry.refusals.labels("connection", reason).inc(many)
+    for how, many in report.accepted(totals).items():
+        telemetry.admissions.labels(how).inc(many)
+    for node, score in report.scores(totals, "node").items():
+        telemetry.quality.labels(node).set(score)
+
+
+def prepare_peak(expected: int, until: datetime) -> peak.PeakPlan:
+    """Plan a peak and begin it: scaling keeps room and the sweep is aggressive until `until`. Safe to repeat."""
+    plan = peak.peak_plan(expected, until - clock.now(), capacity=service.capacity())
+    service.plan_peak(plan.needed, until)
+    return plan

@@ -1,0 +1,79 @@
+#!lua name=wedops_connections
+-- The registry. Gateways in any language call it with FCALL; every call is atomic, so counts do not drift.
+--
+-- KEYS[1] is always the shard, `wedops:{N}` with N = crc32(tenant) % shards; the tenant is the supplier, or the wedding for
+-- its couple and guests, or else the user. All keys of a shard begin with it and share its hash tag, as Redis Cluster wants.
+--   <shard>:t:<tenant>  hash    user -> the user's connections (msgpack, see RECORD): the one truth; all below follows it
+--   <shard>:active      zset    ref -> last sign of life, ms; a ref is tenant/user/id
+--   <shard>:poor        zset    ref -> quality score of couples and planners whose score is low
+--   <shard>:counts      hash    `node:x`, `supplier:x`, `rt:region|type`, `wt:wedding|type` -> open; `moves` -> changes ever
+--   <shard>:flow        hash    `region|what` -> since the last snapshot: opened, reused, refused:why, messages, rtt buckets, …
+--   <shard>:limits      hash    what admission obeys: `shards`, `policy` (msgpack), `supplier:x`, `profile:x`, `out:node`; see limit()
+--   <shard>:r:<what>    string  a rate limit's theoretical arrival time, ms; gone when it is past
+-- Time is the server's: no gateway's clock can make a live connection look abandoned.
+
+local BOUNDS = {25, 50, 100, 200, 350, 500, 750, 1000, 1500, 2000, 3000, 5000, 10000, 30000}
+local LETTERS = {couple = 'c', planner = 'p', vendor = 'v', guest = 'g'}
+local TYPES = {c = 'couple', p = 'planner', v = 'vendor', g = 'guest'}
+-- RECORD: an array, for a name a field would double its size. `ms` fields are smoothed.
+local ID, TYPE, NODE, REGION, WEDDING, SUPPLIER, VERSION, DEVICE, OPENED, CHANNELS, BACKUP = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local SRTT, JITTER, MESSAGES, ERRORS, BYTES, RECONNECTS = 12, 13, 14, 15, 16, 17
+local MOST_CHANNELS, MOST_IN_A_CALL = 100, 2000
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- CRC-32 as zlib has it (ISO 3309), so that every language finds the same shard.
+local CRC = {}
+
+local function crc32(text)
+  -- Made at the first call: a library that loads has no bit operations yet.
+  for i = #CRC, 255 do
+    local c = i
+    for _ = 1, 8 do
+      c = bit.band(c, 1) == 1 and bit.bxor(bit.rshift(c, 1), 0xEDB88320) or bit.rshift(c, 1)
+    end
+    CRC[i] = c
+  end
+  local c = 0xFFFFFFFF
+  for i = 1, #text do c = bit.bxor(CRC[bit.band(bit.bxor(c, string.byte(text, i)), 0xFF)], bit.rshift(c, 8)) end
+  return bit.bxor(c, 0xFFFFFFFF) % 4294967296
+end
+
+local function refuse(text)
+  return redis.error_reply('REFUSED ' .. text)
+end
+
+-- Returns what is wrong with a shard's key, or nothing: a record in a key that no sweep visits would live for ever.
+local function bad_shard(shard, shards, tenant)
+  local number = tonumber(string.match(shard or '', '^wedops:{(%d+)}$'))
+  if not number or not shards or number >= shards then
+    return 'the key must be wedops:{N} with N below the number of shards; if it is, run `wedops migrate`'
+  end
+  if tenant and crc32(tenant) % shards ~= number then
+    return 'the key must be wedops:{' .. crc32(tenant) % shards .. '} for tenant ' .. tenant
+  end
+end
+
+-- Returns a problem, or nothing. Ids go into key names, so they are checked here and nowhere else has to.
+local function problem(name, value, needed)
+  if value == nil or value == cjson.null or value == '' then
+    if needed then return name .. ' is missing; send it' end
+    return nil
+  end
+  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^[%w._:@-]+$') then
+    return name .. ' must be 1-128 letters, digits, dots, colons, dashes, underscores'
+  end
+end
+
+local function bad_channels(channels)
+  if channels == nil then return nil end
+  if type(channels) ~= 'table' or (next(channels) ~= nil and #channels == 0) then return 'channels must be a list' end
+  if #channels > MOST_CHANNELS then return 'channels must be ' .. MOST_CHANNELS .. ' at most' end
+  for _, channel in ipairs(channels) do
+    local wrong = problem('channels', channel, true)
+    if wrong then return wrong end
+  end
+end

@@ -1,0 +1,180 @@
+-- GCRA (ITU-T I.371): `every` ms between attempts, `burst` of them at once. Returns the ms to wait, or 0 and the new arrival time.
+local function wait_of(key, every, burst, now)
+  local arrival = math.max(now, tonumber(redis.call('GET', key)) or 0)
+  if arrival - now > every * (burst - 1) then return arrival - now - every * (burst - 1), nil end
+  return 0, arrival + every
+end
+
+local RATED = {user = 'user_id', supplier = 'supplier_id', address = 'address'}
+
+-- Returns the ms to wait and which limit says so; when none does, all are charged: an attempt that is refused charges none.
+local function too_fast(shard, limits, asked, now)
+  local charged = {}
+  for what, field in pairs(RATED) do
+    local who, every = asked[field], limits[what .. '_every']
+    if who and every then
+      local key = shard .. ':r:' .. what .. ':' .. who
+      local wait, arrival = wait_of(key, every, limits[what .. '_burst'], now)
+      if wait > 0 then return wait, what .. '_rate' end
+      charged[key] = arrival
+    end
+  end
+  for key, arrival in pairs(charged) do redis.call('SET', key, arrival, 'PX', math.max(1, math.ceil(arrival - now))) end
+end
+
+-- Anything over a base wait is jitter, from what differs between callers: math.random does not, in a function.
+local function later(reason, base, id, now)
+  return {ok = false, reason = reason, retry_after_ms = math.ceil(base + base * (crc32(id .. now) % 1000) / 2000)}
+end
+
+-- Returns the shard's policy, with this supplier's own limit, and how many shards there are; the policy is empty before `limit`.
+local function limits_of(shard, asked)
+  local found = redis.call('HMGET', shard .. ':limits', 'shards', 'policy', 'supplier:' .. (asked.supplier_id or ''))
+  local limits = found[2] and cmsgpack.unpack(found[2]) or {}
+  limits.supplier = tonumber(found[3]) or limits.supplier
+  return limits, tonumber(found[1])
+end
+
+-- Which of a user's connections can take these channels: alive, of the same kind of channel, and good enough.
+local function reusable(shard, prefix, records, asked, limits, now)
+  local kinds = {}
+  for _, channel in ipairs(asked.channels or {}) do kinds[kind_of(channel)] = true end
+  for i, record in ipairs(records) do
+    local seen = tonumber(redis.call('ZSCORE', shard .. ':active', prefix .. record[ID]))
+    local same = false
+    for _, channel in ipairs(record[CHANNELS] == '' and {} or record[CHANNELS]) do same = same or kinds[kind_of(channel)] end
+    if same and record[BACKUP] == 0 and seen and now - seen < (limits.healthy_ms or 60000) and score(record) >= 50 then return i end
+  end
+end
+
+local function over_limit(shard, limits, asked, records, now)
+  local mine = 0
+  for _, record in ipairs(records) do
+    if record[BACKUP] == (asked.backup and 1 or 0) then mine = mine + 1 end
+  end
+  if asked.backup and asked.user_type ~= 'couple' and asked.user_type ~= 'planner' then
+    return later('backup_not_allowed', 3600000, asked.id, now)
+  end
+  if mine >= (asked.backup and 1 or limits.user or 5) then return later('user_limit', 30000, asked.id, now) end
+  if asked.supplier_id and limits.supplier then
+    local open = tonumber(redis.call('HGET', shard .. ':counts', 'supplier:' .. asked.supplier_id)) or 0
+    if open >= limits.supplier then return later('supplier_limit', 10000, asked.id, now) end
+  end
+  -- Who is in a ceremony has a place: guests stop below the brim, then vendors.
+  local share = asked.user_type == 'guest' and limits.guests or asked.user_type == 'vendor' and limits.vendors or 1
+  local pool = math.min(limits.pool or math.huge, tonumber(asked.capacity) or math.huge)
+  if (tonumber(asked.held) or 0) >= math.floor(pool * share) then return later('pool_full', 2000, asked.id, now) end
+end
+
+local NEEDED, OPTIONAL = {'id', 'user_id', 'user_type', 'node', 'region'}, {'wedding_id', 'supplier_id', 'supplier_type', 'api_version', 'device', 'address'}
+
+local function bad_request(asked)
+  for name, value in pairs(asked) do
+    if value == cjson.null then asked[name] = nil end
+  end
+  for _, name in ipairs(NEEDED) do
+    local wrong = problem(name, asked[name], true)
+    if wrong then return wrong end
+  end
+  for _, name in ipairs(OPTIONAL) do
+    local wrong = problem(name, asked[name], false)
+    if wrong then return wrong end
+    if asked[name] == '' then asked[name] = nil end
+  end
+  for _, name in ipairs({'held', 'capacity', 'reconnects'}) do
+    local value = asked[name]
+    if value ~= nil and (type(value) ~= 'number' or value < 0 or value > 1e9 or value % 1 ~= 0) then
+      return name .. ' must be a whole number from 0 to 1000000000'
+    end
+  end
+  if not LETTERS[asked.user_type] then return 'user_type must be one of couple, planner, vendor, guest' end
+  return bad_channels(asked.channels)
+end
+
+-- A node that is out holds no sockets: what it held must not keep its people's places.
+local function without_dead(book, prefix, asked, records)
+  for i = #records, 1, -1 do
+    local record = records[i]
+    if record[ID] == asked.id or redis.call('HEXISTS', book.shard .. ':limits', 'out:' .. record[NODE]) == 1 then
+      tally(book, record, -1)
+      if record[ID] ~= asked.id then flow(book, record[REGION], 'swept', 1) end
+      table.remove(records, i)
+      forget(book.shard, {prefix .. record[ID]})
+    end
+  end
+end
+
+-- KEYS shard; ARGV request as JSON. Returns JSON: {ok: true, ref, node, reused, kinds} or {ok: false, reason, retry_after_ms}.
+local function open(keys, args)
+  local read, asked = pcall(cjson.decode, args[1] or '')
+  if not read or type(asked) ~= 'table' then return refuse('the connection must be a JSON object') end
+  local shard, wrong = keys[1], bad_request(asked)
+  if wrong then
+    -- Only a shard of ours counts it: a key that somebody made up gets no record of any kind.
+    if redis.call('EXISTS', (shard or '') .. ':limits') == 1 then redis.call('HINCRBY', shard .. ':flow', '|refused:invalid', 1) end
+    return refuse(wrong)
+  end
+  local tenant = asked.supplier_id or asked.wedding_id or asked.user_id
+  local limits, shards = limits_of(shard, asked)
+  wrong = bad_shard(shard, shards, tenant)
+  if wrong then return refuse(wrong) end
+  local book, now, prefix = ledger(shard), now_ms(), tenant .. '/' .. asked.user_id .. '/'
+  local records = held(shard, tenant, asked.user_id)
+  local before, same = #records, place(records, asked.id)
+  if before > 0 then without_dead(book, prefix, asked, records) end
+  local function answer(found, changed)
+    if changed or #records < before then hold(shard, tenant, asked.user_id, records) end
+    if found.reason then flow(book, asked.region, 'refused:' .. found.reason, 1) end
+    write(book)
+    return cjson.encode(found)
+  end
+  local wait, rate = too_fast(shard, limits, asked, now)
+  if wait then return answer(later(rate, math.max(wait, 50), asked.id, now)) end
+  local profile = asked.supplier_type and redis.call('HGET', shard .. ':limits', 'profile:' .. asked.supplier_type)
+  local again = asked.reuse == true and reusable(shard, prefix, records, asked, limits, now)
+  if again then
+    local kinds = subscribe_to(records[again], asked.channels, profile)
+    flow(book, records[again][REGION], 'reused', 1)
+    return answer({ok = true, ref = prefix .. records[again][ID], node = records[again][NODE], reused = true, kinds = kinds}, true)
+  end
+  local over = over_limit(shard, limits, asked, records, now)
+  if over then return answer(over) end
+  local record = {asked.id, LETTERS[asked.user_type], asked.node, asked.region, asked.wedding_id or '', asked.supplier_id or '',
+    asked.api_version or '', asked.device or '', math.floor(now / 1000), '', asked.backup and 1 or 0,
+    0, 0, 0, 0, 0, asked.reconnects or 0}
+  local kinds = asked.channels and subscribe_to(record, asked.channels, profile)
+  records[#records + 1] = record
+  redis.call('ZADD', shard .. ':active', now, prefix .. asked.id)
+  tally(book, record, 1)
+  if not same then flow(book, asked.region, 'opened', 1) end
+  return answer({ok = true, ref = prefix .. asked.id, node = asked.node, reused = false, kinds = kinds}, true)
+end
+
+-- KEYS shard; ARGV number of shards, policy as JSON, then name, value … of single limits (`supplier:x`, `profile:x`, `out:node`; an
+-- empty value takes one away). What admission obeys from now on.
+local function limit(keys, args)
+  local key = keys[1] .. ':limits'
+  local wrong = bad_shard(keys[1], tonumber(args[1]))
+  if wrong then return refuse(wrong) end
+  redis.call('HSET', key, 'shards', args[1], 'policy', cmsgpack.pack(cjson.decode(args[2])))
+  for i = 3, #args - 1, 2 do
+    if args[i + 1] == '' then redis.call('HDEL', key, args[i]) else redis.call('HSET', key, args[i], args[i + 1]) end
+  end
+  return 1
+end
+
+-- KEYS shard of the address; ARGV region, reason, address (opaque). Counts an attempt that the gateway itself refused, e.g. for its
+-- token. Returns how many ms the caller has to wait: nothing for a slip, more and more for who keeps trying.
+local function refused(keys, args)
+  local shard, region, reason, address = keys[1], args[1], args[2], args[3]
+  local limits, shards = limits_of(shard, {})
+  local wrong = bad_shard(shard, shards) or problem('region', region, true) or problem('address', address, true)
+  if not wrong and not string.match(reason or '', '^[%l_]+$') then wrong = 'reason must be lower case letters and underscores' end
+  if wrong then return refuse(wrong) end
+  local book, now, key = ledger(shard), now_ms(), shard .. ':r:refused:' .. address
+  local wait, arrival = wait_of(key, 1000, 10, now)
+  if arrival then redis.call('SET', key, arrival, 'PX', math.ceil(arrival - now)) end
+  flow(book, region, 'refused:' .. reason, 1)
+  write(book)
+  return wait > 0 and later(reason, wait, address, now).retry_after_ms or 0
+end

@@ -1,0 +1,154 @@
+-- KEYS shard; ARGV refs, 2,000 at most. Shows that connections live; returns the refs that are not known (any more): the
+-- gateway opens them again or ends them.
+local function heartbeat(keys, args)
+  if #args == 0 then return {} end
+  if #args > MOST_IN_A_CALL then return refuse('send ' .. MOST_IN_A_CALL .. ' refs at most in a call') end
+  local active, now = keys[1] .. ':active', now_ms()
+  local unknown, pairs_ = {}, {}
+  for i, seen in ipairs(redis.call('ZMSCORE', active, unpack(args))) do
+    if seen then
+      pairs_[#pairs_ + 1] = now
+      pairs_[#pairs_ + 1] = args[i]
+    else
+      unknown[#unknown + 1] = args[i]
+    end
+  end
+  if #pairs_ > 0 then redis.call('ZADD', active, 'XX', unpack(pairs_)) end
+  return unknown
+end
+
+local function whole(text)
+  local number = tonumber(text)
+  return number and number >= 0 and number < 2^50 and math.floor(number) or 0
+end
+
+-- Smoothed as RFC 6298 does: srtt by 1/8, its variation (our jitter) by 1/4. Kept to a 16th of a ms.
+local function measure_rtt(record, rtt)
+  if record[SRTT] == 0 then
+    record[SRTT], record[JITTER] = rtt, 0
+  else
+    record[JITTER] = math.floor((0.75 * record[JITTER] + 0.25 * math.abs(record[SRTT] - rtt)) * 16 + 0.5) / 16
+    record[SRTT] = math.floor((0.875 * record[SRTT] + 0.125 * rtt) * 16 + 0.5) / 16
+  end
+end
+
+local function measure_one(book, ref, record, rtt, messages, errors, bytes)
+  local region = record[REGION]
+  if rtt and rtt >= 0 and rtt <= 3600000 then
+    measure_rtt(record, rtt)
+    local bucket = BOUNDS[#BOUNDS]
+    for _, bound in ipairs(BOUNDS) do
+      if rtt <= bound then bucket = bound break end
+    end
+    flow(book, region, 'rtt:' .. bucket, 1)
+  end
+  record[MESSAGES], record[ERRORS], record[BYTES] = record[MESSAGES] + messages, record[ERRORS] + errors, record[BYTES] + bytes
+  flow(book, region, 'messages', messages)
+  flow(book, region, 'errors', errors)
+  flow(book, region, 'bytes', bytes)
+  local value = score(record)
+  for name, who in pairs({node = record[NODE], wedding = record[WEDDING]}) do
+    if who ~= '' then
+      flow(book, '~' .. name .. ':' .. who, 'score', math.floor(value + 0.5))
+      flow(book, '~' .. name .. ':' .. who, 'scored', 1)
+    end
+  end
+  if record[TYPE] == 'c' or record[TYPE] == 'p' then book.poor[ref] = value end
+end
+
+-- KEYS shard; ARGV, for each connection, ref, rtt_ms (or ''), messages, errors, bytes since the last time; 400 connections at
+-- most. A heartbeat that also says how good the connection is. Returns the refs that are not known (any more).
+local function measure(keys, args)
+  if #args % 5 ~= 0 then return refuse('send five values for each connection: ref, rtt_ms, messages, errors, bytes') end
+  if #args > MOST_IN_A_CALL then return refuse('send 400 connections at most in a call') end
+  local shard, refs, book = keys[1], {}, ledger(keys[1])
+  book.poor = {}
+  for i = 1, #args, 5 do
+    refs[#refs + 1] = args[i]
+    local tenant, user, id = parts(args[i])
+    local records = tenant and held(shard, tenant, user) or {}
+    local at = place(records, id)
+    if at then
+      measure_one(book, args[i], records[at], tonumber(args[i + 1]), whole(args[i + 2]), whole(args[i + 3]), whole(args[i + 4]))
+      hold(shard, tenant, user, records)
+    end
+  end
+  local below = limits_of(shard, {}).poor_below or 60
+  for ref, value in pairs(book.poor) do
+    if value < below then redis.call('ZADD', shard .. ':poor', value, ref) else redis.call('ZREM', shard .. ':poor', ref) end
+  end
+  write(book)
+  return heartbeat(keys, refs)
+end
+
+local function known(shard, ref)
+  local tenant, user, id = parts(ref)
+  local records = tenant and held(shard, tenant, user) or {}
+  return records, place(records, id), tenant, user
+end
+
+-- KEYS shard; ARGV ref, supplier_type or '', channels … Returns JSON: by kind of channel, which were taken (`ok`) and which not
+-- (`refused`: channel, why); or 0 when the connection is not known.
+local function subscribe(keys, args)
+  local shard = keys[1]
+  local records, at, tenant, user = known(shard, args[1])
+  if not at then return 0 end
+  local profile = args[2] and args[2] ~= '' and redis.call('HGET', shard .. ':limits', 'profile:' .. args[2])
+  local channels = {}
+  for i = 3, math.min(#args, MOST_IN_A_CALL) do channels[#channels + 1] = args[i] end
+  local kinds, changed = subscribe_to(records[at], channels, profile)
+  if changed then hold(shard, tenant, user, records) end
+  return cjson.encode(kinds)
+end
+
+-- KEYS shard; ARGV ref, channels … Returns how many subscriptions ended.
+local function unsubscribe(keys, args)
+  local shard = keys[1]
+  local records, at, tenant, user = known(shard, args[1])
+  if not at or records[at][CHANNELS] == '' then return 0 end
+  local ending, left, ended = {}, {}, 0
+  for i = 2, #args do ending[args[i]] = true end
+  for _, channel in ipairs(records[at][CHANNELS]) do
+    if ending[channel] then ended = ended + 1 else left[#left + 1] = channel end
+  end
+  records[at][CHANNELS] = #left > 0 and left or ''
+  hold(shard, tenant, user, records)
+  return ended
+end
+
+-- KEYS shard; ARGV ref. The socket broke without a goodbye: the next sweep ends it, unless it beats again before.
+local function lost(keys, args)
+  return redis.call('ZADD', keys[1] .. ':active', 'XX', 'CH', 0, args[1] or '')
+end
+
+-- KEYS shard; ARGV ref. Returns 1, or 0 when it was not known.
+local function close(keys, args)
+  local book = ledger(keys[1])
+  local record = take_out(book, args[1])
+  if not record then return 0 end
+  forget(keys[1], {args[1]})
+  flow(book, record[REGION], 'closed', 1)
+  write(book)
+  return 1
+end
+
+-- KEYS shard; ARGV idle_ms, most. Ends up to `most` connections that showed no life for idle_ms, and tells their gateways.
+-- Returns how many; costs what is stale, not what exists.
+local function sweep(keys, args)
+  local until_ms, most = now_ms() - (tonumber(args[1]) or 300000), tonumber(args[2]) or 200
+  local stale = redis.call('ZRANGEBYSCORE', keys[1] .. ':active', '-inf', until_ms, 'LIMIT', 0, most)
+  end_all(keys[1], stale, 'swept')
+  return #stale
+end
+
+-- KEYS shard; ARGV node, cursor, count. Ends the connections of a node that is out, a page at a time. Returns {cursor, ended}.
+local function evict(keys, args)
+  local shard, node, found = keys[1], args[1] or '', {}
+  if not redis.call('HGET', shard .. ':counts', 'node:' .. node) then return {'0', 0} end
+  local page = redis.call('ZSCAN', shard .. ':active', args[2] or '0', 'COUNT', args[3] or 200)
+  for i = 1, #page[2], 2 do
+    local records, at = known(shard, page[2][i])
+    if at and records[at][NODE] == node then found[#found + 1] = page[2][i] end
+  end
+  return {page[1], end_all(shard, found, 'swept')}
+end

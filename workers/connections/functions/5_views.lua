@@ -1,0 +1,139 @@
+-- KEYS shard; ARGV tenant, wedding, cursor, count. Who of a wedding is online, a page of about `count` people at a time. Returns
+-- {cursor, {couples, planners, vendors, guests: connections of the wedding here}, {user, user type, connections, …}}.
+local function presence(keys, args)
+  local shard, wedding, people, open = keys[1], args[2] or '', {}, {}
+  for _, user_type in ipairs({'couple', 'planner', 'vendor', 'guest'}) do
+    open[#open + 1] = tonumber(redis.call('HGET', shard .. ':counts', 'wt:' .. wedding .. '|' .. user_type)) or 0
+  end
+  local page = redis.call('HSCAN', group(shard, args[1] or ''), args[3] or '0', 'COUNT', args[4] or 200)
+  for i = 1, #page[2], 2 do
+    local here, user_type = 0, nil
+    for _, record in ipairs(cmsgpack.unpack(page[2][i + 1])) do
+      if record[WEDDING] == wedding then here, user_type = here + 1, TYPES[record[TYPE]] end
+    end
+    if here > 0 then
+      for _, value in ipairs({page[2][i], user_type, here}) do people[#people + 1] = value end
+    end
+  end
+  return {page[1], open, people}
+end
+
+-- KEYS shard; ARGV ref. Returns a connection as JSON, or nothing: for people who look for one.
+local function show(keys, args)
+  local records, at = known(keys[1], args[1])
+  if not at then return nil end
+  local record = records[at]
+  return cjson.encode({
+    id = record[ID], user_type = TYPES[record[TYPE]], node = record[NODE], region = record[REGION], wedding_id = record[WEDDING],
+    supplier_id = record[SUPPLIER], api_version = record[VERSION], device = record[DEVICE], opened = record[OPENED],
+    channels = record[CHANNELS] == '' and {} or record[CHANNELS], backup = record[BACKUP] == 1, rtt_ms = record[SRTT],
+    jitter_ms = record[JITTER], messages = record[MESSAGES], errors = record[ERRORS], bytes = record[BYTES],
+    reconnects = record[RECONNECTS], score = score(record),
+    last_activity_ms = tonumber(redis.call('ZSCORE', keys[1] .. ':active', args[1])),
+  })
+end
+
+-- KEYS shard; ARGV silent_ms, most. Returns {counts, flow, silent}: what is open by region, what went by since the last snapshot,
+-- and by region how many (of `most`) showed no life for silent_ms. The flow is put aside in <shard>:taken until the caller
+-- deletes that: a caller that fails is told the same again.
+local function snapshot(keys, args)
+  local shard = keys[1]
+  local all, counts = redis.call('HGETALL', shard .. ':counts'), {}
+  for i = 1, #all, 2 do
+    if string.match(all[i], '^rt:') then
+      counts[#counts + 1] = all[i]
+      counts[#counts + 1] = all[i + 1]
+    end
+  end
+  if redis.call('EXISTS', shard .. ':taken') == 0 and redis.call('EXISTS', shard .. ':flow') == 1 then
+    redis.call('RENAME', shard .. ':flow', shard .. ':taken')
+  end
+  local until_ms = now_ms() - (tonumber(args[1]) or 60000)
+  local quiet = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', until_ms, 'LIMIT', 0, tonumber(args[2]) or 200)
+  local by_region, silent = {}, {}
+  for _, ref in ipairs(quiet) do
+    local records, at = known(shard, ref)
+    if at then add(by_region, records[at][REGION], 1) end
+  end
+  for region, many in pairs(by_region) do
+    silent[#silent + 1] = region
+    silent[#silent + 1] = many
+  end
+  return {counts, redis.call('HGETALL', shard .. ':taken'), silent}
+end
+
+-- KEYS shard; ARGV tenants … Counts anew what their records say. Returns {moves, counts, unlisted}: unlisted refs have a record and
+-- no place among the active. Reads only; `wedops_repair` writes, if nothing moved since.
+local function audit(keys, args)
+  local shard, book, counts, unlisted, records_seen = keys[1], ledger(keys[1]), {}, {}, 0
+  for _, tenant in ipairs(args) do
+    local all = redis.call('HGETALL', group(shard, tenant))
+    for i = 1, #all, 2 do
+      for _, record in ipairs(cmsgpack.unpack(all[i + 1])) do
+        tally(book, record, 1)
+        records_seen = records_seen + 1
+        local ref = tenant .. '/' .. all[i] .. '/' .. record[ID]
+        if not redis.call('ZSCORE', shard .. ':active', ref) then unlisted[#unlisted + 1] = ref end
+      end
+    end
+  end
+  for name, many in pairs(flat(book)) do
+    counts[#counts + 1] = name
+    counts[#counts + 1] = many
+  end
+  return {tonumber(redis.call('HGET', shard .. ':counts', 'moves')) or 0, counts, unlisted, records_seen}
+end
+
+-- KEYS shard; ARGV cursor, count. Returns {cursor, refs} of a page of the active that have no record.
+local function strays(keys, args)
+  local found = {}
+  local page = redis.call('ZSCAN', keys[1] .. ':active', args[1] or '0', 'COUNT', args[2] or 200)
+  for i = 1, #page[2], 2 do
+    local _, at = known(keys[1], page[2][i])
+    if not at then found[#found + 1] = page[2][i] end
+  end
+  return {page[1], found}
+end
+
+-- KEYS shard; ARGV moves, counts as JSON, unlisted refs as JSON, strays as JSON. Puts right what an audit found, unless something
+-- moved since. Returns {1, name, was, is, …}, or {0}: audit again.
+local function repair(keys, args)
+  local shard, changed = keys[1], {1}
+  local counts = shard .. ':counts'
+  if (tonumber(redis.call('HGET', counts, 'moves')) or 0) ~= tonumber(args[1]) then return {0} end
+  local right = cjson.decode(args[2])
+  local function set(name, was, is)
+    if was == is then return end
+    for _, value in ipairs({name, was, is}) do changed[#changed + 1] = value end
+    if is == 0 then redis.call('HDEL', counts, name) else redis.call('HSET', counts, name, is) end
+  end
+  local all = redis.call('HGETALL', counts)
+  for i = 1, #all, 2 do
+    if all[i] ~= 'moves' then
+      set(all[i], tonumber(all[i + 1]) or -1, right[all[i]] or 0)
+      right[all[i]] = nil
+    end
+  end
+  for name, is in pairs(right) do set(name, 0, is) end
+  for _, ref in ipairs(cjson.decode(args[3])) do redis.call('ZADD', shard .. ':active', now_ms(), ref) end
+  forget(shard, cjson.decode(args[4]))
+  return changed
+end
+
+redis.register_function('wedops_limit', limit)
+redis.register_function('wedops_open', open)
+redis.register_function('wedops_refused', refused)
+redis.register_function('wedops_heartbeat', heartbeat)
+redis.register_function('wedops_measure', measure)
+redis.register_function('wedops_subscribe', subscribe)
+redis.register_function('wedops_unsubscribe', unsubscribe)
+redis.register_function('wedops_lost', lost)
+redis.register_function('wedops_close', close)
+redis.register_function('wedops_sweep', sweep)
+redis.register_function('wedops_evict', evict)
+redis.register_function('wedops_presence', presence)
+redis.register_function('wedops_show', show)
+redis.register_function('wedops_snapshot', snapshot)
+redis.register_function('wedops_audit', audit)
+redis.register_function('wedops_strays', strays)
+redis.register_function('wedops_repair', repair)

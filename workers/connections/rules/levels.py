@@ -1,0 +1,58 @@
+"""Service levels: what a class of people gets of the network, by device, phase of their wedding and emergency mode. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import product
+
+from workers.connections.rules import UserType
+from workers.weddings.rules import Phase
+
+DEVICES = ("fixed", "mobile")
+#: While these run, what a vendor is told decides what happens in the next minute.
+RUNNING = (Phase.CEREMONY, Phase.RECEPTION)
+
+
+@dataclass(frozen=True)
+class ServiceLevel:
+    """What a class gets.
+
+    `bandwidth_share` is a weight among the people of a node, `heartbeat_seconds` the time between heartbeats, `batch_ms` for
+    how long messages may be gathered; `compression` costs processor and saves bandwidth.
+    """
+
+    bandwidth_share: int
+    heartbeat_seconds: int
+    compression: bool
+    batch_ms: int
+
+
+_CALM = {
+    UserType.COUPLE: ServiceLevel(8, 10, False, 0),
+    UserType.PLANNER: ServiceLevel(8, 10, False, 0),
+    UserType.VENDOR: ServiceLevel(4, 15, False, 0),
+    UserType.GUEST: ServiceLevel(2, 20, False, 50),
+}
+
+
+def service_level(user_type: UserType, *, mobile: bool, phase: Phase, busy: bool, emergency: bool) -> ServiceLevel:
+    """Return what one class gets. Guests wait first, then vendors outside a running wedding; couples and planners never do."""
+    calm = _CALM[user_type]
+    share, heartbeat, batch = calm.bandwidth_share, calm.heartbeat_seconds, calm.batch_ms
+    if user_type is UserType.VENDOR:
+        share, batch = (8, 0) if phase in RUNNING else (share, 50 if busy or emergency else 0)
+    elif user_type is UserType.GUEST and (busy or emergency):
+        share, heartbeat, batch = 1, 30 if emergency else 25, 1000 if emergency else 250
+    # A phone that is woken less lasts the evening; nobody critical waits longer for it.
+    if mobile and user_type is UserType.GUEST:
+        heartbeat += 5
+    return ServiceLevel(share, heartbeat, mobile or batch >= 250, batch)
+
+
+def service_levels(*, busy: bool, emergency: bool = False) -> Mapping[str, dict[str, object]]:
+    """Return the level of every class, named `user_type|device|phase`."""
+    return {
+        f"{user_type}|{device}|{phase}": asdict(
+            service_level(user_type, mobile=device == "mobile", phase=phase, busy=busy, emergency=emergency)
+        )
+        for user_type, device, phase in product(UserType, DEVICES, Phase)
+    }

@@ -1,0 +1,70 @@
+"""The plan for a peak that is known ahead: what to bring up, in which order, and how long each takes. Pure."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from math import ceil
+
+BUFFER = 1.2
+POOL_MOST = 1_000
+PRE_WARMED = 0.3
+CLEAN_UP_EVERY = timedelta(seconds=30)
+#: A server instance serves 2 minutes after it was asked for; pools come up side by side.
+BOOT = timedelta(minutes=2)
+PRE_WARMS_PER_SECOND = 100
+
+
+class Step(StrEnum):
+    """What there is to do."""
+
+    NO_SCALING_NEEDED = "no_scaling_needed"
+    ADD_POOLS = "add_pools"
+    PRE_WARM = "pre_warm"
+    CLEAN_UP = "aggressive_clean_up"
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step, how much of it, and how long it takes."""
+
+    step: Step
+    amount: int
+    takes: timedelta
+    detail: str
+
+
+@dataclass(frozen=True)
+class PeakPlan:
+    """What is needed, with the buffer, and the steps there."""
+
+    expected: int
+    needed: int
+    pools: int
+    steps: tuple[PlannedStep, ...]
+
+
+def peak_plan(expected: int, duration: timedelta, *, capacity: int) -> PeakPlan:
+    """Return how to serve `expected` connections for `duration` when `capacity` can be served now.
+
+    A fifth more than expected is made ready, in pools of at most 1,000; 30 % of what is new is warmed before. Raises
+    ValueError for figures that are no peak.
+    """
+    if expected < 1 or capacity < 0 or duration <= timedelta(0):
+        raise ValueError("connections must be 1 or more, capacity 0 or more and hours above 0")
+    needed = ceil(expected * BUFFER)
+    pools = ceil(needed / POOL_MOST)
+    if needed <= capacity:
+        enough = PlannedStep(
+            Step.NO_SCALING_NEEDED, 0, timedelta(0), f"{capacity} connections can be served, {needed} are needed"
+        )
+        return PeakPlan(expected, needed, pools, (enough,))
+    more = ceil((needed - capacity) / POOL_MOST)
+    warm = ceil((needed - capacity) * PRE_WARMED)
+    cleanings = ceil(duration / CLEAN_UP_EVERY)
+    warming, cleaning = timedelta(seconds=ceil(warm / PRE_WARMS_PER_SECOND)), f"every {CLEAN_UP_EVERY.seconds} s while it lasts"
+    steps = (
+        PlannedStep(Step.ADD_POOLS, more, BOOT, f"{more} pool(s) of at most {POOL_MOST} connections"),
+        PlannedStep(Step.PRE_WARM, warm, warming, f"{warm} connections, 30 % of what is new"),
+        PlannedStep(Step.CLEAN_UP, cleanings, duration, cleaning),
+    )
+    return PeakPlan(expected, needed, pools, steps)

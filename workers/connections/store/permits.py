@@ -1,0 +1,98 @@
+"""Permits: short-lived signed tokens that say who a person is and which wedding they may join.
+
+The platform issues them, gateways check them: JWT (RFC 7519) with HS256, so that any language's library can. Keys rotate: the
+first of CONNECTIONS_PERMIT_KEYS signs, all of them verify, and each token names its own.
+"""
+
+import os
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+import jwt
+
+from workers.connections.rules import UserType
+from workers.foundation import clock
+from workers.foundation.errors import Anticipated
+from workers.foundation.settings import SettingInvalid
+
+VARIABLE = "CONNECTIONS_PERMIT_KEYS"
+AUDIENCE = "wedops"
+#: A permit that lives longer is refused: it could not be taken back.
+LONGEST = timedelta(hours=1)
+_SHORTEST_KEY = 32
+
+
+class PermitRefused(Anticipated):
+    """{why}: {remedy}"""
+
+    @property
+    def reason(self) -> str:
+        """Return what the registry counts it as."""
+        return str(self.facts["why"])
+
+
+@dataclass(frozen=True)
+class Permit:
+    """Who somebody is, and the one wedding that this permit is for."""
+
+    user_id: str
+    user_type: str
+    wedding_id: str | None = None
+    supplier_id: str | None = None
+    supplier_type: str | None = None
+
+
+def keys() -> dict[str, str]:
+    """Return the secrets by name, the signing one first. Raises SettingInvalid."""
+    found = dict(pair.strip().split(":", 1) for pair in os.environ.get(VARIABLE, "").split(",") if ":" in pair)
+    if not found or any(len(secret) < _SHORTEST_KEY for secret in found.values()):
+        allowed = (
+            f"write name:secret, or name:secret,older:secret while keys rotate; a secret has {_SHORTEST_KEY} characters or more"
+        )
+        raise SettingInvalid(variable=VARIABLE, value="…", allowed=allowed)
+    return found
+
+
+def issue(permit: Permit, *, valid_for: timedelta = timedelta(minutes=15)) -> str:
+    """Return a signed token for `permit`."""
+    name, secret = next(iter(keys().items()))
+    issued = int(clock.epoch())
+    facts = {field: value for field, value in asdict(permit).items() if value is not None and field != "user_id"}
+    times = {"iat": issued, "exp": issued + int(valid_for.total_seconds())}
+    return jwt.encode({"sub": permit.user_id, "aud": AUDIENCE} | facts | times, secret, "HS256", {"kid": name})
+
+
+def read(token: str) -> Permit:
+    """Return what a token permits. Raises PermitRefused: missing, invalid, expired or of a key that is none of ours."""
+    if not token:
+        raise PermitRefused(why="token_missing", remedy="send the permit that the platform issued")
+    try:
+        secret = keys().get(jwt.get_unverified_header(token).get("kid", ""))
+        if secret is None:
+            raise PermitRefused(why="token_key_unknown", remedy="fetch a new permit: its key was rotated out, or is not ours")
+        claims = jwt.decode(token, secret, ["HS256"], {"require": ["exp", "iat", "sub"]}, audience=AUDIENCE, leeway=5)
+    except jwt.ExpiredSignatureError:
+        raise PermitRefused(why="token_expired", remedy="fetch a new permit") from None
+    except jwt.InvalidTokenError as error:
+        raise PermitRefused(why="token_invalid", remedy=f"{error}; fetch a new permit") from None
+    return _permit(claims)
+
+
+def _permit(claims: dict[str, object]) -> Permit:
+    lives = int(str(claims["exp"])) - int(str(claims["iat"]))
+    facts = {name: claims.get(name) for name in ("user_type", "wedding_id", "supplier_id", "supplier_type")}
+    if not all(isinstance(value, str | None) for value in facts.values()) or facts["user_type"] not in set(UserType):
+        raise PermitRefused(
+            why="token_invalid", remedy="user_type must be one of couple, planner, vendor, guest, and ids texts"
+        )
+    if lives > LONGEST.total_seconds():
+        raise PermitRefused(why="token_invalid", remedy=f"it may be valid for {LONGEST.seconds // 60} minutes at most")
+    return Permit(str(claims["sub"]), **facts)  # type: ignore[arg-type]
+
+
+def check_wedding(permit: Permit, wedding_id: str | None) -> None:
+    """Raise PermitRefused when somebody asks for another wedding than the permit's."""
+    if wedding_id is not None and wedding_id != permit.wedding_id:
+        raise PermitRefused(
+            why="wrong_wedding", remedy="ask for the wedding that the permit is for, or fetch a permit for this one"
+        )

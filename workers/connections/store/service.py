@@ -1,0 +1,52 @@
+"""What gateways are told beside admission: service levels by class, the phase of each wedding, and a peak that is planned."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from workers.foundation import redis
+
+#: Hashes: class -> level as JSON; wedding -> phase. A change is published on SERVICE.
+LEVELS, PHASES, SERVICE = "wedops:service:levels", "wedops:service:phases", "wedops:service"
+PEAK = "wedops:peak"
+_MOST = 1_000
+
+
+def tell_levels(levels: Mapping[str, Mapping[str, object]], phases: Mapping[str, str]) -> int:
+    """Tell what each class gets, and the phase of the weddings that are near; return how many facts changed."""
+    words = {name: orjson.dumps(level).decode() for name, level in levels.items()}
+    changed = _bring(LEVELS, words) + _bring(PHASES, phases)
+    if changed:
+        redis.connections().publish(SERVICE, changed)
+    return changed
+
+
+def _bring(key: str, wanted: Mapping[str, str]) -> int:
+    server = redis.connections()
+    had: dict[str, str] = server.hgetall(key)
+    new = [(name, value) for name, value in wanted.items() if had.get(name) != value]
+    gone = [name for name in had if name not in wanted]
+    for first in range(0, len(new), _MOST):
+        server.hset(key, mapping=dict(new[first : first + _MOST]))
+    for first in range(0, len(gone), _MOST):
+        server.hdel(key, *gone[first : first + _MOST])
+    return len(new) + len(gone)
+
+
+def plan_peak(connections: int, until: datetime) -> None:
+    """Remember a peak: until then the sweep is aggressive, and scaling keeps room for so many."""
+    redis.connections().hset(PEAK, mapping={"connections": connections, "until": until.isoformat()})
+
+
+def peak(now: datetime) -> int:
+    """Return how many connections a planned peak needs now; 0 when there is none."""
+    found: dict[str, Any] = redis.connections().hgetall(PEAK)
+    return int(found["connections"]) if found and datetime.fromisoformat(found["until"]) > now else 0
+
+
+def capacity() -> int:
+    """Return how many connections the regions' gateways may hold now, as they were told."""
+    server = redis.connections()
+    return sum(int(server.hget(key, "connection_limit") or 0) for key in server.scan_iter(match="wedops:desired:*", count=1000))

@@ -1,0 +1,170 @@
+"""The registry's upkeep: what is abandoned ends, what was counted is told, what drifted is put right."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from workers.connections import rules
+from workers.connections.rules.report import Share
+from workers.connections.store import each, named_errors, policy, shards
+from workers.foundation import redis
+
+
+def sweep(idle_after: timedelta | None = None) -> int:
+    """End what is abandoned in every shard; return how many were ended.
+
+    A shard is asked first how much there is, in one go for all; then each batch is a call of its own, so that others
+    get their turn between two.
+    """
+    idle, batch = _ms(idle_after or policy().idle_after), policy().sweep_batch
+    server, ended = redis.connections(), 0
+    seconds, micros = redis.server_time(server)
+    until = seconds * 1000 + micros // 1000 - idle
+    with server.pipeline(transaction=False) as pipe:
+        for shard in shards():
+            pipe.zcount(f"{shard}:active", "-inf", until)
+        stale = pipe.execute()
+    with named_errors():
+        for shard in (shard for shard, count in zip(shards(), stale, strict=True) if count):
+            swept = batch
+            while swept == batch:
+                swept = server.fcall("wedops_sweep", 1, shard, idle, batch)
+                ended += swept
+    return ended
+
+
+def evict(node: str) -> int:
+    """End every connection of a node that is out; return how many. Costs what exists, in bounded steps."""
+    ended = 0
+    with named_errors():
+        for shard in shards():
+            cursor = "0"
+            while True:
+                cursor, count = redis.connections().fcall("wedops_evict", 1, shard, node, cursor, policy().sweep_batch)
+                ended += count
+                if cursor == "0":
+                    break
+    return ended
+
+
+def snapshot() -> list[Share]:
+    """Return what every shard says; what went by since the last one is told again until `forget_flow`."""
+    silent = _ms(policy().silent_after)
+    return [Share(*map(_counts, share)) for share in each(shards(), "wedops_snapshot", silent, policy().sweep_batch)]
+
+
+def forget_flow() -> None:
+    """Drop what the last snapshot told: it is kept elsewhere now."""
+    with redis.connections().pipeline(transaction=False) as pipe:
+        for shard in shards():
+            pipe.delete(f"{shard}:taken")
+        pipe.execute()
+
+
+def poor() -> dict[str, float]:
+    """Return the refs of couples and planners whose quality score is low, and their scores."""
+    with redis.connections().pipeline(transaction=False) as pipe:
+        for shard in shards():
+            pipe.zrange(f"{shard}:poor", 0, 99, withscores=True)
+        return {ref: score for found in pipe.execute() for ref, score in found}
+
+
+@dataclass(frozen=True)
+class Online:
+    """Who of a wedding is online: open connections by user type, and people (user id -> user type), `most` of them."""
+
+    connections: Mapping[str, int]
+    people: Mapping[str, str]
+    complete: bool
+
+
+def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, most: int = 2_000) -> Online:
+    """Return who of a wedding is online. Its vendors are in their suppliers' shards, so those are asked as well.
+
+    Costs a page of 200 people a call, and never more than `most` people are listed; the counts are always whole.
+    """
+    open_: dict[str, int] = dict.fromkeys(rules.UserType, 0)
+    people: dict[str, str] = {}
+    complete, counted = True, set[str]()
+    for tenant in (wedding_id, *supplier_ids):
+        shard, cursor, first = rules.shard(tenant, policy().shards), "0", True
+        while first or (cursor != "0" and len(people) < most):
+            cursor, counts, flat = redis.connections().fcall("wedops_presence", 1, shard, tenant, wedding_id, cursor, 200)
+            people.update({user: kind for user, kind, _ in batched_by(flat, 3)})
+            first = False
+        complete = complete and not first and cursor == "0"
+        if shard not in counted:
+            counted.add(shard)
+            open_ = {kind: open_[kind] + count for kind, count in zip(rules.UserType, counts, strict=True)}
+    return Online({str(kind): count for kind, count in open_.items()}, people, complete)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A count that was wrong and was put right."""
+
+    shard: str
+    name: str
+    was: int
+    now: int
+
+
+def audit() -> list[Drift]:
+    """Count every record anew and put right what drifted; return what it was. A shard that never holds still is left."""
+    by_shard: dict[str, list[str]] = {shard: [] for shard in shards()}
+    for key in redis.connections().scan_iter(match="wedops:{*}:t:*", count=1000):
+        shard, _, tenant = key.partition(":t:")
+        by_shard.get(shard, []).append(tenant)
+    return [drift for shard, tenants in by_shard.items() for drift in _audit(shard, tenants)]
+
+
+def _audit(shard: str, tenants: list[str]) -> Iterator[Drift]:
+    for _ in range(3):
+        moves, counts, unlisted = _recount(shard, tenants)
+        stray = [ref for page in _pages("wedops_strays", shard) for ref in page]
+        words = [orjson.dumps(fact).decode() for fact in (counts, unlisted, stray)]
+        done, *changed = redis.connections().fcall("wedops_repair", 1, shard, moves, *words)
+        if done:
+            for name, was, now in batched_by(changed, 3):
+                yield Drift(shard, name, int(was), int(now))
+            yield from (Drift(shard, f"unlisted {ref}", 0, 1) for ref in unlisted)
+            yield from (Drift(shard, f"stray {ref}", 1, 0) for ref in stray)
+            return
+
+
+def _recount(shard: str, tenants: list[str]) -> tuple[int, dict[str, int], list[str]]:
+    counts: dict[str, int] = {}
+    unlisted: list[str] = []
+    # Read first: what moves after this is seen by the repair, which then changes nothing.
+    moves = int(redis.connections().hget(f"{shard}:counts", "moves") or 0)
+    for tenant in tenants:
+        _, flat, more, _ = redis.connections().fcall("wedops_audit", 1, shard, tenant)
+        for name, count in _counts(flat).items():
+            counts[name] = counts.get(name, 0) + count
+        unlisted += more
+    return moves, counts, unlisted
+
+
+def _pages(function: str, shard: str) -> Iterator[list[str]]:
+    cursor = "0"
+    while True:
+        cursor, found = redis.connections().fcall(function, 1, shard, cursor, policy().sweep_batch)
+        yield found
+        if cursor == "0":
+            return
+
+
+def batched_by(flat: list[Any], width: int) -> Iterator[list[Any]]:
+    """Yield a flat answer's rows."""
+    return (flat[first : first + width] for first in range(0, len(flat), width))
+
+
+def _counts(flat: list[Any]) -> dict[str, int]:
+    return {name: int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def _ms(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)
