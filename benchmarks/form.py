@@ -72,13 +72,17 @@ def _table(report: dict[str, object]) -> None:
 
 
 @contextmanager
-def broker() -> Iterator[str]:
-    """Yield the address of a Valkey of our own, with our settings and functions, for the length of the block."""
+def broker(options: dict[str, str] | None = None, *, shared: bool = True) -> Iterator[str]:
+    """Yield the address of a Valkey of our own, with our settings and functions, for the length of the block.
+
+    One that is not `shared` is a peer's: nothing of ours is to find it.
+    """
     home = Path(tempfile.mkdtemp(prefix="wedops-bench-"))
-    server = servers.start_valkey(home, "broker", servers.BROKER)
-    os.environ["WEDOPS_BROKER_URL"] = server.url
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(home / "prometheus")
-    (home / "prometheus").mkdir()
+    server = servers.start_valkey(home, "broker", servers.BROKER | (options or {}))
+    if shared:
+        os.environ["WEDOPS_BROKER_URL"] = server.url
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(home / "prometheus")
+        (home / "prometheus").mkdir()
     try:
         yield server.url
     finally:

@@ -124,6 +124,11 @@ def _primaries(cluster: Client) -> list[Client]:
     return [cluster.get_redis_connection(node) for node in cluster.get_primaries()]
 
 
+def is_cluster(client: Client) -> bool:
+    """Tell whether a call must keep to one slot."""
+    return isinstance(client, RedisCluster)
+
+
 def server_time(client: Client) -> tuple[int, int]:
     """Return a server's (seconds, microseconds): of a cluster, its first primary's."""
     seconds, micros = (_primaries(client)[0] if isinstance(client, RedisCluster) else client).time()

@@ -3,7 +3,7 @@
 --
 -- KEYS[1] is always the shard, `wedops:{N}` with N = crc32(tenant) % shards; the tenant is the supplier, or the wedding for
 -- its couple and guests, or else the user. All keys of a shard begin with it and share its hash tag, as Redis Cluster wants.
---   <shard>:t:<tenant>  hash    user -> the user's connections (msgpack, see RECORD): the one truth; all below follows it
+--   <shard>:t:<tenant>  hash    user -> the user's connections (how many, then msgpack: see RECORD): the one truth; all below follows it
 --   <shard>:active      zset    ref -> last sign of life, ms; a ref is tenant/user/id
 --   <shard>:poor        zset    ref -> quality score of couples and planners whose score is low
 --   <shard>:counts      hash    `node:x`, `supplier:x`, `rt:region|type`, `wt:wedding|type` -> open; `moves` -> changes ever
@@ -15,9 +15,11 @@
 local BOUNDS = {25, 50, 100, 200, 350, 500, 750, 1000, 1500, 2000, 3000, 5000, 10000, 30000}
 local LETTERS = {couple = 'c', planner = 'p', vendor = 'v', guest = 'g'}
 local TYPES = {c = 'couple', p = 'planner', v = 'vendor', g = 'guest'}
--- RECORD: an array, for a name a field would double its size. `ms` fields are smoothed.
-local ID, TYPE, NODE, REGION, WEDDING, SUPPLIER, VERSION, DEVICE, OPENED, CHANNELS, BACKUP = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-local SRTT, JITTER, MESSAGES, ERRORS, BYTES, RECONNECTS = 12, 13, 14, 15, 16, 17
+-- RECORD: an array, for a name a field would double its size. What ends a connection needs comes first, so that a sweep unpacks
+-- no more. The first element is where the next record begins in the packed text; it is not kept.
+local ID, TYPE, NODE, REGION, WEDDING, SUPPLIER, VERSION, DEVICE, OPENED, CHANNELS, BACKUP = 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+local SRTT, JITTER, MESSAGES, ERRORS, BYTES, RECONNECTS = 13, 14, 15, 16, 17, 18
+local FIELDS, FIRST_FIELDS = 17, 6
 local MOST_CHANNELS, MOST_IN_A_CALL = 100, 2000
 
 local function now_ms()

@@ -58,17 +58,28 @@ end
 
 local function group(shard, tenant) return shard .. ':t:' .. tenant end
 
+local function unpacked(packed)
+  local records, at = {}, 1
+  for i = 1, string.byte(packed) do
+    records[i] = {cmsgpack.unpack_limit(packed, FIELDS, at)}
+    at = records[i][1]
+  end
+  return records
+end
+
 local function held(shard, tenant, user)
   local packed = redis.call('HGET', group(shard, tenant), user)
-  return packed and cmsgpack.unpack(packed) or {}
+  return packed and unpacked(packed) or {}
 end
 
 local function hold(shard, tenant, user, records)
   if #records == 0 then
     redis.call('HDEL', group(shard, tenant), user)
-  else
-    redis.call('HSET', group(shard, tenant), user, cmsgpack.pack(records))
+    return
   end
+  local packed = {string.char(#records)}
+  for i, record in ipairs(records) do packed[i + 1] = cmsgpack.pack(unpack(record, ID, RECONNECTS)) end
+  redis.call('HSET', group(shard, tenant), user, table.concat(packed))
 end
 
 local function place(records, id)
@@ -77,14 +88,13 @@ local function place(records, id)
   end
 end
 
--- Takes a connection out of truth and counts; the caller takes refs out of the sorted sets. Returns its record, or nothing.
+-- Takes a connection out of truth and counts; the caller takes its ref out of the sorted sets. Returns its record, or nothing.
 local function take_out(book, ref)
   local tenant, user, id = parts(ref)
-  if not tenant then return nil end
-  local records = held(book.shard, tenant, user)
-  local i = place(records, id)
-  if not i then return nil end
-  local record = table.remove(records, i)
+  local records = tenant and held(book.shard, tenant, user) or {}
+  local at = place(records, id)
+  if not at then return nil end
+  local record = table.remove(records, at)
   hold(book.shard, tenant, user, records)
   tally(book, record, -1)
   return record
@@ -99,20 +109,60 @@ local function forget(shard, refs)
   end
 end
 
--- Ends connections that nobody holds, and tells each gateway its own in one message.
-local function end_all(shard, refs, why)
-  local book, by_node, ended = ledger(shard), {}, 0
+-- Refs by tenant and user: what one read and one write of a tenant's hash can end together.
+local function grouped(refs)
+  local groups = {}
   for _, ref in ipairs(refs) do
-    local record = take_out(book, ref)
-    if record then
-      ended = ended + 1
-      flow(book, record[REGION], why, 1)
-      local ids = by_node[record[NODE]] or {}
-      by_node[record[NODE]] = ids
-      ids[#ids + 1] = record[ID]
+    local tenant, user, id = parts(ref)
+    if tenant then
+      local group_ = groups[tenant]
+      if not group_ then
+        group_ = {users = {}, ids = {}}
+        groups[tenant] = group_
+      end
+      local ids = group_.ids[user]
+      if ids then
+        ids[#ids + 1] = id
+      else
+        group_.users[#group_.users + 1] = user
+        group_.ids[user] = {id}
+      end
     end
   end
-  if #refs > 0 then forget(shard, refs) end
+  return groups
+end
+
+-- Ends connections that nobody holds, and tells each gateway its own in one message; the caller takes refs out of the sorted sets.
+local function end_all(shard, refs, why)
+  local book, by_node, ended = ledger(shard), {}, 0
+  local function end_one(record)
+    ended = ended + 1
+    tally(book, record, -1)
+    flow(book, record[REGION], why, 1)
+    local ids = by_node[record[NODE]]
+    if ids then ids[#ids + 1] = record[ID] else by_node[record[NODE]] = {record[ID]} end
+  end
+  for tenant, found in pairs(grouped(refs)) do
+    local key, gone = group(shard, tenant), {}
+    for i, packed in ipairs(redis.call('HMGET', key, unpack(found.users))) do
+      local user = found.users[i]
+      if packed and string.byte(packed) == 1 then
+        local only = {cmsgpack.unpack_limit(packed, FIRST_FIELDS, 1)}
+        if only[ID] == found.ids[user][1] then
+          end_one(only)
+          gone[#gone + 1] = user
+        end
+      elseif packed then
+        local records = unpacked(packed)
+        for _, id in ipairs(found.ids[user]) do
+          local at = place(records, id)
+          if at then end_one(table.remove(records, at)) end
+        end
+        hold(shard, tenant, user, records)
+      end
+    end
+    if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
+  end
   write(book)
   for node, ids in pairs(by_node) do redis.call('PUBLISH', 'wedops:close:' .. node, table.concat(ids, ' ')) end
   return ended

@@ -139,7 +139,7 @@ local function open(keys, args)
   end
   local over = over_limit(shard, limits, asked, records, now)
   if over then return answer(over) end
-  local record = {asked.id, LETTERS[asked.user_type], asked.node, asked.region, asked.wedding_id or '', asked.supplier_id or '',
+  local record = {0, asked.id, LETTERS[asked.user_type], asked.node, asked.region, asked.wedding_id or '', asked.supplier_id or '',
     asked.api_version or '', asked.device or '', math.floor(now / 1000), '', asked.backup and 1 or 0,
     0, 0, 0, 0, 0, asked.reconnects or 0}
   local kinds = asked.channels and subscribe_to(record, asked.channels, profile)

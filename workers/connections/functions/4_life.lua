@@ -132,13 +132,25 @@ local function close(keys, args)
   return 1
 end
 
+-- KEYS shards (on a cluster, one); ARGV idle_ms. Returns how many of each show no life for idle_ms.
+local function stale(keys, args)
+  local until_ms, found = now_ms() - (tonumber(args[1]) or 300000), {}
+  for i, shard in ipairs(keys) do found[i] = redis.call('ZCOUNT', shard .. ':active', '-inf', until_ms) end
+  return found
+end
+
 -- KEYS shard; ARGV idle_ms, most. Ends up to `most` connections that showed no life for idle_ms, and tells their gateways.
 -- Returns how many; costs what is stale, not what exists.
 local function sweep(keys, args)
   local until_ms, most = now_ms() - (tonumber(args[1]) or 300000), tonumber(args[2]) or 200
-  local stale = redis.call('ZRANGEBYSCORE', keys[1] .. ':active', '-inf', until_ms, 'LIMIT', 0, most)
-  end_all(keys[1], stale, 'swept')
-  return #stale
+  local refs = redis.call('ZRANGEBYSCORE', keys[1] .. ':active', '-inf', until_ms, 'LIMIT', 0, most)
+  if #refs > 0 then
+    end_all(keys[1], refs, 'swept')
+    -- They are the lowest of all: by rank that is one step, by name it would be one each.
+    redis.call('ZREMRANGEBYRANK', keys[1] .. ':active', 0, #refs - 1)
+    if redis.call('EXISTS', keys[1] .. ':poor') == 1 then redis.call('ZREM', keys[1] .. ':poor', unpack(refs)) end
+  end
+  return #refs
 end
 
 -- KEYS shard; ARGV node, cursor, count. Ends the connections of a node that is out, a page at a time. Returns {cursor, ended}.
@@ -150,5 +162,7 @@ local function evict(keys, args)
     local records, at = known(shard, page[2][i])
     if at and records[at][NODE] == node then found[#found + 1] = page[2][i] end
   end
-  return {page[1], end_all(shard, found, 'swept')}
+  local ended = end_all(shard, found, 'swept')
+  forget(shard, found)
+  return {page[1], ended}
 end

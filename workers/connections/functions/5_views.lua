@@ -8,7 +8,7 @@ local function presence(keys, args)
   local page = redis.call('HSCAN', group(shard, args[1] or ''), args[3] or '0', 'COUNT', args[4] or 200)
   for i = 1, #page[2], 2 do
     local here, user_type = 0, nil
-    for _, record in ipairs(cmsgpack.unpack(page[2][i + 1])) do
+    for _, record in ipairs(unpacked(page[2][i + 1])) do
       if record[WEDDING] == wedding then here, user_type = here + 1, TYPES[record[TYPE]] end
     end
     if here > 0 then
@@ -69,7 +69,7 @@ local function audit(keys, args)
   for _, tenant in ipairs(args) do
     local all = redis.call('HGETALL', group(shard, tenant))
     for i = 1, #all, 2 do
-      for _, record in ipairs(cmsgpack.unpack(all[i + 1])) do
+      for _, record in ipairs(unpacked(all[i + 1])) do
         tally(book, record, 1)
         records_seen = records_seen + 1
         local ref = tenant .. '/' .. all[i] .. '/' .. record[ID]
@@ -129,6 +129,7 @@ redis.register_function('wedops_subscribe', subscribe)
 redis.register_function('wedops_unsubscribe', unsubscribe)
 redis.register_function('wedops_lost', lost)
 redis.register_function('wedops_close', close)
+redis.register_function('wedops_stale', stale)
 redis.register_function('wedops_sweep', sweep)
 redis.register_function('wedops_evict', evict)
 redis.register_function('wedops_presence', presence)

@@ -21,19 +21,20 @@ def sweep(idle_after: timedelta | None = None) -> int:
     """
     idle, batch = _ms(idle_after or policy().idle_after), policy().sweep_batch
     server, ended = redis.connections(), 0
-    seconds, micros = redis.server_time(server)
-    until = seconds * 1000 + micros // 1000 - idle
-    with server.pipeline(transaction=False) as pipe:
-        for shard in shards():
-            pipe.zcount(f"{shard}:active", "-inf", until)
-        stale = pipe.execute()
     with named_errors():
-        for shard in (shard for shard, count in zip(shards(), stale, strict=True) if count):
+        for shard in (shard for shard, count in zip(shards(), _stale(idle), strict=True) if count):
             swept = batch
             while swept == batch:
                 swept = server.fcall("wedops_sweep", 1, shard, idle, batch)
                 ended += swept
     return ended
+
+
+def _stale(idle: int) -> list[int]:
+    if redis.is_cluster(redis.connections()):
+        return [count for [count] in each(shards(), "wedops_stale", idle)]
+    found: list[int] = redis.connections().fcall("wedops_stale", len(shards()), *shards(), idle)
+    return found
 
 
 def evict(node: str) -> int:
