@@ -1,4 +1,4 @@
-"""A crowd for the registry's benchmarks: connections of weddings as large as real ones, and the ways to put them in and away."""
+"""A crowd for the registry's benchmarks: connections of weddings as large as real ones."""
 
 from collections.abc import Iterator
 from itertools import islice

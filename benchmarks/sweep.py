@@ -1,12 +1,11 @@
 """The health sweep: ending what is stale among N connections, with every index and count kept right.
 
-Ours is `upkeep.sweep`, as the task calls it. Peers, each on a server of its own with a hash a connection: `scan_hgetall` reads every
-connection one by one, `pipelined` a page at a time; both delete what is stale and keep no counts. They are measured once, whatever
-the number of runs. `idle_ms` is a sweep when nothing is stale. `stall_p99_ms` is how long a PING from another process takes while
-it runs.
+Ours is `upkeep.sweep`, as the task calls it. Peers, each on a server of its own with a hash a connection: `scan_hgetall` reads
+every connection one by one, `pipelined` a page at a time; both delete what is stale and keep no counts. They are measured once,
+whatever the number of runs. `idle_ms` is a sweep when nothing is stale. `stall_p99_ms` is how long a PING from another process
+takes while it runs.
 """
 
-import argparse
 import multiprocessing
 from functools import cache
 from multiprocessing.connection import Connection as Pipe
@@ -76,7 +75,7 @@ class _Ours:
         idle = [_timed(upkeep.sweep)[0] * 1000 for _ in range(IDLE_SWEEPS)]
         lost = refs[self.run :: round(1 / self.stale)]
         crowd.lose(lost)
-        with _pings(self.url) as pings:
+        with _Pings(self.url) as pings:
             begun = clock.stopwatch()
             ended = upkeep.sweep()
             seconds = clock.stopwatch() - begun
@@ -106,7 +105,7 @@ def _timed(call: Any) -> tuple[float, Any]:
     return clock.stopwatch() - begun, answer
 
 
-class _pings:
+class _Pings:
     """Pings a server from a process of its own for the length of the block."""
 
     def __init__(self, url: str) -> None:
@@ -114,7 +113,7 @@ class _pings:
         self.process = multiprocessing.get_context("spawn").Process(target=_ping, args=(url, there), daemon=True)
         self.took: list[float] = []
 
-    def __enter__(self) -> "_pings":
+    def __enter__(self) -> "_Pings":
         self.process.start()
         self.here.recv()
         return self
@@ -141,7 +140,7 @@ def _peer(name: str, count: int, stale: float) -> form.Figures:
         every = round(1 / stale)
         with client.pipeline(transaction=False) as pipe:
             for number, one in enumerate(crowd.people(count)):
-                facts = {key: value for key, value in vars(one).items() if isinstance(value, str) and key != "id"}
+                facts: Any = {key: value for key, value in vars(one).items() if isinstance(value, str) and key != "id"}
                 pipe.hset(f"conn:{one.id}", mapping=facts | {"last_activity": 1 if number % every == 0 else 5e12})
                 if number % 2_000 == 0:
                     pipe.execute()

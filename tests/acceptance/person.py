@@ -1,6 +1,6 @@
 """A person with the official Supabase client, in a process of its own.
 
-python -m tests.acceptance.person ws://… REGION [listen | talk | slow]
+python -m tests.acceptance.person ws://… REGION [listen | talk | slow | stay] [USER]
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from realtime import AsyncRealtimeClient
 from workers.connections.store import permits
 
 
-async def main(url: str, region: str, what: str) -> None:
-    """Join the wedding's channel; then listen for one broadcast, send them, or answer late."""
-    permit = permits.issue(permits.Permit(f"u-{what}", "couple", "w-1"))
+async def main(url: str, region: str, what: str, user: str = "") -> None:
+    """Join the wedding's channel; then listen for one broadcast, send them, answer late, or stay: a named user is a guest."""
+    permit = permits.issue(permits.Permit(user or f"u-{what}", "guest" if user else "couple", "w-1"))
     client = AsyncRealtimeClient(url, permit, params={"region": region}, auto_reconnect=False)
     await client.connect()
     channel = client.channel("wedding:w-1")
@@ -29,6 +29,8 @@ async def main(url: str, region: str, what: str) -> None:
     while what == "talk":
         await channel.send_broadcast("cake", {"at": "21:30"})
         await asyncio.sleep(0.2)
+    while what == "stay":
+        await asyncio.sleep(1)
     while what == "slow":
         # Blocks its whole process, as a phone on a bad network does: pings are answered late.
         time.sleep(2.9)
@@ -36,4 +38,7 @@ async def main(url: str, region: str, what: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    try:
+        asyncio.run(main(*sys.argv[1:5]))
+    except Exception as error:
+        print(error, flush=True)

@@ -15,6 +15,8 @@ class Kind(StrEnum):
     ERROR_RATE = "error_rate"
     JOB_STOPPED = "job_stopped"
     MEMORY = "memory"
+    NODE_OUT = "node_out"
+    QUALITY = "quality"
 
 
 class Severity(StrEnum):
@@ -142,6 +144,27 @@ def stopped(jobs: Iterable[str]) -> list[Breach]:
         Breach(Kind.JOB_STOPPED, job, Severity.CRITICAL, 1.0, f"{job} fired and did not finish, again and again")
         for job in jobs
     ]
+
+
+def nodes_out(out: Mapping[str, str], up: Iterable[str]) -> list[Breach]:
+    """Return a breach for each node that is out; `out` is their region by name, `up` the regions that have a node left."""
+    served, found = set(up), []
+    for name, region in out.items():
+        severity = Severity.HIGH if region in served else Severity.CRITICAL
+        detail = f"node {name} of {region} is silent" + ("" if region in served else ", and no node of its region is left")
+        found.append(Breach(Kind.NODE_OUT, name, severity, 1.0, detail))
+    return found
+
+
+def quality(scores: Mapping[str, Iterable[float]]) -> list[Breach]:
+    """Return a breach for each tenant whose couple's or planners' connections are bad; `scores` (0-100) are the low ones."""
+    found = []
+    for tenant, low in scores.items():
+        worst, many = min(low), len(list(low))
+        severity = Severity.HIGH if worst < 40 else Severity.MEDIUM
+        detail = f"{many} connection(s) of couple or planner at {tenant} are bad: the worst scores {worst:.0f} of 100"
+        found.append(Breach(Kind.QUALITY, tenant, severity, worst, detail))
+    return found
 
 
 def judged(snapshots: Iterable[Snapshot], policy: Policy) -> set[str]:

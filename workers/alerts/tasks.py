@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from workers.alerts import rules, store
+from workers.alerts import actions, rules, store
 from workers.app import app
 from workers.foundation import clock, database, jobs, logs, redis, settings
 from workers.metrics import rules as measuring
@@ -24,11 +24,11 @@ def check(**_later: object) -> None:
 
 @app.task(name="alerts.watch")
 def watch(**_later: object) -> None:
-    """See that every job still runs and the broker is not full."""
+    """See that every job still runs, the broker is not full, every node is there and who matters is well connected."""
     policy = settings.read(rules.Policy, "ALERTS_")
     stopped = [record.name for record in jobs.records() if record.stopped()]
-    found = rules.stopped(stopped) + rules.memory({"broker": redis.memory_used()}, policy)
-    kinds = (rules.Kind.JOB_STOPPED, rules.Kind.MEMORY)
+    found = rules.stopped(stopped) + rules.memory({"broker": redis.memory_used()}, policy) + actions.realtime()
+    kinds = (rules.Kind.JOB_STOPPED, rules.Kind.MEMORY, rules.Kind.NODE_OUT, rules.Kind.QUALITY)
     _carry_out(found, lambda fingerprint: fingerprint.partition("/")[0] in kinds, policy)
 
 

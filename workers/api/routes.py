@@ -3,13 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Annotated
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Header, Request, Response
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from workers.api.gauges import Now
-from workers.foundation import database, heartbeat, logs, redis, telemetry
+from workers.balancing import rules as placing
+from workers.balancing import store as balancing
+from workers.connections.store import permits
+from workers.foundation import database, heartbeat, logs, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
 
 
@@ -45,6 +50,22 @@ def metrics() -> Response:
     registry = telemetry.collector()
     registry.register(Now())
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@api.get("/v1/route")
+def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] = "") -> balancing.Route:
+    """Return the node that the permit's holder should connect to, after `wait_ms`; `avoid` is the one that just failed them."""
+    permit = permits.read(authorization.removeprefix("Bearer "))
+    if not permit.wedding_id:
+        raise permits.PermitRefused(why="wrong_wedding", remedy="fetch a permit for a wedding")
+    pace = settings.read(placing.Policy, "BALANCING_").joins_per_second
+    return balancing.route(permit.wedding_id, permit.user_type, region, avoid=avoid, joins_per_second=pace)
+
+
+@api.exception_handler(Anticipated)
+def _refused(_request: Request, error: Anticipated) -> JSONResponse:
+    status = {permits.PermitRefused: 401, balancing.ReportRefused: 422}.get(type(error), 503)
+    return JSONResponse({"reason": error.reason, "detail": str(error)}, status)
 
 
 def _answers(client: Callable[[], redis.Client]) -> str:

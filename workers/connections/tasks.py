@@ -56,6 +56,9 @@ def prepare_peak(*, connections: int, until: str, **_later: object) -> None:
 @app.task(name="connections.audit")
 def audit(**_later: object) -> None:
     """Count every record anew; what drifted is put right, and said loudly: it must never happen."""
-    for drift in upkeep.audit():
+    drifted = upkeep.audit()
+    for drift in drifted:
         jobs.tally("connections_drifted")
         log.error("count put right", reason="drift", shard=drift.shard, what=drift.name, was=drift.was, now=drift.now)
+    if drifted:
+        raise upkeep.CountsDrifted(count=len(drifted))

@@ -2,9 +2,13 @@
 
 import pytest
 
-from tests.made import NOON
+from tests.made import NOON, connection
 from workers.alerts import rules, store, tasks
 from workers.alerts.rules import Severity, State
+from workers.balancing import store as balancing
+from workers.balancing.store import Report
+from workers.connections import store as registry
+from workers.connections.store import Measurement
 from workers.foundation import clock, database, jobs, redis
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
@@ -122,3 +126,15 @@ def test_a_broker_that_is_nearly_full_is_an_alert() -> None:
         client.config_set("maxmemory", limit)
     with database.transaction() as db:
         assert [alert.kind for alert in store.standing(db)] == ["memory"]
+
+
+def test_a_silent_node_and_a_badly_connected_couple_are_alerts() -> None:
+    balancing.report(Report("n1", "east", "ws://n1", 10, 0))
+    balancing.mark(gone=["n1"])
+    couple = connection(user_type="couple")
+    registry.open(couple)
+    registry.measure([Measurement(couple.ref, 1_500.0, 9)])
+    tasks.watch()
+    with database.transaction() as db:
+        found = {(alert.kind, alert.subject, alert.severity) for alert in store.standing(db)}
+    assert found == {("node_out", "n1", Severity.CRITICAL), ("quality", "w-1", Severity.HIGH)}

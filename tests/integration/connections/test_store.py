@@ -67,7 +67,14 @@ def test_what_is_known_of_a_connection_can_be_read() -> None:
     # RFC 6298: 7/8 of 80 and 1/8 of 160; a quarter of the difference of 80.
     assert (known.pop("rtt_ms"), known.pop("jitter_ms"), round(known.pop("score"), 1)) == (90.0, 20.0, 51.0)
     said = {name: value for name, value in vars(one).items() if name not in {"user_id", "supplier_type", "channels"}}
-    assert known == said | {"supplier_id": "", "channels": ["timeline:w-1"], "messages": 5, "errors": 1, "bytes": 1000}
+    assert known == said | {
+        "ref": one.ref,
+        "supplier_id": "",
+        "channels": ["timeline:w-1"],
+        "messages": 5,
+        "errors": 1,
+        "bytes": 1000,
+    }
     assert store.show("w-1/u1/c9") is None
 
 

@@ -81,3 +81,17 @@ def test_thresholds_out_of_order_are_refused() -> None:
 def test_a_full_server_and_a_stopped_job_are_breaches() -> None:
     assert rules.memory({"broker": 0.96, "other": 0.5}, POLICY)[0].severity is Severity.CRITICAL
     assert rules.stopped(["connections.sweep"])[0].fingerprint == "job_stopped/connections.sweep"
+
+
+def test_a_region_without_a_node_is_critical() -> None:
+    found = rules.nodes_out({"n1": "east", "n2": "west"}, ["east"])
+    assert [(breach.subject, breach.severity) for breach in found] == [("n1", Severity.HIGH), ("n2", Severity.CRITICAL)]
+    assert found[1].detail == "node n2 of west is silent, and no node of its region is left"
+
+
+def test_a_badly_connected_couple_is_an_alert_of_its_wedding() -> None:
+    found = rules.quality({"w-1": [55.0, 35.0], "w-2": [58.0]})
+    assert [(breach.fingerprint, breach.severity) for breach in found] == [
+        ("quality/w-1", Severity.HIGH),
+        ("quality/w-2", Severity.MEDIUM),
+    ]

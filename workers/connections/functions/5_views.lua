@@ -18,19 +18,20 @@ local function presence(keys, args)
   return {page[1], open, people}
 end
 
--- KEYS shard; ARGV ref. Returns a connection as JSON, or nothing: for people who look for one.
+-- KEYS shard; ARGV tenant, user. Returns all that is known of a user's connections, as JSON: for people who look for one.
 local function show(keys, args)
-  local records, at = known(keys[1], args[1])
-  if not at then return nil end
-  local record = records[at]
-  return cjson.encode({
-    id = record[ID], user_type = TYPES[record[TYPE]], node = record[NODE], region = record[REGION], wedding_id = record[WEDDING],
-    supplier_id = record[SUPPLIER], api_version = record[VERSION], device = record[DEVICE], opened = record[OPENED],
-    channels = record[CHANNELS] == '' and {} or record[CHANNELS], backup = record[BACKUP] == 1, rtt_ms = record[SRTT],
-    jitter_ms = record[JITTER], messages = record[MESSAGES], errors = record[ERRORS], bytes = record[BYTES],
-    reconnects = record[RECONNECTS], score = score(record),
-    last_activity_ms = tonumber(redis.call('ZSCORE', keys[1] .. ':active', args[1])),
-  })
+  local tenant, user, found = args[1] or '', args[2] or '', {}
+  for i, record in ipairs(held(keys[1], tenant, user)) do
+    found[i] = {
+      ref = tenant .. '/' .. user .. '/' .. record[ID], id = record[ID], user_type = TYPES[record[TYPE]], node = record[NODE],
+      region = record[REGION], wedding_id = record[WEDDING], supplier_id = record[SUPPLIER], api_version = record[VERSION],
+      device = record[DEVICE], opened = record[OPENED], channels = record[CHANNELS] == '' and {} or record[CHANNELS],
+      backup = record[BACKUP] == 1, rtt_ms = record[SRTT], jitter_ms = record[JITTER], messages = record[MESSAGES],
+      errors = record[ERRORS], bytes = record[BYTES], reconnects = record[RECONNECTS], score = score(record),
+    }
+    found[i].last_activity_ms = tonumber(redis.call('ZSCORE', keys[1] .. ':active', found[i].ref))
+  end
+  return #found > 0 and cjson.encode(found) or '[]'
 end
 
 -- KEYS shard; ARGV silent_ms, most. Returns {counts, flow, silent}: what is open by region, what went by since the last snapshot,

@@ -136,10 +136,16 @@ def close(ref: str) -> bool:
     return bool(call("wedops_close", tenant_of(ref), ref))
 
 
+def connections_of(tenant: str, user_id: str) -> list[dict[str, Any]]:
+    """Return all that is known of a user's connections."""
+    found: list[dict[str, Any]] = orjson.loads(call("wedops_show", tenant, tenant, user_id))
+    return found
+
+
 def show(ref: str) -> dict[str, Any] | None:
     """Return all that is known of a connection, or None."""
-    answer = call("wedops_show", tenant_of(ref), ref)
-    return orjson.loads(answer) if answer else None
+    tenant, user_id, _ = ref.split("/")
+    return next((one for one in connections_of(tenant, user_id) if one["ref"] == ref), None)
 
 
 def tenant_of(ref: str) -> str:

@@ -1,0 +1,180 @@
+"""Official clients and other languages, through the gateway and the registry: who is let in, who is not, who comes back."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import httpx2 as httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests import ROOT
+from tests.acceptance import javascript
+from tests.acceptance.conftest import System, running
+from tests.made import eventually
+from workers.balancing import store as balancing
+from workers.connections import store as registry
+from workers.connections.store import permits, upkeep
+from workers.connections.store.permits import Permit
+from workers.foundation import redis
+from workers.supervision import servers
+
+pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
+
+NODES = ("node-a", "node-b", "node-c")
+Person = AbstractContextManager["subprocess.Popen[str]"]
+
+
+def _knock(system: System, token: str, **words: str) -> tuple[int, dict[str, object], str]:
+    """Knock as any WebSocket client does; return the status, the reason's JSON and how long to wait."""
+    try:
+        with connect(f"{system.gateway}/websocket?{urlencode({'apikey': token, 'region': 'us-south'} | words)}") as socket:
+            return (socket.response.status_code if socket.response else 0), {}, ""
+    except InvalidStatus as refused:
+        response = refused.response
+        return response.status_code, json.loads(response.body or b"{}"), response.headers["Retry-After"]
+
+
+def _official(system: System, user: str) -> Person:
+    return _person([sys.executable, "-m", "tests.acceptance.person", system.gateway, "us-south", "stay", user])
+
+
+@contextmanager
+def _person(words: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    """Run a person with an official client for the length of the block."""
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _said(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def _javascript(system: System, user: str, topic: str = "wedding:w-1") -> Person:
+    permit = permits.issue(Permit(user, "guest", "w-1"))
+    return _person([*javascript.prepare(ROOT / "tests/acceptance/person.ts"), system.gateway, permit, "us-south", topic])
+
+
+def _raised(person: Person) -> Person:
+    common = '{"user": 7, "supplier": 200, "pool": 1000, "guests": 0.9, "vendors": 0.97}'
+    registry.each(registry.shards(), "wedops_limit", 64, common)
+    return person
+
+
+def test_the_sixth_connection_is_refused_with_429_until_the_limit_is_raised(system: System) -> None:
+    with ExitStack() as stack:
+        for _ in range(5):
+            assert _said(stack.enter_context(_official(system, "anna"))) == "joined"
+        sixth = permits.issue(Permit("anna", "guest", "w-1"))
+        status, body, wait = _knock(system, sixth)
+        assert (status, body["reason"], int(wait) >= 30) == (429, "user_limit", True)
+        assert "429" in _said(stack.enter_context(_official(system, "anna")))
+        with _javascript(system, "anna") as refused:
+            assert _said(refused) == "refused 429 user_limit"
+        # The schedule tells the set limit again and again, so one try may come too late.
+        assert any(_said(stack.enter_context(_raised(_official(system, "anna")))) == "joined" for _ in range(3))
+        assert any(_said(stack.enter_context(_raised(_javascript(system, "anna")))) == "joined" for _ in range(3))
+    registry.tell_limits()
+    assert eventually(lambda: registry.total() == 0, within=30)
+
+
+def test_the_javascript_client_may_join_its_own_wedding_only(system: System) -> None:
+    with _javascript(system, "bea") as own, _javascript(system, "carl", "wedding:w-2") as other:
+        assert _said(own) == "joined"
+        assert _said(other) == "CHANNEL_ERROR"
+        online = upkeep.presence("w-1")
+        assert (online.connections["guest"], set(online.people)) == (2, {"bea", "carl"})
+
+
+def test_who_may_not_come_in_is_told_why_and_counted_and_the_registry_stays_whole(system: System) -> None:
+    guest = Permit("dora", "guest", "w-1")
+    sound = permits.issue(guest)
+    knocks = {
+        "token_missing": _knock(system, ""),
+        "token_invalid": _knock(system, sound[:-3] + "AAA"),
+        "token_expired": _knock(system, permits.issue(guest, valid_for=timedelta(minutes=-2))),
+        "wrong_wedding": _knock(system, sound, wedding_id="w-2"),
+        "backup_not_allowed": _knock(system, sound, backup="1"),
+    }
+    statuses = {reason: (status, body["reason"]) for reason, (status, body, _) in knocks.items()}
+    assert statuses == {reason: (403 if "token" not in reason else 401, reason) for reason in knocks}
+    for bad in ({"device": "x" * 200}, {"region": "a{b}"}, {"channels": "timeline:w-1,a\nb"}):
+        status, body, _ = _knock(system, sound, **bad)
+        assert (status, body["reason"]) == (400, "invalid")
+        assert next(iter(bad)) in str(body["detail"])
+    url = f"http://127.0.0.1:{os.environ['API_PORT']}/metrics"
+    for reason in (*knocks, "invalid"):
+        counted = f'wedops_refusals_total{{reason="{reason}",what="connection"}}'
+        assert eventually(lambda text=counted: text in httpx.get(url).text, within=30), reason  # type: ignore[misc]
+    assert upkeep.audit() == []
+
+
+def test_the_typescript_example_does_what_the_guide_says(system: System) -> None:
+    done = subprocess.run(
+        javascript.prepare(ROOT / "demo/typescript/gateway.ts"), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["ref"] == "w-17/u-ts/ts-1"
+    assert said["unknown"] == []
+    assert said["subscribed"] == {
+        "timeline": {"ok": ["timeline:w-17"], "refused": {}},
+        "refused": {"ok": {}, "refused": [["not a channel", "invalid"]]},
+    }
+    assert said["route"]["url"] == "ws://127.0.0.1:4001/socket"
+    assert said["refused"].startswith("REFUSED id must be")
+    assert said["closed"] == 1
+
+
+def test_a_killed_nodes_people_are_back_on_others_with_their_wedding(system: System) -> None:
+    url = f"http://127.0.0.1:{os.environ['API_PORT']}/v1/route"
+    with ExitStack() as stack:
+        gateways = {}
+        for name in NODES:
+            settings = {"GATEWAY_PORT": str(servers.free_port()), "GATEWAY_NODE": name, "GATEWAY_REGION": "us-lost"}
+            gateways[name] = stack.enter_context(running("-m", "demo.gateway", **settings))
+        assert eventually(lambda: set(NODES) <= {node.name for node in balancing.nodes()}, within=30)
+        for number in range(12):
+            user_type = "couple" if number == 0 else "guest"
+            permit = permits.issue(Permit(f"r{number}", user_type, f"lost-{number % 3}"))
+            words = [sys.executable, "-m", "tests.acceptance.wanderer", url, permit, "us-lost"]
+            stack.enter_context(running(*words[1:]))
+        assert eventually(lambda: len(_where()) == 12, within=40), _where()
+        before = _where()
+        assert len({before[f"r{number}"] for number in range(0, 12, 3)}) == 1
+        lost = before["r0"]
+        gateways[lost].kill()
+        gateways[lost].wait()
+        assert eventually(lambda: len(_where()) == 12 and lost not in _where().values(), within=20), _where()
+        after = _where()
+    for number in range(12):
+        if before[f"r{number}"] != lost:
+            assert after[f"r{number}"] == before[f"r{number}"]
+    for wedding in range(3):
+        assert len({after[f"r{number}"] for number in range(wedding, 12, 3)}) == 1
+    assert eventually(lambda: balancing.out() >= {lost}, within=20)
+    assert redis.connections().hget(f"{registry.shards()[0]}:limits", f"out:{lost}") == "1"
+
+
+def _where() -> dict[str, str]:
+    """Return on which node each wandering person's living connection is."""
+    found = {}
+    for wedding in range(3):
+        for user in upkeep.presence(f"lost-{wedding}").people:
+            for known in registry.connections_of(f"lost-{wedding}", user):
+                if known["node"] not in balancing.out():
+                    found[user] = known["node"]
+    return found
