@@ -47,7 +47,7 @@ def _people() -> Iterator[Connection]:
 
 def request(one: Connection) -> tuple[str, bytes]:
     """Return the shard and the request of `wedops_open` for a connection."""
-    return rules.shard(one.tenant, store.policy().shards), orjson.dumps(vars(one))
+    return rules.shard(one.tenant, store.policy().shards), orjson.dumps({k: v for k, v in vars(one).items() if v})
 
 
 def open_all(connections: Iterator[Connection]) -> list[str]:

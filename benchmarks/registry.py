@@ -2,7 +2,7 @@
 
 Heartbeats: refs a second through `store.heartbeat` (1,000 a call). Peers: `one_call_each` (the same function, pipelined, a ref
 a call), `zadd_hset` (a sorted set and a hash of one's own, pipelined; nobody checks that the connection is known).
-Admissions: `wedops_open` with rates and limits, from 8 sockets that each wait for their answer. Peer: `checked_by_client`,
+Admissions: `wedops_open` with rates and limits, from 4 sockets that each wait for their answer. Peer: `checked_by_client`,
 which reads the counts, decides and writes in two round trips, and is not atomic. `per_cpu_s` is by the server's processor time.
 """
 
@@ -20,7 +20,7 @@ from benchmarks import crowd, form
 from workers.connections.store import Connection
 from workers.foundation import clock
 
-PEOPLE, ROUNDS, ADMISSIONS, SOCKETS = 50_000, 8, 20_000, 8
+PEOPLE, ROUNDS, ADMISSIONS, SOCKETS = 50_000, 8, 20_000, 4
 
 
 def main() -> None:

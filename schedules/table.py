@@ -47,6 +47,7 @@ TABLE = (
     Line(connections.tell_levels, seconds(60),     seconds(60),       seconds(15),     "guests wait first when it is busy, and not a minute later"),
     Line(connections.audit,     minutes(60),       minutes(60),       minutes(60),       "counts must never drift; this proves it, or says so"),
     Line(balancing.watch_nodes, seconds(5),        seconds(5),        seconds(2),        "a node's people must be elsewhere within 10 s"),
+    Line(balancing.scrape,      seconds(60),       seconds(30),       seconds(10),       "stock Supabase nodes keep no registry: they are asked"),
     Line(balancing.place,       seconds(60),       seconds(60),       seconds(15),       "a wedding is placed before its first guest comes"),
     Line(scaling.decide,        seconds(60),       seconds(60),       seconds(15),       "an instance takes about 2 minutes to serve"),
     Line(scaling.verify,        seconds(30),       seconds(30),       seconds(5),        "an action that has no effect must be noticed before people do"),

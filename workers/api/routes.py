@@ -3,14 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from secrets import compare_digest
 from typing import Annotated
 
-from fastapi import FastAPI, Header, Request, Response
+from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from workers.api.gauges import Now
+from workers.balancing import actions
+from workers.balancing import client as supabase
 from workers.balancing import rules as placing
 from workers.balancing import store as balancing
 from workers.connections.store import permits
@@ -62,9 +67,25 @@ def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] 
     return balancing.route(permit.wedding_id, permit.user_type, region, avoid=avoid, joins_per_second=pace)
 
 
+@api.post("/v1/supabase/metrics", status_code=204)
+async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> None:
+    """Take the metrics that a stock Supabase node pushes (METRICS_PUSHER_URL): Prometheus text, gzip or plain."""
+    policy, given = supabase.policy(), f"{login.username}:{login.password}"
+    if not policy.push_login or not compare_digest(given.encode(), policy.push_login.encode()):
+        raise supabase.PushRefused
+    text = supabase.unpack(await request.body(), request.headers.get("content-encoding", ""))
+    await run_in_threadpool(actions.take_scraped, supabase.read(text, source="the push"), policy.capacity)
+
+
 @api.exception_handler(Anticipated)
 def _refused(_request: Request, error: Anticipated) -> JSONResponse:
-    status = {permits.PermitRefused: 401, balancing.ReportRefused: 422}.get(type(error), 503)
+    refused = {
+        permits.PermitRefused: 401,
+        supabase.PushRefused: 401,
+        supabase.MetricsInvalid: 422,
+        balancing.ReportRefused: 422,
+    }
+    status = refused.get(type(error), 503)
     return JSONResponse({"reason": error.reason, "detail": str(error)}, status)
 
 

@@ -1,12 +1,21 @@
 """Reading nodes and weddings, deciding where people go, and telling the registry who is out."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from workers.balancing import rules, store
+from workers.balancing.client import Scraped
 from workers.connections import store as connections
-from workers.connections.store import upkeep
+from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs, settings
+from workers.metrics import store as metrics
+from workers.metrics.rules import Snapshot
 from workers.weddings import store as weddings
 
 log = logs.get("balancing")
+
+#: In seconds; a region whose nodes said nothing for so long is the registry's again.
+AGGREGATED_FOR = 180.0
 
 
 def policy() -> rules.Policy:
@@ -26,6 +35,28 @@ def place() -> int:
     if changed:
         log.info("weddings placed", changed=changed, weddings=len(parties), reason="nodes_or_calendar")
     return changed
+
+
+def take_scraped(scraped: Iterable[Scraped], capacity: int) -> list[Snapshot]:
+    """Remember what nodes without a registry say: as their reports, and as rows of their regions, which nobody else writes."""
+    now, rows = clock.now(), dict[str, Counter[str]]()
+    for node in scraped:
+        connections_now = int(node.now["connections"])
+        cpu, memory = (min(1.0, node.now[name] / 100) for name in ("cpu", "memory"))
+        store.report(store.Report(node.node, node.region, "", max(capacity, connections_now), connections_now, cpu, memory))
+        store.tell_tenants(node.node, node.tenants)
+        row = rows.setdefault(node.region, Counter())
+        row.update({"connections": connections_now} | store.since_last(node.node, node.ever))
+    found = [
+        Snapshot(
+            region, now, row["connections"], row["opened"], messages=row["messages"], errors=row["errors"], bytes=row["bytes"]
+        )
+        for region, row in rows.items()
+    ]
+    service.tell_aggregated(rows, until=clock.epoch() + AGGREGATED_FOR)
+    with database.transaction() as db:
+        metrics.append(db, found)
+    return found
 
 
 def watch_nodes() -> None:

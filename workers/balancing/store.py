@@ -107,6 +107,33 @@ def tell_places(found: Places, before: Mapping[str, list[str]]) -> int:
     return len(new) + len(gone)
 
 
+def since_last(node: str, ever: Mapping[str, float]) -> dict[str, int]:
+    """Return how much each of a node's counters grew since it was seen last; a node that started anew counts from 0."""
+    key = f"{NODES}:counters:{node}"
+    had = redis.connections().hgetall(key)
+    if ever:
+        redis.connections().hset(key, mapping={name: str(value) for name, value in ever.items()})
+        redis.connections().expire(key, FORGET_AFTER)
+    grown = {name: value - float(had[name]) for name, value in ever.items() if name in had}
+    return {name: int(more if more >= 0 else ever[name]) for name, more in grown.items()}
+
+
+def tell_tenants(node: str, tenants: Mapping[str, int]) -> None:
+    """Remember how many connections each tenant has on a node; who is not named is not measured, and keeps its number."""
+    if tenants:
+        redis.connections().hset(f"{NODES}:tenants:{node}", mapping=dict(tenants))
+        redis.connections().expire(f"{NODES}:tenants:{node}", FORGET_AFTER)
+
+
+def tenants() -> dict[str, int]:
+    """Return how many connections each tenant has on all scraped nodes."""
+    found: dict[str, int] = {}
+    for node in nodes():
+        for tenant, count in redis.connections().hgetall(f"{NODES}:tenants:{node.name}").items():
+            found[tenant] = found.get(tenant, 0) + int(count)
+    return found
+
+
 def out() -> set[str]:
     """Return the nodes that were found to be out, and are not back."""
     return set(redis.connections().smembers(OUT))

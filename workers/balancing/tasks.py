@@ -1,13 +1,20 @@
 """Balancing, as Celery runs it."""
 
 from workers.app import app
-from workers.balancing import actions
+from workers.balancing import actions, client
 
 
 @app.task(name="balancing.place")
 def place(**_later: object) -> None:
     """Decide which node each wedding's people go to, long before they come."""
     actions.place()
+
+
+@app.task(name="balancing.scrape")
+def scrape(**_later: object) -> None:
+    """Ask stock Supabase nodes how many are connected, where SUPABASE_URLS names any."""
+    policy = client.policy()
+    actions.take_scraped(client.scrape(policy), policy.capacity)
 
 
 @app.task(name="balancing.watch_nodes")

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Integ
 from sqlalchemy.dialects.postgresql import JSONB
 
 from workers.caching.rules import Kind, Policy, Structure
-from workers.foundation import clock, logs, redis, settings
+from workers.foundation import breaker, clock, logs, redis, settings
 from workers.foundation.database import insert_once, metadata
 
 log = logs.get("caching")
@@ -81,8 +81,9 @@ class TwoLayers:
                 return entry[1]
             generation = self._generation
         try:
-            value, until = self._get(kind, key, load)
-        except redis.UNREACHABLE as error:
+            with breaker.guarded("cache", lambda error: isinstance(error, redis.UNREACHABLE)):
+                value, until = self._get(kind, key, load)
+        except (*redis.UNREACHABLE, breaker.CircuitOpen) as error:
             log.warning("loaded without cache", reason="redis_unreachable", detail=str(error))
             return load()
         with self._lock:

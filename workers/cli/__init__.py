@@ -14,6 +14,7 @@ COMMANDS = {
     "supervise": "Run the Procfile's processes, and put back what dies or hangs.",
     "nodes": "The realtime nodes: who is up, how full, and whose weddings they have.",
     "plan": "What a peak that is known ahead needs.",
+    "emergency-mode": "Have guests give way first, or no longer.",
     "permit": "Issue a permit, with which a person may connect, or read one.",
     "presence": "Who of a wedding is online.",
     "weddings": "The calendar: import it, look at it.",
@@ -29,7 +30,7 @@ class _Lazy(click.Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"workers.cli.{name}").command
+        command: click.Command = import_module(f"workers.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -12,9 +12,10 @@ from rich.table import Table
 
 from workers.alerts import store as alerts
 from workers.alerts.rules import Severity, State
+from workers.balancing import store as balancing
 from workers.connections import store as connections
 from workers.emergencies import store as emergencies
-from workers.foundation import clock, database, jobs, queues, redis, settings
+from workers.foundation import breaker, clock, database, jobs, queues, redis, settings
 from workers.metrics import store as metrics
 from workers.notify import store as notify
 from workers.requests import store as requests
@@ -48,6 +49,9 @@ class Status:
     requests_waiting: int = 0
     queues: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
+    circuits: list[dict[str, Any]] = field(default_factory=list)
+    nodes: int = 0
+    emergency_mode: bool = False
     beats: int = 0
     tallies: dict[str, int] = field(default_factory=dict)
 
@@ -80,6 +84,17 @@ def _from_redis(status: Status) -> None:
         if queue["oldest"] > PROMISES[queue["name"]]:
             code = CRITICAL if queue["name"] == "emergency" else DEGRADED
             status.blame(code, f"queue {queue['name']} is {queue['oldest']:.0f} s behind: is its worker running?")
+    _from_jobs(status, at)
+    _from_nodes(status)
+    status.beats, status.tallies = len(beats(at)), jobs.tallies()
+    if not status.beats:
+        status.blame(
+            CRITICAL,
+            "no beat runs: start one (`celery -A schedules.beat beat`; `wedops up` and `supervise` do in some seconds)",
+        )
+
+
+def _from_jobs(status: Status, at: float) -> None:
     for record in jobs.records():
         status.jobs.append(_job(record, at))
         if record.stopped():
@@ -88,12 +103,16 @@ def _from_redis(status: Status) -> None:
             status.blame(DEGRADED, f"job {record.name} ended with {record.result} at its last run: see the log of its worker")
         elif record.overdue(at):
             status.blame(DEGRADED, f"job {record.name} was due {at - record.next:.0f} s ago and beat did not fire it")
-    status.beats, status.tallies = len(beats(at)), jobs.tallies()
-    if not status.beats:
-        status.blame(
-            CRITICAL,
-            "no beat runs: start one (`celery -A schedules.beat beat`; `wedops up` and `supervise` do in some seconds)",
-        )
+
+
+def _from_nodes(status: Status) -> None:
+    status.circuits = [asdict(circuit) for circuit in breaker.circuits()]
+    for circuit in status.circuits:
+        if circuit["state"] != "closed":
+            status.blame(DEGRADED, f"{circuit['dependency']} fails: its circuit is {circuit['state']}")
+    status.nodes, status.emergency_mode = len(balancing.nodes()) - len(balancing.out()), connections.emergency_mode()
+    if status.emergency_mode:
+        status.blame(DEGRADED, "emergency mode is on: guests give way first (`wedops emergency-mode off` ends it)")
 
 
 def beats(at: float) -> list[str]:
@@ -169,6 +188,7 @@ def _show(status: Status, console: Console) -> None:
         return
     console.print(
         f"{status.now}  {status.kind_of_day.replace('_', ' ')}  ·  {status.connections} connections  ·  "
+        f"{status.nodes} node(s)  ·  "
         f"{status.beats} beat(s)  ·  {status.requests_waiting} request(s) waiting  ·  "
         + ", ".join(f"{region} {season}" for region, season in list(status.seasons.items())[:6]),
         highlight=False,

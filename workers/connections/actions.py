@@ -2,9 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from workers.connections.rules import peak, report
+from workers.connections import store
+from workers.connections.rules import levels, peak, report
 from workers.connections.store import service
 from workers.foundation import clock, database, settings, telemetry
+from workers.seasons import store as seasons
+from workers.seasons.rules import KindOfDay
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
@@ -28,6 +31,19 @@ def count(totals: report.Totals) -> None:
         telemetry.admissions.labels(how).inc(many)
     for node, score in report.scores(totals, "node").items():
         telemetry.quality.labels(node).set(score)
+
+
+def set_emergency_mode(on: bool) -> None:
+    """Have guests give way first, or no longer: admission and service levels follow at once."""
+    store.set_emergency_mode(on)
+    tell_levels()
+
+
+def tell_levels() -> None:
+    """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
+    store.tell_limits()
+    emergency, busy = store.emergency_mode(), seasons.kind_of_day() is KindOfDay.WEDDING_DAY
+    service.tell_levels(levels.service_levels(busy=busy, emergency=emergency), phases(clock.now()))
 
 
 def prepare_peak(expected: int, until: datetime) -> peak.PeakPlan:

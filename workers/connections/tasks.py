@@ -4,12 +4,10 @@ from datetime import datetime
 
 from workers.app import app
 from workers.connections import actions, store
-from workers.connections.rules import levels, report
+from workers.connections.rules import report
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs
 from workers.metrics import store as metrics
-from workers.seasons import store as seasons
-from workers.seasons.rules import KindOfDay
 from workers.weddings import store as weddings
 
 log = logs.get("connections")
@@ -29,7 +27,7 @@ def snapshot(**_later: object) -> None:
     """Write what is open, and what went by since the last time, to PostgreSQL: a row a region."""
     totals = report.add_up(upkeep.snapshot())
     with database.transaction() as db:
-        rows = report.snapshots(totals, weddings.regions(db), at=clock.now())
+        rows = report.snapshots(totals, weddings.regions(db), at=clock.now(), but=service.aggregated(clock.epoch()))
         metrics.append(db, rows)
     upkeep.forget_flow()
     actions.count(totals)
@@ -39,9 +37,7 @@ def snapshot(**_later: object) -> None:
 @app.task(name="connections.tell_levels")
 def tell_levels(**_later: object) -> None:
     """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
-    store.tell_limits()
-    emergency, busy = store.emergency_mode(), seasons.kind_of_day() is KindOfDay.WEDDING_DAY
-    service.tell_levels(levels.service_levels(busy=busy, emergency=emergency), actions.phases(clock.now()))
+    actions.tell_levels()
 
 
 @app.task(name="connections.prepare_peak")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, create_engine
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
-from workers.foundation import settings
+from workers.foundation import breaker, settings
 from workers.foundation.errors import Anticipated
 
 #: Every room declares its tables on this.
@@ -61,15 +61,19 @@ os.register_at_fork(after_in_child=_forget)
 def transaction() -> Iterator[Connection]:
     """Yield a connection in a transaction that commits at the end; raises DatabaseUnavailable."""
     try:
-        with engine().begin() as db:
+        with breaker.guarded("database", _away), engine().begin() as db:
             yield db
+    except breaker.CircuitOpen as error:
+        raise DatabaseUnavailable(cause=str(error)) from error
     except (OperationalError, psycopg.OperationalError) as error:
         if not _away(error):
             raise
         raise DatabaseUnavailable(cause=str(getattr(error, "orig", error)).strip().partition("\n")[0]) from error
 
 
-def _away(error: Exception) -> bool:
+def _away(error: BaseException) -> bool:
+    if not isinstance(error, OperationalError | psycopg.OperationalError):
+        return False
     # Deadlocks, time-outs and full disks are operational errors as well. No SQLSTATE: there was no server to give one;
     # 08: connection exception; 57P: shutdown, crash, starting up; 53300: too many connections.
     state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""

@@ -49,6 +49,12 @@ def connections() -> Client:
     return _client(url.replace(CLUSTER, "", 1), _Cluster) if CLUSTER in url else _client(url)
 
 
+@cache
+def undecoded() -> Client:
+    """Return a client of the broker whose answers are bytes, for libraries that want them so."""
+    return _client(settings.servers().broker_url, decode=False)
+
+
 class _Cluster(RedisCluster):
     """A cluster whose functions have their first argument's keys: redis-py would ask a server for the keys of each call."""
 
@@ -59,10 +65,10 @@ class _Cluster(RedisCluster):
         return super().determine_slot(*args)
 
 
-def _client(url: str, kind: Any = Redis) -> Client:
+def _client(url: str, kind: Any = Redis, *, decode: bool = True) -> Client:
     return kind.from_url(
         url,
-        decode_responses=True,
+        decode_responses=decode,
         socket_timeout=3,
         socket_connect_timeout=2,
         health_check_interval=15,
@@ -71,7 +77,7 @@ def _client(url: str, kind: Any = Redis) -> Client:
 
 
 def _forget() -> None:
-    for client in (registry, cache_server, connections):
+    for client in (registry, cache_server, connections, undecoded):
         client.cache_clear()
 
 

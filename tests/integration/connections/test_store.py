@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from tests.made import NOON, connection
-from workers.connections import rules, store
+from workers.connections import actions, rules, store
 from workers.connections.rules import report
 from workers.connections.store import Measurement, upkeep
 from workers.foundation import redis
@@ -140,11 +140,11 @@ def test_guests_never_take_the_last_places_of_a_pool(user_type: str, places: int
 
 def test_a_small_node_says_its_own_capacity_and_in_an_emergency_guests_give_way_first() -> None:
     assert store.open(connection(), held=80, capacity=100).ok
-    store.set_emergency_mode(True)
+    actions.set_emergency_mode(True)
     assert store.emergency_mode()
     assert store.open(connection("c2", user_id="u2"), held=80, capacity=100).reason == "pool_full"
     assert store.open(connection("c3", user_id="u3", user_type="couple"), held=80, capacity=100).ok
-    store.set_emergency_mode(False)
+    actions.set_emergency_mode(False)
     assert store.open(connection("c2", user_id="u2"), held=80, capacity=100).ok
 
 

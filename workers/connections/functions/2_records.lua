@@ -52,24 +52,33 @@ local function write(book)
   end
 end
 
+-- The same for one connection, as most calls have it.
+local function count_one(shard, record, by)
+  local counts, user_type = shard .. ':counts', TYPES[record[TYPE]]
+  local names = {'node:' .. record[NODE], 'rt:' .. record[REGION] .. '|' .. user_type}
+  if record[WEDDING] ~= '' then names[#names + 1] = 'wt:' .. record[WEDDING] .. '|' .. user_type end
+  if record[SUPPLIER] ~= '' then names[#names + 1] = 'supplier:' .. record[SUPPLIER] end
+  for _, name in ipairs(names) do
+    if redis.call('HINCRBY', counts, name, by) <= 0 then redis.call('HDEL', counts, name) end
+  end
+  redis.call('HINCRBY', counts, 'moves', 1)
+end
+
 local function parts(ref)
   return string.match(ref or '', '^([^/]+)/([^/]+)/([^/]+)$')
 end
 
 local function group(shard, tenant) return shard .. ':t:' .. tenant end
 
-local function unpacked(packed)
-  local records, at = {}, 1
-  for i = 1, string.byte(packed) do
-    records[i] = {cmsgpack.unpack_limit(packed, FIELDS, at)}
-    at = records[i][1]
-  end
+local function records_in(text)
+  local records = {}
+  for one in string.gmatch(text, '[^|]+') do records[#records + 1] = {string.match(one, ALL_FIELDS)} end
   return records
 end
 
 local function held(shard, tenant, user)
-  local packed = redis.call('HGET', group(shard, tenant), user)
-  return packed and unpacked(packed) or {}
+  local text = redis.call('HGET', group(shard, tenant), user)
+  return text and records_in(text) or {}
 end
 
 local function hold(shard, tenant, user, records)
@@ -77,27 +86,22 @@ local function hold(shard, tenant, user, records)
     redis.call('HDEL', group(shard, tenant), user)
     return
   end
-  local packed = {string.char(#records)}
-  for i, record in ipairs(records) do packed[i + 1] = cmsgpack.pack(unpack(record, ID, RECONNECTS)) end
-  redis.call('HSET', group(shard, tenant), user, table.concat(packed))
+  local texts = {}
+  for i, record in ipairs(records) do texts[i] = table.concat(record, ',') end
+  redis.call('HSET', group(shard, tenant), user, table.concat(texts, '|'))
+end
+
+-- Returns a record's channels as a list.
+local function channels_of(record)
+  local list = {}
+  for channel in string.gmatch(record[CHANNELS], '[^;]+') do list[#list + 1] = channel end
+  return list
 end
 
 local function place(records, id)
   for i, record in ipairs(records) do
     if record[ID] == id then return i end
   end
-end
-
--- Takes a connection out of truth and counts; the caller takes its ref out of the sorted sets. Returns its record, or nothing.
-local function take_out(book, ref)
-  local tenant, user, id = parts(ref)
-  local records = tenant and held(book.shard, tenant, user) or {}
-  local at = place(records, id)
-  if not at then return nil end
-  local record = table.remove(records, at)
-  hold(book.shard, tenant, user, records)
-  tally(book, record, -1)
-  return record
 end
 
 local function forget(shard, refs)
@@ -144,16 +148,16 @@ local function end_all(shard, refs, why)
   end
   for tenant, found in pairs(grouped(refs)) do
     local key, gone = group(shard, tenant), {}
-    for i, packed in ipairs(redis.call('HMGET', key, unpack(found.users))) do
+    for i, text in ipairs(redis.call('HMGET', key, unpack(found.users))) do
       local user = found.users[i]
-      if packed and string.byte(packed) == 1 then
-        local only = {cmsgpack.unpack_limit(packed, FIRST_FIELDS, 1)}
+      if text and not string.find(text, '|', 1, true) then
+        local only = {string.match(text, FIRST_FIELDS)}
         if only[ID] == found.ids[user][1] then
           end_one(only)
           gone[#gone + 1] = user
         end
-      elseif packed then
-        local records = unpacked(packed)
+      elseif text then
+        local records = records_in(text)
         for _, id in ipairs(found.ids[user]) do
           local at = place(records, id)
           if at then end_one(table.remove(records, at)) end
@@ -172,7 +176,7 @@ local function kind_of(channel) return string.match(channel, '^[^:]+') end
 
 local function subscribe_to(record, channels, profile)
   local has, kinds, changed = {}, {}, false
-  local list = record[CHANNELS] == '' and {} or record[CHANNELS]
+  local list = channels_of(record)
   for _, channel in ipairs(list) do has[channel] = true end
   for _, channel in ipairs(channels) do
     local kind = problem('channels', channel, true) and 'refused' or kind_of(channel)
@@ -188,7 +192,7 @@ local function subscribe_to(record, channels, profile)
     end
     if why then answer.refused[#answer.refused + 1] = {tostring(channel), why} else answer.ok[#answer.ok + 1] = channel end
   end
-  record[CHANNELS] = #list > 0 and list or ''
+  record[CHANNELS] = table.concat(list, ';')
   return kinds, changed
 end
 

@@ -5,21 +5,27 @@ local function wait_of(key, every, burst, now)
   return 0, arrival + every
 end
 
-local RATED = {user = 'user_id', supplier = 'supplier_id', address = 'address'}
+-- What is limited, whose field of the request says who it is, and the limit's own two.
+local RATED = {
+  'user', 'user_id', 'user_every', 'user_burst',
+  'supplier', 'supplier_id', 'supplier_every', 'supplier_burst',
+  'address', 'address', 'address_every', 'address_burst',
+}
 
--- Returns the ms to wait and which limit says so; when none does, all are charged: an attempt that is refused charges none.
+-- Returns the ms to wait and which limit says so. Attempts are what is limited: one that is refused has cost what it passed.
 local function too_fast(shard, limits, asked, now)
-  local charged = {}
-  for what, field in pairs(RATED) do
-    local who, every = asked[field], limits[what .. '_every']
+  for i = 1, #RATED, 4 do
+    local who, every = asked[RATED[i + 1]], limits[RATED[i + 2]]
     if who and every then
-      local key = shard .. ':r:' .. what .. ':' .. who
-      local wait, arrival = wait_of(key, every, limits[what .. '_burst'], now)
-      if wait > 0 then return wait, what .. '_rate' end
-      charged[key] = arrival
+      local key = shard .. ':r:' .. RATED[i] .. ':' .. who
+      -- Who did not knock of late has no key: one call asks and charges.
+      if not redis.call('SET', key, now + every, 'NX', 'PX', every) then
+        local wait, arrival = wait_of(key, every, limits[RATED[i + 3]], now)
+        if wait > 0 then return wait, RATED[i] .. '_rate' end
+        redis.call('SET', key, arrival, 'PX', math.max(1, math.ceil(arrival - now)))
+      end
     end
   end
-  for key, arrival in pairs(charged) do redis.call('SET', key, arrival, 'PX', math.max(1, math.ceil(arrival - now))) end
 end
 
 -- Anything over a base wait is jitter, from what differs between callers: math.random does not, in a function.
@@ -42,15 +48,15 @@ local function reusable(shard, prefix, records, asked, limits, now)
   for i, record in ipairs(records) do
     local seen = tonumber(redis.call('ZSCORE', shard .. ':active', prefix .. record[ID]))
     local same = false
-    for _, channel in ipairs(record[CHANNELS] == '' and {} or record[CHANNELS]) do same = same or kinds[kind_of(channel)] end
-    if same and record[BACKUP] == 0 and seen and now - seen < (limits.healthy_ms or 60000) and score(record) >= 50 then return i end
+    for _, channel in ipairs(channels_of(record)) do same = same or kinds[kind_of(channel)] end
+    if same and record[BACKUP] == '0' and seen and now - seen < (limits.healthy_ms or 60000) and score(record) >= 50 then return i end
   end
 end
 
 local function over_limit(shard, limits, asked, records, now)
   local mine = 0
   for _, record in ipairs(records) do
-    if record[BACKUP] == (asked.backup and 1 or 0) then mine = mine + 1 end
+    if record[BACKUP] == (asked.backup and '1' or '0') then mine = mine + 1 end
   end
   if asked.backup and asked.user_type ~= 'couple' and asked.user_type ~= 'planner' then
     return later('backup_not_allowed', 3600000, asked.id, now)
@@ -66,12 +72,22 @@ local function over_limit(shard, limits, asked, records, now)
   if (tonumber(asked.held) or 0) >= math.floor(pool * share) then return later('pool_full', 2000, asked.id, now) end
 end
 
-local NEEDED, OPTIONAL = {'id', 'user_id', 'user_type', 'node', 'region'}, {'wedding_id', 'supplier_id', 'supplier_type', 'api_version', 'device', 'address'}
+local NEEDED, NUMBERS = {'id', 'user_id', 'user_type', 'node', 'region'}, {'held', 'capacity', 'reconnects'}
+local OPTIONAL = {'wedding_id', 'supplier_id', 'supplier_type', 'api_version', 'device', 'address'}
 
-local function bad_request(asked)
-  for name, value in pairs(asked) do
-    if value == cjson.null then asked[name] = nil end
-  end
+local function fits(value) return type(value) == 'string' and value ~= '' and #value <= 128 end
+
+-- What a sound request passes in one step; what does not is looked at field by field, for its name.
+local function plainly_sound(asked)
+  local id, user, kind, node, region = asked.id, asked.user_id, asked.user_type, asked.node, asked.region
+  local wedding, supplier, address = asked.wedding_id or 'w', asked.supplier_id or 's', asked.address or 'a'
+  local version, device, trade = asked.api_version or 'v', asked.device or 'd', asked.supplier_type or 't'
+  return fits(id) and fits(user) and fits(kind) and fits(node) and fits(region) and fits(wedding) and fits(supplier) and fits(address)
+    and fits(version) and fits(device) and fits(trade)
+    and string.match(id .. user .. kind .. node .. region .. wedding .. supplier .. address .. version .. device .. trade, '^[%w._:@-]+$')
+end
+
+local function bad_fields(asked)
   for _, name in ipairs(NEEDED) do
     local wrong = problem(name, asked[name], true)
     if wrong then return wrong end
@@ -81,27 +97,56 @@ local function bad_request(asked)
     if wrong then return wrong end
     if asked[name] == '' then asked[name] = nil end
   end
-  for _, name in ipairs({'held', 'capacity', 'reconnects'}) do
+end
+
+local function bad_request(asked)
+  if not plainly_sound(asked) then
+    for name, value in pairs(asked) do
+      if value == cjson.null then asked[name] = nil end
+    end
+    local wrong = bad_fields(asked)
+    if wrong then return wrong end
+  end
+  for _, name in ipairs(NUMBERS) do
     local value = asked[name]
-    if value ~= nil and (type(value) ~= 'number' or value < 0 or value > 1e9 or value % 1 ~= 0) then
+    if value == cjson.null then
+      asked[name] = nil
+    elseif value ~= nil and (type(value) ~= 'number' or value < 0 or value > 1e9 or value % 1 ~= 0) then
       return name .. ' must be a whole number from 0 to 1000000000'
     end
   end
   if not LETTERS[asked.user_type] then return 'user_type must be one of couple, planner, vendor, guest' end
+  if asked.channels == cjson.null then asked.channels = nil end
   return bad_channels(asked.channels)
 end
 
 -- A node that is out holds no sockets: what it held must not keep its people's places.
-local function without_dead(book, prefix, asked, records)
+local function without_dead(shard, tenant, user, records)
+  local gone = {}
   for i = #records, 1, -1 do
     local record = records[i]
-    if record[ID] == asked.id or redis.call('HEXISTS', book.shard .. ':limits', 'out:' .. record[NODE]) == 1 then
-      tally(book, record, -1)
-      if record[ID] ~= asked.id then flow(book, record[REGION], 'swept', 1) end
-      table.remove(records, i)
-      forget(book.shard, {prefix .. record[ID]})
+    if redis.call('HEXISTS', shard .. ':limits', 'out:' .. record[NODE]) == 1 then
+      count_one(shard, table.remove(records, i), -1)
+      redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|swept', 1)
+      gone[#gone + 1] = tenant .. '/' .. user .. '/' .. record[ID]
     end
   end
+  if #gone > 0 then
+    hold(shard, tenant, user, records)
+    forget(shard, gone)
+  end
+end
+
+-- Counts and tells a refusal.
+local function turned_away(shard, region, answer)
+  redis.call('HINCRBY', shard .. ':flow', region .. '|refused:' .. answer.reason, 1)
+  return cjson.encode(answer)
+end
+
+local function new_record(asked, now)
+  return {asked.id, LETTERS[asked.user_type], asked.node, asked.region, asked.wedding_id or '', asked.supplier_id or '',
+    asked.api_version or '', asked.device or '', math.floor(now / 1000), '', asked.backup and '1' or '0',
+    '0', '0', '0', '0', '0', asked.reconnects or '0'}
 end
 
 -- KEYS shard; ARGV request as JSON. Returns JSON: {ok: true, ref, node, reused, kinds} or {ok: false, reason, retry_after_ms}.
@@ -114,40 +159,46 @@ local function open(keys, args)
     if redis.call('EXISTS', (shard or '') .. ':limits') == 1 then redis.call('HINCRBY', shard .. ':flow', '|refused:invalid', 1) end
     return refuse(wrong)
   end
-  local tenant = asked.supplier_id or asked.wedding_id or asked.user_id
+  local tenant, user, id, region = asked.supplier_id or asked.wedding_id or asked.user_id, asked.user_id, asked.id, asked.region
   local limits, shards = limits_of(shard, asked)
-  wrong = bad_shard(shard, shards, tenant)
+  -- Working out a checksum is dear: whose tenant is here already was let in by it.
+  wrong = bad_shard(shard, shards, redis.call('EXISTS', group(shard, tenant)) == 0 and tenant or nil)
   if wrong then return refuse(wrong) end
-  local book, now, prefix = ledger(shard), now_ms(), tenant .. '/' .. asked.user_id .. '/'
-  local records = held(shard, tenant, asked.user_id)
-  local before, same = #records, place(records, asked.id)
-  if before > 0 then without_dead(book, prefix, asked, records) end
-  local function answer(found, changed)
-    if changed or #records < before then hold(shard, tenant, asked.user_id, records) end
-    if found.reason then flow(book, asked.region, 'refused:' .. found.reason, 1) end
-    write(book)
-    return cjson.encode(found)
-  end
+  local now, prefix = now_ms(), tenant .. '/' .. user .. '/'
   local wait, rate = too_fast(shard, limits, asked, now)
-  if wait then return answer(later(rate, math.max(wait, 50), asked.id, now)) end
+  if wait then return turned_away(shard, region, later(rate, math.max(wait, 50), id, now)) end
+  local records = held(shard, tenant, user)
+  local same = place(records, id)
+  if #records > 0 then without_dead(shard, tenant, user, records) end
   local profile = asked.supplier_type and redis.call('HGET', shard .. ':limits', 'profile:' .. asked.supplier_type)
-  local again = asked.reuse == true and reusable(shard, prefix, records, asked, limits, now)
+  local again = asked.reuse == true and not same and reusable(shard, prefix, records, asked, limits, now)
   if again then
-    local kinds = subscribe_to(records[again], asked.channels, profile)
-    flow(book, records[again][REGION], 'reused', 1)
-    return answer({ok = true, ref = prefix .. records[again][ID], node = records[again][NODE], reused = true, kinds = kinds}, true)
+    local record = records[again]
+    local kinds = subscribe_to(record, asked.channels, profile)
+    hold(shard, tenant, user, records)
+    redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|reused', 1)
+    return cjson.encode({ok = true, ref = prefix .. record[ID], node = record[NODE], reused = true, kinds = kinds})
   end
-  local over = over_limit(shard, limits, asked, records, now)
-  if over then return answer(over) end
-  local record = {0, asked.id, LETTERS[asked.user_type], asked.node, asked.region, asked.wedding_id or '', asked.supplier_id or '',
-    asked.api_version or '', asked.device or '', math.floor(now / 1000), '', asked.backup and 1 or 0,
-    0, 0, 0, 0, 0, asked.reconnects or 0}
-  local kinds = asked.channels and subscribe_to(record, asked.channels, profile)
+  -- Who has a place keeps it: a gateway that opens again what it holds is no newcomer.
+  same = place(records, id)
+  local over = not same and over_limit(shard, limits, asked, records, now)
+  if over then return turned_away(shard, region, over) end
+  if same then count_one(shard, table.remove(records, same), -1) end
+  local record = new_record(asked, now)
+  local channels, kinds = asked.channels or {}, nil
+  if #channels < 2 and not profile then
+    record[CHANNELS] = channels[1] or ''
+  else
+    kinds = subscribe_to(record, channels, profile)
+  end
   records[#records + 1] = record
-  redis.call('ZADD', shard .. ':active', now, prefix .. asked.id)
-  tally(book, record, 1)
-  if not same then flow(book, asked.region, 'opened', 1) end
-  return answer({ok = true, ref = prefix .. asked.id, node = asked.node, reused = false, kinds = kinds}, true)
+  hold(shard, tenant, user, records)
+  redis.call('ZADD', shard .. ':active', now, prefix .. id)
+  count_one(shard, record, 1)
+  if not same then redis.call('HINCRBY', shard .. ':flow', region .. '|opened', 1) end
+  -- Ids are checked, so the answer that nearly all get is put together by hand.
+  return '{"ok":true,"ref":"' .. prefix .. id .. '","node":"' .. asked.node .. '","reused":false'
+    .. (kinds and ',"kinds":' .. cjson.encode(kinds) or '') .. '}'
 end
 
 -- KEYS shard; ARGV number of shards, policy as JSON, then name, value … of single limits (`supplier:x`, `profile:x`, `out:node`; an

@@ -24,7 +24,7 @@ end
 
 -- Smoothed as RFC 6298 does: srtt by 1/8, its variation (our jitter) by 1/4. Kept to a 16th of a ms.
 local function measure_rtt(record, rtt)
-  if record[SRTT] == 0 then
+  if tonumber(record[SRTT]) == 0 then
     record[SRTT], record[JITTER] = rtt, 0
   else
     record[JITTER] = math.floor((0.75 * record[JITTER] + 0.25 * math.abs(record[SRTT] - rtt)) * 16 + 0.5) / 16
@@ -105,13 +105,13 @@ end
 local function unsubscribe(keys, args)
   local shard = keys[1]
   local records, at, tenant, user = known(shard, args[1])
-  if not at or records[at][CHANNELS] == '' then return 0 end
+  if not at then return 0 end
   local ending, left, ended = {}, {}, 0
   for i = 2, #args do ending[args[i]] = true end
-  for _, channel in ipairs(records[at][CHANNELS]) do
+  for _, channel in ipairs(channels_of(records[at])) do
     if ending[channel] then ended = ended + 1 else left[#left + 1] = channel end
   end
-  records[at][CHANNELS] = #left > 0 and left or ''
+  records[at][CHANNELS] = table.concat(left, ';')
   hold(shard, tenant, user, records)
   return ended
 end
@@ -123,12 +123,14 @@ end
 
 -- KEYS shard; ARGV ref. Returns 1, or 0 when it was not known.
 local function close(keys, args)
-  local book = ledger(keys[1])
-  local record = take_out(book, args[1])
-  if not record then return 0 end
-  forget(keys[1], {args[1]})
-  flow(book, record[REGION], 'closed', 1)
-  write(book)
+  local shard = keys[1]
+  local records, at, tenant, user = known(shard, args[1])
+  if not at then return 0 end
+  local record = table.remove(records, at)
+  hold(shard, tenant, user, records)
+  count_one(shard, record, -1)
+  forget(shard, {args[1]})
+  redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|closed', 1)
   return 1
 end
 
@@ -142,7 +144,7 @@ end
 -- KEYS shard; ARGV idle_ms, most. Ends up to `most` connections that showed no life for idle_ms, and tells their gateways.
 -- Returns how many; costs what is stale, not what exists.
 local function sweep(keys, args)
-  local until_ms, most = now_ms() - (tonumber(args[1]) or 300000), tonumber(args[2]) or 200
+  local until_ms, most = now_ms() - (tonumber(args[1]) or 300000), math.min(tonumber(args[2]) or 200, MOST_IN_A_CALL)
   local refs = redis.call('ZRANGEBYSCORE', keys[1] .. ':active', '-inf', until_ms, 'LIMIT', 0, most)
   if #refs > 0 then
     end_all(keys[1], refs, 'swept')

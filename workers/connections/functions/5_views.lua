@@ -8,7 +8,7 @@ local function presence(keys, args)
   local page = redis.call('HSCAN', group(shard, args[1] or ''), args[3] or '0', 'COUNT', args[4] or 200)
   for i = 1, #page[2], 2 do
     local here, user_type = 0, nil
-    for _, record in ipairs(unpacked(page[2][i + 1])) do
+    for _, record in ipairs(records_in(page[2][i + 1])) do
       if record[WEDDING] == wedding then here, user_type = here + 1, TYPES[record[TYPE]] end
     end
     if here > 0 then
@@ -25,9 +25,10 @@ local function show(keys, args)
     found[i] = {
       ref = tenant .. '/' .. user .. '/' .. record[ID], id = record[ID], user_type = TYPES[record[TYPE]], node = record[NODE],
       region = record[REGION], wedding_id = record[WEDDING], supplier_id = record[SUPPLIER], api_version = record[VERSION],
-      device = record[DEVICE], opened = record[OPENED], channels = record[CHANNELS] == '' and {} or record[CHANNELS],
-      backup = record[BACKUP] == 1, rtt_ms = record[SRTT], jitter_ms = record[JITTER], messages = record[MESSAGES],
-      errors = record[ERRORS], bytes = record[BYTES], reconnects = record[RECONNECTS], score = score(record),
+      device = record[DEVICE], opened = tonumber(record[OPENED]), channels = channels_of(record), backup = record[BACKUP] == '1',
+      rtt_ms = tonumber(record[SRTT]), jitter_ms = tonumber(record[JITTER]), messages = tonumber(record[MESSAGES]),
+      errors = tonumber(record[ERRORS]), bytes = tonumber(record[BYTES]), reconnects = tonumber(record[RECONNECTS]),
+      score = score(record),
     }
     found[i].last_activity_ms = tonumber(redis.call('ZSCORE', keys[1] .. ':active', found[i].ref))
   end
@@ -70,7 +71,7 @@ local function audit(keys, args)
   for _, tenant in ipairs(args) do
     local all = redis.call('HGETALL', group(shard, tenant))
     for i = 1, #all, 2 do
-      for _, record in ipairs(unpacked(all[i + 1])) do
+      for _, record in ipairs(records_in(all[i + 1])) do
         tally(book, record, 1)
         records_seen = records_seen + 1
         local ref = tenant .. '/' .. all[i] .. '/' .. record[ID]

@@ -1,7 +1,7 @@
 """What a snapshot of the registry says: a row a region, and how good nodes and weddings are connected. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,11 +37,11 @@ def add_up(shares: Iterable[Share]) -> Totals:
     return totals
 
 
-def snapshots(totals: Totals, regions: Iterable[str], *, at: datetime) -> list[Snapshot]:
-    """Return one snapshot a region, of all that have connections, had some, or are named in `regions`."""
+def snapshots(totals: Totals, regions: Iterable[str], *, at: datetime, but: Set[str] = frozenset()) -> list[Snapshot]:
+    """Return one snapshot a region, of all that have connections, had some, or are named in `regions` and not in `but`."""
     seen = {name.removeprefix("rt:").rpartition("|")[0] for name in totals.counts if name.startswith("rt:")}
     passed = {name.rpartition("|")[0] for name in totals.flow if not name.startswith("~")} - {""}
-    return [_snapshot(region, totals, at) for region in sorted(seen | passed | set(regions))]
+    return [_snapshot(region, totals, at) for region in sorted((seen | passed | set(regions)) - but)]
 
 
 def _snapshot(region: str, totals: Totals, at: datetime) -> Snapshot:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -64,7 +64,7 @@ class Admission:
     reused: bool = False
     reason: str = ""
     retry_after_ms: int = 0
-    #: By kind of channel: `ok` (channels) and `refused` (channel, why).
+    #: By kind of channel: `ok` (channels) and `refused` (channel, why); empty when all of one or no channel went well.
     kinds: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -94,7 +94,8 @@ def open(
     the person comes from, never the address. With `reuse`, a healthy connection of the user for the same kind of channel
     gets the channels instead. Raises ConnectionRefused naming a bad field.
     """
-    asked = asdict(connection) | {"reuse": reuse, "address": address or None, "held": held, "capacity": capacity}
+    given = vars(connection) | {"reuse": reuse, "address": address, "held": held, "capacity": capacity}
+    asked = {name: value for name, value in given.items() if value not in (None, "", ())}
     answer = call("wedops_open", connection.tenant, orjson.dumps(asked))
     return Admission(**orjson.loads(answer))
 
@@ -211,12 +212,11 @@ def emergency_mode() -> bool:
 
 
 def set_emergency_mode(on: bool) -> None:
-    """Have guests give way first, or no longer; admission follows at once."""
+    """Have guests give way first, or no longer, once limits and levels are told again."""
     if on:
         redis.connections().set(EMERGENCY, 1)
     else:
         redis.connections().delete(EMERGENCY)
-    tell_limits()
 
 
 def tell_limits(own: Mapping[str, str] | None = None) -> None:

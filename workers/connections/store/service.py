@@ -1,6 +1,6 @@
 """What gateways are told beside admission: service levels by class, the phase of each wedding, and a peak that is planned."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,8 @@ from workers.foundation import redis
 #: Hashes: class -> level as JSON; wedding -> phase. A change is published on SERVICE.
 LEVELS, PHASES, SERVICE = "wedops:service:levels", "wedops:service:phases", "wedops:service"
 PEAK = "wedops:peak"
+#: Regions whose rows come from their nodes' metrics, by until when.
+AGGREGATED = "wedops:aggregated"
 _MOST = 1_000
 
 
@@ -50,3 +52,15 @@ def capacity() -> int:
     """Return how many connections the regions' gateways may hold now, as they were told."""
     server = redis.connections()
     return sum(int(server.hget(key, "connection_limit") or 0) for key in server.scan_iter(match="wedops:desired:*", count=1000))
+
+
+def tell_aggregated(regions: Iterable[str], *, until: float) -> None:
+    """Remember regions whose connections are counted by their nodes, not by the registry, until a moment in epoch seconds."""
+    if scores := dict.fromkeys(regions, until):
+        redis.connections().zadd(AGGREGATED, scores)
+
+
+def aggregated(now: float) -> set[str]:
+    """Return the regions whose connections are counted by their nodes."""
+    redis.connections().zremrangebyscore(AGGREGATED, "-inf", now)
+    return set(redis.connections().zrange(AGGREGATED, 0, -1))

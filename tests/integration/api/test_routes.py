@@ -1,0 +1,37 @@
+"""Where should I connect: asked with a permit, answered with a node."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from workers.api.routes import api
+from workers.balancing import store
+from workers.balancing.store import Report
+from workers.connections.store import permits
+from workers.connections.store.permits import Permit
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def _ask(permit: str, **words: str) -> tuple[int, dict[str, object]]:
+    with TestClient(api) as web:
+        answer = web.get("/v1/route", params={"region": "east"} | words, headers={"Authorization": f"Bearer {permit}"})
+    return answer.status_code, answer.json()
+
+
+def test_a_couple_gets_a_node_and_a_backup() -> None:
+    for name in ("n1", "n2"):
+        store.report(Report(name, "east", f"ws://{name}", 100, 0))
+    permit = permits.issue(Permit("u1", "couple", "w-1"))
+    status, answer = _ask(permit)
+    assert status == 200
+    assert answer == {"node": "n1", "url": "ws://n1", "wait_ms": 0, "backup": "n2", "backup_url": "ws://n2"}
+    assert _ask(permit, avoid="n1")[1]["node"] == "n2"
+
+
+def test_without_a_permit_or_a_node_or_with_a_bad_region_it_says_why() -> None:
+    permit = permits.issue(Permit("u1", "guest", "w-1"))
+    assert _ask("nonsense")[0] == 401
+    assert _ask(permits.issue(Permit("u1", "guest")))[1]["reason"] == "wrong_wedding"
+    assert _ask(permit) == (503, {"reason": "no_node", "detail": "no realtime node is up in any region; see `wedops nodes`"})
+    status, answer = _ask(permit, region="a{b}")
+    assert (status, answer["reason"]) == (422, "report_refused")

@@ -1,0 +1,112 @@
+"""Circuit breakers: who fails again and again is left alone, by every process, and tried again after a while."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests import ROOT
+from tests.made import eventually
+from workers.foundation import breaker, database, redis
+from workers.foundation.breaker import Circuit, CircuitOpen
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+class AwayError(Exception):
+    """What a dependency raises."""
+
+
+@pytest.fixture(autouse=True)
+def _anew(monkeypatch: pytest.MonkeyPatch) -> object:
+    monkeypatch.setattr(breaker, "ASKED_EVERY", 0.0)
+    monkeypatch.setitem(breaker.PAUSES, "supabase", 1)
+    breaker._breaker.cache_clear()
+    yield
+    redis.registry().flushall()
+    breaker._breaker.cache_clear()
+
+
+def _call(error: Exception | None = None) -> None:
+    with breaker.guarded("supabase", lambda found: isinstance(found, AwayError)):
+        if error:
+            raise error
+
+
+def _fail(times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(AwayError):
+            _call(AwayError())
+
+
+def _state() -> Circuit:
+    return next(circuit for circuit in breaker.circuits() if circuit.dependency == "supabase")
+
+
+def test_five_failures_in_a_row_open_it_and_a_good_probe_closes_it() -> None:
+    _fail(4)
+    assert _state() == Circuit("supabase", "closed", 4)
+    _fail(1)
+    assert _state().state == "open"
+    with pytest.raises(CircuitOpen, match="failed 5 times in a row"):
+        _call()
+    assert eventually(lambda: not _refused(), within=5)
+    assert _state() == Circuit("supabase", "closed", 0)
+
+
+def _refused() -> bool:
+    try:
+        _call()
+    except CircuitOpen:
+        return True
+    return False
+
+
+def test_a_bad_probe_leaves_it_open() -> None:
+    _fail(5)
+
+    def _probed() -> bool:
+        try:
+            _call(AwayError())
+        except AwayError:
+            return True
+        except CircuitOpen:
+            return False
+        return False
+
+    assert eventually(_probed, within=5)
+    assert _state().state == "open"
+
+
+def test_a_success_between_starts_the_count_anew_and_other_errors_do_not_count() -> None:
+    _fail(4)
+    _call()
+    _fail(4)
+    with pytest.raises(ValueError, match="business"):
+        _call(ValueError("business"))
+    assert _state() == Circuit("supabase", "closed", 0)
+
+
+def test_another_process_sees_it_open() -> None:
+    _fail(5)
+    words = "from workers.foundation import breaker\nwith breaker.guarded('supabase', bool): pass"
+    done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "CircuitOpen" in done.stderr
+
+
+def test_a_redis_that_is_away_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def _away(*_arguments: object, **_options: object) -> None:
+        raise redis.UNREACHABLE[0]("gone")
+
+    monkeypatch.setattr(type(redis.undecoded()), "execute_command", _away)
+    _fail(7)
+    _call()
+    monkeypatch.undo()
+
+
+def test_a_statement_that_fails_is_not_a_database_that_is_away() -> None:
+    for _ in range(7):
+        with pytest.raises(Exception, match="nothing_like_it"), database.transaction() as db:
+            db.exec_driver_sql("SELECT nothing_like_it")
+    with database.transaction() as db:
+        assert db.exec_driver_sql("SELECT 1").scalar_one() == 1

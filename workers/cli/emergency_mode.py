@@ -1,0 +1,13 @@
+"""`wedops emergency-mode`."""
+
+import click
+
+from workers.connections import actions
+
+
+@click.command("emergency-mode")
+@click.argument("mode", type=click.Choice(["on", "off"]))
+def command(mode: str) -> None:
+    """Have guests give way first: they may fill half of a pool, and wait longest for messages. Gateways follow at once."""
+    actions.set_emergency_mode(mode == "on")
+    click.echo(f"emergency mode is {mode}")

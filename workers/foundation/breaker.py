@@ -1,0 +1,103 @@
+"""Circuit breakers around what may be away, shared by all processes: who fails five times in a row is left alone for a while.
+
+pybreaker decides, Redis remembers. After the pause the next call is a probe: it closes the circuit or opens it again.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError, CircuitBreakerListener, CircuitRedisStorage
+
+from workers.foundation import clock, logs, redis
+from workers.foundation.errors import Anticipated
+
+log = logs.get("foundation")
+# Redis being away is told by who needs it; here it means only that circuits are as good as closed.
+logging.getLogger("pybreaker").setLevel(logging.CRITICAL)
+
+#: Each dependency, and for how many seconds it is left alone.
+PAUSES = {"database": 3, "cache": 3, "notify": 30, "supabase": 30}
+FAILURES = 5
+#: A process asks for the shared state this often: a call must not cost a round trip.
+ASKED_EVERY = 1.0
+
+
+class CircuitOpen(Anticipated):
+    """{dependency} failed {failures} times in a row and is left alone for {seconds} s; see `wedops status`"""
+
+
+class _Shared(CircuitRedisStorage):
+    """Redis's state, asked for once a second; a success is told only when there was a failure before it."""
+
+    _asked, _said, _failed = -ASKED_EVERY, STATE_CLOSED, False
+
+    @property
+    def state(self) -> str:
+        if clock.stopwatch() - self._asked >= ASKED_EVERY:
+            self._asked, self._said = clock.stopwatch(), super().state
+        return self._said
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._asked, self._said = clock.stopwatch(), state
+        CircuitRedisStorage.state.fset(self, state)  # type: ignore[attr-defined]
+
+    def increment_counter(self) -> None:
+        self._failed = True
+        super().increment_counter()
+
+    def reset_counter(self) -> None:
+        if self._failed:
+            self._failed = False
+            super().reset_counter()
+
+    def _initialize_redis_state(self, state: str) -> None:
+        # A circuit that never opened needs no keys, and a Redis that is away must not keep anybody from starting.
+        pass
+
+
+class _Told(CircuitBreakerListener):
+    def state_change(self, cb: CircuitBreaker, old_state: object, new_state: object) -> None:
+        before, after = (getattr(state, "name", "") for state in (old_state, new_state))
+        log.warning("circuit", dependency=cb.name, before=before, to=after, reason="calls_fail" if after == "open" else "probe")
+
+
+@cache
+def _breaker(dependency: str) -> CircuitBreaker:
+    storage = _Shared(STATE_CLOSED, redis.undecoded(), namespace=f"wedops:{dependency}")
+    return CircuitBreaker(
+        FAILURES, PAUSES[dependency], name=dependency, state_storage=storage, listeners=[_Told()], throw_new_error_on_trip=False
+    )
+
+
+@contextmanager
+def guarded(dependency: str, failed: Callable[[BaseException], bool]) -> Iterator[None]:
+    """Run the block unless the dependency is left alone; `failed` tells which errors are its own. Raises CircuitOpen."""
+    breaker = _breaker(dependency)
+    breaker._excluded_exceptions = [lambda error: not failed(error)]
+    try:
+        with breaker.calling():
+            yield
+    except CircuitBreakerError as error:
+        raise CircuitOpen(dependency=dependency, failures=FAILURES, seconds=PAUSES[dependency]) from error
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """What is known of a dependency's circuit: `closed` is well, `open` left alone, `half-open` being tried."""
+
+    dependency: str
+    state: str
+    failures: int
+
+
+def circuits() -> list[Circuit]:
+    """Return every dependency's circuit."""
+    with redis.registry().pipeline(transaction=False) as pipe:
+        for dependency in PAUSES:
+            pipe.mget(f"wedops:{dependency}:pybreaker:state", f"wedops:{dependency}:pybreaker:fail_counter")
+        found = pipe.execute()
+    return [Circuit(name, state or STATE_CLOSED, int(count or 0)) for name, (state, count) in zip(PAUSES, found, strict=True)]
