@@ -79,7 +79,7 @@ class _Ours:
             begun = clock.stopwatch()
             ended = upkeep.sweep()
             seconds = clock.stopwatch() - begun
-        if ended != len(lost) or upkeep.audit():
+        if ended != len(lost) or upkeep.audit().drifts:
             raise AssertionError(f"{ended} of {len(lost)} ended, or a count drifted")
         self._bring_back(set(lost), len(refs))
         return {

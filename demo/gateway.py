@@ -9,9 +9,9 @@ import asyncio
 import os
 import signal
 import socket
-from collections import defaultdict
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2s
 from http import HTTPStatus
 from math import ceil
@@ -36,8 +36,10 @@ from workers.foundation.errors import Anticipated
 log = logs.get("gateway")
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
-NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{os.getpid()}"
+NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{PORT}"
 CAPACITY = int(os.environ.get("GATEWAY_CAPACITY", "1000"))
+#: Where the people of this node are; a node of the real world has one. A client names it, and is believed within these.
+REGIONS = os.environ.get("GATEWAY_REGIONS", "us-northeast us-south us-west").split()
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 GOODBYES = {1000, 1001}
@@ -66,22 +68,24 @@ class Gateway:
     def __init__(self) -> None:
         """Start with nobody connected."""
         self.clients: dict[str, Client] = {}
-        self.by_region: dict[str, int] = defaultdict(int)
-        self.orders = Orders(NODE, f"ws://127.0.0.1:{PORT}/socket", CAPACITY, self.end)
+        self.admitted: dict[str, Client] = {}
+        self.by_region = Counter[str]()
+        self.closing: set[asyncio.Task[None]] = set()
+        self.orders = Orders(NODE, f"ws://127.0.0.1:{PORT}/socket", CAPACITY, REGIONS, self.end)
 
     async def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake with its reason, or remember who comes."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
-        region, address = asked.get("region", ""), _opaque(socket)
+        address, held = _opaque(socket), len(self.clients) + len(self.admitted)
         try:
             record = _record(permits.read(asked.get("apikey", "")), asked)
-            if self.by_region[region] >= self.orders.limits.get(region, 1_000_000):
-                return _refuse(socket, Admission(ok=False, reason="region_full", retry_after_ms=5000))
-            answer = await asyncio.to_thread(
-                registry.open, record, address=address, held=len(self.clients), capacity=CAPACITY, reuse="reuse" in asked
-            )
+            if self.by_region[record.region] >= self.orders.limits.get(record.region, 1_000_000):
+                wait = await asyncio.to_thread(_count, "region_full", address)
+                return _refuse(socket, Admission(ok=False, reason="region_full", retry_after_ms=max(wait, 5000)))
+            reuse = "reuse" in asked
+            answer = await asyncio.to_thread(registry.open, record, address=address, held=held, capacity=CAPACITY, reuse=reuse)
         except PermitRefused as error:
-            wait = await asyncio.to_thread(_count, region, error.reason, address)
+            wait = await asyncio.to_thread(_count, error.reason, address)
             return _refuse(socket, Admission(ok=False, reason=error.reason, retry_after_ms=wait), str(error))
         except ConnectionRefused as error:
             return _refuse(socket, Admission(ok=False, reason="invalid"), str(error))
@@ -89,14 +93,16 @@ class Gateway:
             return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n")
         if not answer.ok or answer.reused:
             return _refuse(socket, answer)
-        self.clients[record.id] = Client(socket, record, asked.get("vsn", "1.0.0"))
-        self.by_region[region] += 1
+        # A handshake may still fail: whoever does not turn up in `serve` is swept, for nobody beats for them.
+        self.admitted[record.id] = Client(socket, record, asked.get("vsn", "1.0.0"))
+        asyncio.get_running_loop().call_later(10, self.admitted.pop, record.id, None)
         socket.id = record.id  # type: ignore[assignment]
         return None
 
     async def serve(self, socket: ServerConnection) -> None:
         """Talk to one client until its socket ends."""
-        client = self.clients[str(socket.id)]
+        client = self.clients[str(socket.id)] = self.admitted.pop(str(socket.id))
+        self.by_region[client.record.region] += 1
         try:
             async for text in socket:
                 client.messages += 1
@@ -119,10 +125,12 @@ class Gateway:
         except (Anticipated, RedisError) as error:
             log.warning("left without a word", reason="redis", detail=str(error))
 
-    async def end(self, id: str) -> None:
-        """Close a socket that the control plane has ended."""
+    def end(self, id: str) -> None:
+        """Close a socket that the control plane has ended; a client that does not answer keeps nobody waiting."""
         if client := self.clients.get(id):
-            await client.socket.close(4000, "ended by the sweep")
+            task = asyncio.create_task(client.socket.close(4000, "ended by the control plane"))
+            self.closing.add(task)
+            task.add_done_callback(self.closing.discard)
 
     async def _answer(self, client: Client, frame: phoenix.Frame) -> None:
         if frame.event == phoenix.JOIN:
@@ -137,18 +145,21 @@ class Gateway:
             await self._relay(client, frame)
 
     async def _join(self, client: Client, frame: phoenix.Frame) -> None:
-        channel, ref = frame.topic.removeprefix("realtime:"), client.record.ref
-        answer = await asyncio.to_thread(registry.subscribe, ref, [channel], supplier_type=client.record.supplier_type or "")
-        refused = [why for kind in (answer or {}).values() for _, why in kind["refused"] or []]
-        if client.record.wedding_id not in channel.split(":"):
-            refused = ["wrong_wedding"]
-            await asyncio.to_thread(_count, client.record.region, "wrong_wedding", ref.replace("/", ":"))
-        if refused:
-            await self._send(client, frame.reply({"reason": refused[0]}, "error"))
+        if why := await asyncio.to_thread(self._may_not_join, client, frame.topic.removeprefix("realtime:")):
+            await self._send(client, frame.reply({"reason": why}, "error"))
             return
         client.topics[frame.topic] = _wants_its_own(frame.payload)
         await self._send(client, frame.reply({"postgres_changes": []}))
         await self._send(client, phoenix.Frame(frame.topic, "presence_state"))
+
+    def _may_not_join(self, client: Client, channel: str) -> str:
+        if client.record.wedding_id not in channel.split(":"):
+            _count("wrong_wedding", client.record.id)
+            return "wrong_wedding"
+        answer = registry.subscribe(client.record.ref, [channel], supplier_type=client.record.supplier_type or "")
+        if answer is None:
+            return "swept"
+        return next((why for kind in answer.values() for _, why in kind.get("refused", ())), "")
 
     async def _relay(self, sender: Client, frame: phoenix.Frame) -> None:
         message = phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload)
@@ -178,7 +189,8 @@ class Gateway:
         while True:
             await asyncio.sleep(0.5)
             due = [client for client in self.clients.values() if client.next_beat <= loop.time()]
-            measured = [one for client in due if (one := await self._ping(client, loop.time()))]
+            pings = await asyncio.gather(*(self._ping(client, loop.time()) for client in due))
+            measured = [one for one in pings if one]
             try:
                 for ref in await asyncio.to_thread(registry.measure, measured):
                     await self._again(ref)
@@ -200,33 +212,42 @@ class Gateway:
 
     async def _again(self, ref: str) -> None:
         """Open again what the registry does not know any more, or end it."""
-        client = self.clients.get(ref.rpartition("/")[2])
-        if client and not (await asyncio.to_thread(registry.open, client.record, held=len(self.clients))).ok:
-            await client.socket.close(4000, "the registry has no place for it")
+        if client := self.clients.get(ref.rpartition("/")[2]):
+            channels = tuple(topic.removeprefix("realtime:") for topic in client.topics)
+            record = replace(client.record, channels=channels)
+            if not (await asyncio.to_thread(registry.open, record, resume=True)).ok:
+                self.end(record.id)
 
 
 def _record(permit: permits.Permit, asked: dict[str, str]) -> Connection:
     permits.check_wedding(permit, asked.get("wedding_id"))
+    channels = tuple(asked["channels"].split(",")) if "channels" in asked else ()
+    if any(permit.wedding_id not in channel.split(":") for channel in channels):
+        raise PermitRefused(why="wrong_wedding", remedy="ask for channels of the wedding that the permit is for")
+    if asked.get("region") not in REGIONS:
+        raise ConnectionRefused(problem=f"region must be one of {', '.join(REGIONS)}")
     return Connection(
         id=uuid4().hex[:16],
         node=NODE,
-        region=asked.get("region", ""),
+        region=asked["region"],
         api_version=asked.get("vsn"),
         device=asked.get("device"),
-        channels=tuple(asked["channels"].split(",")) if "channels" in asked else (),
+        channels=channels,
         backup="backup" in asked,
         **vars(permit),
     )
 
 
 def _opaque(socket: ServerConnection) -> str:
-    """Return a word that differs by address and is none: no address gets into the registry."""
-    return blake2s(str(socket.remote_address[0]).encode(), digest_size=8, key=NODE.encode()[:32]).hexdigest()
+    """Return a word that differs by address and tells it to nobody: no address gets into the registry."""
+    key = next(iter(permits.keys().values())).encode()[:32]
+    return blake2s(str(socket.remote_address[0]).encode(), digest_size=8, key=key).hexdigest()
 
 
-def _count(region: str, reason: str, address: str) -> int:
+def _count(reason: str, address: str) -> int:
+    """Count a refusal of ours under this node's first region: what a refused client says of itself is not believed."""
     try:
-        return registry.refused(region or "unknown", reason, address)
+        return registry.refused(REGIONS[0], reason, address)
     except (Anticipated, RedisError):
         return 0
 
@@ -258,13 +279,15 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     async with serve(gateway.serve, "127.0.0.1", PORT, process_request=gateway.admit, ping_interval=20, ping_timeout=30):
-        works = (gateway.beat, lambda: gateway.orders.obey(lambda: gateway.by_region), heartbeat.pulse)
+        orders = gateway.orders
+        works = (gateway.beat, orders.obey, lambda: orders.report(lambda: gateway.by_region), heartbeat.pulse)
         tasks = [asyncio.create_task(work()) for work in works]
         log.info("gateway ready", port=PORT, node=NODE, reason="started")
         await ended.wait()
         for task in tasks:
             task.cancel()
     await asyncio.gather(*(gateway.leave(client) for client in list(gateway.clients.values())))
+    await asyncio.to_thread(orders.leave)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.connections.store import Connection
 from workers.connections.store.service import LEVELS, PHASES, SERVICE
-from workers.foundation import logs, settings
+from workers.foundation import clock, logs, settings
 from workers.foundation.errors import Anticipated
 from workers.scaling.store import CONFIRMED, DESIRED, TOLD
 
@@ -21,17 +22,20 @@ log = logs.get("gateway")
 
 #: What everybody gets before the control plane has said anything.
 UNTOLD = {"bandwidth_share": 1, "heartbeat_seconds": 30, "compression": False, "batch_ms": 0}
+#: Levels and phases are read when they are said to have changed, and this often in seconds: a publication can be missed.
+READ_EVERY = 30.0
 
 
 class Orders:
     """Reads the state that is wanted, a second after it changed at the latest, and reports this node each second."""
 
-    def __init__(self, node: str, url: str, capacity: int, end: Callable[[str], Awaitable[None]]) -> None:
-        """Begin with no limit known; `end` closes a socket by its id."""
-        self.node, self.url, self.capacity, self.end = node, url, capacity, end
+    def __init__(self, node: str, url: str, capacity: int, regions: list[str], end: Callable[[str], None]) -> None:
+        """Begin with no limit known; `end` closes a socket by its id. One server, no cluster: it is a demo."""
+        self.node, self.url, self.capacity, self.regions, self.end = node, url, capacity, regions, end
         self.limits: dict[str, int] = {}
         self._levels: dict[str, Any] = {}
         self._phases: dict[str, str] = {}
+        self._read_again = 0.0
         servers = settings.servers()
         self._redis: Any = Redis.from_url(servers.connections_url or servers.broker_url, decode_responses=True)
 
@@ -42,41 +46,53 @@ class Orders:
         level: dict[str, Any] = self._levels.get(f"{record.user_type}|{device}|{phase}", UNTOLD)
         return level
 
-    async def obey(self, by_region: Callable[[], Mapping[str, int]]) -> None:
+    async def obey(self) -> None:
         """Do what the control plane wants and confirm it, until cancelled."""
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(TOLD, SERVICE, f"wedops:close:{self.node}")
-                    await self._follow(channel, by_region)
+                    await self._follow(channel)
             except (RedisError, Anticipated) as error:
                 log.warning("no orders", reason="redis", detail=str(error))
                 await asyncio.sleep(1)
 
-    async def _follow(self, channel: Any, by_region: Callable[[], Mapping[str, int]]) -> None:
+    async def _follow(self, channel: Any) -> None:
         while True:
-            await self._take_state()
-            await asyncio.to_thread(self._report, dict(by_region()))
+            await self._take_limits()
+            if clock.stopwatch() >= self._read_again:
+                self._levels = {name: orjson.loads(text) for name, text in (await self._redis.hgetall(LEVELS)).items()}
+                self._phases = await self._redis.hgetall(PHASES)
+                self._read_again = clock.stopwatch() + READ_EVERY
             message = await channel.get_message(timeout=1.0)
             while message:
-                if message["channel"] == f"wedops:close:{self.node}":
-                    for id in message["data"].split():
-                        await self.end(id)
+                self._heed(message["channel"], message["data"])
                 message = await channel.get_message(timeout=0)
 
-    async def _take_state(self) -> None:
-        async for key in self._redis.scan_iter(match=f"{DESIRED}*", count=100):
-            wanted: dict[str, Any] = await self._redis.hgetall(key)
-            region = key.removeprefix(DESIRED)
-            self.limits[region] = int(wanted["connection_limit"])
-            await self._redis.hset(CONFIRMED + region, self.node, wanted["action"])
-        self._levels = {name: orjson.loads(text) for name, text in (await self._redis.hgetall(LEVELS)).items()}
-        self._phases = await self._redis.hgetall(PHASES)
+    def _heed(self, channel: str, data: str) -> None:
+        if channel == SERVICE:
+            self._read_again = 0.0
+        elif channel == f"wedops:close:{self.node}":
+            for id in data.split():
+                self.end(id)
 
-    def _report(self, by_region: dict[str, int]) -> None:
-        load, cores = os.getloadavg()[0], os.cpu_count() or 1
-        region = os.environ.get("GATEWAY_REGION") or max(by_region, key=lambda name: by_region[name], default="unknown")
-        report = Report(
-            self.node, region or "unknown", self.url, self.capacity, sum(by_region.values()), min(1.0, load / cores)
-        )
-        balancing.report(report)
+    async def _take_limits(self) -> None:
+        for region in self.regions:
+            if wanted := await self._redis.hgetall(DESIRED + region):
+                self.limits[region] = int(wanted["connection_limit"])
+                await self._redis.hset(CONFIRMED + region, self.node, wanted["action"])
+
+    async def report(self, by_region: Callable[[], Mapping[str, int]]) -> None:
+        """Report this node each second, until cancelled."""
+        while True:
+            load, cores = os.getloadavg()[0], os.cpu_count() or 1
+            held = sum(by_region().values())
+            facts = Report(self.node, self.regions[0], self.url, self.capacity, held, min(1.0, load / cores))
+            with suppress(RedisError, Anticipated):
+                await asyncio.to_thread(balancing.report, facts)
+            await asyncio.sleep(1)
+
+    def leave(self) -> None:
+        """Say goodbye: a node that goes on purpose alarms nobody."""
+        with suppress(RedisError, Anticipated):
+            balancing.leave(self.node)

@@ -111,7 +111,7 @@ def test_who_may_not_come_in_is_told_why_and_counted_and_the_registry_stays_whol
     }
     statuses = {reason: (status, body["reason"]) for reason, (status, body, _) in knocks.items()}
     assert statuses == {reason: (403 if "token" not in reason else 401, reason) for reason in knocks}
-    for bad in ({"device": "x" * 200}, {"region": "a{b}"}, {"channels": "timeline:w-1,a\nb"}):
+    for bad in ({"device": "x" * 200}, {"region": "a{b}"}, {"region": "atlantis"}, {"channels": "timeline:w-1,a\nb:w-1"}):
         status, body, _ = _knock(system, sound, **bad)
         assert (status, body["reason"]) == (400, "invalid")
         assert next(iter(bad)) in str(body["detail"])
@@ -119,7 +119,7 @@ def test_who_may_not_come_in_is_told_why_and_counted_and_the_registry_stays_whol
     for reason in (*knocks, "invalid"):
         counted = f'wedops_refusals_total{{reason="{reason}",what="connection"}}'
         assert eventually(lambda text=counted: text in httpx.get(url).text, within=30), reason  # type: ignore[misc]
-    assert upkeep.audit() == []
+    assert upkeep.audit().drifts == []
 
 
 def test_the_typescript_example_does_what_the_guide_says(system: System) -> None:
@@ -131,8 +131,8 @@ def test_the_typescript_example_does_what_the_guide_says(system: System) -> None
     assert said["ref"] == "w-17/u-ts/ts-1"
     assert said["unknown"] == []
     assert said["subscribed"] == {
-        "timeline": {"ok": ["timeline:w-17"], "refused": {}},
-        "refused": {"ok": {}, "refused": [["not a channel", "invalid"]]},
+        "timeline": {"ok": ["timeline:w-17"]},
+        "?": {"refused": [["not a channel", "invalid"]]},
     }
     assert said["route"]["url"] == "ws://127.0.0.1:4001/socket"
     assert said["refused"].startswith("REFUSED id must be")
@@ -144,7 +144,7 @@ def test_a_killed_nodes_people_are_back_on_others_with_their_wedding(system: Sys
     with ExitStack() as stack:
         gateways = {}
         for name in NODES:
-            settings = {"GATEWAY_PORT": str(servers.free_port()), "GATEWAY_NODE": name, "GATEWAY_REGION": "us-lost"}
+            settings = {"GATEWAY_PORT": str(servers.free_port()), "GATEWAY_NODE": name, "GATEWAY_REGIONS": "us-lost"}
             gateways[name] = stack.enter_context(running("-m", "demo.gateway", **settings))
         assert eventually(lambda: set(NODES) <= {node.name for node in balancing.nodes()}, within=30)
         for number in range(12):

@@ -27,7 +27,7 @@ def watch(**_later: object) -> None:
     """See that every job still runs, the broker is not full, every node is there and who matters is well connected."""
     policy = settings.read(rules.Policy, "ALERTS_")
     stopped = [record.name for record in jobs.records() if record.stopped()]
-    found = rules.stopped(stopped) + rules.memory({"broker": redis.memory_used()}, policy) + actions.realtime()
+    found = rules.stopped(stopped) + rules.memory(redis.memory_used(), policy) + actions.realtime()
     kinds = (rules.Kind.JOB_STOPPED, rules.Kind.MEMORY, rules.Kind.NODE_OUT, rules.Kind.QUALITY)
     _carry_out(found, lambda fingerprint: fingerprint.partition("/")[0] in kinds, policy)
 

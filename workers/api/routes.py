@@ -43,7 +43,8 @@ def healthz() -> dict[str, str]:
 @api.get("/readyz")
 def readyz(response: Response) -> dict[str, str]:
     """Say which part is away; 503 when one is."""
-    parts = {"broker": _answers(redis.registry), "cache": _answers(redis.cache_server), "database": _database()}
+    servers = {"broker": redis.registry, "cache": redis.cache_server, "connections": redis.connections}
+    parts = {name: _answers(client) for name, client in servers.items()} | {"database": _database()}
     if set(parts.values()) != {"ok"}:
         response.status_code = 503
     return parts
@@ -63,8 +64,8 @@ def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] 
     permit = permits.read(authorization.removeprefix("Bearer "))
     if not permit.wedding_id:
         raise permits.PermitRefused(why="wrong_wedding", remedy="fetch a permit for a wedding")
-    pace = settings.read(placing.Policy, "BALANCING_").joins_per_second
-    return balancing.route(permit.wedding_id, permit.user_type, region, avoid=avoid, joins_per_second=pace)
+    pace, to = settings.read(placing.Policy, "BALANCING_").joins_per_second, (permit.wedding_id, permit.user_type, region)
+    return balancing.route(*to, avoid=avoid, joins_per_second=pace, who=permit.user_id)
 
 
 @api.post("/v1/supabase/metrics", status_code=204)
@@ -73,8 +74,9 @@ async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(
     policy, given = supabase.policy(), f"{login.username}:{login.password}"
     if not policy.push_login or not compare_digest(given.encode(), policy.push_login.encode()):
         raise supabase.PushRefused
-    text = supabase.unpack(await request.body(), request.headers.get("content-encoding", ""))
-    await run_in_threadpool(actions.take_scraped, supabase.read(text, source="the push"), policy.capacity)
+    supabase.check_size(request.headers.get("content-length", ""))
+    body, encoding = await request.body(), request.headers.get("content-encoding", "")
+    await run_in_threadpool(lambda: actions.take_scraped(supabase.pushed(body, encoding), policy.capacity))
 
 
 @api.exception_handler(Anticipated)
@@ -85,7 +87,8 @@ def _refused(_request: Request, error: Anticipated) -> JSONResponse:
         supabase.MetricsInvalid: 422,
         balancing.ReportRefused: 422,
     }
-    status = refused.get(type(error), 503)
+    status = 403 if error.reason == "wrong_wedding" else refused.get(type(error), 503)
+    telemetry.refusals.labels("api", error.reason).inc()
     return JSONResponse({"reason": error.reason, "detail": str(error)}, status)
 
 

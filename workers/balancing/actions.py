@@ -16,6 +16,8 @@ log = logs.get("balancing")
 
 #: In seconds; a region whose nodes said nothing for so long is the registry's again.
 AGGREGATED_FOR = 180.0
+#: A run stops after this many seconds, well inside its time limit; the next one goes on.
+ENOUGH = 12.0
 
 
 def policy() -> rules.Policy:
@@ -24,10 +26,14 @@ def policy() -> rules.Policy:
 
 
 def place() -> int:
-    """Place every wedding that is near; return how many places changed."""
+    """Place every wedding that is near; return how many places changed. Without a calendar all stay where they are."""
     now = clock.now()
-    with database.transaction() as db:
-        near = weddings.between(db, now, now + policy().lead)
+    try:
+        with database.transaction() as db:
+            near = weddings.between(db, now, now + policy().lead)
+    except database.DatabaseUnavailable as error:
+        log.warning("weddings not placed", reason=error.reason, detail=str(error))
+        return 0
     # Couple, planner and vendors come on top of the guests.
     parties = [rules.Party(one.id, one.guest_count + 3 + len(one.supplier_ids), one.region) for one in near]
     before = store.places()
@@ -60,18 +66,37 @@ def take_scraped(scraped: Iterable[Scraped], capacity: int) -> list[Snapshot]:
 
 
 def watch_nodes() -> None:
-    """Take out nodes that fell silent: their people's places are free, their weddings move. Take back who returned."""
+    """Take out nodes that fell silent: their people's places are free, their weddings move. Take back who returned.
+
+    A node is marked as out when all of that is done: what a failure or the end of this run leaves over, the next one does.
+    """
     nodes, before = store.nodes(), store.out()
-    silent = {node.name for node in nodes if node.out(policy())}
-    gone, back = silent - before, before & {node.name for node in nodes} - silent
-    store.forget(node.name for node in nodes if node.silent > store.FORGET_AFTER)
-    if not gone and not back:
-        return
-    store.mark(gone=gone, back=back)
-    connections.tell_limits({f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back})
-    place()
-    for name in sorted(gone):
+    silent = {node.name for node in nodes if node.out}
+    gone = sorted(silent - before)
+    forgotten = {node.name for node in nodes if node.silent > store.FORGET_AFTER} | before - {node.name for node in nodes}
+    back = before & {node.name for node in nodes} - silent
+    if gone or back or forgotten:
+        limits = {f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back | forgotten}
+        connections.tell_limits(limits)
+        place()
+        _take_out(gone)
+        _take_back(back, forgotten)
+
+
+def _take_out(gone: Iterable[str]) -> None:
+    begun = clock.stopwatch()
+    for name in gone:
+        if clock.stopwatch() - begun > ENOUGH:
+            return
+        ended = upkeep.evict(name)
+        store.mark(gone=[name])
         jobs.tally("nodes_lost")
-        log.error("node is out", node=name, reason="silent", ended=upkeep.evict(name))
+        log.error("node is out", node=name, reason="silent", ended=ended)
+
+
+def _take_back(back: Iterable[str], forgotten: Iterable[str]) -> None:
     for name in sorted(back):
         log.warning("node is back", node=name, reason="reports_again")
+    for name in forgotten:
+        store.leave(name)
+    store.mark(back=[*back, *forgotten])

@@ -7,7 +7,9 @@ Supabase Realtime 2.129.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
+from urllib.parse import urlsplit
 from zlib import decompressobj
 from zlib import error as zlib_error
 
@@ -15,8 +17,10 @@ import httpx2
 import jwt
 from prometheus_client.parser import text_string_to_metric_families
 
-from workers.foundation import breaker, clock, settings
+from workers.foundation import breaker, clock, logs, settings
 from workers.foundation.errors import Anticipated
+
+log = logs.get("balancing")
 
 #: A page of metrics of a thousand tenants is half a megabyte.
 LARGEST = 16_000_000
@@ -84,13 +88,20 @@ def policy() -> Policy:
 
 
 def scrape(given: Policy) -> Iterator[Scraped]:
-    """Yield what every node says. Raises ScrapeRefused, MetricsInvalid, or CircuitOpen when they were away again and again."""
+    """Yield what every node says; one that does not answer, or with nonsense, is logged and the others are heard."""
     for url in given.urls.split():
-        with breaker.guarded("supabase", lambda error: isinstance(error, httpx2.HTTPError)):
-            answer = httpx2.get(url, headers={"Authorization": f"Bearer {_token(given)}"}, timeout=5)
-        if answer.status_code != 200:
-            raise ScrapeRefused(url=url, status=answer.status_code)
-        yield from read(answer.text, source=url)
+        try:
+            yield from _ask(url, given)
+        except (httpx2.HTTPError, Anticipated) as error:
+            log.warning("node not scraped", url=url, reason=getattr(error, "reason", "unreachable"), detail=str(error))
+
+
+def _ask(url: str, given: Policy) -> Iterable[Scraped]:
+    with breaker.guarded(f"supabase {urlsplit(url).netloc}", lambda error: isinstance(error, httpx2.HTTPError)):
+        answer = httpx2.get(url, headers={"Authorization": f"Bearer {_token(given)}"}, timeout=3)
+    if answer.status_code != 200:
+        raise ScrapeRefused(url=url, status=answer.status_code)
+    return read(answer.text, source=url)
 
 
 def _token(given: Policy) -> str:
@@ -98,8 +109,18 @@ def _token(given: Policy) -> str:
     return jwt.encode({"iat": now, "exp": now + 60}, given.jwt_secret or "unset", "HS256")
 
 
-def unpack(body: bytes, encoding: str) -> str:
-    """Return a pushed text. Raises MetricsInvalid for what is none, or is larger than LARGEST when unpacked."""
+def check_size(length: str) -> None:
+    """Raise MetricsInvalid when a push is larger than LARGEST, or does not say how large it is."""
+    if not length.isdecimal() or int(length) > LARGEST:
+        raise MetricsInvalid(source="the push", problem=f"it must say its Content-Length, {LARGEST} bytes at most")
+
+
+def pushed(body: bytes, encoding: str) -> Iterable[Scraped]:
+    """Return what a pushed page says. Raises MetricsInvalid."""
+    return read(_unpacked(body, encoding), source="the push")
+
+
+def _unpacked(body: bytes, encoding: str) -> str:
     try:
         if encoding == "gzip":
             body = decompressobj(wbits=31).decompress(body, LARGEST + 1)
@@ -124,7 +145,7 @@ def read(text: str, *, source: str) -> Iterable[Scraped]:
 
 
 def _take(found: dict[tuple[str, str], Scraped], family: str, sample: Any) -> None:
-    if not (name := _NOW.get(family) or _EVER.get(family)):
+    if not (name := _NOW.get(family) or _EVER.get(family)) or not isfinite(sample.value):
         return
     region, host = sample.labels.get("region") or "unknown", sample.labels.get("host") or sample.labels.get("id") or "unknown"
     node = found.setdefault((region, host), Scraped(host, region))

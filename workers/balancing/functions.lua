@@ -4,11 +4,17 @@
 -- KEYS[1] is always `wedops:{nodes}`; all keys begin with it.
 --   …:facts    hash    node -> its last report, as JSON
 --   …:seen     zset    node -> when it reported last, ms
---   …:places   hash    wedding -> the nodes its people go to, best first, separated by spaces
---   …:r:NODE   string  theoretical arrival time of the next join, ms: reconnects are paced
+--   …:places   hash    wedding -> the nodes its people go to, best first, separated by spaces; the control plane writes it
+--   …:met:W    string  where the people of a wedding went that nobody placed; gone six hours after the last of them
+--   …:r:WHAT   string  theoretical arrival time, ms, of a node's next join, and of a person's next question
 -- Time is the server's.
 
+-- `wedops nodes` and the control plane judge by the same figure, in balancing/rules.py.
 local SILENT_MS = 5000
+local MET_FOR_MS = 6 * 3600 * 1000
+local LONGEST_WAIT_MS = 30000
+-- What of a node each kind of person may fill, as admission has it when all is calm.
+local SHARES = {guest = 0.9, vendor = 0.97, planner = 1, couple = 1}
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -20,17 +26,17 @@ local function refuse(text)
 end
 
 local function bad_name(name, value)
-  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^[%w._:@-]+$') then
+  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^[%w._:-]+$') then
     return name .. ' must be 1-128 letters, digits, dots, colons, dashes, underscores'
   end
 end
 
 local function bad_number(name, value, most)
-  if type(value) ~= 'number' or value < 0 or value > most then return name .. ' must be a number from 0 to ' .. most end
+  if type(value) ~= 'number' or not (value >= 0 and value <= most) then return name .. ' must be a number from 0 to ' .. most end
 end
 
 -- KEYS nodes; ARGV report as JSON: node, region, url, capacity, connections, cpu, memory (shares, 0-1), network (bytes/s), draining.
--- Returns 1. To be called each second; a node that is silent for 5 s is out.
+-- Returns 1. To be called each second; a node that is silent for 5 s is out. One without a url is counted, and nobody is sent there.
 local function report(keys, args)
   local read, facts = pcall(cjson.decode, args[1] or '')
   if not read or type(facts) ~= 'table' then return refuse('the report must be a JSON object') end
@@ -44,22 +50,32 @@ local function report(keys, args)
   return 1
 end
 
+-- KEYS nodes; ARGV node. It goes on purpose: nobody is alarmed. Returns 1, or 0 when it was not known.
+local function leave(keys, args)
+  redis.call('HDEL', keys[1] .. ':facts', args[1] or '')
+  return redis.call('ZREM', keys[1] .. ':seen', args[1] or '')
+end
+
 local function facts_of(key, node)
   local text = redis.call('HGET', key .. ':facts', node)
   return text and cjson.decode(text)
 end
 
-local function alive(key, node, now)
+-- Returns a node's facts if somebody of this type may be sent there.
+local function open_to(key, node, user_type, now)
   local seen = tonumber(redis.call('ZSCORE', key .. ':seen', node))
-  return seen and now - seen < SILENT_MS
+  local facts = seen and now - seen < SILENT_MS and facts_of(key, node)
+  if facts and facts.url ~= '' and not facts.draining and facts.connections < facts.capacity * (SHARES[user_type] or 0.9) then
+    return facts
+  end
 end
 
--- The least filled node that lives, of the region if it has one left, but for `avoid`.
-local function least_filled(key, region, avoid, now)
+-- The least filled node that takes them, of the region if it has one left, but for `avoid`.
+local function least_filled(key, region, avoid, user_type, now)
   local best, best_load
   for _, node in ipairs(redis.call('ZRANGEBYSCORE', key .. ':seen', now - SILENT_MS, '+inf')) do
-    local facts = facts_of(key, node)
-    if facts and node ~= avoid and not facts.draining and facts.capacity > 0 then
+    local facts = node ~= avoid and open_to(key, node, user_type, now)
+    if facts then
       local load = facts.connections / facts.capacity + (facts.region == region and 0 or 1000)
       if not best or load < best_load or (load == best_load and node < best) then best, best_load = node, load end
     end
@@ -67,42 +83,52 @@ local function least_filled(key, region, avoid, now)
   return best
 end
 
--- GCRA on a node's joins, so that those who lost theirs do not storm the next one. Couples and planners do not wait for guests.
-local function wait_for(key, node, user_type, per_second, now)
-  local at, every = key .. ':r:' .. node, 1000 / per_second
+-- GCRA: `every` ms between two, `burst` of them at once. Returns the ms to wait; who has to wait longer than `longest` is not counted.
+local function paced(at, every, burst, longest, now)
   local arrival = math.max(now, tonumber(redis.call('GET', at)) or 0)
-  redis.call('SET', at, arrival + every, 'PX', math.ceil(arrival + every - now) + 1000)
-  if user_type == 'couple' or user_type == 'planner' then return 0 end
-  return math.max(0, math.floor(arrival - now - 1000))
+  local wait = math.floor(arrival - now - every * burst)
+  if wait > longest then return longest end
+  redis.call('SET', at, arrival + every, 'PX', math.ceil(arrival + every - now))
+  return math.max(0, wait)
 end
 
--- KEYS nodes; ARGV wedding, user_type, region, node to avoid or '', joins a second. Returns JSON: node, url, wait_ms, and for couples
--- and planners backup and backup_url; or {} when no node lives.
+-- KEYS nodes; ARGV wedding, user_type, region, node to avoid or '', joins a second, who asks or ''. Returns JSON: node, url, wait_ms, and
+-- for couples and planners backup and backup_url; or {} when no node takes them.
 local function route(keys, args)
-  local key, wedding, user_type, region, avoid = keys[1], args[1], args[2], args[3], args[4] or ''
-  local wrong = bad_name('wedding', wedding) or bad_name('region', region)
+  local key, wedding, user_type, region, avoid, who = keys[1], args[1], args[2], args[3], args[4] or '', args[6] or ''
+  local wrong = bad_name('wedding', wedding) or bad_name('region', region) or (who ~= '' and bad_name('who', who))
   if wrong then return refuse(wrong) end
-  local now, chosen, backup = now_ms(), nil, nil
-  for node in string.gmatch(redis.call('HGET', key .. ':places', wedding) or '', '%S+') do
-    if node ~= avoid and alive(key, node, now) then
-      local facts = facts_of(key, node)
-      -- A wedding that is spread fills its first node, then the next.
-      if not chosen and facts.connections < facts.capacity then chosen = node elseif not backup then backup = node end
+  local now, chosen, backup, critical = now_ms(), nil, nil, user_type == 'couple' or user_type == 'planner'
+  local met = key .. ':met:' .. wedding
+  for node in string.gmatch(redis.call('HGET', key .. ':places', wedding) or redis.call('GET', met) or '', '%S+') do
+    -- A wedding that is spread fills its first node, then the next.
+    if node ~= avoid and open_to(key, node, user_type, now) then
+      if not chosen then chosen = node elseif not backup then backup = node end
     end
   end
   if not chosen then
-    chosen = least_filled(key, region, avoid, now)
+    chosen = least_filled(key, region, avoid, user_type, now)
     if not chosen then return '{}' end
-    -- The next of the wedding follows; the plan may put them elsewhere later.
-    if avoid == '' then redis.call('HSETNX', key .. ':places', wedding, chosen) end
+    -- The next of the wedding follows; one who avoids a node says nothing of the others.
+    if avoid == '' then redis.call('SET', met, chosen, 'PX', MET_FOR_MS) end
   end
-  local answer = {node = chosen, url = facts_of(key, chosen).url, wait_ms = wait_for(key, chosen, user_type, tonumber(args[5]) or 200, now)}
-  if user_type == 'couple' or user_type == 'planner' then
-    backup = backup or least_filled(key, region, chosen, now)
+  -- Who asks again and again waits by themselves, and keeps nobody else waiting.
+  local own = who ~= '' and paced(key .. ':r:who:' .. who, 1000, 10, LONGEST_WAIT_MS, now) or 0
+  local wait = 0
+  if own > 0 then
+    wait = own
+  elseif not critical then
+    local per_second = tonumber(args[5]) or 200
+    wait = paced(key .. ':r:' .. chosen, 1000 / per_second, per_second, LONGEST_WAIT_MS, now)
+  end
+  local answer = {node = chosen, url = facts_of(key, chosen).url, wait_ms = wait}
+  if critical then
+    backup = backup or least_filled(key, region, chosen, user_type, now)
     if backup and backup ~= chosen then answer.backup, answer.backup_url = backup, facts_of(key, backup).url end
   end
   return cjson.encode(answer)
 end
 
-redis.register_function('wedops_report', report)
+redis.register_function{function_name = 'wedops_report', callback = report, flags = {'allow-oom'}}
+redis.register_function{function_name = 'wedops_leave', callback = leave, flags = {'allow-oom'}}
 redis.register_function('wedops_route', route)

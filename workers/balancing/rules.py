@@ -6,6 +6,7 @@ so people of one wedding are together, no node has more than its share and a bit
 only.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,9 @@ from math import inf, log
 
 #: From this share of its processor on, a node counts for less; at the whole of it for a tenth.
 BUSY, FLOOR = 0.7, 0.1
+#: Without a report for so long a node is out; balancing/functions.lua routes by the same figure. One that is scraped says
+#: nothing by itself: it is out when several scrapes brought nothing.
+SILENT_AFTER, UNSCRAPED_AFTER = timedelta(seconds=5), timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,6 @@ class Policy:
 
     bound: float = 1.1
     comfort: float = 0.3
-    silent_after: timedelta = timedelta(seconds=5)
     joins_per_second: int = 200
     lead: timedelta = timedelta(hours=4)
 
@@ -36,8 +39,8 @@ class Policy:
             raise ValueError("bound must be from 1.02 to 10")
         if not 0 <= self.comfort <= 1:
             raise ValueError("comfort must be from 0 to 1")
-        if self.joins_per_second < 1 or self.silent_after < timedelta(seconds=1):
-            raise ValueError("joins_per_second must be 1 or more, and silent_after 1s or more")
+        if self.joins_per_second < 1:
+            raise ValueError("joins_per_second must be 1 or more")
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,15 @@ class Node:
         strain = max(0.0, (max(self.cpu, self.memory) - BUSY) / (1 - BUSY))
         return self.capacity * max(FLOOR, 1 - strain)
 
-    def out(self, policy: Policy) -> bool:
+    @property
+    def out(self) -> bool:
         """Tell whether it is gone."""
-        return self.silent >= policy.silent_after
+        return self.silent >= (SILENT_AFTER if self.url else UNSCRAPED_AFTER)
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether people can be sent there."""
+        return bool(self.url) and not self.out and not self.draining and self.weight > 0
 
 
 @dataclass(frozen=True)
@@ -93,42 +102,56 @@ def _pull(wedding_id: str, node: Node) -> float:
 def place(parties: Sequence[Party], nodes: Sequence[Node], policy: Policy, *, kept: Mapping[str, Sequence[str]]) -> Places:
     """Return the nodes of every party. Who has a place in `kept` that still stands stays; the largest choose first.
 
-    A party's region serves it; when the region has no node left, all others do. A party larger than any room is spread over
-    its next nodes.
+    A party's region serves it; those whose region has no node left share what room all others have. A party larger than any
+    room is spread over its next nodes.
     """
-    usable = [node for node in nodes if not node.out(policy) and not node.draining and node.weight > 0]
-    found: Places = {}
-    for region in sorted({party.region for party in parties}):
-        here = [node for node in usable if node.region == region] or usable
-        mine = [party for party in parties if party.region == region]
-        found |= _place_in(mine, here, policy, kept) if here else {party.wedding_id: [] for party in mine}
-    return found
+    usable = [node for node in nodes if node.usable]
+    regions = {node.region for node in usable}
+    taken, found = Counter[str](), Places()
+    for region in sorted(regions & {party.region for party in parties}):
+        here = [node for node in usable if node.region == region]
+        found |= _place_on(here, [party for party in parties if party.region == region], policy, kept, taken)
+    homeless = [party for party in parties if party.region not in regions]
+    if usable:
+        return found | _place_on(usable, homeless, policy, kept, taken)
+    return found | {party.wedding_id: [] for party in homeless}
 
 
-def _place_in(parties: list[Party], nodes: list[Node], policy: Policy, kept: Mapping[str, Sequence[str]]) -> Places:
-    total, weights = sum(party.size for party in parties), sum(node.weight for node in nodes)
-    room = {node.name: max(policy.bound * total / weights, policy.comfort) * node.weight for node in nodes}
+def _place_on(
+    nodes: list[Node], parties: list[Party], policy: Policy, kept: Mapping[str, Sequence[str]], taken: Counter[str]
+) -> Places:
+    total, weights = sum(party.size for party in parties) + taken.total(), sum(node.weight for node in nodes)
+    share = max(policy.bound * total / weights, policy.comfort)
+    room = {node.name: share * node.weight - taken[node.name] for node in nodes}
     had = {party: [name for name in kept.get(party.wedding_id, ()) if name in room] for party in parties}
-    # Who stays takes its room first, and of those who is on one node alone.
-    order = sorted(parties, key=lambda party: (not had[party], len(had[party]), -party.size, party.wedding_id))
+    # Who was on one node that still stands stays there whole, whatever the bound says, and takes its room first.
+    whole = {party: names[0] for party, names in had.items() if names and len(kept[party.wedding_id]) == 1}
+    order = sorted(parties, key=lambda party: (party not in whole, not had[party], -party.size, party.wedding_id))
     found: Places = {}
     for party in order:
-        names = had[party] or [node.name for node in rank(party.wedding_id, nodes)]
-        found[party.wedding_id] = _fill(party.size, names, room, stays=bool(had[party]))
+        ranking = [node.name for node in rank(party.wedding_id, nodes)]
+        found[party.wedding_id] = _fill(party.size, whole.get(party), had[party], ranking, room)
+    for node in nodes:
+        taken[node.name] = round(share * node.weight - room[node.name])
     return found
 
 
-def _fill(size: int, names: list[str], room: dict[str, float], *, stays: bool) -> list[tuple[str, int]]:
-    """Take room for a party on its first node that has enough; else on as many as it takes, the roomiest first."""
-    whole = names[0] if len(names) == 1 else None if stays else next((name for name in names if room[name] >= size), None)
+def _fill(size: int, whole: str | None, had: list[str], ranking: list[str], room: dict[str, float]) -> list[tuple[str, int]]:
+    """Take room for a party: whole on one node, or where it was spread, or on as many nodes as it takes."""
+    if whole is None and not had:
+        whole = next((name for name in ranking if room[name] >= size), None)
     parts: list[tuple[str, int]] = []
     left = size
-    for name in [whole] if whole else names if stays else sorted(names, key=lambda name: -room[name]):
+    others = sorted((name for name in ranking if name not in had), key=lambda name: -room[name])
+    for name in [whole] if whole else [*had, *others]:
         part = left if name == whole else min(left, max(0, int(room[name])))
         if part:
             parts.append((name, part))
             room[name] -= part
             left -= part
     if left:
-        parts = [(parts[0][0], parts[0][1] + left), *parts[1:]] if parts else [(names[0], left)]
+        # Nowhere is room: the first of its ranking is as good as any, and the bound shows what is missing.
+        first = parts[0][0] if parts else ranking[0]
+        room[first] -= left
+        parts = [(first, left + sum(part for name, part in parts if name == first)), *parts[1:]]
     return parts

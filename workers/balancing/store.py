@@ -15,7 +15,7 @@ from workers.foundation.redis import FunctionsMissing, is_missing_function
 
 NODES = "wedops:{nodes}"
 FACTS, SEEN, PLACES, OUT = (f"{NODES}:{name}" for name in ("facts", "seen", "places", "out"))
-#: A node's own word for `forgotten`: it was out for so long that nobody expects it back.
+#: Who was out for so long is not expected back.
 FORGET_AFTER = timedelta(hours=1)
 
 
@@ -58,9 +58,14 @@ def report(facts: Report) -> None:
     _call("wedops_report", orjson.dumps(asdict(facts)))
 
 
-def route(wedding_id: str, user_type: str, region: str, *, avoid: str = "", joins_per_second: int = 200) -> Route:
-    """Return the node for a person of a wedding, not the one to `avoid` that just failed them. Raises NoNode."""
-    answer = orjson.loads(_call("wedops_route", wedding_id, user_type, region, avoid, joins_per_second))
+def route(
+    wedding_id: str, user_type: str, region: str, *, avoid: str = "", joins_per_second: int = 200, who: str = ""
+) -> Route:
+    """Return the node for a person of a wedding, not the one to `avoid` that just failed them. Raises NoNode.
+
+    `who` asks: somebody who asks again and again is made to wait by themselves.
+    """
+    answer = orjson.loads(_call("wedops_route", wedding_id, user_type, region, avoid, joins_per_second, who))
     if not answer:
         raise NoNode
     return Route(**answer)
@@ -81,11 +86,9 @@ def _node(facts: dict[str, Any], silent_ms: float) -> Node:
     return Node(name=facts["node"], silent=timedelta(milliseconds=silent_ms), **known)
 
 
-def forget(names: Iterable[str]) -> None:
-    """Drop nodes that are long gone."""
-    for name in names:
-        redis.connections().zrem(SEEN, name)
-        redis.connections().hdel(FACTS, name)
+def leave(name: str) -> bool:
+    """Drop a node that goes on purpose; False when it was not known."""
+    return bool(_call("wedops_leave", name))
 
 
 def places() -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from workers.balancing import actions, store
+from workers.balancing import store
 
 
 @click.command("nodes")
@@ -30,7 +30,7 @@ def command(as_json: bool) -> None:
 
 
 def _row(node: Any, weddings: int) -> dict[str, Any]:
-    state = "out" if node.out(actions.policy()) else "draining" if node.draining else "up"
+    state = "out" if node.out else "draining" if node.draining else "up"
     return {
         "name": node.name,
         "region": node.region,

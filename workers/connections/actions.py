@@ -43,7 +43,9 @@ def tell_levels() -> None:
     """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
     store.tell_limits()
     emergency, busy = store.emergency_mode(), seasons.kind_of_day() is KindOfDay.WEDDING_DAY
-    service.tell_levels(levels.service_levels(busy=busy, emergency=emergency), phases(clock.now()))
+    # The phases need the calendar; what does not is told before, also when that is away.
+    service.tell_levels(levels.service_levels(busy=busy, emergency=emergency))
+    service.tell_phases(phases(clock.now()))
 
 
 def prepare_peak(expected: int, until: datetime) -> peak.PeakPlan:

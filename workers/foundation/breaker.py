@@ -5,10 +5,11 @@ pybreaker decides, Redis remembers. After the pause the next call is a probe: it
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 
+from billiard.exceptions import SoftTimeLimitExceeded
 from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError, CircuitBreakerListener, CircuitRedisStorage
 
 from workers.foundation import clock, logs, redis
@@ -18,9 +19,13 @@ log = logs.get("foundation")
 # Redis being away is told by who needs it; here it means only that circuits are as good as closed.
 logging.getLogger("pybreaker").setLevel(logging.CRITICAL)
 
-#: Each dependency, and for how many seconds it is left alone.
-PAUSES = {"database": 3, "cache": 3, "notify": 30, "supabase": 30}
+#: Each kind of dependency, and for how many seconds it is left alone. A name may go on with which one: `supabase host:4000`.
+PAUSES = {"database": 3, "cache": 3, "supabase": 30}
 FAILURES = 5
+#: A failure is forgotten after this many seconds without another.
+REMEMBERED = 60
+#: The dependencies that ever failed.
+KNOWN = "wedops:circuits"
 #: A process asks for the shared state this often: a call must not cost a round trip.
 ASKED_EVERY = 1.0
 
@@ -37,7 +42,9 @@ class _Shared(CircuitRedisStorage):
     @property
     def state(self) -> str:
         if clock.stopwatch() - self._asked >= ASKED_EVERY:
-            self._asked, self._said = clock.stopwatch(), super().state
+            # Stamped when it was said: a Redis that hangs must not be asked again by the next call.
+            self._said = super().state
+            self._asked = clock.stopwatch()
         return self._said
 
     @state.setter
@@ -48,6 +55,9 @@ class _Shared(CircuitRedisStorage):
     def increment_counter(self) -> None:
         self._failed = True
         super().increment_counter()
+        with suppress(*redis.UNREACHABLE):
+            self._redis.expire(self._namespace("fail_counter"), REMEMBERED)
+            self._redis.sadd(KNOWN, str(self._namespace_name).removeprefix("wedops:"))
 
     def reset_counter(self) -> None:
         if self._failed:
@@ -69,7 +79,12 @@ class _Told(CircuitBreakerListener):
 def _breaker(dependency: str) -> CircuitBreaker:
     storage = _Shared(STATE_CLOSED, redis.undecoded(), namespace=f"wedops:{dependency}")
     return CircuitBreaker(
-        FAILURES, PAUSES[dependency], name=dependency, state_storage=storage, listeners=[_Told()], throw_new_error_on_trip=False
+        FAILURES,
+        PAUSES[dependency.partition(" ")[0]],
+        name=dependency,
+        state_storage=storage,
+        listeners=[_Told()],
+        throw_new_error_on_trip=False,
     )
 
 
@@ -77,12 +92,13 @@ def _breaker(dependency: str) -> CircuitBreaker:
 def guarded(dependency: str, failed: Callable[[BaseException], bool]) -> Iterator[None]:
     """Run the block unless the dependency is left alone; `failed` tells which errors are its own. Raises CircuitOpen."""
     breaker = _breaker(dependency)
-    breaker._excluded_exceptions = [lambda error: not failed(error)]
+    # A call that ran into its time limit proves nothing good either.
+    breaker._excluded_exceptions = [lambda error: not (failed(error) or isinstance(error, SoftTimeLimitExceeded))]
     try:
         with breaker.calling():
             yield
     except CircuitBreakerError as error:
-        raise CircuitOpen(dependency=dependency, failures=FAILURES, seconds=PAUSES[dependency]) from error
+        raise CircuitOpen(dependency=dependency, failures=FAILURES, seconds=breaker.reset_timeout) from error
 
 
 @dataclass(frozen=True)
@@ -95,9 +111,10 @@ class Circuit:
 
 
 def circuits() -> list[Circuit]:
-    """Return every dependency's circuit."""
+    """Return the circuit of every dependency that ever failed."""
+    names = sorted(redis.registry().smembers(KNOWN))
     with redis.registry().pipeline(transaction=False) as pipe:
-        for dependency in PAUSES:
-            pipe.mget(f"wedops:{dependency}:pybreaker:state", f"wedops:{dependency}:pybreaker:fail_counter")
+        for name in names:
+            pipe.mget(f"wedops:{name}:pybreaker:state", f"wedops:{name}:pybreaker:fail_counter")
         found = pipe.execute()
-    return [Circuit(name, state or STATE_CLOSED, int(count or 0)) for name, (state, count) in zip(PAUSES, found, strict=True)]
+    return [Circuit(name, state or STATE_CLOSED, int(count or 0)) for name, (state, count) in zip(names, found, strict=True)]

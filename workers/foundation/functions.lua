@@ -51,8 +51,6 @@ local function claim(keys, args)
   return 1
 end
 
-redis.register_function('wedops_once_take', take)
-redis.register_function('wedops_once_drop', drop)
 -- KEYS record; ARGV due_ms. What was claimed could not be sent: the moment is open again.
 local function unclaim(keys, args)
   if redis.call('HGET', keys[1], 'due') ~= args[1] then return 0 end
@@ -60,7 +58,14 @@ local function unclaim(keys, args)
   return redis.call('HDEL', keys[1], 'due')
 end
 
-redis.register_function('wedops_job_claim', claim)
-redis.register_function('wedops_job_unclaim', unclaim)
-redis.register_function('wedops_job_begin', begin)
-redis.register_function('wedops_job_finish', finish)
+-- A server that is full must not keep jobs from running: it is they that free it.
+local function register(name, callback)
+  redis.register_function{function_name = name, callback = callback, flags = {'allow-oom'}}
+end
+
+register('wedops_once_take', take)
+register('wedops_once_drop', drop)
+register('wedops_job_claim', claim)
+register('wedops_job_unclaim', unclaim)
+register('wedops_job_begin', begin)
+register('wedops_job_finish', finish)

@@ -123,7 +123,7 @@ def _servers() -> list[Client]:
     own = connections()
     if isinstance(own, RedisCluster):
         return [registry(), *_primaries(own)]
-    return list({registry(), own})
+    return [registry()] if own is registry() else [registry(), own]
 
 
 def _primaries(cluster: Client) -> list[Client]:
@@ -146,7 +146,14 @@ def is_missing_function(error: Exception) -> bool:
     return "Function not found" in str(error)
 
 
-def memory_used() -> float:
-    """Return the share of its memory, from 0 to 1, that the broker uses; 0 without a limit. The cache evicts when full."""
-    memory = registry().info("memory")
+def memory_used() -> dict[str, float]:
+    """Return the share of its memory, from 0 to 1, that the fullest server of a role uses; 0 without a limit.
+
+    Broker and connections (when they have their own): the cache evicts when full.
+    """
+    roles = {"broker": [registry()]} | ({"connections": _servers()[1:]} if connections() is not registry() else {})
+    return {role: max(_share(server.info("memory")) for server in servers) for role, servers in roles.items()}
+
+
+def _share(memory: Any) -> float:
     return float(memory["used_memory"] / memory["maxmemory"]) if memory["maxmemory"] else 0.0

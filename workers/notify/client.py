@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from workers.foundation import breaker, logs, settings
+from workers.foundation import logs, settings
 
 log = logs.get("notify")
 
@@ -46,16 +46,6 @@ def _apprise() -> Any:
     return sender
 
 
-class _NotTakenError(Exception):
-    pass
-
-
 def send(title: str, body: str, severity: str) -> bool:
-    """Tell every target; False when one of them did not take it, or is left alone for it failed again and again."""
-    try:
-        with breaker.guarded("notify", lambda error: isinstance(error, _NotTakenError)):
-            if not _apprise().notify(title=title, body=body, notify_type=_TYPES.get(severity, "info")):
-                raise _NotTakenError
-    except (_NotTakenError, breaker.CircuitOpen):
-        return False
-    return True
+    """Tell every target; False when one of them did not take it. No circuit here: it would silence the pager."""
+    return bool(_apprise().notify(title=title, body=body, notify_type=_TYPES.get(severity, "info")))

@@ -27,7 +27,7 @@ def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rul
     forecasts = forecasting.latest(db)
     near = weddings.between(db, now, now + policy.lead)
     found, regions = [], weddings.regions(db)
-    planned = [peak / len(regions)] if (peak := service.peak(now)) else []
+    planned = [peak / len(regions)] if regions and (peak := service.peak(now)) else []
     for region in regions:
         action, here = last.get((region, RESOURCE)), [wedding for wedding in near if wedding.region == region]
         found.append(

@@ -138,10 +138,8 @@ def tell(action: Action, *, connection_limit: int) -> bool:
     )
     if redis.connections().hmget(key, list(desired)) == [str(value) for value in desired.values()]:
         return False
-    with redis.connections().pipeline(transaction=True) as pipe:
-        pipe.hset(key, mapping=desired)
-        pipe.publish(TOLD, action.region)
-        pipe.execute()
+    redis.connections().hset(key, mapping=desired)
+    redis.connections().publish(TOLD, action.region)
     return True
 
 

@@ -10,9 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from workers.api.routes import api
-from workers.balancing import client, store, tasks
+from workers.balancing import actions, client, store, tasks
 from workers.connections import tasks as connections
-from workers.foundation import clock, database
+from workers.foundation import clock, database, redis
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
 
@@ -104,10 +104,28 @@ def test_the_registry_writes_no_row_for_a_region_that_its_nodes_count(node: list
     assert _row().connections == 135
 
 
-def test_a_wrong_secret_is_told_with_its_remedy(node: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_secret_is_told_with_its_remedy(
+    node: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("SUPABASE_JWT_SECRET", "x" * 40)
-    with pytest.raises(client.ScrapeRefused, match="answered 403; set SUPABASE_JWT_SECRET"):
-        list(client.scrape(client.policy()))
+    assert list(client.scrape(client.policy())) == []
+    assert "answered 403; set SUPABASE_JWT_SECRET" in capsys.readouterr().out
+
+
+def test_a_node_that_is_away_keeps_nobody_else_from_being_heard(node: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUPABASE_URLS", f"http://127.0.0.1:1/metrics {client.policy().urls}")
+    tasks.scrape()
+    assert _row().connections == 135
+
+
+def test_a_scraped_node_is_not_out_between_two_scrapes_and_nobody_is_sent_there(node: list[str]) -> None:
+    tasks.scrape()
+    seconds, _ = redis.server_time(redis.connections())
+    redis.connections().zadd(store.SEEN, {"10.0.0.1": (seconds - 90) * 1000})
+    actions.watch_nodes()
+    assert store.out() == set()
+    with pytest.raises(store.NoNode):
+        store.route("w-1", "guest", "us-east-1")
 
 
 def test_without_addresses_nothing_is_asked() -> None:

@@ -182,29 +182,56 @@ def test_a_second_request_for_the_same_kind_of_channel_gets_the_open_connection(
     assert report.accepted(_totals()) == {"opened": 2, "reused": 1}
 
 
-def test_a_connection_that_is_silent_or_bad_is_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = connection(channels=("timeline:w-1",))
+def test_a_connection_that_is_silent_bad_or_of_another_wedding_is_not_reused() -> None:
+    asked = connection("c9", channels=("timeline:w-1",), supplier_id="s1")
+
+    def reused(channels: tuple[str, ...] = ("timeline:w-1",), **facts: object) -> bool:
+        answer = store.open(replace(asked, channels=channels, **facts), reuse=True)
+        if not answer.reused:
+            store.close(answer.ref)
+        return answer.reused
+
+    one = replace(asked, id="c1")
     store.open(one)
+    assert reused()
+    assert not reused(wedding_id="w-2")
+    assert not reused(user_type="vendor")
+    redis.connections().zadd(f"{rules.shard('s1', 64)}:active", {one.ref: 1})
+    assert not reused()
+    assert store.heartbeat([one.ref]) == []
+    assert reused()
     store.measure([Measurement(one.ref, 3000.0, 1)])
-    assert not store.open(connection("c2", channels=("timeline:w-1",)), reuse=True).reused
-    store.close("w-1/u1/c2")
-    store.measure([Measurement(one.ref, 0.0, 1)] * 1)
-    _with(monkeypatch, silent_after=timedelta(milliseconds=1))
-    assert not store.open(connection("c3", channels=("timeline:w-1",)), reuse=True).reused
+    assert not reused()
+
+
+def test_the_node_of_a_reused_connection_is_told_which_channels_came_to_it() -> None:
+    store.open(connection(channels=("timeline:w-1",)))
+    with redis.connections().pubsub(ignore_subscribe_messages=True) as gateway:
+        gateway.subscribe("wedops:reused:n1")
+        gateway.get_message(timeout=1)
+        store.open(connection("c2", node="n2", channels=("timeline:w-1:urgent",)), reuse=True)
+        told = [message["data"] for _ in range(3) if (message := gateway.get_message(timeout=0.2))]
+    assert told == ["c1 timeline:w-1:urgent"]
+
+
+def test_a_gateway_that_opens_again_what_it_holds_is_no_newcomer() -> None:
+    assert store.open(connection(), held=2000, capacity=1000).reason == "pool_full"
+    assert store.open(connection(), held=2000, capacity=1000, resume=True).ok
+    assert store.open(connection("c1"), held=2000, capacity=1000).ok
 
 
 def test_many_channels_are_answered_one_by_one_and_by_kind() -> None:
     one = connection(user_type="vendor", supplier_id="s1", supplier_type="florist")
     assert store.open(replace(one, channels=("venue:w-1", "photos:w-1"))).kinds == {
-        "venue": {"ok": ["venue:w-1"], "refused": {}},
-        "photos": {"ok": {}, "refused": [["photos:w-1", "not_in_profile"]]},
+        "venue": {"ok": ["venue:w-1"]},
+        "photos": {"refused": [["photos:w-1", "not_in_profile"]]},
     }
-    answer = store.subscribe(one.ref, ["timeline:w-1", "venue:w-1", "photos:w-1", "no good"], supplier_type="florist")
+    answer = store.subscribe(one.ref, ["timeline:w-1", "venue:w-1", "photos:w-1", "no good", ":w-1"], supplier_type="florist")
     assert answer == {
-        "timeline": {"ok": ["timeline:w-1"], "refused": {}},
-        "venue": {"ok": ["venue:w-1"], "refused": {}},
-        "photos": {"ok": {}, "refused": [["photos:w-1", "not_in_profile"]]},
-        "refused": {"ok": {}, "refused": [["no good", "invalid"]]},
+        "timeline": {"ok": ["timeline:w-1"]},
+        "venue": {"ok": ["venue:w-1"]},
+        "photos": {"refused": [["photos:w-1", "not_in_profile"]]},
+        "?": {"refused": [["no good", "invalid"], [":w-1", "invalid"]]},
     }
     full = store.subscribe(one.ref, [f"venue:w-1:{number}" for number in range(99)])
     assert full
@@ -219,6 +246,7 @@ def test_a_couple_has_a_backup_beside_its_five_and_a_guest_has_none() -> None:
     assert all(store.open(replace(couple, id=f"c{number}")).ok for number in range(5))
     assert store.open(replace(couple, id="b1", node="n2", backup=True)).ok
     assert store.open(replace(couple, id="b2", node="n3", backup=True)).reason == "user_limit"
+    assert store.open(replace(couple, id="b3", node="n1", backup=True)).reason == "backup_same_node"
     assert store.open(connection("g1", user_id="u2", backup=True)).reason == "backup_not_allowed"
 
 
@@ -246,6 +274,9 @@ BAD = [
     ({"wedding_id": "w\n1"}, "wedding_id must be 1-128 letters"),
     ({"user_id": "u/1"}, "user_id must be 1-128 letters"),
     ({"id": "x" * 129}, "id must be 1-128 letters"),
+    ({"user_id": "anna@example.org"}, "user_id must be 1-128 letters"),
+    ({"channels": (":w-1",)}, "channels must begin with their kind"),
+    ({"backup": "yes"}, "backup must be true or false"),
     ({"reconnects": -1}, "reconnects must be a whole number"),
     ({"channels": ("timeline:w-1", "a{b}")}, "channels must be 1-128 letters"),
     ({"channels": tuple(f"t:{n}" for n in range(101))}, "channels must be 100 at most"),
@@ -352,6 +383,22 @@ def test_a_couple_that_is_badly_connected_is_listed_until_it_is_better() -> None
     assert upkeep.poor() == {}
     assert report.scores(_totals(), "node").keys() == {"n1"}
     assert report.scores(_totals(), "wedding").keys() == {"w-1"}
+
+
+def test_on_a_full_server_connections_still_beat_and_end() -> None:
+    store.open(connection())
+    store.open(connection("c2"))
+    server = redis.connections()
+    limit = server.config_get("maxmemory")["maxmemory"]
+    server.config_set("maxmemory", 1)
+    try:
+        assert store.heartbeat(["w-1/u1/c1"]) == []
+        assert store.lost("w-1/u1/c2")
+        assert upkeep.sweep() == 1
+        assert store.close("w-1/u1/c1")
+    finally:
+        server.config_set("maxmemory", limit)
+    assert counts() == {}
 
 
 def test_presence_lists_people_of_any_shard_and_is_bounded() -> None:

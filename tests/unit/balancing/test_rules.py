@@ -48,6 +48,26 @@ def test_everybody_has_a_place_and_no_node_has_more_than_its_bound(sizes: list[i
 
 
 @settings(max_examples=60, deadline=None)
+@given(SIZES, SIZES)
+def test_regions_that_share_the_last_nodes_share_their_room(east: list[int], west: list[int]) -> None:
+    parties = [
+        Party(f"{region}-{n}", size, region) for region, sizes in (("a", east), ("b", west)) for n, size in enumerate(sizes)
+    ]
+    loads = _loads(place(parties, _nodes(5, "c"), POLICY, kept={}))
+    assert max(loads.values()) <= POLICY.bound * (sum(east) + sum(west)) / 5 + 5
+
+
+def test_a_wedding_that_lost_most_of_its_nodes_is_spread_again() -> None:
+    nodes = _nodes(6)
+    parties = [Party("big", 2400, "east"), *(Party(f"w-{n}", 100, "east") for n in range(12))]
+    before = place(parties, nodes, POLICY, kept={})
+    lost = {name for name, _ in before["big"][1:]}
+    left = [node for node in nodes if node.name not in lost]
+    after = place(parties, left, POLICY, kept=_kept(before))
+    assert max(_loads(after).values()) <= POLICY.bound * 3600 / len(left) + 300
+
+
+@settings(max_examples=60, deadline=None)
 @given(SIZES)
 def test_a_lost_node_moves_only_its_own_people(sizes: list[int]) -> None:
     parties, nodes = [Party(f"w-{number}", size, "east") for number, size in enumerate(sizes)], _nodes(6)
@@ -116,7 +136,7 @@ def test_a_ranking_is_the_same_everywhere_and_changes_with_the_wedding() -> None
     assert len({rank(f"w-{number}", _nodes(4))[0].name for number in range(40)}) == 4
 
 
-@pytest.mark.parametrize("wrong", [{"bound": 1.0}, {"joins_per_second": 0}, {"silent_after": timedelta(0)}])
+@pytest.mark.parametrize("wrong", [{"bound": 1.0}, {"joins_per_second": 0}])
 def test_a_policy_under_which_nothing_fits_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Policy(**wrong)  # type: ignore[arg-type]

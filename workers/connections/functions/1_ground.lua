@@ -4,6 +4,7 @@
 -- KEYS[1] is always the shard, `wedops:{N}` with N = crc32(tenant) % shards; the tenant is the supplier, or the wedding for
 -- its couple and guests, or else the user. All keys of a shard begin with it and share its hash tag, as Redis Cluster wants.
 --   <shard>:t:<tenant>  hash    user -> the user's connections (see RECORD): the one truth; all below follows it
+--   <shard>:tenants     set     the tenants whose hash may be there: what an audit reads
 --   <shard>:active      zset    ref -> last sign of life, ms; a ref is tenant/user/id
 --   <shard>:poor        zset    ref -> quality score of couples and planners whose score is low
 --   <shard>:counts      hash    `node:x`, `supplier:x`, `rt:region|type`, `wt:wedding|type` -> open; `moves` -> changes ever
@@ -69,9 +70,16 @@ local function problem(name, value, needed)
     if needed then return name .. ' is missing; send it' end
     return nil
   end
-  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^[%w._:@-]+$') then
+  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^[%w._:-]+$') then
     return name .. ' must be 1-128 letters, digits, dots, colons, dashes, underscores'
   end
+end
+
+-- A channel's kind is the text before its first colon, so it cannot begin with one.
+local function bad_channel(channel)
+  local wrong = problem('channels', channel, true)
+  if not wrong and string.sub(channel, 1, 1) == ':' then wrong = 'channels must begin with their kind' end
+  return wrong
 end
 
 local function bad_channels(channels)
@@ -79,7 +87,7 @@ local function bad_channels(channels)
   if type(channels) ~= 'table' or (next(channels) ~= nil and #channels == 0) then return 'channels must be a list' end
   if #channels > MOST_CHANNELS then return 'channels must be ' .. MOST_CHANNELS .. ' at most' end
   for _, channel in ipairs(channels) do
-    local wrong = problem('channels', channel, true)
+    local wrong = bad_channel(channel)
     if wrong then return wrong end
   end
 end

@@ -35,12 +35,26 @@ local function flat(book)
   return counts
 end
 
+local function bump(counts, name, by)
+  if redis.call('HINCRBY', counts, name, by) <= 0 then redis.call('HDEL', counts, name) end
+end
+
+-- What `tally` and `write` do for many, for the one connection that most calls have.
+local function count_one(shard, record, by)
+  local counts, user_type = shard .. ':counts', TYPES[record[TYPE]]
+  bump(counts, 'node:' .. record[NODE], by)
+  bump(counts, 'rt:' .. record[REGION] .. '|' .. user_type, by)
+  if record[WEDDING] ~= '' then bump(counts, 'wt:' .. record[WEDDING] .. '|' .. user_type, by) end
+  if record[SUPPLIER] ~= '' then bump(counts, 'supplier:' .. record[SUPPLIER], by) end
+  redis.call('HINCRBY', counts, 'moves', 1)
+end
+
 local function write(book)
   local counts, changed = book.shard .. ':counts', false
   for name, by in pairs(flat(book)) do
     if by ~= 0 then
       changed = true
-      if redis.call('HINCRBY', counts, name, by) <= 0 then redis.call('HDEL', counts, name) end
+      bump(counts, name, by)
     end
   end
   -- An audit that reads page by page sees by this whether anything moved meanwhile.
@@ -50,18 +64,6 @@ local function write(book)
       if by ~= 0 then redis.call('HINCRBY', book.shard .. ':flow', region .. '|' .. what, by) end
     end
   end
-end
-
--- The same for one connection, as most calls have it.
-local function count_one(shard, record, by)
-  local counts, user_type = shard .. ':counts', TYPES[record[TYPE]]
-  local names = {'node:' .. record[NODE], 'rt:' .. record[REGION] .. '|' .. user_type}
-  if record[WEDDING] ~= '' then names[#names + 1] = 'wt:' .. record[WEDDING] .. '|' .. user_type end
-  if record[SUPPLIER] ~= '' then names[#names + 1] = 'supplier:' .. record[SUPPLIER] end
-  for _, name in ipairs(names) do
-    if redis.call('HINCRBY', counts, name, by) <= 0 then redis.call('HDEL', counts, name) end
-  end
-  redis.call('HINCRBY', counts, 'moves', 1)
 end
 
 local function parts(ref)
@@ -113,6 +115,13 @@ local function forget(shard, refs)
   end
 end
 
+local function has_value(list, value)
+  for _, one in ipairs(list) do
+    if one == value then return true end
+  end
+  return false
+end
+
 -- Refs by tenant and user: what one read and one write of a tenant's hash can end together.
 local function grouped(refs)
   local groups = {}
@@ -152,7 +161,7 @@ local function end_all(shard, refs, why)
       local user = found.users[i]
       if text and not string.find(text, '|', 1, true) then
         local only = {string.match(text, FIRST_FIELDS)}
-        if only[ID] == found.ids[user][1] then
+        if has_value(found.ids[user], only[ID]) then
           end_one(only)
           gone[#gone + 1] = user
         end
@@ -174,23 +183,30 @@ end
 
 local function kind_of(channel) return string.match(channel, '^[^:]+') end
 
+-- Adds channels to a record; returns by kind which were taken (`ok`) and which not (`refused`: channel, why). What is no channel
+-- stands under `?`, which no kind can be.
 local function subscribe_to(record, channels, profile)
-  local has, kinds, changed = {}, {}, false
-  local list = channels_of(record)
+  local list, has, kinds, changed = channels_of(record), {}, {}, false
   for _, channel in ipairs(list) do has[channel] = true end
+  local function note(kind, what, value)
+    kinds[kind] = kinds[kind] or {}
+    kinds[kind][what] = kinds[kind][what] or {}
+    table.insert(kinds[kind][what], value)
+  end
   for _, channel in ipairs(channels) do
-    local kind = problem('channels', channel, true) and 'refused' or kind_of(channel)
-    local answer = kinds[kind] or {ok = {}, refused = {}}
-    kinds[kind] = answer
+    local kind = bad_channel(channel) and '?' or kind_of(channel)
     local why
-    if kind == 'refused' then why = 'invalid'
+    if kind == '?' then why = 'invalid'
     elseif has[channel] then why = nil
     elseif profile and not string.find(',' .. profile .. ',', ',' .. kind .. ',', 1, true) then why = 'not_in_profile'
     elseif #list >= MOST_CHANNELS then why = 'too_many'
-    else
-      list[#list + 1], has[channel], changed = channel, true, true
     end
-    if why then answer.refused[#answer.refused + 1] = {tostring(channel), why} else answer.ok[#answer.ok + 1] = channel end
+    if why then
+      note(kind, 'refused', {tostring(channel), why})
+    else
+      if not has[channel] then list[#list + 1], has[channel], changed = channel, true, true end
+      note(kind, 'ok', channel)
+    end
   end
   record[CHANNELS] = table.concat(list, ';')
   return kinds, changed

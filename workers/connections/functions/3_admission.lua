@@ -16,7 +16,9 @@ local RATED = {
 local function too_fast(shard, limits, asked, now)
   for i = 1, #RATED, 4 do
     local who, every = asked[RATED[i + 1]], limits[RATED[i + 2]]
-    if who and every then
+    -- A venue's guests share one address; they must not use up the couple's turn.
+    local spared = RATED[i] == 'address' and not (asked.user_type == 'guest' or asked.user_type == 'vendor')
+    if who and every and not spared then
       local key = shard .. ':r:' .. RATED[i] .. ':' .. who
       -- Who did not knock of late has no key: one call asks and charges.
       if not redis.call('SET', key, now + every, 'NX', 'PX', every) then
@@ -49,13 +51,15 @@ local function reusable(shard, prefix, records, asked, limits, now)
     local seen = tonumber(redis.call('ZSCORE', shard .. ':active', prefix .. record[ID]))
     local same = false
     for _, channel in ipairs(channels_of(record)) do same = same or kinds[kind_of(channel)] end
-    if same and record[BACKUP] == '0' and seen and now - seen < (limits.healthy_ms or 60000) and score(record) >= 50 then return i end
+    local who = record[WEDDING] == (asked.wedding_id or '') and record[TYPE] == LETTERS[asked.user_type]
+    if same and who and record[BACKUP] == '0' and seen and now - seen < (limits.healthy_ms or 60000) and score(record) >= 50 then return i end
   end
 end
 
 local function over_limit(shard, limits, asked, records, now)
   local mine = 0
   for _, record in ipairs(records) do
+    if asked.backup and record[NODE] == asked.node then return later('backup_same_node', 1000, asked.id, now) end
     if record[BACKUP] == (asked.backup and '1' or '0') then mine = mine + 1 end
   end
   if asked.backup and asked.user_type ~= 'couple' and asked.user_type ~= 'planner' then
@@ -66,6 +70,8 @@ local function over_limit(shard, limits, asked, records, now)
     local open = tonumber(redis.call('HGET', shard .. ':counts', 'supplier:' .. asked.supplier_id)) or 0
     if open >= limits.supplier then return later('supplier_limit', 10000, asked.id, now) end
   end
+  -- Who holds the socket already is no newcomer to its node.
+  if asked.resume then return nil end
   -- Who is in a ceremony has a place: guests stop below the brim, then vendors.
   local share = asked.user_type == 'guest' and limits.guests or asked.user_type == 'vendor' and limits.vendors or 1
   local pool = math.min(limits.pool or math.huge, tonumber(asked.capacity) or math.huge)
@@ -73,6 +79,7 @@ local function over_limit(shard, limits, asked, records, now)
 end
 
 local NEEDED, NUMBERS = {'id', 'user_id', 'user_type', 'node', 'region'}, {'held', 'capacity', 'reconnects'}
+local FLAGS = {'reuse', 'backup', 'resume'}
 local OPTIONAL = {'wedding_id', 'supplier_id', 'supplier_type', 'api_version', 'device', 'address'}
 
 local function fits(value) return type(value) == 'string' and value ~= '' and #value <= 128 end
@@ -84,7 +91,7 @@ local function plainly_sound(asked)
   local version, device, trade = asked.api_version or 'v', asked.device or 'd', asked.supplier_type or 't'
   return fits(id) and fits(user) and fits(kind) and fits(node) and fits(region) and fits(wedding) and fits(supplier) and fits(address)
     and fits(version) and fits(device) and fits(trade)
-    and string.match(id .. user .. kind .. node .. region .. wedding .. supplier .. address .. version .. device .. trade, '^[%w._:@-]+$')
+    and string.match(id .. user .. kind .. node .. region .. wedding .. supplier .. address .. version .. device .. trade, '^[%w._:-]+$')
 end
 
 local function bad_fields(asked)
@@ -116,6 +123,14 @@ local function bad_request(asked)
     end
   end
   if not LETTERS[asked.user_type] then return 'user_type must be one of couple, planner, vendor, guest' end
+  for _, name in ipairs(FLAGS) do
+    local value = asked[name]
+    if value == cjson.null then
+      asked[name] = nil
+    elseif value ~= nil and type(value) ~= 'boolean' then
+      return name .. ' must be true or false'
+    end
+  end
   if asked.channels == cjson.null then asked.channels = nil end
   return bad_channels(asked.channels)
 end
@@ -162,21 +177,24 @@ local function open(keys, args)
   local tenant, user, id, region = asked.supplier_id or asked.wedding_id or asked.user_id, asked.user_id, asked.id, asked.region
   local limits, shards = limits_of(shard, asked)
   -- Working out a checksum is dear: whose tenant is here already was let in by it.
-  wrong = bad_shard(shard, shards, redis.call('EXISTS', group(shard, tenant)) == 0 and tenant or nil)
+  local new_here = redis.call('EXISTS', group(shard, tenant)) == 0
+  wrong = bad_shard(shard, shards, new_here and tenant or nil)
   if wrong then return refuse(wrong) end
   local now, prefix = now_ms(), tenant .. '/' .. user .. '/'
-  local wait, rate = too_fast(shard, limits, asked, now)
+  local wait, rate
+  if not asked.resume then wait, rate = too_fast(shard, limits, asked, now) end
   if wait then return turned_away(shard, region, later(rate, math.max(wait, 50), id, now)) end
   local records = held(shard, tenant, user)
   local same = place(records, id)
   if #records > 0 then without_dead(shard, tenant, user, records) end
   local profile = asked.supplier_type and redis.call('HGET', shard .. ':limits', 'profile:' .. asked.supplier_type)
-  local again = asked.reuse == true and not same and reusable(shard, prefix, records, asked, limits, now)
+  local again = asked.reuse and not same and reusable(shard, prefix, records, asked, limits, now)
   if again then
     local record = records[again]
     local kinds = subscribe_to(record, asked.channels, profile)
     hold(shard, tenant, user, records)
     redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|reused', 1)
+    redis.call('PUBLISH', 'wedops:reused:' .. record[NODE], record[ID] .. ' ' .. table.concat(asked.channels or {}, ' '))
     return cjson.encode({ok = true, ref = prefix .. record[ID], node = record[NODE], reused = true, kinds = kinds})
   end
   -- Who has a place keeps it: a gateway that opens again what it holds is no newcomer.
@@ -192,6 +210,7 @@ local function open(keys, args)
     kinds = subscribe_to(record, channels, profile)
   end
   records[#records + 1] = record
+  if new_here then redis.call('SADD', shard .. ':tenants', tenant) end
   hold(shard, tenant, user, records)
   redis.call('ZADD', shard .. ':active', now, prefix .. id)
   count_one(shard, record, 1)

@@ -56,6 +56,12 @@ local function measure_one(book, ref, record, rtt, messages, errors, bytes)
   if record[TYPE] == 'c' or record[TYPE] == 'p' then book.poor[ref] = value end
 end
 
+local function known(shard, ref)
+  local tenant, user, id = parts(ref)
+  local records = tenant and held(shard, tenant, user) or {}
+  return records, place(records, id), tenant, user
+end
+
 -- KEYS shard; ARGV, for each connection, ref, rtt_ms (or ''), messages, errors, bytes since the last time; 400 connections at
 -- most. A heartbeat that also says how good the connection is. Returns the refs that are not known (any more).
 local function measure(keys, args)
@@ -65,9 +71,7 @@ local function measure(keys, args)
   book.poor = {}
   for i = 1, #args, 5 do
     refs[#refs + 1] = args[i]
-    local tenant, user, id = parts(args[i])
-    local records = tenant and held(shard, tenant, user) or {}
-    local at = place(records, id)
+    local records, at, tenant, user = known(shard, args[i])
     if at then
       measure_one(book, args[i], records[at], tonumber(args[i + 1]), whole(args[i + 2]), whole(args[i + 3]), whole(args[i + 4]))
       hold(shard, tenant, user, records)
@@ -81,12 +85,6 @@ local function measure(keys, args)
   return heartbeat(keys, refs)
 end
 
-local function known(shard, ref)
-  local tenant, user, id = parts(ref)
-  local records = tenant and held(shard, tenant, user) or {}
-  return records, place(records, id), tenant, user
-end
-
 -- KEYS shard; ARGV ref, supplier_type or '', channels … Returns JSON: by kind of channel, which were taken (`ok`) and which not
 -- (`refused`: channel, why); or 0 when the connection is not known.
 local function subscribe(keys, args)
@@ -94,8 +92,9 @@ local function subscribe(keys, args)
   local records, at, tenant, user = known(shard, args[1])
   if not at then return 0 end
   local profile = args[2] and args[2] ~= '' and redis.call('HGET', shard .. ':limits', 'profile:' .. args[2])
+  if #args > MOST_IN_A_CALL then return refuse('send ' .. MOST_IN_A_CALL - 2 .. ' channels at most in a call') end
   local channels = {}
-  for i = 3, math.min(#args, MOST_IN_A_CALL) do channels[#channels + 1] = args[i] end
+  for i = 3, #args do channels[#channels + 1] = args[i] end
   local kinds, changed = subscribe_to(records[at], channels, profile)
   if changed then hold(shard, tenant, user, records) end
   return cjson.encode(kinds)

@@ -25,7 +25,7 @@ local function show(keys, args)
     found[i] = {
       ref = tenant .. '/' .. user .. '/' .. record[ID], id = record[ID], user_type = TYPES[record[TYPE]], node = record[NODE],
       region = record[REGION], wedding_id = record[WEDDING], supplier_id = record[SUPPLIER], api_version = record[VERSION],
-      device = record[DEVICE], opened = tonumber(record[OPENED]), channels = channels_of(record), backup = record[BACKUP] == '1',
+      device = record[DEVICE], opened = tonumber(record[OPENED]), channels = #record[CHANNELS] > 0 and channels_of(record) or nil, backup = record[BACKUP] == '1',
       rtt_ms = tonumber(record[SRTT]), jitter_ms = tonumber(record[JITTER]), messages = tonumber(record[MESSAGES]),
       errors = tonumber(record[ERRORS]), bytes = tonumber(record[BYTES]), reconnects = tonumber(record[RECONNECTS]),
       score = score(record),
@@ -64,16 +64,16 @@ local function snapshot(keys, args)
   return {counts, redis.call('HGETALL', shard .. ':taken'), silent}
 end
 
--- KEYS shard; ARGV tenants … Counts anew what their records say. Returns {moves, counts, unlisted}: unlisted refs have a record and
--- no place among the active. Reads only; `wedops_repair` writes, if nothing moved since.
+-- KEYS shard; ARGV tenants … Counts anew what their records say. Returns {counts, unlisted, empty}: unlisted refs have a record and
+-- no place among the active; empty tenants have nobody. Reads only; `wedops_repair` writes, if nothing moved since.
 local function audit(keys, args)
-  local shard, book, counts, unlisted, records_seen = keys[1], ledger(keys[1]), {}, {}, 0
+  local shard, book, counts, unlisted, empty = keys[1], ledger(keys[1]), {}, {}, {}
   for _, tenant in ipairs(args) do
     local all = redis.call('HGETALL', group(shard, tenant))
+    if #all == 0 then empty[#empty + 1] = tenant end
     for i = 1, #all, 2 do
       for _, record in ipairs(records_in(all[i + 1])) do
         tally(book, record, 1)
-        records_seen = records_seen + 1
         local ref = tenant .. '/' .. all[i] .. '/' .. record[ID]
         if not redis.call('ZSCORE', shard .. ':active', ref) then unlisted[#unlisted + 1] = ref end
       end
@@ -83,7 +83,7 @@ local function audit(keys, args)
     counts[#counts + 1] = name
     counts[#counts + 1] = many
   end
-  return {tonumber(redis.call('HGET', shard .. ':counts', 'moves')) or 0, counts, unlisted, records_seen}
+  return {counts, unlisted, empty}
 end
 
 -- KEYS shard; ARGV cursor, count. Returns {cursor, refs} of a page of the active that have no record.
@@ -97,7 +97,7 @@ local function strays(keys, args)
   return {page[1], found}
 end
 
--- KEYS shard; ARGV moves, counts as JSON, unlisted refs as JSON, strays as JSON. Puts right what an audit found, unless something
+-- KEYS shard; ARGV moves, counts as JSON, unlisted refs, strays and empty tenants as JSON. Puts right what an audit found, unless something
 -- moved since. Returns {1, name, was, is, …}, or {0}: audit again.
 local function repair(keys, args)
   local shard, changed = keys[1], {1}
@@ -119,24 +119,30 @@ local function repair(keys, args)
   for name, is in pairs(right) do set(name, 0, is) end
   for _, ref in ipairs(cjson.decode(args[3])) do redis.call('ZADD', shard .. ':active', now_ms(), ref) end
   forget(shard, cjson.decode(args[4]))
+  for _, tenant in ipairs(cjson.decode(args[5] or '[]')) do redis.call('SREM', shard .. ':tenants', tenant) end
   return changed
+end
+
+local function register(name, callback, flag)
+  redis.register_function{function_name = name, callback = callback, flags = {flag}}
 end
 
 redis.register_function('wedops_limit', limit)
 redis.register_function('wedops_open', open)
 redis.register_function('wedops_refused', refused)
-redis.register_function('wedops_heartbeat', heartbeat)
-redis.register_function('wedops_measure', measure)
 redis.register_function('wedops_subscribe', subscribe)
-redis.register_function('wedops_unsubscribe', unsubscribe)
-redis.register_function('wedops_lost', lost)
-redis.register_function('wedops_close', close)
-redis.register_function('wedops_stale', stale)
-redis.register_function('wedops_sweep', sweep)
-redis.register_function('wedops_evict', evict)
-redis.register_function('wedops_presence', presence)
-redis.register_function('wedops_show', show)
-redis.register_function('wedops_snapshot', snapshot)
-redis.register_function('wedops_audit', audit)
-redis.register_function('wedops_strays', strays)
-redis.register_function('wedops_repair', repair)
+-- What frees or shows life must work on a server that is full, or it could never get better.
+register('wedops_heartbeat', heartbeat, 'allow-oom')
+register('wedops_measure', measure, 'allow-oom')
+register('wedops_unsubscribe', unsubscribe, 'allow-oom')
+register('wedops_lost', lost, 'allow-oom')
+register('wedops_close', close, 'allow-oom')
+register('wedops_sweep', sweep, 'allow-oom')
+register('wedops_evict', evict, 'allow-oom')
+register('wedops_snapshot', snapshot, 'allow-oom')
+register('wedops_repair', repair, 'allow-oom')
+register('wedops_stale', stale, 'no-writes')
+register('wedops_presence', presence, 'no-writes')
+register('wedops_show', show, 'no-writes')
+register('wedops_audit', audit, 'no-writes')
+register('wedops_strays', strays, 'no-writes')

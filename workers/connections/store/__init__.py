@@ -86,16 +86,23 @@ def policy() -> rules.Policy:
 
 
 def open(
-    connection: Connection, *, reuse: bool = False, address: str = "", held: int = 0, capacity: int | None = None
+    connection: Connection,
+    *,
+    reuse: bool = False,
+    resume: bool = False,
+    address: str = "",
+    held: int = 0,
+    capacity: int | None = None,
 ) -> Admission:
     """Ask for a place, take it and subscribe, in one step.
 
     `held` and `capacity` are the asking node's own sockets and how many it can have. `address` is an opaque word for where
     the person comes from, never the address. With `reuse`, a healthy connection of the user for the same kind of channel
-    gets the channels instead. Raises ConnectionRefused naming a bad field.
+    gets the channels instead. With `resume` it is open already and the registry forgot it: no newcomer to its node.
+    Raises ConnectionRefused naming a bad field.
     """
-    given = vars(connection) | {"reuse": reuse, "address": address, "held": held, "capacity": capacity}
-    asked = {name: value for name, value in given.items() if value not in (None, "", ())}
+    given = vars(connection) | {"reuse": reuse, "resume": resume, "address": address, "held": held, "capacity": capacity}
+    asked = {name: value for name, value in given.items() if value not in (None, "", (), False)}
     answer = call("wedops_open", connection.tenant, orjson.dumps(asked))
     return Admission(**orjson.loads(answer))
 
@@ -175,10 +182,19 @@ def named_errors() -> Iterator[None]:
 
 def each(shards: Iterable[str], function: str, *arguments: Any) -> list[Any]:
     """Call a function on each shard, in one go; return the answers."""
-    with named_errors(), redis.connections().pipeline(transaction=False) as pipe:
-        for shard in shards:
-            pipe.fcall(function, 1, shard, *arguments)
-        answers: list[Any] = pipe.execute()
+    return _calls([(function, shard, *arguments) for shard in shards])
+
+
+def _calls(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+    server = redis.connections()
+    with named_errors():
+        if redis.is_cluster(server):
+            # redis-py's pipeline for clusters asks a server for the keys of each call: calls by themselves are faster.
+            return [server.fcall(function, 1, *rest) for function, *rest in calls]
+        with server.pipeline(transaction=False) as pipe:
+            for function, *rest in calls:
+                pipe.fcall(function, 1, *rest)
+            answers: list[Any] = pipe.execute()
     return answers
 
 
@@ -186,11 +202,9 @@ def _by_shard(function: str, facts: Mapping[str, Iterable[Any]], most: int) -> l
     by_shard: dict[str, list[str]] = {}
     for ref in facts:
         by_shard.setdefault(rules.shard(tenant_of(ref), policy().shards), []).append(ref)
-    with named_errors(), redis.connections().pipeline(transaction=False) as pipe:
-        for shard, refs in by_shard.items():
-            for first in range(0, len(refs), most):
-                pipe.fcall(function, 1, shard, *(value for ref in refs[first : first + most] for value in facts[ref]))
-        return [ref for unknown in pipe.execute() for ref in unknown]
+    pages = ((shard, refs[first : first + most]) for shard, refs in by_shard.items() for first in range(0, len(refs), most))
+    calls = [(function, shard, *(value for ref in page for value in facts[ref])) for shard, page in pages]
+    return [ref for unknown in _calls(calls) for ref in unknown]
 
 
 def shards() -> list[str]:

@@ -79,7 +79,7 @@ def read(token: str) -> Permit:
 
 
 def _permit(claims: dict[str, object]) -> Permit:
-    lives = int(str(claims["exp"])) - int(str(claims["iat"]))
+    lives = float(str(claims["exp"])) - float(str(claims["iat"]))
     facts = {name: claims.get(name) for name in ("user_type", "wedding_id", "supplier_id", "supplier_type")}
     if not all(isinstance(value, str | None) for value in facts.values()) or facts["user_type"] not in set(UserType):
         raise PermitRefused(

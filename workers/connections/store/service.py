@@ -16,13 +16,14 @@ AGGREGATED = "wedops:aggregated"
 _MOST = 1_000
 
 
-def tell_levels(levels: Mapping[str, Mapping[str, object]], phases: Mapping[str, str]) -> int:
-    """Tell what each class gets, and the phase of the weddings that are near; return how many facts changed."""
-    words = {name: orjson.dumps(level).decode() for name, level in levels.items()}
-    changed = _bring(LEVELS, words) + _bring(PHASES, phases)
-    if changed:
-        redis.connections().publish(SERVICE, changed)
-    return changed
+def tell_levels(levels: Mapping[str, Mapping[str, object]]) -> int:
+    """Tell what each class gets; return how many levels changed."""
+    return _bring(LEVELS, {name: orjson.dumps(level).decode() for name, level in levels.items()})
+
+
+def tell_phases(phases: Mapping[str, str]) -> int:
+    """Tell the phase of the weddings that are near; return how many changed."""
+    return _bring(PHASES, phases)
 
 
 def _bring(key: str, wanted: Mapping[str, str]) -> int:
@@ -34,6 +35,8 @@ def _bring(key: str, wanted: Mapping[str, str]) -> int:
         server.hset(key, mapping=dict(new[first : first + _MOST]))
     for first in range(0, len(gone), _MOST):
         server.hdel(key, *gone[first : first + _MOST])
+    if new or gone:
+        server.publish(SERVICE, key)
     return len(new) + len(gone)
 
 

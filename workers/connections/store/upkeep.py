@@ -104,7 +104,7 @@ def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, most: int = 2
             cursor, counts, flat = redis.connections().fcall("wedops_presence", 1, shard, tenant, wedding_id, cursor, 200)
             people.update({user: kind for user, kind, _ in batched_by(flat, 3)})
             first = False
-        complete = complete and not first and cursor == "0"
+        complete = complete and cursor == "0"
         if shard not in counted:
             counted.add(shard)
             open_ = {kind: open_[kind] + count for kind, count in zip(rules.UserType, counts, strict=True)}
@@ -121,41 +121,57 @@ class Drift:
     now: int
 
 
-def audit() -> list[Drift]:
-    """Count every record anew and put right what drifted; return what it was. A shard that never holds still is left."""
-    by_shard: dict[str, list[str]] = {shard: [] for shard in shards()}
-    for key in redis.connections().scan_iter(match="wedops:{*}:t:*", count=1000):
-        shard, _, tenant = key.partition(":t:")
-        by_shard.get(shard, []).append(tenant)
-    return [drift for shard, tenants in by_shard.items() for drift in _audit(shard, tenants)]
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found and mended, and which shards never held still long enough to be counted."""
+
+    drifts: list[Drift]
+    uncounted: list[str]
 
 
-def _audit(shard: str, tenants: list[str]) -> Iterator[Drift]:
-    for _ in range(3):
-        moves, counts, unlisted = _recount(shard, tenants)
-        stray = [ref for page in _pages("wedops_strays", shard) for ref in page]
-        words = [orjson.dumps(fact).decode() for fact in (counts, unlisted, stray)]
-        done, *changed = redis.connections().fcall("wedops_repair", 1, shard, moves, *words)
-        if done:
-            for name, was, now in batched_by(changed, 3):
-                yield Drift(shard, name, int(was), int(now))
-            yield from (Drift(shard, f"unlisted {ref}", 0, 1) for ref in unlisted)
-            yield from (Drift(shard, f"stray {ref}", 1, 0) for ref in stray)
-            return
+def audit() -> Audit:
+    """Count every record anew and put right what drifted. A shard that moved meanwhile is counted again, up to three times."""
+    found = Audit([], [])
+    for shard in shards():
+        for _ in range(3):
+            drifts = _audit(shard)
+            if drifts is not None:
+                found.drifts.extend(drifts)
+                break
+        else:
+            found.uncounted.append(shard)
+    return found
 
 
-def _recount(shard: str, tenants: list[str]) -> tuple[int, dict[str, int], list[str]]:
+def _audit(shard: str) -> list[Drift] | None:
+    server = redis.connections()
+    # Read first: what moves after this is seen by the repair, which then changes nothing.
+    moves = int(server.hget(f"{shard}:counts", "moves") or 0)
+    counts, unlisted, empty = _recount(shard, sorted(server.smembers(f"{shard}:tenants")))
+    stray = [ref for page in _pages("wedops_strays", shard) for ref in page]
+    words = [orjson.dumps(fact).decode() for fact in (counts, unlisted, stray, empty)]
+    done, *changed = server.fcall("wedops_repair", 1, shard, moves, *words)
+    if not done:
+        return None
+    return [
+        *(Drift(shard, name, int(was), int(now)) for name, was, now in batched_by(changed, 3)),
+        *(Drift(shard, f"unlisted {ref}", 0, 1) for ref in unlisted),
+        *(Drift(shard, f"stray {ref}", 1, 0) for ref in stray),
+    ]
+
+
+def _recount(shard: str, tenants: list[str]) -> tuple[dict[str, int], list[str], list[str]]:
     counts: dict[str, int] = {}
     unlisted: list[str] = []
-    # Read first: what moves after this is seen by the repair, which then changes nothing.
-    moves = int(redis.connections().hget(f"{shard}:counts", "moves") or 0)
+    empty: list[str] = []
     for first in range(0, len(tenants), AUDITED_AT_ONCE):
         some = tenants[first : first + AUDITED_AT_ONCE]
-        _, flat, more, _ = redis.connections().fcall("wedops_audit", 1, shard, *some)
+        flat, more, nobody = redis.connections().fcall("wedops_audit", 1, shard, *some)
         for name, count in _counts(flat).items():
             counts[name] = counts.get(name, 0) + count
         unlisted += more
-    return moves, counts, unlisted
+        empty += nobody
+    return counts, unlisted, empty
 
 
 def _pages(function: str, shard: str) -> Iterator[list[str]]:
