@@ -8,25 +8,21 @@ The permit says who comes and for which wedding; see docs/guides/gateway.md.
 import asyncio
 import os
 import signal
-import socket
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from hashlib import blake2s
 from http import HTTPStatus
-from math import ceil
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
-import orjson
 from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from demo import phoenix
+from demo import door, phoenix
 from demo.orders import Orders
+from demo.presence import Presence
 from workers.connections import store as registry
 from workers.connections.store import Admission, Connection, ConnectionRefused, Measurement, permits
 from workers.connections.store.permits import PermitRefused
@@ -35,16 +31,9 @@ from workers.foundation.errors import Anticipated
 
 log = logs.get("gateway")
 
-PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
-NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{PORT}"
-CAPACITY = int(os.environ.get("GATEWAY_CAPACITY", "1000"))
-#: Where the people of this node are; a node of the real world has one. A client names it, and is believed within these.
-REGIONS = os.environ.get("GATEWAY_REGIONS", "us-northeast us-south us-west").split()
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 GOODBYES = {1000, 1001}
-#: What cannot be mended by waiting; every other refusal is `too many requests`.
-STATUS = {"wrong_wedding": HTTPStatus.FORBIDDEN, "backup_not_allowed": HTTPStatus.FORBIDDEN}
 
 
 @dataclass
@@ -69,30 +58,33 @@ class Gateway:
         """Start with nobody connected."""
         self.clients: dict[str, Client] = {}
         self.admitted: dict[str, Client] = {}
+        self.presence = Presence()
         self.by_region = Counter[str]()
         self.closing: set[asyncio.Task[None]] = set()
-        self.orders = Orders(NODE, f"ws://127.0.0.1:{PORT}/socket", CAPACITY, REGIONS, self.end)
+        self.orders = Orders(door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end)
 
     async def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake with its reason, or remember who comes."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
-        address, held = _opaque(socket), len(self.clients) + len(self.admitted)
+        address, held = door.opaque(socket), len(self.clients) + len(self.admitted)
         try:
-            record = _record(permits.read(asked.get("apikey", "")), asked)
+            record = door.record(permits.read(asked.get("apikey", "")), asked)
             if self.by_region[record.region] >= self.orders.limits.get(record.region, 1_000_000):
-                wait = await asyncio.to_thread(_count, "region_full", address)
-                return _refuse(socket, Admission(ok=False, reason="region_full", retry_after_ms=max(wait, 5000)))
+                wait = await asyncio.to_thread(door.count, "region_full", address)
+                return door.refuse(socket, Admission(ok=False, reason="region_full", retry_after_ms=max(wait, 5000)))
             reuse = "reuse" in asked
-            answer = await asyncio.to_thread(registry.open, record, address=address, held=held, capacity=CAPACITY, reuse=reuse)
+            answer = await asyncio.to_thread(
+                registry.open, record, address=address, held=held, capacity=door.CAPACITY, reuse=reuse
+            )
         except PermitRefused as error:
-            wait = await asyncio.to_thread(_count, error.reason, address)
-            return _refuse(socket, Admission(ok=False, reason=error.reason, retry_after_ms=wait), str(error))
+            wait = await asyncio.to_thread(door.count, error.reason, address)
+            return door.refuse(socket, Admission(ok=False, reason=error.reason, retry_after_ms=wait), str(error))
         except ConnectionRefused as error:
-            return _refuse(socket, Admission(ok=False, reason="invalid"), str(error))
+            return door.refuse(socket, Admission(ok=False, reason="invalid"), str(error))
         except (Anticipated, RedisError) as error:
             return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n")
         if not answer.ok or answer.reused:
-            return _refuse(socket, answer)
+            return door.refuse(socket, answer)
         # A handshake may still fail: whoever does not turn up in `serve` is swept, for nobody beats for them.
         self.admitted[record.id] = Client(socket, record, asked.get("vsn", "1.0.0"))
         asyncio.get_running_loop().call_later(10, self.admitted.pop, record.id, None)
@@ -119,6 +111,8 @@ class Gateway:
         if self.clients.pop(client.record.id, None) is None:
             return
         self.by_region[client.record.region] -= 1
+        for topic in client.topics:
+            await self._tell(topic, self.presence.leave(topic, client.record.id))
         end = registry.close if client.socket.close_code in GOODBYES else registry.lost
         try:
             await asyncio.to_thread(end, client.record.ref)
@@ -137,12 +131,16 @@ class Gateway:
             await self._join(client, frame)
         elif frame.event == phoenix.LEAVE:
             client.topics.pop(frame.topic, None)
+            await self._tell(frame.topic, self.presence.leave(frame.topic, client.record.id))
             await asyncio.to_thread(registry.unsubscribe, client.record.ref, [frame.topic.removeprefix("realtime:")])
             await self._send(client, frame.reply({}))
         elif frame.event == phoenix.HEARTBEAT:
             await self._send(client, frame.reply({}))
         elif frame.event == phoenix.BROADCAST and frame.topic in client.topics:
-            await self._relay(client, frame)
+            await self._relay(client, phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload))
+        elif frame.event == phoenix.PRESENCE and frame.topic in client.topics:
+            await self._send(client, frame.reply({}))
+            await self._tell(frame.topic, self.presence.take(frame, client.record.id))
 
     async def _join(self, client: Client, frame: phoenix.Frame) -> None:
         if why := await asyncio.to_thread(self._may_not_join, client, frame.topic.removeprefix("realtime:")):
@@ -150,21 +148,25 @@ class Gateway:
             return
         client.topics[frame.topic] = _wants_its_own(frame.payload)
         await self._send(client, frame.reply({"postgres_changes": []}))
-        await self._send(client, phoenix.Frame(frame.topic, "presence_state"))
+        await self._send(client, self.presence.join(frame, client.record.id))
 
     def _may_not_join(self, client: Client, channel: str) -> str:
         if client.record.wedding_id not in channel.split(":"):
-            _count("wrong_wedding", client.record.id)
+            door.count("wrong_wedding", client.record.id)
             return "wrong_wedding"
         answer = registry.subscribe(client.record.ref, [channel], supplier_type=client.record.supplier_type or "")
         if answer is None:
             return "swept"
         return next((why for kind in answer.values() for _, why in kind.get("refused", ())), "")
 
-    async def _relay(self, sender: Client, frame: phoenix.Frame) -> None:
-        message = phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload)
+    async def _tell(self, topic: str, message: phoenix.Frame | None) -> None:
+        if message:
+            for client in [client for client in self.clients.values() if topic in client.topics]:
+                await self._send(client, message)
+
+    async def _relay(self, sender: Client, message: phoenix.Frame) -> None:
         for client in list(self.clients.values()):
-            if frame.topic in client.topics and (client is not sender or client.topics[frame.topic]):
+            if message.topic in client.topics and (client is not sender or client.topics[message.topic]):
                 await self._send(client, message, wait=self.orders.level(client.record)["batch_ms"] / 1000)
 
     async def _send(self, client: Client, frame: phoenix.Frame, *, wait: float = 0.0) -> None:
@@ -219,53 +221,6 @@ class Gateway:
                 self.end(record.id)
 
 
-def _record(permit: permits.Permit, asked: dict[str, str]) -> Connection:
-    permits.check_wedding(permit, asked.get("wedding_id"))
-    channels = tuple(asked["channels"].split(",")) if "channels" in asked else ()
-    if any(permit.wedding_id not in channel.split(":") for channel in channels):
-        raise PermitRefused(why="wrong_wedding", remedy="ask for channels of the wedding that the permit is for")
-    if asked.get("region") not in REGIONS:
-        raise ConnectionRefused(problem=f"region must be one of {', '.join(REGIONS)}")
-    return Connection(
-        id=uuid4().hex[:16],
-        node=NODE,
-        region=asked["region"],
-        api_version=asked.get("vsn"),
-        device=asked.get("device"),
-        channels=channels,
-        backup="backup" in asked,
-        **vars(permit),
-    )
-
-
-def _opaque(socket: ServerConnection) -> str:
-    """Return a word that differs by address and tells it to nobody: no address gets into the registry."""
-    key = next(iter(permits.keys().values())).encode()[:32]
-    return blake2s(str(socket.remote_address[0]).encode(), digest_size=8, key=key).hexdigest()
-
-
-def _count(reason: str, address: str) -> int:
-    """Count a refusal of ours under this node's first region: what a refused client says of itself is not believed."""
-    try:
-        return registry.refused(REGIONS[0], reason, address)
-    except (Anticipated, RedisError):
-        return 0
-
-
-def _refuse(socket: ServerConnection, answer: Admission, detail: str = "") -> Response:
-    facts = {"reason": "use_open_connection" if answer.reused else answer.reason, "retry_after_ms": answer.retry_after_ms}
-    status = STATUS.get(
-        answer.reason, HTTPStatus.UNAUTHORIZED if answer.reason.startswith("token") else HTTPStatus.TOO_MANY_REQUESTS
-    )
-    if answer.reused:
-        status, facts = HTTPStatus.CONFLICT, facts | {"ref": answer.ref, "node": answer.node}
-    if answer.reason == "invalid":
-        status = HTTPStatus.BAD_REQUEST
-    response = socket.respond(status, orjson.dumps(facts | ({"detail": detail} if detail else {})).decode() + "\n")
-    response.headers["Retry-After"] = str(ceil(answer.retry_after_ms / 1000))
-    return response
-
-
 def _wants_its_own(payload: dict[str, Any]) -> bool:
     config = payload.get("config")
     broadcast = config.get("broadcast") if isinstance(config, dict) else None
@@ -278,11 +233,11 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    async with serve(gateway.serve, "127.0.0.1", PORT, process_request=gateway.admit, ping_interval=20, ping_timeout=30):
+    async with serve(gateway.serve, "127.0.0.1", door.PORT, process_request=gateway.admit, ping_interval=20, ping_timeout=30):
         orders = gateway.orders
         works = (gateway.beat, orders.obey, lambda: orders.report(lambda: gateway.by_region), heartbeat.pulse)
         tasks = [asyncio.create_task(work()) for work in works]
-        log.info("gateway ready", port=PORT, node=NODE, reason="started")
+        log.info("gateway ready", port=door.PORT, node=door.NODE, reason="started")
         await ended.wait()
         for task in tasks:
             task.cancel()

@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-JOIN, LEAVE, REPLY, HEARTBEAT, BROADCAST = "phx_join", "phx_leave", "phx_reply", "heartbeat", "broadcast"
+JOIN, LEAVE, REPLY, HEARTBEAT = "phx_join", "phx_leave", "phx_reply", "heartbeat"
+BROADCAST, PRESENCE = "broadcast", "presence"
 
 
 @dataclass(frozen=True)

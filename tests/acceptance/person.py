@@ -17,10 +17,12 @@ async def main(url: str, region: str, what: str, user: str = "") -> None:
     permit = permits.issue(permits.Permit(user or f"u-{what}", "guest" if user else "couple", "w-1"))
     client = AsyncRealtimeClient(url, permit, params={"region": region}, auto_reconnect=False)
     await client.connect()
-    channel = client.channel("wedding:w-1")
+    channel = client.channel("wedding:w-1", {"config": {"presence": {"key": user, "enabled": bool(user)}}})
     heard = asyncio.Event()
     channel.on_broadcast("cake", lambda _payload: heard.set())
     await channel.subscribe()
+    if user:
+        await channel.track({"user_type": "vendor", "mood": "fine"})
     print("joined", flush=True)
     while what == "listen":
         await heard.wait()

@@ -20,7 +20,7 @@ from tests.acceptance.conftest import System, running
 from tests.made import eventually
 from workers.balancing import store as balancing
 from workers.connections import store as registry
-from workers.connections.store import permits, upkeep
+from workers.connections.store import permits, service, upkeep
 from workers.connections.store.permits import Permit
 from workers.foundation import redis
 from workers.supervision import servers
@@ -97,6 +97,21 @@ def test_the_javascript_client_may_join_its_own_wedding_only(system: System) -> 
         assert _said(other) == "CHANNEL_ERROR"
         online = upkeep.presence("w-1")
         assert (online.connections["guest"], set(online.people)) == (2, {"bea", "carl"})
+
+
+def test_presence_is_heard_with_the_official_client(system: System) -> None:
+    """As at a deployment that keeps no registry: what the listener knows, it knows from Presence."""
+    key = permits.issue(Permit("listener", "planner", "w-1"))
+    words = ("-m", "tests.acceptance.wedops", "listen", "--url", f"{system.gateway}", "--wedding", "w-1")
+    with running(*words, SUPABASE_KEY=key), ExitStack() as stack:
+        stack.enter_context(_official(system, "eve"))
+        fred = stack.enter_context(_official(system, "fred"))
+        assert eventually(lambda: service.present("w-1") == {"eve": "vendor", "fred": "vendor"}, within=40), service.present(
+            "w-1"
+        )
+        fred.kill()
+        assert eventually(lambda: service.present("w-1") == {"eve": "vendor"}, within=40)
+        assert {"eve", "listener"} <= set(upkeep.presence("w-1").people)
 
 
 def test_who_may_not_come_in_is_told_why_and_counted_and_the_registry_stays_whole(system: System) -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "emergency-mode": "Have guests give way first, or no longer.",
     "permit": "Issue a permit, with which a person may connect, or read one.",
     "presence": "Who of a wedding is online.",
+    "listen": "Hear who is online at a stock Supabase deployment.",
     "weddings": "The calendar: import it, look at it.",
     "ask": "Ask for a warm-up or an emergency, as other services do.",
     "run": "Run a job now.",

@@ -20,3 +20,4 @@ def command(wedding_id: str, as_json: bool) -> None:
         click.echo(orjson.dumps({"schema": "wedops.presence/1", "wedding_id": wedding_id, **vars(online)}).decode())
         return
     click.echo(", ".join(f"{count} {kind}" for kind, count in online.connections.items()))
+    click.echo(f"{len(online.people)}{'' if online.complete else ' or more'} people")

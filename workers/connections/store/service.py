@@ -11,6 +11,8 @@ from workers.foundation import redis
 #: Hashes: class -> level as JSON; wedding -> phase. A change is published on SERVICE.
 LEVELS, PHASES, SERVICE = "wedops:service:levels", "wedops:service:phases", "wedops:service"
 PEAK = "wedops:peak"
+#: Who is online by a deployment's own Presence: user id -> user type, gone when nobody tells it for so many seconds.
+PRESENT, TOLD_FOR = "wedops:present:", 60
 #: Regions whose rows come from their nodes' metrics, by until when.
 AGGREGATED = "wedops:aggregated"
 _MOST = 1_000
@@ -67,3 +69,19 @@ def aggregated(now: float) -> set[str]:
     """Return the regions whose connections are counted by their nodes."""
     redis.connections().zremrangebyscore(AGGREGATED, "-inf", now)
     return set(redis.connections().zrange(AGGREGATED, 0, -1))
+
+
+def tell_present(wedding_id: str, people: Mapping[str, str]) -> None:
+    """Remember who of a wedding is online by its deployment's own Presence."""
+    with redis.connections().pipeline(transaction=True) as pipe:
+        pipe.delete(PRESENT + wedding_id)
+        if people:
+            pipe.hset(PRESENT + wedding_id, mapping=dict(people))
+            pipe.expire(PRESENT + wedding_id, TOLD_FOR)
+        pipe.execute()
+
+
+def present(wedding_id: str) -> dict[str, str]:
+    """Return who of a wedding is online by its deployment's own Presence, user id -> user type."""
+    found: dict[str, str] = redis.connections().hgetall(PRESENT + wedding_id)
+    return found

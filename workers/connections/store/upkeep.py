@@ -9,7 +9,7 @@ import orjson
 
 from workers.connections import rules
 from workers.connections.rules.report import Share
-from workers.connections.store import each, named_errors, policy, shards
+from workers.connections.store import each, named_errors, policy, service, shards
 from workers.foundation import redis
 from workers.foundation.errors import Anticipated
 
@@ -91,12 +91,13 @@ class Online:
 
 
 def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, most: int = 2_000) -> Online:
-    """Return who of a wedding is online. Its vendors are in their suppliers' shards, so those are asked as well.
+    """Return who of a wedding is online, by the registry and by Presence that was listened to.
 
-    Costs a page of 200 people a call, and never more than `most` people are listed; the counts are always whole.
+    Its vendors are in their suppliers' shards, so those are asked as well. Costs a call for each 200 people, and stops when
+    `most` are listed; the counts are whole for the wedding's shard and those of `supplier_ids`.
     """
     open_: dict[str, int] = dict.fromkeys(rules.UserType, 0)
-    people: dict[str, str] = {}
+    people = service.present(wedding_id)
     complete, counted = True, set[str]()
     for tenant in (wedding_id, *supplier_ids):
         shard, cursor, first = rules.shard(tenant, policy().shards), "0", True

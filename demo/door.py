@@ -1,0 +1,74 @@
+"""The gateway's door: who may come in, by permit and registry, and what those are told who may not."""
+
+import os
+import socket
+from hashlib import blake2s
+from http import HTTPStatus
+from math import ceil
+from uuid import uuid4
+
+import orjson
+from redis.exceptions import RedisError
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Response
+
+from workers.connections import store as registry
+from workers.connections.store import Admission, Connection, ConnectionRefused, permits
+from workers.connections.store.permits import PermitRefused
+from workers.foundation.errors import Anticipated
+
+PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
+NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{PORT}"
+CAPACITY = int(os.environ.get("GATEWAY_CAPACITY", "1000"))
+#: Where the people of this node are; a node of the real world has one. A client names it, and is believed within these.
+REGIONS = os.environ.get("GATEWAY_REGIONS", "us-northeast us-south us-west").split()
+#: What cannot be mended by waiting; every other refusal is `too many requests`.
+STATUS = {"wrong_wedding": HTTPStatus.FORBIDDEN, "backup_not_allowed": HTTPStatus.FORBIDDEN}
+
+
+def record(permit: permits.Permit, asked: dict[str, str]) -> Connection:
+    permits.check_wedding(permit, asked.get("wedding_id"))
+    channels = tuple(asked["channels"].split(",")) if "channels" in asked else ()
+    if any(permit.wedding_id not in channel.split(":") for channel in channels):
+        raise PermitRefused(why="wrong_wedding", remedy="ask for channels of the wedding that the permit is for")
+    region = asked.get("region", REGIONS[0])
+    if region not in REGIONS:
+        raise ConnectionRefused(problem=f"region must be one of {', '.join(REGIONS)}")
+    return Connection(
+        id=uuid4().hex[:16],
+        node=NODE,
+        region=region,
+        api_version=asked.get("vsn"),
+        device=asked.get("device"),
+        channels=channels,
+        backup="backup" in asked,
+        **vars(permit),
+    )
+
+
+def opaque(socket: ServerConnection) -> str:
+    """Return a word that differs by address and tells it to nobody: no address gets into the registry."""
+    key = next(iter(permits.keys().values())).encode()[:32]
+    return blake2s(str(socket.remote_address[0]).encode(), digest_size=8, key=key).hexdigest()
+
+
+def count(reason: str, address: str) -> int:
+    """Count a refusal of ours under this node's first region: what a refused client says of itself is not believed."""
+    try:
+        return registry.refused(REGIONS[0], reason, address)
+    except (Anticipated, RedisError):
+        return 0
+
+
+def refuse(socket: ServerConnection, answer: Admission, detail: str = "") -> Response:
+    facts = {"reason": "use_open_connection" if answer.reused else answer.reason, "retry_after_ms": answer.retry_after_ms}
+    status = STATUS.get(
+        answer.reason, HTTPStatus.UNAUTHORIZED if answer.reason.startswith("token") else HTTPStatus.TOO_MANY_REQUESTS
+    )
+    if answer.reused:
+        status, facts = HTTPStatus.CONFLICT, facts | {"ref": answer.ref, "node": answer.node}
+    if answer.reason == "invalid":
+        status = HTTPStatus.BAD_REQUEST
+    response = socket.respond(status, orjson.dumps(facts | ({"detail": detail} if detail else {})).decode() + "\n")
+    response.headers["Retry-After"] = str(ceil(answer.retry_after_ms / 1000))
+    return response
