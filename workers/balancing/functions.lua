@@ -5,7 +5,7 @@
 --   …:facts    hash    node -> its last report, as JSON
 --   …:seen     zset    node -> when it reported last, ms
 --   …:places   hash    wedding -> the nodes its people go to, best first, separated by spaces; the control plane writes it
---   …:met:W    string  where the people of a wedding went that nobody placed; gone six hours after the last of them
+--   …:met:W    string  where people of a wedding went whose places were missing or failed them; gone six hours after the last of them
 --   …:r:WHAT   string  theoretical arrival time, ms, of a node's next join, and of a person's next question
 -- Time is the server's.
 
@@ -100,17 +100,19 @@ local function route(keys, args)
   if wrong then return refuse(wrong) end
   local now, chosen, backup, critical = now_ms(), nil, nil, user_type == 'couple' or user_type == 'planner'
   local met = key .. ':met:' .. wedding
-  for node in string.gmatch(redis.call('HGET', key .. ':places', wedding) or redis.call('GET', met) or '', '%S+') do
+  local went = redis.call('GET', met) or ''
+  for node in string.gmatch((redis.call('HGET', key .. ':places', wedding) or '') .. ' ' .. went, '%S+') do
     -- A wedding that is spread fills its first node, then the next.
     if node ~= avoid and open_to(key, node, user_type, now) then
-      if not chosen then chosen = node elseif not backup then backup = node end
+      if not chosen then chosen = node elseif not backup and node ~= chosen then backup = node end
     end
   end
   if not chosen then
     chosen = least_filled(key, region, avoid, user_type, now)
     if not chosen then return '{}' end
-    -- The next of the wedding follows; one who avoids a node says nothing of the others.
-    if avoid == '' then redis.call('SET', met, chosen, 'PX', MET_FOR_MS) end
+    -- The next of the wedding follows: first of all whoever else is failed by the same node.
+    if #went > 400 then went = '' end
+    redis.call('SET', met, went .. ' ' .. chosen, 'PX', MET_FOR_MS)
   end
   -- Who asks again and again waits by themselves, and keeps nobody else waiting.
   local own = who ~= '' and paced(key .. ':r:who:' .. who, 1000, 10, LONGEST_WAIT_MS, now) or 0

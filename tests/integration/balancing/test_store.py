@@ -86,6 +86,18 @@ def test_who_finds_the_first_node_full_gets_the_next() -> None:
     assert store.route("w-1", "guest", "us-northeast").node == "n2"
 
 
+def test_those_whom_a_node_fails_go_to_the_same_next_one() -> None:
+    for name, load in (("n1", 0), ("n2", 10), ("n3", 20)):
+        _up(name, connections=load)
+    assert store.route("w-1", "guest", "us-northeast").node == "n1"
+    assert store.route("w-1", "guest", "us-northeast", avoid="n1").node == "n2"
+    _up("n2", connections=500)
+    assert store.route("w-1", "guest", "us-northeast", avoid="n1").node == "n2"
+    assert store.route("w-1", "guest", "us-northeast").node == "n1"
+    _silence("n1")
+    assert store.route("w-1", "guest", "us-northeast").node == "n2"
+
+
 def test_without_a_node_in_the_region_another_region_serves_and_without_any_it_is_said() -> None:
     with pytest.raises(store.NoNode, match="no realtime node is up"):
         store.route("w-1", "guest", "us-west")
