@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from workers.balancing import store as balancing
 from workers.connections import store as connections
-from workers.foundation import jobs, queues, redis
+from workers.foundation import breaker, jobs, queues, redis
 
 
 class Now(Collector):
@@ -16,7 +17,7 @@ class Now(Collector):
         """Yield whether Redis answers, and if so all that it knows."""
         up = GaugeMetricFamily("wedops_redis_up", "Whether the registry answers")
         try:
-            gauges = [_connections(), *_queues(), *_jobs()]
+            gauges = [_connections(), *_queues(), *_jobs(), *_nodes(), *_circuits()]
         except redis.UNREACHABLE:
             gauges = []
         up.add_metric([], bool(gauges))
@@ -25,6 +26,26 @@ class Now(Collector):
 
 def _connections() -> GaugeMetricFamily:
     return GaugeMetricFamily("wedops_connections", "Open connections", connections.total())
+
+
+def _nodes() -> Iterator[GaugeMetricFamily]:
+    facts = ("connections", "capacity", "cpu", "memory", "network")
+    gauges = {fact: GaugeMetricFamily(f"wedops_node_{fact}", f"A node's {fact}", labels=["node", "region"]) for fact in facts}
+    up = GaugeMetricFamily("wedops_node_up", "Whether a node reports", labels=["node", "region"])
+    for node in balancing.nodes():
+        up.add_metric([node.name, node.region], not node.out)
+        for fact, gauge in gauges.items():
+            gauge.add_metric([node.name, node.region], getattr(node, fact))
+    yield from (up, *gauges.values())
+
+
+def _circuits() -> Iterator[GaugeMetricFamily]:
+    closed = GaugeMetricFamily(
+        "wedops_circuit_closed", "Whether a dependency is called (1) or left alone (0)", labels=["dependency"]
+    )
+    for circuit in breaker.circuits():
+        closed.add_metric([circuit.dependency], circuit.state == "closed")
+    yield closed
 
 
 def _queues() -> Iterator[GaugeMetricFamily]:

@@ -3,7 +3,7 @@
 import click
 import orjson
 
-from workers.connections.store import upkeep
+from workers.connections.store import service, upkeep
 from workers.foundation import database
 from workers.weddings import store as weddings
 
@@ -15,9 +15,12 @@ def command(wedding_id: str, as_json: bool) -> None:
     """Say who of a wedding is online: open connections by user type."""
     with database.transaction() as db:
         wedding = weddings.require(db, wedding_id)
-    online = upkeep.presence(wedding_id, wedding.supplier_ids)
+    online, quality = upkeep.presence(wedding_id, wedding.supplier_ids), service.quality(wedding_id)
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.presence/1", "wedding_id": wedding_id, **vars(online)}).decode())
+        click.echo(
+            orjson.dumps({"schema": "wedops.presence/1", "wedding_id": wedding_id, "quality": quality, **vars(online)}).decode()
+        )
         return
     click.echo(", ".join(f"{count} {kind}" for kind, count in online.connections.items()))
-    click.echo(f"{len(online.people)}{'' if online.complete else ' or more'} people")
+    measured = "not measured of late" if quality is None else f"{quality:.0f} of 100"
+    click.echo(f"{len(online.people)}{'' if online.complete else ' or more'} people, quality of their connections {measured}")

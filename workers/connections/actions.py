@@ -31,6 +31,7 @@ def count(totals: report.Totals) -> None:
         telemetry.admissions.labels(how).inc(many)
     for node, score in report.scores(totals, "node").items():
         telemetry.quality.labels(node).set(score)
+    service.tell_quality(report.scores(totals, "wedding"))
 
 
 def set_emergency_mode(on: bool) -> None:

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.made import NOON, wedding
+from tests.made import NOON, connection, wedding
 from tests.unit.weddings.test_client import GOOD, HEADER
 from workers import cli
 from workers.alerts import store as alerts
 from workers.alerts.rules import Breach, Change, Kind, Reason, Severity, State
 from workers.api.routes import api
+from workers.balancing import store as balancing
+from workers.balancing.store import Report
+from workers.connections import store as registry
+from workers.connections.store import service
 from workers.foundation import clock, database, jobs, redis
 from workers.weddings import store as weddings
 
@@ -158,3 +162,48 @@ def test_a_known_error_is_one_line_for_people(capsys: pytest.CaptureFixture[str]
         cli.main()
     assert ended.value.code == 1
     assert capsys.readouterr().err.startswith("wedops: wedding_id='w-9' is not in the calendar")
+
+
+def test_nodes_circuits_and_their_metrics_are_shown() -> None:
+    from fastapi.testclient import TestClient
+
+    assert "no node has reported" in _run("nodes").output
+    balancing.report(Report("n1", "east", "ws://n1", 100, 7, cpu=0.25))
+    assert "n1" in _run("nodes").output
+    [row] = json.loads(_run("nodes", "--json").output)["nodes"]
+    assert (row["name"], row["state"], row["connections"], row["capacity"]) == ("n1", "up", 7, 100)
+    shown = TestClient(api).get("/metrics").text
+    assert 'wedops_node_cpu{node="n1",region="east"} 0.25' in shown
+    assert 'wedops_node_up{node="n1",region="east"} 1.0' in shown
+
+
+def test_a_peak_is_planned_and_begun() -> None:
+    plan = json.loads(_run("plan", "peak", "--connections", "8000", "--hours", "6", "--json").output)
+    assert (plan["schema"], plan["needed"], [step["step"] for step in plan["steps"]]) == (
+        "wedops.peak/1", 9600, ["add_pools", "pre_warm", "aggressive_clean_up"]
+    )  # fmt: skip
+    assert service.peak(clock.now()) == 0
+    assert "9600 to be made ready" in _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin").output
+    assert service.peak(clock.now()) == 9600
+    assert _run("plan", "peak", "--connections", "0", "--hours", "6").exit_code == 2
+
+
+def test_a_permit_is_issued_and_read() -> None:
+    token = _run("permit", "issue", "--user", "u1", "--type", "couple", "--wedding", "w-1").output.strip()
+    assert json.loads(_run("permit", "read", token).output)["wedding_id"] == "w-1"
+    assert "token_invalid" in str(_run("permit", "read", "nonsense").exception)
+
+
+def test_who_is_online_is_shown_and_guests_give_way_when_asked() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1", starts_at=clock.now())], at=NOON)
+    registry.open(connection())
+    service.tell_present("w-1", {"u2": "vendor"})
+    assert "1 guest" in _run("presence", "w-1").output
+    assert json.loads(_run("presence", "w-1", "--json").output)["people"] == {"u1": "guest", "u2": "vendor"}
+    assert "is not in the calendar" in str(_run("presence", "w-9").exception)
+    assert _run("emergency-mode", "on").output == "emergency mode is on\n"
+    assert "guests give way first" in _status()["verdict"]
+    _run("emergency-mode", "off")
+    assert not registry.emergency_mode()
+    assert _run("listen", "--url", "ws://127.0.0.1:1").exit_code == 2

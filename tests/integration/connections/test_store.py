@@ -9,9 +9,9 @@ import pytest
 from redis.exceptions import ResponseError
 
 from tests.made import NOON, connection
-from workers.connections import actions, rules, store
+from workers.connections import actions, rules, store, tasks
 from workers.connections.rules import report
-from workers.connections.store import Measurement, upkeep
+from workers.connections.store import Measurement, service, upkeep
 from workers.foundation import redis
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -411,3 +411,12 @@ def test_presence_lists_people_of_any_shard_and_is_bounded() -> None:
     assert (len(online.people), online.people["v1"], online.complete) == (701, "vendor", True)
     some = upkeep.presence("w-1", ["s1"], most=300)
     assert (len(some.people) < 700, some.complete, some.connections) == (True, False, online.connections)
+
+
+def test_a_snapshot_tells_how_well_each_wedding_is_connected() -> None:
+    one = connection()
+    store.open(one)
+    store.measure([Measurement(one.ref, 100.0, 5)])
+    tasks.snapshot()
+    assert service.quality("w-1") == pytest.approx(98.7, abs=0.5)
+    assert service.quality("w-2") is None

@@ -13,6 +13,8 @@ LEVELS, PHASES, SERVICE = "wedops:service:levels", "wedops:service:phases", "wed
 PEAK = "wedops:peak"
 #: Who is online by a deployment's own Presence: user id -> user type, gone when nobody tells it for so many seconds.
 PRESENT, TOLD_FOR = "wedops:present:", 60
+#: Wedding -> mean quality score of its connections when they were measured last; gone ten minutes after the last of all.
+QUALITY, QUALITY_FOR = "wedops:quality", 600
 #: Regions whose rows come from their nodes' metrics, by until when.
 AGGREGATED = "wedops:aggregated"
 _MOST = 1_000
@@ -85,3 +87,16 @@ def present(wedding_id: str) -> dict[str, str]:
     """Return who of a wedding is online by its deployment's own Presence, user id -> user type."""
     found: dict[str, str] = redis.connections().hgetall(PRESENT + wedding_id)
     return found
+
+
+def tell_quality(scores: Mapping[str, float]) -> None:
+    """Remember how well each wedding is connected."""
+    if scores:
+        redis.connections().hset(QUALITY, mapping={wedding: round(score, 1) for wedding, score in scores.items()})
+        redis.connections().expire(QUALITY, QUALITY_FOR)
+
+
+def quality(wedding_id: str) -> float | None:
+    """Return a wedding's mean quality score, 0-100; None when it was not measured of late."""
+    found = redis.connections().hget(QUALITY, wedding_id)
+    return None if found is None else float(found)
