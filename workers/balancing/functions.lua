@@ -96,7 +96,8 @@ end
 -- for couples and planners backup and backup_url; or {} when no node takes them.
 local function route(keys, args)
   local key, wedding, user_type, region, avoid, who = keys[1], args[1], args[2], args[3], args[4] or '', args[6] or ''
-  local wrong = bad_name('wedding', wedding) or bad_name('region', region) or (who ~= '' and bad_name('who', who))
+  local wrong = bad_name('wedding', wedding) or bad_name('region', region)
+    or (not SHARES[user_type] and 'user_type must be one of couple, planner, vendor, guest') or (who ~= '' and bad_name('who', who))
   if wrong then return refuse(wrong) end
   local now, chosen, backup, critical = now_ms(), nil, nil, user_type == 'couple' or user_type == 'planner'
   local met = key .. ':met:' .. wedding

@@ -24,7 +24,7 @@ class ReportRefused(Anticipated):
 
 
 class NoNode(Anticipated):
-    """no realtime node is up in any region; see `wedops nodes`"""
+    """no realtime node takes anybody in any region, but for the one to avoid; see `wedops nodes`"""
 
 
 @dataclass(frozen=True)

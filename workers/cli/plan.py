@@ -24,17 +24,18 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
     """Say how to serve so many connections: a fifth more is made ready, in pools of at most 1,000."""
-    duration = timedelta(hours=hours)
-    if begin:
-        plan = actions.prepare_peak(connections, clock.now() + duration)
-    else:
-        plan = peak_plan(connections, duration, capacity=service.capacity())
+    duration, until = timedelta(hours=hours), clock.now() + timedelta(hours=hours)
+    plan = actions.prepare_peak(connections, until) if begin else peak_plan(connections, duration, capacity=service.capacity())
     if as_json:
-        click.echo(orjson.dumps(_facts(plan)).decode())
+        click.echo(orjson.dumps(_facts(plan) | {"begun_until": until.isoformat() if begin else None}).decode())
         return
     click.echo(f"{plan.expected} expected, {plan.needed} to be made ready in {plan.pools} pool(s)")
     for step in plan.steps:
-        click.echo(f"  {step.step:<22}{step.takes}  {step.detail}")
+        click.echo(f"  {step.step:<22}{timedelta(seconds=round(step.takes.total_seconds()))}  {step.detail}")
+    if begin:
+        click.echo(
+            f"begun: scaling keeps room for {plan.needed} and the sweep is aggressive until {until.isoformat(timespec='minutes')}"
+        )
 
 
 def _facts(plan: PeakPlan) -> dict[str, Any]:

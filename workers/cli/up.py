@@ -248,7 +248,9 @@ def _urls() -> dict[str, str]:
 def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     login, urls = os.environ["FLOWER_BASIC_AUTH"], _urls()
     environment = system.home / "environment"
-    names = [name for name in os.environ if name.startswith(("WEDOPS_", "METRICS_", "SCALING_", "PROMETHEUS_"))]
+    names = [
+        name for name in os.environ if name.startswith(("WEDOPS_", "METRICS_", "SCALING_", "PROMETHEUS_", permits.VARIABLE))
+    ]
     environment.touch(mode=0o600)
     environment.write_text("".join(f"export {name}='{os.environ[name]}'\n" for name in sorted(names)))
     click.echo(f"up: {', '.join(supervisor.commands)}; {', '.join(server.name for server in system.started)}")

@@ -32,6 +32,6 @@ def test_without_a_permit_or_a_node_or_with_a_bad_region_it_says_why() -> None:
     permit = permits.issue(Permit("u1", "guest", "w-1"))
     assert _ask("nonsense")[0] == 401
     assert _ask(permits.issue(Permit("u1", "guest")))[1]["reason"] == "wrong_wedding"
-    assert _ask(permit) == (503, {"reason": "no_node", "detail": "no realtime node is up in any region; see `wedops nodes`"})
+    assert _ask(permit) == (503, {"reason": "no_node", "detail": str(store.NoNode())})
     status, answer = _ask(permit, region="a{b}")
     assert (status, answer["reason"]) == (422, "report_refused")

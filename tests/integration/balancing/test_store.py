@@ -99,7 +99,7 @@ def test_those_whom_a_node_fails_go_to_the_same_next_one() -> None:
 
 
 def test_without_a_node_in_the_region_another_region_serves_and_without_any_it_is_said() -> None:
-    with pytest.raises(store.NoNode, match="no realtime node is up"):
+    with pytest.raises(store.NoNode, match="no realtime node takes"):
         store.route("w-1", "guest", "us-west")
     _up("n1", "us-south", connections=890)
     assert store.route("w-1", "guest", "us-west").node == "n1"

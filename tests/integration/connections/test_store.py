@@ -1,5 +1,6 @@
 """The registry: admission and its limits, bad input never gets in, a sweep ends what is stale and nothing else."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -276,6 +277,7 @@ BAD = [
     ({"id": "x" * 129}, "id must be 1-128 letters"),
     ({"user_id": "anna@example.org"}, "user_id must be 1-128 letters"),
     ({"channels": (":w-1",)}, "channels must begin with their kind"),
+    ({"device": "watch"}, "device must be mobile or fixed"),
     ({"backup": "yes"}, "backup must be true or false"),
     ({"reconnects": -1}, "reconnects must be a whole number"),
     ({"channels": ("timeline:w-1", "a{b}")}, "channels must be 1-128 letters"),
@@ -305,6 +307,15 @@ def test_a_key_that_is_not_the_tenants_shard_is_refused(shard: str) -> None:
     with pytest.raises(ResponseError, match="REFUSED the key must be"):
         redis.connections().fcall("wedops_open", 1, shard, text)
     assert redis.connections().dbsize() == before
+
+
+@pytest.mark.parametrize("call", ["heartbeat", "measure", "subscribe", "unsubscribe", "lost", "close"])
+def test_a_known_ref_in_a_wrong_shard_is_refused_with_the_right_one_and_not_taken_for_ended(call: str) -> None:
+    store.open(connection())
+    words = {"measure": ["w-1/u1/c1", "5", "0", "0", "0"]}.get(call, ["w-1/u1/c1"])
+    right = rules.shard("w-1", 64)
+    with pytest.raises(ResponseError, match=re.escape(f"REFUSED the key must be {right} for tenant w-1")):
+        redis.connections().fcall(f"wedops_{call}", 1, "wedops:{3}", *words)
 
 
 @pytest.mark.parametrize("rtt", ["nan", "inf", "-5", "soon", "", "1e300"])

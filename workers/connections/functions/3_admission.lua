@@ -114,6 +114,7 @@ local function bad_request(asked)
     local wrong = bad_fields(asked)
     if wrong then return wrong end
   end
+  if asked.device and asked.device ~= 'mobile' and asked.device ~= 'fixed' then return 'device must be mobile or fixed' end
   for _, name in ipairs(NUMBERS) do
     local value = asked[name]
     if value == cjson.null then

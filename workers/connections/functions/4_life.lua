@@ -1,3 +1,9 @@
+-- Returns what is wrong when a ref that is not known belongs to another shard: its gateway must not take it for ended.
+local function misplaced(shard, ref)
+  local tenant = ref and parts(ref)
+  return tenant and bad_shard(shard, tonumber(redis.call('HGET', shard .. ':limits', 'shards')), tenant)
+end
+
 -- KEYS shard; ARGV refs, 2,000 at most. Shows that connections live; returns the refs that are not known (any more): the
 -- gateway opens them again or ends them.
 local function heartbeat(keys, args)
@@ -14,6 +20,8 @@ local function heartbeat(keys, args)
     end
   end
   if #pairs_ > 0 then redis.call('ZADD', active, 'XX', unpack(pairs_)) end
+  local wrong = misplaced(keys[1], unknown[1])
+  if wrong then return refuse(wrong) end
   return unknown
 end
 
@@ -62,6 +70,11 @@ local function known(shard, ref)
   return records, place(records, id), tenant, user
 end
 
+local function not_here(shard, ref)
+  local wrong = misplaced(shard, ref)
+  return wrong and refuse(wrong) or 0
+end
+
 -- KEYS shard; ARGV, for each connection, ref, rtt_ms (or ''), messages, errors, bytes since the last time; 400 connections at
 -- most. A heartbeat that also says how good the connection is. Returns the refs that are not known (any more).
 local function measure(keys, args)
@@ -90,7 +103,7 @@ end
 local function subscribe(keys, args)
   local shard = keys[1]
   local records, at, tenant, user = known(shard, args[1])
-  if not at then return 0 end
+  if not at then return not_here(shard, args[1]) end
   local profile = args[2] and args[2] ~= '' and redis.call('HGET', shard .. ':limits', 'profile:' .. args[2])
   if #args > MOST_IN_A_CALL then return refuse('send ' .. MOST_IN_A_CALL - 2 .. ' channels at most in a call') end
   local channels = {}
@@ -104,7 +117,7 @@ end
 local function unsubscribe(keys, args)
   local shard = keys[1]
   local records, at, tenant, user = known(shard, args[1])
-  if not at then return 0 end
+  if not at then return not_here(shard, args[1]) end
   local ending, left, ended = {}, {}, 0
   for i = 2, #args do ending[args[i]] = true end
   for _, channel in ipairs(channels_of(records[at])) do
@@ -117,14 +130,15 @@ end
 
 -- KEYS shard; ARGV ref. The socket broke without a goodbye: the next sweep ends it, unless it beats again before.
 local function lost(keys, args)
-  return redis.call('ZADD', keys[1] .. ':active', 'XX', 'CH', 0, args[1] or '')
+  local changed = redis.call('ZADD', keys[1] .. ':active', 'XX', 'CH', 0, args[1] or '')
+  return changed == 1 and 1 or not_here(keys[1], args[1])
 end
 
 -- KEYS shard; ARGV ref. Returns 1, or 0 when it was not known.
 local function close(keys, args)
   local shard = keys[1]
   local records, at, tenant, user = known(shard, args[1])
-  if not at then return 0 end
+  if not at then return not_here(shard, args[1]) end
   local record = table.remove(records, at)
   hold(shard, tenant, user, records)
   count_one(shard, record, -1)

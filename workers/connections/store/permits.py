@@ -45,6 +45,10 @@ class Permit:
 def keys() -> dict[str, str]:
     """Return the secrets by name, the signing one first. Raises SettingInvalid."""
     found = dict(pair.strip().split(":", 1) for pair in os.environ.get(VARIABLE, "").split(",") if ":" in pair)
+    if VARIABLE not in os.environ:
+        raise SettingInvalid(
+            variable=VARIABLE, value=None, allowed="is not set; set it to name:secret, or name:secret,older:secret"
+        )
     if not found or any(len(secret) < _SHORTEST_KEY for secret in found.values()):
         allowed = (
             f"write name:secret, or name:secret,older:secret while keys rotate; a secret has {_SHORTEST_KEY} characters or more"
