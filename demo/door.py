@@ -5,6 +5,7 @@ import socket
 from hashlib import blake2s
 from http import HTTPStatus
 from math import ceil
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import orjson
@@ -24,6 +25,14 @@ CAPACITY = int(os.environ.get("GATEWAY_CAPACITY", "1000"))
 REGIONS = os.environ.get("GATEWAY_REGIONS", "us-northeast us-south us-west").split()
 #: What cannot be mended by waiting; every other refusal is `too many requests`.
 STATUS = {"wrong_wedding": HTTPStatus.FORBIDDEN, "backup_not_allowed": HTTPStatus.FORBIDDEN}
+
+
+def asked(path: str) -> dict[str, str]:
+    """Return the words of a handshake's address; raises ConnectionRefused."""
+    try:
+        return {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+    except ValueError as error:
+        raise ConnectionRefused(problem=f"the address is none ({error})") from None
 
 
 def record(permit: permits.Permit, asked: dict[str, str]) -> Connection:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection, serve
@@ -65,9 +64,9 @@ class Gateway:
 
     async def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake with its reason, or remember who comes."""
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
         address, held = door.opaque(socket), len(self.clients) + len(self.admitted)
         try:
+            asked = door.asked(request.path)
             record = door.record(permits.read(asked.get("apikey", "")), asked)
             if self.by_region[record.region] >= self.orders.limits.get(record.region, 1_000_000):
                 wait = await asyncio.to_thread(door.count, "region_full", address)

@@ -49,7 +49,12 @@ def take_scraped(scraped: Iterable[Scraped], capacity: int) -> list[Snapshot]:
     for node in scraped:
         connections_now = int(node.now["connections"])
         cpu, memory = (min(1.0, node.now[name] / 100) for name in ("cpu", "memory"))
-        store.report(store.Report(node.node, node.region, "", max(capacity, connections_now), connections_now, cpu, memory))
+        facts = store.Report(node.node, node.region, "", max(capacity, connections_now), connections_now, cpu, memory)
+        try:
+            store.report(facts)
+        except store.ReportRefused as error:
+            log.warning("node not taken", reason=error.reason, detail=str(error))
+            continue
         store.tell_tenants(node.node, node.tenants)
         row = rows.setdefault(node.region, Counter())
         row.update({"connections": connections_now} | store.since_last(node.node, node.ever))

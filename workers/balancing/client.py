@@ -24,6 +24,8 @@ log = logs.get("balancing")
 
 #: A page of metrics of a thousand tenants is half a megabyte.
 LARGEST = 16_000_000
+#: No counter of a node is beyond what a double counts exactly.
+LARGEST_VALUE = 2**53
 #: What of a family goes where: these are as they are now …
 _NOW = {"realtime_connections_connected": "connections", "osmon_cpu_util": "cpu", "osmon_ram_usage": "memory"}
 #: … and these only ever grow. The parser takes `_total` off a counter's family.
@@ -141,6 +143,10 @@ def read(text: str, *, source: str) -> Iterable[Scraped]:
                 _take(found, family.name, sample)
     except (ValueError, KeyError) as error:
         raise MetricsInvalid(source=source, problem=error) from error
+    for node in found.values():
+        for name, value in (node.now | node.ever).items():
+            if not 0 <= value <= LARGEST_VALUE:
+                raise MetricsInvalid(source=source, problem=f"{name} of {node.node} is {value:g}")
     return found.values()
 
 

@@ -43,9 +43,17 @@ local function report(keys, args)
   local wrong = bad_name('node', facts.node) or bad_name('region', facts.region)
     or bad_number('capacity', facts.capacity, 1e6) or bad_number('connections', facts.connections, 1e6)
     or bad_number('cpu', facts.cpu or 0, 1) or bad_number('memory', facts.memory or 0, 1) or bad_number('network', facts.network or 0, 1e12)
-  if not wrong and (type(facts.url) ~= 'string' or #facts.url > 256) then wrong = 'url must be a text of 256 characters at most' end
+  if not wrong and (type(facts.url) ~= 'string' or not string.match(facts.url, '^[!-~]*$') or #facts.url > 256) then
+    wrong = 'url must be a text of 256 plain characters at most'
+  end
+  if not wrong and facts.draining ~= nil and type(facts.draining) ~= 'boolean' then wrong = 'draining must be true or false' end
   if wrong then return refuse(wrong) end
-  redis.call('HSET', keys[1] .. ':facts', facts.node, args[1])
+  -- Only what was checked is kept: whatever else a gateway sends is its own.
+  redis.call('HSET', keys[1] .. ':facts', facts.node, cjson.encode({
+    node = facts.node, region = facts.region, url = facts.url, capacity = math.floor(facts.capacity),
+    connections = math.floor(facts.connections), cpu = facts.cpu or 0, memory = facts.memory or 0, network = facts.network or 0,
+    draining = facts.draining or false,
+  }))
   redis.call('ZADD', keys[1] .. ':seen', now_ms(), facts.node)
   return 1
 end
@@ -99,6 +107,10 @@ local function route(keys, args)
   local wrong = bad_name('wedding', wedding) or bad_name('region', region)
     or (not SHARES[user_type] and 'user_type must be one of couple, planner, vendor, guest') or (who ~= '' and bad_name('who', who))
   if wrong then return refuse(wrong) end
+  local per_second = tonumber(args[5] or 200)
+  if not per_second or not (per_second >= 1 and per_second <= 100000) then
+    return refuse('joins a second must be a number from 1 to 100000')
+  end
   local now, chosen, backup, critical = now_ms(), nil, nil, user_type == 'couple' or user_type == 'planner'
   local met = key .. ':met:' .. wedding
   local went = redis.call('GET', met) or ''
@@ -121,7 +133,6 @@ local function route(keys, args)
   if own > 0 then
     wait = own
   elseif not critical then
-    local per_second = tonumber(args[5]) or 200
     wait = paced(key .. ':r:' .. chosen, 1000 / per_second, per_second, LONGEST_WAIT_MS, now)
   end
   local answer = {node = chosen, url = facts_of(key, chosen).url, wait_ms = wait}

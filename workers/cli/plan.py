@@ -33,9 +33,8 @@ def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
     for step in plan.steps:
         click.echo(f"  {step.step:<22}{timedelta(seconds=round(step.takes.total_seconds()))}  {step.detail}")
     if begin:
-        click.echo(
-            f"begun: scaling keeps room for {plan.needed} and the sweep is aggressive until {until.isoformat(timespec='minutes')}"
-        )
+        ends = until.isoformat(timespec="minutes")
+        click.echo(f"begun: until {ends} scaling keeps room for {plan.needed}, and the sweep is aggressive")
 
 
 def _facts(plan: PeakPlan) -> dict[str, Any]:

@@ -128,6 +128,12 @@ def test_a_scraped_node_is_not_out_between_two_scrapes_and_nobody_is_sent_there(
         store.route("w-1", "guest", "us-east-1")
 
 
+def test_a_node_with_a_name_that_is_none_keeps_nobody_else_from_being_heard(node: list[str]) -> None:
+    node[0] = 'realtime_connections_connected{region="r",host="bad host"} 3\n' + _page()
+    tasks.scrape()
+    assert [known.name for known in store.nodes()] == ["10.0.0.1"]
+
+
 def test_without_addresses_nothing_is_asked() -> None:
     tasks.scrape()
     assert store.nodes() == []
@@ -150,6 +156,8 @@ def test_a_node_may_push(monkeypatch: pytest.MonkeyPatch, body: bytes, encoding:
         (("node", "secret"), b"\xff\xfe", "", 422),
         (("node", "secret"), b"not gzip", "gzip", 422),
         (("node", "secret"), b'realtime_connections_connected{id="1"} many\n', "", 422),
+        (("node", "secret"), b'realtime_connections_connected{host="h1"} 1e300\n', "", 422),
+        (("node", "secret"), b'realtime_connections_connected{host="h1"} -1\n', "", 422),
         (("node", "secret"), gzip.compress(b"x" * (client.LARGEST + 1)), "gzip", 422),
     ],
 )

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from redis.exceptions import ResponseError
 
 from tests.made import connection, wedding
 from workers.balancing import actions, rules, store
@@ -39,6 +40,8 @@ def _calendar(*ids: str) -> None:
         ({"cpu": 7}, "cpu must be a number from 0 to 1"),
         ({"connections": "many"}, "connections must be a number"),
         ({"url": "x" * 257}, "url must be a text of 256"),
+        ({"url": "ws://caf\u00e9"}, "url must be a text of 256"),
+        ({"draining": "false"}, "draining must be true or false"),
     ],
 )
 def test_a_bad_report_is_refused_by_name_and_changes_nothing(facts: dict[str, object], says: str) -> None:
@@ -46,6 +49,20 @@ def test_a_bad_report_is_refused_by_name_and_changes_nothing(facts: dict[str, ob
     with pytest.raises(store.ReportRefused, match=says):
         store.report(Report(**report))  # type: ignore[arg-type]
     assert store.nodes() == []
+
+
+def test_what_a_report_has_beside_its_fields_is_not_kept() -> None:
+    text = '{"node":"n1","region":"east","url":"","capacity":16,"connections":2,"name":"mine","silent":7,"x":NaN,"y":0x10}'
+    assert redis.connections().fcall("wedops_report", 1, store.NODES, text.encode() + b" ") == 1
+    [node] = store.nodes()
+    assert (node.name, node.capacity, node.connections, node.cpu) == ("n1", 16, 2, 0.0)
+
+
+@pytest.mark.parametrize("pace", ["0", "-5", "nan", "1e-9", "inf", "fast"])
+def test_a_pace_that_is_none_is_refused(pace: str) -> None:
+    _up("n1")
+    with pytest.raises(ResponseError, match="REFUSED joins a second must be"):
+        redis.connections().fcall("wedops_route", 1, store.NODES, "w-1", "guest", "east", "", pace)
 
 
 def test_a_node_is_known_as_it_reported() -> None:

@@ -327,6 +327,17 @@ def test_a_round_trip_that_is_none_is_not_measured(rtt: str) -> None:
     assert (east.p95_ms, east.messages, east.errors, east.bytes) == (None, 0, 0, 0)
 
 
+def test_measurements_beyond_all_bounds_never_keep_a_snapshot_from_its_row() -> None:
+    store.open(connection())
+    for _ in range(3):
+        store.measure([Measurement("w-1/u1/c1", 5.0, 2**50 - 1, 2**50 - 1, 2**36)])
+    shard = rules.shard("w-1", 64)
+    redis.connections().hset(f"{shard}:flow", f"{EAST}|messages", 2**63 - 1)
+    tasks.snapshot()
+    tasks.snapshot()
+    assert report.accepted(_totals())["opened"] == 0
+
+
 @pytest.mark.parametrize("call", ["wedops_heartbeat", "wedops_measure"])
 def test_a_call_that_is_too_long_is_refused(call: str) -> None:
     with pytest.raises(ResponseError, match="REFUSED send"):

@@ -25,9 +25,12 @@ local function heartbeat(keys, args)
   return unknown
 end
 
+-- More than this between two heartbeats is no measurement: 64 GB, or as many messages. So no sum of them can overflow.
+local MOST_MEASURED = 2^36
+
 local function whole(text)
   local number = tonumber(text)
-  return number and number >= 0 and number < 2^50 and math.floor(number) or 0
+  return number and number >= 0 and number <= MOST_MEASURED and math.floor(number) or 0
 end
 
 -- Smoothed as RFC 6298 does: srtt by 1/8, its variation (our jitter) by 1/4. Kept to a 16th of a ms.

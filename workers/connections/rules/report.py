@@ -8,6 +8,9 @@ from datetime import datetime
 from workers.connections.rules import UserType
 from workers.metrics.rules import BOUNDS, Snapshot, quantile
 
+#: What a row can hold: a sum that it could not would be told again for ever.
+MOST = 2**62
+
 
 @dataclass(frozen=True)
 class Share:
@@ -56,7 +59,7 @@ def _snapshot(region: str, totals: Totals, at: datetime) -> Snapshot:
         p50_ms=quantile(rtt, 0.5),
         p95_ms=quantile(rtt, 0.95),
         by_user_type={kind: count for kind, count in by_user_type.items() if count},
-        **{name: flow[f"{region}|{name}"] for name in names},
+        **{name: min(flow[f"{region}|{name}"], MOST) for name in names},
     )
 
 
