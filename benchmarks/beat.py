@@ -49,6 +49,8 @@ def _ours() -> form.Figures:
         first = stack.enter_context(_beat("schedules.beat"))
         stack.enter_context(_beat("schedules.beat"))
         form.wait_for(lambda: client.zcard("wedops:beats") == 2, within=60)
+        # What was due when they started is made up for at once, off its pace; that is not what this measures.
+        sleep(PACE)
         client.delete("steady")
         sleep(SECONDS / 2)
         first.send_signal(signal.SIGKILL)
