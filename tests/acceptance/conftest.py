@@ -71,6 +71,25 @@ def running(*words: str, **environment: str) -> Iterator["subprocess.Popen[bytes
         process.wait(30)
 
 
+@contextmanager
+def person(words: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    """Run a person with an official client for the length of the block; what it says can be read."""
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def said(process: "subprocess.Popen[str]") -> str:
+    """Return the next line that a person says."""
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
 @pytest.fixture(scope="module")
 def system(real_servers: list[servers.Server]) -> Iterator[System]:
     """Yield the system, with one wedding of 120 guests that starts in two hours."""

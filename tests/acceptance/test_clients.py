@@ -4,8 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -16,7 +15,7 @@ from websockets.sync.client import connect
 
 from tests import ROOT
 from tests.acceptance import javascript
-from tests.acceptance.conftest import System, running
+from tests.acceptance.conftest import System, person, running, said
 from tests.made import eventually
 from workers.balancing import store as balancing
 from workers.connections import store as registry
@@ -42,59 +41,41 @@ def _knock(system: System, token: str, **words: str) -> tuple[int, dict[str, obj
 
 
 def _official(system: System, user: str) -> Person:
-    return _person([sys.executable, "-m", "tests.acceptance.person", system.gateway, "us-south", "stay", user])
-
-
-@contextmanager
-def _person(words: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    """Run a person with an official client for the length of the block."""
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
-def _said(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout
-    return process.stdout.readline().strip()
+    return person([sys.executable, "-m", "tests.acceptance.person", system.gateway, "us-south", "stay", user])
 
 
 def _javascript(system: System, user: str, topic: str = "wedding:w-1") -> Person:
     permit = permits.issue(Permit(user, "guest", "w-1"))
-    return _person([*javascript.prepare(ROOT / "tests/acceptance/person.ts"), system.gateway, permit, "us-south", topic])
+    return person([*javascript.prepare(ROOT / "tests/acceptance/person.ts"), system.gateway, permit, "us-south", topic])
 
 
-def _raised(person: Person) -> Person:
+def _raised(one: Person) -> Person:
     common = '{"user": 7, "supplier": 200, "pool": 1000, "guests": 0.9, "vendors": 0.97}'
     registry.each(registry.shards(), "wedops_limit", 64, common)
-    return person
+    return one
 
 
 def test_the_sixth_connection_is_refused_with_429_until_the_limit_is_raised(system: System) -> None:
     with ExitStack() as stack:
         for _ in range(5):
-            assert _said(stack.enter_context(_official(system, "anna"))) == "joined"
+            assert said(stack.enter_context(_official(system, "anna"))) == "joined"
         sixth = permits.issue(Permit("anna", "guest", "w-1"))
         status, body, wait = _knock(system, sixth)
         assert (status, body["reason"], int(wait) >= 30) == (429, "user_limit", True)
-        assert "429" in _said(stack.enter_context(_official(system, "anna")))
+        assert "429" in said(stack.enter_context(_official(system, "anna")))
         with _javascript(system, "anna") as refused:
-            assert _said(refused) == "refused 429 user_limit"
+            assert said(refused) == "refused 429 user_limit"
         # The schedule tells the set limit again and again, so one try may come too late.
-        assert any(_said(stack.enter_context(_raised(_official(system, "anna")))) == "joined" for _ in range(3))
-        assert any(_said(stack.enter_context(_raised(_javascript(system, "anna")))) == "joined" for _ in range(3))
+        assert any(said(stack.enter_context(_raised(_official(system, "anna")))) == "joined" for _ in range(3))
+        assert any(said(stack.enter_context(_raised(_javascript(system, "anna")))) == "joined" for _ in range(3))
     registry.tell_limits()
     assert eventually(lambda: registry.total() == 0, within=30)
 
 
 def test_the_javascript_client_may_join_its_own_wedding_only(system: System) -> None:
     with _javascript(system, "bea") as own, _javascript(system, "carl", "wedding:w-2") as other:
-        assert _said(own) == "joined"
-        assert _said(other) == "CHANNEL_ERROR"
+        assert said(own) == "joined"
+        assert said(other) == "CHANNEL_ERROR"
         online = upkeep.presence("w-1")
         assert (online.connections["guest"], set(online.people)) == (2, {"bea", "carl"})
 

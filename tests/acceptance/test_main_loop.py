@@ -12,8 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests import ROOT
-from tests.acceptance.conftest import Query, System
+from tests.acceptance.conftest import Query, System, person, said
 from tests.made import eventually
 from workers.connections import store as registry
 from workers.connections.store import permits
@@ -25,16 +24,9 @@ pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
 @contextmanager
 def _person(system: System, what: str, region: str = "us-northeast") -> Iterator["subprocess.Popen[str]"]:
     words = [sys.executable, "-m", "tests.acceptance.person", system.gateway, region, what]
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ)
-    try:
-        assert process.stdout
-        assert process.stdout.readline() == "joined\n"
+    with person(words) as process:
+        assert said(process) == "joined"
         yield process
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
 
 
 def test_a_wedding_two_hours_ahead_is_scaled_up_for_and_the_gateway_confirms(system: System, rows: Query) -> None:
@@ -59,8 +51,7 @@ def test_it_is_warmed_up_for_once(rows: Query, system: System) -> None:
 def test_a_client_joins_hears_broadcasts_is_killed_swept_and_counted(system: System, rows: Query) -> None:
     with _person(system, "listen") as listener, _person(system, "talk"):
         assert registry.total() == 2
-        assert listener.stdout
-        assert listener.stdout.readline() == "heard\n"
+        assert said(listener) == "heard"
         assert eventually(
             lambda: rows("SELECT 1 FROM connection_metrics WHERE connections = 2 AND messages > 0 AND p95_ms IS NOT NULL"),
             within=30,

@@ -6,12 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from redis.exceptions import ResponseError
 
 from workers.balancing.rules import Node, Places
 from workers.foundation import redis
 from workers.foundation.errors import Anticipated
-from workers.foundation.redis import FunctionsMissing, is_missing_function
 
 NODES = "wedops:{nodes}"
 FACTS, SEEN, PLACES, OUT = (f"{NODES}:{name}" for name in ("facts", "seen", "places", "out"))
@@ -151,11 +149,5 @@ def mark(*, gone: Iterable[str] = (), back: Iterable[str] = ()) -> None:
 
 
 def _call(function: str, *arguments: Any) -> Any:
-    try:
+    with redis.named_errors("wedops_balancing", ReportRefused):
         return redis.connections().fcall(function, 1, NODES, *arguments)
-    except ResponseError as error:
-        if is_missing_function(error):
-            raise FunctionsMissing(library="wedops_balancing") from error
-        if "REFUSED " in str(error):
-            raise ReportRefused(problem=str(error).partition("REFUSED ")[2]) from error
-        raise

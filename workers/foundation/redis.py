@@ -1,6 +1,8 @@
 """Redis or Valkey: one pool a process and role, a time-out on every call."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 from redis import Redis
 from redis.cluster import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from workers.foundation import settings
@@ -144,6 +147,19 @@ def server_time(client: Client) -> tuple[int, int]:
 def is_missing_function(error: Exception) -> bool:
     """Tell whether a call failed because the functions were never loaded on this server."""
     return "Function not found" in str(error)
+
+
+@contextmanager
+def named_errors(library: str, refused: type[Anticipated]) -> Iterator[None]:
+    """Raise what a function's error reply means: `refused` with its problem, or FunctionsMissing."""
+    try:
+        yield
+    except ResponseError as error:
+        if is_missing_function(error):
+            raise FunctionsMissing(library=library) from error
+        if "REFUSED " in str(error):
+            raise refused(problem=str(error).partition("REFUSED ")[2]) from error
+        raise
 
 
 def memory_used() -> dict[str, float]:

@@ -1,18 +1,16 @@
 """The registry in Valkey, for Python callers; the functions beside this folder are its truth."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import orjson
-from redis.exceptions import ResponseError
 
 from workers.connections import rules
 from workers.foundation import redis, settings
 from workers.foundation.errors import Anticipated
-from workers.foundation.redis import FunctionsMissing, is_missing_function
 
 #: While this key is there, guests give way first.
 EMERGENCY = "wedops:emergency_mode"
@@ -167,17 +165,9 @@ def call(function: str, tenant: str, *arguments: Any) -> Any:
         return redis.connections().fcall(function, 1, rules.shard(tenant, policy().shards), *arguments)
 
 
-@contextmanager
-def named_errors() -> Iterator[None]:
+def named_errors() -> AbstractContextManager[None]:
     """Tell a refusal and a server without functions by name."""
-    try:
-        yield
-    except ResponseError as error:
-        if is_missing_function(error):
-            raise FunctionsMissing(library="wedops_connections") from error
-        if "REFUSED " in str(error):
-            raise ConnectionRefused(problem=str(error).partition("REFUSED ")[2]) from error
-        raise
+    return redis.named_errors("wedops_connections", ConnectionRefused)
 
 
 def each(shards: Iterable[str], function: str, *arguments: Any) -> list[Any]:
