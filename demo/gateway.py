@@ -218,6 +218,9 @@ class Gateway:
             record = replace(client.record, channels=channels)
             if not (await asyncio.to_thread(registry.open, record, resume=True)).ok:
                 self.end(record.id)
+            elif record.id not in self.clients:
+                # It left meanwhile: nobody else would say so.
+                await asyncio.to_thread(registry.lost, record.ref)
 
 
 def _wants_its_own(payload: dict[str, Any]) -> bool:

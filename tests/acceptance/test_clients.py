@@ -69,7 +69,8 @@ def test_the_sixth_connection_is_refused_with_429_until_the_limit_is_raised(syst
         assert any(said(stack.enter_context(_raised(_official(system, "anna")))) == "joined" for _ in range(3))
         assert any(said(stack.enter_context(_raised(_javascript(system, "anna")))) == "joined" for _ in range(3))
     registry.tell_limits()
-    assert eventually(lambda: registry.total() == 0, within=30)
+    # Killed, none of them said goodbye: the next sweep ends them, 30 s later on an ordinary day.
+    assert eventually(lambda: registry.total() == 0, within=60)
 
 
 def test_the_javascript_client_may_join_its_own_wedding_only(system: System) -> None:

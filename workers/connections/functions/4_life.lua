@@ -12,7 +12,8 @@ local function heartbeat(keys, args)
   local active, now = keys[1] .. ':active', now_ms()
   local unknown, pairs_ = {}, {}
   for i, seen in ipairs(redis.call('ZMSCORE', active, unpack(args))) do
-    if seen then
+    -- What is lost stays lost: its gateway's last measurement may still be on its way.
+    if seen and seen ~= '0' then
       pairs_[#pairs_ + 1] = now
       pairs_[#pairs_ + 1] = args[i]
     else
@@ -131,7 +132,7 @@ local function unsubscribe(keys, args)
   return ended
 end
 
--- KEYS shard; ARGV ref. The socket broke without a goodbye: the next sweep ends it, unless it beats again before.
+-- KEYS shard; ARGV ref. The socket broke without a goodbye: the next sweep ends it, unless it is opened again before.
 local function lost(keys, args)
   local changed = redis.call('ZADD', keys[1] .. ':active', 'XX', 'CH', 0, args[1] or '')
   return changed == 1 and 1 or not_here(keys[1], args[1])

@@ -133,7 +133,7 @@ def unsubscribe(ref: str, channels: Iterable[str]) -> int:
 
 
 def lost(ref: str) -> bool:
-    """Say that the socket broke without a goodbye: the next sweep ends the record, unless it beats again."""
+    """Say that the socket broke without a goodbye: the next sweep ends the record, unless it is opened again."""
     return bool(call("wedops_lost", tenant_of(ref), ref))
 
 
