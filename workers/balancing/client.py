@@ -99,11 +99,15 @@ def scrape(given: Policy) -> Iterator[Scraped]:
 
 
 def _ask(url: str, given: Policy) -> Iterable[Scraped]:
-    with breaker.guarded(f"supabase {urlsplit(url).netloc}", lambda error: isinstance(error, httpx2.HTTPError)):
+    with breaker.guarded(f"supabase {urlsplit(url).netloc}", _no_answer):
         answer = httpx2.get(url, headers={"Authorization": f"Bearer {_token(given)}"}, timeout=3)
     if answer.status_code != 200:
         raise ScrapeRefused(url=url, status=answer.status_code)
     return read(answer.text, source=url)
+
+
+def _no_answer(error: BaseException) -> bool:
+    return isinstance(error, httpx2.HTTPError)
 
 
 def _token(given: Policy) -> str:

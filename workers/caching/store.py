@@ -81,7 +81,7 @@ class TwoLayers:
                 return entry[1]
             generation = self._generation
         try:
-            with breaker.guarded("cache", lambda error: isinstance(error, redis.UNREACHABLE)):
+            with breaker.guarded("cache", redis.is_away):
                 value, until = self._get(kind, key, load)
         except (*redis.UNREACHABLE, breaker.CircuitOpen) as error:
             log.warning("loaded without cache", reason="redis_unreachable", detail=str(error))

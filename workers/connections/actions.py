@@ -1,11 +1,14 @@
 """Steps that a task and the command line share."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from math import nan
 
 from workers.connections import store
 from workers.connections.rules import levels, peak, report
 from workers.connections.store import service
 from workers.foundation import clock, database, settings, telemetry
+from workers.metrics.rules import Snapshot
 from workers.seasons import store as seasons
 from workers.seasons.rules import KindOfDay
 from workers.weddings import rules as calendar
@@ -23,8 +26,16 @@ def phases(now: datetime) -> dict[str, str]:
     return {wedding.id: str(calendar.phase(wedding, policy, now=now)) for wedding in near}
 
 
-def count(totals: report.Totals) -> None:
-    """Count for Prometheus what admission did since the last time."""
+def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
+    """Count for Prometheus what admission did and what was sent since the last time."""
+    for row in rows:
+        telemetry.subscriptions.labels(row.region).set(row.subscriptions)
+        telemetry.messages.labels(row.region).inc(row.messages)
+        telemetry.message_errors.labels(row.region).inc(row.errors)
+        telemetry.message_bytes.labels(row.region).inc(row.bytes)
+        for quantile, value in (("0.5", row.p50_ms), ("0.95", row.p95_ms)):
+            # NaN is how Prometheus says `not measured`.
+            telemetry.rtt_ms.labels(row.region, quantile).set(nan if value is None else value)
     for reason, many in report.refusals(totals).items():
         telemetry.refusals.labels("connection", reason).inc(many)
     for how, many in report.accepted(totals).items():

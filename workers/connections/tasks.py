@@ -30,7 +30,7 @@ def snapshot(**_later: object) -> None:
         rows = report.snapshots(totals, weddings.regions(db), at=clock.now(), but=service.aggregated(clock.epoch()))
         metrics.append(db, rows)
     upkeep.forget_flow()
-    actions.count(totals)
+    actions.count(totals, rows)
     jobs.tally("connections_seen", sum(row.opened for row in rows))
 
 

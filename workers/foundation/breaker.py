@@ -1,6 +1,7 @@
 """Circuit breakers around what may be away, shared by all processes: who fails five times in a row is left alone for a while.
 
-pybreaker decides, Redis remembers. After the pause the next call is a probe: it closes the circuit or opens it again.
+pybreaker decides, Redis remembers. After the pause one call, of all processes, is the probe: it closes the circuit or opens
+it again.
 """
 
 import logging
@@ -10,7 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 
 from billiard.exceptions import SoftTimeLimitExceeded
-from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError, CircuitBreakerListener, CircuitRedisStorage
+from pybreaker import (
+    STATE_CLOSED,
+    STATE_HALF_OPEN,
+    CircuitBreaker,
+    CircuitBreakerError,
+    CircuitBreakerListener,
+    CircuitRedisStorage,
+)
 
 from workers.foundation import clock, logs, redis
 from workers.foundation.errors import Anticipated
@@ -69,31 +77,45 @@ class _Shared(CircuitRedisStorage):
         pass
 
 
-class _Told(CircuitBreakerListener):
+class _Watch(CircuitBreakerListener):
+    def before_call(self, cb: CircuitBreaker, *_call: object, **_more: object) -> None:
+        if cb.current_state != STATE_HALF_OPEN:
+            return
+        # Gone with the pause: a process that dies on its probe leaves it to the next.
+        with suppress(*redis.UNREACHABLE):
+            if not redis.registry().set(f"wedops:{cb.name}:probe", 1, nx=True, ex=int(cb.reset_timeout)):
+                raise CircuitBreakerError("another process is trying it")
+
     def state_change(self, cb: CircuitBreaker, old_state: object, new_state: object) -> None:
         before, after = (getattr(state, "name", "") for state in (old_state, new_state))
         log.warning("circuit", dependency=cb.name, before=before, to=after, reason="calls_fail" if after == "open" else "probe")
+        if after == STATE_CLOSED:
+            with suppress(*redis.UNREACHABLE):
+                redis.registry().delete(f"wedops:{cb.name}:probe")
 
 
 @cache
-def _breaker(dependency: str) -> CircuitBreaker:
+def _breaker(dependency: str, failed: Callable[[BaseException], bool]) -> CircuitBreaker:
     storage = _Shared(STATE_CLOSED, redis.undecoded(), namespace=f"wedops:{dependency}")
     return CircuitBreaker(
         FAILURES,
         PAUSES[dependency.partition(" ")[0]],
+        # A call that ran into its time limit proves nothing good either.
+        exclude=[lambda error: not (failed(error) or isinstance(error, SoftTimeLimitExceeded))],
         name=dependency,
         state_storage=storage,
-        listeners=[_Told()],
+        listeners=[_Watch()],
         throw_new_error_on_trip=False,
     )
 
 
 @contextmanager
 def guarded(dependency: str, failed: Callable[[BaseException], bool]) -> Iterator[None]:
-    """Run the block unless the dependency is left alone; `failed` tells which errors are its own. Raises CircuitOpen."""
-    breaker = _breaker(dependency)
-    # A call that ran into its time limit proves nothing good either.
-    breaker._excluded_exceptions = [lambda error: not (failed(error) or isinstance(error, SoftTimeLimitExceeded))]
+    """Run the block unless the dependency is left alone; `failed` tells which errors are its own. Raises CircuitOpen.
+
+    `failed` is a function of its module, always the same one: each has a breaker of its own, on the shared state.
+    """
+    breaker = _breaker(dependency, failed)
     try:
         with breaker.calling():
             yield

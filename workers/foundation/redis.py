@@ -20,6 +20,11 @@ from workers.foundation.errors import Anticipated
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
 
 
+def is_away(error: BaseException) -> bool:
+    """Tell whether an error says that the server is away."""
+    return isinstance(error, UNREACHABLE)
+
+
 class FunctionsMissing(Anticipated):
     """the Redis functions of {library} are not loaded on this server; run `wedops migrate`"""
 

@@ -20,6 +20,11 @@ admissions = Counter("wedops_admissions", "Requests that got a connection: opene
 quality = Gauge(
     "wedops_node_quality", "Mean quality score (0-100) of a node's connections", ["node"], multiprocess_mode="mostrecent"
 )
+messages = Counter("wedops_messages", "Messages of connections", ["region"])
+message_errors = Counter("wedops_message_errors", "Messages that failed", ["region"])
+message_bytes = Counter("wedops_message_bytes", "Bytes of messages", ["region"])
+subscriptions = Gauge("wedops_subscriptions", "Channels that connections have", ["region"], multiprocess_mode="mostrecent")
+rtt_ms = Gauge("wedops_rtt_ms", "Round-trip time, ms", ["region", "quantile"], multiprocess_mode="mostrecent")
 decisions = Counter("wedops_decisions", "Decisions by room and reason", ["room", "reason"])
 
 

@@ -33,6 +33,7 @@ class Snapshot:
     closed: int = 0
     swept: int = 0
     silent: int = 0
+    subscriptions: int = 0
     messages: int = 0
     errors: int = 0
     bytes: int = 0

@@ -18,7 +18,7 @@ snapshots = Table(
     database.metadata,
     Column("region", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    *(Column(name, BigInteger, nullable=False) for name in _COLUMNS[2:10]),
+    *(Column(name, BigInteger, nullable=False) for name in _COLUMNS[2:11]),
     Column("p50_ms", Float),
     Column("p95_ms", Float),
     Column("by_user_type", JSONB, nullable=False),

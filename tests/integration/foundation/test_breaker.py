@@ -27,8 +27,12 @@ def _anew(monkeypatch: pytest.MonkeyPatch) -> object:
     breaker._breaker.cache_clear()
 
 
+def _away(error: BaseException) -> bool:
+    return isinstance(error, AwayError)
+
+
 def _call(error: Exception | None = None) -> None:
-    with breaker.guarded("supabase", lambda found: isinstance(found, AwayError)):
+    with breaker.guarded("supabase", _away):
         if error:
             raise error
 
@@ -78,6 +82,17 @@ def test_a_bad_probe_leaves_it_open() -> None:
     assert _state().state == "open"
 
 
+def test_one_call_of_all_processes_is_the_probe() -> None:
+    _fail(5)
+    redis.registry().set("wedops:supabase:pybreaker:state", "half-open")
+    with breaker.guarded("supabase", _away):
+        words = "from workers.foundation import breaker\nwith breaker.guarded('supabase', bool): pass"
+        done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert "CircuitOpen" in done.stderr
+    assert _state().state == "closed"
+    _call()
+
+
 def test_a_success_between_starts_the_count_anew_and_other_errors_do_not_count() -> None:
     _fail(4)
     _call()
@@ -95,10 +110,10 @@ def test_another_process_sees_it_open() -> None:
 
 
 def test_a_redis_that_is_away_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def _away(*_arguments: object, **_options: object) -> None:
+    def _gone(*_arguments: object, **_options: object) -> None:
         raise redis.UNREACHABLE[0]("gone")
 
-    monkeypatch.setattr(type(redis.undecoded()), "execute_command", _away)
+    monkeypatch.setattr(type(redis.undecoded()), "execute_command", _gone)
     _fail(7)
     _call()
     monkeypatch.undo()

@@ -7,7 +7,7 @@
 --   <shard>:tenants     set     the tenants whose hash may be there: what an audit reads
 --   <shard>:active      zset    ref -> last sign of life, ms; a ref is tenant/user/id
 --   <shard>:poor        zset    ref -> quality score of couples and planners whose score is low
---   <shard>:counts      hash    `node:x`, `supplier:x`, `rt:region|type`, `wt:wedding|type` -> open; `moves` -> changes ever
+--   <shard>:counts      hash    `node:x`, `supplier:x`, `rt:region|type`, `wt:wedding|type` -> open, `subs:region` -> channels; `moves` -> changes ever
 --   <shard>:flow        hash    `region|what` -> since the last snapshot: opened, reused, refused:why, messages, rtt buckets, …
 --   <shard>:limits      hash    what admission obeys: `shards`, `policy` (msgpack), `supplier:x`, `profile:x`, `out:node`; see limit()
 --   <shard>:r:<what>    string  a rate limit's theoretical arrival time, ms; gone when it is past
@@ -19,10 +19,10 @@ local TYPES = {c = 'couple', p = 'planner', v = 'vendor', g = 'guest'}
 -- RECORD: fields with commas between them, for a name a field would double the size; records of one user with bars, channels of one
 -- record with semicolons. No id may have any of these. Text, for one match reads it and one concat writes it, faster than msgpack
 -- or JSON in a function; what ends a connection needs comes first, so that a sweep reads no more.
-local ID, TYPE, NODE, REGION, WEDDING, SUPPLIER, VERSION, DEVICE, OPENED, CHANNELS, BACKUP = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local ID, TYPE, NODE, REGION, WEDDING, SUPPLIER, CHANNELS, VERSION, DEVICE, OPENED, BACKUP = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 local SRTT, JITTER, MESSAGES, ERRORS, BYTES, RECONNECTS = 12, 13, 14, 15, 16, 17
-local FIRST_FIELDS = '^([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),'
-local ALL_FIELDS = FIRST_FIELDS .. '([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),'
+local FIRST_FIELDS = '^([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),'
+local ALL_FIELDS = FIRST_FIELDS .. '([^,]*),([^,]*),([^,]*),([^,]*),'
   .. '([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),(.*)$'
 local MOST_CHANNELS, MOST_IN_A_CALL = 100, 2000
 

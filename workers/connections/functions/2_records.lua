@@ -1,5 +1,5 @@
 -- What is added up while a call runs, and written at its end: one write a name, however many connections change.
-local function ledger(shard) return {shard = shard, node = {}, supplier = {}, rt = {}, wt = {}, flow = {}} end
+local function ledger(shard) return {shard = shard, node = {}, supplier = {}, subs = {}, rt = {}, wt = {}, flow = {}} end
 
 local function add(sums, name, by) sums[name] = (sums[name] or 0) + by end
 
@@ -12,8 +12,16 @@ local function add_to(sums, first, second, by)
   inner[second] = (inner[second] or 0) + by
 end
 
+-- How many channels a record has.
+local function subscriptions(record)
+  local text = record[CHANNELS]
+  if text == '' then return 0 end
+  return string.find(text, ';', 1, true) and select(2, string.gsub(text, ';', '')) + 1 or 1
+end
+
 local function tally(book, record, by)
   add(book.node, record[NODE], by)
+  if record[CHANNELS] ~= '' then add(book.subs, record[REGION], by * subscriptions(record)) end
   add_to(book.rt, record[REGION], record[TYPE], by)
   if record[WEDDING] ~= '' then add_to(book.wt, record[WEDDING], record[TYPE], by) end
   if record[SUPPLIER] ~= '' then add(book.supplier, record[SUPPLIER], by) end
@@ -24,7 +32,7 @@ local function flow(book, region, what, by) add_to(book.flow, region, what, by) 
 -- Returns what a ledger holds by the names of the counts' fields.
 local function flat(book)
   local counts = {}
-  for _, kind in ipairs({'node', 'supplier'}) do
+  for _, kind in ipairs({'node', 'supplier', 'subs'}) do
     for name, by in pairs(book[kind]) do counts[kind .. ':' .. name] = by end
   end
   for _, kind in ipairs({'rt', 'wt'}) do
@@ -46,7 +54,16 @@ local function count_one(shard, record, by)
   bump(counts, 'rt:' .. record[REGION] .. '|' .. user_type, by)
   if record[WEDDING] ~= '' then bump(counts, 'wt:' .. record[WEDDING] .. '|' .. user_type, by) end
   if record[SUPPLIER] ~= '' then bump(counts, 'supplier:' .. record[SUPPLIER], by) end
+  if record[CHANNELS] ~= '' then bump(counts, 'subs:' .. record[REGION], by * subscriptions(record)) end
   redis.call('HINCRBY', counts, 'moves', 1)
+end
+
+-- Counts what became of an open connection's channels.
+local function count_channels(shard, record, had)
+  local more = subscriptions(record) - had
+  if more == 0 then return end
+  bump(shard .. ':counts', 'subs:' .. record[REGION], more)
+  redis.call('HINCRBY', shard .. ':counts', 'moves', 1)
 end
 
 local function write(book)

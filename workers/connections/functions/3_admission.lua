@@ -68,7 +68,9 @@ local function over_limit(shard, limits, asked, records, now)
   if mine >= (asked.backup and 1 or limits.user or 5) then return later('user_limit', 30000, asked.id, now) end
   if asked.supplier_id and limits.supplier then
     local open = tonumber(redis.call('HGET', shard .. ':counts', 'supplier:' .. asked.supplier_id)) or 0
-    if open >= limits.supplier then return later('supplier_limit', 10000, asked.id, now) end
+    -- A supplier's vendors never take the places of its planners, which are a few beyond the limit.
+    local most = asked.user_type == 'vendor' and limits.supplier or math.ceil(limits.supplier / (limits.vendors or 1))
+    if open >= most then return later('supplier_limit', 10000, asked.id, now) end
   end
   -- Who holds the socket already is no newcomer to its node.
   if asked.resume then return nil end
@@ -161,7 +163,7 @@ end
 
 local function new_record(asked, now)
   return {asked.id, LETTERS[asked.user_type], asked.node, asked.region, asked.wedding_id or '', asked.supplier_id or '',
-    asked.api_version or '', asked.device or '', math.floor(now / 1000), '', asked.backup and '1' or '0',
+    '', asked.api_version or '', asked.device or '', math.floor(now / 1000), asked.backup and '1' or '0',
     '0', '0', '0', '0', '0', asked.reconnects or '0'}
 end
 
@@ -192,8 +194,10 @@ local function open(keys, args)
   local again = asked.reuse and not same and reusable(shard, prefix, records, asked, limits, now)
   if again then
     local record = records[again]
+    local had = subscriptions(record)
     local kinds = subscribe_to(record, asked.channels, profile)
     hold(shard, tenant, user, records)
+    count_channels(shard, record, had)
     redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|reused', 1)
     redis.call('PUBLISH', 'wedops:reused:' .. record[NODE], record[ID] .. ' ' .. table.concat(asked.channels or {}, ' '))
     return cjson.encode({ok = true, ref = prefix .. record[ID], node = record[NODE], reused = true, kinds = kinds})

@@ -112,8 +112,12 @@ local function subscribe(keys, args)
   if #args > MOST_IN_A_CALL then return refuse('send ' .. MOST_IN_A_CALL - 2 .. ' channels at most in a call') end
   local channels = {}
   for i = 3, #args do channels[#channels + 1] = args[i] end
+  local had = subscriptions(records[at])
   local kinds, changed = subscribe_to(records[at], channels, profile)
-  if changed then hold(shard, tenant, user, records) end
+  if changed then
+    hold(shard, tenant, user, records)
+    count_channels(shard, records[at], had)
+  end
   return cjson.encode(kinds)
 end
 
@@ -129,6 +133,7 @@ local function unsubscribe(keys, args)
   end
   records[at][CHANNELS] = table.concat(left, ';')
   hold(shard, tenant, user, records)
+  count_channels(shard, records[at], #left + ended)
   return ended
 end
 

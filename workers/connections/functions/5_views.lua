@@ -35,14 +35,14 @@ local function show(keys, args)
   return #found > 0 and cjson.encode(found) or '[]'
 end
 
--- KEYS shard; ARGV silent_ms, most. Returns {counts, flow, silent}: what is open by region, what went by since the last snapshot,
+-- KEYS shard; ARGV silent_ms, most. Returns {counts, flow, silent}: what is open and subscribed by region, what went by since the last snapshot,
 -- and by region how many (of `most`) showed no life for silent_ms. The flow is put aside in <shard>:taken until the caller
 -- deletes that: a caller that fails is told the same again.
 local function snapshot(keys, args)
   local shard = keys[1]
   local all, counts = redis.call('HGETALL', shard .. ':counts'), {}
   for i = 1, #all, 2 do
-    if string.match(all[i], '^rt:') then
+    if string.match(all[i], '^rt:') or string.match(all[i], '^subs:') then
       counts[#counts + 1] = all[i]
       counts[#counts + 1] = all[i + 1]
     end
@@ -123,14 +123,18 @@ local function repair(keys, args)
   return changed
 end
 
-local function register(name, callback, flag)
+local function register(name, work, flag)
+  local function callback(keys, args)
+    if not keys[1] then return refuse('the shard is missing; name it as the key') end
+    return work(keys, args)
+  end
   redis.register_function{function_name = name, callback = callback, flags = {flag}}
 end
 
-redis.register_function('wedops_limit', limit)
-redis.register_function('wedops_open', open)
-redis.register_function('wedops_refused', refused)
-redis.register_function('wedops_subscribe', subscribe)
+register('wedops_limit', limit)
+register('wedops_open', open)
+register('wedops_refused', refused)
+register('wedops_subscribe', subscribe)
 -- What frees or shows life must work on a server that is full, or it could never get better.
 register('wedops_heartbeat', heartbeat, 'allow-oom')
 register('wedops_measure', measure, 'allow-oom')

@@ -55,6 +55,7 @@ def _snapshot(region: str, totals: Totals, at: datetime) -> Snapshot:
         region=region,
         at=at,
         connections=sum(by_user_type.values()),
+        subscriptions=totals.counts[f"subs:{region}"],
         silent=totals.silent[region],
         p50_ms=quantile(rtt, 0.5),
         p95_ms=quantile(rtt, 0.95),
