@@ -126,7 +126,9 @@ def _place_on(
     had = {party: [name for name in kept.get(party.wedding_id, ()) if name in room] for party in parties}
     # Who was on one node that still stands stays there whole, whatever the bound says, and takes its room first.
     whole = {party: names[0] for party, names in had.items() if names and len(kept[party.wedding_id]) == 1}
-    order = sorted(parties, key=lambda party: (party not in whole, not had[party], -party.size, party.wedding_id))
+    # Then who is spread and lost none of its nodes: those who lost one must not push them out.
+    hurt = {party: len(had[party]) < len(kept.get(party.wedding_id, ())) for party in parties}
+    order = sorted(parties, key=lambda party: (party not in whole, not had[party], hurt[party], -party.size, party.wedding_id))
     found: Places = {}
     for party in order:
         ranking = [node.name for node in rank(party.wedding_id, nodes)]
@@ -144,7 +146,9 @@ def _fill(size: int, whole: str | None, had: list[str], ranking: list[str], room
     left = size
     others = sorted((name for name in ranking if name not in had), key=lambda name: -room[name])
     for name in [whole] if whole else [*had, *others]:
-        part = left if name == whole else min(left, max(0, int(room[name])))
+        # Who was here first keeps a foot here, were the room used up: or all of them would move.
+        foothold = name in had[:1]
+        part = left if name == whole else min(left, max(foothold, int(room[name])))
         if part:
             parts.append((name, part))
             room[name] -= part

@@ -15,6 +15,7 @@ COMMANDS = {
     "nodes": "The realtime nodes: who is up, how full, and whose weddings they have.",
     "plan": "What a peak that is known ahead needs.",
     "emergency-mode": "Have guests give way first, or no longer.",
+    "suppliers": "Suppliers with a limit of their own.",
     "permit": "Issue a permit, with which a person may connect, or read one.",
     "presence": "Who of a wedding is online.",
     "listen": "Hear who is online at a stock Supabase deployment.",

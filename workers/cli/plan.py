@@ -20,21 +20,31 @@ def command() -> None:
 @command.command("peak")
 @click.option("--connections", type=click.IntRange(1), required=True, help="How many are expected at once.")
 @click.option("--hours", type=click.FloatRange(0, min_open=True, max=72), required=True, help="For how long.")
-@click.option("--begin", is_flag=True, help="Begin it now: scaling keeps the room, and the sweep is aggressive while it lasts.")
+@click.option(
+    "--begin", is_flag=True, help="Begin it now: scaling keeps the room, weddings are warmed, the sweep is aggressive."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
     """Say how to serve so many connections: a fifth more is made ready, in pools of at most 1,000."""
     duration, until = timedelta(hours=hours), clock.now() + timedelta(hours=hours)
-    plan = actions.prepare_peak(connections, until) if begin else peak_plan(connections, duration, capacity=service.capacity())
+    if begin:
+        plan, warmed = actions.prepare_peak(connections, until)
+    else:
+        plan, warmed = peak_plan(connections, duration, capacity=service.capacity()), []
     if as_json:
-        click.echo(orjson.dumps(_facts(plan) | {"begun_until": until.isoformat() if begin else None}).decode())
+        click.echo(
+            orjson.dumps(_facts(plan) | {"begun_until": until.isoformat() if begin else None, "warmed": warmed}).decode()
+        )
         return
     click.echo(f"{plan.expected} expected, {plan.needed} to be made ready in {plan.pools} pool(s)")
     for step in plan.steps:
         click.echo(f"  {step.step:<22}{timedelta(seconds=round(step.takes.total_seconds()))}  {step.detail}")
     if begin:
         ends = until.isoformat(timespec="minutes")
-        click.echo(f"begun: until {ends} scaling keeps room for {plan.needed}, and the sweep is aggressive")
+        click.echo(
+            f"begun: until {ends} scaling keeps room for {plan.needed}, jobs run as on a wedding day, the sweep is aggressive"
+        )
+        click.echo(f"{len(warmed)} wedding(s) are warmed")
 
 
 def _facts(plan: PeakPlan) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from math import nan
 
-from workers.connections import store
+from workers.connections import rules, store
 from workers.connections.rules import levels, peak, report
-from workers.connections.store import service
+from workers.connections.store import plans, service
 from workers.foundation import clock, database, settings, telemetry
+from workers.foundation.errors import Anticipated
 from workers.metrics.rules import Snapshot
+from workers.requests import actions as requests
 from workers.seasons import store as seasons
 from workers.seasons.rules import KindOfDay
 from workers.weddings import rules as calendar
@@ -16,6 +18,12 @@ from workers.weddings import store as weddings
 
 #: Who is connected belongs to a wedding that is not further off.
 NEAR = timedelta(hours=24)
+#: A larger plan is a slip of the hand.
+MOST_A_SUPPLIER = 100_000
+
+
+class LimitRefused(Anticipated):
+    """limit refused: {problem}"""
 
 
 def phases(now: datetime) -> dict[str, str]:
@@ -58,10 +66,35 @@ def tell_levels() -> None:
     # The phases need the calendar; what does not is told before, also when that is away.
     service.tell_levels(levels.service_levels(busy=busy, emergency=emergency))
     service.tell_phases(phases(clock.now()))
+    with database.transaction() as db:
+        limits = plans.limits(db)
+    store.tell_limits(suppliers=limits)
 
 
-def prepare_peak(expected: int, until: datetime) -> peak.PeakPlan:
-    """Plan a peak and begin it: scaling keeps room and the sweep is aggressive until `until`. Safe to repeat."""
-    plan = peak.peak_plan(expected, until - clock.now(), capacity=service.capacity())
+def limit_supplier(supplier_id: str, connections: int) -> None:
+    """Give a supplier the limit of its plan, 0 for the one that all have; kept, and obeyed at once. Raises LimitRefused."""
+    all_have = store.policy().supplier_limit
+    if not rules.NAME.fullmatch(supplier_id):
+        raise LimitRefused(problem="supplier_id must be 1-128 letters, digits, dots, colons, dashes, underscores")
+    if connections and not all_have <= connections <= MOST_A_SUPPLIER:
+        raise LimitRefused(problem=f"connections must be from {all_have} (which all have) to {MOST_A_SUPPLIER}, or 0")
+    with database.transaction() as db:
+        plans.set_limit(db, supplier_id, connections, at=clock.machine_now())
+    store.tell_limits(suppliers={supplier_id: connections})
+
+
+def prepare_peak(expected: int, until: datetime) -> tuple[peak.PeakPlan, list[str]]:
+    """Plan a peak and begin it; return the plan and the weddings that are warmed. Safe to repeat.
+
+    Until `until` scaling keeps room, every job keeps the pace of a wedding day, and the sweep is aggressive.
+    """
+    now = clock.now()
+    plan = peak.peak_plan(expected, until - now, capacity=service.capacity())
     service.plan_peak(plan.needed, until)
-    return plan
+    seasons.keep_pace(until)
+    with database.transaction() as db:
+        warmed = peak.warmed(plan, weddings.between(db, now, until))
+    for wedding_id in warmed:
+        key = f"peak/{until:%Y-%m-%dT%H:%M}/{wedding_id}"
+        requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key})
+    return plan, warmed

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Identity, Table, Text, UniqueConstraint, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from workers.foundation import redis
+from workers.foundation import clock, redis
 from workers.foundation.database import insert_once, metadata
 from workers.seasons.rules import Decision, KindOfDay, Reason, Season
 
@@ -55,13 +55,21 @@ def record(db: Connection, decisions: dict[str, Decision], *, at: datetime) -> d
 
 def tell_day(kind: KindOfDay, reason: Reason) -> KindOfDay | None:
     """Tell beat the kind of day; return the one before when it changed."""
-    before = kind_of_day()
+    before = KindOfDay(redis.registry().hget(KIND_OF_DAY, "kind") or KindOfDay.ORDINARY)
     if before is kind:
         return None
     redis.registry().hset(KIND_OF_DAY, mapping={"kind": kind, "reason": reason})
     return before
 
 
+def keep_pace(until: datetime) -> None:
+    """Have every job keep the pace of a wedding day until a moment, whatever day it is."""
+    redis.registry().hset(KIND_OF_DAY, "paced_until", until.isoformat())
+
+
 def kind_of_day() -> KindOfDay:
-    """Return the kind of day that was last told; ordinary when none was."""
-    return KindOfDay(redis.registry().hget(KIND_OF_DAY, "kind") or KindOfDay.ORDINARY)
+    """Return the kind of day that was last told, ordinary when none was; a wedding day while its pace is to be kept."""
+    kind, until = redis.registry().hmget(KIND_OF_DAY, "kind", "paced_until")
+    if until and clock.now() < datetime.fromisoformat(until):
+        return KindOfDay.WEDDING_DAY
+    return KindOfDay(kind or KindOfDay.ORDINARY)

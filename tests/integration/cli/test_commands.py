@@ -1,6 +1,7 @@
 """The operator's command."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from workers.balancing.store import Report
 from workers.connections import store as registry
 from workers.connections.store import service
 from workers.foundation import clock, database, jobs, redis
+from workers.requests import store as requests
+from workers.seasons import store as seasons
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -183,9 +186,27 @@ def test_a_peak_is_planned_and_begun() -> None:
         "wedops.peak/1", 9600, ["add_pools", "pre_warm", "aggressive_clean_up"]
     )  # fmt: skip
     assert service.peak(clock.now()) == 0
-    assert "9600 to be made ready" in _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin").output
+    with database.transaction() as db:
+        near = [wedding(f"w-{guests}", starts_at=clock.now(), guest_count=guests) for guests in (900, 1_500, 800)]
+        weddings.upsert(db, [*near, wedding("w-later", starts_at=clock.now() + timedelta(hours=7), guest_count=2_000)], at=NOON)
+    begun = json.loads(_run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin", "--json").output)
+    # 30 % of 9,600 connections: the largest weddings until then.
+    assert begun["warmed"] == ["w-1500", "w-900", "w-800"]
+    with database.transaction() as db:
+        assert requests.waiting(db) == 3
     assert service.peak(clock.now()) == 9600
+    assert seasons.kind_of_day() == "wedding_day"
+    assert "3 wedding(s) are warmed" in _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin").output
     assert _run("plan", "peak", "--connections", "0", "--hours", "6").exit_code == 2
+
+
+def test_a_supplier_gets_the_limit_of_its_plan() -> None:
+    assert "every supplier may have 200" in _run("suppliers", "limits").output
+    assert "s1 may have 400 connections" in _run("suppliers", "limit", "s1", "400").output
+    assert "s1  400" in _run("suppliers", "limits").output
+    assert "s1 may have 200 connections" in _run("suppliers", "limit", "s1", "0").output
+    assert "every supplier may have 200" in _run("suppliers", "limits").output
+    assert "must be from 200" in str(_run("suppliers", "limit", "s1", "3").exception)
 
 
 def test_a_permit_is_issued_and_read() -> None:

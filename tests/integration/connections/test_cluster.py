@@ -10,8 +10,9 @@ from redis import Redis
 
 from tests.integration.connections.test_counts import drive, expected
 from tests.integration.connections.test_store import counts
-from tests.made import connection, eventually
+from tests.made import NOON, connection, eventually
 from workers.connections import store
+from workers.connections.rules import report
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, redis
 from workers.scaling import store as scaling
@@ -60,7 +61,8 @@ def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
     assert counts() == expected(alive)
     assert upkeep.audit().drifts == []
     assert len({redis.connections().keyslot(shard) * 3 // SLOTS for shard in store.shards()}) == 3
-    assert sum(sum(share.counts.values()) for share in upkeep.snapshot()) == len(alive)
+    [region] = report.snapshots(report.add_up(upkeep.snapshot()), [], at=NOON)
+    assert region.connections == len(alive)
     here = sum(one.node == "n1" for one in alive)
     assert upkeep.evict("n1") == here
     store.open(connection("last", user_id="u-last"))

@@ -30,7 +30,7 @@ class Client:
 
     def go(self, steps: int) -> "Client":
         """Take so many steps."""
-        doing = (self.open, self.open, self.beat, self.measure, self.close, self.crash, self.subscribe)
+        doing = (self.open, self.open, self.beat, self.measure, self.close, self.crash, self.subscribe, self.unsubscribe)
         for step in range(steps):
             self.random.choice(doing)()
             if step % 100 == self.number:
@@ -70,7 +70,19 @@ class Client:
     def subscribe(self) -> None:
         """Subscribe one to something."""
         if self.alive:
-            assert store.subscribe(self.random.choice(list(self.alive)), [f"timeline:{self.random.randrange(9)}"])
+            ref, more = self.random.choice(list(self.alive)), [f"timeline:{self.random.randrange(9)}" for _ in range(2)]
+            assert store.subscribe(ref, more)
+            self._has(ref, {*self.alive[ref].channels, *more})
+
+    def unsubscribe(self) -> None:
+        """End some of one's subscriptions."""
+        if self.alive:
+            ref, less = self.random.choice(list(self.alive)), {f"timeline:{number}" for number in range(4)}
+            assert store.unsubscribe(ref, less) == len(less & set(self.alive[ref].channels))
+            self._has(ref, set(self.alive[ref].channels) - less)
+
+    def _has(self, ref: str, channels: set[str]) -> None:
+        self.alive[ref] = replace(self.alive[ref], channels=tuple(sorted(channels)))
 
     def close(self) -> None:
         """Close one."""
@@ -107,6 +119,7 @@ def expected(alive: list[Connection]) -> Counter[str]:
         found[f"node:{one.node}"] += 1
         found[f"rt:{one.region}|{one.user_type}"] += 1
         found[f"wt:{one.wedding_id}|{one.user_type}"] += 1
+        found[f"subs:{one.region}"] += len(one.channels)
         if one.supplier_id:
             found[f"supplier:{one.supplier_id}"] += 1
     return found

@@ -124,12 +124,31 @@ def test_a_supplier_has_two_hundred_places_or_its_plans(monkeypatch: pytest.Monk
 
     assert all(store.open(vendor(number)).ok for number in range(200))
     assert store.open(vendor(200)).reason == "supplier_limit"
-    store.tell_limits({"supplier:s1": "201"})
+    actions.limit_supplier("s1", 201)
     assert store.open(vendor(200)).ok
     assert store.open(vendor(201)).reason == "supplier_limit"
-    store.tell_limits({"supplier:s1": ""})
+    planner = replace(vendor(201), user_type="planner")
+    assert store.open(planner).ok, "vendors never take a planner's place"
+    store.close(planner.ref)
+    # Kept: a registry that lost it is told again.
+    redis.connections().delete(f"{rules.shard('s1', 64)}:limits")
+    actions.tell_levels()
+    assert store.open(vendor(201)).reason == "supplier_limit"
+    actions.limit_supplier("s1", 0)
     assert store.open(vendor(201)).reason == "supplier_limit"
     assert store.open(replace(vendor(201), supplier_id="s2")).ok
+
+
+@pytest.mark.parametrize(("supplier", "most"), [("s1", 199), ("s1", 100_001), ("s 1", 300), ("", 300)])
+def test_a_limit_that_is_none_is_refused(supplier: str, most: int) -> None:
+    with pytest.raises(actions.LimitRefused, match="must be"):
+        actions.limit_supplier(supplier, most)
+
+
+@pytest.mark.parametrize("function", ["wedops_open", "wedops_heartbeat", "wedops_sweep", "wedops_show"])
+def test_a_call_without_a_key_is_told_so(function: str) -> None:
+    with pytest.raises(ResponseError, match="REFUSED the shard is missing"):
+        redis.connections().fcall(function, 0, "{}")
 
 
 @pytest.mark.parametrize(("user_type", "places"), [("guest", 900), ("vendor", 970), ("planner", 1000), ("couple", 1000)])

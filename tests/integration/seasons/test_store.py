@@ -1,9 +1,11 @@
 """Changes of season, recorded once."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.made import NOON
-from workers.foundation import database
+from workers.foundation import clock, database
 from workers.seasons import store
 from workers.seasons.rules import Decision, KindOfDay, Reason, Season
 
@@ -25,3 +27,11 @@ def test_a_change_of_the_kind_of_day_is_told_once() -> None:
     assert store.tell_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR) is KindOfDay.ORDINARY
     assert store.tell_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR) is None
     assert store.kind_of_day() is KindOfDay.WEDDING_DAY
+
+
+def test_a_wedding_days_pace_is_kept_until_a_moment_on_any_day() -> None:
+    store.keep_pace(clock.now() + timedelta(hours=1))
+    assert store.kind_of_day() is KindOfDay.WEDDING_DAY
+    assert store.tell_day(KindOfDay.SEASON, Reason.BOOKINGS) is KindOfDay.ORDINARY
+    store.keep_pace(clock.now() - timedelta(seconds=1))
+    assert store.kind_of_day() is KindOfDay.SEASON

@@ -69,7 +69,8 @@ local function over_limit(shard, limits, asked, records, now)
   if asked.supplier_id and limits.supplier then
     local open = tonumber(redis.call('HGET', shard .. ':counts', 'supplier:' .. asked.supplier_id)) or 0
     -- A supplier's vendors never take the places of its planners, which are a few beyond the limit.
-    local most = asked.user_type == 'vendor' and limits.supplier or math.ceil(limits.supplier / (limits.vendors or 1))
+    local planner = asked.user_type == 'planner' or asked.user_type == 'couple'
+    local most = planner and math.ceil(limits.supplier / (limits.vendors or 1)) or limits.supplier
     if open >= most then return later('supplier_limit', 10000, asked.id, now) end
   end
   -- Who holds the socket already is no newcomer to its node.

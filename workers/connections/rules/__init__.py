@@ -1,9 +1,13 @@
 """Who may connect, when a connection counts as silent or abandoned, where its record lives. Pure."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from zlib import crc32
+
+#: What an id may be: it goes into key names.
+NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class UserType(StrEnum):

@@ -1,9 +1,12 @@
 """The plan for a peak that is known ahead: what to bring up, in which order, and how long each takes. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from math import ceil
+
+from workers.weddings.rules import Wedding
 
 BUFFER = 1.2
 POOL_MOST = 1_000
@@ -43,6 +46,18 @@ class PeakPlan:
     steps: tuple[PlannedStep, ...]
 
 
+def warmed(plan: PeakPlan, weddings: Iterable[Wedding]) -> list[str]:
+    """Return the weddings to warm before a peak: the largest, until their guests are as many as the plan warms."""
+    left = sum(step.amount for step in plan.steps if step.step is Step.PRE_WARM)
+    found = []
+    for wedding in sorted(weddings, key=lambda one: (-one.guest_count, one.id)):
+        if left <= 0:
+            break
+        found.append(wedding.id)
+        left -= wedding.guest_count
+    return found
+
+
 def peak_plan(expected: int, duration: timedelta, *, capacity: int) -> PeakPlan:
     """Return how to serve `expected` connections for `duration` when `capacity` can be served now.
 
@@ -61,10 +76,13 @@ def peak_plan(expected: int, duration: timedelta, *, capacity: int) -> PeakPlan:
     more = ceil((needed - capacity) / POOL_MOST)
     warm = ceil((needed - capacity) * PRE_WARMED)
     cleanings = ceil(duration / CLEAN_UP_EVERY)
-    warming, cleaning = timedelta(seconds=ceil(warm / PRE_WARMS_PER_SECOND)), f"every {CLEAN_UP_EVERY.seconds} s while it lasts"
+    warming, cleaning = (
+        timedelta(seconds=ceil(warm / PRE_WARMS_PER_SECOND)),
+        f"every {CLEAN_UP_EVERY.seconds} s or sooner while it lasts",
+    )
     steps = (
         PlannedStep(Step.ADD_POOLS, more, BOOT, f"{more} pool(s) of at most {POOL_MOST} connections"),
-        PlannedStep(Step.PRE_WARM, warm, warming, f"{warm} connections, 30 % of what is new"),
+        PlannedStep(Step.PRE_WARM, warm, warming, f"{warm} connections, 30 % of what is new: their weddings' data"),
         PlannedStep(Step.CLEAN_UP, cleanings, duration, cleaning),
     )
     return PeakPlan(expected, needed, pools, steps)

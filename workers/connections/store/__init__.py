@@ -223,12 +223,16 @@ def set_emergency_mode(on: bool) -> None:
         redis.connections().delete(EMERGENCY)
 
 
-def tell_limits(own: Mapping[str, str] | None = None) -> None:
-    """Tell the registry what admission obeys, in every shard; `own` are limits of single names, e.g. `supplier:s1` -> "400".
+def tell_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[str, int] | None = None) -> None:
+    """Tell the registry what admission obeys, in every shard; `own` are facts of single names, e.g. `out:node1` -> "1".
 
-    An empty value takes a name's own limit away.
+    `suppliers` have a limit of their own. An empty value or 0 takes a name's own away.
     """
+    theirs: dict[str, list[str]] = {}
+    for supplier_id, connections in (suppliers or {}).items():
+        names = theirs.setdefault(rules.shard(supplier_id, policy().shards), [])
+        names += [f"supplier:{supplier_id}", str(connections or "")]
     profiles = {f"profile:{kind}": ",".join(channels) for kind, channels in rules.PROFILES.items()}
     told_names = [word for pair in (profiles | dict(own or {})).items() for word in pair]
     common = orjson.dumps(rules.admission(policy(), emergency=emergency_mode())).decode()
-    each(shards(), "wedops_limit", policy().shards, common, *told_names)
+    _calls([("wedops_limit", shard, policy().shards, common, *told_names, *theirs.get(shard, ())) for shard in shards()])

@@ -1,0 +1,31 @@
+"""`wedops suppliers`."""
+
+import click
+
+from workers.connections import actions, store
+from workers.connections.store import plans
+from workers.foundation import database
+
+
+@click.group("suppliers")
+def command() -> None:
+    """Suppliers whose plan has a limit of its own on simultaneous connections."""
+
+
+@command.command("limit")
+@click.argument("supplier_id")
+@click.argument("connections", type=click.IntRange(0))
+def limit(supplier_id: str, connections: int) -> None:
+    """Let a supplier have so many connections at once; 0 for as many as all have."""
+    actions.limit_supplier(supplier_id, connections)
+    click.echo(f"{supplier_id} may have {connections or store.policy().supplier_limit} connections at once")
+
+
+@command.command("limits")
+def limits() -> None:
+    """Show who has a limit of its own."""
+    with database.transaction() as db:
+        found = {supplier: connections for supplier, connections in plans.limits(db).items() if connections}
+    for supplier, connections in found.items():
+        click.echo(f"{supplier}  {connections}")
+    click.echo(f"{'everybody else' if found else 'every supplier'} may have {store.policy().supplier_limit}")
