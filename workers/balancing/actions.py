@@ -28,6 +28,7 @@ def policy() -> rules.Policy:
 def place() -> int:
     """Place every wedding that is near; return how many places changed. Without a calendar all stay where they are."""
     now = clock.now()
+    store.tell_near(policy().nearest)
     try:
         with database.transaction() as db:
             near = weddings.between(db, now, now + policy().lead)
@@ -68,6 +69,13 @@ def take_scraped(scraped: Iterable[Scraped], capacity: int) -> list[Snapshot]:
     with database.transaction() as db:
         metrics.append(db, found)
     return found
+
+
+def drain(name: str, *, end: bool) -> int:
+    """Place a node's weddings elsewhere and send nobody there; return how many connections were ended, if they are to `end`."""
+    store.drain(name)
+    place()
+    return upkeep.evict(name) if end else 0
 
 
 def watch_nodes() -> None:

@@ -5,6 +5,8 @@
 --   …:facts    hash    node -> its last report, as JSON
 --   …:seen     zset    node -> when it reported last, ms
 --   …:places   hash    wedding -> the nodes its people go to, best first, separated by spaces; the control plane writes it
+--   …:drained  set     nodes that an operator empties: nobody is sent there until they are back
+--   …:near     hash    region -> other regions, nearest first, separated by spaces
 --   …:met:W    string  where people of a wedding went whose places were missing or failed them; gone six hours after the last of them
 --   …:r:WHAT   string  theoretical arrival time, ms, of a node's next join, and of a person's next question
 -- Time is the server's.
@@ -58,9 +60,10 @@ local function report(keys, args)
   return 1
 end
 
--- KEYS nodes; ARGV node. It goes on purpose: nobody is alarmed. Returns 1, or 0 when it was not known.
+-- KEYS nodes; ARGV node. It goes on purpose: nobody is alarmed, and who comes back by that name is not drained any more. Returns 1, or 0 when it was not known.
 local function leave(keys, args)
   redis.call('HDEL', keys[1] .. ':facts', args[1] or '')
+  redis.call('SREM', keys[1] .. ':drained', args[1] or '')
   return redis.call('ZREM', keys[1] .. ':seen', args[1] or '')
 end
 
@@ -73,18 +76,23 @@ end
 local function open_to(key, node, user_type, now)
   local seen = tonumber(redis.call('ZSCORE', key .. ':seen', node))
   local facts = seen and now - seen < SILENT_MS and facts_of(key, node)
-  if facts and facts.url ~= '' and not facts.draining and facts.connections < facts.capacity * (SHARES[user_type] or 0.9) then
+  if facts and facts.url ~= '' and not facts.draining and facts.connections < facts.capacity * (SHARES[user_type] or 0.9)
+    and redis.call('SISMEMBER', key .. ':drained', node) == 0 then
     return facts
   end
 end
 
--- The least filled node that takes them, of the region if it has one left, but for `avoid`.
+-- The least filled node that takes them, of the nearest region that has one, but for `avoid`.
 local function least_filled(key, region, avoid, user_type, now)
-  local best, best_load
+  local best, best_load, distance, steps = nil, nil, {[region] = 0}, 0
+  for near in string.gmatch(redis.call('HGET', key .. ':near', region) or '', '%S+') do
+    steps = steps + 1
+    distance[near] = steps
+  end
   for _, node in ipairs(redis.call('ZRANGEBYSCORE', key .. ':seen', now - SILENT_MS, '+inf')) do
     local facts = node ~= avoid and open_to(key, node, user_type, now)
     if facts then
-      local load = facts.connections / facts.capacity + (facts.region == region and 0 or 1000)
+      local load = facts.connections / facts.capacity + 1000 * (distance[facts.region] or steps + 1)
       if not best or load < best_load or (load == best_load and node < best) then best, best_load = node, load end
     end
   end
@@ -143,6 +151,14 @@ local function route(keys, args)
   return cjson.encode(answer)
 end
 
-redis.register_function{function_name = 'wedops_report', callback = report, flags = {'allow-oom'}}
-redis.register_function{function_name = 'wedops_leave', callback = leave, flags = {'allow-oom'}}
-redis.register_function('wedops_route', route)
+local function register(name, work, flag)
+  local function callback(keys, args)
+    if keys[1] ~= 'wedops:{nodes}' then return refuse('the key must be wedops:{nodes}') end
+    return work(keys, args)
+  end
+  redis.register_function{function_name = name, callback = callback, flags = {flag}}
+end
+
+register('wedops_report', report, 'allow-oom')
+register('wedops_leave', leave, 'allow-oom')
+register('wedops_route', route)

@@ -6,6 +6,7 @@ so people of one wedding are together, no node has more than its share and a bit
 only.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from math import inf, log
 
 #: From this share of its processor on, a node counts for less; at the whole of it for a tenth.
 BUSY, FLOOR = 0.7, 0.1
+#: Guests may fill so much of a node.
+FULL = 0.9
 #: Without a report for so long a node is out; balancing/functions.lua routes by the same figure. One that is scraped says
 #: nothing by itself: it is out when several scrapes brought nothing.
 SILENT_AFTER, UNSCRAPED_AFTER = timedelta(seconds=5), timedelta(minutes=3)
@@ -24,14 +27,15 @@ SILENT_AFTER, UNSCRAPED_AFTER = timedelta(seconds=5), timedelta(minutes=3)
 class Policy:
     """`bound` is how much more than its fair share a node may get, and below `comfort` of its capacity none is too full.
 
-    `silent_after` without a report a node is out.
-    `joins_per_second` paces those who lost their node; `lead` is how long before its setup a wedding is placed.
+    `joins_per_second` paces those who lost their node; `lead` is how long before its setup a wedding is placed. `near` says
+    which regions are nearest to one, for the day it is lost: `us-east>us-central>us-west, eu-west>eu-central`.
     """
 
     bound: float = 1.1
     comfort: float = 0.3
     joins_per_second: int = 200
     lead: timedelta = timedelta(hours=4)
+    near: str = ""
 
     def __post_init__(self) -> None:
         """Refuse bounds that nothing fits under."""
@@ -41,6 +45,14 @@ class Policy:
             raise ValueError("comfort must be from 0 to 1")
         if self.joins_per_second < 1:
             raise ValueError("joins_per_second must be 1 or more")
+        if not re.fullmatch(r"(\s*[\w.:-]+(\s*>\s*[\w.:-]+)+\s*(,|$))*", self.near):
+            raise ValueError("near must be regions, nearest first, such as us-east>us-central>us-west, eu-west>eu-central")
+
+    @property
+    def nearest(self) -> dict[str, list[str]]:
+        """Return the other regions by distance, for each region that says so."""
+        chains = [[name.strip() for name in chain.split(">")] for chain in self.near.split(",") if chain.strip()]
+        return {region: others for region, *others in chains}
 
 
 @dataclass(frozen=True)
@@ -102,8 +114,8 @@ def _pull(wedding_id: str, node: Node) -> float:
 def place(parties: Sequence[Party], nodes: Sequence[Node], policy: Policy, *, kept: Mapping[str, Sequence[str]]) -> Places:
     """Return the nodes of every party. Who has a place in `kept` that still stands stays; the largest choose first.
 
-    A party's region serves it; those whose region has no node left share what room all others have. A party larger than any
-    room is spread over its next nodes.
+    A party's region serves it; when that has no node left, as many of the nearest regions as it takes, or else all others. A
+    party larger than any room is spread over its next nodes.
     """
     usable = [node for node in nodes if node.usable]
     regions = {node.region for node in usable}
@@ -111,16 +123,28 @@ def place(parties: Sequence[Party], nodes: Sequence[Node], policy: Policy, *, ke
     for region in sorted(regions & {party.region for party in parties}):
         here = [node for node in usable if node.region == region]
         found |= _place_on(here, [party for party in parties if party.region == region], policy, kept, taken)
-    homeless = [party for party in parties if party.region not in regions]
-    if usable:
-        return found | _place_on(usable, homeless, policy, kept, taken)
-    return found | {party.wedding_id: [] for party in homeless}
+    for region in sorted({party.region for party in parties} - regions):
+        homeless = [party for party in parties if party.region == region]
+        refuge = _refuge(policy.nearest.get(region, ()), sum(party.size for party in homeless), usable, taken)
+        found |= _place_on(refuge, homeless, policy, kept, taken) if refuge else {party.wedding_id: [] for party in homeless}
+    return found
+
+
+def _refuge(near: Iterable[str], size: int, usable: list[Node], taken: Counter[str]) -> list[Node]:
+    """Return the nodes of as many of the nearest regions as have room for `size`; all nodes when no distance is known."""
+    nodes: list[Node] = []
+    for region in near:
+        nodes += [node for node in usable if node.region == region]
+        if sum(FULL * node.weight - taken[node.name] for node in nodes) >= size:
+            return nodes
+    return usable
 
 
 def _place_on(
     nodes: list[Node], parties: list[Party], policy: Policy, kept: Mapping[str, Sequence[str]], taken: Counter[str]
 ) -> Places:
-    total, weights = sum(party.size for party in parties) + taken.total(), sum(node.weight for node in nodes)
+    here = sum(taken[node.name] for node in nodes)
+    total, weights = sum(party.size for party in parties) + here, sum(node.weight for node in nodes)
     share = max(policy.bound * total / weights, policy.comfort)
     room = {node.name: share * node.weight - taken[node.name] for node in nodes}
     had = {party: [name for name in kept.get(party.wedding_id, ()) if name in room] for party in parties}

@@ -12,13 +12,17 @@ from workers.foundation import redis
 from workers.foundation.errors import Anticipated
 
 NODES = "wedops:{nodes}"
-FACTS, SEEN, PLACES, OUT = (f"{NODES}:{name}" for name in ("facts", "seen", "places", "out"))
+FACTS, SEEN, PLACES, OUT, DRAINED, NEAR = (f"{NODES}:{name}" for name in ("facts", "seen", "places", "out", "drained", "near"))
 #: Who was out for so long is not expected back.
 FORGET_AFTER = timedelta(hours=1)
 
 
 class ReportRefused(Anticipated):
     """report refused: {problem}"""
+
+
+class NodeUnknown(Anticipated):
+    """no node {node!r} has reported within the hour; `wedops nodes` lists those that have"""
 
 
 class NoNode(Anticipated):
@@ -75,13 +79,37 @@ def nodes() -> list[Node]:
     seconds, micros = redis.server_time(server)
     now = seconds * 1000 + micros / 1000
     seen = dict(server.zrange(SEEN, 0, -1, withscores=True))
-    facts = server.hgetall(FACTS)
-    return [_node(orjson.loads(facts[name]), max(0.0, now - at)) for name, at in sorted(seen.items()) if name in facts]
+    facts, drained = server.hgetall(FACTS), server.smembers(DRAINED)
+    return [
+        _node(orjson.loads(facts[name]), max(0.0, now - at), name in drained)
+        for name, at in sorted(seen.items())
+        if name in facts
+    ]
 
 
-def _node(facts: dict[str, Any], silent_ms: float) -> Node:
+def _node(facts: dict[str, Any], silent_ms: float, drained: bool) -> Node:
     known = {name: facts[name] for name in Node.__dataclass_fields__ if name in facts}
+    known["draining"] = known["draining"] or drained
     return Node(name=facts["node"], silent=timedelta(milliseconds=silent_ms), **known)
+
+
+def drain(name: str, *, on: bool = True) -> None:
+    """Send nobody to a node any more, until it leaves or `on` is False. Raises NodeUnknown."""
+    if not redis.connections().hexists(FACTS, name):
+        raise NodeUnknown(node=name)
+    if on:
+        redis.connections().sadd(DRAINED, name)
+    else:
+        redis.connections().srem(DRAINED, name)
+
+
+def tell_near(nearest: Mapping[str, Iterable[str]]) -> None:
+    """Tell who asks for a node which regions are nearest to a region that has none left."""
+    with redis.connections().pipeline(transaction=True) as pipe:
+        pipe.delete(NEAR)
+        if nearest:
+            pipe.hset(NEAR, mapping={region: " ".join(others) for region, others in nearest.items()})
+        pipe.execute()
 
 
 def leave(name: str) -> bool:

@@ -8,13 +8,36 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from workers.balancing import store
+from workers.balancing import actions, store
 
 
-@click.command("nodes")
+@click.group("nodes", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
     """Show every realtime node that reported within the hour. `out` is one that fell silent."""
+    if context.invoked_subcommand is None:
+        _show(as_json)
+
+
+@command.command("drain")
+@click.argument("node")
+@click.option("--end", is_flag=True, help="End its connections too: their people come back on other nodes, paced.")
+def drain(node: str, end: bool) -> None:
+    """Empty a node: its weddings go to others, and nobody is sent there until it leaves, or `undrain`."""
+    ended = actions.drain(node, end=end)
+    click.echo(f"{node} is drained" + (f", {ended} connection(s) ended" if end else "; its people stay until they leave"))
+
+
+@command.command("undrain")
+@click.argument("node")
+def undrain(node: str) -> None:
+    """Send people to a node again."""
+    store.drain(node, on=False)
+    click.echo(f"{node} takes people again")
+
+
+def _show(as_json: bool) -> None:
     weddings = Counter(names[0] for names in store.places().values() if names)
     rows = [_row(node, weddings[node.name]) for node in store.nodes()]
     if as_json:

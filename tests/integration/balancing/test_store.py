@@ -124,6 +124,42 @@ def test_without_a_node_in_the_region_another_region_serves_and_without_any_it_i
     assert store.route("w-2", "guest", "us-west").node == "n2"
 
 
+def test_the_nearest_region_that_has_a_node_serves_one_that_has_none() -> None:
+    _up("n1", "us-northeast", connections=10)
+    _up("n2", "us-south", connections=500)
+    store.tell_near({"us-west": ["us-central", "us-south"]})
+    assert store.route("w-1", "guest", "us-west").node == "n2"
+    store.tell_near({})
+    assert store.route("w-2", "guest", "us-west").node == "n1"
+
+
+def test_a_drained_node_is_emptied_until_it_leaves_or_is_wanted_again() -> None:
+    _up("n1")
+    _up("n2")
+    _calendar("w-1", "w-2", "w-3")
+    actions.place()
+    connections.open(connection())
+    assert actions.drain("n1", end=True) == 1
+    assert set(map(tuple, store.places().values())) == {("n2",)}
+    assert {store.route(f"w-{number}", "guest", "us-northeast").node for number in range(9)} == {"n2"}
+    _up("n1")
+    assert [node.draining for node in store.nodes()] == [True, False]
+    store.drain("n1", on=False)
+    assert not any(node.draining for node in store.nodes())
+    store.drain("n1")
+    store.leave("n1")
+    _up("n1")
+    assert not any(node.draining for node in store.nodes())
+    with pytest.raises(store.NodeUnknown, match="wedops nodes"):
+        actions.drain("nobody", end=False)
+
+
+def test_a_call_on_another_key_is_told_so() -> None:
+    for keys in ((), ("wedops:{7}",)):
+        with pytest.raises(ResponseError, match=r"REFUSED the key must be wedops:\{nodes\}"):
+            redis.connections().fcall("wedops_leave", len(keys), *keys, "n1")
+
+
 def test_guests_are_paced_and_a_couple_is_not() -> None:
     _up("n1")
     waits = [store.route("w-1", "guest", "us-northeast", joins_per_second=10).wait_ms for _ in range(40)]

@@ -126,6 +126,22 @@ def test_a_region_serves_its_own_until_it_has_no_node_left() -> None:
     assert place(parties, [], POLICY, kept={}) == {party.wedding_id: [] for party in parties}
 
 
+@pytest.mark.parametrize(
+    ("people", "refuge"), [(300, {"central"}), (2_000, {"central", "east"}), (6_000, {"central", "east", "south"})]
+)
+def test_a_lost_regions_people_go_to_the_nearest_regions_that_have_room(people: int, refuge: set[str]) -> None:
+    policy = Policy(near=" west > central>east, north>east")
+    nodes = [node for region in ("east", "central", "south") for node in _nodes(2, region)]
+    parties = [Party(f"w-{number}", 10, "west") for number in range(people // 10)]
+    assert {name.partition("-")[0] for name in _loads(place(parties, nodes, policy, kept={}))} == refuge
+
+
+def test_the_bound_of_a_region_is_its_own() -> None:
+    parties = [Party(f"{region}-{n}", 10, region) for region, count in (("a", 500), ("b", 20)) for n in range(count)]
+    loads = _loads(place(parties, [*_nodes(5, "a"), *_nodes(4, "b")], POLICY, kept={}))
+    assert max(loads[f"b-{number}"] for number in range(4)) <= POLICY.bound * 200 / 4 + 4
+
+
 def test_a_node_that_drains_gets_nobody() -> None:
     nodes = [replace(node, draining=number == 0) for number, node in enumerate(_nodes(3))]
     assert "east-0" not in _loads(place([Party("w-1", 10, "east")], nodes, POLICY, kept={"w-1": ["east-0"]}))
@@ -136,7 +152,7 @@ def test_a_ranking_is_the_same_everywhere_and_changes_with_the_wedding() -> None
     assert len({rank(f"w-{number}", _nodes(4))[0].name for number in range(40)}) == 4
 
 
-@pytest.mark.parametrize("wrong", [{"bound": 1.0}, {"joins_per_second": 0}])
+@pytest.mark.parametrize("wrong", [{"bound": 1.0}, {"joins_per_second": 0}, {"near": "west"}, {"near": "a>b, >c"}])
 def test_a_policy_under_which_nothing_fits_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Policy(**wrong)  # type: ignore[arg-type]
