@@ -11,6 +11,7 @@ import signal
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,7 @@ from websockets.http11 import Request, Response
 
 from demo import door, phoenix
 from demo.orders import Orders
+from demo.outbox import Outbox
 from demo.presence import Presence
 from workers.connections import store as registry
 from workers.connections.store import Admission, Connection, ConnectionRefused, Measurement, permits
@@ -33,6 +35,8 @@ log = logs.get("gateway")
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 GOODBYES = {1000, 1001}
+#: What the node can send, bytes a second; its people share it by their service levels.
+BANDWIDTH = float(os.environ.get("GATEWAY_BANDWIDTH", "50e6"))
 
 
 @dataclass
@@ -42,12 +46,16 @@ class Client:
     socket: ServerConnection
     record: Connection
     version: str
+    outbox: Outbox
     topics: dict[str, bool] = field(default_factory=dict)
-    waiting: list[str] = field(default_factory=list)
     messages: int = 0
     size: int = 0
     next_beat: float = 0.0
     pong: Any = None
+
+    async def tell(self, frame: phoenix.Frame) -> None:
+        """Send a message now."""
+        await _send(self.socket, frame.write(self.version))
 
 
 class Gateway:
@@ -59,6 +67,7 @@ class Gateway:
         self.admitted: dict[str, Client] = {}
         self.presence = Presence()
         self.by_region = Counter[str]()
+        self.shares = 1
         self.closing: set[asyncio.Task[None]] = set()
         self.orders = Orders(door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end)
 
@@ -84,8 +93,12 @@ class Gateway:
             return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n")
         if not answer.ok or answer.reused:
             return door.refuse(socket, answer)
+        if not self.orders.level(record)["compression"]:
+            # What the client offers is not seen by the rest of the handshake, so nothing is agreed on.
+            with suppress(KeyError):
+                del request.headers["Sec-WebSocket-Extensions"]
         # A handshake may still fail: whoever does not turn up in `serve` is swept, for nobody beats for them.
-        self.admitted[record.id] = Client(socket, record, asked.get("vsn", "1.0.0"))
+        self.admitted[record.id] = Client(socket, record, asked.get("vsn", "1.0.0"), Outbox(partial(_send, socket)))
         asyncio.get_running_loop().call_later(10, self.admitted.pop, record.id, None)
         socket.id = record.id  # type: ignore[assignment]
         return None
@@ -132,22 +145,22 @@ class Gateway:
             client.topics.pop(frame.topic, None)
             await self._tell(frame.topic, self.presence.leave(frame.topic, client.record.id))
             await asyncio.to_thread(registry.unsubscribe, client.record.ref, [frame.topic.removeprefix("realtime:")])
-            await self._send(client, frame.reply({}))
+            await client.tell(frame.reply({}))
         elif frame.event == phoenix.HEARTBEAT:
-            await self._send(client, frame.reply({}))
+            await client.tell(frame.reply({}))
         elif frame.event == phoenix.BROADCAST and frame.topic in client.topics:
             await self._relay(client, phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload))
         elif frame.event == phoenix.PRESENCE and frame.topic in client.topics:
-            await self._send(client, frame.reply({}))
+            await client.tell(frame.reply({}))
             await self._tell(frame.topic, self.presence.take(frame, client.record.id))
 
     async def _join(self, client: Client, frame: phoenix.Frame) -> None:
         if why := await asyncio.to_thread(self._may_not_join, client, frame.topic.removeprefix("realtime:")):
-            await self._send(client, frame.reply({"reason": why}, "error"))
+            await client.tell(frame.reply({"reason": why}, "error"))
             return
         client.topics[frame.topic] = _wants_its_own(frame.payload)
-        await self._send(client, frame.reply({"postgres_changes": []}))
-        await self._send(client, self.presence.join(frame, client.record.id))
+        await client.tell(frame.reply({"postgres_changes": []}))
+        await client.tell(self.presence.join(frame, client.record.id))
 
     def _may_not_join(self, client: Client, channel: str) -> str:
         if client.record.wedding_id not in channel.split(":"):
@@ -161,25 +174,14 @@ class Gateway:
     async def _tell(self, topic: str, message: phoenix.Frame | None) -> None:
         if message:
             for client in [client for client in self.clients.values() if topic in client.topics]:
-                await self._send(client, message)
+                await client.tell(message)
 
     async def _relay(self, sender: Client, message: phoenix.Frame) -> None:
         for client in list(self.clients.values()):
             if message.topic in client.topics and (client is not sender or client.topics[message.topic]):
-                await self._send(client, message, wait=self.orders.level(client.record)["batch_ms"] / 1000)
-
-    async def _send(self, client: Client, frame: phoenix.Frame, *, wait: float = 0.0) -> None:
-        client.waiting.append(frame.write(client.version))
-        if not wait:
-            await self._flush(client)
-        elif len(client.waiting) == 1:
-            asyncio.get_running_loop().call_later(wait, lambda: asyncio.ensure_future(self._flush(client)))
-
-    async def _flush(self, client: Client) -> None:
-        waiting, client.waiting = client.waiting, []
-        with suppress(ConnectionClosed):
-            for text in waiting:
-                await client.socket.send(text)
+                level = self.orders.level(client.record)
+                rate = BANDWIDTH * level["bandwidth_share"] / self.shares
+                await client.outbox.put(message.write(client.version), level, rate)
 
     async def beat(self) -> None:
         """Ping each client as often as its service level says, and show the registry who answered, and how fast.
@@ -189,6 +191,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(0.5)
+            self.shares = sum(self.orders.level(one.record)["bandwidth_share"] for one in self.clients.values()) or 1
             due = [client for client in self.clients.values() if client.next_beat <= loop.time()]
             pings = await asyncio.gather(*(self._ping(client, loop.time()) for client in due))
             measured = [one for one in pings if one]
@@ -204,8 +207,10 @@ class Gateway:
             if not client.pong.done():
                 return None
             with suppress(ConnectionClosed):
-                found = Measurement(client.record.ref, await client.pong * 1000, client.messages, 0, client.size)
-                client.messages = client.size = 0
+                found = Measurement(
+                    client.record.ref, await client.pong * 1000, client.messages, client.outbox.dropped, client.size
+                )
+                client.messages = client.size = client.outbox.dropped = 0
         with suppress(ConnectionClosed):
             client.pong = await client.socket.ping()
         client.next_beat = now + min(BEAT_MOST, float(self.orders.level(client.record)["heartbeat_seconds"]))
@@ -221,6 +226,11 @@ class Gateway:
             elif record.id not in self.clients:
                 # It left meanwhile: nobody else would say so.
                 await asyncio.to_thread(registry.lost, record.ref)
+
+
+async def _send(socket: ServerConnection, text: str) -> None:
+    with suppress(ConnectionClosed):
+        await socket.send(text)
 
 
 def _wants_its_own(payload: dict[str, Any]) -> bool:

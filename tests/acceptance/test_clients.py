@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
+from itertools import count
 from urllib.parse import urlencode
 
 import httpx2 as httpx
@@ -117,6 +118,20 @@ def test_who_may_not_come_in_is_told_why_and_counted_and_the_registry_stays_whol
         counted = f'wedops_refusals_total{{reason="{reason}",what="connection"}}'
         assert eventually(lambda text=counted: text in httpx.get(url).text, within=30), reason  # type: ignore[misc]
     assert upkeep.audit().drifts == []
+
+
+def test_compression_is_agreed_on_with_those_whose_level_says_so(system: System) -> None:
+    people = count()
+
+    def _agreed(user_type: str, device: str) -> bool:
+        # Each try is another person's: nobody may try as often as this.
+        words = {"apikey": permits.issue(Permit(f"z-{next(people)}", user_type, "w-1")), "region": "us-south", "device": device}
+        with connect(f"{system.gateway}/websocket?{urlencode(words)}") as socket:
+            assert socket.response
+            return "permessage-deflate" in socket.response.headers.get("Sec-WebSocket-Extensions", "")
+
+    assert eventually(lambda: _agreed("guest", "mobile"), within=60)
+    assert not _agreed("couple", "fixed")
 
 
 def test_the_typescript_example_does_what_the_guide_says(system: System) -> None:
