@@ -1,6 +1,6 @@
 """A person with the official Supabase client, in a process of its own.
 
-python -m tests.acceptance.person ws://… REGION [listen | talk | slow | stay] [USER]
+python -m tests.acceptance.person ws://… REGION [listen | talk | slow | stay] [USER] [back]
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from realtime import AsyncRealtimeClient
 from workers.connections.store import permits
 
 
-async def main(url: str, region: str, what: str, user: str = "") -> None:
-    """Join the wedding's channel; then listen for one broadcast, send them, answer late, or stay: a named user is a guest."""
+async def main(url: str, region: str, what: str, user: str = "", back: str = "") -> None:
+    """Join the wedding's channel; then listen for broadcasts, send them, answer late, or stay: a named user is a guest."""
     permit = permits.issue(permits.Permit(user or f"u-{what}", "guest" if user else "couple", "w-1"))
-    client = AsyncRealtimeClient(url, permit, params={"region": region}, auto_reconnect=False)
+    client = AsyncRealtimeClient(url, permit, params={"region": region}, auto_reconnect=bool(back))
     await client.connect()
     channel = client.channel("wedding:w-1", {"config": {"presence": {"key": user, "enabled": bool(user)}}})
     heard = asyncio.Event()
@@ -41,6 +41,6 @@ async def main(url: str, region: str, what: str, user: str = "") -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(*sys.argv[1:5]))
+        asyncio.run(main(*sys.argv[1:6]))
     except Exception as error:
         print(error, flush=True)
