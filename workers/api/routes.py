@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -90,6 +91,13 @@ def _refused(_request: Request, error: Anticipated) -> JSONResponse:
     status = 403 if error.reason == "wrong_wedding" else refused.get(type(error), 503)
     telemetry.refusals.labels("api", error.reason).inc()
     return JSONResponse({"reason": error.reason, "detail": str(error)}, status)
+
+
+@api.exception_handler(RequestValidationError)
+def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+    telemetry.refusals.labels("api", "invalid").inc()
+    return JSONResponse({"reason": "invalid", "detail": problems}, 422)
 
 
 def _answers(client: Callable[[], redis.Client]) -> str:

@@ -19,19 +19,29 @@ Problems = Iterator[str]
 
 
 def _broker() -> Problems:
+    yield from _keeps("broker", "tasks", "see which queue nobody works on")
     server = redis.registry()
-    config, memory = server.config_get("*"), server.info("memory")
-    if (policy := config.get("maxmemory-policy")) != "noeviction":
-        yield f"the broker evicts ({policy}): tasks would vanish; CONFIG SET maxmemory-policy noeviction"
-    if config.get("appendonly") != "yes":
-        yield "the broker keeps nothing over a crash; CONFIG SET appendonly yes"
-    if memory["maxmemory"] and memory["used_memory"] > 0.8 * memory["maxmemory"]:
-        yield "the broker's memory is more than 80 % full; raise maxmemory, or see which queue nobody works on"
     if outdated := redis.outdated_functions():
         yield f"functions are missing or of another version: {', '.join(outdated)}; run `wedops migrate`"
     seconds, micros = server.time()
     if abs(seconds + micros / 1e6 - clock.epoch()) > 1:
         yield "this machine's clock and the broker's differ by more than a second; run NTP on both"
+
+
+def _connections() -> Problems:
+    if "connections" in redis.keeping():
+        yield from _keeps("connections", "connections", "add servers to its cluster")
+
+
+def _keeps(role: str, what: str, or_else: str) -> Problems:
+    for server in redis.keeping()[role]:
+        config = server.config_get("*")
+        if (policy := config.get("maxmemory-policy")) != "noeviction":
+            yield f"the server of {role} evicts ({policy}): {what} would vanish; CONFIG SET maxmemory-policy noeviction"
+        if config.get("appendonly") != "yes":
+            yield f"the server of {role} keeps nothing over a crash; CONFIG SET appendonly yes"
+        if redis.memory_share(server) > 0.8:
+            yield f"the memory of the server of {role} is more than 80 % full; raise maxmemory, or {or_else}"
 
 
 def _cache() -> Problems:
@@ -83,7 +93,8 @@ def _bad(read: Callable[[], object]) -> Problems:
 
 
 CHECKS: dict[str, Callable[[], Problems]] = {
-    "broker": _broker, "cache": _cache, "database": _database, "workers": _workers, "settings": _settings,
+    "broker": _broker, "connections": _connections, "cache": _cache,
+    "database": _database, "workers": _workers, "settings": _settings,
 }  # fmt: skip
 
 
@@ -104,8 +115,8 @@ def command() -> None:
     for name, check in CHECKS.items():
         problems = _problems(check)
         if not problems:
-            click.echo(f"{name:<10} fine")
+            click.echo(f"{name:<12} fine")
         for problem in problems:
-            click.echo(f"{name:<10} {problem}")
+            click.echo(f"{name:<12} {problem}")
         wrong += sum(not problem.startswith("note:") for problem in problems)
     sys.exit(1 if wrong else 0)

@@ -193,7 +193,8 @@ def _show(status: Status, console: Console) -> None:
         + ", ".join(f"{region} {season}" for region, season in list(status.seasons.items())[:6]),
         highlight=False,
     )
-    _table(console, "regions", status.regions[:12], "region", "connections", "opened", "swept", "silent", "p50_ms", "p95_ms")
+    seen = ("connections", "subscriptions", "opened", "swept", "silent", "p50_ms", "p95_ms", "at")
+    _table(console, "regions, when seen last", status.regions[:12], "region", *seen)
     _table(console, "next weddings", status.next_weddings, "id", "phase", "starts_local", "zone", "guest_count")
     _table(console, "alerts", status.alerts[:5], "severity", "state", "kind", "subject", "detail", "since")
     _table(

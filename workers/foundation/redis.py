@@ -172,9 +172,15 @@ def memory_used() -> dict[str, float]:
 
     Broker and connections (when they have their own): the cache evicts when full.
     """
-    roles = {"broker": [registry()]} | ({"connections": _servers()[1:]} if connections() is not registry() else {})
-    return {role: max(_share(server.info("memory")) for server in servers) for role, servers in roles.items()}
+    return {role: max(map(memory_share, servers)) for role, servers in keeping().items()}
 
 
-def _share(memory: Any) -> float:
+def keeping() -> dict[str, list[Client]]:
+    """Return the servers that must keep what they are given, by role: broker, and connections when they have their own."""
+    return {"broker": [registry()]} | ({"connections": _servers()[1:]} if connections() is not registry() else {})
+
+
+def memory_share(server: Client) -> float:
+    """Return the share of its memory, from 0 to 1, that a server uses; 0 without a limit."""
+    memory = server.info("memory")
     return float(memory["used_memory"] / memory["maxmemory"]) if memory["maxmemory"] else 0.0

@@ -76,6 +76,7 @@ def test_unreachable_is_69(monkeypatch: pytest.MonkeyPatch, client: str) -> None
     if client == "registry":
         monkeypatch.setenv("WEDOPS_BROKER_URL", "redis://127.0.0.1:1/0")
         redis.registry.cache_clear()
+        redis.connections.cache_clear()
     else:
         monkeypatch.setenv("WEDOPS_DATABASE_URL", "postgresql://wedops@127.0.0.1:1/wedops")
         database.engine.cache_clear()
@@ -85,6 +86,7 @@ def test_unreachable_is_69(monkeypatch: pytest.MonkeyPatch, client: str) -> None
     finally:
         monkeypatch.undo()
         redis.registry.cache_clear()
+        redis.connections.cache_clear()
         database.engine.cache_clear()
     assert found["exit"] == 69
     assert "does not answer" in found["verdict"]
@@ -151,6 +153,15 @@ def test_doctor_names_each_problem_with_its_remedy() -> None:
     assert done.exit_code == 1
     for remedy in ("CONFIG SET maxmemory-policy noeviction", "run `wedops migrate`", "start worker-emergency", "no beat runs"):
         assert remedy in done.output
+
+
+def test_doctor_looks_at_a_server_of_the_connections_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The cache's server stands in: it evicts.
+    own = redis.cache_server()
+    monkeypatch.setattr(redis, "keeping", lambda: {"broker": [redis.registry()], "connections": [own]})
+    shown = _run("doctor").output
+    assert "the server of connections evicts (allkeys-lfu): connections would vanish" in shown
+    assert "the server of connections keeps nothing over a crash" in shown
 
 
 def test_a_job_can_be_run_now_and_a_wrong_name_is_refused() -> None:
