@@ -76,7 +76,6 @@ def test_unreachable_is_69(monkeypatch: pytest.MonkeyPatch, client: str) -> None
     if client == "registry":
         monkeypatch.setenv("WEDOPS_BROKER_URL", "redis://127.0.0.1:1/0")
         redis.registry.cache_clear()
-        redis.connections.cache_clear()
     else:
         monkeypatch.setenv("WEDOPS_DATABASE_URL", "postgresql://wedops@127.0.0.1:1/wedops")
         database.engine.cache_clear()
