@@ -35,6 +35,8 @@ log = logs.get("gateway")
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 GOODBYES = {1000, 1001}
+#: A client that takes nothing for so many seconds is cut off.
+PATIENCE = 5.0
 #: What the node can send, bytes a second; its people share it by their service levels.
 BANDWIDTH = float(os.environ.get("GATEWAY_BANDWIDTH", "50e6"))
 
@@ -57,6 +59,10 @@ class Client:
         """Send a message now."""
         await _send(self.socket, frame.write(self.version))
 
+    def cut(self) -> None:
+        """End a socket whose client takes nothing: a goodbye would wait for ever."""
+        self.socket.transport.abort()
+
 
 class Gateway:
     """Sockets by id, and the state that the control plane wants."""
@@ -68,8 +74,14 @@ class Gateway:
         self.presence = Presence()
         self.by_region = Counter[str]()
         self.shares = 1
+        self.gone = 0
         self.closing: set[asyncio.Task[None]] = set()
         self.orders = Orders(door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end)
+
+    @property
+    def sent(self) -> int:
+        """Return how many bytes of others' messages were ever sent."""
+        return self.gone + sum(client.outbox.sent for client in self.clients.values())
 
     async def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake with its reason, or remember who comes."""
@@ -107,6 +119,7 @@ class Gateway:
         """Talk to one client until its socket ends."""
         client = self.clients[str(socket.id)] = self.admitted.pop(str(socket.id))
         self.by_region[client.record.region] += 1
+        writer = asyncio.create_task(client.outbox.write())
         try:
             async for text in socket:
                 client.messages += 1
@@ -116,6 +129,7 @@ class Gateway:
         except ConnectionClosed:
             pass
         finally:
+            writer.cancel()
             await self.leave(client)
 
     async def leave(self, client: Client) -> None:
@@ -123,8 +137,9 @@ class Gateway:
         if self.clients.pop(client.record.id, None) is None:
             return
         self.by_region[client.record.region] -= 1
+        self.gone += client.outbox.sent
         for topic in client.topics:
-            await self._tell(topic, self.presence.leave(topic, client.record.id))
+            self._tell(topic, self.presence.leave(topic, client.record.id))
         end = registry.close if client.socket.close_code in GOODBYES else registry.lost
         try:
             await asyncio.to_thread(end, client.record.ref)
@@ -143,16 +158,16 @@ class Gateway:
             await self._join(client, frame)
         elif frame.event == phoenix.LEAVE:
             client.topics.pop(frame.topic, None)
-            await self._tell(frame.topic, self.presence.leave(frame.topic, client.record.id))
+            self._tell(frame.topic, self.presence.leave(frame.topic, client.record.id))
             await asyncio.to_thread(registry.unsubscribe, client.record.ref, [frame.topic.removeprefix("realtime:")])
             await client.tell(frame.reply({}))
         elif frame.event == phoenix.HEARTBEAT:
             await client.tell(frame.reply({}))
         elif frame.event == phoenix.BROADCAST and frame.topic in client.topics:
-            await self._relay(client, phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload))
+            self._relay(client, phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload))
         elif frame.event == phoenix.PRESENCE and frame.topic in client.topics:
             await client.tell(frame.reply({}))
-            await self._tell(frame.topic, self.presence.take(frame, client.record.id))
+            self._tell(frame.topic, self.presence.take(frame, client.record.id))
 
     async def _join(self, client: Client, frame: phoenix.Frame) -> None:
         if why := await asyncio.to_thread(self._may_not_join, client, frame.topic.removeprefix("realtime:")):
@@ -171,17 +186,20 @@ class Gateway:
             return "swept"
         return next((why for kind in answer.values() for _, why in kind.get("refused", ())), "")
 
-    async def _tell(self, topic: str, message: phoenix.Frame | None) -> None:
+    def _tell(self, topic: str, message: phoenix.Frame | None) -> None:
         if message:
-            for client in [client for client in self.clients.values() if topic in client.topics]:
-                await client.tell(message)
+            for client in self.clients.values():
+                if topic in client.topics:
+                    self._post(client, message)
 
-    async def _relay(self, sender: Client, message: phoenix.Frame) -> None:
-        for client in list(self.clients.values()):
+    def _relay(self, sender: Client, message: phoenix.Frame) -> None:
+        for client in self.clients.values():
             if message.topic in client.topics and (client is not sender or client.topics[message.topic]):
-                level = self.orders.level(client.record)
-                rate = BANDWIDTH * level["bandwidth_share"] / self.shares
-                await client.outbox.put(message.write(client.version), level, rate)
+                self._post(client, message)
+
+    def _post(self, client: Client, message: phoenix.Frame) -> None:
+        level = self.orders.level(client.record)
+        client.outbox.put(message.write(client.version), level, BANDWIDTH * level["bandwidth_share"] / self.shares)
 
     async def beat(self) -> None:
         """Ping each client as often as its service level says, and show the registry who answered, and how fast.
@@ -211,8 +229,13 @@ class Gateway:
                     client.record.ref, await client.pong * 1000, client.messages, client.outbox.dropped, client.size
                 )
                 client.messages = client.size = client.outbox.dropped = 0
-        with suppress(ConnectionClosed):
-            client.pong = await client.socket.ping()
+        try:
+            # A ping waits until the client has taken what was sent before: one that takes nothing must hold up nobody.
+            client.pong = await asyncio.wait_for(client.socket.ping(), PATIENCE)
+        except TimeoutError:
+            client.cut()
+        except ConnectionClosed:
+            pass
         client.next_beat = now + min(BEAT_MOST, float(self.orders.level(client.record)["heartbeat_seconds"]))
         return found
 
@@ -247,7 +270,12 @@ async def main() -> None:
         loop.add_signal_handler(number, ended.set)
     async with serve(gateway.serve, "127.0.0.1", door.PORT, process_request=gateway.admit, ping_interval=20, ping_timeout=30):
         orders = gateway.orders
-        works = (gateway.beat, orders.obey, lambda: orders.report(lambda: gateway.by_region), heartbeat.pulse)
+        works = (
+            gateway.beat,
+            orders.obey,
+            lambda: orders.report(lambda: gateway.by_region, lambda: gateway.sent),
+            heartbeat.pulse,
+        )
         tasks = [asyncio.create_task(work()) for work in works]
         log.info("gateway ready", port=door.PORT, node=door.NODE, reason="started")
         await ended.wait()

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -82,12 +83,14 @@ class Orders:
                 self.limits[region] = int(wanted["connection_limit"])
                 await self._redis.hset(CONFIRMED + region, self.node, wanted["action"])
 
-    async def report(self, by_region: Callable[[], Mapping[str, int]]) -> None:
-        """Report this node each second, until cancelled."""
+    async def report(self, by_region: Callable[[], Mapping[str, int]], sent: Callable[[], int]) -> None:
+        """Report this node each second, until cancelled; `sent` is how many bytes it ever sent."""
+        before = sent()
         while True:
             load, cores = os.getloadavg()[0], os.cpu_count() or 1
             held = sum(by_region().values())
-            facts = Report(self.node, self.regions[0], self.url, self.capacity, held, min(1.0, load / cores))
+            cpu, network, before = min(1.0, load / cores), max(0, sent() - before), sent()
+            facts = Report(self.node, self.regions[0], self.url, self.capacity, held, cpu, _memory(), network)
             with suppress(RedisError, Anticipated):
                 await asyncio.to_thread(balancing.report, facts)
             await asyncio.sleep(1)
@@ -96,3 +99,12 @@ class Orders:
         """Say goodbye: a node that goes on purpose alarms nobody."""
         with suppress(RedisError, Anticipated):
             balancing.leave(self.node)
+
+
+def _memory() -> float:
+    """Return the share of this machine's memory that is in use; 0 where it does not say."""
+    if not Path("/proc/meminfo").exists():
+        return 0.0
+    lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    kilobytes = {name.rstrip(":"): int(value) for name, value, *_ in lines}
+    return 1 - kilobytes["MemAvailable"] / kilobytes["MemTotal"]

@@ -1,50 +1,61 @@
 """What waits for one client: gathered as its service level says, and no faster than its share of the node's bandwidth."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-#: A client may send for so many seconds at once what its share gives it in them.
+#: A client may be sent at once what its share gives it in so many seconds.
 BURST = 1.0
-#: Of what waits longer than the client can take it, the oldest goes.
-MOST = 500
+#: Of what waits longer than the client can take it, the oldest goes: so many bytes may wait.
+MOST = 250_000
 
 
 @dataclass
 class Outbox:
-    """Broadcasts for one client; replies do not wait here."""
+    """Messages from others for one client, in their order. One task writes them: who reads slowly holds up nobody else."""
 
     send: Callable[[str], Awaitable[None]]
-    waiting: list[str] = field(default_factory=list)
+    waiting: deque[str] = field(default_factory=deque)
+    size: int = 0
+    gathers: float = 0.0
+    rate: float = 1e9
     #: When all that was sent would have been, at the client's share (seconds of the event loop).
     paid_until: float = 0.0
     dropped: int = 0
+    sent: int = 0
+    some: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def put(self, text: str, level: dict[str, Any], rate: float) -> None:
-        """Send a text as the level says, at `rate` bytes a second."""
-        loop = asyncio.get_running_loop()
+    def put(self, text: str, level: dict[str, Any], rate: float) -> None:
+        """Have a text sent as the level says, at `rate` bytes a second."""
+        self.gathers, self.rate = float(level["batch_ms"]) / 1000, rate
         self.waiting.append(text)
-        if len(self.waiting) > MOST:
-            del self.waiting[0]
+        self.size += len(text)
+        while self.size > MOST:
+            self.size -= len(self.waiting.popleft())
             self.dropped += 1
-        elif len(self.waiting) == 1:
-            if wait := self.wait(level, now=loop.time()):
-                loop.call_later(wait, lambda: asyncio.ensure_future(self.flush(rate)))
-            else:
-                await self.flush(rate)
+        self.some.set()
 
-    def wait(self, level: dict[str, Any], *, now: float) -> float:
-        """Return for how many seconds a message is gathered with what follows it."""
-        return max(float(level["batch_ms"]) / 1000, self.paid_until - now - BURST, 0.0)
+    async def write(self) -> None:
+        """Send what waits, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self.some.wait()
+            await asyncio.sleep(self.gathers)
+            while self.waiting:
+                await asyncio.sleep(self.behind(loop.time()))
+                text = self.waiting.popleft()
+                self.size -= len(text)
+                self.pay(len(text), loop.time())
+                await self.send(text)
+            self.some.clear()
 
-    def pay(self, size: int, rate: float, *, now: float) -> None:
-        """Count what was sent."""
-        self.paid_until = max(now, self.paid_until) + size / rate
+    def behind(self, now: float) -> float:
+        """Return how many seconds the next message has to wait for the client's share."""
+        return max(0.0, self.paid_until - now - BURST)
 
-    async def flush(self, rate: float) -> None:
-        """Send all that waits."""
-        waiting, self.waiting = self.waiting, []
-        self.pay(sum(map(len, waiting)), rate, now=asyncio.get_running_loop().time())
-        for text in waiting:
-            await self.send(text)
+    def pay(self, size: int, now: float) -> None:
+        """Count what is sent."""
+        self.sent += size
+        self.paid_until = max(now, self.paid_until) + size / self.rate

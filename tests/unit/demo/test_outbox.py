@@ -1,6 +1,7 @@
 """What waits for a client of the demo's gateway: batches, shares of the bandwidth, and a bound."""
 
 import asyncio
+from contextlib import suppress
 
 from demo.outbox import MOST, Outbox
 
@@ -11,32 +12,49 @@ async def _nowhere(_text: str) -> None:
     pass
 
 
+def _written(outbox: Outbox, seconds: float) -> None:
+    async def _write() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(outbox.write(), seconds)
+
+    asyncio.run(_write())
+
+
 def test_a_client_is_sent_no_more_than_its_share_after_a_burst() -> None:
-    couple, guest = Outbox(_nowhere), Outbox(_nowhere)
     sent = {}
-    for name, outbox, rate in (("couple", couple, 8_000.0), ("guest", guest, 1_000.0)):
-        now = sent[name] = 0.0
+    for name, rate in (("couple", 8_000.0), ("guest", 1_000.0)):
+        outbox, now = Outbox(_nowhere, rate=rate), 0.0
         while now < 60:
-            now += outbox.wait(CALM, now=now) + 0.001
-            outbox.pay(100, rate, now=now)
-            sent[name] += 100
+            now += outbox.behind(now) + 0.001
+            outbox.pay(100, now)
+        sent[name] = outbox.sent
     assert abs(sent["guest"] - 61_000) <= 300
     assert abs(sent["couple"] - 488_000) <= 3_000
 
 
-def test_messages_are_gathered_as_long_as_the_level_says() -> None:
-    assert Outbox(_nowhere).wait({"batch_ms": 250}, now=7.0) == 0.25
+def test_messages_are_gathered_and_sent_in_their_order() -> None:
     sent: list[str] = []
 
-    async def _gather() -> None:
-        async def _take(text: str) -> None:
-            sent.append(text)
+    async def _take(text: str) -> None:
+        sent.append(text)
 
-        outbox = Outbox(_take)
-        for number in range(MOST + 3):
-            await outbox.put(str(number), {"batch_ms": 20}, 1e6)
-        assert (sent, outbox.dropped) == ([], 3)
-        await asyncio.sleep(0.2)
+    outbox = Outbox(_take)
+    for number in range(20):
+        outbox.put(str(number), {"batch_ms": 300_000}, 1e6)
+    _written(outbox, 0.1)
+    assert sent == []
+    outbox.gathers = 0.0
+    _written(outbox, 0.5)
+    assert sent == [str(number) for number in range(20)]
 
-    asyncio.run(_gather())
-    assert sent == [str(number) for number in range(3, MOST + 3)]
+
+def test_who_does_not_read_has_a_bounded_number_waiting() -> None:
+    async def _never(_text: str) -> None:
+        await asyncio.sleep(3600)
+
+    outbox = Outbox(_never)
+    outbox.put("first", CALM, 1e6)
+    _written(outbox, 0.2)
+    for _ in range(3_000):
+        outbox.put("x" * 1_000, CALM, 1e6)
+    assert (outbox.size, len(outbox.waiting), outbox.dropped) == (MOST, MOST // 1_000, 3_000 - MOST // 1_000)
