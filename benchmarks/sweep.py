@@ -68,10 +68,13 @@ class _Ours:
         self.url, self.stale, self.run = url, stale, 0
 
     def measure(self, loaded: tuple[list[str], float]) -> form.Figures:
+        from workers.connections import store
         from workers.connections.store import upkeep
         from workers.foundation import clock
 
         refs, size = loaded
+        # The peers' turns take minutes: whoever is not to be ended lives.
+        store.heartbeat(refs)
         idle = [_timed(upkeep.sweep)[0] * 1000 for _ in range(IDLE_SWEEPS)]
         lost = refs[self.run :: round(1 / self.stale)]
         crowd.lose(lost)

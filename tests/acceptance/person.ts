@@ -12,7 +12,7 @@ class Told extends WebSocket {
       let body = "";
       response.on("data", (chunk: Buffer) => (body += chunk));
       response.on("end", () => {
-        console.log(`refused ${response.statusCode} ${JSON.parse(body).reason}`);
+        console.log(`refused ${response.statusCode} ${body.startsWith("{") ? JSON.parse(body).reason : body.trim()}`);
         process.exit(0);
       });
     });

@@ -109,10 +109,16 @@ def test_who_may_not_come_in_is_told_why_and_counted_and_the_registry_stays_whol
     }
     statuses = {reason: (status, body["reason"]) for reason, (status, body, _) in knocks.items()}
     assert statuses == {reason: (403 if "token" not in reason else 401, reason) for reason in knocks}
-    for bad in ({"device": "watch"}, {"region": "a{b}"}, {"region": "atlantis"}, {"channels": "timeline:w-1,a\nb:w-1"}):
+    for bad in (
+        {"device": "watch"},
+        {"region": "a{b}"},
+        {"region": "atlantis"},
+        {"vsn": "x" * 129},
+        {"channels": "timeline:w-1,a\nb:w-1"},
+    ):
         status, body, _ = _knock(system, sound, **bad)
         assert (status, body["reason"]) == (400, "invalid")
-        assert next(iter(bad)) in str(body["detail"])
+        assert next(iter(bad)).replace("vsn", "api_version") in str(body["detail"])
     url = f"http://127.0.0.1:{os.environ['API_PORT']}/metrics"
     for reason in (*knocks, "invalid"):
         counted = f'wedops_refusals_total{{reason="{reason}",what="connection"}}'
@@ -126,11 +132,14 @@ def test_compression_is_agreed_on_with_those_whose_level_says_so(system: System)
     def _agreed(user_type: str, device: str) -> bool:
         # Each try is another person's: nobody may try as often as this.
         words = {"apikey": permits.issue(Permit(f"z-{next(people)}", user_type, "w-1")), "region": "us-south", "device": device}
-        with connect(f"{system.gateway}/websocket?{urlencode(words)}") as socket:
-            assert socket.response
-            return "permessage-deflate" in socket.response.headers.get("Sec-WebSocket-Extensions", "")
+        try:
+            with connect(f"{system.gateway}/websocket?{urlencode(words)}") as socket:
+                assert socket.response
+                return "permessage-deflate" in socket.response.headers.get("Sec-WebSocket-Extensions", "")
+        except InvalidStatus:
+            return False
 
-    assert eventually(lambda: _agreed("guest", "mobile"), within=60)
+    assert eventually(lambda: _agreed("guest", "mobile"), within=120)
     assert not _agreed("couple", "fixed")
 
 
@@ -162,9 +171,10 @@ def test_a_killed_nodes_people_are_back_on_others_with_their_wedding(system: Sys
         for number in range(12):
             user_type = "couple" if number == 0 else "guest"
             permit = permits.issue(Permit(f"r{number}", user_type, f"lost-{number % 3}"))
-            words = [sys.executable, "-m", "tests.acceptance.wanderer", url, permit, "us-lost"]
-            stack.enter_context(running(*words[1:]))
-        assert eventually(lambda: len(_where()) == 12, within=40), _where()
+            stack.enter_context(running("-m", "tests.acceptance.wanderer", url, permit, "us-lost"))
+            # A few at a time: a machine that starts a dozen at once starves its gateways.
+            if number % 3 == 2:
+                assert eventually(lambda many=number + 1: len(_where()) == many, within=60), _where()  # type: ignore[misc]
         before = _where()
         assert len({before[f"r{number}"] for number in range(0, 12, 3)}) == 1
         lost = before["r0"]

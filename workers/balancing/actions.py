@@ -72,7 +72,7 @@ def take_scraped(scraped: Iterable[Scraped], capacity: int) -> list[Snapshot]:
 
 
 def drain(name: str, *, end: bool) -> int:
-    """Place a node's weddings elsewhere and send nobody there; return how many connections were ended, if they are to `end`."""
+    """Place a node's weddings elsewhere and let nobody in there; return how many connections were ended, if asked to `end`."""
     store.drain(name)
     place()
     return upkeep.evict(name) if end else 0
@@ -88,6 +88,9 @@ def watch_nodes() -> None:
     gone = sorted(silent - before)
     forgotten = {node.name for node in nodes if node.silent > store.FORGET_AFTER} | before - {node.name for node in nodes}
     back = before & {node.name for node in nodes} - silent
+    for name in store.drained() - {node.name for node in nodes}:
+        # It is gone: another one by its name is new.
+        store.drain(name, on=False)
     if gone or back or forgotten:
         limits = {f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back | forgotten}
         connections.tell_limits(limits)

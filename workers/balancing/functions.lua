@@ -60,10 +60,9 @@ local function report(keys, args)
   return 1
 end
 
--- KEYS nodes; ARGV node. It goes on purpose: nobody is alarmed, and who comes back by that name is not drained any more. Returns 1, or 0 when it was not known.
+-- KEYS nodes; ARGV node. It goes on purpose: nobody is alarmed. Returns 1, or 0 when it was not known.
 local function leave(keys, args)
   redis.call('HDEL', keys[1] .. ':facts', args[1] or '')
-  redis.call('SREM', keys[1] .. ':drained', args[1] or '')
   return redis.call('ZREM', keys[1] .. ':seen', args[1] or '')
 end
 

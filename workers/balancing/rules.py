@@ -52,7 +52,7 @@ class Policy:
     def nearest(self) -> dict[str, list[str]]:
         """Return the other regions by distance, for each region that says so."""
         chains = [[name.strip() for name in chain.split(">")] for chain in self.near.split(",") if chain.strip()]
-        return {region: others for region, *others in chains}
+        return {region: [name for name in dict.fromkeys(others) if name != region] for region, *others in chains}
 
 
 @dataclass(frozen=True)
@@ -125,17 +125,23 @@ def place(parties: Sequence[Party], nodes: Sequence[Node], policy: Policy, *, ke
         found |= _place_on(here, [party for party in parties if party.region == region], policy, kept, taken)
     for region in sorted({party.region for party in parties} - regions):
         homeless = [party for party in parties if party.region == region]
-        refuge = _refuge(policy.nearest.get(region, ()), sum(party.size for party in homeless), usable, taken)
+        had = {name for party in homeless for name in kept.get(party.wedding_id, ())}
+        refuge = _refuge(policy.nearest.get(region, ()), sum(party.size for party in homeless), usable, taken, had)
         found |= _place_on(refuge, homeless, policy, kept, taken) if refuge else {party.wedding_id: [] for party in homeless}
     return found
 
 
-def _refuge(near: Iterable[str], size: int, usable: list[Node], taken: Counter[str]) -> list[Node]:
-    """Return the nodes of as many of the nearest regions as have room for `size`; all nodes when no distance is known."""
+def _refuge(near: Iterable[str], size: int, usable: list[Node], taken: Counter[str], had: set[str]) -> list[Node]:
+    """Return the nodes of as many of the nearest regions as have room for `size`; all nodes when no distance is known.
+
+    The regions of nodes that they `had` are among them: who found refuge is not moved because there is room nearer by.
+    """
     nodes: list[Node] = []
+    settled = {node.region for node in usable if node.name in had}
     for region in near:
         nodes += [node for node in usable if node.region == region]
-        if sum(FULL * node.weight - taken[node.name] for node in nodes) >= size:
+        room = sum(FULL * node.weight - taken[node.name] for node in nodes)
+        if room >= size and settled <= {node.region for node in nodes}:
             return nodes
     return usable
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from workers.balancing.rules import Node, Places
+from workers.connections import store as connections
 from workers.foundation import redis
 from workers.foundation.errors import Anticipated
 
@@ -94,13 +95,19 @@ def _node(facts: dict[str, Any], silent_ms: float, drained: bool) -> Node:
 
 
 def drain(name: str, *, on: bool = True) -> None:
-    """Send nobody to a node any more, until it leaves or `on` is False. Raises NodeUnknown."""
-    if not redis.connections().hexists(FACTS, name):
+    """Send nobody to a node any more, or again; admission is told so too. Raises NodeUnknown for one to be drained."""
+    if on and not redis.connections().hexists(FACTS, name):
         raise NodeUnknown(node=name)
     if on:
         redis.connections().sadd(DRAINED, name)
     else:
         redis.connections().srem(DRAINED, name)
+    connections.tell_limits({f"drained:{name}": "1" if on else ""})
+
+
+def drained() -> set[str]:
+    """Return the nodes that are drained."""
+    return set(redis.connections().smembers(DRAINED))
 
 
 def tell_near(nearest: Mapping[str, Iterable[str]]) -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "emergency-mode": "Have guests give way first, or no longer.",
     "suppliers": "Suppliers with a limit of their own.",
     "permit": "Issue a permit, with which a person may connect, or read one.",
+    "person": "A person's connections, and how good they are.",
     "presence": "Who of a wedding is online.",
     "listen": "Hear who is online at a stock Supabase deployment.",
     "weddings": "The calendar: import it, look at it.",

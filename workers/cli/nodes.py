@@ -22,9 +22,13 @@ def command(context: click.Context, as_json: bool) -> None:
 
 @command.command("drain")
 @click.argument("node")
-@click.option("--end", is_flag=True, help="End its connections too: their people come back on other nodes, paced.")
+@click.option(
+    "--end",
+    is_flag=True,
+    help="End its connections too, all at once: those who ask `/v1/route` come back paced, on other nodes.",
+)
 def drain(node: str, end: bool) -> None:
-    """Empty a node: its weddings go to others, and nobody is sent there until it leaves, or `undrain`."""
+    """Empty a node: its weddings go to others, and nobody is let in there until it is gone, or `undrain`."""
     ended = actions.drain(node, end=end)
     click.echo(f"{node} is drained" + (f", {ended} connection(s) ended" if end else "; its people stay until they leave"))
 

@@ -17,6 +17,13 @@ def command() -> None:
     """Plan for what is known ahead."""
 
 
+@command.command("end-peak")
+def end_peak() -> None:
+    """End the peak that was begun, before its time."""
+    actions.end_peak()
+    click.echo("no peak is planned any more")
+
+
 @command.command("peak")
 @click.option("--connections", type=click.IntRange(1), required=True, help="How many are expected at once.")
 @click.option("--hours", type=click.FloatRange(0, min_open=True, max=72), required=True, help="For how long.")

@@ -86,7 +86,8 @@ def limit_supplier(supplier_id: str, connections: int) -> None:
 def prepare_peak(expected: int, until: datetime) -> tuple[peak.PeakPlan, list[str]]:
     """Plan a peak and begin it; return the plan and the weddings that are warmed. Safe to repeat.
 
-    Until `until` scaling keeps room, every job keeps the pace of a wedding day, and the sweep is aggressive.
+    Until `until` scaling keeps room, every job keeps the pace of a wedding day, guests wait a little as on any such day, and
+    the sweep is aggressive. A new plan takes the place of the one before.
     """
     now = clock.now()
     plan = peak.peak_plan(expected, until - now, capacity=service.capacity())
@@ -95,6 +96,12 @@ def prepare_peak(expected: int, until: datetime) -> tuple[peak.PeakPlan, list[st
     with database.transaction() as db:
         warmed = peak.warmed(plan, weddings.between(db, now, until))
     for wedding_id in warmed:
-        key = f"peak/{until:%Y-%m-%dT%H:%M}/{wedding_id}"
+        key = f"peak/{until:%Y-%m-%dT%H}/{wedding_id}"
         requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key})
     return plan, warmed
+
+
+def end_peak() -> None:
+    """End a peak before its time: room, pace and sweep are the day's again."""
+    service.end_peak()
+    seasons.keep_pace(None)

@@ -62,9 +62,9 @@ def tell_day(kind: KindOfDay, reason: Reason) -> KindOfDay | None:
     return before
 
 
-def keep_pace(until: datetime) -> None:
-    """Have every job keep the pace of a wedding day until a moment, whatever day it is."""
-    redis.registry().hset(KIND_OF_DAY, "paced_until", until.isoformat())
+def keep_pace(until: datetime | None) -> None:
+    """Have every job keep the pace of a wedding day until a moment, whatever day it is; None: no longer."""
+    redis.registry().hset(KIND_OF_DAY, "paced_until", until.isoformat() if until else "")
 
 
 def kind_of_day() -> KindOfDay:

@@ -141,15 +141,20 @@ def test_a_drained_node_is_emptied_until_it_leaves_or_is_wanted_again() -> None:
     connections.open(connection())
     assert actions.drain("n1", end=True) == 1
     assert set(map(tuple, store.places().values())) == {("n2",)}
-    assert {store.route(f"w-{number}", "guest", "us-northeast").node for number in range(9)} == {"n2"}
+    assert connections.open(connection("c2")).reason == "node_draining"
     _up("n1")
+    _up("n2")
+    assert {store.route(f"w-{number}", "guest", "us-northeast").node for number in range(9)} == {"n2"}
     assert [node.draining for node in store.nodes()] == [True, False]
     store.drain("n1", on=False)
     assert not any(node.draining for node in store.nodes())
+    assert connections.open(connection("c2")).ok
     store.drain("n1")
     store.leave("n1")
+    actions.watch_nodes()
+    assert store.drained() == set()
     _up("n1")
-    assert not any(node.draining for node in store.nodes())
+    assert connections.open(connection("c3")).ok
     with pytest.raises(store.NodeUnknown, match="wedops nodes"):
         actions.drain("nobody", end=False)
 
@@ -162,10 +167,12 @@ def test_a_call_on_another_key_is_told_so() -> None:
 
 def test_guests_are_paced_and_a_couple_is_not() -> None:
     _up("n1")
+    begun = clock.stopwatch()
     waits = [store.route("w-1", "guest", "us-northeast", joins_per_second=10).wait_ms for _ in range(40)]
+    took = (clock.stopwatch() - begun) * 1000
     assert waits[:10] == [0] * 10
-    assert 1_500 <= max(waits) <= 3_000
-    assert waits == sorted(waits)
+    # 29 of them come after the first ten and the one that is next; what passed meanwhile they have waited already.
+    assert 2_900 - took - 200 <= max(waits) <= 3_000
     assert store.route("w-1", "couple", "us-northeast", joins_per_second=10).wait_ms == 0
 
 

@@ -16,6 +16,7 @@ from workers.alerts.rules import Breach, Change, Kind, Reason, Severity, State
 from workers.api.routes import api
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
+from workers.connections import actions
 from workers.connections import store as registry
 from workers.connections.store import service
 from workers.foundation import clock, database, jobs, redis
@@ -206,6 +207,8 @@ def test_a_peak_is_planned_and_begun() -> None:
         assert requests.waiting(db) == 3
     assert service.peak(clock.now()) == 9600
     assert seasons.kind_of_day() == "wedding_day"
+    assert "no peak" in _run("plan", "end-peak").output
+    assert (service.peak(clock.now()), seasons.kind_of_day()) == (0, "ordinary")
     assert "3 wedding(s) are warmed" in _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin").output
     assert _run("plan", "peak", "--connections", "0", "--hours", "6").exit_code == 2
 
@@ -217,6 +220,18 @@ def test_a_supplier_gets_the_limit_of_its_plan() -> None:
     assert "s1 may have 200 connections" in _run("suppliers", "limit", "s1", "0").output
     assert "every supplier may have 200" in _run("suppliers", "limits").output
     assert "must be from 200" in str(_run("suppliers", "limit", "s1", "3").exception)
+
+
+def test_a_persons_connections_are_shown_with_their_quality_and_service() -> None:
+    assert "is not connected" in _run("person", "w-1", "u1").output
+    one = connection(channels=("timeline:w-1",))
+    registry.open(one)
+    registry.measure([registry.Measurement(one.ref, 48.0, 3)])
+    actions.tell_levels()
+    [shown] = json.loads(_run("person", "w-1", "u1", "--json").output)["connections"]
+    assert (shown["node"], shown["rtt_ms"], shown["service"]["heartbeat_seconds"]) == ("n1", 48, 20)
+    assert shown["score"] > 90
+    assert "n1" in _run("person", "w-1", "u1").output
 
 
 def test_a_permit_is_issued_and_read() -> None:

@@ -11,7 +11,9 @@ from redis import Redis
 from tests.integration.connections.test_counts import drive, expected
 from tests.integration.connections.test_store import counts
 from tests.made import NOON, connection, eventually
-from workers.connections import store
+from workers.balancing import store as balancing
+from workers.balancing.store import Report
+from workers.connections import actions, store
 from workers.connections.rules import report
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, redis
@@ -65,6 +67,16 @@ def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
     assert region.connections == len(alive)
     here = sum(one.node == "n1" for one in alive)
     assert upkeep.evict("n1") == here
+    assert counts() == expected([one for one in alive if one.node != "n1"])
+    people = upkeep.presence("w-1", ["s0", "s1"]).people
+    assert set(people) == {one.user_id for one in alive if one.wedding_id == "w-1" and one.node != "n1"}
+    actions.limit_supplier("s9", 250)
+    balancing.report(Report("n7", "us-northeast", "ws://n7", 100, 0))
+    assert balancing.route("w-1", "guest", "us-northeast").node == "n7"
+    balancing.drain("n7")
+    with pytest.raises(balancing.NoNode):
+        balancing.route("w-1", "guest", "us-northeast")
+    assert store.open(connection("late", node="n7")).reason == "node_draining"
     store.open(connection("last", user_id="u-last"))
     store.lost("w-1/u-last/last")
     assert upkeep.sweep() == 1

@@ -25,7 +25,6 @@ class Client:
     number: int
     random: Random
     alive: dict[str, Connection] = field(default_factory=dict)
-    crashed: Counter[str] = field(default_factory=Counter)
     taken: int = 0
 
     def go(self, steps: int) -> "Client":
@@ -44,18 +43,21 @@ class Client:
         facts: dict[str, object] = {"wedding_id": f"w-{self.random.randrange(4)}"}
         if user.endswith(("1", "3")):
             facts |= {"supplier_id": f"s{self.random.randrange(2)}", "user_type": "vendor"}
+        facts["channels"] = tuple(f"timeline:{number}" for number in range(self.random.randrange(3)))
         if self.alive and self.random.random() < 0.1:
             one = replace(self.random.choice(list(self.alive.values())), node=f"n{self.random.randrange(3)}")
         else:
             one = connection(f"c{self.taken}", user_id=user, node=f"n{self.random.randrange(3)}", **facts)
         mine = sum((other.tenant, other.user_id) == (one.tenant, one.user_id) for other in self.alive.values())
-        lingering = self.crashed[f"{one.tenant}/{one.user_id}"]
-        answer = store.open(one)
-        if one.ref in self.alive or mine + lingering < 5:
+        answer = store.open(one, reuse=self.random.random() < 0.2, resume=self.random.random() < 0.1)
+        # What crashed holds no place: its user needs it now.
+        if one.ref in self.alive or mine < 5 or answer.reused:
             assert answer.ok, answer
-        elif mine >= 5:
+        else:
             assert answer.reason == "user_limit"
-        if answer.ok:
+        if answer.reused:
+            self._has(answer.ref, {*self.alive[answer.ref].channels, *one.channels})
+        elif answer.ok:
             self.alive[one.ref] = one
 
     def beat(self) -> None:
@@ -95,7 +97,6 @@ class Client:
         """Lose one; some sweep will find it."""
         if self.alive:
             ref = self.random.choice(list(self.alive))
-            self.crashed[ref.rpartition("/")[0]] += 1
             del self.alive[ref]
             assert store.lost(ref)
 

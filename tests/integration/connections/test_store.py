@@ -7,13 +7,15 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
 from tests.made import NOON, connection
 from workers.connections import actions, rules, store, tasks
 from workers.connections.rules import report
 from workers.connections.store import Measurement, service, upkeep
-from workers.foundation import redis
+from workers.foundation import clock, database, redis
+from workers.metrics import store as metrics
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -137,6 +139,24 @@ def test_a_supplier_has_two_hundred_places_or_its_plans(monkeypatch: pytest.Monk
     actions.limit_supplier("s1", 0)
     assert store.open(vendor(201)).reason == "supplier_limit"
     assert store.open(replace(vendor(201), supplier_id="s2")).ok
+
+
+def test_who_lost_a_connection_gets_its_place_back_at_once() -> None:
+    assert all(store.open(connection(f"c{number}")).ok for number in range(5))
+    store.lost("w-1/u1/c3")
+    assert store.open(connection("c5")).ok
+    assert store.open(connection("c6")).reason == "user_limit"
+    assert counts()["node:n1"] == 5
+    assert upkeep.audit().drifts == []
+
+
+@pytest.mark.parametrize("user_type", ["planner", "couple"])
+def test_a_suppliers_vendors_do_not_use_up_its_planners_turn(user_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _with(monkeypatch, supplier_burst=1, supplier_every=timedelta(minutes=1))
+    vendor = connection(supplier_id="s1", user_type="vendor")
+    assert store.open(vendor).ok
+    assert store.open(replace(vendor, id="c2")).reason == "supplier_rate"
+    assert store.open(replace(vendor, id="c3", user_id="u3", user_type=user_type)).ok
 
 
 @pytest.mark.parametrize(("supplier", "most"), [("s1", 199), ("s1", 100_001), ("s 1", 300), ("", 300)])
@@ -373,16 +393,16 @@ def test_an_attempt_that_the_gateway_refused_is_counted_and_who_goes_on_waits() 
 
 
 def test_a_lost_connection_is_swept_and_its_gateway_told_unless_it_is_opened_again() -> None:
-    for id in ("c1", "c2", "c3"):
-        store.open(connection(id))
+    for number in (1, 2, 3):
+        store.open(connection(f"c{number}", user_id=f"u{number}"))
     with redis.connections().pubsub(ignore_subscribe_messages=True) as gateway:
         gateway.subscribe("wedops:close:n1")
         gateway.get_message(timeout=1)
-        assert all(store.lost(f"w-1/u1/{id}") for id in ("c1", "c2", "c3"))
-        assert store.open(connection("c2"), resume=True).ok
+        assert all(store.lost(f"w-1/u{number}/c{number}") for number in (1, 2, 3))
+        assert store.open(connection("c2", user_id="u2"), resume=True).ok
         # A measurement that was on its way when the socket broke keeps no place for minutes.
-        assert store.measure([Measurement("w-1/u1/c1", 20.0), Measurement("w-1/u1/c2", 20.0)]) == ["w-1/u1/c1"]
-        assert store.heartbeat(["w-1/u1/c3"]) == ["w-1/u1/c3"]
+        assert store.measure([Measurement("w-1/u1/c1", 20.0), Measurement("w-1/u2/c2", 20.0)]) == ["w-1/u1/c1"]
+        assert store.heartbeat(["w-1/u3/c3"]) == ["w-1/u3/c3"]
         assert upkeep.sweep() == 2
         told = [message["data"] for _ in range(3) if (message := gateway.get_message(timeout=0.2))]
     assert told == ["c1 c3"]
@@ -446,15 +466,32 @@ def test_on_a_full_server_connections_still_beat_and_end() -> None:
 
 
 def test_presence_lists_people_of_any_shard_and_is_bounded() -> None:
-    for number in range(700):
+    for number in range(2_000):
         store.open(connection(f"c{number}", user_id=f"u{number}"))
     store.open(connection("v1", user_id="v1", user_type="vendor", supplier_id="s1"))
     store.open(connection("v2", user_id="v2", user_type="vendor", supplier_id="s1", wedding_id="w-2"))
-    online = upkeep.presence("w-1", ["s1", "s2"])
-    assert online.connections == {"couple": 0, "planner": 0, "vendor": 1, "guest": 700}
-    assert (len(online.people), online.people["v1"], online.complete) == (701, "vendor", True)
+    online = upkeep.presence("w-1", ["s1", "s2"], most=3_000)
+    assert online.connections == {"couple": 0, "planner": 0, "vendor": 1, "guest": 2_000}
+    assert (len(online.people), online.people["v1"], online.complete) == (2_001, "vendor", True)
     some = upkeep.presence("w-1", ["s1"], most=300)
     assert (len(some.people) < 700, some.complete, some.connections) == (True, False, online.connections)
+
+
+def test_a_snapshot_tells_prometheus_what_passes_through_a_region() -> None:
+    def sample(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, {"region": "us-quiet"} | labels) or 0.0
+
+    before = {name: sample(f"wedops_{name}_total") for name in ("messages", "message_errors", "message_bytes")}
+    one = connection(channels=("timeline:w-1", "guests:w-1"), region="us-quiet")
+    store.open(one)
+    store.measure([Measurement(one.ref, 100.0, 7, 2, 900)])
+    tasks.snapshot()
+    with database.transaction() as db:
+        [row] = metrics.latest(db, since=clock.now() - timedelta(minutes=1))
+    assert row.subscriptions == sample("wedops_subscriptions") == 2
+    passed = {name: sample(f"wedops_{name}_total") - had for name, had in before.items()}
+    assert passed == {"messages": 7, "message_errors": 2, "message_bytes": 900}
+    assert 50 <= sample("wedops_rtt_ms", quantile="0.95") <= 100
 
 
 def test_a_snapshot_tells_how_well_each_wedding_is_connected() -> None:

@@ -136,6 +136,15 @@ def test_a_lost_regions_people_go_to_the_nearest_regions_that_have_room(people: 
     assert {name.partition("-")[0] for name in _loads(place(parties, nodes, policy, kept={}))} == refuge
 
 
+def test_who_found_refuge_stays_there_when_there_is_room_nearer_by() -> None:
+    policy = Policy(near="west>central>east")
+    nodes = [node for region in ("east", "central") for node in _nodes(2, region)]
+    before = place([Party(f"w-{number}", 10, "west") for number in range(200)], nodes, policy, kept={})
+    after = place([Party(f"w-{number}", 10, "west") for number in range(100)], nodes, policy, kept=_kept(before))
+    assert any(names[0].startswith("east") for names in _kept(before).values())
+    assert all(after[wedding] == before[wedding] for wedding in after)
+
+
 def test_the_bound_of_a_region_is_its_own() -> None:
     parties = [Party(f"{region}-{n}", 10, region) for region, count in (("a", 500), ("b", 20)) for n in range(count)]
     loads = _loads(place(parties, [*_nodes(5, "a"), *_nodes(4, "b")], POLICY, kept={}))

@@ -9,7 +9,7 @@
 --   <shard>:poor        zset    ref -> quality score of couples and planners whose score is low
 --   <shard>:counts      hash    `node:x`, `supplier:x`, `rt:region|type`, `wt:wedding|type` -> open, `subs:region` -> channels; `moves` -> changes ever
 --   <shard>:flow        hash    `region|what` -> since the last snapshot: opened, reused, refused:why, messages, rtt buckets, …
---   <shard>:limits      hash    what admission obeys: `shards`, `policy` (msgpack), `supplier:x`, `profile:x`, `out:node`; see limit()
+--   <shard>:limits      hash    what admission obeys: `shards`, `policy` (msgpack), `supplier:x`, `profile:x`, `out:node`, `drained:node`; see limit()
 --   <shard>:r:<what>    string  a rate limit's theoretical arrival time, ms; gone when it is past
 -- Time is the server's: no gateway's clock can make a live connection look abandoned.
 

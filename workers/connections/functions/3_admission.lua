@@ -16,8 +16,8 @@ local RATED = {
 local function too_fast(shard, limits, asked, now)
   for i = 1, #RATED, 4 do
     local who, every = asked[RATED[i + 1]], limits[RATED[i + 2]]
-    -- A venue's guests share one address; they must not use up the couple's turn.
-    local spared = RATED[i] == 'address' and not (asked.user_type == 'guest' or asked.user_type == 'vendor')
+    -- A venue's guests share one address, a supplier's vendors its rate; they must not use up the couple's or the planner's turn.
+    local spared = RATED[i] ~= 'user' and not (asked.user_type == 'guest' or asked.user_type == 'vendor')
     if who and every and not spared then
       local key = shard .. ':r:' .. RATED[i] .. ':' .. who
       -- Who did not knock of late has no key: one call asks and charges.
@@ -37,9 +37,12 @@ end
 
 -- Returns the shard's policy, with this supplier's own limit, and how many shards there are; the policy is empty before `limit`.
 local function limits_of(shard, asked)
-  local found = redis.call('HMGET', shard .. ':limits', 'shards', 'policy', 'supplier:' .. (asked.supplier_id or ''))
+  local supplier, node = 'supplier:' .. (asked.supplier_id or ''), 'drained:' .. (asked.node or '')
+  local found = redis.call('HMGET', shard .. ':limits', 'shards', 'policy', supplier, node)
   local limits = found[2] and cmsgpack.unpack(found[2]) or {}
-  limits.supplier = tonumber(found[3]) or limits.supplier
+  -- A plan never gives less than everybody has.
+  limits.supplier = limits.supplier and math.max(limits.supplier, tonumber(found[3]) or 0)
+  limits.drained = found[4] and true
   return limits, tonumber(found[1])
 end
 
@@ -75,6 +78,7 @@ local function over_limit(shard, limits, asked, records, now)
   end
   -- Who holds the socket already is no newcomer to its node.
   if asked.resume then return nil end
+  if limits.drained then return later('node_draining', 1000, asked.id, now) end
   -- Who is in a ceremony has a place: guests stop below the brim, then vendors.
   local share = asked.user_type == 'guest' and limits.guests or asked.user_type == 'vendor' and limits.vendors or 1
   local pool = math.min(limits.pool or math.huge, tonumber(asked.capacity) or math.huge)
@@ -139,15 +143,16 @@ local function bad_request(asked)
   return bad_channels(asked.channels)
 end
 
--- A node that is out holds no sockets: what it held must not keep its people's places.
-local function without_dead(shard, tenant, user, records)
-  local gone = {}
+-- A node that is out holds no sockets, and neither does a connection that was lost: they must not keep their people's places.
+local function without_dead(shard, tenant, user, records, but)
+  local gone, prefix = {}, tenant .. '/' .. user .. '/'
   for i = #records, 1, -1 do
     local record = records[i]
-    if redis.call('HEXISTS', shard .. ':limits', 'out:' .. record[NODE]) == 1 then
+    local lost = record[ID] ~= but and redis.call('ZSCORE', shard .. ':active', prefix .. record[ID]) == '0'
+    if lost or redis.call('HEXISTS', shard .. ':limits', 'out:' .. record[NODE]) == 1 then
       count_one(shard, table.remove(records, i), -1)
       redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|swept', 1)
-      gone[#gone + 1] = tenant .. '/' .. user .. '/' .. record[ID]
+      gone[#gone + 1] = prefix .. record[ID]
     end
   end
   if #gone > 0 then
@@ -190,7 +195,7 @@ local function open(keys, args)
   if wait then return turned_away(shard, region, later(rate, math.max(wait, 50), id, now)) end
   local records = held(shard, tenant, user)
   local same = place(records, id)
-  if #records > 0 then without_dead(shard, tenant, user, records) end
+  if #records > 0 then without_dead(shard, tenant, user, records, id) end
   local profile = asked.supplier_type and redis.call('HGET', shard .. ':limits', 'profile:' .. asked.supplier_type)
   local again = asked.reuse and not same and reusable(shard, prefix, records, asked, limits, now)
   if again then
@@ -226,7 +231,7 @@ local function open(keys, args)
     .. (kinds and ',"kinds":' .. cjson.encode(kinds) or '') .. '}'
 end
 
--- KEYS shard; ARGV number of shards, policy as JSON, then name, value … of single limits (`supplier:x`, `profile:x`, `out:node`; an
+-- KEYS shard; ARGV number of shards, policy as JSON, then name, value … of single limits (`supplier:x`, `profile:x`, `out:node`, `drained:node`; an
 -- empty value takes one away). What admission obeys from now on.
 local function limit(keys, args)
   local key = keys[1] .. ':limits'

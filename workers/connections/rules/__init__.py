@@ -75,6 +75,20 @@ PROFILES: dict[str, tuple[str, ...]] = {
     "venue": ("timeline", "guests", "floor", "catering", "weather", "person", "urgent"),
     "florist": ("timeline", "venue", "deliveries", "person", "urgent"),
     "caterer": ("timeline", "guests", "catering", "venue", "person", "urgent"),
+    "planner": (
+        "timeline",
+        "guests",
+        "floor",
+        "catering",
+        "venue",
+        "photos",
+        "shots",
+        "songs",
+        "deliveries",
+        "weather",
+        "person",
+        "urgent",
+    ),
     "band": ("timeline", "venue", "songs", "person", "urgent"),
 }
 

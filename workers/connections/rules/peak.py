@@ -11,6 +11,8 @@ from workers.weddings.rules import Wedding
 BUFFER = 1.2
 POOL_MOST = 1_000
 PRE_WARMED = 0.3
+#: Each is a request of its own; the others are warmed when they are near.
+MOST_WARMED = 500
 CLEAN_UP_EVERY = timedelta(seconds=30)
 #: A server instance serves 2 minutes after it was asked for; pools come up side by side.
 BOOT = timedelta(minutes=2)
@@ -49,9 +51,9 @@ class PeakPlan:
 def warmed(plan: PeakPlan, weddings: Iterable[Wedding]) -> list[str]:
     """Return the weddings to warm before a peak: the largest, until their guests are as many as the plan warms."""
     left = sum(step.amount for step in plan.steps if step.step is Step.PRE_WARM)
-    found = []
+    found: list[str] = []
     for wedding in sorted(weddings, key=lambda one: (-one.guest_count, one.id)):
-        if left <= 0:
+        if left <= 0 or len(found) == MOST_WARMED:
             break
         found.append(wedding.id)
         left -= wedding.guest_count

@@ -30,6 +30,14 @@ def tell_phases(phases: Mapping[str, str]) -> int:
     return _bring(PHASES, phases)
 
 
+def level_of(connection: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the service level that a connection has now, by user type, device and phase; None before any was told."""
+    phase = redis.connections().hget(PHASES, connection["wedding_id"]) or "planning"
+    device = "mobile" if connection["device"] == "mobile" else "fixed"
+    found = redis.connections().hget(LEVELS, f"{connection['user_type']}|{device}|{phase}")
+    return orjson.loads(found) if found else None
+
+
 def _bring(key: str, wanted: Mapping[str, str]) -> int:
     server = redis.connections()
     had: dict[str, str] = server.hgetall(key)
@@ -47,6 +55,11 @@ def _bring(key: str, wanted: Mapping[str, str]) -> int:
 def plan_peak(connections: int, until: datetime) -> None:
     """Remember a peak: until then the sweep is aggressive, and scaling keeps room for so many."""
     redis.connections().hset(PEAK, mapping={"connections": connections, "until": until.isoformat()})
+
+
+def end_peak() -> None:
+    """Forget the peak that was planned."""
+    redis.connections().delete(PEAK)
 
 
 def peak(now: datetime) -> int:
