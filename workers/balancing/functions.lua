@@ -81,15 +81,15 @@ local function open_to(key, node, user_type, now)
   end
 end
 
--- The least filled node that takes them, of the nearest region that has one, but for `avoid`.
-local function least_filled(key, region, avoid, user_type, now)
+-- The least filled node that takes them, of the nearest region that has one, but for `avoid` and `also`.
+local function least_filled(key, region, avoid, user_type, now, also)
   local best, best_load, distance, steps = nil, nil, {[region] = 0}, 0
   for near in string.gmatch(redis.call('HGET', key .. ':near', region) or '', '%S+') do
     steps = steps + 1
     distance[near] = steps
   end
   for _, node in ipairs(redis.call('ZRANGEBYSCORE', key .. ':seen', now - SILENT_MS, '+inf')) do
-    local facts = node ~= avoid and open_to(key, node, user_type, now)
+    local facts = node ~= avoid and node ~= also and open_to(key, node, user_type, now)
     if facts then
       local load = facts.connections / facts.capacity + 1000 * (distance[facts.region] or steps + 1)
       if not best or load < best_load or (load == best_load and node < best) then best, best_load = node, load end
@@ -144,8 +144,8 @@ local function route(keys, args)
   end
   local answer = {node = chosen, url = facts_of(key, chosen).url, wait_ms = wait}
   if critical then
-    backup = backup or least_filled(key, region, chosen, user_type, now)
-    if backup and backup ~= chosen then answer.backup, answer.backup_url = backup, facts_of(key, backup).url end
+    backup = backup or least_filled(key, region, chosen, user_type, now, avoid)
+    if backup then answer.backup, answer.backup_url = backup, facts_of(key, backup).url end
   end
   return cjson.encode(answer)
 end

@@ -23,7 +23,7 @@ class ReportRefused(Anticipated):
 
 
 class NodeUnknown(Anticipated):
-    """no node {node!r} has reported within the hour; `wedops nodes` lists those that have"""
+    """no node {node!r} has reported within the hour, or is drained; `wedops nodes` lists those that are known"""
 
 
 class NoNode(Anticipated):
@@ -95,8 +95,9 @@ def _node(facts: dict[str, Any], silent_ms: float, drained: bool) -> Node:
 
 
 def drain(name: str, *, on: bool = True) -> None:
-    """Send nobody to a node any more, or again; admission is told so too. Raises NodeUnknown for one to be drained."""
-    if on and not redis.connections().hexists(FACTS, name):
+    """Send nobody to a node any more, or again; admission is told so too. Raises NodeUnknown."""
+    known = redis.connections().hexists(FACTS, name) if on else redis.connections().sismember(DRAINED, name)
+    if not known:
         raise NodeUnknown(node=name)
     if on:
         redis.connections().sadd(DRAINED, name)

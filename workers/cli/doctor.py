@@ -29,6 +29,7 @@ def _broker() -> Problems:
 
 
 def _connections() -> Problems:
+    redis.connections().ping()
     if "connections" in redis.keeping():
         yield from _keeps("connections", "connections", "add servers to its cluster")
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workers.balancing import actions, store
+from workers.foundation import logs
 
 
 @click.group("nodes", invoke_without_command=True)
@@ -29,6 +30,9 @@ def command(context: click.Context, as_json: bool) -> None:
 )
 def drain(node: str, end: bool) -> None:
     """Empty a node: its weddings go to others, and nobody is let in there until it is gone, or `undrain`."""
+    logs.configure(40)
+    if not any(other.usable and other.name != node for other in store.nodes()):
+        click.confirm(f"{node} is the only node that takes people: with it drained nobody can connect. Drain it?", abort=True)
     ended = actions.drain(node, end=end)
     click.echo(f"{node} is drained" + (f", {ended} connection(s) ended" if end else "; its people stay until they leave"))
 

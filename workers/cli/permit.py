@@ -26,6 +26,7 @@ def issue(
 ) -> None:
     """Print a permit for one person and one wedding."""
     permit = permits.Permit(user_id, user_type, wedding_id, supplier_id, supplier_type)
+    permits.check_names(permit)
     click.echo(permits.issue(permit, valid_for=timedelta(minutes=minutes)))
 
 

@@ -1,5 +1,6 @@
 """`wedops person`."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ def command(tenant: str, user_id: str, as_json: bool) -> None:
         click.echo(orjson.dumps({"schema": "wedops.person/1", "connections": found}).decode())
         return
     if not found:
-        click.echo(f"{user_id} of {tenant} is not connected")
+        click.echo(f"{user_id} of {tenant} is not connected; who works for a supplier is found by the supplier's id")
         return
     rows = [_row(one) for one in found]
     table = Table(*rows[0], box=None, padding=(0, 2, 0, 0))
@@ -37,6 +38,8 @@ def _row(one: dict[str, Any]) -> dict[str, Any]:
         "id": one["id"],
         "type": one["user_type"],
         "node": one["node"],
+        "region": one["region"],
+        "since": datetime.fromtimestamp(one["opened"], UTC).isoformat(timespec="seconds"),
         "score": round(one["score"]),
         "rtt_ms": round(one["rtt_ms"]),
         "channels": len(one.get("channels") or ()),

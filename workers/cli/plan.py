@@ -20,8 +20,8 @@ def command() -> None:
 @command.command("end-peak")
 def end_peak() -> None:
     """End the peak that was begun, before its time."""
+    click.echo("the peak is over" if service.planned_peak()[0] else "no peak was planned")
     actions.end_peak()
-    click.echo("no peak is planned any more")
 
 
 @command.command("peak")

@@ -14,6 +14,7 @@ from workers.alerts import store as alerts
 from workers.alerts.rules import Severity, State
 from workers.balancing import store as balancing
 from workers.connections import store as connections
+from workers.connections.store import service
 from workers.emergencies import store as emergencies
 from workers.foundation import breaker, clock, database, jobs, queues, redis, settings
 from workers.metrics import store as metrics
@@ -51,6 +52,8 @@ class Status:
     jobs: list[dict[str, Any]] = field(default_factory=list)
     circuits: list[dict[str, Any]] = field(default_factory=list)
     nodes: int = 0
+    peak: int = 0
+    peak_until: str | None = None
     emergency_mode: bool = False
     beats: int = 0
     tallies: dict[str, int] = field(default_factory=dict)
@@ -110,7 +113,12 @@ def _from_nodes(status: Status) -> None:
     for circuit in status.circuits:
         if circuit["state"] != "closed":
             status.blame(DEGRADED, f"{circuit['dependency']} fails: its circuit is {circuit['state']}")
-    status.nodes, status.emergency_mode = len(balancing.nodes()) - len(balancing.out()), connections.emergency_mode()
+    nodes = balancing.nodes()
+    status.nodes, status.emergency_mode = len([node for node in nodes if not node.out]), connections.emergency_mode()
+    if nodes and not any(node.usable or not node.url for node in nodes):
+        status.blame(CRITICAL, "no realtime node takes anybody: all are out or drained (`wedops nodes`)")
+    status.peak, until = service.planned_peak()
+    status.peak_until = until.isoformat(timespec="minutes") if until else None
     if status.emergency_mode:
         status.blame(DEGRADED, "emergency mode is on: guests give way first (`wedops emergency-mode off` ends it)")
 
@@ -189,7 +197,8 @@ def _show(status: Status, console: Console) -> None:
     console.print(
         f"{status.now}  {status.kind_of_day.replace('_', ' ')}  ·  {status.connections} connections  ·  "
         f"{status.nodes} node(s)  ·  "
-        f"{status.beats} beat(s)  ·  {status.requests_waiting} request(s) waiting  ·  "
+        + (f"peak of {status.peak} until {status.peak_until}  ·  " if status.peak else "")
+        + f"{status.beats} beat(s)  ·  {status.requests_waiting} request(s) waiting  ·  "
         + ", ".join(f"{region} {season}" for region, season in list(status.seasons.items())[:6]),
         highlight=False,
     )

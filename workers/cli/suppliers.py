@@ -16,7 +16,7 @@ def command() -> None:
 @click.argument("supplier_id")
 @click.argument("connections", type=click.IntRange(0))
 def limit(supplier_id: str, connections: int) -> None:
-    """Let a supplier have so many connections at once; 0 for as many as all have."""
+    """Let a supplier have more connections at once than all have; 0: no more than all."""
     actions.limit_supplier(supplier_id, connections)
     click.echo(f"{supplier_id} may have {connections or store.policy().supplier_limit} connections at once")
 

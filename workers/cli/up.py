@@ -48,6 +48,10 @@ class AlreadyUp(Anticipated):
     """the system runs from this folder already; end that one first (Ctrl-C where it runs)"""
 
 
+class PortTaken(Anticipated):
+    """{variable}={port} is no free port; end what listens there, choose another one, or leave {variable} out"""
+
+
 class ProcfileMissing(Anticipated):
     """there is no {path} here; run `wedops up` in the project's folder"""
 
@@ -159,7 +163,9 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
 
 def _environment(system: System) -> None:
     for variable, port in PORTS.items():
-        os.environ.setdefault(variable, str(servers.free_port(port)))
+        given = os.environ.setdefault(variable, str(servers.free_port(port)))
+        if not given.isdigit() or int(given) != servers.free_port(int(given)):
+            raise PortTaken(variable=variable, port=given)
     login = system.home / "flower-login"
     if not login.exists():
         login.touch(mode=0o600)

@@ -43,6 +43,8 @@ def free_port(wanted: int = 0) -> int:
     """Return `wanted` if nobody listens there, or a free port."""
     for port in (wanted, 0):
         with closing(socket.socket()) as probe:
+            # What was closed a moment ago does not listen any more.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:

@@ -133,6 +133,15 @@ def test_the_nearest_region_that_has_a_node_serves_one_that_has_none() -> None:
     assert store.route("w-2", "guest", "us-west").node == "n1"
 
 
+def test_the_node_that_failed_is_nobodys_backup() -> None:
+    _up("n1")
+    _up("n2", connections=5)
+    route = store.route("w-1", "couple", "us-northeast", avoid="n1")
+    assert (route.node, route.backup) == ("n2", "")
+    _up("n3", connections=9)
+    assert store.route("w-1", "couple", "us-northeast", avoid="n1").backup == "n3"
+
+
 def test_a_drained_node_is_emptied_until_it_leaves_or_is_wanted_again() -> None:
     _up("n1")
     _up("n2")

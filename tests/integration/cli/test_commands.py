@@ -191,6 +191,16 @@ def test_nodes_circuits_and_their_metrics_are_shown() -> None:
     assert 'wedops_node_up{node="n1",region="east"} 1.0' in shown
 
 
+def test_the_last_node_is_drained_only_when_meant() -> None:
+    balancing.report(Report("n1", "east", "ws://n1", 100, 7))
+    assert "only node" in _run("nodes", "drain", "n1").output
+    assert balancing.drained() == set()
+    assert "n1 is drained" in CliRunner().invoke(cli.wedops, ["nodes", "drain", "n1"], input="y\n").output
+    assert any("no realtime node takes anybody" in why for why in _status()["why"])
+    assert "takes people again" in _run("nodes", "undrain", "n1").output
+    assert "no node 'n1'" in str(_run("nodes", "undrain", "n1").exception)
+
+
 def test_a_peak_is_planned_and_begun() -> None:
     plan = json.loads(_run("plan", "peak", "--connections", "8000", "--hours", "6", "--json").output)
     assert (plan["schema"], plan["needed"], [step["step"] for step in plan["steps"]]) == (
@@ -207,7 +217,9 @@ def test_a_peak_is_planned_and_begun() -> None:
         assert requests.waiting(db) == 3
     assert service.peak(clock.now()) == 9600
     assert seasons.kind_of_day() == "wedding_day"
-    assert "no peak" in _run("plan", "end-peak").output
+    assert _status()["peak"] == 9600
+    assert "is over" in _run("plan", "end-peak").output
+    assert "no peak was" in _run("plan", "end-peak").output
     assert (service.peak(clock.now()), seasons.kind_of_day()) == (0, "ordinary")
     assert "3 wedding(s) are warmed" in _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin").output
     assert _run("plan", "peak", "--connections", "0", "--hours", "6").exit_code == 2
@@ -238,6 +250,7 @@ def test_a_permit_is_issued_and_read() -> None:
     token = _run("permit", "issue", "--user", "u1", "--type", "couple", "--wedding", "w-1").output.strip()
     assert json.loads(_run("permit", "read", token).output)["wedding_id"] == "w-1"
     assert "token_invalid" in str(_run("permit", "read", "nonsense").exception)
+    assert "user_id='a@b'" in str(_run("permit", "issue", "--user", "a@b", "--type", "couple", "--wedding", "w-1").exception)
 
 
 def test_who_is_online_is_shown_and_guests_give_way_when_asked() -> None:

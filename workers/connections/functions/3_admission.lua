@@ -59,10 +59,16 @@ local function reusable(shard, prefix, records, asked, limits, now)
   end
 end
 
+-- A backup is of use on another node only.
+local function beside_itself(asked, records)
+  for _, record in ipairs(records) do
+    if asked.backup and record[ID] ~= asked.id and record[NODE] == asked.node then return true end
+  end
+end
+
 local function over_limit(shard, limits, asked, records, now)
   local mine = 0
   for _, record in ipairs(records) do
-    if asked.backup and record[NODE] == asked.node then return later('backup_same_node', 1000, asked.id, now) end
     if record[BACKUP] == (asked.backup and '1' or '0') then mine = mine + 1 end
   end
   if asked.backup and asked.user_type ~= 'couple' and asked.user_type ~= 'planner' then
@@ -210,7 +216,8 @@ local function open(keys, args)
   end
   -- Who has a place keeps it: a gateway that opens again what it holds is no newcomer.
   same = place(records, id)
-  local over = not same and over_limit(shard, limits, asked, records, now)
+  local over = beside_itself(asked, records) and later('backup_same_node', 1000, asked.id, now)
+    or not same and over_limit(shard, limits, asked, records, now)
   if over then return turned_away(shard, region, over) end
   if same then count_one(shard, table.remove(records, same), -1) end
   local record = new_record(asked, now)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import jwt
 
-from workers.connections.rules import UserType
+from workers.connections.rules import NAME, UserType
 from workers.foundation import clock
 from workers.foundation.errors import Anticipated
 from workers.foundation.settings import SettingInvalid
@@ -55,6 +55,14 @@ def keys() -> dict[str, str]:
         )
         raise SettingInvalid(variable=VARIABLE, value="…", allowed=allowed)
     return found
+
+
+def check_names(permit: Permit) -> None:
+    """Raise PermitRefused for an id that no registry would take."""
+    for name, value in vars(permit).items():
+        if value is not None and not NAME.fullmatch(value):
+            remedy = f"{name}={value!r} must be 1-128 letters, digits, dots, colons, dashes, underscores: no address or name"
+            raise PermitRefused(why="token_invalid", remedy=remedy)
 
 
 def issue(permit: Permit, *, valid_for: timedelta = timedelta(minutes=15)) -> str:

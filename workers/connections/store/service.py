@@ -64,8 +64,14 @@ def end_peak() -> None:
 
 def peak(now: datetime) -> int:
     """Return how many connections a planned peak needs now; 0 when there is none."""
+    connections, until = planned_peak()
+    return connections if until and until > now else 0
+
+
+def planned_peak() -> tuple[int, datetime | None]:
+    """Return how many connections the last planned peak needs, and until when."""
     found: dict[str, Any] = redis.connections().hgetall(PEAK)
-    return int(found["connections"]) if found and datetime.fromisoformat(found["until"]) > now else 0
+    return (int(found["connections"]), datetime.fromisoformat(found["until"])) if found else (0, None)
 
 
 def capacity() -> int:
