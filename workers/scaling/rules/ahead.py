@@ -1,0 +1,38 @@
+"""How many instances any load that follows events needs, minute by minute. Pure."""
+
+from collections.abc import Sequence
+from math import ceil
+
+from workers.forecasting.rules.events import Array, Event
+from workers.forecasting.rules.outlook import Outlook, Policy
+
+
+class Planner:
+    """Has as many instances as carry what the load may climb to before more could be there.
+
+    `boot` is the minutes from order to use, `capacity` the load that an instance carries.
+    """
+
+    def __init__(self, *, boot: int, capacity: float, policy: Policy | None = None) -> None:
+        """Begin with nothing learned."""
+        if capacity <= 0:
+            raise ValueError("capacity must be above 0")
+        self.boot, self.capacity, self.policy = boot, capacity, policy or Policy()
+        self._outlook: Outlook | None = None
+        self._seen, self._known = 0, 0
+
+    def decide(self, load: Array, start: int, events: Sequence[Event]) -> int:
+        """Return the instances to have from now on, 1 or more, after a `load` of one value a minute from minute `start` on.
+
+        Learns anew each day, and when an event has become known.
+        """
+        now = start + len(load)
+        known = sum(one.known_from <= now for one in events)
+        if self._outlook is None or self._outlook.stale or known != self._known:
+            self._outlook = Outlook(load, start, events, boot=self.boot, unit=self.capacity / 2, policy=self.policy)
+            self._known = known
+        else:
+            for value in load[self._seen :]:
+                self._outlook.see(float(value))
+        self._seen = len(load)
+        return max(1, ceil(self._outlook.now() / self.capacity - 1e-9))
