@@ -68,8 +68,8 @@ class Outlook:
         self._phase, self._doubt = expected.phase, expected.doubt * log(self.policy.unknown)
         logs = np.log(load + unit)
         unrest = _unrest(logs)
-        self._weights = self._learn(logs, unrest)
         self._logs, self._unrest = logs.tolist(), float(unrest[-1])
+        self._weights = self._learn(logs, unrest)
         self._promises: deque[tuple[int, float]] = deque()
         self._surprise = 0.0
         self._replay(logs, unrest)
@@ -109,16 +109,19 @@ class Outlook:
 
     def _replay(self, logs: Array, unrest: Array) -> None:
         """Promise again what would have been in the last hours: what surprised then still counts."""
-        at = np.arange(max(max(_SLOPES) + 2, self._first - int(5 * self.policy.surprise)), self._first + 1)
-        if len(at):
-            upper = self._rows(logs, unrest, at) @ self._weights + logs[at - 1]
-            for minute, value in zip(at.tolist(), upper.tolist(), strict=True):
-                self._promise(minute, value)
+        at = np.arange(max(1, self._first - int(5 * self.policy.surprise)), self._first + 1)
+        upper = self._rows(logs, unrest, at) @ self._weights + logs[at - 1]
+        for minute, value in zip(at.tolist(), upper.tolist(), strict=True):
+            self._promise(minute, value)
 
     def _learn(self, logs: Array, unrest: Array) -> Array:
         first = max(max(_SLOPES) + 2, self._first - self.policy.days * DAY)
         at = np.arange(first, self._first - self.boot, self.policy.every)
-        climb = _running_max(logs, self.boot)[at] - logs[at - 1] if len(at) else np.zeros(0)
+        if self._first < DAY:
+            # Nothing to learn from yet: as much room as an autoscaler leaves that aims at 70 %.
+            unlearned: Array = np.eye(len(self._row(self._first)))[0] * log(1 / 0.7)
+            return unlearned
+        climb = _running_max(logs, self.boot)[at] - logs[at - 1]
         newer = 0.5 ** ((self._first - at) / self.policy.half_life)
         return quantile_regression(self._rows(logs, unrest, at), climb, self.policy.quantile, newer)
 
@@ -162,8 +165,6 @@ def quantile_regression(rows: Array, values: Sequence[float] | Array, quantile: 
 
     Iteratively reweighted least squares on the pinball loss (Schlossmacher 1973), with a slight ridge on scaled columns.
     """
-    if not len(rows):
-        return np.zeros(rows.shape[1])
     scale = rows.std(axis=0)
     scale[scale < 1e-9] = 1.0
     scaled, found = rows / scale, np.zeros(rows.shape[1])
