@@ -9,8 +9,9 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -21,11 +22,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from demo import door, phoenix
+from demo.client import Client, send
 from demo.orders import Orders
 from demo.outbox import Outbox
 from demo.presence import Presence
 from workers.connections import store as registry
-from workers.connections.store import Admission, Connection, ConnectionRefused, Measurement, permits
+from workers.connections.store import Admission, ConnectionRefused, Measurement, permits, upkeep
 from workers.connections.store.permits import PermitRefused
 from workers.foundation import heartbeat, logs
 from workers.foundation.errors import Anticipated
@@ -35,33 +37,10 @@ log = logs.get("gateway")
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 GOODBYES = {1000, 1001}
-#: A client that takes nothing for so many seconds is cut off.
-PATIENCE = 5.0
+#: A client that takes nothing for so many seconds, or answers no ping for so many, is cut off.
+PATIENCE, SILENCE = 5.0, 40.0
 #: What the node can send, bytes a second; its people share it by their service levels.
 BANDWIDTH = float(os.environ.get("GATEWAY_BANDWIDTH", "50e6"))
-
-
-@dataclass
-class Client:
-    """An open socket and what passed since its last heartbeat to the registry."""
-
-    socket: ServerConnection
-    record: Connection
-    version: str
-    outbox: Outbox
-    topics: dict[str, bool] = field(default_factory=dict)
-    messages: int = 0
-    size: int = 0
-    next_beat: float = 0.0
-    pong: Any = None
-
-    async def tell(self, frame: phoenix.Frame) -> None:
-        """Send a message now."""
-        await _send(self.socket, frame.write(self.version))
-
-    def cut(self) -> None:
-        """End a socket whose client takes nothing: a goodbye would wait for ever."""
-        self.socket.transport.abort()
 
 
 class Gateway:
@@ -75,7 +54,7 @@ class Gateway:
         self.by_region = Counter[str]()
         self.shares = 1
         self.gone = 0
-        self.closing: set[asyncio.Task[None]] = set()
+        self.works: set[asyncio.Task[None]] = set()
         self.orders = Orders(door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end)
 
     @property
@@ -109,11 +88,26 @@ class Gateway:
             # What the client offers is not seen by the rest of the handshake, so nothing is agreed on.
             with suppress(KeyError):
                 del request.headers["Sec-WebSocket-Extensions"]
-        # A handshake may still fail: whoever does not turn up in `serve` is swept, for nobody beats for them.
-        self.admitted[record.id] = Client(socket, record, asked.get("vsn", "1.0.0"), Outbox(partial(_send, socket)))
-        asyncio.get_running_loop().call_later(10, self.admitted.pop, record.id, None)
+        self.admitted[record.id] = Client(socket, record, asked.get("vsn", "1.0.0"), Outbox(partial(send, socket)))
+        asyncio.get_running_loop().call_later(10, lambda: self._keep(self._give_up(record.id)))
         socket.id = record.id  # type: ignore[assignment]
         return None
+
+    async def _give_up(self, id: str) -> None:
+        """Give back the place of somebody whose handshake failed after all: nobody will beat for them."""
+        if client := self.admitted.pop(id, None):
+            await self._say(registry.lost, client.record.ref)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self.works.add(task)
+        task.add_done_callback(self.works.discard)
+
+    async def _say(self, what: Callable[[str], bool], ref: str) -> None:
+        try:
+            await asyncio.to_thread(what, ref)
+        except (Anticipated, RedisError) as error:
+            log.warning("registry not told", reason="redis", detail=str(error))
 
     async def serve(self, socket: ServerConnection) -> None:
         """Talk to one client until its socket ends."""
@@ -138,20 +132,14 @@ class Gateway:
             return
         self.by_region[client.record.region] -= 1
         self.gone += client.outbox.sent
+        await self._say(registry.close if client.socket.close_code in GOODBYES else registry.lost, client.record.ref)
         for topic in client.topics:
             self._tell(topic, self.presence.leave(topic, client.record.id))
-        end = registry.close if client.socket.close_code in GOODBYES else registry.lost
-        try:
-            await asyncio.to_thread(end, client.record.ref)
-        except (Anticipated, RedisError) as error:
-            log.warning("left without a word", reason="redis", detail=str(error))
 
     def end(self, id: str) -> None:
         """Close a socket that the control plane has ended; a client that does not answer keeps nobody waiting."""
         if client := self.clients.get(id):
-            task = asyncio.create_task(client.socket.close(4000, "ended by the control plane"))
-            self.closing.add(task)
-            task.add_done_callback(self.closing.discard)
+            self._keep(client.socket.close(4000, "ended by the control plane"))
 
     async def _answer(self, client: Client, frame: phoenix.Frame) -> None:
         if frame.event == phoenix.JOIN:
@@ -159,7 +147,9 @@ class Gateway:
         elif frame.event == phoenix.LEAVE:
             client.topics.pop(frame.topic, None)
             self._tell(frame.topic, self.presence.leave(frame.topic, client.record.id))
-            await asyncio.to_thread(registry.unsubscribe, client.record.ref, [frame.topic.removeprefix("realtime:")])
+            channel = frame.topic.removeprefix("realtime:")
+            if channel not in (topic.removeprefix("realtime:") for topic in client.topics):
+                await self._say(lambda ref: bool(registry.unsubscribe(ref, [channel])), client.record.ref)
             await client.tell(frame.reply({}))
         elif frame.event == phoenix.HEARTBEAT:
             await client.tell(frame.reply({}))
@@ -175,13 +165,19 @@ class Gateway:
             return
         client.topics[frame.topic] = _wants_its_own(frame.payload)
         await client.tell(frame.reply({"postgres_changes": []}))
-        await client.tell(self.presence.join(frame, client.record.id))
+        state, left = self.presence.join(frame, client.record.id)
+        self._tell(frame.topic, left)
+        await client.tell(state)
 
     def _may_not_join(self, client: Client, channel: str) -> str:
         if client.record.wedding_id not in channel.split(":"):
             door.count("wrong_wedding", client.record.id)
             return "wrong_wedding"
-        answer = registry.subscribe(client.record.ref, [channel], supplier_type=client.record.supplier_type or "")
+        try:
+            answer = registry.subscribe(client.record.ref, [channel], supplier_type=client.record.supplier_type or "")
+        except (Anticipated, RedisError) as error:
+            log.warning("not joined", reason="redis", detail=str(error))
+            return "unavailable"
         if answer is None:
             return "swept"
         return next((why for kind in answer.values() for _, why in kind.get("refused", ())), "")
@@ -223,12 +219,15 @@ class Gateway:
         found = None
         if client.pong is not None:
             if not client.pong.done():
+                if now - client.pinged > SILENCE:
+                    client.cut()
                 return None
             with suppress(ConnectionClosed):
                 found = Measurement(
                     client.record.ref, await client.pong * 1000, client.messages, client.outbox.dropped, client.size
                 )
                 client.messages = client.size = client.outbox.dropped = 0
+        client.pinged = now
         try:
             # A ping waits until the client has taken what was sent before: one that takes nothing must hold up nobody.
             client.pong = await asyncio.wait_for(client.socket.ping(), PATIENCE)
@@ -251,11 +250,6 @@ class Gateway:
                 await asyncio.to_thread(registry.lost, record.ref)
 
 
-async def _send(socket: ServerConnection, text: str) -> None:
-    with suppress(ConnectionClosed):
-        await socket.send(text)
-
-
 def _wants_its_own(payload: dict[str, Any]) -> bool:
     config = payload.get("config")
     broadcast = config.get("broadcast") if isinstance(config, dict) else None
@@ -265,10 +259,12 @@ def _wants_its_own(payload: dict[str, Any]) -> bool:
 async def main() -> None:
     """Serve until told to end."""
     gateway, ended = Gateway(), asyncio.Event()
+    # What an earlier process by this name held died with it.
+    await asyncio.to_thread(upkeep.evict, door.NODE)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    async with serve(gateway.serve, "127.0.0.1", door.PORT, process_request=gateway.admit, ping_interval=20, ping_timeout=30):
+    async with serve(gateway.serve, "127.0.0.1", door.PORT, process_request=gateway.admit, ping_interval=None, close_timeout=2):
         orders = gateway.orders
         works = (
             gateway.beat,

@@ -30,6 +30,9 @@ class Outbox:
     def put(self, text: str, level: dict[str, Any], rate: float) -> None:
         """Have a text sent as the level says, at `rate` bytes a second."""
         self.gathers, self.rate = float(level["batch_ms"]) / 1000, rate
+        if len(text) > MOST:
+            self.dropped += 1
+            return
         self.waiting.append(text)
         self.size += len(text)
         while self.size > MOST:
@@ -45,6 +48,7 @@ class Outbox:
             await asyncio.sleep(self.gathers)
             while self.waiting:
                 await asyncio.sleep(self.behind(loop.time()))
+                # Some may have been dropped meanwhile, and never the last.
                 text = self.waiting.popleft()
                 self.size -= len(text)
                 self.pay(len(text), loop.time())

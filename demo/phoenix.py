@@ -34,7 +34,9 @@ def read(text: str | bytes) -> Frame | None:
     """Return a client's message in either version; None for what is none."""
     try:
         message = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        # What is nested too deeply can be read and not written.
+        orjson.dumps(message)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
     if isinstance(message, list) and len(message) == 5:
         message = dict(zip(("join_ref", "ref", "topic", "event", "payload"), message, strict=True))

@@ -14,14 +14,15 @@ class Presence:
         self._metas: dict[str, dict[str, dict[str, dict[str, Any]]]] = defaultdict(lambda: defaultdict(dict))
         self._keys: dict[tuple[str, str], str] = {}
 
-    def join(self, frame: phoenix.Frame, id: str) -> phoenix.Frame:
-        """Remember under which key a socket will track, and return the state of its topic."""
+    def join(self, frame: phoenix.Frame, id: str) -> tuple[phoenix.Frame, phoenix.Frame | None]:
+        """Remember under which key a socket will track; return its topic's state, and that it left if it was there before."""
+        left = self.leave(frame.topic, id)
         config = frame.payload.get("config")
         asked = config.get("presence") if isinstance(config, dict) else None
         key = asked.get("key") if isinstance(asked, dict) else None
         self._keys[frame.topic, id] = key if isinstance(key, str) and key else id
         state = {key: {"metas": list(metas.values())} for key, metas in self._metas[frame.topic].items() if metas}
-        return phoenix.Frame(frame.topic, "presence_state", state)
+        return phoenix.Frame(frame.topic, "presence_state", state), left
 
     def take(self, frame: phoenix.Frame, id: str) -> phoenix.Frame | None:
         """Track or untrack a socket; return what the topic's people are told."""

@@ -191,28 +191,30 @@ def test_a_killed_nodes_people_are_back_on_others_with_their_wedding(system: Sys
     assert redis.connections().hget(f"{registry.shards()[0]}:limits", f"out:{lost}") == "1"
 
 
-def test_official_clients_come_back_by_themselves_when_another_node_answers_for_the_killed_one(system: System) -> None:
-    """As behind a load balancer: the address stays, the node that answers is another."""
+def test_official_clients_come_back_by_themselves_and_hold_no_place_twice(system: System) -> None:
+    """As under a supervisor: the gateway is back by the same name and address before anybody took it for gone."""
     port = str(servers.free_port())
     url = f"ws://127.0.0.1:{port}/socket"
-    stays = {"GATEWAY_PORT": port, "GATEWAY_REGIONS": "us-south"}
+    same = {"GATEWAY_PORT": port, "GATEWAY_REGIONS": "us-south", "GATEWAY_NODE": "node-same"}
     with ExitStack() as stack:
-        first = stack.enter_context(running("-m", "demo.gateway", GATEWAY_NODE="node-first", **stays))
-        assert eventually(lambda: "node-first" in {node.name for node in balancing.nodes()}, within=30)
+        first = stack.enter_context(running("-m", "demo.gateway", **same))
+        assert eventually(lambda: "node-same" in {node.name for node in balancing.nodes()}, within=30)
         words = [sys.executable, "-m", "tests.acceptance.person", url, "us-south", "stay", "gina", "back"]
         people = [stack.enter_context(one) for one in (person(words), _javascript(System(system.folder, url), "hugo"))]
         assert [said(one) for one in people] == ["joined", "joined"]
+        before = {user: _ids_of(user) for user in ("gina", "hugo")}
         first.kill()
         first.wait()
-        stack.enter_context(running("-m", "demo.gateway", GATEWAY_NODE="node-second", **stays))
-        for user in ("gina", "hugo"):
-            assert eventually(lambda user=user: "node-second" in _nodes_of(user), within=60), user  # type: ignore[misc]
+        stack.enter_context(running("-m", "demo.gateway", **same))
+        for user, [old] in before.items():
+            assert eventually(lambda user=user, old=old: _ids_of(user) - {old}, within=60), user  # type: ignore[misc]
+            assert eventually(lambda user=user: len(_ids_of(user)) == 1, within=60), user  # type: ignore[misc]
         # It joined its channel anew, after it said what it met meanwhile.
         assert any(said(people[1]) == "joined" for _ in range(5))
 
 
-def _nodes_of(user: str) -> set[str]:
-    return {known["node"] for known in registry.connections_of("w-1", user)}
+def _ids_of(user: str) -> set[str]:
+    return {known["id"] for known in registry.connections_of("w-1", user)}
 
 
 def _where() -> dict[str, str]:

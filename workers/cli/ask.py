@@ -32,7 +32,7 @@ def emergency(kind: str, wedding_id: str, key: str | None) -> None:
 
 
 @command.command("close")
-@click.argument("emergency_id", type=int)
+@click.argument("emergency_id", type=click.IntRange(1, 2**63 - 1))
 def close(emergency_id: int) -> None:
     """Close an emergency by its id: `wedops status` shows those that are open."""
     with database.transaction() as db:

@@ -1,6 +1,7 @@
 """`wedops plan`: what a peak that is known ahead needs."""
 
 from datetime import timedelta
+from math import isnan
 from typing import Any
 
 import click
@@ -20,19 +21,22 @@ def command() -> None:
 @command.command("end-peak")
 def end_peak() -> None:
     """End the peak that was begun, before its time."""
-    click.echo("the peak is over" if service.planned_peak()[0] else "no peak was planned")
+    planned = service.planned_peak()[0]
     actions.end_peak()
+    click.echo("the peak is over" if planned else "no peak was planned")
 
 
 @command.command("peak")
-@click.option("--connections", type=click.IntRange(1), required=True, help="How many are expected at once.")
-@click.option("--hours", type=click.FloatRange(0, min_open=True, max=72), required=True, help="For how long.")
+@click.option("--connections", type=click.IntRange(1, 10_000_000), required=True, help="How many are expected at once.")
+@click.option("--hours", type=click.FloatRange(0.1, 72), required=True, help="For how long.")
 @click.option(
     "--begin", is_flag=True, help="Begin it now: scaling keeps the room, weddings are warmed, the sweep is aggressive."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
     """Say how to serve so many connections: a fifth more is made ready, in pools of at most 1,000."""
+    if isnan(hours):
+        raise click.BadParameter("must be a number", param_hint="--hours")
     duration, until = timedelta(hours=hours), clock.now() + timedelta(hours=hours)
     if begin:
         plan, warmed = actions.prepare_peak(connections, until)

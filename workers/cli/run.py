@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from workers.app import app
+from workers.connections.tasks import prepare_peak
 from workers.foundation import clock, logs
 from workers.requests.rules import CONTRACT
 
@@ -15,7 +16,7 @@ def command(job: str) -> None:
     """Run JOB (a task's name, e.g. connections.sweep) now: by a worker, one at a time as if it were due."""
     logs.configure(30)
     app.loader.import_default_modules()
-    names = sorted(name for name in app.tasks if not name.startswith("celery.") and name not in CONTRACT)
+    names = sorted(name for name in app.tasks if not name.startswith("celery.") and name not in {*CONTRACT, prepare_peak.name})
     if job not in names:
         raise click.BadParameter(f"{job!r} is none of {', '.join(names)}", param_hint="JOB")
     header: dict[str, Any] = {"name": job, "due": clock.epoch()}

@@ -96,7 +96,9 @@ def _alone(home: Path) -> Iterator[None]:
 
 @click.command("up")
 @click.option("--demo", is_flag=True, help="Seed a season, and let people connect for a Saturday whose clock runs fast.")
-@click.option("--seconds", type=click.FloatRange(min=1), help="Stop by itself after so long; the demo plays 10 hours in it.")
+@click.option(
+    "--seconds", type=click.FloatRange(1, 86_400), help="Stop by itself after so long; the demo plays 10 hours in it."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
 @click.option("--clean", is_flag=True, help="Start anew: forget the data of earlier starts.")
 def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> None:

@@ -7,7 +7,7 @@ from math import nan
 from workers.connections import rules, store
 from workers.connections.rules import levels, peak, report
 from workers.connections.store import plans, service
-from workers.foundation import clock, database, settings, telemetry
+from workers.foundation import clock, database, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
 from workers.metrics.rules import Snapshot
 from workers.requests import actions as requests
@@ -24,6 +24,10 @@ MOST_A_SUPPLIER = 100_000
 
 class LimitRefused(Anticipated):
     """limit refused: {problem}"""
+
+
+class LimitUntold(Anticipated):
+    """the limit is kept, and obeyed within a minute of the registry's return: it does not answer now ({cause})"""
 
 
 def phases(now: datetime) -> dict[str, str]:
@@ -80,7 +84,10 @@ def limit_supplier(supplier_id: str, connections: int) -> None:
         raise LimitRefused(problem=f"connections must be from {all_have} (which all have) to {MOST_A_SUPPLIER}, or 0")
     with database.transaction() as db:
         plans.set_limit(db, supplier_id, connections, at=clock.machine_now())
-    store.tell_limits(suppliers={supplier_id: connections})
+    try:
+        store.tell_limits(suppliers={supplier_id: connections})
+    except redis.UNREACHABLE as error:
+        raise LimitUntold(cause=error) from error
 
 
 def prepare_peak(expected: int, until: datetime) -> tuple[peak.PeakPlan, list[str]]:
@@ -91,10 +98,10 @@ def prepare_peak(expected: int, until: datetime) -> tuple[peak.PeakPlan, list[st
     """
     now = clock.now()
     plan = peak.peak_plan(expected, until - now, capacity=service.capacity())
-    service.plan_peak(plan.needed, until)
-    seasons.keep_pace(until)
     with database.transaction() as db:
         warmed = peak.warmed(plan, weddings.between(db, now, until))
+    service.plan_peak(plan.needed, until)
+    seasons.keep_pace(until)
     for wedding_id in warmed:
         key = f"peak/{until:%Y-%m-%dT%H}/{wedding_id}"
         requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key})

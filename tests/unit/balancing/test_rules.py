@@ -161,7 +161,18 @@ def test_a_ranking_is_the_same_everywhere_and_changes_with_the_wedding() -> None
     assert len({rank(f"w-{number}", _nodes(4))[0].name for number in range(40)}) == 4
 
 
-@pytest.mark.parametrize("wrong", [{"bound": 1.0}, {"joins_per_second": 0}, {"near": "west"}, {"near": "a>b, >c"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bound": 1.0},
+        {"joins_per_second": 0},
+        {"near": "west"},
+        {"near": "a>b, >c"},
+        {"near": "a>b, a>c"},
+        {"near": "a>a"},
+        {"near": "\u00e9>b"},
+    ],
+)
 def test_a_policy_under_which_nothing_fits_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Policy(**wrong)  # type: ignore[arg-type]

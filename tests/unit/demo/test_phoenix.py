@@ -11,6 +11,17 @@ def test_what_was_written_is_read(version: str) -> None:
     assert phoenix.read(frame.write(version)) == frame
 
 
-@pytest.mark.parametrize("text", ["", "{", "7", "[]", '{"topic": 1, "event": "x"}', b"\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "7",
+        "[]",
+        '{"topic": 1, "event": "x"}',
+        b"\xff",
+        '{"topic":"t","event":"e","payload":' + '{"a":' * 300 + "1" + "}" * 301,
+    ],
+)
 def test_what_is_no_message_is_none(text: str | bytes) -> None:
     assert phoenix.read(text) is None

@@ -83,8 +83,8 @@ local function over_limit(shard, limits, asked, records, now)
     if open >= most then return later('supplier_limit', 10000, asked.id, now) end
   end
   -- Who holds the socket already is no newcomer to its node.
-  if asked.resume then return nil end
   if limits.drained then return later('node_draining', 1000, asked.id, now) end
+  if asked.resume then return nil end
   -- Who is in a ceremony has a place: guests stop below the brim, then vendors.
   local share = asked.user_type == 'guest' and limits.guests or asked.user_type == 'vendor' and limits.vendors or 1
   local pool = math.min(limits.pool or math.huge, tonumber(asked.capacity) or math.huge)
