@@ -22,6 +22,7 @@ from workers.notify import store as notify
 from workers.requests import store as requests
 from workers.scaling import store as scaling
 from workers.seasons import store as seasons
+from workers.seasons.rules import KindOfDay
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
@@ -117,8 +118,11 @@ def _from_nodes(status: Status) -> None:
     status.nodes, status.emergency_mode = len([node for node in nodes if not node.out]), connections.emergency_mode()
     if nodes and not any(node.usable or not node.url for node in nodes):
         status.blame(CRITICAL, "no realtime node takes anybody: all are out or drained (`wedops nodes`)")
-    status.peak, until = service.planned_peak()
-    status.peak_until = until.isoformat(timespec="minutes") if until else None
+    if not nodes and status.kind_of_day == KindOfDay.WEDDING_DAY:
+        status.blame(DEGRADED, "no realtime node has reported: does a gateway run, and reach the registry?")
+    status.peak = service.peak(clock.now())
+    if status.peak:
+        status.peak_until = str(service.planned_peak()[1])
     if status.emergency_mode:
         status.blame(DEGRADED, "emergency mode is on: guests give way first (`wedops emergency-mode off` ends it)")
 

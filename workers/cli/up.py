@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,8 @@ def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> No
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: ended.append(number))
+    if seconds is not None and isnan(seconds):
+        raise click.BadParameter("must be a number", param_hint="--seconds")
     if not Path("Procfile").exists():
         raise ProcfileMissing(path="Procfile")
     logs.configure(40)

@@ -217,7 +217,9 @@ def test_a_peak_is_planned_and_begun() -> None:
         assert requests.waiting(db) == 3
     assert service.peak(clock.now()) == 9600
     assert seasons.kind_of_day() == "wedding_day"
-    assert _status()["peak"] == 9600
+    status = _status()
+    assert (status["peak"], len(status["peak_until"])) == (9600, 32)
+    assert any("no realtime node has reported" in why for why in status["why"])
     assert "is over" in _run("plan", "end-peak").output
     assert "no peak was" in _run("plan", "end-peak").output
     assert (service.peak(clock.now()), seasons.kind_of_day()) == (0, "ordinary")

@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 #: Minutes.
 DAY, WEEK = 1440, 10080
 #: An event is felt so many minutes before it starts and after it ends; bins of five minutes, and 24 while it lasts.
-BEFORE, AFTER, BIN, DURING = 180, 300, 5, 24
+BEFORE, AFTER, BIN, DURING = 180, 180, 5, 24
 BINS = BEFORE // BIN + DURING + AFTER // BIN
 #: What it adds fades in and out, so that nothing seems to fall off an edge.
 _FADE = np.interp(np.arange(BINS), [0, 12, BINS - 25, BINS - 1], [0, 1, 1, 0])

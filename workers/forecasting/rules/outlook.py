@@ -131,14 +131,17 @@ class Outlook:
         comes, gap, phase = self._top[at] - self._expected[at - 1], self._expected[at - 1] - last, self._phase[at]
         up = (np.maximum(comes, 0), np.maximum(gap, 0), np.maximum(slopes[1], 0))
         phases = [(phase == number).astype(float) for number in (1, 2, 3)]
-        return np.stack([np.ones(len(at)), comes, gap, *slopes, *up, unrest[at - 1], *phases, last], axis=1)
+        facts = np.stack([comes, gap, *slopes, *up, unrest[at - 1], *phases, last], axis=1)
+        # Around an event a load moves by other rules than on a quiet day.
+        return np.hstack([np.ones((len(at), 1)), facts, facts * (phase > 0)[:, None]])
 
     def _row(self, at: int) -> Array:
         logs, last = self._logs, self._logs[at - 1]
         slopes = [last - logs[max(0, at - 1 - minutes)] for minutes in _SLOPES]
         comes, gap = float(self._top[at] - self._expected[at - 1]), float(self._expected[at - 1]) - last
         up, phase = (max(comes, 0.0), max(gap, 0.0), max(slopes[1], 0.0)), self._phase[at]
-        return np.array([1.0, comes, gap, *slopes, *up, self._unrest, phase == 1, phase == 2, phase == 3, last])
+        facts = (comes, gap, *slopes, *up, self._unrest, phase == 1, phase == 2, phase == 3, last)
+        return np.array([1.0, *facts, *(fact * (phase > 0) for fact in facts)])
 
 
 _PER_MINUTE = 1 - exp(-1 / 30)
