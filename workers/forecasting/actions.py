@@ -1,14 +1,41 @@
-"""Forecasting every region: the calendar's part, drawn to what was seen in the last hour."""
+"""Forecasting every region: the calendar's part, drawn to what was seen in the last hour; and how high its load may climb."""
 
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 from sqlalchemy import Connection
 
 from workers.forecasting import rules
-from workers.foundation import settings
+from workers.forecasting.rules import outlook
+from workers.forecasting.rules.events import AFTER, BEFORE, DAY, Array, Event
+from workers.forecasting.rules.outlook import Outlook
+from workers.foundation import logs, settings
 from workers.metrics import store as metrics
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
+
+log = logs.get("forecasting")
+
+#: Learning a region takes some tenths of a second: a run learns so many, the next one goes on.
+LEARNED_AT_ONCE = 2
+#: Minutes without a measurement that are filled in; after more of them nothing is known of now.
+GAP = 30
+
+
+@dataclass
+class _Learned:
+    """A region's outlook, the minute after the last one it saw, what was seen in that, and the calendar it knows."""
+
+    outlook: Outlook
+    next: int
+    last: float
+    version: int
+
+
+#: What this process has learned; another one learns by itself.
+_learned: dict[str, _Learned] = {}
 
 
 def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
@@ -29,3 +56,64 @@ def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
         starts_at = rules.grid(now, policy)
         made.append(rules.forecast(region, taking_place, policy, phases, starts_at=starts_at, ratio=ratio))
     return made
+
+
+def uppers(db: Connection, regions: Iterable[str], *, now: datetime, boot: timedelta, unit: float) -> dict[str, float]:
+    """Return what each region's connections stay below until capacity that is ordered at `now` can be used.
+
+    Regions that were measured for less than a day, or not within half an hour, are left out; so are those that are learned in a
+    later run.
+    """
+    minute, version, left = int(now.timestamp()) // 60, weddings.version_of(db), LEARNED_AT_ONCE
+    for region in regions:
+        known = _learned.get(region)
+        if not known or known.version != version or known.outlook.stale or not minute - DAY <= known.next <= minute:
+            _learned.pop(region, None)
+            if left and (found := _learn(db, region, now=now, boot=boot, unit=unit, version=version)):
+                _learned[region] = found
+                left -= 1
+    here = {region: _learned[region] for region in regions if region in _learned}
+    if here:
+        _see(here, metrics.by_minute(db, _moment(min(known.next for known in here.values())), _moment(minute)))
+    return {region: known.outlook.now() for region, known in here.items() if minute - known.next <= GAP}
+
+
+def _see(here: Mapping[str, _Learned], seen: Mapping[str, Mapping[int, int]]) -> None:
+    for region, known in here.items():
+        new = {minute: count for minute, count in seen.get(region, {}).items() if minute >= known.next}
+        for value in _filled({known.next - 1: known.last} | new)[1:]:
+            if not known.outlook.stale:
+                known.outlook.see(float(value))
+                known.next, known.last = known.next + 1, float(value)
+
+
+def _learn(db: Connection, region: str, *, now: datetime, boot: timedelta, unit: float, version: int) -> _Learned | None:
+    policy = settings.read(outlook.Policy, "OUTLOOK_")
+    seen = metrics.by_minute(db, now - timedelta(days=policy.days), _moment(int(now.timestamp()) // 60), region=region)
+    load = _filled(seen.get(region, {}))
+    if len(load) < DAY:
+        return None
+    start = min(seen[region])
+    near = weddings.between(db, _moment(start - AFTER), now + timedelta(minutes=2 * DAY + BEFORE))
+    events = [_event(wedding) for wedding in near if wedding.region == region]
+    lasts = max(1, round(boot.total_seconds() / 60))
+    found = Outlook(load, start, events, boot=lasts, unit=unit, policy=policy)
+    log.info("region learned", region=region, minutes=len(load), events=len(events), reason="day_or_calendar")
+    return _Learned(found, start + len(load), float(load[-1]), version)
+
+
+def _event(wedding: calendar.Wedding) -> Event:
+    starts, ends = (int(edge.timestamp()) // 60 for edge in (wedding.starts_at, wedding.ends_at))
+    return Event(starts, max(ends, starts + 1), wedding.venue_type, max(1.0, float(wedding.guest_count)))
+
+
+def _filled(seen: Mapping[int, float]) -> Array:
+    """Return a value for each minute from the first to the last, what is missing drawn straight between its neighbours."""
+    minutes = sorted(seen)
+    if not minutes:
+        return np.zeros(0)
+    return np.interp(np.arange(minutes[0], minutes[-1] + 1), minutes, [float(seen[minute]) for minute in minutes])
+
+
+def _moment(minute: int) -> datetime:
+    return datetime.fromtimestamp(minute * 60, UTC)

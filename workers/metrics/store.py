@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 import orjson
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, bindparam, select, text
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, bindparam, cast, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from workers.foundation import database
@@ -54,6 +54,19 @@ def history(db: Connection, start: datetime, end: datetime) -> list[tuple[str, d
         .order_by(snapshots.c.at)
     )
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+def by_minute(db: Connection, start: datetime, end: datetime, *, region: str | None = None) -> dict[str, dict[int, int]]:
+    """Return, by region, the most connections that were seen in each minute (since 1970) of [start, end)."""
+    minute = cast(func.floor(func.extract("epoch", snapshots.c.at) / 60), BigInteger)
+    asked = [snapshots.c.at >= start, snapshots.c.at < end, *([snapshots.c.region == region] if region else [])]
+    rows = db.execute(
+        select(snapshots.c.region, minute, func.max(snapshots.c.connections)).where(*asked).group_by(snapshots.c.region, minute)
+    )
+    found: dict[str, dict[int, int]] = {}
+    for name, at, connections in rows:
+        found.setdefault(name, {})[at] = connections
+    return found
 
 
 def make_partitions(db: Connection, days: Iterable[date]) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from workers.connections.store import service
+from workers.forecasting import actions as forecasts
 from workers.forecasting import store as forecasting
 from workers.forecasting.rules import Forecast
 from workers.foundation import clock, database, logs, settings, telemetry
@@ -24,10 +25,12 @@ def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rul
     """Return what is known of each region at `now`."""
     last, fresh_for = store.latest(db), settings.read(measuring.Policy, "METRICS_").fresh_for
     measured = {row.region: row.connections for row in metrics.latest(db, since=now - fresh_for)}
-    forecasts = forecasting.latest(db)
+    predicted = forecasting.latest(db)
     near = weddings.between(db, now, now + policy.lead)
     found, regions = [], weddings.regions(db)
     planned = [peak / len(regions)] if regions and (peak := service.peak(now)) else []
+    capacity = policy.connections_per_instance
+    uppers = forecasts.uppers(db, regions, now=now, boot=policy.boot, unit=capacity / 2)
     for region in regions:
         action, here = last.get((region, RESOURCE)), [wedding for wedding in near if wedding.region == region]
         found.append(
@@ -35,7 +38,8 @@ def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rul
                 region=region,
                 instances=action.to if action else policy.instances_min,
                 connections=measured.get(region),
-                expected=max(known) if (known := [*_forecast(forecasts, region, now, policy), *planned]) else None,
+                expected=max(known) if (known := [*_forecast(predicted, region, now, policy), *planned]) else None,
+                upper=uppers.get(region),
                 ceremony_ahead=any(not calendar.running(wedding, now=now) for wedding in here),
                 frozen_until=max((wedding.ends_at for wedding in here), default=None),
                 changed_at=action.created_at if action else None,
@@ -45,8 +49,8 @@ def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rul
     return found
 
 
-def _forecast(forecasts: Mapping[str, Forecast], region: str, now: datetime, policy: rules.Policy) -> list[float]:
-    peak = forecasts[region].peak(now, now + policy.lead) if region in forecasts else None
+def _forecast(predicted: Mapping[str, Forecast], region: str, now: datetime, policy: rules.Policy) -> list[float]:
+    peak = predicted[region].peak(now, now + policy.lead) if region in predicted else None
     return [] if peak is None else [peak]
 
 
@@ -56,7 +60,13 @@ def record(db: Connection, reading: rules.Reading, decision: rules.Decision, *, 
     if decision.to == reading.instances:
         return
     expected = round(reading.expected, 1) if reading.expected is not None else None
-    inputs = {"connections": reading.connections, "expected": expected, "ceremony_ahead": reading.ceremony_ahead}
+    upper = round(reading.upper, 1) if reading.upper is not None else None
+    inputs = {
+        "connections": reading.connections,
+        "expected": expected,
+        "upper": upper,
+        "ceremony_ahead": reading.ceremony_ahead,
+    }
     if store.record(
         db, follows=reading.follows, region=reading.region, resource=RESOURCE,
         before=reading.instances, to=decision.to, reason=decision.reason, inputs=inputs, asked_by="schedule", at=now,

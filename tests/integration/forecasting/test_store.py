@@ -1,14 +1,25 @@
-"""Forecasts as rows."""
+"""Forecasts as rows; how high what was measured may climb."""
+
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
 from tests.made import NOON, wedding
-from workers.forecasting import rules, store
+from workers.forecasting import actions, rules, store
 from workers.foundation import database
+from workers.metrics import store as metrics
+from workers.metrics.rules import Snapshot
+from workers.weddings import actions as weddings
+from workers.weddings.client import Reading
 from workers.weddings.rules import Policy as Phases
 
 pytestmark = pytest.mark.usefixtures("world")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_learned() -> None:
+    actions._learned.clear()
 
 
 def test_a_repeated_refresh_changes_nothing_and_a_new_calendar_does() -> None:
@@ -20,3 +31,48 @@ def test_a_repeated_refresh_changes_nothing_and_a_new_calendar_does() -> None:
     assert read.starts_at == NOON
     assert np.allclose(read.quantiles["p90"], made.quantiles["p90"], atol=0.01)
     assert read.peak(NOON, NOON) == pytest.approx(made.peak(NOON, NOON), abs=0.01)
+
+
+def _measured(minutes: int, *, until: datetime, region: str = "us-northeast", level: int = 400) -> None:
+    """Write a snapshot each minute up to `until`, with a day's rhythm."""
+    begins = until - timedelta(minutes=minutes)
+    waves = level + 100 * np.sin(2 * np.pi * np.arange(minutes) / 1440)
+    rows = [Snapshot(region, begins + timedelta(minutes=at), int(count)) for at, count in enumerate(waves.tolist())]
+    with database.transaction() as db:
+        metrics.append(db, rows)
+
+
+def _uppers(now: datetime) -> dict[str, float]:
+    with database.transaction() as db:
+        return actions.uppers(db, ["us-northeast", "us-west"], now=now, boot=timedelta(minutes=2), unit=50)
+
+
+def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> None:
+    _measured(2 * 1440, until=NOON)
+    first = _uppers(NOON)
+    assert first.keys() == {"us-northeast"}
+    assert 380 <= first["us-northeast"] <= 700
+    learned = actions._learned["us-northeast"]
+    later = NOON + timedelta(minutes=20)
+    with database.transaction() as db:
+        # Not each minute has a row.
+        metrics.append(db, [Snapshot("us-northeast", NOON + timedelta(minutes=at), 1_500) for at in (5, 12, 19)])
+    assert _uppers(later)["us-northeast"] > 1_400
+    assert actions._learned["us-northeast"] is learned
+    assert learned.next == int(later.timestamp()) // 60
+    assert _uppers(NOON + timedelta(hours=1)) == {}, "nobody knows what was not measured"
+
+
+def test_a_new_calendar_and_a_new_day_are_learned() -> None:
+    _measured(2 * 1440, until=NOON)
+    _uppers(NOON)
+    learned = actions._learned["us-northeast"]
+    weddings.take(Reading([wedding("w-9", starts_at=NOON + timedelta(hours=3))]))
+    _uppers(NOON)
+    assert actions._learned["us-northeast"] is not learned
+
+
+@pytest.mark.parametrize(("minutes", "before"), [(600, 0), (2 * 1440, 45)])
+def test_what_was_measured_too_short_or_too_long_ago_says_nothing(minutes: int, before: int) -> None:
+    _measured(minutes, until=NOON - timedelta(minutes=before))
+    assert _uppers(NOON) == {}

@@ -11,6 +11,7 @@ class Reason(StrEnum):
 
     CEREMONY_AHEAD = "ceremony_ahead"
     FORECAST = "forecast"
+    MAY_CLIMB = "may_climb"
     DEMAND = "demand"
     FEWER_EXPECTED = "fewer_expected"
     ENOUGH = "enough"
@@ -30,7 +31,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """Bounds 2-10 instances, 70-75 % utilisation as the cost target, capacity there 2 h before a ceremony."""
+    """Bounds 2-10 instances, 70-75 % utilisation as the cost target, capacity there 2 h before a ceremony.
+
+    `boot` is how long an instance takes until it serves.
+    """
 
     instances_min: int = 2
     instances_max: int = 10
@@ -38,6 +42,7 @@ class Policy:
     utilisation: float = 0.72
     lead: timedelta = timedelta(hours=2)
     shrink_after: timedelta = timedelta(minutes=30)
+    boot: timedelta = timedelta(minutes=2)
 
     def __post_init__(self) -> None:
         """Refuse bounds that leave nothing to choose."""
@@ -48,14 +53,21 @@ class Policy:
 
     def instances(self, demand: float) -> int:
         """Return the instances that carry `demand` at the utilisation wanted, within the bounds."""
-        needed = ceil(demand / (self.connections_per_instance * self.utilisation))
-        return min(max(needed, self.instances_min), self.instances_max)
+        return self._bounded(demand / (self.connections_per_instance * self.utilisation))
+
+    def carrying(self, most: float) -> int:
+        """Return the instances that carry `most` when they are full, within the bounds."""
+        return self._bounded(most / self.connections_per_instance)
+
+    def _bounded(self, instances: float) -> int:
+        return min(max(ceil(instances), self.instances_min), self.instances_max)
 
 
 @dataclass(frozen=True)
 class Reading:
     """What was seen of a region. `connections` is None when nothing was measured lately, `expected` when not forecast.
 
+    `upper` is what the connections stay below until an instance that is ordered now serves; None when too little is known.
     `frozen_until` is when the last wedding ends that runs or starts within the lead; `changed_at` the last action's moment.
     """
 
@@ -63,6 +75,7 @@ class Reading:
     instances: int
     connections: int | None
     expected: float | None
+    upper: float | None = None
     ceremony_ahead: bool = False
     frozen_until: datetime | None = None
     changed_at: datetime | None = None
@@ -81,7 +94,10 @@ class Decision:
 def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     """Return how many instances the region should have at `now`, and why."""
     here, expected = reading.connections or 0, reading.expected or 0.0
-    wanted = policy.instances(max(here, expected))
+    wanted, climb = policy.instances(max(here, expected)), policy.carrying(reading.upper or 0.0)
+    if climb > max(wanted, reading.instances):
+        return Decision(climb, Reason.MAY_CLIMB)
+    wanted = max(wanted, climb)
     if wanted > reading.instances:
         ahead = Reason.CEREMONY_AHEAD if reading.ceremony_ahead else Reason.FORECAST
         return Decision(wanted, ahead if expected > here else Reason.DEMAND)
