@@ -13,7 +13,7 @@ COMMANDS = {
     "migrate": "Bring the database and the Redis functions to this version.",
     "supervise": "Run the Procfile's processes, and put back what dies or hangs.",
     "nodes": "The realtime nodes: who is up, how full, and whose weddings they have.",
-    "plan": "What a peak that is known ahead needs.",
+    "plan": "What a peak that is known ahead needs; which days need too much.",
     "emergency-mode": "Have guests give way first, or no longer.",
     "suppliers": "Suppliers with a limit of their own.",
     "permit": "Issue a permit, with which a person may connect, or read one.",

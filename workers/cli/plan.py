@@ -1,5 +1,6 @@
-"""`wedops plan`: what a peak that is known ahead needs."""
+"""`wedops plan`: what a peak that is known ahead needs, and which days need more than there can be."""
 
+import sys
 from datetime import timedelta
 from math import isnan
 from typing import Any
@@ -10,7 +11,9 @@ import orjson
 from workers.connections import actions
 from workers.connections.rules.peak import PeakPlan, peak_plan
 from workers.connections.store import service
-from workers.foundation import clock
+from workers.foundation import clock, database, settings
+from workers.scaling import actions as scaling
+from workers.scaling import rules as scaling_rules
 
 
 @click.group("plan")
@@ -56,6 +59,25 @@ def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
             f"begun: until {ends} scaling keeps room for {plan.needed}, jobs run as on a wedding day, the sweep is aggressive"
         )
         click.echo(f"{len(warmed)} wedding(s) are warmed")
+
+
+@command.command("capacity")
+@click.option("--days", type=click.IntRange(1, 730), default=90, show_default=True, help="How far to look.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def capacity(days: int, as_json: bool) -> None:
+    """Say on which days to come a region may need more instances than it may have. Exit code 3 when there are any."""
+    policy = settings.read(scaling_rules.Policy, "SCALING_")
+    with database.transaction() as db:
+        found = scaling.capacity(db, now=clock.now(), days=days)
+    if as_json:
+        rows = [vars(one) | {"instances_max": policy.instances_max} for one in found]
+        click.echo(orjson.dumps({"schema": "wedops.capacity/1", "days": days, "full": rows}).decode())
+    else:
+        for one in found:
+            when = f"{one.day:%a %Y-%m-%d}  {one.region}  {one.connections} connections at {one.at:%H:%M} UTC"
+            click.echo(f"{when} (1 in 100 that it is more): {one.instances} instances, {policy.instances_max} at most")
+        click.echo(f"{len(found)} day(s) of {days} may need more than there can be; SCALING_INSTANCES_MAX raises it")
+    sys.exit(3 if found else 0)
 
 
 def _facts(plan: PeakPlan) -> dict[str, Any]:

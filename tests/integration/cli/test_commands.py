@@ -227,6 +227,23 @@ def test_a_peak_is_planned_and_begun() -> None:
     assert _run("plan", "peak", "--connections", "0", "--hours", "6").exit_code == 2
 
 
+def test_days_that_need_more_than_there_can_be_are_named_weeks_ahead() -> None:
+    far = clock.now() + timedelta(days=40)
+    with database.transaction() as db:
+        crowd = [wedding(f"w-{number}", starts_at=far, guest_count=400) for number in range(60)]
+        weddings.upsert(db, [*crowd, wedding("w-small", starts_at=far + timedelta(days=9))], at=NOON)
+    done = _run("plan", "capacity", "--json")
+    full = json.loads(done.output)["full"]
+    assert {one["day"] for one in full} <= {f"{far + timedelta(hours=hours):%Y-%m-%d}" for hours in (-6, 0, 6, 12)}
+    assert full[0]["instances"] > full[0]["instances_max"] == 10
+    assert done.exit_code == 3
+    shown = _run("plan", "capacity", "--days", "30")
+    assert (shown.exit_code, shown.output) == (
+        0,
+        "0 day(s) of 30 may need more than there can be; SCALING_INSTANCES_MAX raises it\n",
+    )
+
+
 def test_a_supplier_gets_the_limit_of_its_plan() -> None:
     assert "every supplier may have 200" in _run("suppliers", "limits").output
     assert "s1 may have 400 connections" in _run("suppliers", "limit", "s1", "400").output

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,34 +75,50 @@ def forecast(
     Each wedding's load is constant within a phase, so its two edges go into a difference array whose running sum is the
     load: the cost grows with weddings plus steps, not with their product.
     """
-    steps = int(policy.horizon / policy.step)
+    steps, seconds = int(policy.horizon / policy.step), policy.step.total_seconds()
     mean, variance = np.zeros(steps + 1), np.zeros(steps + 1)
-    for wedding in weddings:
-        for phase, begin, end in _spans(wedding, phases):
-            load = people(wedding, phase, policy) * ratio
-            first, last = (min(max(0, int((edge - starts_at) / policy.step)), steps) for edge in (begin, end))
-            for sums, value in ((mean, load), (variance, (policy.spread * load) ** 2)):
-                sums[first] += value
-                sums[last] -= value
+    guests = np.array([wedding.guest_count for wedding in weddings], float)
+    vendors = np.array([len(wedding.supplier_ids) for wedding in weddings], float)
+    factor = np.array([policy.venue_factor.get(wedding.venue_type, 1.0) for wedding in weddings], float)
+    for phase, begin, end in _spans(weddings, phases):
+        load = _present(guests, vendors, factor, phase, policy) * ratio
+        first, last = (
+            np.clip(np.trunc((edge - starts_at.timestamp()) / seconds), 0, steps).astype(np.int64) for edge in (begin, end)
+        )
+        mean += _steps(first, last, load, steps)
+        variance += _steps(first, last, (policy.spread * load) ** 2, steps)
     level, deviation = np.cumsum(mean)[:steps], np.sqrt(np.maximum(np.cumsum(variance)[:steps], 0.0))
     return Forecast(region, starts_at, policy.step, {name: level + z * deviation for name, z in Z.items()}, ratio)
 
 
+def _steps(first: Any, last: Any, value: Array, steps: int) -> Array:
+    """Return what is added at each first step and taken away at each last one."""
+    return (np.bincount(first, value, steps + 1) - np.bincount(last, value, steps + 1)).astype(np.float64)
+
+
 def people(wedding: Wedding, phase: Phase, policy: Policy) -> float:
     """Return how many people of a wedding are connected in a phase, on average."""
-    guests = wedding.guest_count * policy.guest_share.get(phase, 0.0)
-    vendors = len(wedding.supplier_ids) * policy.vendor_share.get(phase, 0.0)
+    guests, vendors = np.array(float(wedding.guest_count)), np.array(float(len(wedding.supplier_ids)))
+    factor = np.array(policy.venue_factor.get(wedding.venue_type, 1.0))
+    return float(_present(guests, vendors, factor, phase, policy))
+
+
+def _present(guests: Array, vendors: Array, factor: Array, phase: Phase, policy: Policy) -> Array:
     hosts = policy.couple_and_planner if phase in policy.guest_share else 0.0
-    return (guests + vendors) * policy.venue_factor.get(wedding.venue_type, 1.0) + hosts
+    shares = policy.guest_share.get(phase, 0.0), policy.vendor_share.get(phase, 0.0)
+    return (guests * shares[0] + vendors * shares[1]) * factor + hosts
 
 
-def _spans(wedding: Wedding, phases: Phases) -> list[tuple[Phase, datetime, datetime]]:
-    ceremony_ends = min(wedding.starts_at + phases.ceremony_lasts, wedding.ends_at)
+def _spans(weddings: Sequence[Wedding], phases: Phases) -> list[tuple[Phase, Array, Array]]:
+    """Return each phase, and when it begins and ends at each wedding, in seconds since 1970."""
+    starts = np.array([wedding.starts_at.timestamp() for wedding in weddings], float)
+    ends = np.array([wedding.ends_at.timestamp() for wedding in weddings], float)
+    ceremony_ends = np.minimum(starts + phases.ceremony_lasts.total_seconds(), ends)
     return [
-        (Phase.SETUP, wedding.starts_at - phases.setup_before, wedding.starts_at),
-        (Phase.CEREMONY, wedding.starts_at, ceremony_ends),
-        (Phase.RECEPTION, ceremony_ends, wedding.ends_at),
-        (Phase.WIND_DOWN, wedding.ends_at, wedding.ends_at + phases.wind_down_lasts),
+        (Phase.SETUP, starts - phases.setup_before.total_seconds(), starts),
+        (Phase.CEREMONY, starts, ceremony_ends),
+        (Phase.RECEPTION, ceremony_ends, ends),
+        (Phase.WIND_DOWN, ends, ends + phases.wind_down_lasts.total_seconds()),
     ]
 
 

@@ -1,7 +1,8 @@
 """How many instances a region should have. Pure: no clock, no Redis, no SQL."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
@@ -104,6 +105,31 @@ def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     if wanted == reading.instances:
         return Decision(wanted, Reason.ENOUGH)
     return Decision(*_shrink(reading, wanted, policy, now))
+
+
+@dataclass(frozen=True)
+class FullDay:
+    """A day on which a region may need more than it can have: at its highest so many connections, 99 times of 100 fewer."""
+
+    region: str
+    day: date
+    at: datetime
+    connections: int
+    instances: int
+
+
+def full_days(region: str, starts_at: datetime, step: timedelta, upper: Sequence[float], policy: Policy) -> list[FullDay]:
+    """Return the days (UTC) on which `upper`, a load by step, needs more instances than the most that a region may have."""
+    worst: dict[date, tuple[float, datetime]] = {}
+    for number, load in enumerate(upper):
+        at = starts_at + number * step
+        worst[at.date()] = max(worst.get(at.date(), (0.0, at)), (load, at))
+    carried = policy.connections_per_instance * policy.utilisation
+    return [
+        FullDay(region, day, at, ceil(load), ceil(load / carried))
+        for day, (load, at) in worst.items()
+        if load > policy.instances_max * carried
+    ]
 
 
 def _shrink(reading: Reading, wanted: int, policy: Policy, now: datetime) -> tuple[int, Reason]:

@@ -1,0 +1,87 @@
+"""Forecast: 90 days in steps of five minutes from 100,000 weddings, and from a tenth of them.
+
+`forecast_s` is one forecast, `refresh_s` one of a region with 500 weddings in two days, as after a change; `memory_mb` what it
+takes beside the calendar. Peer: `one_by_one`, which adds each wedding's phases to every step they cover.
+"""
+
+import tracemalloc
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from benchmarks import form
+from workers.forecasting import rules
+from workers.foundation import clock
+from workers.weddings.rules import Phase, VenueType, Wedding
+from workers.weddings.rules import Policy as Phases
+
+START, DAYS = datetime(2026, 8, 1, tzinfo=UTC), 90
+POLICY = replace(rules.Policy(), horizon=timedelta(days=DAYS))
+
+
+def main() -> None:
+    """Print the figures."""
+    many, few = _calendar(100_000), _calendar(10_000)
+    near = _calendar(500, days=2)
+    form.main("forecast", {"ours": lambda: _ours(many, few, near), "one_by_one": lambda: _one_by_one(few)}, _ratios, runs=5)
+
+
+def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
+    return {
+        "growth_for_ten_times": medians["ours"]["forecast_s"] / medians["ours"]["tenth_s"],
+        "one_by_one_over_ours": medians["one_by_one"]["tenth_s"] / medians["ours"]["tenth_s"],
+    }
+
+
+def _calendar(count: int, days: int = DAYS) -> list[Wedding]:
+    random = np.random.default_rng(7)
+    guests = np.minimum(random.lognormal(np.log(100), 0.55, count), 2_000).astype(int)
+    venues = list(VenueType)
+    found = []
+    for number, minutes in enumerate(random.integers(0, days * 1440, count).tolist()):
+        starts = START + timedelta(minutes=minutes)
+        local = starts.replace(tzinfo=None)
+        lasts = timedelta(hours=6)
+        facts = {"zone": "UTC", "region": "us-west", "supplier_ids": ("s",) * 14, "guest_count": int(guests[number])}
+        edges = {"starts_local": local, "ends_local": local + lasts, "starts_at": starts, "ends_at": starts + lasts}
+        found.append(Wedding(id=f"w-{number}", venue_type=venues[number % len(venues)], **facts, **edges))  # type: ignore[arg-type]
+    return found
+
+
+def _timed(weddings: list[Wedding], policy: rules.Policy = POLICY) -> float:
+    begun = clock.stopwatch()
+    rules.forecast("us-west", weddings, policy, Phases(), starts_at=START)
+    return clock.stopwatch() - begun
+
+
+def _ours(many: list[Wedding], few: list[Wedding], near: list[Wedding]) -> form.Figures:
+    seconds, tenth, refresh = _timed(many), _timed(few), _timed(near, rules.Policy())
+    tracemalloc.start()
+    _timed(many)
+    memory = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    return {"forecast_s": seconds, "tenth_s": tenth, "refresh_s": refresh, "memory_mb": memory}
+
+
+def _one_by_one(weddings: list[Wedding]) -> form.Figures:
+    begun = clock.stopwatch()
+    phases, steps = Phases(), int(POLICY.horizon / POLICY.step)
+    load = np.zeros(steps)
+    for one in weddings:
+        ceremony = min(one.starts_at + phases.ceremony_lasts, one.ends_at)
+        edges = (
+            one.starts_at - phases.setup_before,
+            one.starts_at,
+            ceremony,
+            one.ends_at,
+            one.ends_at + phases.wind_down_lasts,
+        )
+        for number, phase in enumerate((Phase.SETUP, Phase.CEREMONY, Phase.RECEPTION, Phase.WIND_DOWN)):
+            first, last = (max(0, int((edge - START) / POLICY.step)) for edge in edges[number : number + 2])
+            load[first:last] += rules.people(one, phase, POLICY)
+    return {"tenth_s": clock.stopwatch() - begun}
+
+
+if __name__ == "__main__":
+    main()
