@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made import NOON, wedding
+from tests.unit.weddings.test_client import GOOD, HEADER
 from workers.forecasting import rules
+from workers.weddings.client import read_csv
 from workers.weddings.rules import Phase, VenueType, phase
 from workers.weddings.rules import Policy as Phases
 
@@ -61,3 +63,22 @@ def test_what_was_seen_pulls_more_the_more_people_it_was() -> None:
     assert rules.pull([0.0], [5.0], POLICY) == 1.0
     assert rules.pull([5.0], [], POLICY) == 1.0
     assert rules.pull([1.0], [1e6], POLICY) == POLICY.pull_most
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "hours"),
+    [
+        ("2026-10-31T19:00", "2026-11-01T03:00", "America/New_York", 9),
+        ("2027-03-13T19:00", "2027-03-14T04:00", "America/New_York", 8),
+        ("2026-10-31T19:00", "2026-11-01T03:00", "America/Phoenix", 8),
+        ("2027-03-13T19:00", "2027-03-14T03:00", "Pacific/Honolulu", 8),
+    ],
+)
+def test_a_night_in_which_the_clocks_change_is_as_long_as_it_is(start: str, end: str, zone: str, hours: int) -> None:
+    row = GOOD.replace("2026-10-10T15:00", start).replace("2026-10-10T21:00", end).replace("America/New_York", zone)
+    [one] = read_csv(HEADER + row).weddings
+    assert one.ends_at - one.starts_at == timedelta(hours=hours)
+    made = _forecast(one, starts_at=one.starts_at)
+    evening = rules.people(one, Phase.RECEPTION, POLICY)
+    during = int((abs(made.quantiles["p50"] - evening) < 1e-6).sum())
+    assert during * POLICY.step == timedelta(hours=hours) - PHASES.ceremony_lasts
