@@ -259,12 +259,21 @@ def _wants_its_own(payload: dict[str, Any]) -> bool:
 async def main() -> None:
     """Serve until told to end."""
     gateway, ended = Gateway(), asyncio.Event()
-    # What an earlier process by this name held died with it.
-    await asyncio.to_thread(upkeep.evict, door.NODE)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    async with serve(gateway.serve, "127.0.0.1", door.PORT, process_request=gateway.admit, ping_interval=None, close_timeout=2):
+    async with serve(
+        gateway.serve,
+        "127.0.0.1",
+        door.PORT,
+        process_request=gateway.admit,
+        ping_interval=None,
+        close_timeout=2,
+        start_serving=False,
+    ) as server:
+        # The port is ours: what an earlier process by this name held died with it.
+        await asyncio.to_thread(upkeep.evict, door.NODE)
+        await server.start_serving()
         orders = gateway.orders
         works = (
             gateway.beat,

@@ -8,7 +8,7 @@ from typing import Any
 
 #: A client may be sent at once what its share gives it in so many seconds.
 BURST = 1.0
-#: Of what waits longer than the client can take it, the oldest goes: so many bytes may wait.
+#: Of what waits longer than the client can take it, the oldest goes: so many characters may wait.
 MOST = 250_000
 
 

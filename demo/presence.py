@@ -21,7 +21,7 @@ class Presence:
         asked = config.get("presence") if isinstance(config, dict) else None
         key = asked.get("key") if isinstance(asked, dict) else None
         self._keys[frame.topic, id] = key if isinstance(key, str) and key else id
-        state = {key: {"metas": list(metas.values())} for key, metas in self._metas[frame.topic].items() if metas}
+        state = {key: {"metas": list(metas.values())} for key, metas in self._metas.get(frame.topic, {}).items()}
         return phoenix.Frame(frame.topic, "presence_state", state), left
 
     def take(self, frame: phoenix.Frame, id: str) -> phoenix.Frame | None:
@@ -37,5 +37,10 @@ class Presence:
     def leave(self, topic: str, id: str, *, forget: bool = True) -> phoenix.Frame | None:
         """Take a socket out of a topic; return what its people are told, or nothing when it was not there."""
         key = self._keys.pop((topic, id), None) if forget else self._keys.get((topic, id))
-        meta = self._metas[topic][key].pop(id, None) if key else None
+        metas = self._metas.get(topic, {})
+        meta = metas[key].pop(id, None) if key in metas else None
+        if key in metas and not metas[key]:
+            del metas[key]
+        if not metas:
+            self._metas.pop(topic, None)
         return phoenix.Frame(topic, "presence_diff", {"joins": {}, "leaves": {key: {"metas": [meta]}}}) if meta else None

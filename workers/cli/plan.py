@@ -75,7 +75,9 @@ def capacity(days: int, as_json: bool) -> None:
     else:
         for one in found:
             when = f"{one.day:%a %Y-%m-%d}  {one.region}  {one.connections} connections at {one.at:%H:%M} UTC"
-            click.echo(f"{when} (1 in 100 that it is more): {one.instances} instances, {policy.instances_max} at most")
+            click.echo(
+                f"{when} (1 in 100 that it is more at that moment): {one.instances} instances, {policy.instances_max} at most"
+            )
         click.echo(f"{len(found)} day(s) of {days} may need more than there can be; SCALING_INSTANCES_MAX raises it")
     sys.exit(3 if found else 0)
 

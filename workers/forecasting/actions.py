@@ -1,6 +1,7 @@
 """Forecasting every region: the calendar's part, drawn to what was seen in the last hour; and how high its load may climb."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,8 +21,8 @@ log = logs.get("forecasting")
 
 #: Learning a region takes some tenths of a second: a run learns so many, the next one goes on.
 LEARNED_AT_ONCE = 2
-#: Minutes without a measurement that are filled in; after more of them nothing is known of now.
-GAP = 30
+#: After so many minutes without a measurement nothing is known of now.
+FRESH = 5
 
 
 @dataclass
@@ -58,42 +59,72 @@ def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
     return made
 
 
-def uppers(db: Connection, regions: Iterable[str], *, now: datetime, boot: timedelta, unit: float) -> dict[str, float]:
-    """Return what each region's connections stay below until capacity that is ordered at `now` can be used.
+def uppers(
+    db: Connection, regions: Collection[str], *, now: datetime, boot: timedelta, unit: float
+) -> tuple[dict[str, float], set[str]]:
+    """Return what regions' connections stay below until capacity ordered at `now` can be used, and who is yet to be learned.
 
-    Regions that were measured for less than a day, or not within half an hour, are left out; so are those that are learned in a
-    later run.
+    Regions that were measured for less than a day, or not within some minutes, are in neither.
     """
-    minute, version, left = int(now.timestamp()) // 60, weddings.version_of(db), LEARNED_AT_ONCE
-    for region in regions:
-        known = _learned.get(region)
-        if not known or known.version != version or known.outlook.stale or not minute - DAY <= known.next <= minute:
-            _learned.pop(region, None)
-            if left and (found := _learn(db, region, now=now, boot=boot, unit=unit, version=version)):
+    minute, version, left, waiting = int(now.timestamp()) // 60, weddings.version_of(db), LEARNED_AT_ONCE, set[str]()
+    outdated = [region for region in regions if not _current(region, minute) or _learned[region].version != version]
+    # An outlook that lacks the newest wedding serves until there is a better one.
+    for region in sorted(outdated, key=lambda region: (_current(region, minute), region)):
+        if not left:
+            waiting.add(region)
+            continue
+        with _alone(region, waiting):
+            found = _learn(db, region, now=now, boot=boot, unit=unit, version=version)
+            left -= bool(found)
+            if found:
                 _learned[region] = found
-                left -= 1
-    here = {region: _learned[region] for region in regions if region in _learned}
-    if here:
-        _see(here, metrics.by_minute(db, _moment(min(known.next for known in here.values())), _moment(minute)))
-    return {region: known.outlook.now() for region, known in here.items() if minute - known.next <= GAP}
-
-
-def _see(here: Mapping[str, _Learned], seen: Mapping[str, Mapping[int, int]]) -> None:
+            elif not _current(region, minute):
+                _learned.pop(region, None)
+    here = {region: _learned[region] for region in regions if _current(region, minute)}
+    since = min((known.next for known in here.values()), default=minute)
+    seen = metrics.by_minute(db, _moment(since), _moment(minute)) if here else {}
+    found_now = {}
     for region, known in here.items():
-        new = {minute: count for minute, count in seen.get(region, {}).items() if minute >= known.next}
-        for value in _filled({known.next - 1: known.last} | new)[1:]:
-            if not known.outlook.stale:
-                known.outlook.see(float(value))
-                known.next, known.last = known.next + 1, float(value)
+        with _alone(region, waiting):
+            _see(known, seen.get(region, {}))
+            if minute - known.next <= FRESH:
+                found_now[region] = known.outlook.now()
+    return found_now, waiting - found_now.keys()
+
+
+def _current(region: str, minute: int) -> bool:
+    """Tell whether what was learned of a region still says something about now."""
+    known = _learned.get(region)
+    return bool(known and not known.outlook.stale and minute - DAY <= known.next <= minute)
+
+
+@contextmanager
+def _alone(region: str, waiting: set[str]) -> Iterator[None]:
+    """Around what is done for one region: what fails there keeps no other one from being decided."""
+    try:
+        yield
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+        log.error("region not learned", region=region, reason="unfit", detail=str(error))
+        _learned.pop(region, None)
+        waiting.add(region)
+
+
+def _see(known: _Learned, seen: Mapping[int, int]) -> None:
+    new = {minute: count for minute, count in seen.items() if minute >= known.next}
+    for value in _filled({known.next - 1: known.last} | new)[1:].tolist():
+        if not known.outlook.stale:
+            known.outlook.see(value)
+            known.next, known.last = known.next + 1, value
 
 
 def _learn(db: Connection, region: str, *, now: datetime, boot: timedelta, unit: float, version: int) -> _Learned | None:
     policy = settings.read(outlook.Policy, "OUTLOOK_")
-    seen = metrics.by_minute(db, now - timedelta(days=policy.days), _moment(int(now.timestamp()) // 60), region=region)
-    load = _filled(seen.get(region, {}))
-    if len(load) < DAY:
+    minute = int(now.timestamp()) // 60
+    seen = metrics.by_minute(db, now - timedelta(days=policy.days), _moment(minute), region=region).get(region, {})
+    load = _filled(seen)
+    if len(load) < DAY or max(seen) < minute - FRESH:
         return None
-    start = min(seen[region])
+    start = min(seen)
     near = weddings.between(db, _moment(start - AFTER), now + timedelta(minutes=2 * DAY + BEFORE))
     events = [_event(wedding) for wedding in near if wedding.region == region]
     lasts = max(1, round(boot.total_seconds() / 60))

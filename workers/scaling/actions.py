@@ -32,7 +32,7 @@ def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rul
     found, regions = [], weddings.regions(db)
     planned = [peak / len(regions)] if regions and (peak := service.peak(now)) else []
     capacity = policy.connections_per_instance
-    uppers = forecasts.uppers(db, regions, now=now, boot=policy.boot, unit=capacity / 2)
+    uppers, waiting = forecasts.uppers(db, regions, now=now, boot=policy.boot, unit=capacity / 2)
     for region in regions:
         action, here = last.get((region, RESOURCE)), [wedding for wedding in near if wedding.region == region]
         found.append(
@@ -42,6 +42,7 @@ def readings(db: Connection, policy: rules.Policy, *, now: datetime) -> list[rul
                 connections=measured.get(region),
                 expected=max(known) if (known := [*_forecast(predicted, region, now, policy), *planned]) else None,
                 upper=uppers.get(region),
+                unlearned=region in waiting,
                 ceremony_ahead=any(not calendar.running(wedding, now=now) for wedding in here),
                 frozen_until=max((wedding.ends_at for wedding in here), default=None),
                 changed_at=action.created_at if action else None,

@@ -1,12 +1,14 @@
 """Forecasts as rows; how high what was measured may climb."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.made import NOON, wedding
 from workers.forecasting import actions, rules, store
+from workers.forecasting.rules import Array
 from workers.foundation import database
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
@@ -42,9 +44,13 @@ def _measured(minutes: int, *, until: datetime, region: str = "us-northeast", le
         metrics.append(db, rows)
 
 
-def _uppers(now: datetime) -> dict[str, float]:
+def _uppers(now: datetime, *regions: str) -> dict[str, float]:
+    return _asked(now, *regions)[0]
+
+
+def _asked(now: datetime, *regions: str) -> tuple[dict[str, float], set[str]]:
     with database.transaction() as db:
-        return actions.uppers(db, ["us-northeast", "us-west"], now=now, boot=timedelta(minutes=2), unit=50)
+        return actions.uppers(db, regions or ("us-northeast", "us-west"), now=now, boot=timedelta(minutes=2), unit=50)
 
 
 def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> None:
@@ -63,9 +69,33 @@ def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> N
     assert _uppers(NOON + timedelta(hours=1)) == {}, "nobody knows what was not measured"
 
 
-def test_a_new_calendar_and_a_new_day_are_learned() -> None:
+def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    regions = ("a", "b", "c", "d")
+    for region in regions:
+        _measured(1440, until=NOON, region=region)
+    fit = actions.Outlook
+
+    def _fail(load: Array, *given: Any, **more: Any) -> actions.Outlook:
+        if load.max() > 5_000:
+            raise ValueError("unfit")
+        return fit(load, *given, **more)
+
+    monkeypatch.setattr(actions, "Outlook", _fail)
+    with database.transaction() as db:
+        metrics.append(db, [Snapshot("b", NOON - timedelta(minutes=1, seconds=-9), 9_000)])
+    found, waiting = _asked(NOON, *regions)
+    assert (found.keys(), waiting) == ({"a", "c"}, {"b", "d"})
+    found, waiting = _asked(NOON, *regions)
+    assert (found.keys(), waiting) == ({"a", "c", "d"}, {"b"})
+
+
+def test_a_new_calendar_and_a_clock_that_went_back_are_learned() -> None:
     _measured(2 * 1440, until=NOON)
-    _uppers(NOON)
+    assert _uppers(NOON)
+    learned = actions._learned["us-northeast"]
+    assert _uppers(NOON - timedelta(minutes=20))
+    assert actions._learned["us-northeast"] is not learned
+    assert _uppers(NOON)
     learned = actions._learned["us-northeast"]
     weddings.take(Reading([wedding("w-9", starts_at=NOON + timedelta(hours=3))]))
     _uppers(NOON)

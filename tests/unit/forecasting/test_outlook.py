@@ -135,7 +135,7 @@ def test_a_planner_learns_anew_when_a_day_is_over_and_when_an_event_becomes_know
     late = [*events[:-1], replace(events[-1], known_from=9 * DAY + 30)]
     planner = Planner(boot=BOOT, capacity=CAPACITY)
     fitted: list[Outlook | None] = []
-    for at in range(9 * DAY, 10 * DAY + 90, 10):
+    for at in range(9 * DAY, 10 * DAY + 90, 50):
         planner.decide(load[:at], 0, late)
         if planner._outlook not in fitted:
             fitted.append(planner._outlook)
@@ -159,7 +159,17 @@ def test_a_minute_that_is_none_is_refused_and_changes_nothing(value: float) -> N
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"quantile": 1.0}, {"quantile": 0.2}, {"days": 0}, {"unknown": 0.5}, {"surprise": 0}, {"half_life": 0}]
+    "wrong",
+    [
+        {"quantile": 1.0},
+        {"quantile": 0.2},
+        {"days": 0},
+        {"unknown": 0.5},
+        {"surprise": 0},
+        {"surprise": float("nan")},
+        {"half_life": 0},
+        {"unknown": float("nan")},
+    ],
 )
 def test_a_policy_that_no_sample_could_show_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):

@@ -31,6 +31,7 @@ def _reading(**facts: Any) -> Reading:
         ({"upper": 5001.0}, Decision(6, Reason.MAY_CLIMB)),
         ({"upper": 5001.0, "connections": 5000}, Decision(7, Reason.DEMAND)),
         ({"upper": 3001.0}, Decision(4, Reason.ENOUGH)),
+        ({"unlearned": True}, Decision(4, Reason.NOT_MEASURED)),
         ({"upper": 2001.0}, Decision(3, Reason.FEWER_EXPECTED)),
         ({"upper": 99_999.0}, Decision(10, Reason.MAY_CLIMB)),
         ({}, Decision(2, Reason.FEWER_EXPECTED)),

@@ -40,10 +40,10 @@ class Policy:
         """Refuse what no sample could show."""
         if not 0.5 <= self.quantile < 1:
             raise ValueError("quantile must be from 0.5 to below 1")
-        if self.days < 1 or self.every < 1 or self.half_life < 1 or self.surprise <= 0:
-            raise ValueError("days, every, half_life and surprise must be above 0")
-        if self.unknown < 1:
-            raise ValueError("unknown must be 1 or more")
+        if self.days < 1 or self.every < 1 or self.half_life < 1 or not 0 < self.surprise <= DAY:
+            raise ValueError("days, every and half_life must be above 0, surprise above 0 and a day at most")
+        if not 1 <= self.unknown <= 100:
+            raise ValueError("unknown must be from 1 to 100")
 
 
 class Outlook:
@@ -59,8 +59,8 @@ class Outlook:
         """
         if len(load) < 2 or not np.isfinite(load).all() or (load < 0).any():
             raise ValueError("load must be two or more finite values of 0 or more, one a minute")
-        if boot < 1 or unit <= 0:
-            raise ValueError("boot must be 1 or more and unit above 0")
+        if not 1 <= boot <= DAY // 2 or not 0 < unit < float("inf"):
+            raise ValueError("boot must be from 1 minute to half a day, and unit above 0")
         self.policy, self.boot, self.unit, self._first = policy or Policy(), boot, unit, len(load)
         expected = expect(load, start, events, ahead=DAY + boot + 1)
         self._expected = np.log(expected.load + unit)
@@ -100,7 +100,8 @@ class Outlook:
             promises.popleft()
         broken = last - promises[0][1] if promises else 0.0
         self._surprise = max(self._surprise * 0.5 ** (1 / self.policy.surprise), broken)
-        upper += self._surprise + self._doubt[at]
+        # Below next to nothing no promise means anything: one that did would be broken by anything.
+        upper = max(upper, log(self.unit)) + self._surprise + self._doubt[at]
         # The lowest of those that still stand comes first.
         while promises and promises[-1][1] >= upper:
             promises.pop()

@@ -77,6 +77,8 @@ class Reading:
     connections: int | None
     expected: float | None
     upper: float | None = None
+    #: There is something to learn its `upper` from, and this process has not yet.
+    unlearned: bool = False
     ceremony_ahead: bool = False
     frozen_until: datetime | None = None
     changed_at: datetime | None = None
@@ -109,7 +111,7 @@ def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
 
 @dataclass(frozen=True)
 class FullDay:
-    """A day on which a region may need more than it can have: at its highest so many connections, 99 times of 100 fewer."""
+    """A day on which a region may need more than it can have: in 1 of 100 cases its highest moment has more `connections`."""
 
     region: str
     day: date
@@ -136,7 +138,7 @@ def _shrink(reading: Reading, wanted: int, policy: Policy, now: datetime) -> tup
     # Only shrinking waits: a surge must never queue behind a cooldown.
     if reading.frozen_until and reading.frozen_until > now:
         return reading.instances, Reason.CEREMONY_RUNNING
-    if reading.connections is None or reading.expected is None:
+    if reading.connections is None or reading.expected is None or reading.unlearned:
         return reading.instances, Reason.NOT_MEASURED
     if reading.changed_at and now - reading.changed_at < policy.shrink_after:
         return reading.instances, Reason.COOLING_DOWN

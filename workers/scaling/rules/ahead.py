@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import ceil
 
-from workers.forecasting.rules.events import Array, Event
+from workers.forecasting.rules.events import DAY, Array, Event
 from workers.forecasting.rules.outlook import Outlook, Policy
 
 
@@ -19,7 +19,7 @@ class Planner:
             raise ValueError("capacity must be above 0")
         self.boot, self.capacity, self.policy = boot, capacity, policy or Policy()
         self._outlook: Outlook | None = None
-        self._seen, self._known = 0, 0
+        self._fitted, self._seen, self._known = 0, 0, 0
 
     def decide(self, load: Array, start: int, events: Sequence[Event]) -> int:
         """Return the instances to have from now on, 1 or more, after a `load` of one value a minute from minute `start` on.
@@ -28,11 +28,11 @@ class Planner:
         """
         now = start + len(load)
         known = sum(one.known_from <= now for one in events)
-        if self._outlook is None or self._outlook.stale or known != self._known:
+        if self._outlook is None or now > self._fitted + DAY or known != self._known:
             self._outlook = Outlook(load, start, events, boot=self.boot, unit=self.capacity / 2, policy=self.policy)
-            self._known = known
+            self._fitted, self._known = now, known
         else:
-            for value in load[self._seen :]:
+            for value in load[self._seen - start :]:
                 self._outlook.see(float(value))
-        self._seen = len(load)
+        self._seen = now
         return max(1, ceil(self._outlook.now() / self.capacity - 1e-9))
