@@ -147,8 +147,8 @@ class Gateway:
         elif frame.event == phoenix.LEAVE:
             client.topics.pop(frame.topic, None)
             self._tell(frame.topic, self.presence.leave(frame.topic, client.record.id))
-            channel = frame.topic.removeprefix("realtime:")
-            if channel not in (topic.removeprefix("realtime:") for topic in client.topics):
+            channel = phoenix.channel(frame.topic)
+            if channel not in map(phoenix.channel, client.topics):
                 await self._say(lambda ref: bool(registry.unsubscribe(ref, [channel])), client.record.ref)
             await client.tell(frame.reply({}))
         elif frame.event == phoenix.HEARTBEAT:
@@ -160,7 +160,7 @@ class Gateway:
             self._tell(frame.topic, self.presence.take(frame, client.record.id))
 
     async def _join(self, client: Client, frame: phoenix.Frame) -> None:
-        if why := await asyncio.to_thread(self._may_not_join, client, frame.topic.removeprefix("realtime:")):
+        if why := await asyncio.to_thread(self._may_not_join, client, phoenix.channel(frame.topic)):
             await client.tell(frame.reply({"reason": why}, "error"))
             return
         client.topics[frame.topic] = _wants_its_own(frame.payload)
@@ -241,7 +241,7 @@ class Gateway:
     async def _again(self, ref: str) -> None:
         """Open again what the registry does not know any more, or end it."""
         if client := self.clients.get(ref.rpartition("/")[2]):
-            channels = tuple(topic.removeprefix("realtime:") for topic in client.topics)
+            channels = tuple(dict.fromkeys(map(phoenix.channel, client.topics)))
             record = replace(client.record, channels=channels)
             if not (await asyncio.to_thread(registry.open, record, resume=True)).ok:
                 self.end(record.id)

@@ -30,6 +30,11 @@ class Frame:
         return Frame(self.topic, REPLY, {"status": status, "response": response}, self.ref, self.join_ref)
 
 
+def channel(topic: str) -> str:
+    """Return what the registry calls a topic: Supabase's clients put a word before it."""
+    return topic.removeprefix("realtime:")
+
+
 def read(text: str | bytes) -> Frame | None:
     """Return a client's message in either version; None for what is none."""
     try:
