@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
+from workers.connections.rules import levels
 from workers.connections.store import Connection
 from workers.connections.store.service import LEVELS, PHASES, SERVICE
 from workers.foundation import clock, logs, settings
@@ -43,8 +44,7 @@ class Orders:
     def level(self, record: Connection) -> dict[str, Any]:
         """Return the service level of a connection: by user type, device and the phase of the wedding."""
         phase = self._phases.get(record.wedding_id or "", "planning")
-        device = "mobile" if record.device == "mobile" else "fixed"
-        level: dict[str, Any] = self._levels.get(f"{record.user_type}|{device}|{phase}", UNTOLD)
+        level: dict[str, Any] = self._levels.get(levels.name(record.user_type, record.device, phase), UNTOLD)
         return level
 
     async def obey(self) -> None:

@@ -48,10 +48,15 @@ def service_level(user_type: UserType, *, mobile: bool, phase: Phase, busy: bool
     return ServiceLevel(share, heartbeat, mobile or batch >= 250, batch)
 
 
+def name(user_type: str, device: str | None, phase: str) -> str:
+    """Return the name of a class; a device that is not told counts as fixed."""
+    return f"{user_type}|{'mobile' if device == 'mobile' else 'fixed'}|{phase}"
+
+
 def service_levels(*, busy: bool, emergency: bool = False) -> Mapping[str, dict[str, object]]:
     """Return the level of every class, named `user_type|device|phase`."""
     return {
-        f"{user_type}|{device}|{phase}": asdict(
+        name(user_type, device, phase): asdict(
             service_level(user_type, mobile=device == "mobile", phase=phase, busy=busy, emergency=emergency)
         )
         for user_type, device, phase in product(UserType, DEVICES, Phase)

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from workers.connections.rules import levels
 from workers.foundation import redis
 
 #: Hashes: class -> level as JSON; wedding -> phase. A change is published on SERVICE.
@@ -33,8 +34,7 @@ def tell_phases(phases: Mapping[str, str]) -> int:
 def level_of(connection: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the service level that a connection has now, by user type, device and phase; None before any was told."""
     phase = redis.connections().hget(PHASES, connection["wedding_id"]) or "planning"
-    device = "mobile" if connection["device"] == "mobile" else "fixed"
-    found = redis.connections().hget(LEVELS, f"{connection['user_type']}|{device}|{phase}")
+    found = redis.connections().hget(LEVELS, levels.name(connection["user_type"], connection["device"], phase))
     return orjson.loads(found) if found else None
 
 
