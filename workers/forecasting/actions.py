@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -42,11 +42,8 @@ _learned: dict[str, _Learned] = {}
 def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
     """Return a forecast for each region of the calendar."""
     policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
-    around = phases.setup_before + phases.wind_down_lasts
     since = rules.grid(now - policy.pull_from, policy)
-    by_region: dict[str, list[calendar.Wedding]] = {region: [] for region in weddings.regions(db)}
-    for wedding in weddings.between(db, since - around, now + policy.horizon + around):
-        by_region[wedding.region].append(wedding)
+    by_region = _taking_place(db, since, now + policy.horizon, phases)
     seen = metrics.history(db, since, now)
     made = []
     for region, taking_place in by_region.items():
@@ -57,6 +54,23 @@ def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
         starts_at = rules.grid(now, policy)
         made.append(rules.forecast(region, taking_place, policy, phases, starts_at=starts_at, ratio=ratio))
     return made
+
+
+def by_calendar(db: Connection, *, now: datetime, horizon: timedelta) -> list[rules.Forecast]:
+    """Return what the calendar alone says of each region, as far ahead as `horizon`."""
+    policy = replace(settings.read(rules.Policy, "FORECASTING_"), horizon=horizon)
+    phases, starts_at = settings.read(calendar.Policy, "WEDDINGS_"), rules.grid(now, policy)
+    by_region = _taking_place(db, starts_at, now + horizon, phases)
+    return [rules.forecast(region, here, policy, phases, starts_at=starts_at) for region, here in by_region.items()]
+
+
+def _taking_place(db: Connection, start: datetime, end: datetime, phases: calendar.Policy) -> dict[str, list[calendar.Wedding]]:
+    """Return, by region, the weddings that are felt in [start, end)."""
+    around = phases.setup_before + phases.wind_down_lasts
+    by_region: dict[str, list[calendar.Wedding]] = {region: [] for region in weddings.regions(db)}
+    for wedding in weddings.between(db, start - around, end + around):
+        by_region[wedding.region].append(wedding)
+    return by_region
 
 
 def uppers(

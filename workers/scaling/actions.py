@@ -1,14 +1,12 @@
 """Reading the world, deciding, and telling the gateways."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from workers.connections.store import service
 from workers.forecasting import actions as forecasts
-from workers.forecasting import rules as shaping
 from workers.forecasting import store as forecasting
 from workers.forecasting.rules import Forecast
 from workers.foundation import clock, database, logs, settings, telemetry
@@ -59,17 +57,9 @@ def _forecast(predicted: Mapping[str, Forecast], region: str, now: datetime, pol
 
 def capacity(db: Connection, *, now: datetime, days: int) -> list[rules.FullDay]:
     """Return the days to come on which a region may need more instances than it may have."""
-    policy, phases = settings.read(rules.Policy, "SCALING_"), settings.read(calendar.Policy, "WEDDINGS_")
-    shares = replace(settings.read(shaping.Policy, "FORECASTING_"), horizon=timedelta(days=days))
-    around = phases.setup_before + phases.wind_down_lasts
-    by_region: dict[str, list[calendar.Wedding]] = {}
-    for wedding in weddings.between(db, now - around, now + shares.horizon + around):
-        by_region.setdefault(wedding.region, []).append(wedding)
-    found = []
-    for region, taking_place in sorted(by_region.items()):
-        made = shaping.forecast(region, taking_place, shares, phases, starts_at=shaping.grid(now, shares))
-        found += rules.full_days(region, made.starts_at, made.step, made.quantiles["p99"].tolist(), policy)
-    return found
+    policy, made = settings.read(rules.Policy, "SCALING_"), forecasts.by_calendar(db, now=now, horizon=timedelta(days=days))
+    found = [rules.full_days(one.region, one.starts_at, one.step, one.quantiles["p99"].tolist(), policy) for one in made]
+    return [day for days_of_region in found for day in days_of_region]
 
 
 def record(db: Connection, reading: rules.Reading, decision: rules.Decision, *, now: datetime) -> None:
