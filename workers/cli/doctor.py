@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 
 from workers.app import QUEUES, ROOMS, app
 from workers.cli.status import beats
+from workers.forecasting.rules import outlook
 from workers.foundation import clock, database, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
 from workers.notify import client as notify
@@ -79,6 +80,7 @@ def _settings() -> Problems:
         rules = import_module(f"{room}.{'client' if room.endswith('notify') else 'rules'}")
         if policy := getattr(rules, "Policy", None):
             yield from _bad(lambda p=policy, r=room: settings.read(p, r.rpartition(".")[2].upper() + "_"))  # type: ignore[misc]
+    yield from _bad(lambda: settings.read(outlook.Policy, "OUTLOOK_"))
     targets = settings.read(notify.Policy, "NOTIFY_").targets
     if targets == notify.Policy().targets:
         yield "note: alerts go to the log only; set NOTIFY_TARGETS to where people look"

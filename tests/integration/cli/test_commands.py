@@ -155,6 +155,11 @@ def test_doctor_names_each_problem_with_its_remedy() -> None:
         assert remedy in done.output
 
 
+def test_doctor_names_a_setting_of_the_outlook_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTLOOK_QUANTILE", "1.5")
+    assert "OUTLOOK_" in _run("doctor").output
+
+
 def test_doctor_looks_at_a_server_of_the_connections_own(monkeypatch: pytest.MonkeyPatch) -> None:
     # The cache's server stands in: it evicts.
     own = redis.cache_server()
