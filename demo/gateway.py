@@ -26,6 +26,7 @@ from demo.client import Client, send
 from demo.orders import Orders
 from demo.outbox import Outbox
 from demo.presence import Presence
+from demo.tenants import Tenant
 from workers.connections import store as registry
 from workers.connections.store import Admission, ConnectionRefused, Measurement, permits, upkeep
 from workers.connections.store.permits import PermitRefused
@@ -54,6 +55,7 @@ class Gateway:
         self.by_region = Counter[str]()
         self.shares = 1
         self.gone = 0
+        self.tenant = Tenant()
         self.works: set[asyncio.Task[None]] = set()
         self.orders = Orders(door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end)
 
@@ -68,7 +70,8 @@ class Gateway:
         try:
             asked = door.asked(request.path)
             record = door.record(permits.read(asked.get("apikey", "")), asked)
-            if self.by_region[record.region] >= self.orders.limits.get(record.region, 1_000_000):
+            full = self.by_region[record.region] >= self.orders.limits.get(record.region, 1_000_000)
+            if full or held >= self.tenant.most:
                 wait = await asyncio.to_thread(door.count, "region_full", address)
                 return door.refuse(socket, Admission(ok=False, reason="region_full", retry_after_ms=max(wait, 5000)))
             reuse = "reuse" in asked
@@ -259,6 +262,7 @@ def _wants_its_own(payload: dict[str, Any]) -> bool:
 async def main() -> None:
     """Serve until told to end."""
     gateway, ended = Gateway(), asyncio.Event()
+    gateway.tenant.serve()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)

@@ -24,6 +24,8 @@ SHELF = {
     "rules",
     "store",
     "functions",
+    "client",
+    "actions",
 }
 REFUSED = {"utils", "helpers", "common", "core", "manager"}
 

@@ -1,11 +1,18 @@
-"""What is wrong in the realtime layer now."""
+"""What is wrong in the realtime layer now, and with capacity."""
 
 from collections import defaultdict
+from datetime import date, datetime
+
+from sqlalchemy import Connection
 
 from workers.alerts import rules
 from workers.balancing import store as balancing
 from workers.connections import store as connections
 from workers.connections.store import upkeep
+from workers.forecasting import actions as forecasting
+from workers.forecasting.rules.calibration import Trust
+from workers.scaling import store as scaling
+from workers.scaling.store import capacity as full_days
 
 
 def realtime() -> list[rules.Breach]:
@@ -16,3 +23,18 @@ def realtime() -> list[rules.Breach]:
     for ref, score in upkeep.poor().items():
         low[connections.tenant_of(ref)].append(score)
     return rules.nodes_out(gone, (node.region for node in nodes if node.name not in out)) + rules.quality(low)
+
+
+def capacity(db: Connection, *, now: datetime) -> list[rules.Breach]:
+    """Return a breach for each action that failed, each limit that is to be met, each forecast that is not believed."""
+    failed = {f"{one.region}/{one.resource}": one.problem or "it did not take effect" for one in scaling.failed(db)}
+    first: dict[str, date] = {}
+    worst: dict[str, str] = {}
+    for day in full_days.known(db):
+        if day.day >= now.date() and (what := f"{day.region}/{day.limit}") not in first:
+            first[what] = day.day
+            worst[what] = f"{day.day}: {day.needed} {day.limit} may be needed in {day.region}, {day.most} there can be"
+    scores = forecasting.judged(db, now=now)
+    unfit = {region: one.coverage["p90"] for region, one in scores.items() if one.trust is Trust.REACTIVE}
+    ahead = rules.capacity_ahead(first, worst, today=now.date())
+    return rules.actions_failed(failed) + ahead + rules.forecasts_unfit(unfit)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from workers.metrics.rules import Snapshot
@@ -17,6 +17,9 @@ class Kind(StrEnum):
     MEMORY = "memory"
     NODE_OUT = "node_out"
     QUALITY = "quality"
+    ACTION_FAILED = "action_failed"
+    CAPACITY_AHEAD = "capacity_ahead"
+    FORECAST_UNFIT = "forecast_unfit"
 
 
 class Severity(StrEnum):
@@ -165,6 +168,31 @@ def quality(scores: Mapping[str, Iterable[float]]) -> list[Breach]:
         detail = f"{many} connection(s) of couple or planner at {tenant} are bad: the worst scores {worst:.0f} of 100"
         found.append(Breach(Kind.QUALITY, tenant, severity, worst, detail))
     return found
+
+
+def actions_failed(problems: Mapping[str, str]) -> list[Breach]:
+    """Return a breach for each resource (`region/resource`) that could not be brought to what it should be."""
+    return [Breach(Kind.ACTION_FAILED, what, Severity.HIGH, 1.0, f"{what}: {why}") for what, why in problems.items()]
+
+
+def capacity_ahead(days: Mapping[str, date], worst: Mapping[str, str], *, today: date) -> list[Breach]:
+    """Return a breach for each limit (`region/limit`) that a day to come may meet: medium, high from two weeks before."""
+    found = []
+    for what, first in days.items():
+        severity = Severity.HIGH if first - today <= timedelta(days=14) else Severity.MEDIUM
+        found.append(Breach(Kind.CAPACITY_AHEAD, what, severity, float((first - today).days), worst[what]))
+    return found
+
+
+def forecasts_unfit(coverage: Mapping[str, float]) -> list[Breach]:
+    """Return a breach for each region whose forecast is not believed; `coverage` is what its 90 % quantile covered."""
+    detail = (
+        "the forecast of {} is not believed: {:.0%} of what was seen lay below its 90 % quantile; scaling goes by what is seen"
+    )
+    return [
+        Breach(Kind.FORECAST_UNFIT, region, Severity.MEDIUM, share, detail.format(region, share))
+        for region, share in coverage.items()
+    ]
 
 
 def judged(snapshots: Iterable[Snapshot], policy: Policy) -> set[str]:

@@ -10,6 +10,9 @@ from workers.metrics import store as metrics
 
 log = logs.get("alerts")
 
+#: What `check` finds in measurements; `watch` finds all the rest.
+MEASURED = (rules.Kind.RESPONSE_TIME, rules.Kind.ERROR_RATE)
+
 
 @app.task(name="alerts.check")
 def check(**_later: object) -> None:
@@ -27,9 +30,10 @@ def watch(**_later: object) -> None:
     """See that every job still runs, the broker is not full, every node is there and who matters is well connected."""
     policy = settings.read(rules.Policy, "ALERTS_")
     stopped = [record.name for record in jobs.records() if record.stopped()]
-    found = rules.stopped(stopped) + rules.memory(redis.memory_used(), policy) + actions.realtime()
-    kinds = (rules.Kind.JOB_STOPPED, rules.Kind.MEMORY, rules.Kind.NODE_OUT, rules.Kind.QUALITY)
-    _carry_out(found, lambda fingerprint: fingerprint.partition("/")[0] in kinds, policy)
+    with database.transaction() as db:
+        found = actions.capacity(db, now=clock.now())
+    found += rules.stopped(stopped) + rules.memory(redis.memory_used(), policy) + actions.realtime()
+    _carry_out(found, lambda fingerprint: fingerprint.partition("/")[0] not in MEASURED, policy)
 
 
 def _carry_out(found: Iterable[rules.Breach], judged: Callable[[str], bool], policy: rules.Policy) -> None:

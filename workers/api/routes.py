@@ -22,6 +22,14 @@ from workers.balancing import store as balancing
 from workers.connections.store import permits
 from workers.foundation import database, heartbeat, logs, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
+from workers.scaling import rules as scaling_rules
+from workers.scaling import store as scaling
+from workers.scaling.rules import EVERYWHERE, SHARED, Resource
+from workers.weddings import store as weddings
+
+
+class ResourceUnknown(Anticipated):
+    """{resource} is not of region={region!r}; name a region of the calendar, or none for what all regions share"""
 
 
 @asynccontextmanager
@@ -69,6 +77,18 @@ def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] 
     return balancing.route(*to, avoid=avoid, joins_per_second=pace, who=permit.user_id)
 
 
+@api.get("/v1/desired/{resource}")
+def desired(resource: Resource, region: str = EVERYWHERE) -> dict[str, int]:
+    """Return how much of a resource there should be, for KEDA's metrics-api: {"desired": 4}."""
+    policy = settings.read(scaling_rules.Policy, "SCALING_")
+    with database.transaction() as db:
+        action = scaling.latest(db).get((region, resource))
+        known = region == EVERYWHERE or region in weddings.regions(db)
+    if (region == EVERYWHERE) != (resource in SHARED) or not known:
+        raise ResourceUnknown(resource=resource, region=region)
+    return {"desired": action.to if action else policy.bounds(resource).least}
+
+
 @api.post("/v1/supabase/metrics", status_code=204)
 async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> None:
     """Take the metrics that a stock Supabase node pushes (METRICS_PUSHER_URL): Prometheus text, gzip or plain."""
@@ -87,6 +107,7 @@ def _refused(_request: Request, error: Anticipated) -> JSONResponse:
         supabase.PushRefused: 401,
         supabase.MetricsInvalid: 422,
         balancing.ReportRefused: 422,
+        ResourceUnknown: 404,
     }
     status = 403 if error.reason == "wrong_wedding" else refused.get(type(error), 503)
     telemetry.refusals.labels("api", error.reason).inc()

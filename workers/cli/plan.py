@@ -1,7 +1,7 @@
 """`wedops plan`: what a peak that is known ahead needs, and which days need more than there can be."""
 
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import Any
 
@@ -11,9 +11,8 @@ import orjson
 from workers.connections import actions
 from workers.connections.rules.peak import PeakPlan, peak_plan
 from workers.connections.store import service
-from workers.foundation import clock, database, settings
-from workers.scaling import actions as scaling
-from workers.scaling import rules as scaling_rules
+from workers.foundation import clock, database
+from workers.scaling.actions import plans
 
 
 @click.group("plan")
@@ -65,21 +64,47 @@ def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
 @click.option("--days", type=click.IntRange(1, 730), default=90, show_default=True, help="How far to look.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def capacity(days: int, as_json: bool) -> None:
-    """Say on which days to come a region may need more instances than it may have. Exit code 3 when there are any."""
-    policy = settings.read(scaling_rules.Policy, "SCALING_")
+    """Say on which days to come there may not be enough: a region's instances, the plan's connections, joins a second.
+
+    Exit code 3 when there are any. The plan's limits are SCALING_PLAN_CONNECTIONS and SCALING_PLAN_JOINS_PER_SECOND.
+    """
     with database.transaction() as db:
-        found = scaling.capacity(db, now=clock.now(), days=days)
+        found = plans.full_days(db, now=clock.now(), days=days)
     if as_json:
-        rows = [vars(one) | {"instances_max": policy.instances_max} for one in found]
-        click.echo(orjson.dumps({"schema": "wedops.capacity/1", "days": days, "full": rows}).decode())
+        click.echo(orjson.dumps({"schema": "wedops.capacity/2", "days": days, "full": [vars(one) for one in found]}).decode())
     else:
         for one in found:
-            when = f"{one.day:%a %Y-%m-%d}  {one.region}  {one.connections} connections at {one.at:%H:%M} UTC"
+            when = f"{one.day:%a %Y-%m-%d}  {one.region:<14}at {one.at:%H:%M} UTC"
             click.echo(
-                f"{when} (1 in 100 that it is more at that moment): {one.instances} instances, {policy.instances_max} at most"
+                f"{when}  {one.limit.replace('_', ' ')}: {one.needed}, {one.most} at most (1 in 100 that it is more then)"
             )
-        click.echo(f"{len(found)} day(s) of {days} may need more than there can be; SCALING_INSTANCES_MAX raises it")
+        click.echo(f"{len(found)} day(s) of {days} may need more than there can be")
     sys.exit(3 if found else 0)
+
+
+@command.command("day")
+@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def day(day: datetime, as_json: bool) -> None:
+    """Say what a day (UTC, and the night after it) needs in each region, by hour: connections and instances."""
+    start = day.replace(tzinfo=UTC)
+    with database.transaction() as db:
+        found = plans.day(db, start)
+    if as_json:
+        click.echo(
+            orjson.dumps({"schema": "wedops.day/1", "day": day.date(), "regions": [vars(one) for one in found]}).decode()
+        )
+        return
+    for one in found:
+        holiday = f", {one.holiday}" if one.holiday else ""
+        click.echo(f"{one.region}: {one.weddings} weddings, {one.guests} guests, {one.season} season{holiday}")
+        for hour in one.hours:
+            text = f"  {hour.at:%a %H:%M}  {hour.p50:>8,.0f} connections, {hour.p99:>8,.0f} in 1 of 100"
+            click.echo(
+                f"{text}  {hour.instances:>3} instances" + (f" ({hour.most} at most)" if hour.instances > hour.most else "")
+            )
+    if not found:
+        click.echo("no region has a wedding in the calendar; import one (`wedops weddings import FILE`)")
 
 
 def _facts(plan: PeakPlan) -> dict[str, Any]:

@@ -220,6 +220,10 @@ def _world(home: Path, seconds: float | None) -> None:
     os.environ.setdefault("METRICS_FRESH_FOR", f"{int(300 * speed)}s")
     os.environ.setdefault("SCALING_CONNECTIONS_PER_INSTANCE", "25")
     os.environ.setdefault("SCALING_SHRINK_AFTER", "30m")
+    # A demo's regions act at once; one machine plays all nodes, and how busy that is says nothing about any of them.
+    os.environ.setdefault("SCALING_NEW_REGIONS", "live")
+    os.environ.setdefault("SCALING_CPU", "9")
+    os.environ.setdefault("SCALING_MEMORY", "9")
 
 
 def _counts() -> dict[str, int]:

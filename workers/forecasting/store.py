@@ -1,6 +1,6 @@
 """Forecasts, one row a region, calendar version and step: a repeated refresh changes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Date,
     DateTime,
     Float,
     Identity,
@@ -17,11 +18,14 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    literal,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
 from workers.forecasting.rules import Forecast, Z
+from workers.forecasting.rules.calibration import Score
+from workers.forecasting.rules.shares import Shares
 from workers.foundation.database import insert_once, metadata
 
 sets = Table(
@@ -38,6 +42,35 @@ sets = Table(
     UniqueConstraint("region", "calendar_version", "starts_at"),
 )
 Index("newest_forecast", sets.c.region, sets.c.id.desc())
+
+#: How forecasts did, `horizon_minutes` ahead, by day; the newest row of a region says how far it is trusted.
+scores = Table(
+    "forecast_scores",
+    metadata,
+    Column("region", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("horizon_minutes", Integer, primary_key=True),
+    Column("pairs", Integer, nullable=False),
+    Column("pinball", JSONB, nullable=False),
+    Column("coverage", JSONB, nullable=False),
+    Column("bias", Float, nullable=False),
+    Column("wider", Float, nullable=False),
+    Column("trust", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+#: What past weddings taught; the region EVERY has what they taught together.
+shares = Table(
+    "forecast_shares",
+    metadata,
+    Column("region", Text, primary_key=True),
+    Column("guests", ARRAY(Float, dimensions=2), nullable=False),
+    Column("vendors", ARRAY(Float), nullable=False),
+    Column("spread", Float, nullable=False),
+    Column("base", ARRAY(Float), nullable=False),
+    Column("learned_at", DateTime(timezone=True), nullable=False),
+)
+EVERY = "*"
 
 
 def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: datetime) -> int:
@@ -69,6 +102,56 @@ def latest(db: Connection) -> dict[str, Forecast]:
             row.ratio,
         )
         for row in rows
+    }
+
+
+def pairs(
+    db: Connection, ahead: timedelta, *, since: datetime, until: datetime
+) -> list[tuple[str, datetime, dict[str, float]]]:
+    """Return what was forecast for moments in [since, until), `ahead` of them: region, moment and quantiles, one a moment."""
+    place = func.floor(literal(ahead.total_seconds()) / sets.c.step_seconds).cast(Integer) + 1
+    at = sets.c.starts_at + ahead
+    asked = select(sets.c.region, at.label("at"), *(sets.c[name][place].label(name) for name in Z))
+    rows = db.execute(
+        asked.where(at >= since, at < until).ext(distinct_on(sets.c.region, at)).order_by(sets.c.region, at, sets.c.id.desc())
+    )
+    return [(row.region, row.at, {name: getattr(row, name) for name in Z}) for row in rows if row.p50 is not None]
+
+
+def judge(db: Connection, judged: Iterable[tuple[str, int, Score]], *, at: datetime) -> None:
+    """Remember how forecasts did: (region, minutes ahead, score); a day's later judgement replaces its earlier one."""
+    for region, minutes, score in judged:
+        row = {name: getattr(score, name) for name in ("pairs", "pinball", "coverage", "bias", "wider", "trust")}
+        row |= {"region": region, "horizon_minutes": minutes, "day": at.date(), "at": at}
+        row |= {"pinball": dict(score.pinball), "coverage": dict(score.coverage)}
+        statement = insert(scores).values(row)
+        db.execute(statement.on_conflict_do_update(index_elements=["region", "day", "horizon_minutes"], set_=row))
+
+
+def judged(db: Connection, *, since: datetime) -> dict[str, dict[int, Score]]:
+    """Return each region's newest scores that are not older than `since`, by minutes ahead."""
+    keys = scores.c.region, scores.c.horizon_minutes
+    rows = db.execute(select(scores).where(scores.c.at >= since).ext(distinct_on(*keys)).order_by(*keys, scores.c.day.desc()))
+    found: dict[str, dict[int, Score]] = {}
+    for row in rows:
+        score = Score(row.pairs, row.pinball, row.coverage, row.bias, row.wider)
+        found.setdefault(row.region, {})[row.horizon_minutes] = score
+    return found
+
+
+def teach(db: Connection, learned: Mapping[str, Shares], *, at: datetime) -> None:
+    """Remember the shares of regions, and of EVERY."""
+    for region, one in learned.items():
+        row = {name: getattr(one, name).tolist() for name in ("guests", "vendors", "base")}
+        row |= {"region": region, "spread": one.spread, "learned_at": at}
+        db.execute(insert(shares).values(row).on_conflict_do_update(index_elements=["region"], set_=row))
+
+
+def taught(db: Connection) -> dict[str, Shares]:
+    """Return the shares that were learned, by region."""
+    return {
+        row.region: Shares(np.array(row.guests), np.array(row.vendors), row.spread, np.array(row.base))
+        for row in db.execute(select(shares))
     }
 
 

@@ -17,3 +17,20 @@ def refresh(**_later: object) -> None:
         made = store.record(db, actions.forecasts(db, now=now), version=version, at=now)
         store.forget(db, before=now - settings.read(rules.Policy, "FORECASTING_").keep)
     log.info("forecast refreshed", reason="calendar_and_history", regions=made, calendar_version=version)
+
+
+@app.task(name="forecasting.judge")
+def judge(**_later: object) -> None:
+    """See how forecasts did: one that has lost its calibration is trusted less, or not at all."""
+    with database.transaction() as db:
+        scores = actions.judge(db, now=clock.now())
+    for region, score in scores.items():
+        log.info("forecast judged", region=region, reason=score.trust, pairs=score.pairs, coverage=score.coverage["p90"])
+
+
+@app.task(name="forecasting.learn")
+def learn(**_later: object) -> None:
+    """Learn from past weddings which share of their people connects, by phase and venue."""
+    with database.transaction() as db:
+        regions = actions.learn(db, now=clock.now())
+    log.info("shares learned", reason="past_weddings", regions=regions)

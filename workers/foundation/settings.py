@@ -44,14 +44,15 @@ def read(policy: type[Policy], prefix: str) -> Policy:
 
 def _parse(variable: str, value: str, kind: Any) -> Any:
     if kind is timedelta:
-        return _duration(variable, value)
+        return duration(variable, value)
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         raise SettingInvalid(variable=variable, value=value, allowed=error.errors()[0]["msg"]) from error
 
 
-def _duration(variable: str, value: str) -> timedelta:
+def duration(variable: str, value: str) -> timedelta:
+    """Return what 250ms, 30s, 5m, 2h or 7d says; raises SettingInvalid naming `variable`."""
     match = _DURATION.fullmatch(value.strip())
     if not match:
         raise SettingInvalid(variable=variable, value=value, allowed="write a duration as 250ms, 30s, 5m, 2h or 7d")

@@ -69,6 +69,16 @@ def by_minute(db: Connection, start: datetime, end: datetime, *, region: str | N
     return found
 
 
+def highest(db: Connection, day: date) -> dict[str, float]:
+    """Return the most connections that each region had on a day (UTC)."""
+    start = datetime.combine(day, time(), UTC)
+    asked = select(snapshots.c.region, func.max(snapshots.c.connections))
+    rows = db.execute(
+        asked.where(snapshots.c.at >= start, snapshots.c.at < start + timedelta(days=1)).group_by(snapshots.c.region)
+    )
+    return {region: float(most) for region, most in rows}
+
+
 def make_partitions(db: Connection, days: Iterable[date]) -> None:
     """Make the days' partitions that do not exist."""
     have = set(partition_days(db))

@@ -1,21 +1,40 @@
-"""Scaling, as Celery runs it: read, decide, remember, tell."""
+"""Scaling, as Celery runs it: read, decide, remember, have it carried out."""
 
 from workers.app import app
 from workers.foundation import clock, database, settings
-from workers.scaling import actions, rules
+from workers.scaling import rules
+from workers.scaling.actions import carrying, plans
+from workers.scaling.actions.readings import readings
+from workers.scaling.store import capacity
+
+#: Days.
+AHEAD = 90
 
 
 @app.task(name="scaling.decide")
 def decide(**_later: object) -> None:
-    """Bring every region to the capacity it should have now."""
+    """Bring every resource to what there should be now."""
     now, policy = clock.now(), settings.read(rules.Policy, "SCALING_")
     with database.transaction() as db:
-        for reading in actions.readings(db, policy, now=now):
-            actions.record(db, reading, rules.decide(reading, policy, now=now), now=now)
-    actions.see_to_it(policy)
+        for reading in readings(db, policy, now=now):
+            carrying.decide(db, reading, policy, now=now)
+    carrying.see_to_it(policy)
 
 
 @app.task(name="scaling.verify")
 def verify(**_later: object) -> None:
-    """See whether the gateways do what they were told; tell those again that do not."""
-    actions.see_to_it(settings.read(rules.Policy, "SCALING_"))
+    """See whether what was decided is done; have it done again where it is not."""
+    carrying.see_to_it(settings.read(rules.Policy, "SCALING_"))
+
+
+@app.task(name="scaling.reconcile")
+def reconcile(**_later: object) -> None:
+    """Set back what somebody else set, or a restart lost."""
+    carrying.see_to_it(settings.read(rules.Policy, "SCALING_"), drift=True)
+
+
+@app.task(name="scaling.look_ahead")
+def look_ahead(**_later: object) -> None:
+    """Find the days to come on which there may not be enough, weeks before they come."""
+    with database.transaction() as db:
+        capacity.replace(db, plans.full_days(db, now=clock.now(), days=AHEAD))

@@ -1,9 +1,10 @@
 """What season each region is in, since when and why; and the kind of day that beat follows."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Identity, Table, Text, UniqueConstraint, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Float, Identity, Table, Text, UniqueConstraint, select
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from workers.foundation import clock, redis
 from workers.foundation.database import insert_once, metadata
@@ -24,6 +25,33 @@ seasons = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("region", "follows"),
 )
+
+
+#: What each day's highest load was, written by who measures.
+loads = Table(
+    "season_loads",
+    metadata,
+    Column("region", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("load", Float, nullable=False),
+)
+
+
+def note_loads(db: Connection, seen: Mapping[str, float], *, day: date) -> None:
+    """Remember the highest load of each region on a day."""
+    rows = [{"region": region, "day": day, "load": load} for region, load in seen.items()]
+    if rows:
+        statement = insert(loads).values(rows)
+        new = {"load": statement.excluded.load}
+        db.execute(statement.on_conflict_do_update(index_elements=["region", "day"], set_=new))
+
+
+def observed(db: Connection, *, since: date) -> dict[str, list[tuple[date, float]]]:
+    """Return the loads by day of each region since a day."""
+    found: dict[str, list[tuple[date, float]]] = {}
+    for row in db.execute(select(loads).where(loads.c.day >= since).order_by(loads.c.day)):
+        found.setdefault(row.region, []).append((row.day, row.load))
+    return found
 
 
 def current(db: Connection) -> dict[str, Season]:

@@ -1,10 +1,8 @@
 """Seasons, as Celery runs them."""
 
-from datetime import date, timedelta
-
 from workers.app import app
 from workers.foundation import clock, database, logs, settings, telemetry
-from workers.seasons import rules, store
+from workers.seasons import actions, rules, store
 from workers.weddings import store as weddings
 
 log = logs.get("seasons")
@@ -12,16 +10,12 @@ log = logs.get("seasons")
 
 @app.task(name="seasons.detect")
 def detect(**_later: object) -> None:
-    """Find the season of each region from its bookings, and remember what changed."""
-    now, policy, by_region = clock.now(), settings.read(rules.Policy, "SEASONS_"), dict[str, list[tuple[date, int]]]()
+    """Find the season of each region from its bookings and load, and remember what changed."""
     with database.transaction() as db:
-        for region, day, count in weddings.bookings(db, now - timedelta(days=183), now + timedelta(days=183)):
-            by_region.setdefault(region, []).append((day, count))
-        found = {name: rules.decide(name, days, policy, today=now.date()) for name, days in by_region.items()}
-        changed = store.record(db, found, at=now)
-    for region, season in changed.items():
-        telemetry.decisions.labels("seasons", found[region].reason).inc()
-        log.info("season changed", region=region, to=season, reason=found[region].reason, index=found[region].index)
+        changed = actions.detect(db, now=clock.now())
+    for region, decision in changed.items():
+        telemetry.decisions.labels("seasons", decision.reason).inc()
+        log.info("season changed", region=region, to=decision.season, reason=decision.reason, index=decision.index)
 
 
 @app.task(name="seasons.tell_day")

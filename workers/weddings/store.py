@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import Sequence as Counter
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
 from workers.foundation import redis
 from workers.foundation.database import metadata
@@ -56,6 +56,21 @@ weddings = Table(
 
 _FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
 
+#: Each version of each wedding, and since when it was known: the calendar as it was at any moment.
+history = Table(
+    "wedding_versions",
+    metadata,
+    *(
+        Column(column.name, column.type, nullable=False, index=column.index)
+        for column in weddings.c
+        if column.name not in {"id", "timeline", "digest", "version", "updated_at"}
+    ),
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("known_from", DateTime(timezone=True), nullable=False),
+)
+_KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name != "timeline"]
+
 
 class WeddingUnknown(Anticipated):
     """wedding_id={wedding_id!r} is not in the calendar; import it first (`wedops weddings import FILE`)"""
@@ -83,6 +98,8 @@ def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime) -> Chan
             statement = insert(weddings).values(rows[first : first + 1000])
             new = {column.name: column for column in statement.excluded if column.name != "id"}
             db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=new))
+            kept = [{name: row[name] for name in history.c.keys() if name in row} for row in rows[first : first + 1000]]  # noqa: SIM118
+            db.execute(insert(history).values([row | {"known_from": at} for row in kept]))
     added = sum(wedding.id not in known for wedding in changed)
     return Change(added, len(changed) - added, len(calendar) - len(changed), version_of(db))
 
@@ -128,6 +145,25 @@ def between(db: Connection, start: datetime, end: datetime, *, most: int | None 
     """Return weddings that take place and overlap [start, end), by start."""
     overlap = (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
     return _facts(db.execute(select(*_FACTS).where(overlap).order_by(weddings.c.starts_at).limit(most)))
+
+
+def as_known(db: Connection, at: datetime, start: datetime, end: datetime) -> list[Wedding]:
+    """Return weddings that overlap [start, end) as the calendar had them at a moment: not yet moved, not yet cancelled."""
+    newest = (
+        select(*_KNOWN)
+        .where(history.c.known_from <= at)
+        .ext(distinct_on(history.c.id))
+        .order_by(history.c.id, history.c.version.desc())
+        .subquery()
+    )
+    overlap = (newest.c.starts_at < end) & (newest.c.ends_at > start) & (newest.c.status != Status.CANCELLED)
+    return _facts(db.execute(select(newest).where(overlap).order_by(newest.c.starts_at)))
+
+
+def changes(db: Connection, start: datetime, end: datetime) -> list[datetime]:
+    """Return the moments in [start, end) at which the calendar changed."""
+    asked = select(history.c.known_from).where(history.c.known_from >= start, history.c.known_from < end).distinct()
+    return list(db.execute(asked.order_by(history.c.known_from)).scalars())
 
 
 def regions(db: Connection) -> list[str]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.made import NOON, wedding
-from workers.forecasting import actions, rules, store
+from workers.forecasting import rules, store
+from workers.forecasting.actions import uppers
 from workers.forecasting.rules import Array
 from workers.foundation import database
 from workers.metrics import store as metrics
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("world")
 
 @pytest.fixture(autouse=True)
 def _nothing_learned() -> None:
-    actions._learned.clear()
+    uppers._learned.clear()
 
 
 def test_a_repeated_refresh_changes_nothing_and_a_new_calendar_does() -> None:
@@ -50,7 +51,7 @@ def _uppers(now: datetime, *regions: str) -> dict[str, float]:
 
 def _asked(now: datetime, *regions: str) -> tuple[dict[str, float], set[str]]:
     with database.transaction() as db:
-        return actions.uppers(db, regions or ("us-northeast", "us-west"), now=now, boot=timedelta(minutes=2), unit=50)
+        return uppers.uppers(db, regions or ("us-northeast", "us-west"), now=now, boot=timedelta(minutes=2), unit=50)
 
 
 def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> None:
@@ -58,13 +59,13 @@ def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> N
     first = _uppers(NOON)
     assert first.keys() == {"us-northeast"}
     assert 380 <= first["us-northeast"] <= 700
-    learned = actions._learned["us-northeast"]
+    learned = uppers._learned["us-northeast"]
     later = NOON + timedelta(minutes=20)
     with database.transaction() as db:
         # Not each minute has a row.
         metrics.append(db, [Snapshot("us-northeast", NOON + timedelta(minutes=at), 1_500) for at in (5, 12, 19)])
     assert _uppers(later)["us-northeast"] > 1_400
-    assert actions._learned["us-northeast"] is learned
+    assert uppers._learned["us-northeast"] is learned
     assert learned.next == int(later.timestamp()) // 60
     assert _uppers(NOON + timedelta(hours=1)) == {}, "nobody knows what was not measured"
 
@@ -73,14 +74,14 @@ def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(monkeyp
     regions = ("a", "b", "c", "d")
     for region in regions:
         _measured(1440, until=NOON, region=region)
-    fit = actions.Outlook
+    fit = uppers.Outlook
 
-    def _fail(load: Array, *given: Any, **more: Any) -> actions.Outlook:
+    def _fail(load: Array, *given: Any, **more: Any) -> uppers.Outlook:
         if load.max() > 5_000:
             raise ValueError("unfit")
         return fit(load, *given, **more)
 
-    monkeypatch.setattr(actions, "Outlook", _fail)
+    monkeypatch.setattr(uppers, "Outlook", _fail)
     with database.transaction() as db:
         metrics.append(db, [Snapshot("b", NOON - timedelta(minutes=1, seconds=-9), 9_000)])
     found, waiting = _asked(NOON, *regions)
@@ -92,14 +93,14 @@ def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(monkeyp
 def test_a_new_calendar_and_a_clock_that_went_back_are_learned() -> None:
     _measured(2 * 1440, until=NOON)
     assert _uppers(NOON)
-    learned = actions._learned["us-northeast"]
+    learned = uppers._learned["us-northeast"]
     assert _uppers(NOON - timedelta(minutes=20))
-    assert actions._learned["us-northeast"] is not learned
+    assert uppers._learned["us-northeast"] is not learned
     assert _uppers(NOON)
-    learned = actions._learned["us-northeast"]
+    learned = uppers._learned["us-northeast"]
     weddings.take(Reading([wedding("w-9", starts_at=NOON + timedelta(hours=3))]))
     _uppers(NOON)
-    assert actions._learned["us-northeast"] is not learned
+    assert uppers._learned["us-northeast"] is not learned
 
 
 @pytest.mark.parametrize(("minutes", "before"), [(600, 0), (2 * 1440, 45)])

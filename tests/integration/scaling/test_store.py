@@ -15,7 +15,7 @@ from workers.weddings import store as weddings
 pytestmark = pytest.mark.usefixtures("world")
 
 
-def _record(db: Any, follows: int, to: int) -> bool:
+def _record(db: Any, follows: int, to: int) -> int:
     action = {"region": "east", "resource": "instances", "before": 2, "to": to, "reason": "demand"}
     return store.record(db, follows=follows, **action, inputs={}, asked_by="test", at=NOON)
 

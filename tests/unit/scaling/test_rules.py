@@ -16,7 +16,7 @@ LATER = NOON + timedelta(hours=1)
 
 
 def _reading(**facts: Any) -> Reading:
-    return Reading(**{"region": "east", "instances": 4, "connections": 100, "expected": 100.0} | facts)
+    return Reading(**{"region": "east", "has": 4, "load": 100, "expected": 100.0} | facts)
 
 
 @pytest.mark.parametrize(
@@ -24,24 +24,24 @@ def _reading(**facts: Any) -> Reading:
     [
         ({"expected": 5000.0, "ceremony_ahead": True}, Decision(7, Reason.CEREMONY_AHEAD)),
         ({"expected": 5000.0}, Decision(7, Reason.FORECAST)),
-        ({"connections": 5000}, Decision(7, Reason.DEMAND)),
-        ({"connections": 5000, "ceremony_ahead": True}, Decision(7, Reason.DEMAND)),
-        ({"connections": 99_999}, Decision(10, Reason.DEMAND)),
-        ({"connections": 2880}, Decision(4, Reason.ENOUGH)),
+        ({"load": 5000}, Decision(7, Reason.DEMAND)),
+        ({"load": 5000, "ceremony_ahead": True}, Decision(7, Reason.DEMAND)),
+        ({"load": 99_999}, Decision(10, Reason.DEMAND, 20)),
+        ({"load": 2880}, Decision(4, Reason.ENOUGH)),
         ({"upper": 5001.0}, Decision(6, Reason.MAY_CLIMB)),
-        ({"upper": 5001.0, "connections": 5000}, Decision(7, Reason.DEMAND)),
+        ({"upper": 5001.0, "load": 5000}, Decision(7, Reason.DEMAND)),
         ({"upper": 3001.0}, Decision(4, Reason.ENOUGH)),
         ({"unlearned": True}, Decision(4, Reason.NOT_MEASURED)),
         ({"upper": 2001.0}, Decision(3, Reason.FEWER_EXPECTED)),
-        ({"upper": 99_999.0}, Decision(10, Reason.MAY_CLIMB)),
+        ({"upper": 99_999.0}, Decision(10, Reason.MAY_CLIMB, 20)),
         ({}, Decision(2, Reason.FEWER_EXPECTED)),
         ({"frozen_until": LATER}, Decision(4, Reason.CEREMONY_RUNNING)),
         ({"frozen_until": NOON}, Decision(2, Reason.FEWER_EXPECTED)),
-        ({"connections": None}, Decision(4, Reason.NOT_MEASURED)),
+        ({"load": None}, Decision(4, Reason.NOT_MEASURED)),
         ({"expected": None}, Decision(4, Reason.NOT_MEASURED)),
         ({"changed_at": NOON - timedelta(minutes=29)}, Decision(4, Reason.COOLING_DOWN)),
         ({"changed_at": NOON - timedelta(minutes=30)}, Decision(2, Reason.FEWER_EXPECTED)),
-        ({"connections": 5000, "changed_at": NOON, "frozen_until": LATER}, Decision(7, Reason.DEMAND)),
+        ({"load": 5000, "changed_at": NOON, "frozen_until": LATER}, Decision(7, Reason.DEMAND)),
     ],
 )
 def test_a_decision_has_its_reason(facts: dict[str, Any], decision: Decision) -> None:
@@ -50,17 +50,17 @@ def test_a_decision_has_its_reason(facts: dict[str, Any], decision: Decision) ->
 
 @given(
     instances=st.integers(2, 10),
-    connections=st.none() | st.integers(0, 100_000),
+    load=st.none() | st.integers(0, 100_000),
     expected=st.none() | st.floats(0, 100_000),
     frozen=st.booleans(),
 )
 def test_it_stays_within_bounds_and_never_shrinks_in_a_freeze(
-    instances: int, connections: int | None, expected: float | None, frozen: bool
+    instances: int, load: int | None, expected: float | None, frozen: bool
 ) -> None:
-    reading = _reading(instances=instances, connections=connections, expected=expected, frozen_until=LATER if frozen else None)
+    reading = _reading(has=instances, load=load, expected=expected, frozen_until=LATER if frozen else None)
     found = rules.decide(reading, POLICY, now=NOON)
     assert POLICY.instances_min <= found.to <= POLICY.instances_max
-    if frozen or connections is None:
+    if frozen or load is None:
         assert found.to >= instances
 
 

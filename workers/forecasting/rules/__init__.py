@@ -1,26 +1,31 @@
 """Load per region from the calendar: guests, venue and phase; drawn to what was seen. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import cached_property
 from math import sqrt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.weddings.rules import Phase, VenueType, Wedding
+from workers.forecasting.rules.shares import HOURS, PHASES, VENUES, Array, Seen, Shares
+from workers.seasons.rules.venues import factor
+from workers.weddings.rules import Phase, Wedding
 from workers.weddings.rules import Policy as Phases
 
-Array = NDArray[np.float64]
-
 #: Standard normal quantiles: a region's load is a sum over many independent weddings.
-Z = {"p50": 0.0, "p90": 1.2816, "p99": 2.3263}
+Z = {"p10": -1.2816, "p50": 0.0, "p90": 1.2816, "p99": 2.3263}
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Shares of people connected at a time. They are assumptions until past weddings have taught better ones."""
+    """Shares of people connected at a time. They are assumptions until past weddings have taught better ones.
+
+    The last `learn_days` are learned from, a sample each `learn_every`; calibration is judged over the last `judge_days`.
+    """
 
     step: timedelta = timedelta(minutes=5)
     horizon: timedelta = timedelta(hours=48)
@@ -31,16 +36,22 @@ class Policy:
         default_factory=lambda: {Phase.SETUP: 0.80, Phase.CEREMONY: 0.60, Phase.RECEPTION: 0.70, Phase.WIND_DOWN: 0.30}
     )
     couple_and_planner: float = 3.0
-    #: How well people can connect there: weak signal on a beach, thick walls in a church.
-    venue_factor: Mapping[VenueType, float] = field(
-        default_factory=lambda: {VenueType.BEACH: 0.85, VenueType.CHURCH: 0.9, VenueType.BANQUET_HALL: 1.05}
-    )
     #: Standard deviation of one wedding's load, as a share of it.
     spread: float = 0.35
     #: How far what was seen may pull the calendar's figure.
     pull_most: float = 2.0
     pull_from: timedelta = timedelta(minutes=60)
     keep: timedelta = timedelta(days=30)
+    learn_days: int = 28
+    learn_every: timedelta = timedelta(minutes=30)
+    judge_days: int = 3
+
+    @cached_property
+    def assumed(self) -> Shares:
+        """Return the shares that are assumed before anything was learned."""
+        guests = [[self.guest_share.get(phase, 0.0) * factor(venue, phase) for venue in VENUES] for phase in PHASES]
+        vendors = [self.vendor_share.get(phase, 0.0) for phase in PHASES]
+        return Shares(np.array(guests), np.array(vendors), self.spread, np.zeros(HOURS))
 
 
 @dataclass(frozen=True)
@@ -68,27 +79,34 @@ def grid(now: datetime, policy: Policy) -> datetime:
 
 
 def forecast(
-    region: str, weddings: Sequence[Wedding], policy: Policy, phases: Phases, *, starts_at: datetime, ratio: float = 1.0
-) -> Forecast:
-    """Return the load of a region's weddings from `starts_at` over the horizon.
+    region: str, weddings: Sequence[Wedding], policy: Policy, phases: Phases, *, starts_at: datetime, ratio: float = 1.0,
+    shares: Shares | None = None, zone: str = "UTC", holidays: Collection[date] = (),
+) -> Forecast:  # fmt: skip
+    """Return the load of a region's weddings from `starts_at` over the horizon, with `shares` as they were learned.
 
     Each wedding's load is constant within a phase, so its two edges go into a difference array whose running sum is the
-    load: the cost grows with weddings plus steps, not with their product.
+    load: the cost grows with weddings plus steps, not with their product. `zone` is where the base's local week is told;
+    `holidays` are Sundays in it.
     """
-    steps, seconds = int(policy.horizon / policy.step), policy.step.total_seconds()
+    known, steps, seconds = shares or policy.assumed, int(policy.horizon / policy.step), policy.step.total_seconds()
     mean, variance = np.zeros(steps + 1), np.zeros(steps + 1)
-    guests = np.array([wedding.guest_count for wedding in weddings], float)
-    vendors = np.array([len(wedding.supplier_ids) for wedding in weddings], float)
-    factor = np.array([policy.venue_factor.get(wedding.venue_type, 1.0) for wedding in weddings], float)
-    for phase, begin, end in _spans(weddings, phases):
-        load = _present(guests, vendors, factor, phase, policy) * ratio
+    for phase, begin, end in spans(weddings, phases):
+        load = known.present(weddings, phase, policy.couple_and_planner) * ratio
         first, last = (
             np.clip(np.trunc((edge - starts_at.timestamp()) / seconds), 0, steps).astype(np.int64) for edge in (begin, end)
         )
         mean += _steps(first, last, load, steps)
-        variance += _steps(first, last, (policy.spread * load) ** 2, steps)
-    level, deviation = np.cumsum(mean)[:steps], np.sqrt(np.maximum(np.cumsum(variance)[:steps], 0.0))
-    return Forecast(region, starts_at, policy.step, {name: level + z * deviation for name, z in Z.items()}, ratio)
+        variance += _steps(first, last, (known.spread * load) ** 2, steps)
+    base = (
+        known.base[hours_of_week(starts_at.timestamp() + seconds * np.arange(steps, dtype=np.float64), zone, holidays)]
+        if known.base.any()
+        else 0.0
+    )
+    level = np.cumsum(mean)[:steps] + base
+    # Each person is there or not: a sum of those scatters like Poisson's besides.
+    deviation = np.sqrt(np.maximum(np.cumsum(variance)[:steps], 0.0) + np.maximum(level, 0.0))
+    found = {name: np.maximum(level + z * deviation, 0.0) for name, z in Z.items()}
+    return Forecast(region, starts_at, policy.step, found, ratio)
 
 
 def _steps(first: Any, last: Any, value: Array, steps: int) -> Array:
@@ -96,20 +114,42 @@ def _steps(first: Any, last: Any, value: Array, steps: int) -> Array:
     return (np.bincount(first, value, steps + 1) - np.bincount(last, value, steps + 1)).astype(np.float64)
 
 
+def hours_of_week(moments: Array, zone: str, holidays: Collection[date] = ()) -> NDArray[np.int64]:
+    """Return the hour of the local week, 0 for Monday's first, of moments in seconds since 1970; a holiday is a Sunday."""
+    hours = np.unique(moments // 3600)
+    local = [datetime.fromtimestamp(hour * 3600, ZoneInfo(zone)) for hour in hours.tolist()]
+    numbers = np.array([(6 if at.date() in holidays else at.weekday()) * 24 + at.hour for at in local], np.int64)
+    found: NDArray[np.int64] = numbers[np.searchsorted(hours, moments // 3600)]
+    return found
+
+
 def people(wedding: Wedding, phase: Phase, policy: Policy) -> float:
     """Return how many people of a wedding are connected in a phase, on average."""
-    guests, vendors = np.array(float(wedding.guest_count)), np.array(float(len(wedding.supplier_ids)))
-    factor = np.array(policy.venue_factor.get(wedding.venue_type, 1.0))
-    return float(_present(guests, vendors, factor, phase, policy))
+    return float(policy.assumed.present([wedding], phase, policy.couple_and_planner if phase in PHASES else 0.0)[0])
 
 
-def _present(guests: Array, vendors: Array, factor: Array, phase: Phase, policy: Policy) -> Array:
-    hosts = policy.couple_and_planner if phase in policy.guest_share else 0.0
-    shares = policy.guest_share.get(phase, 0.0), policy.vendor_share.get(phase, 0.0)
-    return (guests * shares[0] + vendors * shares[1]) * factor + hosts
+def seen(
+    weddings: Sequence[Wedding], moments: Array, load: Array, policy: Policy, phases: Phases,
+    *, zone: str = "UTC", holidays: Collection[date] = (),
+) -> Seen:  # fmt: skip
+    """Return what was due and what was measured at `moments` (seconds since 1970, ascending), for `shares.learn`."""
+    samples = len(moments)
+    guests, vendors = np.zeros((samples + 1, len(PHASES), len(VENUES))), np.zeros((samples + 1, len(PHASES)))
+    hosts, squares = np.zeros(samples + 1), np.zeros(samples + 1)
+    for row, (phase, begin, end) in enumerate(spans(weddings, phases)):
+        edges = np.searchsorted(moments, begin), np.searchsorted(moments, end)
+        expected = policy.assumed.present(weddings, phase, policy.couple_and_planner)
+        for number, wedding in enumerate(weddings):
+            span, venue = slice(edges[0][number], edges[1][number]), VENUES.index(wedding.venue_type)
+            guests[span, row, venue] += wedding.guest_count
+            vendors[span, row] += len(wedding.supplier_ids)
+            hosts[span] += policy.couple_and_planner
+            squares[span] += expected[number] ** 2
+    hours = hours_of_week(moments, zone, holidays)
+    return Seen(guests[:samples], vendors[:samples], hosts[:samples], squares[:samples], hours, np.asarray(load, float))
 
 
-def _spans(weddings: Sequence[Wedding], phases: Phases) -> list[tuple[Phase, Array, Array]]:
+def spans(weddings: Sequence[Wedding], phases: Phases) -> list[tuple[Phase, Array, Array]]:
     """Return each phase, and when it begins and ends at each wedding, in seconds since 1970."""
     starts = np.array([wedding.starts_at.timestamp() for wedding in weddings], float)
     ends = np.array([wedding.ends_at.timestamp() for wedding in weddings], float)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.weddings.rules import Wedding
+
 Array = NDArray[np.float64]
 
 #: Minutes.
@@ -49,6 +51,12 @@ class Event:
         after = BEFORE // BIN + DURING + (minutes - self.end) // BIN
         before = (minutes - self.start + BEFORE) // BIN
         return np.where(minutes < self.start, before, np.where(minutes < self.end, during, after))
+
+
+def of_wedding(wedding: Wedding) -> Event:
+    """Return a wedding as an event: its kind is the venue's, its weight the guests."""
+    starts, ends = (int(edge.timestamp()) // 60 for edge in (wedding.starts_at, wedding.ends_at))
+    return Event(starts, max(ends, starts + 1), wedding.venue_type, max(1.0, float(wedding.guest_count)))
 
 
 @dataclass(frozen=True)

@@ -1,145 +1,253 @@
-"""How many instances a region should have. Pure: no clock, no Redis, no SQL."""
+"""How much of each resource there should be. Pure: no clock, no Redis, no SQL."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
 
 class Reason(StrEnum):
-    """Why a region gets what it gets."""
+    """Why there is to be so much of it."""
 
     CEREMONY_AHEAD = "ceremony_ahead"
     FORECAST = "forecast"
     MAY_CLIMB = "may_climb"
     DEMAND = "demand"
+    PRESSURE = "pressure"
+    EMERGENCY = "emergency"
+    PEAK_SEASON = "peak_season"
+    ABOVE_CAP = "above_cap"
     FEWER_EXPECTED = "fewer_expected"
+    APPROVAL_ENDED = "approval_ended"
     ENOUGH = "enough"
     CEREMONY_RUNNING = "ceremony_running"
     COOLING_DOWN = "cooling_down"
     NOT_MEASURED = "not_measured"
+    PAUSED = "paused"
 
 
 class State(StrEnum):
     """What became of an action."""
 
+    PROPOSED = "proposed"
     APPROVED = "approved"
     APPLIED = "applied"
     CONFIRMED = "confirmed"
     FAILED = "failed"
+    REJECTED = "rejected"
+    ROLLED_BACK = "rolled_back"
+
+
+class Purpose(StrEnum):
+    """What an action is for: to be carried out, to be compared later (a region in shadow), to be allowed by somebody."""
+
+    ACT = "act"
+    SHADOW = "shadow"
+    ABOVE_CAP = "above_cap"
+
+
+class Resource(StrEnum):
+    """What there can be more or less of. The first two each region has, the others all regions share."""
+
+    INSTANCES = "instances"
+    CONNECTION_POOL = "connection_pool"
+    DATABASE_CONNECTIONS = "database_connections"
+    CACHE_MB = "cache_mb"
+    WORKER_PROCESSES = "worker_processes"
+
+
+#: Where a resource is that all regions share.
+EVERYWHERE = "everywhere"
+SHARED = (Resource.DATABASE_CONNECTIONS, Resource.CACHE_MB, Resource.WORKER_PROCESSES)
+#: A metric may be so far above its target before it counts, and makes for so much more at most: one swing is no trend.
+TOLERANCE, LEAP = 1.1, 1.5
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """From `least` to `most`, in steps of `step`; one of it carries a load of `carries`. `ceiling` is what nobody may allow."""
+
+    least: int
+    most: int
+    carries: float
+    step: int = 1
+    ceiling: int = 0
+
+    def holding(self, load: float, share: float = 1.0) -> int:
+        """Return how many carry `load` when a `share` of each is used; not bounded from above."""
+        return max(self.least, ceil(load / (self.carries * share * self.step) - 1e-9) * self.step)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Bounds 2-10 instances, 70-75 % utilisation as the cost target, capacity there 2 h before a ceremony.
+    """Bounds 2-10 instances, 20-100 database connections, 256-1,024 MB of cache, pools up to 1,000; 70-75 % used is the aim.
 
-    `boot` is how long an instance takes until it serves.
+    Capacity is there 2 h before a ceremony; `boot` is how long an instance takes until it serves. `instances_ceiling` is the
+    most that an approval may allow, 0 for twice `instances_max`. `new_regions` only watch (`shadow`) until somebody lets them
+    act (`live`).
     """
 
     instances_min: int = 2
     instances_max: int = 10
+    instances_ceiling: int = 0
+    #: In a region's peak season there is so much at least.
+    instances_peak_min: int = 3
+    cache_mb_peak_min: int = 512
     connections_per_instance: int = 1000
+    connection_pool_min: int = 200
+    connection_pool_max: int = 1000
+    database_connections_min: int = 20
+    database_connections_max: int = 100
+    people_per_database_connection: int = 100
+    cache_mb_min: int = 256
+    cache_mb_max: int = 1024
+    people_per_cache_mb: int = 20
+    worker_processes_min: int = 2
+    worker_processes_max: int = 8
+    weddings_per_worker_process: int = 500
     utilisation: float = 0.72
     lead: timedelta = timedelta(hours=2)
     shrink_after: timedelta = timedelta(minutes=30)
     boot: timedelta = timedelta(minutes=2)
+    #: What latency (95 % of round trips), processor, memory and the oldest task's wait should stay below.
+    latency_ms: float = 500.0
+    cpu: float = 0.75
+    memory: float = 0.85
+    queue_seconds: float = 5.0
+    #: From so many people on a region's latency says something about the region.
+    people_least: int = 20
+    attempts_most: int = 6
+    approval_within: timedelta = timedelta(hours=2)
+    new_regions: str = "shadow"
+    #: What the plan of the realtime service lets in at once, all regions together; 0 is no limit.
+    plan_connections: int = 0
+    plan_joins_per_second: int = 0
 
     def __post_init__(self) -> None:
         """Refuse bounds that leave nothing to choose."""
-        if not 1 <= self.instances_min <= self.instances_max:
-            raise ValueError("instances_min must be from 1 to instances_max")
-        if not 0 < self.utilisation <= 1 or self.connections_per_instance < 1:
-            raise ValueError("utilisation must be above 0 and at most 1, connections_per_instance 1 or more")
+        for resource in Resource:
+            least, most = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
+            if not 1 <= least <= most:
+                raise ValueError(f"{resource}_min must be from 1 to {resource}_max")
+        if self.instances_ceiling and self.instances_ceiling < self.instances_max:
+            raise ValueError("instances_ceiling must be instances_max or more, or 0 for twice as many")
+        loads = (self.connections_per_instance, self.people_per_database_connection, self.people_per_cache_mb)
+        if not 0 < self.utilisation <= 1 or min(*loads, self.weddings_per_worker_process) < 1:
+            raise ValueError("utilisation must be above 0 and at most 1, connections_per_instance and the like 1 or more")
+        if not min(self.latency_ms, self.cpu, self.memory, self.queue_seconds) > 0 or self.attempts_most < 1:
+            raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_most must be above 0")
+        if self.new_regions not in {"shadow", "live"}:
+            raise ValueError("new_regions must be shadow or live")
 
-    def instances(self, demand: float) -> int:
-        """Return the instances that carry `demand` at the utilisation wanted, within the bounds."""
-        return self._bounded(demand / (self.connections_per_instance * self.utilisation))
-
-    def carrying(self, most: float) -> int:
-        """Return the instances that carry `most` when they are full, within the bounds."""
-        return self._bounded(most / self.connections_per_instance)
-
-    def _bounded(self, instances: float) -> int:
-        return min(max(ceil(instances), self.instances_min), self.instances_max)
+    def bounds(self, resource: Resource) -> Bounds:
+        """Return a resource's bounds; the load of worker processes is weddings, of a pool places, of all others people."""
+        carries, step = {
+            Resource.INSTANCES: (self.connections_per_instance, 1),
+            Resource.CONNECTION_POOL: (1, 50),
+            Resource.DATABASE_CONNECTIONS: (self.people_per_database_connection, 5),
+            Resource.CACHE_MB: (self.people_per_cache_mb, 64),
+            Resource.WORKER_PROCESSES: (self.weddings_per_worker_process, 1),
+        }[resource]
+        least, most = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
+        ceiling = self.instances_ceiling or 2 * most if resource is Resource.INSTANCES else most
+        return Bounds(least, most, carries, step, ceiling)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was seen of a region. `connections` is None when nothing was measured lately, `expected` when not forecast.
+    """What was seen of a resource. `load` is None when nothing was measured lately, `expected` when not forecast.
 
-    `upper` is what the connections stay below until an instance that is ordered now serves; None when too little is known.
-    `frozen_until` is when the last wedding ends that runs or starts within the lead; `changed_at` the last action's moment.
+    `upper` is what the load stays below until what is ordered now serves; None when too little is known. `pressure` is the
+    highest of what is measured over its target. `frozen_until` is when the last wedding ends that runs or starts within the
+    lead; `changed_at` the last action's moment.
     """
 
     region: str
-    instances: int
-    connections: int | None
+    has: int
+    load: float | None
     expected: float | None
+    resource: Resource = Resource.INSTANCES
     upper: float | None = None
     #: There is something to learn its `upper` from, and this process has not yet.
     unlearned: bool = False
+    pressure: float = 0.0
     ceremony_ahead: bool = False
     frozen_until: datetime | None = None
     changed_at: datetime | None = None
+    #: What the season wants at least.
+    floor: int = 0
+    #: Orders of people: no less, no more, and what an emergency wants at least.
+    hold_in: bool = False
+    hold_out: bool = False
+    emergency: int = 0
+    #: Up to how many somebody allowed, for now.
+    allowed: int = 0
+    shadow: bool = False
     #: The action that a new one would follow; 0 for the first.
     follows: int = 0
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a region should have, and why."""
+    """What there should be, and why; `beyond` is what it would be if the bounds let it, 0 when they do."""
 
     to: int
     reason: Reason
+    beyond: int = 0
 
 
 def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
-    """Return how many instances the region should have at `now`, and why."""
-    here, expected = reading.connections or 0, reading.expected or 0.0
-    wanted, climb = policy.instances(max(here, expected)), policy.carrying(reading.upper or 0.0)
-    if climb > max(wanted, reading.instances):
-        return Decision(climb, Reason.MAY_CLIMB)
-    wanted = max(wanted, climb)
-    if wanted > reading.instances:
-        ahead = Reason.CEREMONY_AHEAD if reading.ceremony_ahead else Reason.FORECAST
-        return Decision(wanted, ahead if expected > here else Reason.DEMAND)
-    if wanted == reading.instances:
-        return Decision(wanted, Reason.ENOUGH)
-    return Decision(*_shrink(reading, wanted, policy, now))
+    """Return how much of the resource there should be at `now`, and why."""
+    bounds = policy.bounds(reading.resource)
+    wanted, reason = _wanted(reading, bounds, policy, now)
+    cap = max(bounds.most, min(reading.allowed, bounds.ceiling))
+    beyond = min(wanted, bounds.ceiling) if wanted > cap < bounds.ceiling else 0
+    to = min(wanted, cap)
+    if reading.hold_out and to > reading.has:
+        # Nobody may hold back what an emergency wants.
+        to, reason = max(reading.has, min(reading.emergency, cap)), Reason.EMERGENCY
+        if to == reading.has:
+            return Decision(to, Reason.PAUSED, beyond)
+    if to > reading.has:
+        return Decision(to, reason, beyond)
+    if to == reading.has:
+        return Decision(to, Reason.ENOUGH, beyond)
+    return Decision(*_shrink(reading, to, cap, policy, now), beyond)
 
 
-@dataclass(frozen=True)
-class FullDay:
-    """A day on which a region may need more than it can have: in 1 of 100 cases its highest moment has more `connections`."""
-
-    region: str
-    day: date
-    at: datetime
-    connections: int
-    instances: int
-
-
-def full_days(region: str, starts_at: datetime, step: timedelta, upper: Sequence[float], policy: Policy) -> list[FullDay]:
-    """Return the days (UTC) on which `upper`, a load by step, needs more instances than the most that a region may have."""
-    worst: dict[date, tuple[float, datetime]] = {}
-    for number, load in enumerate(upper):
-        at = starts_at + number * step
-        worst[at.date()] = max(worst.get(at.date(), (0.0, at)), (load, at))
-    carried = policy.connections_per_instance * policy.utilisation
-    return [
-        FullDay(region, day, at, ceil(load), ceil(load / carried))
-        for day, (load, at) in worst.items()
-        if load > policy.instances_max * carried
+def _wanted(reading: Reading, bounds: Bounds, policy: Policy, now: datetime) -> tuple[int, Reason]:
+    here, expected = reading.load or 0.0, reading.expected or 0.0
+    ahead = Reason.CEREMONY_AHEAD if reading.ceremony_ahead else Reason.FORECAST
+    found = [
+        (bounds.holding(max(here, expected), policy.utilisation), ahead if expected > here else Reason.DEMAND),
+        (bounds.holding(reading.upper or 0.0), Reason.MAY_CLIMB),
+        (min(reading.floor, bounds.most), Reason.PEAK_SEASON),
+        (reading.emergency, Reason.EMERGENCY),
     ]
+    # What was ordered last must have had the time to help, before the same strain orders more.
+    settled = not reading.changed_at or now - reading.changed_at >= policy.boot + timedelta(minutes=1)
+    if reading.pressure > TOLERANCE and settled:
+        more = Bounds(bounds.least, bounds.most, 1.0, bounds.step).holding(reading.has * min(reading.pressure, LEAP))
+        found.append((more, Reason.PRESSURE))
+    # Of equals the first: what is seen or forecast says more than what may come.
+    return max(found, key=lambda one: one[0])
 
 
-def _shrink(reading: Reading, wanted: int, policy: Policy, now: datetime) -> tuple[int, Reason]:
+def _shrink(reading: Reading, to: int, cap: int, policy: Policy, now: datetime) -> tuple[int, Reason]:
     # Only shrinking waits: a surge must never queue behind a cooldown.
-    if reading.frozen_until and reading.frozen_until > now:
-        return reading.instances, Reason.CEREMONY_RUNNING
-    if reading.connections is None or reading.expected is None or reading.unlearned:
-        return reading.instances, Reason.NOT_MEASURED
-    if reading.changed_at and now - reading.changed_at < policy.shrink_after:
-        return reading.instances, Reason.COOLING_DOWN
-    return wanted, Reason.FEWER_EXPECTED
+    held = [
+        (reading.hold_in, Reason.PAUSED),
+        (reading.frozen_until is not None and reading.frozen_until > now, Reason.CEREMONY_RUNNING),
+    ]
+    if reading.has <= cap:
+        held += [
+            (reading.pressure > 1.0, Reason.PRESSURE),
+            (reading.load is None or reading.expected is None or reading.unlearned, Reason.NOT_MEASURED),
+            (reading.changed_at is not None and now - reading.changed_at < policy.shrink_after, Reason.COOLING_DOWN),
+        ]
+    if (why := next((reason for holds, reason in held if holds), None)) is not None:
+        return reading.has, why
+    if reading.has > cap:
+        return cap, Reason.APPROVAL_ENDED
+    # Who leaves one wedding may look at the next: half at a time.
+    return max(to, ceil(reading.has / 2)), Reason.FEWER_EXPECTED

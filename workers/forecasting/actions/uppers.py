@@ -1,20 +1,18 @@
-"""Forecasting every region: the calendar's part, drawn to what was seen in the last hour; and how high its load may climb."""
+"""How high regions' loads may climb before more capacity serves: an outlook each, kept by this process."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from sqlalchemy import Connection
 
-from workers.forecasting import rules
 from workers.forecasting.rules import outlook
-from workers.forecasting.rules.events import AFTER, BEFORE, DAY, Array, Event
+from workers.forecasting.rules.events import AFTER, BEFORE, DAY, Array, of_wedding
 from workers.forecasting.rules.outlook import Outlook
 from workers.foundation import logs, settings
 from workers.metrics import store as metrics
-from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
 log = logs.get("forecasting")
@@ -37,40 +35,6 @@ class _Learned:
 
 #: What this process has learned; another one learns by itself.
 _learned: dict[str, _Learned] = {}
-
-
-def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
-    """Return a forecast for each region of the calendar."""
-    policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
-    since = rules.grid(now - policy.pull_from, policy)
-    by_region = _taking_place(db, since, now + policy.horizon, phases)
-    seen = metrics.history(db, since, now)
-    made = []
-    for region, taking_place in by_region.items():
-        past = rules.forecast(region, taking_place, policy, phases, starts_at=since)
-        points = [(at, float(count)) for where, at, count in seen if where == region]
-        expected = [past.peak(at, at, "p50") or 0.0 for at, _ in points]
-        ratio = rules.pull(expected, [count for _, count in points], policy)
-        starts_at = rules.grid(now, policy)
-        made.append(rules.forecast(region, taking_place, policy, phases, starts_at=starts_at, ratio=ratio))
-    return made
-
-
-def by_calendar(db: Connection, *, now: datetime, horizon: timedelta) -> list[rules.Forecast]:
-    """Return what the calendar alone says of each region, as far ahead as `horizon`."""
-    policy = replace(settings.read(rules.Policy, "FORECASTING_"), horizon=horizon)
-    phases, starts_at = settings.read(calendar.Policy, "WEDDINGS_"), rules.grid(now, policy)
-    by_region = _taking_place(db, starts_at, now + horizon, phases)
-    return [rules.forecast(region, here, policy, phases, starts_at=starts_at) for region, here in by_region.items()]
-
-
-def _taking_place(db: Connection, start: datetime, end: datetime, phases: calendar.Policy) -> dict[str, list[calendar.Wedding]]:
-    """Return, by region, the weddings that are felt in [start, end)."""
-    around = phases.setup_before + phases.wind_down_lasts
-    by_region: dict[str, list[calendar.Wedding]] = {region: [] for region in weddings.regions(db)}
-    for wedding in weddings.between(db, start - around, end + around):
-        by_region[wedding.region].append(wedding)
-    return by_region
 
 
 def uppers(
@@ -125,7 +89,7 @@ def _alone(region: str, waiting: set[str]) -> Iterator[None]:
 
 def _see(known: _Learned, seen: Mapping[int, int]) -> None:
     new = {minute: count for minute, count in seen.items() if minute >= known.next}
-    for value in _filled({known.next - 1: known.last} | new)[1:].tolist():
+    for value in filled({known.next - 1: known.last} | new)[1:].tolist():
         if not known.outlook.stale:
             known.outlook.see(value)
             known.next, known.last = known.next + 1, value
@@ -135,24 +99,19 @@ def _learn(db: Connection, region: str, *, now: datetime, boot: timedelta, unit:
     policy = settings.read(outlook.Policy, "OUTLOOK_")
     minute = int(now.timestamp()) // 60
     seen = metrics.by_minute(db, now - timedelta(days=policy.days), _moment(minute), region=region).get(region, {})
-    load = _filled(seen)
+    load = filled(seen)
     if len(load) < DAY or max(seen) < minute - FRESH:
         return None
     start = min(seen)
     near = weddings.between(db, _moment(start - AFTER), now + timedelta(minutes=2 * DAY + BEFORE))
-    events = [_event(wedding) for wedding in near if wedding.region == region]
+    events = [of_wedding(wedding) for wedding in near if wedding.region == region]
     lasts = max(1, round(boot.total_seconds() / 60))
     found = Outlook(load, start, events, boot=lasts, unit=unit, policy=policy)
     log.info("region learned", region=region, minutes=len(load), events=len(events), reason="day_or_calendar")
     return _Learned(found, start + len(load), float(load[-1]), version)
 
 
-def _event(wedding: calendar.Wedding) -> Event:
-    starts, ends = (int(edge.timestamp()) // 60 for edge in (wedding.starts_at, wedding.ends_at))
-    return Event(starts, max(ends, starts + 1), wedding.venue_type, max(1.0, float(wedding.guest_count)))
-
-
-def _filled(seen: Mapping[int, float]) -> Array:
+def filled(seen: Mapping[int, float]) -> Array:
     """Return a value for each minute from the first to the last, what is missing drawn straight between its neighbours."""
     minutes = sorted(seen)
     if not minutes:

@@ -1,0 +1,119 @@
+"""Forecasts compared with what was seen, shares learned from rows, spans played again with the calendar as it was known."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from tests.made import wedding
+from workers.forecasting import actions, rules, store
+from workers.forecasting.rules.calibration import Trust
+from workers.foundation import database
+from workers.metrics import store as metrics
+from workers.metrics.rules import Snapshot
+from workers.scaling.actions import plans
+from workers.weddings import store as weddings
+from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules import Status, Wedding
+
+pytestmark = pytest.mark.usefixtures("world")
+NOW = datetime(2026, 10, 12, 6, tzinfo=UTC)
+REGION = "us-northeast"
+SATURDAYS = [NOW - timedelta(days=2, hours=12) - timedelta(weeks=weeks) for weeks in range(4)]
+
+
+def _held(number: int = 12) -> list[Wedding]:
+    return [
+        wedding(f"w-{week}-{one}", starts_at=start + timedelta(minutes=30 * one), guest_count=150)
+        for week, start in enumerate(SATURDAYS)
+        for one in range(number)
+    ]
+
+
+def _measure(held: list[Wedding], times: float, *, since: datetime) -> None:
+    """Write a snapshot each five minutes: `times` what the calendar says."""
+    policy = rules.Policy(horizon=NOW - since)
+    made = rules.forecast(REGION, held, policy, Phases(), starts_at=rules.grid(since, policy))
+    values = np.round(made.quantiles["p50"] * times).astype(int).tolist()
+    with database.transaction() as db:
+        metrics.append(
+            db, [Snapshot(REGION, made.starts_at + number * made.step, count) for number, count in enumerate(values)]
+        )
+
+
+@pytest.mark.parametrize(("times", "trust"), [(1.0, Trust.TRUSTED), (1.7, Trust.WIDER), (9.0, Trust.REACTIVE)])
+def test_a_forecast_that_was_wrong_for_days_is_trusted_less(times: float, trust: Trust) -> None:
+    held = _held()
+    with database.transaction() as db:
+        weddings.upsert(db, held, at=NOW - timedelta(days=60))
+    _measure(held, times, since=NOW - timedelta(days=3))
+    with database.transaction() as db:
+        # On a wedding day one is made each ten minutes.
+        for number in range(432, 0, -1):
+            at = NOW - timedelta(minutes=10 * number)
+            near = [one for one in held if one.ends_at > at - timedelta(hours=9)]
+            store.record(db, [rules.forecast(REGION, near, rules.Policy(), Phases(), starts_at=at)], version=number, at=at)
+        scores = actions.judge(db, now=NOW)
+        assert actions.judged(db, now=NOW) == scores
+        score = scores[REGION]
+        assert score.trust is trust
+        expected = actions.expected(db, [REGION], now=NOW - timedelta(hours=1), lead=timedelta(hours=1))
+        assert actions.judged(db, now=NOW + timedelta(days=2)) == {}, "an old verdict is none"
+        horizons = store.judged(db, since=NOW - timedelta(days=1))[REGION]
+    assert set(horizons) == {60, 360, 1440}
+    assert score.pairs >= 48
+    assert expected.keys() == {REGION}
+    if trust is Trust.REACTIVE:
+        assert expected[REGION] == 0.0
+
+
+def test_what_past_weddings_teach_changes_the_next_forecast() -> None:
+    held, coming = _held(), wedding("w-next", starts_at=NOW + timedelta(hours=2), guest_count=150)
+    with database.transaction() as db:
+        weddings.upsert(db, [*held, coming], at=NOW - timedelta(days=60))
+        before = actions.by_calendar(db, now=NOW, horizon=timedelta(days=1))[0]
+        assert actions.learn(db, now=NOW) == 0
+    _measure(held, 0.6, since=NOW - timedelta(days=27))
+    with database.transaction() as db:
+        assert actions.learn(db, now=NOW) == 1
+        taught = store.taught(db)
+        after = actions.by_calendar(db, now=NOW, horizon=timedelta(days=1))[0]
+    assert set(taught) == {REGION, store.EVERY}
+    at = NOW + timedelta(hours=5)
+    assert 0.5 < (after.peak(at, at, "p50") or 0) / (before.peak(at, at, "p50") or 1) < 0.8
+
+
+def test_the_calendar_is_remembered_as_it_was_known() -> None:
+    one, start = wedding("w-1", starts_at=NOW), NOW - timedelta(days=1)
+    moved = replace(one, starts_at=NOW + timedelta(days=7), ends_at=one.ends_at + timedelta(days=7))
+    with database.transaction() as db:
+        for days, known in ((30, one), (20, moved), (10, replace(moved, status=Status.CANCELLED))):
+            weddings.upsert(db, [known], at=NOW - timedelta(days=days))
+            weddings.upsert(db, [known], at=NOW - timedelta(days=days - 1))
+        known = [
+            [found.starts_at for found in weddings.as_known(db, NOW - timedelta(days=days), start, NOW + timedelta(days=9))]
+            for days in (31, 25, 15, 5)
+        ]
+        assert weddings.changes(db, NOW - timedelta(days=25), NOW) == [NOW - timedelta(days=20), NOW - timedelta(days=10)]
+    assert known == [[], [NOW], [moved.starts_at], []]
+
+
+def test_a_past_saturday_is_played_again_and_one_that_was_not_measured_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTLOOK_EVERY", "10")
+    monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "150")
+    held = _held()
+    with database.transaction() as db:
+        weddings.upsert(db, held, at=NOW - timedelta(days=60))
+    _measure(held, 1.1, since=NOW - timedelta(days=4))
+    with database.transaction() as db:
+        outcome, past, supply = plans.played(db, REGION, NOW - timedelta(days=3), NOW)
+        with pytest.raises(plans.SpanUnmeasured, match="us-west was not measured"):
+            plans.played(db, "us-west", NOW - timedelta(days=3), NOW)
+        with pytest.raises(plans.SpanUnmeasured):
+            plans.played(db, REGION, NOW + timedelta(days=3), NOW + timedelta(days=4))
+    assert outcome.minutes == len(supply) == pytest.approx(3 * 1440, abs=10)
+    assert outcome.needed >= 4
+    assert outcome.short <= 0.5
+    assert outcome.saved > 30
+    assert len(past.load) > outcome.minutes

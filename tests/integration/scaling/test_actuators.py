@@ -1,0 +1,302 @@
+"""Actuators on the real things: Valkey, PgBouncer, a Celery worker; Kubernetes' own client on an API server that is played."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from tests import ROOT
+from tests.integration.scaling.kubernetes import KubernetesApi
+from tests.made import NOON, eventually
+from workers.foundation import database, redis, settings
+from workers.scaling import client, store, tasks
+from workers.scaling.client import ActuatorRefused, ActuatorUnknown, ActuatorUnreachable
+from workers.scaling.client.celery_pool import CeleryPool
+from workers.scaling.client.kubernetes import Kubernetes
+from workers.scaling.client.pgbouncer import PgBouncer
+from workers.scaling.client.valkey import Valkey
+from workers.scaling.rules import EVERYWHERE, Resource, State
+from workers.scaling.store import Action
+from workers.supervision import servers
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def _action(resource: Resource, to: int, region: str = EVERYWHERE) -> Action:
+    return Action(1, region, resource, 1, to, "demand", State.APPROVED, NOON, "test")
+
+
+def _cache(megabytes: int) -> Action:
+    return _action(Resource.CACHE_MB, megabytes)
+
+
+def test_the_cache_grows_and_shrinks_and_a_dry_run_changes_nothing() -> None:
+    valkey = Valkey()
+    assert valkey.seen(_cache(0)) == 256
+    assert valkey.apply(_cache(512), dry_run=True) == "CONFIG SET maxmemory 512mb"
+    assert valkey.seen(_cache(0)) == 256
+    for megabytes in (512, 320):
+        valkey.apply(_cache(megabytes))
+        valkey.apply(_cache(megabytes))
+        assert valkey.seen(_cache(0)) == megabytes
+    valkey.apply(_cache(256))
+
+
+def test_the_brokers_server_is_never_sized(monkeypatch: pytest.MonkeyPatch) -> None:
+    redis.cache_server().config_set("maxmemory-policy", "noeviction")
+    try:
+        with pytest.raises(ActuatorRefused, match="it evicts by noeviction"):
+            Valkey().apply(_cache(512))
+    finally:
+        redis.cache_server().config_set("maxmemory-policy", "allkeys-lfu")
+    monkeypatch.setenv("WEDOPS_CACHE_URL", settings.servers().broker_url)
+    with pytest.raises(ActuatorRefused, match="the cache is the broker's server"):
+        Valkey().apply(_cache(512))
+
+
+def test_what_somebody_else_set_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_ACTUATORS", "cache_mb=valkey")
+    row = {"region": EVERYWHERE, "resource": Resource.CACHE_MB, "before": 256, "to": 384, "reason": "demand"}
+    with database.transaction() as db:
+        store.record(db, follows=0, **row, inputs={}, asked_by="test", at=NOON)
+    tasks.verify()
+    with database.transaction() as db:
+        assert store.recent(db)[0].state is State.CONFIRMED
+    redis.cache_server().config_set("maxmemory", "300mb")
+    tasks.verify()
+    assert Valkey().seen(_cache(0)) == 300, "what is confirmed is not looked at each time"
+    tasks.reconcile()
+    assert Valkey().seen(_cache(0)) == 384
+    Valkey().apply(_cache(256))
+
+
+def test_a_cache_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = redis.Redis.from_url(f"redis://127.0.0.1:{servers.free_port()}/0")
+    monkeypatch.setattr(redis, "cache_server", lambda: gone)
+    with pytest.raises(ActuatorUnreachable, match="valkey does not answer"):
+        Valkey().seen(_cache(0))
+
+
+def test_actuators_are_found_by_name_and_a_wrong_list_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_ACTUATORS", "instances=gateways+nobodys")
+    with pytest.raises(ActuatorUnknown, match="'nobodys', and there is no such actuator; there are celery, gateways"):
+        client.of(Resource.INSTANCES)
+    for wrong in ("instances", "instances=", "nothing=valkey", "instances=gateways+"):
+        monkeypatch.setenv("SCALING_ACTUATORS", wrong)
+        with pytest.raises(settings.SettingInvalid, match="actuators must be such as"):
+            client.managed()
+
+
+# --- PgBouncer -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pgbouncer(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Yield the address of a PgBouncer in front of the tests' PostgreSQL."""
+    if not (program := shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")):
+        pytest.skip("no pgbouncer on PATH (Debian's package of this name)")
+    database_url, port = settings.servers().database_url, servers.free_port()
+    secret, where = database_url.partition("//wedops:")[2].split("@")
+    # A folder that somebody unprivileged may look into.
+    folder = Path(tempfile.mkdtemp(prefix="wedops-pgbouncer-"))
+    users, ini = folder / "users", folder / "pgbouncer.ini"
+    users.write_text(f'"wedops" "{secret}"\n')
+    host, _, name = where.partition("/")
+    ini.write_text(
+        f"[databases]\n{name} = host=127.0.0.1 port={host.partition(':')[2]}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {users}\nadmin_users = wedops\n"
+        "unix_socket_dir =\ndefault_pool_size = 20\npool_mode = transaction\n"
+    )
+    folder.chmod(0o755)
+    # PgBouncer does not run as root, as PostgreSQL does not.
+    process = subprocess.Popen([program, str(ini)], stderr=subprocess.DEVNULL, **servers.unprivileged())
+    url = f"postgresql://wedops:{secret}@127.0.0.1:{port}/{name}"
+    monkeypatch.setenv("PGBOUNCER_ADMIN_URL", url.rpartition("/")[0] + "/pgbouncer")
+    try:
+        assert eventually(lambda: _answers(url))
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder)
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=1).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _pool(size: int) -> Action:
+    return _action(Resource.DATABASE_CONNECTIONS, size)
+
+
+def test_a_pool_grows_at_once_shrinks_and_a_reload_is_corrected(pgbouncer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bouncer = PgBouncer()
+    assert bouncer.seen(_pool(0)) == 20
+    assert bouncer.apply(_pool(4), dry_run=True) == "SET default_pool_size = 4; RECONNECT"
+    assert bouncer.seen(_pool(0)) == 20
+    clients = [psycopg.connect(pgbouncer, autocommit=True) for _ in range(8)]
+    try:
+        bouncer.apply(_pool(30))
+        assert bouncer.seen(_pool(0)) == 30
+        begun = [one.cursor() for one in clients]
+        for cursor in begun:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT 1")
+        assert bouncer.held(_pool(0)) == 8
+        bouncer.apply(_pool(4))
+        for cursor in begun:
+            cursor.execute("ROLLBACK")
+        assert eventually(lambda: bouncer.held(_pool(0)) <= 4), "those that are too many are closed when they are free"
+    finally:
+        for one in clients:
+            one.close()
+    with psycopg.connect(os.environ["PGBOUNCER_ADMIN_URL"], autocommit=True, cursor_factory=psycopg.ClientCursor) as console:
+        console.execute("RELOAD")
+    assert bouncer.seen(_pool(0)) == 20, "the file's value is back"
+    monkeypatch.setenv("SCALING_ACTUATORS", "database_connections=pgbouncer")
+    row = {"region": EVERYWHERE, "resource": Resource.DATABASE_CONNECTIONS, "before": 20, "to": 45, "reason": "demand"}
+    with database.transaction() as db:
+        store.record(db, follows=0, **row, inputs={}, asked_by="test", at=NOON)
+    tasks.verify()
+    bouncer.apply(_pool(20))
+    tasks.reconcile()
+    assert bouncer.seen(_pool(0)) == 45
+
+
+def test_a_pgbouncer_that_is_not_set_or_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ActuatorRefused, match="set PGBOUNCER_ADMIN_URL"):
+        PgBouncer().apply(_pool(30))
+    monkeypatch.setenv("PGBOUNCER_ADMIN_URL", f"postgresql://wedops:hidden@127.0.0.1:{servers.free_port()}/pgbouncer")
+    with pytest.raises(ActuatorUnreachable) as refused:
+        PgBouncer().seen(_pool(30))
+    assert "hidden" not in str(refused.value)
+
+
+# --- our own workers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[None]:
+    """Run a worker of the queue `steady` with two processes."""
+    words = ["-m", "celery", "-A", "workers.app", "worker", "-n", "steady@tests", "-Q", "steady", "-c", "2"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *words, "--without-gossip", "--without-mingle"], cwd=ROOT, stdout=log, stderr=log
+        )
+    try:
+        assert eventually(lambda: CeleryPool().seen(_processes(0)) == 2, within=60), (tmp_path / "log").read_text()[-800:]
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _processes(count: int) -> Action:
+    return _action(Resource.WORKER_PROCESSES, count)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_worker_gets_more_processes_and_gives_them_back() -> None:
+    pool = CeleryPool()
+    assert pool.apply(_processes(4), dry_run=True) == "grow steady@tests by 2"
+    assert pool.seen(_processes(0)) == 2
+    pool.apply(_processes(4))
+    assert eventually(lambda: pool.seen(_processes(0)) == 4)
+    assert pool.apply(_processes(4)) == "nothing to change"
+    pool.apply(_processes(3))
+    assert eventually(lambda: pool.seen(_processes(0)) == 3)
+    with pytest.raises(ActuatorRefused, match="keeps one process"):
+        pool.apply(_processes(0))
+
+
+def test_no_worker_is_no_size() -> None:
+    assert CeleryPool().seen(_processes(2)) is None
+    with pytest.raises(ActuatorUnreachable, match="start worker-steady"):
+        CeleryPool().apply(_processes(2))
+
+
+# --- KEDA ------------------------------------------------------------------------------------------------------------------
+
+
+def test_keda_reads_what_is_desired_and_nothing_else() -> None:
+    row = {"region": "east", "resource": Resource.INSTANCES, "reason": "demand", "inputs": {}, "asked_by": "test", "at": NOON}
+    with database.transaction() as db:
+        first = store.record(db, follows=0, before=2, to=4, **row)
+        store.record(db, follows=first, before=4, to=6, **row)
+    with database.transaction() as db:
+        db.execute(text("SET LOCAL ROLE wedops_keda"))
+        assert db.execute(text("SELECT desired FROM keda_desired WHERE region = 'east' AND resource = 'instances'")).all() == [
+            (6,)
+        ]
+    for forbidden in ("SELECT * FROM scaling_actions", "DELETE FROM scaling_actions", "SELECT * FROM weddings"):
+        with database.transaction() as db:
+            db.execute(text("SET LOCAL ROLE wedops_keda"))
+            with pytest.raises(ProgrammingError, match="permission denied"):
+                db.execute(text(forbidden))
+            db.rollback()
+
+
+# --- Kubernetes ------------------------------------------------------------------------------------------------------------
+
+
+def _replicas(count: int) -> Action:
+    return _action(Resource.INSTANCES, count, "us-west")
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [("http://127.0.0.1:{port}", "kubernetes does not answer"), ("", "KUBERNETES_URL")],
+)
+def test_a_cluster_that_is_away_or_not_set_is_said(
+    url: str, problem: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setenv("KUBERNETES_URL", url.format(port=servers.free_port()))
+    with pytest.raises(ActuatorUnreachable, match=problem):
+        Kubernetes().seen(_replicas(3))
+
+
+@pytest.fixture
+def kubernetes_api() -> Iterator[KubernetesApi]:
+    """Yield an API server with the Deployment realtime-us-west."""
+    api = KubernetesApi()
+    yield api
+    api.close()
+
+
+def test_a_deployment_is_scaled_and_conflicts_refusals_and_hpas_are_heeded(
+    kubernetes_api: KubernetesApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_URL", kubernetes_api.url)
+    monkeypatch.setenv("KUBERNETES_TOKEN", "a-token")
+    actuator = Kubernetes()
+    assert actuator.seen(_replicas(0)) == 2
+    assert actuator.apply(_replicas(5), dry_run=True) == "deployment default/realtime-us-west: replicas=5"
+    assert actuator.seen(_replicas(0)) == 2
+    actuator.apply(_replicas(5))
+    assert actuator.seen(_replicas(0)) == 5
+    kubernetes_api.answer_next(409)
+    with pytest.raises(ActuatorUnreachable, match="409"):
+        actuator.apply(_replicas(6))
+    kubernetes_api.answer_next(403)
+    with pytest.raises(ActuatorRefused, match="403"):
+        actuator.apply(_replicas(6))
+    with pytest.raises(ActuatorRefused, match="404"):
+        actuator.seen(_action(Resource.INSTANCES, 2, "nowhere"))
+    kubernetes_api.give_hpa("realtime-us-west")
+    with pytest.raises(ActuatorRefused, match="HPA crowd owns realtime-us-west"):
+        actuator.apply(_replicas(6))
+    assert actuator.seen(_replicas(0)) == 5
+    assert kubernetes_api.tokens == {"Bearer a-token"}

@@ -1,0 +1,174 @@
+"""What people order, what waits for approval, what a region in shadow does."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.made import NOON, connection, wedding
+from workers.connections import tasks as connections
+from workers.connections.store import open
+from workers.foundation import clock, database, redis
+from workers.notify import store as notify
+from workers.scaling import rules, store, tasks
+from workers.scaling.actions import carrying, plans
+from workers.scaling.actions.readings import readings
+from workers.scaling.rules import EVERYWHERE, Purpose, Reading, Resource, State
+from workers.scaling.store import Action, ActionUnknown, orders
+from workers.scaling.store.orders import Kind, Order
+from workers.weddings import store as weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+REGION = "us-northeast"
+
+
+@pytest.fixture(autouse=True)
+def _a_region(world: object) -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding(starts_at=clock.now() + timedelta(days=9))], at=NOON)
+
+
+def _crowd(people: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have people there, for each of whom an instance is needed."""
+    monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "1")
+    for number in range(people):
+        open(connection(f"c{number}", user_id=f"u{number}"))
+    connections.snapshot()
+
+
+def _instances() -> list[Action]:
+    with database.transaction() as db:
+        return [one for one in store.recent(db, most=50) if one.resource is Resource.INSTANCES]
+
+
+def _order(kind: Kind, *, value: int = 0, until: datetime | None = None) -> None:
+    with database.transaction() as db:
+        orders.give(db, Order(REGION, kind, "a test", "tester", clock.now(), until, value))
+
+
+def test_a_new_region_decides_and_writes_and_nothing_is_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_NEW_REGIONS", "shadow")
+    _crowd(5, monkeypatch)
+    tasks.decide()
+    tasks.decide()
+    [action] = _instances()
+    assert (action.purpose, action.state, action.to) == (Purpose.SHADOW, State.PROPOSED, 7)
+    assert not redis.registry().exists(store.DESIRED + REGION)
+    with database.transaction() as db:
+        regret = plans.regret(db, REGION, now=clock.now() + timedelta(minutes=2), days=1)
+    assert regret
+    assert regret.needed == 5
+    _order(Kind.LIVE)
+    tasks.decide()
+    assert [(one.purpose, one.before, one.to) for one in _instances()] == [(Purpose.ACT, 2, 7), (Purpose.SHADOW, 2, 7)]
+    assert redis.registry().hget(store.DESIRED + REGION, "instances") == "7"
+
+
+def test_a_hold_holds_until_its_time_is_over_and_an_emergency_is_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _crowd(5, monkeypatch)
+    _order(Kind.HOLD_OUT, until=clock.now() + timedelta(hours=1))
+    tasks.decide()
+    assert _instances() == []
+    _order(Kind.EMERGENCY, value=4, until=clock.now() + timedelta(hours=1))
+    tasks.decide()
+    # Five people want seven, which is held; the emergency wants four at least.
+    assert [(one.to, one.reason) for one in _instances()] == [(4, rules.Reason.EMERGENCY)]
+    with database.transaction() as db:
+        later = orders.standing(db, at=clock.now() + timedelta(hours=2))
+    assert later == {}
+    with database.transaction() as db:
+        assert orders.end(db, REGION, Kind.HOLD_OUT, by="tester", at=clock.now()) == 1
+        assert [(one.kind, one.ended_by) for one in orders.history(db)] == [(Kind.EMERGENCY, None), (Kind.HOLD_OUT, "tester")]
+    tasks.decide()
+    assert _instances()[0].to == 7
+
+
+def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    _crowd(9, monkeypatch)
+    tasks.decide()
+    tasks.decide()
+    proposal, action = _instances()
+    assert (action.to, action.purpose) == (10, Purpose.ACT)
+    assert (proposal.to, proposal.purpose, proposal.state) == (13, Purpose.ABOVE_CAP, State.PROPOSED)
+    with database.transaction() as db:
+        told = notify.claim(db, at=clock.now())
+        assert told
+        assert told.key == f"scaling/approve/{proposal.id}"
+        store.settle(db, proposal.id, State.APPROVED, by="tester", until=clock.now() + timedelta(hours=1))
+    tasks.decide()
+    assert (_instances()[0].to, _instances()[0].before) == (13, 10)
+    with database.transaction() as db, pytest.raises(ActionUnknown):
+        store.settle(db, proposal.id, State.APPROVED, by="tester", until=clock.now())
+    policy, later = rules.Policy(connections_per_instance=1, new_regions="live"), clock.now() + timedelta(hours=2)
+    with database.transaction() as db:
+        [reading] = [one for one in readings(db, policy, now=later) if one.resource is Resource.INSTANCES]
+        assert reading.allowed == 0
+        carrying.decide(db, reading, policy, now=later)
+        found = {one.id: one for one in store.recent(db)}
+    assert found[proposal.id].state is State.ROLLED_BACK
+    newest = max(one.id for one in found.values() if one.purpose is Purpose.ACT)
+    assert (found[newest].to, found[newest].reason) == (10, rules.Reason.APPROVAL_ENDED)
+
+
+def _decide(reading: Reading, at: datetime) -> None:
+    with database.transaction() as db:
+        carrying.decide(db, reading, rules.Policy(), now=at)
+
+
+def _proposals() -> list[tuple[State, str | None]]:
+    with database.transaction() as db:
+        return [(one.state, one.problem) for one in store.recent(db) if one.purpose is Purpose.ABOVE_CAP]
+
+
+@pytest.mark.parametrize(
+    ("then", "after", "problems"),
+    [
+        ({"load": 100.0}, timedelta(minutes=5), ["no longer needed"]),
+        ({"load": 9_000.0}, timedelta(hours=2), [None, "nobody approved it in time"]),
+        ({"load": 12_000.0}, timedelta(minutes=5), [None, "more is needed now"]),
+        ({"load": 8_900.0}, timedelta(minutes=5), [None]),
+    ],
+)
+def test_a_proposal_that_nobody_settles_does_not_stay_for_ever(
+    then: dict[str, Any], after: timedelta, problems: list[str | None]
+) -> None:
+    first = Reading(region=REGION, has=10, load=9_000.0, expected=0.0, changed_at=NOON - timedelta(hours=1))
+    _decide(first, NOON)
+    with database.transaction() as db:
+        follows = store.recent(db)[0].id
+    _decide(Reading(region=REGION, has=10, expected=0.0, changed_at=NOON, follows=follows, **then), NOON + after)
+    assert [problem for _, problem in _proposals()] == problems
+
+
+def test_what_all_regions_share_is_decided_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_PEOPLE_PER_CACHE_MB", "1")
+    monkeypatch.setenv("SCALING_PEOPLE_PER_DATABASE_CONNECTION", "1")
+    monkeypatch.setenv("SCALING_ACTUATORS", "cache_mb=valkey database_connections=gateways")
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-2", starts_at=NOON, region="us-west")], at=NOON)
+    for number in range(30):
+        open(connection(f"c{number}", user_id=f"u{number}", region="us-west"))
+    connections.snapshot()
+    now = clock.now()
+    with database.transaction() as db:
+        found = readings(db, rules.Policy(), now=now)
+    assert {(one.region, one.resource) for one in found} == {
+        (EVERYWHERE, Resource.CACHE_MB),
+        (EVERYWHERE, Resource.DATABASE_CONNECTIONS),
+    }
+    assert {one.load for one in found} == {30}
+
+
+def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    _crowd(5, monkeypatch)
+    tasks.decide()
+    for _ in range(rules.Policy().attempts_most):
+        tasks.verify()
+    [action] = _instances()
+    assert (action.state, action.problem) == (State.FAILED, "gateways has not confirmed it yet")
+    with database.transaction() as db:
+        assert [one.id for one in store.failed(db)] == [action.id]
+    redis.registry().hset(store.CONFIRMED + REGION, "gateway-1", action.id)
+    tasks.verify()
+    [action] = _instances()
+    assert (action.state, action.problem) == (State.CONFIRMED, None)

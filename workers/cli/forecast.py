@@ -1,0 +1,92 @@
+"""`wedops forecast`: what is expected of each region, and how good it was."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import numpy as np
+import orjson
+from sqlalchemy import Connection
+
+from workers.cli import pictures
+from workers.forecasting import actions, rules, store
+from workers.foundation import clock, database, settings
+from workers.metrics import store as metrics
+from workers.scaling import rules as scaling
+from workers.scaling import store as scaling_store
+from workers.scaling.rules import Resource
+
+_PICTURE = click.option(
+    "--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw band, actual and capacity: a .png or .svg."
+)
+
+
+@click.group("forecast")
+def command() -> None:
+    """See what is expected, and how good it was."""
+
+
+@command.command("show")
+@click.argument("region")
+@click.option("--hours", type=click.IntRange(1, 48), default=24, show_default=True, help="How far to look.")
+@click.option("--back", type=click.IntRange(0, 48), default=6, show_default=True, help="Hours of the past in the picture.")
+@_PICTURE
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(region: str, hours: int, back: int, picture: Path | None, as_json: bool) -> None:
+    """Show a region's newest forecast by hour: its 10, 50, 90 and 99 % quantiles, the highest of each hour."""
+    now = clock.now()
+    with database.transaction() as db:
+        found = store.latest(db).get(region)
+        if picture and found:
+            _draw(db, picture, found, region, back)
+    if not found:
+        raise click.ClickException(
+            f"region {region!r} has no forecast; `wedops run forecasting.refresh` makes one, if it has weddings"
+        )
+    by_hour = [now + timedelta(hours=hour) for hour in range(hours)]
+    rows = [
+        {"at": at} | {name: round(found.peak(at, at + timedelta(hours=1) - found.step, name) or 0.0, 1) for name in rules.Z}
+        for at in by_hour
+    ]  # fmt: skip
+    if as_json:
+        click.echo(
+            orjson.dumps({"schema": "wedops.forecast/1", "region": region, "made_at": found.starts_at, "hours": rows}).decode()
+        )
+        return
+    click.echo(f"{region}, from {found.starts_at:%Y-%m-%d %H:%M} UTC, {found.ratio:.2f} times what the calendar says")
+    for row in rows:
+        click.echo(f"{row['at']:%a %H:%M}" + "".join(f"{name:>8}{row[name]:>9,.0f}" for name in rules.Z))
+
+
+def _draw(db: Connection, picture: Path, found: rules.Forecast, region: str, back: int) -> None:
+    start, now, policy = found.starts_at - timedelta(hours=back), clock.now(), settings.read(scaling.Policy, "SCALING_")
+    seen = [(at, float(count)) for where, at, count in metrics.history(db, start, now) if where == region]
+    made = scaling_store.during(db, region, Resource.INSTANCES, start, now)
+    steps = [(max(one.created_at, start), one.to * float(policy.connections_per_instance)) for one in made]
+    steps += [(now, steps[-1][1])] if steps else []
+    pictures.band(
+        picture, found, ([at for at, _ in seen], [count for _, count in seen]), ([a for a, _ in steps], [c for _, c in steps])
+    )
+
+
+@command.command("backtest")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def backtest(as_json: bool) -> None:
+    """Say how the last days' forecasts did, by region and how far ahead: coverage of each quantile, bias, pinball loss."""
+    with database.transaction() as db:
+        actions.judge(db, now=clock.now())
+        found = store.judged(db, since=clock.now() - timedelta(days=1))
+    if as_json:
+        regions = {
+            region: {str(ahead): vars(one) | {"trust": one.trust} for ahead, one in rows.items()}
+            for region, rows in found.items()
+        }
+        click.echo(orjson.dumps({"schema": "wedops.backtest/1", "regions": regions}).decode())
+        return
+    for region, rows in found.items():
+        for ahead, one in sorted(rows.items()):
+            cover = "  ".join(f"{name} {share:.0%}" for name, share in sorted(one.coverage.items()))
+            text = f"{region:<14}{ahead // 60:>3} h ahead  {one.pairs:>5} steps  {cover}"
+            click.echo(f"{text}  bias {one.bias:+.0%}  pinball {np.mean(list(one.pinball.values())):,.1f}  {one.trust}")
+    if not found:
+        click.echo("nothing to compare yet: a forecast must be an hour old, and its region measured since then")

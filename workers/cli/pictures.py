@@ -1,0 +1,67 @@
+"""Pictures of load and capacity, as PNG or SVG (extra `pictures`)."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.forecasting.rules import Forecast
+from workers.foundation.errors import Anticipated
+from workers.scaling import rules
+from workers.scaling.rules.replay import Counts, Past
+
+Array = NDArray[np.float64]
+
+
+class PicturesMissing(Anticipated):
+    """pictures need matplotlib; install the extra `pictures` (make install)"""
+
+
+class PictureRefused(Anticipated):
+    """{path}: name a file that ends in .png or .svg, in a folder that exists"""
+
+
+def band(
+    path: Path, forecast: Forecast, seen: tuple[list[datetime], list[float]], capacity: tuple[list[datetime], list[float]]
+) -> None:
+    """Draw a forecast's band, what was seen and what capacity carries, by time (UTC)."""
+    figure, axes = _new(path, f"{forecast.region}: forecast, actual, capacity")
+    at = [forecast.starts_at + number * forecast.step for number in range(len(forecast.quantiles["p50"]))]
+    axes.fill_between(at, forecast.quantiles["p10"], forecast.quantiles["p99"], color="#9ecae1", alpha=0.5, label="P10-P99")
+    axes.fill_between(at, forecast.quantiles["p10"], forecast.quantiles["p90"], color="#4292c6", alpha=0.5, label="P10-P90")
+    axes.plot(at, forecast.quantiles["p50"], color="#08519c", label="P50")
+    axes.plot(*seen, color="black", linewidth=1, label="actual")
+    axes.step(*capacity, where="post", color="#d94801", label="capacity")
+    _save(figure, axes, path)
+
+
+def capacity(path: Path, past: Past, supply: Counts, policy: rules.Policy) -> None:
+    """Draw the load of a span that was played and the capacity in use, by time (UTC)."""
+    figure, axes = _new(path, f"{past.region}: load and the capacity that the planner had in use")
+    first = len(past.load) - len(supply)
+    at = [past.moment(first + minute) for minute in range(len(supply))]
+    axes.plot(at, past.load[first:], color="black", linewidth=1, label="load")
+    axes.step(at, supply * policy.connections_per_instance, where="post", color="#d94801", label="capacity")
+    _save(figure, axes, path)
+
+
+def _new(path: Path, title: str) -> tuple[Any, Any]:
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - takes a second, and few commands draw
+    except ImportError:
+        raise PicturesMissing from None
+    if path.suffix not in {".png", ".svg"} or not path.absolute().parent.is_dir():
+        raise PictureRefused(path=path)
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    axes = figure.add_subplot(title=title, ylabel="connections")
+    return figure, axes
+
+
+def _save(figure: Any, axes: Any, path: Path) -> None:
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper left", frameon=False)
+    axes.grid(alpha=0.3)
+    figure.autofmt_xdate()
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,55 @@
+"""`wedops replay`: a past span through the planner, with the calendar as it was known then."""
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import orjson
+
+from workers.cli import pictures
+from workers.foundation import clock, database, settings
+from workers.scaling import rules
+from workers.scaling.actions import plans
+from workers.weddings import store as weddings
+
+_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
+
+
+@click.command("replay")
+@click.argument("region", required=False)
+@click.option("--from", "start", type=_MOMENT, help="UTC; without it a day before the end.")
+@click.option("--to", "end", type=_MOMENT, help="UTC; without it now.")
+@click.option("--short-most", type=click.FloatRange(0), help="Exit with 3 when capacity is short for more percent of the time.")
+@click.option(
+    "--cost-most", type=click.FloatRange(1), help="Exit with 3 when it costs more than so many times the cheapest plan."
+)
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: a .png or .svg, for one region.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    region: str | None, start: datetime | None, end: datetime | None, short_most: float | None, cost_most: float | None,
+    picture: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Say how a past span would have gone with the settings of now, by REGION, or all of them; a gate for a change of them."""
+    last = end.replace(tzinfo=UTC) if end else clock.now()
+    first = start.replace(tzinfo=UTC) if start else last - timedelta(days=1)
+    if first >= last:
+        raise click.BadParameter("must be before --to", param_hint="--from")
+    if picture and not region:
+        raise click.BadParameter("name the region to draw", param_hint="REGION")
+    found = {}
+    with database.transaction() as db:
+        for name in [region] if region else weddings.regions(db):
+            outcome, past, supply = plans.played(db, name, first, last)
+            found[name] = outcome
+            if picture:
+                pictures.capacity(picture, past, supply, settings.read(rules.Policy, "SCALING_"))
+    if as_json:
+        rows = {name: asdict(outcome) for name, outcome in found.items()}
+        click.echo(orjson.dumps({"schema": "wedops.replay/1", "from": first, "to": last, "regions": rows}).decode())
+    for name, outcome in found.items() if not as_json else ():
+        click.echo(f"{name}: {outcome.text()}")
+    short, cost = (max((getattr(one, what) for one in found.values()), default=0.0) for what in ("short", "cost"))
+    bad = (short_most is not None and short > short_most) or (cost_most is not None and cost > cost_most)
+    sys.exit(3 if bad else 0)

@@ -1,0 +1,245 @@
+"""`wedops scaling`: what there is of each resource and why; orders of people, all kept."""
+
+import getpass
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+import orjson
+
+from workers.app import app
+from workers.foundation import clock, database, settings
+from workers.foundation.errors import Anticipated
+from workers.scaling import client, rules, store
+from workers.scaling.actions import plans
+from workers.scaling.rules import EVERYWHERE, Resource, State
+from workers.scaling.store import Action, orders
+from workers.scaling.store.orders import Kind, Order
+from workers.weddings import store as weddings
+
+
+class RegionUnknown(Anticipated):
+    """region {region!r} has no weddings; there are {known}, and `everywhere` for what all regions share"""
+
+
+class Duration(click.ParamType[timedelta]):
+    """30m, 2h, 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> timedelta:
+        """Return a timedelta."""
+        try:
+            return value if isinstance(value, timedelta) else settings.duration("--for", value)
+        except settings.SettingInvalid as error:
+            self.fail(str(error), param, context)
+
+
+FOR = click.option("--for", "lasts", type=Duration(), help="For how long: 30m, 2h, 7d.")
+REASON = click.option("--reason", required=True, help="Why; it is kept with the order.")
+
+
+@click.group("scaling")
+def command() -> None:
+    """See and steer how much there is of each resource."""
+
+
+@command.command("show")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(as_json: bool) -> None:
+    """Show what there should be, what the real systems have, and which orders hold."""
+    policy, now = settings.read(rules.Policy, "SCALING_"), clock.now()
+    with database.transaction() as db:
+        latest, standing, regions = store.latest(db), orders.standing(db, at=now), weddings.regions(db)
+        proposals = store.proposals(db)
+    rows = [_row(region, latest, standing, policy) for region in [*regions, EVERYWHERE]]
+    if as_json:
+        waiting = [vars(one) for one in proposals]
+        click.echo(orjson.dumps({"schema": "wedops.scaling/1", "regions": rows, "proposals": waiting}).decode())
+        return
+    for row in rows:
+        click.echo(f"{row['region']:<16}{row['mode']:<8}" + "  ".join(f"{name}={text}" for name, text in row["has"].items()))
+        for order in row["orders"]:
+            click.echo(f"    {order}")
+    for one in proposals:
+        until = f", until {one.until:%Y-%m-%d %H:%M}" if one.until else f": `wedops scaling approve {one.id} --for 6h`"
+        click.echo(f"{one.state}: {one.resource} of {one.region} up to {one.to}{until}")
+
+
+def _row(region: str, latest: Any, standing: Any, policy: rules.Policy) -> dict[str, Any]:
+    given: dict[Kind, Order] = standing.get(region, {})
+    mode = next((str(kind) for kind in (Kind.LIVE, Kind.SHADOW) if kind in given), policy.new_regions)
+    ours = [one for one in client.managed() if (one in rules.SHARED) == (region == EVERYWHERE)]
+    has = {str(resource): _has(latest.get((region, resource)), resource) for resource in ours}
+    texts = [f"{kind} {_until(one)} by {one.asked_by}: {one.reason}" for kind, one in given.items()]
+    return {"region": region, "mode": mode, "has": has, "orders": texts}
+
+
+def _has(action: Action | None, resource: Resource) -> str:
+    if not action:
+        return "as it is"
+    try:
+        seen = {name: actuator.seen(action) for name, actuator in client.of(resource).items()}
+    except Anticipated as error:
+        return f"{action.to} ({error})"
+    differing = [f"{name} has {value}" for name, value in seen.items() if value != action.to]
+    return f"{action.to} ({', '.join(differing) or action.state})"
+
+
+def _until(order: Order) -> str:
+    return f"until {order.until:%Y-%m-%d %H:%M}" if order.until else "until it is ended"
+
+
+@command.command("actions")
+@click.option("--most", type=click.IntRange(1, 1000), default=20, show_default=True)
+def actions(most: int) -> None:
+    """List the newest actions with what became of them."""
+    with database.transaction() as db:
+        found = store.recent(db, most=most)
+    for one in found:
+        note = f"  {one.problem}" if one.problem else ""
+        click.echo(
+            f"{one.id:>6}  {one.created_at:%Y-%m-%d %H:%M}  {one.region:<14}{one.resource:<22}{one.before:>5} → {one.to:<5}"
+            f"{one.reason:<18}{one.purpose:<10}{one.state}{note}"
+        )
+
+
+@command.command("audit")
+@click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True)
+def audit(most: int) -> None:
+    """List who ordered what and why, the newest first."""
+    with database.transaction() as db:
+        found = orders.history(db, most=most)
+    for one in found:
+        ended = f", ended {one.ended_at:%Y-%m-%d %H:%M} by {one.ended_by}" if one.ended_at else ""
+        click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.region:<14}{one.kind:<10}{_until(one)}{ended}  {one.asked_by}: {one.reason}")
+
+
+@command.command("live")
+@click.argument("region")
+@REASON
+def live(region: str, reason: str) -> None:
+    """Have a region's decisions carried out."""
+    _order(region, Kind.LIVE, reason)
+    click.echo(f"{region} acts")
+
+
+@command.command("shadow")
+@click.argument("region")
+@FOR
+@REASON
+def shadow(region: str, lasts: timedelta | None, reason: str) -> None:
+    """Have a region decide and write, and nothing carried out."""
+    _order(region, Kind.SHADOW, reason, lasts=lasts)
+    click.echo(f"{region} only watches; `wedops scaling regret {region}` compares")
+
+
+@command.command("hold")
+@click.argument("direction", type=click.Choice(["in", "out", "both"]))
+@click.argument("region")
+@FOR
+@REASON
+def hold(direction: str, region: str, lasts: timedelta | None, reason: str) -> None:
+    """Have a region get no less (in), no more (out), or neither; an emergency may always add."""
+    if not lasts:
+        raise click.BadParameter("say for how long: a hold that nobody ends would be forgotten", param_hint="--for")
+    for kind in (Kind.HOLD_IN, Kind.HOLD_OUT):
+        if direction in (kind.removeprefix("hold_"), "both"):
+            _order(region, kind, reason, lasts=lasts)
+    click.echo(f"{region} is held ({direction}) for {lasts}")
+
+
+@command.command("resume")
+@click.argument("region")
+def resume(region: str) -> None:
+    """End holds and the emergency of a region."""
+    with database.transaction() as db:
+        kinds = (Kind.HOLD_IN, Kind.HOLD_OUT, Kind.EMERGENCY)
+        ended = sum(orders.end(db, region, kind, by=_who(), at=clock.now()) for kind in kinds)
+    _wake()
+    click.echo(f"{ended} order(s) of {region} ended")
+
+
+@command.command("emergency")
+@click.argument("region")
+@click.option("--to", type=click.IntRange(1), help="Instances; without it as many as there may be.")
+@FOR
+@REASON
+def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str) -> None:
+    """Have a region get instances at once, past cooldowns and holds, within its cap."""
+    most = settings.read(rules.Policy, "SCALING_").instances_max
+    _order(region, Kind.EMERGENCY, reason, lasts=lasts or timedelta(hours=2), value=min(to or most, most))
+    click.echo(f"{region} gets {min(to or most, most)} instances at least, {most} is its cap")
+
+
+@command.command("approve")
+@click.argument("id", type=int)
+@FOR
+def approve(id: int, lasts: timedelta | None) -> None:
+    """Let a proposal above the cap be; when its time is over it is undone by itself."""
+    until = clock.now() + (lasts or timedelta(hours=6))
+    with database.transaction() as db:
+        one = store.settle(db, id, State.APPROVED, by=_who(), until=until)
+    _wake()
+    click.echo(f"{one.resource} of {one.region}: up to {one.to} until {until:%Y-%m-%d %H:%M}")
+
+
+@command.command("reject")
+@click.argument("id", type=int)
+def reject(id: int) -> None:
+    """Refuse a proposal above the cap."""
+    with database.transaction() as db:
+        one = store.settle(db, id, State.REJECTED, by=_who(), problem="rejected")
+    click.echo(f"{one.resource} of {one.region} stays within its cap")
+
+
+@command.command("try")
+@click.argument("resource", type=click.Choice([str(one) for one in Resource]))
+@click.argument("region")
+@click.argument("to", type=click.IntRange(0))
+def dry_run(resource: str, region: str, to: int) -> None:
+    """Say what the actuators of a resource would do, without doing it."""
+    action = Action(0, region, Resource(resource), 0, to, "", State.PROPOSED, clock.now(), _who())
+    actuators = client.of(Resource(resource))
+    for name, actuator in actuators.items():
+        click.echo(f"{name}: has {actuator.seen(action)}; {actuator.apply(action, dry_run=True)}")
+    if not actuators:
+        click.echo(f"{resource} has no actuator: SCALING_ACTUATORS names none")
+
+
+@command.command("regret")
+@click.argument("region")
+@click.option("--days", type=click.IntRange(1, 30), default=7, show_default=True)
+def regret(region: str, days: int) -> None:
+    """Compare what was decided for a region with what was needed, afterwards: short of capacity, and money for nothing."""
+    with database.transaction() as db:
+        _check(region, weddings.regions(db))
+        outcome = plans.regret(db, region, now=clock.now(), days=days)
+    click.echo(outcome.text() if outcome else f"{region} was not measured in the last {days} days")
+
+
+def _order(region: str, kind: Kind, reason: str, *, lasts: timedelta | None = None, value: int = 0) -> None:
+    now: datetime = clock.now()
+    with database.transaction() as db:
+        _check(region, [*weddings.regions(db), EVERYWHERE])
+        orders.give(db, Order(region, kind, reason, _who(), now, now + lasts if lasts else None, value))
+    _wake()
+
+
+def _check(region: str, known: list[str]) -> None:
+    if region not in known:
+        raise RegionUnknown(region=region, known=", ".join(known) or "none yet: import a calendar")
+
+
+def _who() -> str:
+    return getpass.getuser()
+
+
+def _wake() -> None:
+    """Have scaling decide now; when the broker is away, its own schedule does."""
+    from kombu.exceptions import OperationalError  # noqa: PLC0415 - beside the only place that needs it
+
+    try:
+        app.send_task("scaling.decide", retry=False)
+    except OperationalError:
+        click.echo("(the broker is away: it is decided at the next run)", err=True)

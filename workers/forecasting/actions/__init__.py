@@ -1,0 +1,146 @@
+"""Forecasting every region: the calendar's part with what past weddings taught, drawn to what was seen in the last hour."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from workers.forecasting import rules, store
+from workers.forecasting.rules import calibration, shares
+from workers.forecasting.rules.calibration import Trust
+from workers.foundation import logs, settings
+from workers.metrics import store as metrics
+from workers.seasons import client as holidays
+from workers.weddings import rules as calendar
+from workers.weddings import store as weddings
+
+log = logs.get("forecasting")
+
+#: How far ahead forecasts are judged; the first one's verdict is what scaling goes by.
+AHEAD = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+
+
+def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
+    """Return a forecast for each region of the calendar."""
+    policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
+    since = rules.grid(now - policy.pull_from, policy)
+    by_region = _taking_place(db, since, now + policy.horizon, phases)
+    seen, taught = metrics.history(db, since, now), store.taught(db)
+    made = []
+    for region, here in by_region.items():
+        known = _known(region, here, taught, since, policy.horizon)
+        past = rules.forecast(region, here, policy, phases, starts_at=since, **known)
+        points = [(at, float(count)) for where, at, count in seen if where == region]
+        expected = [past.peak(at, at, "p50") or 0.0 for at, _ in points]
+        ratio = rules.pull(expected, [count for _, count in points], policy)
+        made.append(rules.forecast(region, here, policy, phases, starts_at=rules.grid(now, policy), ratio=ratio, **known))
+    return made
+
+
+def by_calendar(db: Connection, *, now: datetime, horizon: timedelta) -> list[rules.Forecast]:
+    """Return what the calendar alone says of each region, as far ahead as `horizon`."""
+    policy = replace(settings.read(rules.Policy, "FORECASTING_"), horizon=horizon)
+    phases, starts_at = settings.read(calendar.Policy, "WEDDINGS_"), rules.grid(now, policy)
+    by_region, taught = _taking_place(db, starts_at, now + horizon, phases), store.taught(db)
+    return [
+        rules.forecast(region, here, policy, phases, starts_at=starts_at, **_known(region, here, taught, starts_at, horizon))
+        for region, here in by_region.items()
+    ]
+
+
+def _known(
+    region: str, here: Collection[calendar.Wedding], taught: dict[str, shares.Shares], start: datetime, horizon: timedelta
+) -> dict[str, Any]:
+    """Return what is known of a region besides its weddings."""
+    days = (start - timedelta(days=1)).date(), (start + horizon + timedelta(days=2)).date()
+    learned = taught.get(region) or taught.get(store.EVERY)
+    return {"shares": learned, "zone": zone_of(here), "holidays": holidays.between(region, *days)}
+
+
+def expected(db: Connection, regions: Collection[str], *, now: datetime, lead: timedelta) -> dict[str, float]:
+    """Return the highest load that each region is to be ready for until `now` + `lead`, as far as its forecast is trusted.
+
+    A region whose forecaster has lost its calibration has a margin, or expects nothing more than it has: only what is seen
+    counts there. One without a forecast of now is not in the answer.
+    """
+    made, scores = store.latest(db), judged(db, now=now)
+    found = {}
+    for region in regions:
+        if region not in made or (peak := made[region].peak(now, now + lead)) is None:
+            continue
+        score = scores.get(region)
+        found[region] = 0.0 if score and score.trust is Trust.REACTIVE else peak * (score.margin if score else 1.0)
+    return found
+
+
+def judged(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
+    """Return each region's score that its trust goes by, if there was one in the last day."""
+    first = int(AHEAD[0].total_seconds() // 60)
+    scores = store.judged(db, since=now - timedelta(days=1))
+    return {region: by_horizon[first] for region, by_horizon in scores.items() if first in by_horizon}
+
+
+def judge(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
+    """Compare what was forecast with what was seen, remember it, and return the regions' scores that trust goes by."""
+    policy = settings.read(rules.Policy, "FORECASTING_")
+    since, step = now - timedelta(days=policy.judge_days), policy.step.total_seconds()
+    seen = {
+        region: _by_step(minutes, step) for region, minutes in metrics.by_minute(db, since, rules.grid(now, policy)).items()
+    }
+    results = []
+    for ahead in AHEAD:
+        by_region: dict[str, list[tuple[dict[str, float], float]]] = {}
+        for region, at, quantiles in store.pairs(db, ahead, since=since, until=now):
+            if (load := seen.get(region, {}).get(int(at.timestamp() // step))) is not None:
+                by_region.setdefault(region, []).append((quantiles, load))
+        for region, pairs in by_region.items():
+            columns = {name: np.array([quantiles[name] for quantiles, _ in pairs]) for name in rules.Z}
+            score = calibration.score(columns, np.array([load for _, load in pairs]))
+            results.append((region, int(ahead.total_seconds() // 60), score))
+    store.judge(db, results, at=now)
+    return {region: score for region, minutes, score in results if minutes * 60 == AHEAD[0].total_seconds()}
+
+
+def _by_step(minutes: dict[int, int], step: float) -> dict[int, float]:
+    highest: dict[int, float] = {}
+    for minute, load in minutes.items():
+        at = int(minute * 60 // step)
+        highest[at] = max(highest.get(at, 0.0), float(load))
+    return highest
+
+
+def learn(db: Connection, *, now: datetime) -> int:
+    """Learn each region's shares from the last weeks and remember them; return how many regions taught something."""
+    policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
+    since, every = now - timedelta(days=policy.learn_days), policy.learn_every.total_seconds()
+    by_region, pasts = _taking_place(db, since, now, phases), {}
+    for region, here in by_region.items():
+        load = _by_step(metrics.by_minute(db, since, now, region=region).get(region, {}), every)
+        if len(load) >= calibration.ENOUGH:
+            moments = np.array(sorted(load), float)
+            values = np.array([load[int(moment)] for moment in moments.tolist()])
+            around = {name: value for name, value in _known(region, here, {}, since, now - since).items() if name != "shares"}
+            pasts[region] = rules.seen(here, moments * every, values, policy, phases, **around)
+    whole, own = shares.learn(policy.assumed, pasts)
+    if pasts:
+        store.teach(db, {store.EVERY: whole} | own, at=now)
+    return len(pasts)
+
+
+def zone_of(weddings: Collection[calendar.Wedding]) -> str:
+    """Return the zone that most weddings of a region are in."""
+    [(zone, _)] = Counter(wedding.zone for wedding in weddings).most_common(1) or [("UTC", 0)]
+    return zone
+
+
+def _taking_place(db: Connection, start: datetime, end: datetime, phases: calendar.Policy) -> dict[str, list[calendar.Wedding]]:
+    """Return, by region, the weddings that are felt in [start, end)."""
+    around = phases.setup_before + phases.wind_down_lasts
+    by_region: dict[str, list[calendar.Wedding]] = {region: [] for region in weddings.regions(db)}
+    for wedding in weddings.between(db, start - around, end + around):
+        by_region[wedding.region].append(wedding)
+    return by_region

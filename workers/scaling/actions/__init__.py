@@ -1,0 +1,1 @@
+"""What scaling does in more than one step."""

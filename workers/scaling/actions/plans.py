@@ -1,0 +1,126 @@
+"""Looking far ahead, and back: days on which there may not be enough, spans played again, regret."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from sqlalchemy import Connection
+
+from workers.forecasting import actions as forecasts
+from workers.forecasting import store as forecasting
+from workers.forecasting.actions.uppers import filled
+from workers.forecasting.rules import Forecast, outlook
+from workers.forecasting.rules import Policy as Forecasting
+from workers.foundation import settings
+from workers.foundation.errors import Anticipated
+from workers.metrics import store as metrics
+from workers.scaling import rules, store
+from workers.scaling.rules import Resource, capacity
+from workers.scaling.rules.replay import Counts, Outcome, Past, Planner, judge, replay
+from workers.seasons import client as holidays
+from workers.seasons import rules as seasonal
+from workers.seasons import store as seasons
+from workers.weddings import rules as calendar
+from workers.weddings import store as weddings
+
+
+class SpanUnmeasured(Anticipated):
+    """{region} was not measured from {start} to {end}; METRICS_KEEP_DAYS says how long that is kept"""
+
+
+def full_days(db: Connection, *, now: datetime, days: int) -> list[capacity.FullDay]:
+    """Return the days to come on which a region's instances or the plan's limits may not suffice."""
+    made = forecasts.by_calendar(db, now=now, horizon=timedelta(days=days))
+    return capacity.full_days(made, settings.read(rules.Policy, "SCALING_"))
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What an hour needs at its highest."""
+
+    at: datetime
+    p50: float
+    p99: float
+    instances: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Day:
+    """What a day needs of a region, by hour; hours in which nobody is expected are left out."""
+
+    region: str
+    weddings: int
+    guests: int
+    season: str
+    holiday: str
+    hours: list[Hour]
+
+
+def day(db: Connection, start: datetime) -> list[Day]:
+    """Return what each region needs in the 36 hours from `start`."""
+    policy, lasts = settings.read(rules.Policy, "SCALING_"), timedelta(hours=36)
+    starting = weddings.between(db, start, start + timedelta(days=1))
+    current, found = seasons.current(db), []
+    for one in forecasts.by_calendar(db, now=start, horizon=lasts):
+        here = [wedding for wedding in starting if wedding.region == one.region and wedding.starts_at >= start]
+        season = current.get(one.region) or seasonal.decide(one.region, [], seasonal.Policy(), today=start.date()).season
+        facts = len(here), sum(wedding.guest_count for wedding in here), str(season), holidays.name(one.region, start.date())
+        found.append(Day(one.region, *facts, [hour for hour in _hours(one, policy) if hour.p99 >= 1]))
+    return found
+
+
+def _hours(forecast: Forecast, policy: rules.Policy) -> Iterator[Hour]:
+    for number in range(36):
+        at = forecast.starts_at + timedelta(hours=number)
+        p50, p90, p99 = (forecast.peak(at, at + timedelta(minutes=55), name) or 0.0 for name in ("p50", "p90", "p99"))
+        bounds = policy.bounds(Resource.INSTANCES)
+        yield Hour(at, round(p50, 1), round(p99, 1), bounds.holding(p90, policy.utilisation), bounds.most)
+
+
+def played(db: Connection, region: str, start: datetime, end: datetime) -> tuple[Outcome, Past, Counts]:
+    """Play a past span of a region through the planner, with the calendar as it was known then.
+
+    What was measured in the weeks before `start` is known at its beginning. Raises SpanUnmeasured.
+    """
+    policy, learn = settings.read(rules.Policy, "SCALING_"), settings.read(outlook.Policy, "OUTLOOK_")
+    phases, predicting = settings.read(calendar.Policy, "WEDDINGS_"), settings.read(Forecasting, "FORECASTING_")
+    past = _past(db, region, start - timedelta(days=learn.days), end)
+    first = max(1, int((start - past.starts_at) / timedelta(minutes=1)))
+    if first >= len(past.load):
+        raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}")
+    outcome, supply = replay(Planner(past, policy, predicting, learn, phases), first)
+    return outcome, past, supply
+
+
+def _past(db: Connection, region: str, start: datetime, end: datetime) -> Past:
+    seen = metrics.by_minute(db, start, end, region=region).get(region, {})
+    if not seen:
+        raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}")
+    begins = datetime.fromtimestamp(min(seen) * 60, UTC)
+
+    def known(at: datetime) -> list[calendar.Wedding]:
+        near = weddings.as_known(db, at, begins - timedelta(days=1), at + timedelta(days=4))
+        return [one for one in near if one.region == region]
+
+    taught = forecasting.taught(db)
+    zone = forecasts.zone_of(known(end))
+    return Past(region, begins, filled(seen), known, taught.get(region) or taught.get(forecasting.EVERY), zone)
+
+
+def regret(db: Connection, region: str, *, now: datetime, days: int) -> Outcome | None:
+    """Return how what was decided for a region in the last days would have gone; None when it was not measured."""
+    policy, start = settings.read(rules.Policy, "SCALING_"), now - timedelta(days=days)
+    seen = metrics.by_minute(db, start, now, region=region).get(region, {})
+    if not seen:
+        return None
+    load, begins, boot = filled(seen), min(seen), max(1, round(policy.boot.total_seconds() / 60))
+    supply = np.full(len(load), policy.instances_min, np.int64)
+    billed = supply.copy()
+    for action in store.during(db, region, Resource.INSTANCES, start, now):
+        decided = max(0, int(action.created_at.timestamp()) // 60 - begins)
+        billed[decided:] = action.to
+        supply[decided + boot * (action.to > action.before) :] = action.to
+    capacity, least = float(policy.connections_per_instance), policy.instances_min
+    return judge(load, supply, float(billed.sum()), capacity=capacity, boot=boot, least=least)

@@ -1,0 +1,187 @@
+"""What is known of each resource now: measured, forecast, ordered."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from workers.balancing import store as balancing
+from workers.connections.store import service
+from workers.forecasting import actions as forecasts
+from workers.forecasting.actions.uppers import uppers as outlooks
+from workers.foundation import queues, settings
+from workers.metrics import rules as measuring
+from workers.metrics import store as metrics
+from workers.scaling import client, store
+from workers.scaling.rules import EVERYWHERE, Policy, Purpose, Reading, Resource, State
+from workers.scaling.store import Action, orders
+from workers.scaling.store.orders import Kind, Order
+from workers.seasons import store as seasons
+from workers.seasons.rules import Season
+from workers.seasons.rules.venues import PROFILES
+from workers.weddings import rules as calendar
+from workers.weddings import store as weddings
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What was decided and ordered so far."""
+
+    policy: Policy
+    now: datetime
+    newest: Mapping[tuple[str, str], Action]
+    acted: Mapping[tuple[str, str], Action]
+    planned: Mapping[tuple[str, str], Action]
+    orders: Mapping[str, Mapping[Kind, Order]]
+    allowed: Mapping[tuple[str, str], int]
+    #: The regions whose peak season it is.
+    busy: frozenset[str]
+
+    def of(self, region: str, resource: Resource) -> dict[str, Any]:
+        """Return a reading's facts about what was decided and ordered."""
+        key, given = (region, resource), self.orders.get(region, {})
+        shadow = Kind.SHADOW in given or (Kind.LIVE not in given and self.policy.new_regions == "shadow")
+        last = (self.planned if shadow else self.acted).get(key)
+        emergency = given[Kind.EMERGENCY].value if Kind.EMERGENCY in given and resource is Resource.INSTANCES else 0
+        return {
+            "region": region,
+            "resource": resource,
+            "has": last.to if last else self.policy.bounds(resource).least,
+            "changed_at": last.created_at if last else None,
+            "follows": self.newest[key].id if key in self.newest else 0,
+            "hold_in": Kind.HOLD_IN in given,
+            "hold_out": Kind.HOLD_OUT in given,
+            "emergency": emergency,
+            "floor": getattr(self.policy, f"{resource}_peak_min", 0) if self._busy(region) else 0,
+            "allowed": self.allowed.get(key, 0),
+            "shadow": shadow,
+        }
+
+    def _busy(self, region: str) -> bool:
+        return bool(self.busy) if region == EVERYWHERE else region in self.busy
+
+
+def readings(db: Connection, policy: Policy, *, now: datetime) -> list[Reading]:
+    """Return what is known at `now` of each resource that has an actuator."""
+    managed, standing = client.managed(), _standing(db, policy, now)
+    near = _near(db, policy, now)
+    by_region = _regions(db, standing, near)
+    found = [reading for reading in by_region if Resource.INSTANCES in managed]
+    if Resource.CONNECTION_POOL in managed:
+        found += [_shared_out(reading, standing) for reading in by_region]
+    if by_region:
+        everywhere = _together(by_region)
+        for resource in (Resource.DATABASE_CONNECTIONS, Resource.CACHE_MB):
+            if resource in managed:
+                found.append(replace(everywhere, **standing.of(EVERYWHERE, resource)))
+    if Resource.WORKER_PROCESSES in managed:
+        found.append(_workers(near, standing))
+    return found
+
+
+def _near(db: Connection, policy: Policy, now: datetime) -> list[calendar.Wedding]:
+    """Return the weddings that run, or start within the lead of their kind of venue."""
+    longest = max(policy.lead, *(profile.lead for profile in PROFILES.values()))
+    ahead = weddings.between(db, now, now + longest)
+    return [one for one in ahead if one.starts_at - max(policy.lead, PROFILES[one.venue_type].lead) < now]
+
+
+def _standing(db: Connection, policy: Policy, now: datetime) -> _Standing:
+    allowed: dict[tuple[str, str], int] = {
+        (one.region, one.resource): one.to
+        for one in store.proposals(db)
+        if one.state is State.APPROVED and one.until and one.until > now
+    }
+    busy = frozenset(region for region, season in seasons.current(db).items() if season is Season.PEAK)
+    newest, acted = store.newest(db), store.latest(db)
+    planned = store.newest(db, [Purpose.ACT, Purpose.SHADOW])
+    return _Standing(policy, now, newest, acted, planned, orders.standing(db, at=now), allowed, busy)
+
+
+def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Wedding]) -> list[Reading]:
+    now, policy = standing.now, standing.policy
+    fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
+    measured = {row.region: row for row in metrics.latest(db, since=now - fresh_for)}
+    regions = weddings.regions(db)
+    expected = forecasts.expected(db, regions, now=now, lead=policy.lead)
+    planned = [peak / len(regions)] if regions and (peak := service.peak(now)) else []
+    unit = policy.connections_per_instance / 2
+    uppers, waiting = outlooks(db, regions, now=now, boot=policy.boot, unit=unit)
+    strain, found = _strain(policy), []
+    for region in regions:
+        row, here = measured.get(region), [wedding for wedding in near if wedding.region == region]
+        known = [*([expected[region]] if region in expected else []), *planned]
+        found.append(
+            Reading(
+                load=row.connections if row else None,
+                expected=max(known) if known else None,
+                upper=uppers.get(region),
+                unlearned=region in waiting,
+                pressure=max(strain.get(region, 0.0), _slowness(row, policy)),
+                ceremony_ahead=any(not calendar.running(wedding, now=now) for wedding in here),
+                frozen_until=max((wedding.ends_at for wedding in here), default=None),
+                **standing.of(region, Resource.INSTANCES),
+            )
+        )
+    return found
+
+
+def _strain(policy: Policy) -> dict[str, float]:
+    """Return, by region, the mean use of its nodes' processors and memory over what it should be; the higher of both."""
+    by_region: dict[str, list[Any]] = {}
+    for node in balancing.nodes():
+        if not node.out and not node.draining:
+            by_region.setdefault(node.region, []).append(node)
+    return {
+        region: max(_mean(node.cpu for node in nodes) / policy.cpu, _mean(node.memory for node in nodes) / policy.memory)
+        for region, nodes in by_region.items()
+    }
+
+
+def _mean(values: Iterable[float]) -> float:
+    many = list(values)
+    return sum(many) / len(many)
+
+
+def _slowness(row: measuring.Snapshot | None, policy: Policy) -> float:
+    if not row or row.p95_ms is None or row.connections < policy.people_least:
+        return 0.0
+    return row.p95_ms / policy.latency_ms
+
+
+def _shared_out(reading: Reading, standing: _Standing) -> Reading:
+    """Return what one instance's pool of connections has to hold."""
+    each = max(1, reading.has)
+    loads = {name: value / each for name in ("load", "expected", "upper") if (value := getattr(reading, name)) is not None}
+    return replace(reading, pressure=0.0, **standing.of(reading.region, Resource.CONNECTION_POOL) | loads)
+
+
+def _together(by_region: Sequence[Reading]) -> Reading:
+    """Return all regions as one; what is not known of one is not known of all."""
+    sums: dict[str, Any] = {}
+    for name in ("load", "expected", "upper"):
+        values = [getattr(reading, name) for reading in by_region]
+        sums[name] = None if None in values else sum(values)
+    return replace(
+        by_region[0],
+        **sums,
+        pressure=0.0,
+        unlearned=any(reading.unlearned for reading in by_region),
+        ceremony_ahead=any(reading.ceremony_ahead for reading in by_region),
+        frozen_until=max((reading.frozen_until for reading in by_region if reading.frozen_until), default=None),
+    )
+
+
+def _workers(near: Sequence[calendar.Wedding], standing: _Standing) -> Reading:
+    """Return what our own workers have to do: weddings are looked at, and tasks must not wait."""
+    oldest = max((queue.oldest for queue in queues.lengths_and_ages() if queue.name == "steady"), default=0.0)
+    running = sum(calendar.running(wedding, now=standing.now) for wedding in near)
+    return Reading(
+        load=float(running),
+        expected=float(len(near)),
+        pressure=oldest / standing.policy.queue_seconds,
+        frozen_until=max((wedding.ends_at for wedding in near), default=None),
+        **standing.of(EVERYWHERE, Resource.WORKER_PROCESSES),
+    )

@@ -1,0 +1,16 @@
+"""The gateways of a region: they read what is wanted in Redis, obey, and confirm."""
+
+from workers.scaling import store
+from workers.scaling.store import Action
+
+
+class Gateways:
+    """They are told by `store.tell` whatever carries an action out; here their confirmation is read."""
+
+    def seen(self, action: Action) -> int | None:
+        """Return what the action wants once a gateway has confirmed it."""
+        return action.to if 0 < action.id <= store.confirmed(action.region) else None
+
+    def apply(self, action: Action, *, dry_run: bool = False) -> str:  # noqa: ARG002 - nothing is done here
+        """Wait for them: they were told."""
+        return f"gateways of {action.region} are told {action.resource}={action.to}"

@@ -1,0 +1,65 @@
+"""How many connections a tenant of a self-hosted Supabase Realtime may have: `PUT /api/tenants/:id`, which drops nobody.
+
+A hosted project's settings are not touched: changing those disconnects every client.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import jwt
+
+from workers.foundation import clock, settings
+from workers.scaling import rules
+from workers.scaling.client import ActuatorUnreachable, refusal
+from workers.scaling.store import Action
+
+
+@dataclass(frozen=True)
+class Policy:
+    """`api_url` is the deployment's, with {region} where it differs; `tenant` its id; `api_jwt_secret` its API_JWT_SECRET."""
+
+    api_url: str = ""
+    tenant: str = "realtime"
+    api_jwt_secret: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address."""
+        if self.api_url and not self.api_url.startswith(("http://", "https://")):
+            raise ValueError("api_url must start with http:// or https://")
+
+
+class SupabaseTenant:
+    """Sets `max_concurrent_users` to what a region's instances carry."""
+
+    def seen(self, action: Action) -> int | None:
+        """Return the instances whose people the tenant lets in; None when its limit is no whole number of them."""
+        found = self._ask("GET", action)
+        limit, carries = int(found["data"]["max_concurrent_users"]), _carries()
+        return limit // carries if limit % carries == 0 else None
+
+    def apply(self, action: Action, *, dry_run: bool = False) -> str:
+        """Set it; without `extensions`, so that the tenant's database is left alone."""
+        limit = action.to * _carries()
+        if not dry_run:
+            self._ask("PUT", action, {"tenant": {"max_concurrent_users": limit}})
+        return f"tenant {settings.read(Policy, 'SUPABASE_').tenant}: max_concurrent_users={limit}"
+
+    def _ask(self, method: str, action: Action, body: Any = None) -> Any:
+        policy, now = settings.read(Policy, "SUPABASE_"), int(clock.epoch())
+        url = f"{policy.api_url.replace('{region}', action.region).rstrip('/')}/api/tenants/{policy.tenant}"
+        token = jwt.encode({"iat": now, "exp": now + 60}, policy.api_jwt_secret or "unset", "HS256")
+        try:
+            answer = httpx2.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=3)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise ActuatorUnreachable(actuator="supabase", problem=error) from error
+        if answer.status_code >= 500:
+            raise ActuatorUnreachable(actuator="supabase", problem=f"{url} answered {answer.status_code}")
+        if answer.status_code >= 400:
+            problem = f"{url} answered {answer.status_code}; see SUPABASE_API_URL, SUPABASE_TENANT, SUPABASE_API_JWT_SECRET"
+            raise refusal("supabase", action, problem)
+        return answer.json()
+
+
+def _carries() -> int:
+    return settings.read(rules.Policy, "SCALING_").connections_per_instance

@@ -1,0 +1,45 @@
+"""The cache's memory: Valkey's and Redis's `maxmemory`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from workers.foundation import redis, settings
+from workers.scaling.client import ActuatorUnreachable, refusal
+from workers.scaling.store import Action
+
+_MEGABYTE = 2**20
+
+
+class Valkey:
+    """Sets what the cache's server may hold; never the broker's, which must not evict."""
+
+    def seen(self, action: Action) -> int | None:  # noqa: ARG002 - there is one cache only
+        """Return its limit in MB; 0 is none."""
+        limit = int(self._ask(lambda cache: cache.config_get("maxmemory"))["maxmemory"])
+        return round(limit / _MEGABYTE)
+
+    def apply(self, action: Action, *, dry_run: bool = False) -> str:
+        """Set the limit; what no longer fits is evicted in the background."""
+        self._check(action)
+        if not dry_run:
+            self._ask(lambda cache: cache.config_set("maxmemory", action.to * _MEGABYTE))
+        return f"CONFIG SET maxmemory {action.to}mb"
+
+    def _check(self, action: Action) -> None:
+        urls = settings.servers()
+        policy = self._ask(lambda cache: cache.config_get("maxmemory-policy"))["maxmemory-policy"]
+        problem = ""
+        if urls.cache_url == urls.broker_url:
+            problem = "the cache is the broker's server; set WEDOPS_CACHE_URL to one of its own"
+        elif not policy.startswith("allkeys"):
+            problem = f"it evicts by {policy}; CONFIG SET maxmemory-policy allkeys-lfu"
+        if problem:
+            raise refusal("valkey", action, problem)
+
+    def _ask(self, question: Callable[[redis.Client], Any]) -> Any:
+        try:
+            return question(redis.cache_server())
+        except RedisError as error:
+            raise ActuatorUnreachable(actuator="valkey", problem=error) from error

@@ -1,0 +1,77 @@
+"""Days to come on which a forecast meets a limit. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.forecasting.rules import Forecast
+from workers.scaling.rules import EVERYWHERE, Policy
+
+Array = NDArray[np.float64]
+
+#: Those who come to a phase come within so long of its beginning.
+ARRIVING = timedelta(minutes=15)
+
+
+class Limit(StrEnum):
+    """What may not suffice."""
+
+    INSTANCES = "instances"
+    CONNECTIONS = "connections"
+    JOINS_PER_SECOND = "joins_per_second"
+
+
+@dataclass(frozen=True)
+class FullDay:
+    """A day (UTC) on which more may be `needed` of something than the `most` there can be, in 1 of 100 cases at that moment."""
+
+    region: str
+    day: date
+    at: datetime
+    limit: Limit
+    needed: int
+    most: int
+
+
+def full_days(forecasts: Sequence[Forecast], policy: Policy) -> list[FullDay]:
+    """Return the days on which a region's instances, or the plan's limits for all regions, may not suffice, by day."""
+    carried = policy.connections_per_instance * policy.utilisation
+    found: list[FullDay] = []
+    for one in forecasts:
+        found += _days(one, one.region, Limit.INSTANCES, one.quantiles["p99"] / carried, policy.instances_max)
+    if forecasts:
+        together = _together(forecasts)
+        joins = _joins(forecasts[0], together)
+        found += _days(forecasts[0], EVERYWHERE, Limit.CONNECTIONS, together, policy.plan_connections)
+        found += _days(forecasts[0], EVERYWHERE, Limit.JOINS_PER_SECOND, joins, policy.plan_joins_per_second)
+    return sorted(found, key=lambda one: (one.day, one.region, one.limit))
+
+
+def _days(forecast: Forecast, region: str, limit: Limit, needed: Array, most: int) -> Iterable[FullDay]:
+    worst: dict[date, tuple[float, datetime]] = {}
+    for number in np.flatnonzero(needed > most).tolist() if most else ():
+        at = forecast.starts_at + number * forecast.step
+        worst[at.date()] = max(worst.get(at.date(), (0.0, at)), (float(needed[number]), at))
+    return [FullDay(region, day, at, limit, ceil(value), most) for day, (value, at) in worst.items()]
+
+
+def _together(forecasts: Sequence[Forecast]) -> Array:
+    """Return the 99 % quantile of all regions' sum: they scatter independently."""
+    steps = min(len(one.quantiles["p50"]) for one in forecasts)
+    median = sum(one.quantiles["p50"][:steps] for one in forecasts)
+    above = sum((one.quantiles["p99"] - one.quantiles["p50"])[:steps] ** 2 for one in forecasts)
+    found: Array = np.asarray(median + np.sqrt(above))
+    return found
+
+
+def _joins(forecast: Forecast, load: Array) -> Array:
+    """Return how many join a second, if everybody who comes to a phase comes within ARRIVING."""
+    steps = max(1, round(ARRIVING / forecast.step))
+    before = np.concatenate([np.full(steps, load[0]), load[:-steps]])
+    found: Array = np.maximum(load - before, 0.0) / ARRIVING.total_seconds()
+    return found

@@ -1,0 +1,200 @@
+"""Scaling actions as rows, and the desired state that gateways obey and confirm."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Identity,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    select,
+    update,
+)  # fmt: skip
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
+
+from workers.foundation import redis
+from workers.foundation.database import insert_once, metadata
+from workers.foundation.errors import Anticipated
+from workers.scaling.rules import Purpose, Resource, State
+
+#: Where a gateway finds what its region should have, and where it says what it has.
+DESIRED, CONFIRMED, TOLD = "wedops:desired:", "wedops:confirmed:", "wedops:desired"
+
+actions = Table(
+    "scaling_actions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("region", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("from_value", Integer, nullable=False),
+    Column("to_value", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("inputs", JSONB, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("purpose", Text, nullable=False, server_default=Purpose.ACT),
+    Column("state", Text, nullable=False),
+    # One action may follow a given one: of two tasks that decide at once, or of one that runs twice, one acts.
+    Column("follows", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("applied_at", DateTime(timezone=True)),
+    Column("confirmed_at", DateTime(timezone=True)),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("problem", Text),
+    #: Who settled a proposal, and until when what was allowed is.
+    Column("settled_by", Text),
+    Column("until", DateTime(timezone=True)),
+    UniqueConstraint("region", "resource", "follows"),
+)
+
+
+class ActionUnknown(Anticipated):
+    """there is no proposed action {id}; `wedops scaling actions` lists them"""
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action as it was written; `to` is what there should be since then."""
+
+    id: int
+    region: str
+    resource: Resource
+    before: int
+    to: int
+    reason: str
+    state: State
+    created_at: datetime
+    asked_by: str
+    purpose: Purpose = Purpose.ACT
+    attempts: int = 0
+    problem: str | None = None
+    until: datetime | None = None
+
+
+_COLUMNS = {"before": "from_value", "to": "to_value"}
+_FACTS = [actions.c[_COLUMNS.get(name, name)].label(name) for name in Action.__dataclass_fields__]
+_TYPES = {"resource": Resource, "state": State, "purpose": Purpose}
+
+
+def _action(row: Any) -> Action:
+    facts: dict[str, Any] = dict(row._mapping)
+    return Action(**facts | {name: kind(facts[name]) for name, kind in _TYPES.items()})
+
+
+def newest(db: Connection, purposes: Collection[Purpose] = tuple(Purpose)) -> dict[tuple[str, str], Action]:
+    """Return the newest action of each (region, resource), among those for `purposes`."""
+    rows = db.execute(
+        select(*_FACTS)
+        .where(actions.c.purpose.in_(purposes))
+        .ext(distinct_on(actions.c.region, actions.c.resource))
+        .order_by(actions.c.region, actions.c.resource, actions.c.id.desc())
+    )
+    return {(row.region, row.resource): _action(row) for row in rows}
+
+
+def latest(db: Connection) -> dict[tuple[str, str], Action]:
+    """Return the last action of each (region, resource) that is to be carried out: what there should be now."""
+    return newest(db, [Purpose.ACT])
+
+
+def recent(db: Connection, *, most: int = 10) -> list[Action]:
+    """Return the newest actions first."""
+    return [_action(row) for row in db.execute(select(*_FACTS).order_by(actions.c.id.desc()).limit(most))]
+
+
+def during(db: Connection, region: str, resource: Resource, start: datetime, end: datetime) -> list[Action]:
+    """Return the actions of a region in [start, end) and the last one before it, the oldest first."""
+    ours = (actions.c.region == region) & (actions.c.resource == resource) & (actions.c.purpose != Purpose.ABOVE_CAP)
+    before = select(func.max(actions.c.id)).where(ours, actions.c.created_at < start).scalar_subquery()
+    asked = ours & (actions.c.created_at < end) & ((actions.c.created_at >= start) | (actions.c.id == before))
+    return [_action(row) for row in db.execute(select(*_FACTS).where(asked).order_by(actions.c.id))]
+
+
+def count(db: Connection) -> int:
+    """Return how many actions there are."""
+    return int(db.execute(select(func.count()).select_from(actions)).scalar_one())
+
+
+def failed(db: Connection) -> list[Action]:
+    """Return the actions that should be in effect and could not be carried out."""
+    return [action for action in latest(db).values() if action.state is State.FAILED]
+
+
+def record(  # noqa: PLR0913 - a row has so many facts
+    db: Connection, *, follows: int, region: str, resource: str, before: int, to: int, reason: str,
+    inputs: Mapping[str, Any], asked_by: str, at: datetime, purpose: Purpose = Purpose.ACT,
+) -> int:  # fmt: skip
+    """Write an action after `follows`, approved if it is to be carried out; return its id, 0 when another stands there."""
+    state = State.APPROVED if purpose is Purpose.ACT else State.PROPOSED
+    row = {
+        "region": region, "resource": resource, "from_value": before, "to_value": to, "reason": reason, "inputs": dict(inputs),
+        "asked_by": asked_by, "purpose": purpose, "state": state, "follows": follows, "created_at": at,
+    }  # fmt: skip
+    [id] = insert_once(db, actions, [row]) or [0]
+    if id and purpose is Purpose.ACT:
+        # Those before it that never got there have failed: nobody will carry them out any more.
+        db.execute(update(actions).where(_before(region, resource, id)).values(state=State.FAILED, problem="overtaken"))
+    return int(id)
+
+
+def _before(region: str, resource: str, id: int) -> Any:
+    ours = (actions.c.region == region) & (actions.c.resource == resource) & (actions.c.purpose == Purpose.ACT)
+    return ours & (actions.c.id < id) & actions.c.state.in_((State.APPROVED, State.APPLIED))
+
+
+def move(
+    db: Connection, action: Action, state: State, *, at: datetime, problem: str | None = None, tried: bool = False
+) -> None:
+    """Move an action on, unless it was overtaken meanwhile; `problem` says what keeps it, `tried` counts an attempt."""
+    moment = {State.APPLIED: {"applied_at": at}, State.CONFIRMED: {"confirmed_at": at}}.get(state, {})
+    changed = {"state": state, "problem": problem, "attempts": actions.c.attempts + int(tried), **moment}
+    db.execute(update(actions).where(actions.c.id == action.id, actions.c.state == action.state).values(**changed))
+
+
+def proposals(db: Connection) -> list[Action]:
+    """Return what waits for somebody's approval, and what was allowed and is not over."""
+    open_ones = actions.c.state.in_((State.PROPOSED, State.APPROVED))
+    rows = db.execute(select(*_FACTS).where(actions.c.purpose == Purpose.ABOVE_CAP, open_ones).order_by(actions.c.id))
+    return [_action(row) for row in rows]
+
+
+def settle(
+    db: Connection, id: int, state: State, *, by: str, until: datetime | None = None, problem: str | None = None
+) -> Action:
+    """Approve (`until` a moment), reject or end a proposal; raises ActionUnknown when it is not to be settled so."""
+    may = [State.PROPOSED] if state in (State.APPROVED, State.REJECTED) else [State.APPROVED]
+    row = db.execute(
+        update(actions)
+        .where(actions.c.id == id, actions.c.purpose == Purpose.ABOVE_CAP, actions.c.state.in_(may))
+        .values(state=state, settled_by=by, problem=problem, **({"until": until} if until else {}))
+        .returning(*_FACTS)
+    ).one_or_none()
+    if row is None:
+        raise ActionUnknown(id=id)
+    return _action(row)
+
+
+def tell(region: str, wanted: Iterable[Action], *, connections_per_instance: int) -> bool:
+    """Tell the region's gateways, at once and for those who ask later; False when they were told already."""
+    told = list(wanted)
+    desired = {"action": max(action.id for action in told)} | {str(action.resource): action.to for action in told}
+    if instances := desired.get(Resource.INSTANCES):
+        desired["connection_limit"] = instances * connections_per_instance
+    if redis.connections().hmget(DESIRED + region, list(desired)) == [str(value) for value in desired.values()]:
+        return False
+    redis.connections().hset(DESIRED + region, mapping=desired)
+    redis.connections().publish(TOLD, region)
+    return True
+
+
+def confirmed(region: str) -> int:
+    """Return the newest action that a gateway of the region says it carries out; 0 when none."""
+    return max((int(action) for action in redis.connections().hvals(CONFIRMED + region)), default=0)

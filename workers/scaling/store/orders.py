@@ -1,0 +1,91 @@
+"""What people ordered of scaling: which regions act, what is held, what an emergency wants. It is the audit: all is kept."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, DateTime, Identity, Integer, Table, Text, select, update
+
+from workers.foundation.database import metadata
+
+
+class Kind(StrEnum):
+    """What may be ordered. The first two exclude each other."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+    HOLD_IN = "hold_in"
+    HOLD_OUT = "hold_out"
+    EMERGENCY = "emergency"
+
+
+orders = Table(
+    "scaling_orders",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("region", Text, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("value", Integer, nullable=False, server_default="0"),
+    Column("reason", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True)),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("ended_by", Text),
+)
+
+_MODES = (Kind.LIVE, Kind.SHADOW)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What somebody ordered for a region, why, and until when (None: until it is ended)."""
+
+    region: str
+    kind: Kind
+    reason: str
+    asked_by: str
+    at: datetime
+    until: datetime | None = None
+    value: int = 0
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+
+
+_FACTS = [orders.c[name] for name in Order.__dataclass_fields__]
+
+
+def give(db: Connection, order: Order) -> None:
+    """Remember an order; one of the same kind for the region ends with it, a mode ends the other mode."""
+    kinds = _MODES if order.kind in _MODES else (order.kind,)
+    for kind in kinds:
+        end(db, order.region, kind, by=order.asked_by, at=order.at)
+    db.execute(orders.insert().values(**vars(order)))
+
+
+def end(db: Connection, region: str, kind: Kind, *, by: str, at: datetime) -> int:
+    """End the standing orders of a kind; return how many there were."""
+    ours = (orders.c.region == region) & (orders.c.kind == kind) & _standing(at)
+    return db.execute(update(orders).where(ours).values(ended_at=at, ended_by=by)).rowcount
+
+
+def standing(db: Connection, *, at: datetime) -> dict[str, dict[Kind, Order]]:
+    """Return the orders that hold at a moment, by region and kind."""
+    found: dict[str, dict[Kind, Order]] = {}
+    for row in db.execute(select(*_FACTS).where(_standing(at)).order_by(orders.c.id)):
+        found.setdefault(row.region, {})[Kind(row.kind)] = _order(row)
+    return found
+
+
+def history(db: Connection, *, most: int = 50) -> list[Order]:
+    """Return what was ordered, the newest first."""
+    return [_order(row) for row in db.execute(select(*_FACTS).order_by(orders.c.id.desc()).limit(most))]
+
+
+def _standing(at: datetime) -> ColumnElement[bool]:
+    return orders.c.ended_at.is_(None) & (orders.c.until.is_(None) | (orders.c.until > at))
+
+
+def _order(row: Any) -> Order:
+    return Order(**dict(row._mapping) | {"kind": Kind(row.kind)})

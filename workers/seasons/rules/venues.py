@@ -1,0 +1,40 @@
+"""What kind of place a wedding is held at, and what follows for load and capacity. Pure.
+
+The figures are assumptions to start from; what past weddings teach (workers/forecasting/rules/shares.py) replaces the shares.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from workers.weddings.rules import Phase, VenueType
+
+
+@dataclass(frozen=True)
+class Profile:
+    """`connectivity` is how many of those who would connect can; `weather_risk` how likely weather upsets the plan, 0-1.
+
+    `shape` is by how much a phase has more (or fewer) of its guests online than elsewhere; capacity is there `lead` before.
+    """
+
+    connectivity: float = 1.0
+    weather_risk: float = 0.0
+    lead: timedelta = timedelta(hours=2)
+    shape: Mapping[Phase, float] = field(default_factory=dict)
+
+
+#: A plan B is decided in the last hours: everybody looks at once, so the weather's places have room for it earlier.
+PROFILES: Mapping[VenueType, Profile] = {
+    VenueType.OUTDOOR: Profile(0.95, 0.30, timedelta(hours=3), {Phase.SETUP: 1.2}),
+    VenueType.CHURCH: Profile(0.90, 0.0, shape={Phase.CEREMONY: 0.8}),
+    VenueType.BANQUET_HALL: Profile(1.05, 0.0, shape={Phase.RECEPTION: 1.1}),
+    VenueType.BEACH: Profile(0.85, 0.35, timedelta(hours=3), {Phase.SETUP: 1.2, Phase.CEREMONY: 1.1}),
+    VenueType.GARDEN: Profile(1.0, 0.25, timedelta(hours=3), {Phase.SETUP: 1.1}),
+    VenueType.HISTORIC: Profile(0.90, 0.05),
+}
+
+
+def factor(venue: VenueType, phase: Phase) -> float:
+    """Return by what the usual share of guests online is multiplied at a venue in a phase."""
+    profile = PROFILES[venue]
+    return profile.connectivity * profile.shape.get(phase, 1.0)
