@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from urllib.parse import urlencode
@@ -22,7 +23,11 @@ from workers.balancing import store as balancing
 from workers.connections import store as registry
 from workers.connections.store import permits, service, upkeep
 from workers.connections.store.permits import Permit
-from workers.foundation import redis
+from workers.foundation import clock, redis
+from workers.scaling.client import ActuatorRefused, ActuatorUnreachable
+from workers.scaling.client.supabase import SupabaseTenant
+from workers.scaling.rules import Resource, State
+from workers.scaling.store import Action
 from workers.supervision import servers
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
@@ -211,6 +216,40 @@ def test_official_clients_come_back_by_themselves_and_hold_no_place_twice(system
             assert eventually(lambda user=user: len(_ids_of(user)) == 1, within=60), user  # type: ignore[misc]
         # It joined its channel anew, after it said what it met meanwhile.
         assert any(said(people[1]) == "joined" for _ in range(5))
+
+
+def test_a_tenants_limit_is_set_live_drops_nobody_and_is_read_back(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    port, api = (str(servers.free_port()) for _ in range(2))
+    secret = "of-the-tenants-api-and-long-enough-for-it"
+    node = {"GATEWAY_PORT": port, "GATEWAY_NODE": "node-tenant", "GATEWAY_API_PORT": api, "GATEWAY_API_JWT_SECRET": secret}
+    monkeypatch.setenv("SUPABASE_API_URL", f"http://127.0.0.1:{api}")
+    monkeypatch.setenv("SUPABASE_API_JWT_SECRET", secret)
+    monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "1")
+    action = Action(1, "us-south", Resource.INSTANCES, 2, 1, "demand", State.APPROVED, clock.now(), "test")
+    there = System(system.folder, f"ws://127.0.0.1:{port}/socket")
+    with pytest.raises(ActuatorUnreachable, match="supabase does not answer"):
+        SupabaseTenant().seen(action)
+    with ExitStack() as stack:
+        stack.enter_context(running("-m", "demo.gateway", **node))
+        assert eventually(lambda: "node-tenant" in {one.name for one in balancing.nodes()}, within=30)
+        for one in (_official(there, "ida"), _javascript(there, "jon")):
+            assert said(stack.enter_context(one)) == "joined"
+        tenant = SupabaseTenant()
+        assert tenant.apply(action, dry_run=True) == "tenant realtime: max_concurrent_users=1"
+        assert tenant.seen(action) == 1_000_000
+        tenant.apply(action)
+        assert tenant.seen(action) == 1
+        assert _knock(there, permits.issue(Permit("kai", "guest", "w-1")))[0] == 429
+        assert all(eventually(lambda user=user: _ids_of(user)) for user in ("ida", "jon")), "who is there stays"  # type: ignore[misc]
+        tenant.apply(replace(action, to=5))
+        assert eventually(lambda: _knock(there, permits.issue(Permit("kai", "guest", "w-1")))[0] == 101)
+        monkeypatch.setenv("SUPABASE_TENANT", "another")
+        with pytest.raises(ActuatorRefused, match="answered 404"):
+            tenant.seen(action)
+        monkeypatch.setenv("SUPABASE_API_JWT_SECRET", "of-another-deployment-that-is-not-this-one")
+        monkeypatch.delenv("SUPABASE_TENANT")
+        with pytest.raises(ActuatorRefused, match="answered 403; see SUPABASE_API_URL"):
+            tenant.apply(action)
 
 
 def _ids_of(user: str) -> set[str]:

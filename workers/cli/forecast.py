@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from workers.cli import pictures
 from workers.forecasting import actions, rules, store
+from workers.forecasting.rules.shares import QUANTILES
 from workers.foundation import clock, database, settings
 from workers.metrics import store as metrics
 from workers.scaling import rules as scaling
@@ -45,7 +46,7 @@ def show(region: str, hours: int, back: int, picture: Path | None, as_json: bool
         )
     by_hour = [now + timedelta(hours=hour) for hour in range(hours)]
     rows = [
-        {"at": at} | {name: round(found.peak(at, at + timedelta(hours=1) - found.step, name) or 0.0, 1) for name in rules.Z}
+        {"at": at} | {name: round(found.peak(at, at + timedelta(hours=1) - found.step, name) or 0.0, 1) for name in QUANTILES}
         for at in by_hour
     ]  # fmt: skip
     if as_json:
@@ -55,7 +56,7 @@ def show(region: str, hours: int, back: int, picture: Path | None, as_json: bool
         return
     click.echo(f"{region}, from {found.starts_at:%Y-%m-%d %H:%M} UTC, {found.ratio:.2f} times what the calendar says")
     for row in rows:
-        click.echo(f"{row['at']:%a %H:%M}" + "".join(f"{name:>8}{row[name]:>9,.0f}" for name in rules.Z))
+        click.echo(f"{row['at']:%a %H:%M}" + "".join(f"{name:>8}{row[name]:>9,.0f}" for name in QUANTILES))
 
 
 def _draw(db: Connection, picture: Path, found: rules.Forecast, region: str, back: int) -> None:

@@ -20,7 +20,10 @@ from workers.foundation import breaker, clock, database, jobs, queues, redis, se
 from workers.metrics import store as metrics
 from workers.notify import store as notify
 from workers.requests import store as requests
+from workers.scaling import rules as scaling_rules
 from workers.scaling import store as scaling
+from workers.scaling.actions import readings
+from workers.scaling.rules import State as ActionState
 from workers.seasons import store as seasons
 from workers.seasons.rules import KindOfDay
 from workers.weddings import rules as calendar
@@ -48,6 +51,9 @@ class Status:
     emergencies: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     actions: list[dict[str, Any]] = field(default_factory=list)
+    #: Regions whose decisions nobody carries out, and what waits for an approval.
+    shadow: list[str] = field(default_factory=list)
+    proposals: list[dict[str, Any]] = field(default_factory=list)
     requests_waiting: int = 0
     queues: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
@@ -157,6 +163,8 @@ def _from_postgres(status: Status) -> None:
         status.emergencies = [_plain(one) for one in emergencies.standing(db)]
         status.alerts = [_plain(one) for one in alerts.standing(db)]
         status.actions = [_plain(one) for one in scaling.recent(db)]
+        status.shadow = readings.in_shadow(db, settings.read(scaling_rules.Policy, "SCALING_"), now=now)
+        status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
         if failed := notify.overdue(db):
             status.blame(DEGRADED, f"{failed} notification(s) did not arrive: see NOTIFY_TARGETS and the log of worker-steady")
@@ -164,6 +172,9 @@ def _from_postgres(status: Status) -> None:
         if alert["state"] == State.FIRING:
             code = CRITICAL if alert["severity"] == Severity.CRITICAL else DEGRADED
             status.blame(code, f"{alert['severity']} alert: {alert['detail']} (docs/runbooks/{alert['kind']}.md)")
+    for one in status.proposals:
+        what = f"{one['to']} {one['resource']} of {one['region']}"
+        status.blame(DEGRADED, f"{what} wait for approval (`wedops scaling approve {one['id']} --for 6h`, or `reject`)")
     for emergency in status.emergencies:
         status.blame(DEGRADED, f"{emergency['kind']} emergency {emergency['id']} at {emergency['wedding_id']} is open")
 
@@ -202,6 +213,7 @@ def _show(status: Status, console: Console) -> None:
         f"{status.now}  {status.kind_of_day.replace('_', ' ')}  ·  {status.connections} connections  ·  "
         f"{status.nodes} node(s)  ·  "
         + (f"peak of {status.peak} until {status.peak_until}  ·  " if status.peak else "")
+        + (f"only watched: {', '.join(status.shadow)} (`wedops scaling live`)  ·  " if status.shadow else "")
         + f"{status.beats} beat(s)  ·  {status.requests_waiting} request(s) waiting  ·  "
         + ", ".join(f"{region} {season}" for region, season in list(status.seasons.items())[:6]),
         highlight=False,
@@ -211,7 +223,17 @@ def _show(status: Status, console: Console) -> None:
     _table(console, "next weddings", status.next_weddings, "id", "phase", "starts_local", "zone", "guest_count")
     _table(console, "alerts", status.alerts[:5], "severity", "state", "kind", "subject", "detail", "since")
     _table(
-        console, "scaling actions", status.actions[:5], "region", "resource", "before", "to", "reason", "state", "created_at"
+        console,
+        "scaling actions",
+        status.actions[:5],
+        "region",
+        "resource",
+        "before",
+        "to",
+        "reason",
+        "purpose",
+        "state",
+        "created_at",
     )
     _table(console, "queues", status.queues, "name", "depth", "oldest")
     _table(console, "jobs", status.jobs, "name", "ago", "in", "waited", "result", "runs", "failed", "late", "skipped")

@@ -23,9 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
-from workers.forecasting.rules import Forecast, Z
+from workers.forecasting.rules import Forecast
 from workers.forecasting.rules.calibration import Score
-from workers.forecasting.rules.shares import Shares
+from workers.forecasting.rules.shares import QUANTILES, Shares
 from workers.foundation.database import insert_once, metadata
 
 sets = Table(
@@ -38,7 +38,7 @@ sets = Table(
     Column("starts_at", DateTime(timezone=True), nullable=False),
     Column("step_seconds", Integer, nullable=False),
     Column("ratio", Float, nullable=False),
-    *(Column(name, ARRAY(Float), nullable=False) for name in Z),
+    *(Column(name, ARRAY(Float), nullable=False) for name in QUANTILES),
     UniqueConstraint("region", "calendar_version", "starts_at"),
 )
 Index("newest_forecast", sets.c.region, sets.c.id.desc())
@@ -67,7 +67,9 @@ shares = Table(
     Column("guests", ARRAY(Float, dimensions=2), nullable=False),
     Column("vendors", ARRAY(Float), nullable=False),
     Column("spread", Float, nullable=False),
+    Column("common", Float, nullable=False),
     Column("base", ARRAY(Float), nullable=False),
+    Column("z", ARRAY(Float), nullable=False),
     Column("learned_at", DateTime(timezone=True), nullable=False),
 )
 EVERY = "*"
@@ -98,7 +100,7 @@ def latest(db: Connection) -> dict[str, Forecast]:
             row.region,
             row.starts_at,
             timedelta(seconds=row.step_seconds),
-            {name: np.asarray(getattr(row, name)) for name in Z},
+            {name: np.asarray(getattr(row, name)) for name in QUANTILES},
             row.ratio,
         )
         for row in rows
@@ -111,11 +113,11 @@ def pairs(
     """Return what was forecast for moments in [since, until), `ahead` of them: region, moment and quantiles, one a moment."""
     place = func.floor(literal(ahead.total_seconds()) / sets.c.step_seconds).cast(Integer) + 1
     at = sets.c.starts_at + ahead
-    asked = select(sets.c.region, at.label("at"), *(sets.c[name][place].label(name) for name in Z))
+    asked = select(sets.c.region, at.label("at"), *(sets.c[name][place].label(name) for name in QUANTILES))
     rows = db.execute(
         asked.where(at >= since, at < until).ext(distinct_on(sets.c.region, at)).order_by(sets.c.region, at, sets.c.id.desc())
     )
-    return [(row.region, row.at, {name: getattr(row, name) for name in Z}) for row in rows if row.p50 is not None]
+    return [(row.region, row.at, {name: getattr(row, name) for name in QUANTILES}) for row in rows if row.p50 is not None]
 
 
 def judge(db: Connection, judged: Iterable[tuple[str, int, Score]], *, at: datetime) -> None:
@@ -142,17 +144,18 @@ def judged(db: Connection, *, since: datetime) -> dict[str, dict[int, Score]]:
 def teach(db: Connection, learned: Mapping[str, Shares], *, at: datetime) -> None:
     """Remember the shares of regions, and of EVERY."""
     for region, one in learned.items():
-        row = {name: getattr(one, name).tolist() for name in ("guests", "vendors", "base")}
-        row |= {"region": region, "spread": one.spread, "learned_at": at}
+        row = {name: getattr(one, name).tolist() for name in ("guests", "vendors", "base", "z")}
+        row |= {"region": region, "spread": one.spread, "common": one.common, "learned_at": at}
         db.execute(insert(shares).values(row).on_conflict_do_update(index_elements=["region"], set_=row))
 
 
 def taught(db: Connection) -> dict[str, Shares]:
     """Return the shares that were learned, by region."""
-    return {
-        row.region: Shares(np.array(row.guests), np.array(row.vendors), row.spread, np.array(row.base))
-        for row in db.execute(select(shares))
-    }
+    found = {}
+    for row in db.execute(select(shares)):
+        guests, vendors, base, z = (np.array(value) for value in (row.guests, row.vendors, row.base, row.z))
+        found[row.region] = Shares(guests, vendors, row.spread, row.common, base, z)
+    return found
 
 
 def forget(db: Connection, *, before: datetime) -> int:

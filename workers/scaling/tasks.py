@@ -16,8 +16,7 @@ def decide(**_later: object) -> None:
     """Bring every resource to what there should be now."""
     now, policy = clock.now(), settings.read(rules.Policy, "SCALING_")
     with database.transaction() as db:
-        for reading in readings(db, policy, now=now):
-            carrying.decide(db, reading, policy, now=now)
+        carrying.decide(db, readings(db, policy, now=now), policy, now=now)
     carrying.see_to_it(policy)
 
 

@@ -3,11 +3,15 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.made import NOON, wedding
 from workers.api.routes import api
 from workers.balancing import store
 from workers.balancing.store import Report
 from workers.connections.store import permits
 from workers.connections.store.permits import Permit
+from workers.foundation import database
+from workers.scaling import store as scaling
+from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -38,3 +42,24 @@ def test_without_a_permit_or_a_node_or_with_a_bad_region_it_says_why() -> None:
     assert (unnamed.status_code, unnamed.json()) == (422, {"reason": "invalid", "detail": "region: Field required"})
     status, answer = _ask(permit, region="a{b}")
     assert (status, answer["reason"]) == (422, "report_refused")
+
+
+def _desired(resource: str, **words: str) -> tuple[int, dict[str, object]]:
+    with TestClient(api) as web:
+        answer = web.get(f"/v1/desired/{resource}", params=words)
+    return answer.status_code, answer.json()
+
+
+def test_keda_asks_how_much_there_should_be() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding()], at=NOON)
+        row = {"region": "us-northeast", "resource": "instances", "reason": "demand", "inputs": {}, "asked_by": "test"}
+        scaling.record(db, follows=0, before=2, to=6, at=NOON, **row)
+    assert _desired("instances", region="us-northeast") == (200, {"desired": 6})
+    assert _desired("connection_pool", region="us-northeast") == (200, {"desired": 200})
+    assert _desired("cache_mb") == (200, {"desired": 256})
+    for words in ({}, {"region": "nowhere"}):
+        status, answer = _desired("instances", **words)
+        assert (status, answer["reason"]) == (404, "resource_unknown")
+    status, answer = _desired("horses")
+    assert (status, answer["reason"]) == (422, "invalid")

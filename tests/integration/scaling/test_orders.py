@@ -103,7 +103,7 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
     with database.transaction() as db:
         [reading] = [one for one in readings(db, policy, now=later) if one.resource is Resource.INSTANCES]
         assert reading.allowed == 0
-        carrying.decide(db, reading, policy, now=later)
+        carrying.decide(db, [reading], policy, now=later)
         found = {one.id: one for one in store.recent(db)}
     assert found[proposal.id].state is State.ROLLED_BACK
     newest = max(one.id for one in found.values() if one.purpose is Purpose.ACT)
@@ -112,7 +112,7 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
 
 def _decide(reading: Reading, at: datetime) -> None:
     with database.transaction() as db:
-        carrying.decide(db, reading, rules.Policy(), now=at)
+        carrying.decide(db, [reading], rules.Policy(), now=at)
 
 
 def _proposals() -> list[tuple[State, str | None]]:

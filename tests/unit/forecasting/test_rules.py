@@ -33,7 +33,8 @@ def test_weddings_add_up_and_their_spread_does_not() -> None:
     at = NOON + timedelta(hours=2)
     assert four.peak(at, at, "p50") == pytest.approx(4 * one.peak(at, at, "p50"))  # type: ignore[operator]
     margin = [found.peak(at, at) - found.peak(at, at, "p50") for found in (one, four)]  # type: ignore[operator]
-    assert margin[1] == pytest.approx(2 * margin[0])
+    # Twice as much but for what all of a moment have in common.
+    assert 2 * margin[0] < margin[1] < 2.2 * margin[0]
 
 
 def test_quantiles_are_in_order_everywhere() -> None:

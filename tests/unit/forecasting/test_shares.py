@@ -80,7 +80,7 @@ def test_a_holiday_is_a_sunday() -> None:
 
 
 def _quantiles(level: float) -> dict[str, Array]:
-    return {name: np.full(200, level * (1 + z / 5)) for name, z in rules.Z.items()}
+    return {name: np.full(200, level * (1 + z / 5)) for name, z in zip(shares.QUANTILES, shares.NORMAL.tolist(), strict=True)}
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_a_forecast_that_says_too_little_is_widened_and_then_not_believed(level:
 
 
 def test_what_was_quiet_and_what_is_too_little_says_nothing() -> None:
-    quiet = calibration.score({name: np.zeros(500) for name in rules.Z}, np.zeros(500))
+    quiet = calibration.score({name: np.zeros(500) for name in shares.QUANTILES}, np.zeros(500))
     assert (quiet.pairs, quiet.trust) == (0, Trust.TRUSTED)
-    few = calibration.score({name: np.full(10, 1.0) for name in rules.Z}, np.full(10, 99.0))
+    few = calibration.score({name: np.full(10, 1.0) for name in shares.QUANTILES}, np.full(10, 99.0))
     assert few.trust is Trust.TRUSTED
 
 

@@ -98,7 +98,7 @@ def judge(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
             if (load := seen.get(region, {}).get(int(at.timestamp() // step))) is not None:
                 by_region.setdefault(region, []).append((quantiles, load))
         for region, pairs in by_region.items():
-            columns = {name: np.array([quantiles[name] for quantiles, _ in pairs]) for name in rules.Z}
+            columns = {name: np.array([quantiles[name] for quantiles, _ in pairs]) for name in shares.QUANTILES}
             score = calibration.score(columns, np.array([load for _, load in pairs]))
             results.append((region, int(ahead.total_seconds() // 60), score))
     store.judge(db, results, at=now)
@@ -116,15 +116,16 @@ def _by_step(minutes: dict[int, int], step: float) -> dict[int, float]:
 def learn(db: Connection, *, now: datetime) -> int:
     """Learn each region's shares from the last weeks and remember them; return how many regions taught something."""
     policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
-    since, every = now - timedelta(days=policy.learn_days), policy.learn_every.total_seconds()
+    since, step = now - timedelta(days=policy.learn_days), policy.step.total_seconds()
+    every = max(1, round(policy.learn_every / policy.step))
     by_region, pasts = _taking_place(db, since, now, phases), {}
     for region, here in by_region.items():
-        load = _by_step(metrics.by_minute(db, since, now, region=region).get(region, {}), every)
-        if len(load) >= calibration.ENOUGH:
-            moments = np.array(sorted(load), float)
-            values = np.array([load[int(moment)] for moment in moments.tolist()])
+        load = _by_step(metrics.by_minute(db, since, now, region=region).get(region, {}), step)
+        moments = np.array([at for at in sorted(load) if at % every == 0], float)
+        if len(moments) >= calibration.ENOUGH:
+            values = np.array([load[int(at)] for at in moments.tolist()])
             around = {name: value for name, value in _known(region, here, {}, since, now - since).items() if name != "shares"}
-            pasts[region] = rules.seen(here, moments * every, values, policy, phases, **around)
+            pasts[region] = rules.seen(here, moments * step, values, policy, phases, **around)
     whole, own = shares.learn(policy.assumed, pasts)
     if pasts:
         store.teach(db, {store.EVERY: whole} | own, at=now)

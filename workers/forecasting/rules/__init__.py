@@ -11,13 +11,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.forecasting.rules.shares import HOURS, PHASES, VENUES, Array, Seen, Shares
+from workers.forecasting.rules.shares import HOURS, PHASES, QUANTILES, VENUES, Array, Seen, Shares
 from workers.seasons.rules.venues import factor
 from workers.weddings.rules import Phase, Wedding
 from workers.weddings.rules import Policy as Phases
-
-#: Standard normal quantiles: a region's load is a sum over many independent weddings.
-Z = {"p10": -1.2816, "p50": 0.0, "p90": 1.2816, "p99": 2.3263}
 
 
 @dataclass(frozen=True)
@@ -38,12 +35,15 @@ class Policy:
     couple_and_planner: float = 3.0
     #: Standard deviation of one wedding's load, as a share of it.
     spread: float = 0.35
+    #: How far all weddings of a moment are off together, as a share.
+    common: float = 0.05
     #: How far what was seen may pull the calendar's figure.
     pull_most: float = 2.0
     pull_from: timedelta = timedelta(minutes=60)
     keep: timedelta = timedelta(days=30)
     learn_days: int = 28
-    learn_every: timedelta = timedelta(minutes=30)
+    #: No divisor of an hour: what begins at full and half hours is seen before, at and after it.
+    learn_every: timedelta = timedelta(minutes=35)
     judge_days: int = 3
 
     @cached_property
@@ -51,7 +51,7 @@ class Policy:
         """Return the shares that are assumed before anything was learned."""
         guests = [[self.guest_share.get(phase, 0.0) * factor(venue, phase) for venue in VENUES] for phase in PHASES]
         vendors = [self.vendor_share.get(phase, 0.0) for phase in PHASES]
-        return Shares(np.array(guests), np.array(vendors), self.spread, np.zeros(HOURS))
+        return Shares(np.array(guests), np.array(vendors), self.spread, self.common, np.zeros(HOURS))
 
 
 @dataclass(frozen=True)
@@ -89,23 +89,18 @@ def forecast(
     `holidays` are Sundays in it.
     """
     known, steps, seconds = shares or policy.assumed, int(policy.horizon / policy.step), policy.step.total_seconds()
-    mean, variance = np.zeros(steps + 1), np.zeros(steps + 1)
+    mean, squares = np.zeros(steps + 1), np.zeros(steps + 1)
     for phase, begin, end in spans(weddings, phases):
         load = known.present(weddings, phase, policy.couple_and_planner) * ratio
         first, last = (
             np.clip(np.trunc((edge - starts_at.timestamp()) / seconds), 0, steps).astype(np.int64) for edge in (begin, end)
         )
         mean += _steps(first, last, load, steps)
-        variance += _steps(first, last, (known.spread * load) ** 2, steps)
-    base = (
-        known.base[hours_of_week(starts_at.timestamp() + seconds * np.arange(steps, dtype=np.float64), zone, holidays)]
-        if known.base.any()
-        else 0.0
-    )
-    level = np.cumsum(mean)[:steps] + base
-    # Each person is there or not: a sum of those scatters like Poisson's besides.
-    deviation = np.sqrt(np.maximum(np.cumsum(variance)[:steps], 0.0) + np.maximum(level, 0.0))
-    found = {name: np.maximum(level + z * deviation, 0.0) for name, z in Z.items()}
+        squares += _steps(first, last, load**2, steps)
+    hours = hours_of_week(starts_at.timestamp() + seconds * np.arange(steps, dtype=np.float64), zone, holidays)
+    level = np.cumsum(mean)[:steps] + known.base[hours]
+    deviation = known.deviation(level, np.maximum(np.cumsum(squares)[:steps], 0.0)) * (level > 0)
+    found = {name: np.maximum(level + z * deviation, 0.0) for name, z in zip(QUANTILES, known.z.tolist(), strict=True)}
     return Forecast(region, starts_at, policy.step, found, ratio)
 
 

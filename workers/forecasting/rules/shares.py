@@ -6,7 +6,7 @@ that was rarely seen has the whole's shares, and one that was often seen its own
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +22,35 @@ _WHOLE, _OWN = 0.4, 0.2
 #: One wedding is seen for hours: so many samples of it say no more than one.
 _REPEATED = 10.0
 HOURS = 168
+#: What is forecast, and the standard normal's quantiles: to begin with, for a region's load is a sum over many weddings.
+QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99}
+NORMAL = np.array([-1.2816, 0.0, 1.2816, 2.3263])
+#: From so many people on, a level says something about how far it is off.
+_BUSY = 20.0
+#: The prior of the base weighs as much as one sample in an hour at which fifty people are expected.
+_BASE = 0.02
 
 
 @dataclass(frozen=True)
 class Shares:
     """`guests` by phase and venue, `vendors` by phase; `spread` is one wedding's standard deviation as a share of its load.
 
-    `base` is the load without any wedding, by hour of the local week, Monday first.
+    `common` is how far all weddings of a moment are off together; `base` is the load without any wedding, by hour of the local
+    week, Monday first; `z` are the quantiles QUANTILES in standard deviations.
     """
 
     guests: Array
     vendors: Array
     spread: float
+    common: float
     base: Array
+    z: Array = field(default_factory=NORMAL.copy)
+
+    def deviation(self, level: Array, squares: Array) -> Array:
+        """Return the standard deviation of loads of which weddings make `level`, by the sum of their squares."""
+        # Each person is there or not: a count scatters like Poisson's besides.
+        found: Array = np.sqrt(np.maximum(level + self.spread**2 * squares + (self.common * level) ** 2, 1.0))
+        return found
 
     def present(self, weddings: Sequence[Wedding], phase: Phase, hosts: float) -> Array:
         """Return how many people of each wedding are connected in a phase, on average."""
@@ -76,32 +92,59 @@ def learn(assumed: Shares, regions: Mapping[str, Seen]) -> tuple[Shares, dict[st
 def _learn(prior: Shares, seen: Seen, deviation: float) -> Shares:
     flat = np.concatenate([prior.guests.ravel(), prior.vendors])
     due = np.hstack([seen.guests.reshape(len(seen.load), -1), seen.vendors]) * flat
-    base = _base(prior.base, seen, due.sum(axis=1) + seen.hosts)
-    rest = seen.load - seen.hosts - base[seen.hours] - due.sum(axis=1)
-    # A count scatters like Poisson's at least, and each wedding by its own share.
-    variance = np.maximum(1.0 + due.sum(axis=1) + prior.spread**2 * seen.squares, 1.0) * _REPEATED
-    weighted = due / variance[:, None]
+    level = due.sum(axis=1) + seen.hosts
+    variance = prior.deviation(level, seen.squares) ** 2
+    base = _base(prior.base, seen, seen.load - level, variance)
+    weighted = due / variance[:, None] / _REPEATED
+    rest = seen.load - level - base[seen.hours]
     change = np.linalg.solve(due.T @ weighted + np.eye(len(flat)) / deviation**2, weighted.T @ rest)
     ratio = np.clip(1.0 + change, 0.2, 3.0)
-    cut = prior.guests.size
-    shares = (flat * ratio)[:cut].reshape(prior.guests.shape), (flat * ratio)[cut:]
-    return Shares(*shares, _spread(prior.spread, rest - due @ (ratio - 1.0), seen.squares), base)
+    rest -= due @ (ratio - 1.0)
+    again = _base(prior.base, seen, rest + base[seen.hours], variance)
+    rest += base[seen.hours] - again[seen.hours]
+    cut, shape = prior.guests.size, prior.guests.shape
+    spread, common = _scatter(prior, rest, level, seen.squares)
+    found = Shares((flat * ratio)[:cut].reshape(shape), (flat * ratio)[cut:], spread, common, again)
+    return replace(found, z=_quantiles(prior.z, rest / found.deviation(level + again[seen.hours], seen.squares)))
 
 
-def _base(prior: Array, seen: Seen, expected: Array) -> Array:
-    """Return the load by hour of the week where no wedding was due, drawn to the prior with the weight of two samples."""
-    quiet = expected < 1.0
-    many = np.bincount(seen.hours[quiet], minlength=HOURS)
-    total = np.bincount(seen.hours[quiet], seen.load[quiet], HOURS)
-    found: Array = (total + 2 * prior) / (many + 2)
+def _quantiles(prior: Array, scores: Array) -> Array:
+    """Return the quantiles of standardised residuals, drawn to the prior as by 200 samples: few people are no normal crowd."""
+    if not len(scores):
+        return prior
+    found: Array = (len(scores) * np.quantile(scores, list(QUANTILES.values())) + 200 * prior) / (len(scores) + 200)
+    return np.maximum.accumulate(found)
+
+
+def _base(prior: Array, seen: Seen, rest: Array, variance: Array) -> Array:
+    """Return what is there besides weddings by hour of the week.
+
+    Hours that are always busy say little of it: they are drawn to the same hour of other days, and all a little to the prior.
+    """
+    certain = (1.0 + prior[seen.hours]) / variance
+    total, weight = (np.bincount(seen.hours, values, HOURS) for values in (rest * certain, certain))
+    day, known = (np.tile(values.reshape(7, 24).sum(axis=0), 7) for values in (total, weight))
+    usual = (day + _BASE * prior) / (known + _BASE)
+    found: Array = np.maximum((total + 5 * _BASE * usual) / (weight + 5 * _BASE), 0.0)
     return found
 
 
-def _spread(prior: float, rest: Array, squares: Array) -> float:
-    """Return one wedding's scatter: what is left over a sum of squared loads, drawn to the prior as by 50 samples."""
-    busy = squares > 1.0
-    if not busy.any():
-        return prior
-    ratio = rest[busy] ** 2 / squares[busy]
-    many = float(busy.sum()) / _REPEATED
-    return float(np.clip(np.sqrt((ratio.mean() * many + prior**2 * 50) / (many + 50)), 0.05, 2.0))
+def _scatter(prior: Shares, rest: Array, level: Array, squares: Array) -> tuple[float, float]:
+    """Return one wedding's scatter and that of all together, as shares.
+
+    What is left, squared and over the squared level, is a line in how much of the level few weddings make: its slope is the
+    one, its intercept the other. Drawn to the prior as by 50 samples.
+    """
+    busy = level >= _BUSY
+    x, y = squares[busy] / level[busy] ** 2, rest[busy] ** 2 / level[busy] ** 2
+    # A ratio of squares has a long tail: what one strange day says must not count for all.
+    y = np.minimum(y, 10 * np.quantile(y, 0.9)) if len(y) else y
+    known = 50.0 * _REPEATED
+    grid = np.concatenate([x, [0.0, 0.2]]), np.concatenate([np.ones(len(x)), [known / 2, known / 2]])
+    values = np.concatenate([y, prior.common**2 + prior.spread**2 * np.array([0.0, 0.2])])
+    mean_x, mean_y = np.average(grid[0], weights=grid[1]), np.average(values, weights=grid[1])
+    slope = np.average((grid[0] - mean_x) * (values - mean_y), weights=grid[1]) / np.average(
+        (grid[0] - mean_x) ** 2, weights=grid[1]
+    )
+    spread, common = np.sqrt(max(slope, 0.0)), np.sqrt(max(mean_y - max(slope, 0.0) * mean_x, 0.0))
+    return float(np.clip(spread, 0.05, 2.0)), float(np.clip(common, 0.0, 1.0))

@@ -20,13 +20,21 @@ log = logs.get("scaling")
 HELD = timedelta(seconds=25)
 
 
-def decide(db: Connection, reading: Reading, policy: Policy, *, now: datetime) -> None:
-    """Decide about a resource and write what changes, with what it was made from; ask for approval of what is above the cap."""
+def decide(db: Connection, found: Iterable[Reading], policy: Policy, *, now: datetime) -> None:
+    """Decide about resources and write what changes, with what it was made from; ask for approval of what is above the cap."""
+    proposals: dict[tuple[str, str], list[Action]] = {}
+    for one in store.proposals(db):
+        proposals.setdefault((one.region, one.resource), []).append(one)
+    for reading in found:
+        _decide(db, reading, proposals.get((reading.region, reading.resource), []), policy, now)
+
+
+def _decide(db: Connection, reading: Reading, proposals: list[Action], policy: Policy, now: datetime) -> None:
     decision = rules.decide(reading, policy, now=now)
     if reading.changed_at is None and decision.to != reading.has:
         # Nothing of ours says how much there is: the real thing does. What somebody gave it must not shrink unasked.
-        found = client.found(reading.region, reading.resource, now=now)
-        reading = replace(reading, has=found or reading.has)
+        seen = client.found(reading.region, reading.resource, now=now)
+        reading = replace(reading, has=seen or reading.has)
         decision = rules.decide(reading, policy, now=now)
     telemetry.decisions.labels("scaling", decision.reason).inc()
     written = 0
@@ -34,7 +42,7 @@ def decide(db: Connection, reading: Reading, policy: Policy, *, now: datetime) -
         purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
         written = _write(db, reading, decision.to, decision.reason, purpose, now)
     if not reading.shadow:
-        _propose(db, reading, decision, policy, written or reading.follows, now)
+        _propose(db, reading, decision, proposals, policy, written or reading.follows, now)
 
 
 def _write(db: Connection, reading: Reading, to: int, reason: Reason, purpose: Purpose, now: datetime, follows: int = 0) -> int:
@@ -53,9 +61,10 @@ def _write(db: Connection, reading: Reading, to: int, reason: Reason, purpose: P
     return id
 
 
-def _propose(db: Connection, reading: Reading, decision: Decision, policy: Policy, follows: int, now: datetime) -> None:
+def _propose(
+    db: Connection, reading: Reading, decision: Decision, ours: list[Action], policy: Policy, follows: int, now: datetime
+) -> None:
     """Keep at most one proposal standing, as high as is needed; end what was allowed once it is over and given back."""
-    ours = [one for one in store.proposals(db) if (one.region, one.resource) == (reading.region, reading.resource)]
     for one in ours:
         if one.state is State.APPROVED:
             if one.until and one.until <= now and decision.to <= policy.bounds(reading.resource).most:

@@ -42,7 +42,7 @@ class _Standing:
     def of(self, region: str, resource: Resource) -> dict[str, Any]:
         """Return a reading's facts about what was decided and ordered."""
         key, given = (region, resource), self.orders.get(region, {})
-        shadow = Kind.SHADOW in given or (Kind.LIVE not in given and self.policy.new_regions == "shadow")
+        shadow = _only_watched(given, self.policy)
         last = (self.planned if shadow else self.acted).get(key)
         emergency = given[Kind.EMERGENCY].value if Kind.EMERGENCY in given and resource is Resource.INSTANCES else 0
         return {
@@ -79,6 +79,16 @@ def readings(db: Connection, policy: Policy, *, now: datetime) -> list[Reading]:
     if Resource.WORKER_PROCESSES in managed:
         found.append(_workers(near, standing))
     return found
+
+
+def in_shadow(db: Connection, policy: Policy, *, now: datetime) -> list[str]:
+    """Return the regions whose decisions are not carried out."""
+    given = orders.standing(db, at=now)
+    return [region for region in weddings.regions(db) if _only_watched(given.get(region, {}), policy)]
+
+
+def _only_watched(given: Mapping[Kind, Order], policy: Policy) -> bool:
+    return Kind.SHADOW in given or (Kind.LIVE not in given and policy.new_regions == "shadow")
 
 
 def _near(db: Connection, policy: Policy, now: datetime) -> list[calendar.Wedding]:

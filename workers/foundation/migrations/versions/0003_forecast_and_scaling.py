@@ -95,7 +95,9 @@ def _forecasting() -> None:
         sa.Column("guests", postgresql.ARRAY(sa.Float(), dimensions=2), nullable=False),
         sa.Column("vendors", postgresql.ARRAY(sa.Float()), nullable=False),
         sa.Column("spread", sa.Float(), nullable=False),
+        sa.Column("common", sa.Float(), nullable=False),
         sa.Column("base", postgresql.ARRAY(sa.Float()), nullable=False),
+        sa.Column("z", postgresql.ARRAY(sa.Float()), nullable=False),
         sa.Column("learned_at", _MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("region", name=op.f("pk_forecast_shares")),
     )

@@ -1,0 +1,110 @@
+"""One scaling decision for 50 regions: what is measured, forecast and ordered is read from real servers, decided and written.
+
+`decide_ms` is a run in which nothing changes, `changing_ms` one that scales every region, both without carrying it out;
+`rules_ms` is the pure rule for 50 regions. The outlooks are learned before, as they are in a process that runs.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Connection
+
+from benchmarks import form
+from workers.foundation import clock
+from workers.supervision import servers
+from workers.weddings.rules import VenueType, Wedding
+
+REGIONS, WEDDINGS = 50, 40
+
+
+def main() -> None:
+    """Print the figures."""
+    with form.broker(), _postgres():
+        _fill(clock.now())
+        form.main("scaling_decision", {"ours": _measure}, lambda _medians: {}, runs=5)
+
+
+@contextmanager
+def _postgres() -> Iterator[None]:
+    from workers.app import app
+    from workers.foundation import database, schema
+
+    home = Path(tempfile.mkdtemp(prefix="wedops-bench-"))
+    server = servers.start_postgres(home)
+    os.environ |= {"WEDOPS_DATABASE_URL": server.url, "SCALING_NEW_REGIONS": "live", "SCALING_ACTUATORS": "instances=gateways"}
+    try:
+        app.loader.import_default_modules()
+        schema.upgrade()
+        yield
+    finally:
+        database.engine().dispose()
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _fill(now: datetime) -> None:
+    from workers.forecasting import actions as forecasts
+    from workers.forecasting import store as forecasting
+    from workers.foundation import database
+    from workers.metrics import store as metrics
+    from workers.metrics.rules import Snapshot
+    from workers.weddings import store as weddings
+
+    names = [f"region-{number:02}" for number in range(REGIONS)]
+    starts = [now + timedelta(hours=hours) for hours in np.linspace(-48, 48, WEDDINGS)]
+    calendar = [_wedding(f"{name}-{number}", name, at) for name in names for number, at in enumerate(starts)]
+    rows = [
+        Snapshot(name, now - timedelta(minutes=minute), 300 + minute % 50)
+        for name in names
+        for minute in range(2 * 1440, 0, -1)
+    ]
+    with database.transaction() as db:
+        weddings.upsert(db, calendar, at=now)
+        metrics.append(db, rows)
+    with database.transaction() as db:
+        forecasting.record(db, forecasts.forecasts(db, now=now), version=1, at=now)
+        _learn(db, now)
+
+
+def _wedding(id: str, region: str, starts: datetime) -> Wedding:
+    local, lasts = starts.replace(tzinfo=None), timedelta(hours=6)
+    return Wedding(id, local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, region)
+
+
+def _learn(db: Connection, now: datetime) -> None:
+    from workers.scaling.actions.readings import readings
+    from workers.scaling.rules import Policy
+
+    while any(reading.unlearned for reading in readings(db, Policy(new_regions="live"), now=now)):
+        pass
+
+
+def _measure() -> form.Figures:
+    from workers.foundation import database
+    from workers.scaling import rules
+    from workers.scaling.actions import carrying
+    from workers.scaling.actions.readings import readings
+
+    figures, now = {}, clock.now()
+    for name, carries in (("decide_ms", 1000), ("changing_ms", 40)):
+        policy = rules.Policy(new_regions="live", connections_per_instance=carries)
+        with database.transaction() as db:
+            begun = clock.stopwatch()
+            found = readings(db, policy, now=now)
+            carrying.decide(db, found, policy, now=now)
+            figures[name] = (clock.stopwatch() - begun) * 1000
+            db.rollback()
+    begun = clock.stopwatch()
+    for reading in found:
+        rules.decide(reading, policy, now=now)
+    return figures | {"rules_ms": (clock.stopwatch() - begun) * 1000, "regions": float(len(found))}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""`wedops scaling`, `forecast`, `plan day`, `replay` and `simulate`, as an operator types them."""
+
+import json
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.made import wedding
+from workers.cli import wedops
+from workers.forecasting import tasks as forecasting
+from workers.foundation import clock, database
+from workers.metrics import store as metrics
+from workers.metrics.rules import Snapshot
+from workers.scaling import store
+from workers.scaling.rules import Purpose
+from workers.weddings import store as weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+REGION = "us-northeast"
+
+
+def _run(*words: str) -> Result:
+    return CliRunner().invoke(wedops, list(words))
+
+
+@pytest.fixture(autouse=True)
+def _a_calendar(world: object) -> None:
+    soon = clock.now() + timedelta(hours=3)
+    with database.transaction() as db:
+        weddings.upsert(
+            db, [wedding(f"w-{one}", starts_at=soon, guest_count=200) for one in range(3)], at=soon - timedelta(days=30)
+        )
+
+
+def _action(**facts: Any) -> int:
+    row = {"region": REGION, "resource": "instances", "before": 2, "to": 5, "reason": "demand", "follows": 0}
+    with database.transaction() as db:
+        return store.record(db, inputs={}, asked_by="test", at=clock.now(), **row | facts)
+
+
+def test_a_region_is_let_act_held_and_resumed_and_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_NEW_REGIONS", "shadow")
+    assert "us-northeast    shadow" in _run("scaling", "show").output
+    assert "us-northeast (`wedops scaling live`)" in _run("status").output
+    assert _run("scaling", "live", REGION).exit_code == 2, "a reason is asked for"
+    assert "us-northeast acts" in _run("scaling", "live", REGION, "--reason", "compared for a week").output
+    shown = json.loads(_run("scaling", "show", "--json").output)["regions"]
+    assert {row["region"]: row["mode"] for row in shown} == {REGION: "live", "everywhere": "shadow"}
+    assert "say for how long" in _run("scaling", "hold", "in", REGION, "--reason", "a deploy").output
+    assert _run("scaling", "hold", "both", REGION, "--for", "2h", "--reason", "a deploy").exit_code == 0
+    assert "gets 10 instances at least" in _run("scaling", "emergency", REGION, "--reason", "a storm").output
+    assert "hold_out until" in _run("scaling", "show").output
+    assert "3 order(s) of us-northeast ended" in _run("scaling", "resume", REGION).output
+    audit = _run("scaling", "audit").output
+    assert audit.count(", ended ") == 3
+    assert "compared for a week" in audit
+    assert "region 'nowhere' has no weddings" in str(_run("scaling", "live", "nowhere", "--reason", "x").exception)
+    assert _run("scaling", "hold", "in", REGION, "--for", "soon", "--reason", "x").exit_code == 2
+
+
+def test_a_proposal_is_approved_or_rejected_once() -> None:
+    first = _action(purpose=Purpose.ABOVE_CAP, to=14)
+    status = json.loads(_run("status", "--json").output)
+    assert any("14 instances of us-northeast wait for approval" in why for why in status["why"])
+    assert "up to 14 until" in _run("scaling", "approve", str(first), "--for", "6h").output
+    assert "there is no proposed action" in str(_run("scaling", "reject", str(first)).exception)
+    second = _action(purpose=Purpose.ABOVE_CAP, to=15, follows=first)
+    assert "stays within its cap" in _run("scaling", "reject", str(second)).output
+    listed = _run("scaling", "actions").output
+    assert "rejected" in listed
+    assert "approved: instances of us-northeast up to 14" in _run("scaling", "show").output
+
+
+def test_an_actuator_says_what_it_would_do() -> None:
+    assert "valkey: has 256; CONFIG SET maxmemory 512mb" in _run("scaling", "try", "cache_mb", "everywhere", "512").output
+    assert "has no actuator" in _run("scaling", "try", "database_connections", "everywhere", "30").output
+
+
+def _measured() -> None:
+    now = clock.now()
+    with database.transaction() as db:
+        rows = [Snapshot(REGION, now - timedelta(minutes=one), 300 + one % 60) for one in range(3 * 1440, 0, -5)]
+        metrics.append(db, rows)
+
+
+def test_regret_and_replay_say_how_it_would_have_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTLOOK_EVERY", "20")
+    assert "was not measured in the last 7 days" in _run("scaling", "regret", REGION).output
+    assert "was not measured" in str(_run("replay", REGION).exception)
+    _measured()
+    assert "short 0.000 % of the time" in _run("scaling", "regret", REGION).output
+    picture = tmp_path / "day.svg"
+    done = _run("replay", REGION, "--json", "--picture", str(picture))
+    found = json.loads(done.output)["regions"][REGION]
+    assert (found["short"], found["needed"], done.exit_code) == (0.0, 2, 0)
+    assert picture.read_text().startswith("<?xml")
+    assert _run("replay", "--cost-most", "1.0").exit_code == (3 if found["cost"] > 1 else 0)
+    assert _run("replay", "--short-most", "0").exit_code == 0
+    start = (clock.now() + timedelta(days=1)).strftime("%Y-%m-%d")
+    assert _run("replay", REGION, "--from", start).exit_code == 2
+    assert _run("replay", "--picture", str(picture)).exit_code == 2
+
+
+def test_a_forecast_is_shown_drawn_and_judged(tmp_path: Path) -> None:
+    assert "has no forecast" in _run("forecast", "show", REGION).output
+    _measured()
+    forecasting.refresh()
+    picture = tmp_path / "band.png"
+    shown = _run("forecast", "show", REGION, "--picture", str(picture), "--json")
+    hours = json.loads(shown.output)["hours"]
+    assert len(hours) == 24
+    busiest = max(hours, key=lambda row: row["p50"])
+    assert busiest["p10"] < busiest["p50"] < busiest["p90"] < busiest["p99"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "times what the calendar says" in _run("forecast", "show", REGION).output
+    assert "name a file that ends in .png or .svg" in str(_run("forecast", "show", REGION, "--picture", "x.gif").exception)
+    assert "nothing to compare yet" in _run("forecast", "backtest").output
+    forecasting.judge()
+    forecasting.learn()
+
+
+def test_a_day_is_planned_by_hour() -> None:
+    day = (clock.now() + timedelta(hours=3)).astimezone(UTC).strftime("%Y-%m-%d")
+    [found] = json.loads(_run("plan", "day", day, "--json").output)["regions"]
+    assert (found["region"], found["weddings"], found["guests"]) == (REGION, 3, 600)
+    assert max(hour["p50"] for hour in found["hours"]) == pytest.approx(3 * 200 * 0.45 + 3 * 2 * 0.7 + 9, abs=40)
+    shown = _run("plan", "day", "2026-09-07").output
+    assert "0 weddings, 0 guests" in shown
+    assert "Labor Day" in shown
+    assert _run("plan", "day", "tomorrow").exit_code == 2
+
+
+def test_the_same_seed_is_the_same_saturday(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTLOOK_EVERY", "30")
+    words = ("simulate", "--saturday", "--day", "2026-10-31", "--x10", "--a-year", "1500", "--seed", "7", "--json")
+    first, second = _run(*words, "--picture", str(tmp_path / "saturday.png")), _run(*words)
+    assert first.output == second.output
+    for region in json.loads(first.output)["regions"].values():
+        assert region["weddings"] > 10
+        assert region["short"] <= 0.1
+    assert (tmp_path / "saturday.png").stat().st_size > 10_000
+    assert _run("simulate", "--saturday", "--day", "2026-10-30").exit_code == 2
