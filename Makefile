@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
-BENCHMARKS := balance beat emergency_latency failover forecast registry sweep task_rate
+BENCHMARKS := balance beat emergency_latency failover forecast registry scaling_decision season_cost sweep task_rate
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

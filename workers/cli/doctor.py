@@ -14,7 +14,11 @@ from workers.forecasting.rules import outlook
 from workers.foundation import clock, database, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
 from workers.notify import client as notify
+from workers.scaling import client as scaling
+from workers.scaling.client import kubernetes, pgbouncer, supabase
 
+#: Actuators that have settings of their own.
+ACTUATORS = {"PGBOUNCER_": pgbouncer.Policy, "KUBERNETES_": kubernetes.Policy, "SUPABASE_": supabase.Policy}
 #: A problem and its remedy; a check that finds none is fine.
 Problems = Iterator[str]
 
@@ -81,6 +85,8 @@ def _settings() -> Problems:
         if policy := getattr(rules, "Policy", None):
             yield from _bad(lambda p=policy, r=room: settings.read(p, r.rpartition(".")[2].upper() + "_"))  # type: ignore[misc]
     yield from _bad(lambda: settings.read(outlook.Policy, "OUTLOOK_"))
+    yield from _bad(lambda: [scaling.of(resource) for resource in scaling.managed()])
+    yield from _bad(lambda: [settings.read(policy, prefix) for prefix, policy in ACTUATORS.items()])
     targets = settings.read(notify.Policy, "NOTIFY_").targets
     if targets == notify.Policy().targets:
         yield "note: alerts go to the log only; set NOTIFY_TARGETS to where people look"

@@ -1,6 +1,6 @@
 """`wedops forecast`: what is expected of each region, and how good it was."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -31,15 +31,16 @@ def command() -> None:
 @click.argument("region")
 @click.option("--hours", type=click.IntRange(1, 48), default=24, show_default=True, help="How far to look.")
 @click.option("--back", type=click.IntRange(0, 48), default=6, show_default=True, help="Hours of the past in the picture.")
+@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M"]), help="The forecast of another moment (UTC), not the newest.")
 @_PICTURE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(region: str, hours: int, back: int, picture: Path | None, as_json: bool) -> None:
+def show(region: str, hours: int, back: int, at: datetime | None, picture: Path | None, as_json: bool) -> None:
     """Show a region's newest forecast by hour: its 10, 50, 90 and 99 % quantiles, the highest of each hour."""
-    now = clock.now()
+    now = at.replace(tzinfo=UTC) if at else clock.now()
     with database.transaction() as db:
-        found = store.latest(db).get(region)
+        found = store.latest(db, before=now if at else None).get(region)
         if picture and found:
-            _draw(db, picture, found, region, back)
+            _draw(db, picture, found, back, hours)
     if not found:
         raise click.ClickException(
             f"region {region!r} has no forecast; `wedops run forecasting.refresh` makes one, if it has weddings"
@@ -59,15 +60,19 @@ def show(region: str, hours: int, back: int, picture: Path | None, as_json: bool
         click.echo(f"{row['at']:%a %H:%M}" + "".join(f"{name:>8}{row[name]:>9,.0f}" for name in QUANTILES))
 
 
-def _draw(db: Connection, picture: Path, found: rules.Forecast, region: str, back: int) -> None:
-    start, now, policy = found.starts_at - timedelta(hours=back), clock.now(), settings.read(scaling.Policy, "SCALING_")
-    seen = [(at, float(count)) for where, at, count in metrics.history(db, start, now) if where == region]
-    made = scaling_store.during(db, region, Resource.INSTANCES, start, now)
+def _draw(db: Connection, picture: Path, found: rules.Forecast, back: int, hours: int) -> None:
+    """Draw what was forecast beside what came of it."""
+    region, policy = found.region, settings.read(scaling.Policy, "SCALING_")
+    start, end = found.starts_at - timedelta(hours=back), min(clock.now(), found.starts_at + timedelta(hours=hours))
+    seen = [(at, float(count)) for where, at, count in metrics.history(db, start, end) if where == region]
+    made = scaling_store.during(db, region, Resource.INSTANCES, start, end)
     steps = [(max(one.created_at, start), one.to * float(policy.connections_per_instance)) for one in made]
-    steps += [(now, steps[-1][1])] if steps else []
-    pictures.band(
-        picture, found, ([at for at, _ in seen], [count for _, count in seen]), ([a for a, _ in steps], [c for _, c in steps])
-    )
+    steps += [(end, steps[-1][1])] if steps else []
+    pictures.band(picture, found, _line(seen), _line(steps), hours=hours)
+
+
+def _line(points: list[tuple[datetime, float]]) -> pictures.Line:
+    return [at for at, _ in points], [value for _, value in points]
 
 
 @command.command("backtest")

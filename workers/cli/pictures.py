@@ -1,6 +1,6 @@
 """Pictures of load and capacity, as PNG or SVG (extra `pictures`)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,19 @@ class PictureRefused(Anticipated):
     """{path}: name a file that ends in .png or .svg, in a folder that exists"""
 
 
-def band(
-    path: Path, forecast: Forecast, seen: tuple[list[datetime], list[float]], capacity: tuple[list[datetime], list[float]]
-) -> None:
-    """Draw a forecast's band, what was seen and what capacity carries, by time (UTC)."""
+#: A line by time.
+Line = tuple[list[datetime], list[float]]
+
+
+def band(path: Path, forecast: Forecast, seen: Line, capacity: Line, *, hours: int) -> None:
+    """Draw the first `hours` of a forecast's band, what was seen and what capacity carries, by time (UTC)."""
+    steps = int(timedelta(hours=hours) / forecast.step)
     figure, axes = _new(path, f"{forecast.region}: forecast, actual, capacity")
-    at = [forecast.starts_at + number * forecast.step for number in range(len(forecast.quantiles["p50"]))]
-    axes.fill_between(at, forecast.quantiles["p10"], forecast.quantiles["p99"], color="#9ecae1", alpha=0.5, label="P10-P99")
-    axes.fill_between(at, forecast.quantiles["p10"], forecast.quantiles["p90"], color="#4292c6", alpha=0.5, label="P10-P90")
-    axes.plot(at, forecast.quantiles["p50"], color="#08519c", label="P50")
+    p10, p50, p90, p99 = (forecast.quantiles[name][:steps] for name in ("p10", "p50", "p90", "p99"))
+    at = [forecast.starts_at + number * forecast.step for number in range(len(p50))]
+    axes.fill_between(at, p10, p99, color="#9ecae1", alpha=0.5, label="P10-P99")
+    axes.fill_between(at, p10, p90, color="#4292c6", alpha=0.5, label="P10-P90")
+    axes.plot(at, p50, color="#08519c", label="P50")
     axes.plot(*seen, color="black", linewidth=1, label="actual")
     axes.step(*capacity, where="post", color="#d94801", label="capacity")
     _save(figure, axes, path)

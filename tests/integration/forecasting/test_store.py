@@ -36,6 +36,19 @@ def test_a_repeated_refresh_changes_nothing_and_a_new_calendar_does() -> None:
     assert read.peak(NOON, NOON) == pytest.approx(made.peak(NOON, NOON), abs=0.01)
 
 
+@pytest.mark.parametrize("hours", [(-1, 1), (0, 0), (0, 2), (7.9, 8.3), (47, 60), (48, 60), (-9, -8)])
+def test_the_highest_of_a_span_is_read_without_the_rest(hours: tuple[float, float]) -> None:
+    made = rules.forecast(
+        "us-northeast", [wedding(starts_at=NOON + timedelta(hours=6))], rules.Policy(), Phases(), starts_at=NOON
+    )
+    start, end = (NOON + timedelta(hours=number) for number in hours)
+    with database.transaction() as db:
+        store.record(db, [made], version=1, at=NOON)
+        found = store.peaks(db, start, end).get("us-northeast")
+    expected = made.peak(start, end)
+    assert found == (pytest.approx(expected, abs=0.01) if expected is not None else None)
+
+
 def _measured(minutes: int, *, until: datetime, region: str = "us-northeast", level: int = 400) -> None:
     """Write a snapshot each minute up to `until`, with a day's rhythm."""
     begins = until - timedelta(minutes=minutes)

@@ -67,13 +67,11 @@ def expected(db: Connection, regions: Collection[str], *, now: datetime, lead: t
     A region whose forecaster has lost its calibration has a margin, or expects nothing more than it has: only what is seen
     counts there. One without a forecast of now is not in the answer.
     """
-    made, scores = store.latest(db), judged(db, now=now)
-    found = {}
-    for region in regions:
-        if region not in made or (peak := made[region].peak(now, now + lead)) is None:
-            continue
-        score = scores.get(region)
-        found[region] = 0.0 if score and score.trust is Trust.REACTIVE else peak * (score.margin if score else 1.0)
+    scores, found = judged(db, now=now), {}
+    for region, peak in store.peaks(db, now, now + lead).items():
+        if region in regions:
+            score = scores.get(region)
+            found[region] = 0.0 if score and score.trust is Trust.REACTIVE else peak * (score.margin if score else 1.0)
     return found
 
 
