@@ -95,3 +95,17 @@ def test_a_badly_connected_couple_is_an_alert_of_its_wedding() -> None:
         ("quality/w-1", Severity.HIGH),
         ("quality/w-2", Severity.MEDIUM),
     ]
+
+
+def test_what_capacity_lacks_is_medium_weeks_ahead_and_high_when_it_is_near() -> None:
+    days = {"us-west/instances": NOON.date() + timedelta(days=40), "everywhere/connections": NOON.date() + timedelta(days=14)}
+    worst = {"us-west/instances": "12 of 10", "everywhere/connections": "9,000 of 8,000"}
+    found = rules.capacity_ahead(days, worst, today=NOON.date())
+    assert [(one.subject, one.severity, one.detail) for one in found] == [
+        ("us-west/instances", Severity.MEDIUM, "12 of 10"),
+        ("everywhere/connections", Severity.HIGH, "9,000 of 8,000"),
+    ]
+    [failed] = rules.actions_failed({"us-west/instances": "it is away"})
+    assert (failed.kind, failed.severity, failed.detail) == (Kind.ACTION_FAILED, Severity.HIGH, "us-west/instances: it is away")
+    [unfit] = rules.forecasts_unfit({"us-west": 0.4})
+    assert "40% of what was seen" in unfit.detail

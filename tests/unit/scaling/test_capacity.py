@@ -65,6 +65,26 @@ def test_orders_strain_and_approvals(facts: dict[str, Any], decision: Decision) 
     assert rules.decide(_reading(**facts), Policy(), now=NOON) == decision
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("facts", "decision"),
+    [
+        ({"load": NAN}, Decision(4, Reason.NOT_MEASURED)),
+        ({"load": -5.0}, Decision(4, Reason.NOT_MEASURED)),
+        ({"expected": NAN, "load": 5000.0}, Decision(7, Reason.DEMAND)),
+        ({"expected": INF}, Decision(4, Reason.NOT_MEASURED)),
+        ({"upper": INF, "load": 5000.0}, Decision(7, Reason.DEMAND)),
+        ({"pressure": NAN, "load": 5000.0}, Decision(7, Reason.DEMAND)),
+        ({"changed_at": NOON + timedelta(days=1)}, Decision(4, Reason.COOLING_DOWN)),
+        ({"changed_at": NOON + timedelta(days=1), "load": 5000.0}, Decision(7, Reason.DEMAND)),
+    ],
+)
+def test_figures_that_are_none_and_a_clock_that_went_back_take_nothing_away(facts: dict[str, Any], decision: Decision) -> None:
+    assert rules.decide(_reading(**facts), Policy(), now=NOON) == decision
+
+
 def test_measurements_that_fail_now_and_then_make_nothing_swing() -> None:
     has, seen = 7, []
     for minute in range(60):

@@ -1,9 +1,9 @@
 """How much of each resource there should be. Pure: no clock, no Redis, no SQL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from math import ceil
+from math import ceil, inf
 
 
 class Reason(StrEnum):
@@ -198,7 +198,7 @@ class Decision:
 
 def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     """Return how much of the resource there should be at `now`, and why."""
-    bounds = policy.bounds(reading.resource)
+    reading, bounds = _sound(reading), policy.bounds(reading.resource)
     wanted, reason = _wanted(reading, bounds, policy, now)
     cap = max(bounds.most, min(reading.allowed, bounds.ceiling))
     beyond = min(wanted, bounds.ceiling) if wanted > cap < bounds.ceiling else 0
@@ -213,6 +213,18 @@ def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     if to == reading.has:
         return Decision(to, Reason.ENOUGH, beyond)
     return Decision(*_shrink(reading, to, cap, policy, now), beyond)
+
+
+def _sound(reading: Reading) -> Reading:
+    """Return the reading without figures that are none: what was measured or forecast wrongly is as good as not at all."""
+    wrong = {
+        name: None
+        for name in ("load", "expected", "upper")
+        if (value := getattr(reading, name)) is not None and not 0 <= value < inf
+    }
+    if not 0 <= reading.pressure < inf:
+        return replace(reading, pressure=0.0, **wrong)
+    return replace(reading, **wrong) if wrong else reading
 
 
 def _wanted(reading: Reading, bounds: Bounds, policy: Policy, now: datetime) -> tuple[int, Reason]:

@@ -1,0 +1,53 @@
+"""Calendars of no wedding and of a hundred thousand: safe decisions, in bounded time."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from tests.made import NOON
+from workers.alerts import tasks as alerts
+from workers.forecasting import store as forecasting
+from workers.forecasting import tasks as forecasts
+from workers.foundation import clock, database
+from workers.scaling import store, tasks
+from workers.scaling.rules import imagined
+from workers.scaling.store import capacity
+from workers.seasons import store as seasons
+from workers.seasons import tasks as season_tasks
+from workers.weddings import store as weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def _run_all() -> None:
+    for task in (season_tasks.detect, forecasts.refresh, forecasts.judge, forecasts.learn, tasks.decide, tasks.verify):
+        task()
+    tasks.reconcile()
+    tasks.look_ahead()
+    alerts.watch()
+
+
+def test_without_a_wedding_nothing_is_decided() -> None:
+    _run_all()
+    with database.transaction() as db:
+        assert (store.count(db), forecasting.count(db), capacity.known(db)) == (0, 0, [])
+
+
+@pytest.mark.timeout(170)
+def test_a_hundred_thousand_weddings_are_forecast_and_decided() -> None:
+    today = clock.now().date()
+    days = [today + timedelta(days=day) for day in range(-30, 330)]
+    calendar = list(imagined.weddings(days, 105_000, np.random.default_rng(7)))
+    assert 90_000 < len(calendar) < 120_000
+    with database.transaction() as db:
+        change = weddings.upsert(db, calendar, at=NOON)
+    assert change.added == len(calendar)
+    _run_all()
+    with database.transaction() as db:
+        assert set(seasons.current(db)) == set(imagined.REGIONS)
+        assert forecasting.count(db) == len(imagined.REGIONS)
+        full = capacity.known(db)
+        assert {action.region for action in store.latest(db).values()} <= {*imagined.REGIONS, "everywhere"}
+    assert full
+    assert all(isinstance(one.day, date) and one.needed > one.most for one in full)
