@@ -82,10 +82,12 @@ def _coverage(seed: int) -> form.Figures:
         held = list(imagined.weddings(days, 60_000, chance, {region: zone}))
         true, minutes = imagined.truth(rules.Policy(), chance), (LEARNED + TRIED) * 1440
         load = imagined.load(held, START, minutes, true, Phases(), chance)
-        at = np.arange(17, LEARNED * 1440, 35)
-        past = rules.seen(held, np.asarray(START.timestamp() + at * 60.0), load[at], rules.Policy(), Phases(), zone=zone)
+        # As in the rows: the highest of each five minutes, one in seven of them to learn from.
+        load = load.reshape(-1, 5).max(axis=1)
+        at = np.arange(3, LEARNED * 288, 7)
+        past = rules.seen(held, np.asarray(START.timestamp() + at * 300.0), load[at], rules.Policy(), Phases(), zone=zone)
         _, own = shares.learn(rules.Policy().assumed, {region: past})
-        seen = load[LEARNED * 1440 :].reshape(-1, 5).mean(axis=1)
+        seen = load[LEARNED * 288 :]
         policy, begins = replace(rules.Policy(), horizon=timedelta(days=TRIED)), START + timedelta(days=LEARNED)
         for prefix, known in (("", own[region]), ("untaught_", None)):
             made = rules.forecast(region, held, policy, Phases(), starts_at=begins, shares=known, zone=zone)

@@ -97,7 +97,8 @@ def _measure() -> form.Figures:
         with database.transaction() as db:
             begun = clock.stopwatch()
             found = readings(db, policy, now=now)
-            carrying.decide(db, found, policy, now=now)
+            decided = [(reading, rules.decide(reading, policy, now=now)) for reading in found]
+            carrying.record(db, decided, policy, now=now)
             figures[name] = (clock.stopwatch() - begun) * 1000
             db.rollback()
     begun = clock.stopwatch()

@@ -56,6 +56,7 @@ class Gateway:
         self.shares = 1
         self.gone = 0
         self.tenant = Tenant()
+        self.tenant.serve()
         self.works: set[asyncio.Task[None]] = set()
         self.orders = Orders(door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end)
 
@@ -262,7 +263,6 @@ def _wants_its_own(payload: dict[str, Any]) -> bool:
 async def main() -> None:
     """Serve until told to end."""
     gateway, ended = Gateway(), asyncio.Event()
-    gateway.tenant.serve()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)

@@ -79,8 +79,12 @@ class Orders:
 
     async def _take_limits(self) -> None:
         for region in self.regions:
-            if wanted := await self._redis.hgetall(DESIRED + region):
+            wanted = await self._redis.hgetall(DESIRED + region)
+            if "connection_limit" in wanted:
                 self.limits[region] = int(wanted["connection_limit"])
+            else:
+                self.limits.pop(region, None)
+            if wanted:
                 await self._redis.hset(CONFIRMED + region, self.node, wanted["action"])
 
     async def report(self, by_region: Callable[[], Mapping[str, int]], sent: Callable[[], int]) -> None:

@@ -21,6 +21,7 @@ from workers.foundation import clock, database
 from workers.supervision import servers
 from workers.weddings import actions
 from workers.weddings.client import Reading
+from workers.weddings.rules import VenueType
 
 #: People of this size of crowd need more than the two instances a region starts with.
 SETTINGS = {
@@ -128,7 +129,7 @@ def system(real_servers: list[servers.Server]) -> Iterator[System]:
 def _begin_anew() -> None:
     empty_servers()
     soon = clock.now() + timedelta(hours=1, minutes=59)
-    actions.take(Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6)]))
+    actions.take(Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6, venue_type=VenueType.CHURCH)]))
 
 
 Query = Callable[[str], list[tuple[object, ...]]]

@@ -30,10 +30,16 @@ def capacity(db: Connection, *, now: datetime) -> list[rules.Breach]:
     failed = {f"{one.region}/{one.resource}": one.problem or "it did not take effect" for one in scaling.failed(db)}
     first: dict[str, date] = {}
     worst: dict[str, str] = {}
+    highest: dict[str, int] = {}
     for day in full_days.known(db):
-        if day.day >= now.date() and (what := f"{day.region}/{day.limit}") not in first:
-            first[what] = day.day
-            worst[what] = f"{day.day}: {day.needed} {day.limit} may be needed in {day.region}, {day.most} there can be"
+        if day.day < now.date():
+            continue
+        what = f"{day.region}/{day.limit}"
+        first.setdefault(what, day.day)
+        if day.needed > highest.get(what, 0):
+            highest[what] = day.needed
+            text = f"from {first[what]} on, most on {day.day}: {day.needed} {day.limit} may be needed in {day.region}"
+            worst[what] = f"{text}, {day.most} there can be"
     scores = forecasting.judged(db, now=now)
     unfit = {region: one.coverage["p90"] for region, one in scores.items() if one.trust is Trust.REACTIVE}
     ahead = rules.capacity_ahead(first, worst, today=now.date())

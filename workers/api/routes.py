@@ -20,16 +20,16 @@ from workers.balancing import client as supabase
 from workers.balancing import rules as placing
 from workers.balancing import store as balancing
 from workers.connections.store import permits
-from workers.foundation import database, heartbeat, logs, redis, settings, telemetry
+from workers.foundation import clock, database, heartbeat, logs, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
 from workers.scaling import rules as scaling_rules
 from workers.scaling import store as scaling
-from workers.scaling.rules import EVERYWHERE, SHARED, Resource
-from workers.weddings import store as weddings
+from workers.scaling.actions import readings
+from workers.scaling.rules import EVERYWHERE, Resource
 
 
-class ResourceUnknown(Anticipated):
-    """{resource} is not of region={region!r}; name a region of the calendar, or none for what all regions share"""
+class NothingDesired(Anticipated):
+    """nothing is to be carried out for {resource} of region={region!r}: it is unknown, only watched, or never had to change"""
 
 
 @asynccontextmanager
@@ -79,14 +79,17 @@ def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] 
 
 @api.get("/v1/desired/{resource}")
 def desired(resource: Resource, region: str = EVERYWHERE) -> dict[str, int]:
-    """Return how much of a resource there should be, for KEDA's metrics-api: {"desired": 4}."""
+    """Return how much of a resource there should be, for KEDA's metrics-api: {"desired": 4}.
+
+    404 while nothing was decided that is to be carried out: KEDA then keeps what there is.
+    """
     policy = settings.read(scaling_rules.Policy, "SCALING_")
     with database.transaction() as db:
         action = scaling.latest(db).get((region, resource))
-        known = region == EVERYWHERE or region in weddings.regions(db)
-    if (region == EVERYWHERE) != (resource in SHARED) or not known:
-        raise ResourceUnknown(resource=resource, region=region)
-    return {"desired": action.to if action else policy.bounds(resource).least}
+        watched = readings.in_shadow(db, policy, now=clock.now())
+    if action is None or region in watched:
+        raise NothingDesired(resource=resource, region=region)
+    return {"desired": action.to}
 
 
 @api.post("/v1/supabase/metrics", status_code=204)
@@ -107,7 +110,7 @@ def _refused(_request: Request, error: Anticipated) -> JSONResponse:
         supabase.PushRefused: 401,
         supabase.MetricsInvalid: 422,
         balancing.ReportRefused: 422,
-        ResourceUnknown: 404,
+        NothingDesired: 404,
     }
     status = 403 if error.reason == "wrong_wedding" else refused.get(type(error), 503)
     telemetry.refusals.labels("api", error.reason).inc()

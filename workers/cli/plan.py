@@ -1,9 +1,11 @@
 """`wedops plan`: what a peak that is known ahead needs, and which days need more than there can be."""
 
 import sys
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from math import isnan
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import orjson
@@ -86,20 +88,20 @@ def capacity(days: int, as_json: bool) -> None:
 @click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def day(day: datetime, as_json: bool) -> None:
-    """Say what a day (UTC, and the night after it) needs in each region, by hour: connections and instances."""
-    start = day.replace(tzinfo=UTC)
+    """Say what a day needs in each region, by hour of its own clocks until noon of the next: connections and instances."""
     with database.transaction() as db:
-        found = plans.day(db, start)
+        found = plans.day(db, day.date())
     if as_json:
         click.echo(
-            orjson.dumps({"schema": "wedops.day/1", "day": day.date(), "regions": [vars(one) for one in found]}).decode()
+            orjson.dumps({"schema": "wedops.day/1", "day": day.date(), "regions": [asdict(one) for one in found]}).decode()
         )
         return
     for one in found:
         holiday = f", {one.holiday}" if one.holiday else ""
-        click.echo(f"{one.region}: {one.weddings} weddings, {one.guests} guests, {one.season} season{holiday}")
+        click.echo(f"{one.region} ({one.zone}): {one.weddings} weddings, {one.guests} guests, {one.season} season{holiday}")
         for hour in one.hours:
-            text = f"  {hour.at:%a %H:%M}  {hour.p50:>8,.0f} connections, {hour.p99:>8,.0f} in 1 of 100"
+            local = hour.at.astimezone(ZoneInfo(one.zone))
+            text = f"  {local:%a %H:%M}  {hour.p50:>8,.0f} connections, {hour.p99:>8,.0f} in 1 of 100"
             click.echo(
                 f"{text}  {hour.instances:>3} instances" + (f" ({hour.most} at most)" if hour.instances > hour.most else "")
             )

@@ -45,6 +45,8 @@ def command(
             found[name] = outcome
             if picture:
                 pictures.capacity(picture, past, supply, settings.read(rules.Policy, "SCALING_"))
+    if not found:
+        raise click.ClickException("no region has a wedding in the calendar: nothing was played")
     if as_json:
         rows = {name: asdict(outcome) for name, outcome in found.items()}
         click.echo(orjson.dumps({"schema": "wedops.replay/1", "from": first, "to": last, "regions": rows}).decode())

@@ -1,6 +1,7 @@
 """`wedops scaling`: what there is of each resource and why; orders of people, all kept."""
 
 import getpass
+import os
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from workers.app import app
 from workers.foundation import clock, database, settings
 from workers.foundation.errors import Anticipated
 from workers.scaling import client, rules, store
-from workers.scaling.actions import plans
+from workers.scaling.actions import plans, readings
 from workers.scaling.rules import EVERYWHERE, Resource, State
 from workers.scaling.store import Action, orders
 from workers.scaling.store.orders import Kind, Order
@@ -19,7 +20,11 @@ from workers.weddings import store as weddings
 
 
 class RegionUnknown(Anticipated):
-    """region {region!r} has no weddings; there are {known}, and `everywhere` for what all regions share"""
+    """region {region!r} has no weddings; there are {known}, and `everywhere` for the cache, database connections and workers"""
+
+
+class NoEmergency(Anticipated):
+    """{region} gets nothing by an emergency; name a region that acts (`wedops scaling live REGION --reason …` lets it)"""
 
 
 class Duration(click.ParamType[timedelta]):
@@ -167,7 +172,12 @@ def resume(region: str) -> None:
 @REASON
 def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str) -> None:
     """Have a region get instances at once, past cooldowns and holds, within its cap."""
-    most = settings.read(rules.Policy, "SCALING_").instances_max
+    policy = settings.read(rules.Policy, "SCALING_")
+    most = policy.instances_max
+    with database.transaction() as db:
+        watched = readings.in_shadow(db, policy, now=clock.now())
+    if region == EVERYWHERE or region in watched:
+        raise NoEmergency(region=region)
     _order(region, Kind.EMERGENCY, reason, lasts=lasts or timedelta(hours=2), value=min(to or most, most))
     click.echo(f"{region} gets {min(to or most, most)} instances at least, {most} is its cap")
 
@@ -232,7 +242,11 @@ def _check(region: str, known: list[str]) -> None:
 
 
 def _who() -> str:
-    return getpass.getuser()
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may have no such entry.
+        return f"uid-{os.getuid()}"
 
 
 def _wake() -> None:

@@ -209,15 +209,7 @@ def _show(status: Status, console: Console) -> None:
     console.print(status.verdict, style=f"bold {colour}", markup=False)
     if status.code == UNREACHABLE:
         return
-    console.print(
-        f"{status.now}  {status.kind_of_day.replace('_', ' ')}  ·  {status.connections} connections  ·  "
-        f"{status.nodes} node(s)  ·  "
-        + (f"peak of {status.peak} until {status.peak_until}  ·  " if status.peak else "")
-        + (f"only watched: {', '.join(status.shadow)} (`wedops scaling live`)  ·  " if status.shadow else "")
-        + f"{status.beats} beat(s)  ·  {status.requests_waiting} request(s) waiting  ·  "
-        + ", ".join(f"{region} {season}" for region, season in list(status.seasons.items())[:6]),
-        highlight=False,
-    )
+    console.print(_headline(status), highlight=False)
     seen = ("connections", "subscriptions", "opened", "swept", "silent", "p50_ms", "p95_ms", "at")
     _table(console, "regions, when seen last", status.regions[:12], "region", *seen)
     _table(console, "next weddings", status.next_weddings, "id", "phase", "starts_local", "zone", "guest_count")
@@ -237,6 +229,20 @@ def _show(status: Status, console: Console) -> None:
     )
     _table(console, "queues", status.queues, "name", "depth", "oldest")
     _table(console, "jobs", status.jobs, "name", "ago", "in", "waited", "result", "runs", "failed", "late", "skipped")
+
+
+def _headline(status: Status) -> str:
+    parts = [
+        f"{status.now}  {status.kind_of_day.replace('_', ' ')}",
+        f"{status.connections} connections",
+        f"{status.nodes} node(s)",
+        f"peak of {status.peak} until {status.peak_until}" if status.peak else "",
+        f"only watched: {', '.join(status.shadow)} (`wedops scaling live`)" if status.shadow else "",
+        f"{status.beats} beat(s)",
+        f"{status.requests_waiting} request(s) waiting",
+        ", ".join(f"{region} {season}" for region, season in list(status.seasons.items())[:6]),
+    ]
+    return "  ·  ".join(part for part in parts if part)
 
 
 def _table(console: Console, title: str, rows: list[dict[str, Any]], *columns: str) -> None:

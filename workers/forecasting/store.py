@@ -131,7 +131,7 @@ def pairs(
     rows = db.execute(
         asked.where(at >= since, at < until).ext(distinct_on(sets.c.region, at)).order_by(sets.c.region, at, sets.c.id.desc())
     )
-    return [(row.region, row.at, {name: getattr(row, name) for name in QUANTILES}) for row in rows if row.p50 is not None]
+    return [(row.region, row.at, {name: getattr(row, name) for name in QUANTILES}) for row in rows if None not in row]
 
 
 def judge(db: Connection, judged: Iterable[tuple[str, int, Score]], *, at: datetime) -> None:
@@ -163,10 +163,10 @@ def teach(db: Connection, learned: Mapping[str, Shares], *, at: datetime) -> Non
         db.execute(insert(shares).values(row).on_conflict_do_update(index_elements=["region"], set_=row))
 
 
-def taught(db: Connection) -> dict[str, Shares]:
-    """Return the shares that were learned, by region."""
+def taught(db: Connection, *, before: datetime | None = None) -> dict[str, Shares]:
+    """Return the shares that were learned (`before` a moment), by region."""
     found = {}
-    for row in db.execute(select(shares)):
+    for row in db.execute(select(shares) if before is None else select(shares).where(shares.c.learned_at < before)):
         guests, vendors, base, z = (np.array(value) for value in (row.guests, row.vendors, row.base, row.z))
         found[row.region] = Shares(guests, vendors, row.spread, row.common, base, z)
     return found

@@ -4,7 +4,6 @@ from workers.app import app
 from workers.foundation import clock, database, settings
 from workers.scaling import rules
 from workers.scaling.actions import carrying, plans
-from workers.scaling.actions.readings import readings
 from workers.scaling.store import capacity
 
 #: Days.
@@ -14,10 +13,8 @@ AHEAD = 90
 @app.task(name="scaling.decide")
 def decide(**_later: object) -> None:
     """Bring every resource to what there should be now."""
-    now, policy = clock.now(), settings.read(rules.Policy, "SCALING_")
-    with database.transaction() as db:
-        carrying.decide(db, readings(db, policy, now=now), policy, now=now)
-    carrying.see_to_it(policy)
+    carrying.decide()
+    carrying.see_to_it(settings.read(rules.Policy, "SCALING_"))
 
 
 @app.task(name="scaling.verify")

@@ -171,6 +171,12 @@ def regions(db: Connection) -> list[str]:
     return list(db.execute(select(weddings.c.region).distinct().order_by(weddings.c.region)).scalars())
 
 
+def zones(db: Connection) -> dict[str, str]:
+    """Return the zone that most weddings of each region are in."""
+    most = func.mode().within_group(weddings.c.zone)
+    return {row[0]: row[1] for row in db.execute(select(weddings.c.region, most).group_by(weddings.c.region))}
+
+
 def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, date, int]]:
     """Return (region, local day of the start, weddings) for weddings that take place in [start, end)."""
     day = func.date(weddings.c.starts_local)

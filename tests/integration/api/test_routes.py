@@ -2,6 +2,7 @@
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from tests.made import NOON, wedding
 from workers.api.routes import api
@@ -9,8 +10,10 @@ from workers.balancing import store
 from workers.balancing.store import Report
 from workers.connections.store import permits
 from workers.connections.store.permits import Permit
-from workers.foundation import database
+from workers.foundation import clock, database
 from workers.scaling import store as scaling
+from workers.scaling.store import orders
+from workers.scaling.store.orders import Kind, Order
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -56,10 +59,13 @@ def test_keda_asks_how_much_there_should_be() -> None:
         row = {"region": "us-northeast", "resource": "instances", "reason": "demand", "inputs": {}, "asked_by": "test"}
         scaling.record(db, follows=0, before=2, to=6, at=NOON, **row)
     assert _desired("instances", region="us-northeast") == (200, {"desired": 6})
-    assert _desired("connection_pool", region="us-northeast") == (200, {"desired": 200})
-    assert _desired("cache_mb") == (200, {"desired": 256})
-    for words in ({}, {"region": "nowhere"}):
-        status, answer = _desired("instances", **words)
-        assert (status, answer["reason"]) == (404, "resource_unknown")
+    # What never had to change, and what is unknown: KEDA keeps what there is.
+    for resource, words in (("connection_pool", {"region": "us-northeast"}), ("cache_mb", {}), ("instances", {})):
+        status, answer = _desired(resource, **words)
+        assert (status, answer["reason"]) == (404, "nothing_desired")
+    with database.transaction() as db:
+        orders.give(db, Order("us-northeast", Kind.SHADOW, "a test", "tester", clock.now()))
+        shown = db.execute(text("SELECT region FROM keda_desired")).all()
+    assert (shown, _desired("instances", region="us-northeast")[0]) == ([], 404)
     status, answer = _desired("horses")
     assert (status, answer["reason"]) == (422, "invalid")

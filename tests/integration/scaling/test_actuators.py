@@ -57,8 +57,10 @@ def test_the_brokers_server_is_never_sized(monkeypatch: pytest.MonkeyPatch) -> N
             Valkey().apply(_cache(512))
     finally:
         redis.cache_server().config_set("maxmemory-policy", "allkeys-lfu")
-    monkeypatch.setenv("WEDOPS_CACHE_URL", settings.servers().broker_url)
-    with pytest.raises(ActuatorRefused, match="the cache is the broker's server"):
+    # Another database number of the same server.
+    broker = redis.Redis.from_url(settings.servers().broker_url.rpartition("/")[0] + "/1", decode_responses=True)
+    monkeypatch.setattr(redis, "cache_server", lambda: broker)
+    with pytest.raises(ActuatorRefused, match="the cache is the server of broker"):
         Valkey().apply(_cache(512))
 
 
@@ -76,6 +78,15 @@ def test_what_somebody_else_set_is_set_back(monkeypatch: pytest.MonkeyPatch) -> 
     tasks.reconcile()
     assert Valkey().seen(_cache(0)) == 384
     Valkey().apply(_cache(256))
+
+
+def test_a_cache_without_a_limit_gets_none_of_ours() -> None:
+    redis.cache_server().config_set("maxmemory", 0)
+    try:
+        with pytest.raises(ActuatorRefused, match="it has no limit"):
+            Valkey().apply(_cache(512))
+    finally:
+        redis.cache_server().config_set("maxmemory", "256mb")
 
 
 def test_a_cache_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +193,10 @@ def test_a_pgbouncer_that_is_not_set_or_away_is_said(monkeypatch: pytest.MonkeyP
     with pytest.raises(ActuatorUnreachable) as refused:
         PgBouncer().seen(_pool(30))
     assert "hidden" not in str(refused.value)
+    monkeypatch.setenv("PGBOUNCER_ADMIN_URL", "postgresql://wedops:hid%den@127.0.0.1/pgbouncer")
+    with pytest.raises(settings.SettingInvalid, match="percent-encoded") as wrong:
+        PgBouncer().seen(_pool(30))
+    assert "hid" not in str(wrong.value)
 
 
 # --- our own workers -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
 from workers.scaling import rules, store, tasks
 from workers.weddings import store as weddings
+from workers.weddings.rules import VenueType
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -32,7 +33,7 @@ def test_of_two_that_decide_at_once_one_acts() -> None:
 def test_a_wedding_two_hours_ahead_scales_up_once_and_a_gateway_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "10")
     with database.transaction() as db:
-        weddings.upsert(db, [wedding(starts_at=clock.now() + rules.Policy().lead)], at=NOON)
+        weddings.upsert(db, [wedding(starts_at=clock.now() + rules.Policy().lead, venue_type=VenueType.CHURCH)], at=NOON)
     connections.snapshot()
     forecasting.refresh()
     tasks.decide()

@@ -1,7 +1,6 @@
 """Forecasting every region: the calendar's part with what past weddings taught, drawn to what was seen in the last hour."""
 
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +10,6 @@ from sqlalchemy import Connection
 
 from workers.forecasting import rules, store
 from workers.forecasting.rules import calibration, shares
-from workers.forecasting.rules.calibration import Trust
 from workers.foundation import logs, settings
 from workers.metrics import store as metrics
 from workers.seasons import client as holidays
@@ -29,10 +27,10 @@ def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
     policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
     since = rules.grid(now - policy.pull_from, policy)
     by_region = _taking_place(db, since, now + policy.horizon, phases)
-    seen, taught = metrics.history(db, since, now), store.taught(db)
+    seen, taught, zones = metrics.history(db, since, now), store.taught(db), weddings.zones(db)
     made = []
     for region, here in by_region.items():
-        known = _known(region, here, taught, since, policy.horizon)
+        known = _known(zones[region], region, taught, since, policy.horizon)
         past = rules.forecast(region, here, policy, phases, starts_at=since, **known)
         points = [(at, float(count)) for where, at, count in seen if where == region]
         expected = [past.peak(at, at, "p50") or 0.0 for at, _ in points]
@@ -46,32 +44,33 @@ def by_calendar(db: Connection, *, now: datetime, horizon: timedelta) -> list[ru
     policy = replace(settings.read(rules.Policy, "FORECASTING_"), horizon=horizon)
     phases, starts_at = settings.read(calendar.Policy, "WEDDINGS_"), rules.grid(now, policy)
     by_region, taught = _taking_place(db, starts_at, now + horizon, phases), store.taught(db)
+    zones = weddings.zones(db)
     return [
-        rules.forecast(region, here, policy, phases, starts_at=starts_at, **_known(region, here, taught, starts_at, horizon))
+        rules.forecast(
+            region, here, policy, phases, starts_at=starts_at, **_known(zones[region], region, taught, starts_at, horizon)
+        )
         for region, here in by_region.items()
     ]
 
 
-def _known(
-    region: str, here: Collection[calendar.Wedding], taught: dict[str, shares.Shares], start: datetime, horizon: timedelta
-) -> dict[str, Any]:
+def _known(zone: str, region: str, taught: dict[str, shares.Shares], start: datetime, horizon: timedelta) -> dict[str, Any]:
     """Return what is known of a region besides its weddings."""
     days = (start - timedelta(days=1)).date(), (start + horizon + timedelta(days=2)).date()
     learned = taught.get(region) or taught.get(store.EVERY)
-    return {"shares": learned, "zone": zone_of(here), "holidays": holidays.between(region, *days)}
+    return {"shares": learned, "zone": zone, "holidays": holidays.between(zone, *days)}
 
 
-def expected(db: Connection, regions: Collection[str], *, now: datetime, lead: timedelta) -> dict[str, float]:
-    """Return the highest load that each region is to be ready for until `now` + `lead`, as far as its forecast is trusted.
+def expected(db: Connection, leads: Mapping[str, timedelta], *, now: datetime) -> dict[str, float]:
+    """Return the highest load that each region is to be ready for within its lead, as far as its forecast is trusted.
 
-    A region whose forecaster has lost its calibration has a margin, or expects nothing more than it has: only what is seen
-    counts there. One without a forecast of now is not in the answer.
+    A region whose forecaster says too little has a margin; where it is off by more than a margin could mend, its word is a
+    floor and no more, and what is seen decides. One without a forecast of now is not in the answer.
     """
     scores, found = judged(db, now=now), {}
-    for region, peak in store.peaks(db, now, now + lead).items():
-        if region in regions:
-            score = scores.get(region)
-            found[region] = 0.0 if score and score.trust is Trust.REACTIVE else peak * (score.margin if score else 1.0)
+    for lead in set(leads.values()):
+        for region, peak in store.peaks(db, now, now + lead).items():
+            if leads.get(region) == lead:
+                found[region] = peak * (scores[region].margin if region in scores else 1.0)
     return found
 
 
@@ -116,24 +115,20 @@ def learn(db: Connection, *, now: datetime) -> int:
     policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
     since, step = now - timedelta(days=policy.learn_days), policy.step.total_seconds()
     every = max(1, round(policy.learn_every / policy.step))
-    by_region, pasts = _taking_place(db, since, now, phases), {}
+    by_region, zones, pasts = _taking_place(db, since, now, phases), weddings.zones(db), {}
     for region, here in by_region.items():
         load = _by_step(metrics.by_minute(db, since, now, region=region).get(region, {}), step)
         moments = np.array([at for at in sorted(load) if at % every == 0], float)
         if len(moments) >= calibration.ENOUGH:
             values = np.array([load[int(at)] for at in moments.tolist()])
-            around = {name: value for name, value in _known(region, here, {}, since, now - since).items() if name != "shares"}
+            around = {
+                name: value for name, value in _known(zones[region], region, {}, since, now - since).items() if name != "shares"
+            }
             pasts[region] = rules.seen(here, moments * step, values, policy, phases, **around)
     whole, own = shares.learn(policy.assumed, pasts)
     if pasts:
         store.teach(db, {store.EVERY: whole} | own, at=now)
     return len(pasts)
-
-
-def zone_of(weddings: Collection[calendar.Wedding]) -> str:
-    """Return the zone that most weddings of a region are in."""
-    [(zone, _)] = Counter(wedding.zone for wedding in weddings).most_common(1) or [("UTC", 0)]
-    return zone
 
 
 def _taking_place(db: Connection, start: datetime, end: datetime, phases: calendar.Policy) -> dict[str, list[calendar.Wedding]]:

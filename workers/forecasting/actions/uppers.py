@@ -111,6 +111,15 @@ def _learn(db: Connection, region: str, *, now: datetime, boot: timedelta, unit:
     return _Learned(found, start + len(load), float(load[-1]), version)
 
 
+def held(seen: Mapping[int, float]) -> Array:
+    """Return a value for each minute from the first to the last, what is missing as it was last: nobody knew the next one."""
+    minutes = np.array(sorted(seen))
+    values = np.array([float(seen[minute]) for minute in minutes.tolist()])
+    every = np.arange(minutes[0], minutes[-1] + 1)
+    found: Array = values[np.searchsorted(minutes, every, side="right") - 1]
+    return found
+
+
 def filled(seen: Mapping[int, float]) -> Array:
     """Return a value for each minute from the first to the last, what is missing drawn straight between its neighbours."""
     minutes = sorted(seen)

@@ -63,6 +63,8 @@ class Forecast:
     step: timedelta
     quantiles: Mapping[str, Array]
     ratio: float = 1.0
+    #: Where the region's days are told.
+    zone: str = "UTC"
 
     def peak(self, start: datetime, end: datetime, quantile: str = "p90") -> float | None:
         """Return the highest value in [start, end]; None where the forecast says nothing about it."""
@@ -101,7 +103,7 @@ def forecast(
     level = np.cumsum(mean)[:steps] + known.base[hours]
     deviation = known.deviation(level, np.maximum(np.cumsum(squares)[:steps], 0.0)) * (level > 0)
     found = {name: np.maximum(level + z * deviation, 0.0) for name, z in zip(QUANTILES, known.z.tolist(), strict=True)}
-    return Forecast(region, starts_at, policy.step, found, ratio)
+    return Forecast(region, starts_at, policy.step, found, ratio, zone)
 
 
 def _steps(first: Any, last: Any, value: Array, steps: int) -> Array:

@@ -1,52 +1,71 @@
 """Writing decisions down, having them carried out, and seeing that they are."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_hex
 
 from sqlalchemy import Connection
 
-from workers.foundation import clock, database, logs, once, telemetry
+from workers.foundation import clock, database, logs, once, settings, telemetry
 from workers.foundation.errors import Anticipated
 from workers.notify import store as notify
 from workers.scaling import client, rules, store
+from workers.scaling.actions.readings import held_regions, in_shadow, readings
 from workers.scaling.rules import EVERYWHERE, Decision, Policy, Purpose, Reading, Reason, State
 from workers.scaling.store import Action
 
 log = logs.get("scaling")
 
-#: Longer than all actuators' time-outs together.
-HELD = timedelta(seconds=25)
+#: How long a run may carry out, in seconds, and hold the lease: a call that hangs ends within its time-out after that.
+AT_ONCE, HELD = 10.0, timedelta(seconds=30)
+#: What is not needed for a moment may be needed again: a proposal stands so long at least.
+STANDS = timedelta(minutes=10)
 
 
-def decide(db: Connection, found: Iterable[Reading], policy: Policy, *, now: datetime) -> None:
-    """Decide about resources and write what changes, with what it was made from; ask for approval of what is above the cap."""
+def decide() -> None:
+    """Read the world, decide about every resource, and write what changes with what it was made from."""
+    now, policy = clock.now(), settings.read(Policy, "SCALING_")
+    with database.transaction() as db:
+        found = readings(db, policy, now=now)
+    # Real systems are asked between the transactions: one that hangs must hold no row.
+    sure = [_sure(reading, policy, now) for reading in found]
+    decided = [(reading, rules.decide(reading, policy, now=now)) for reading in sure]
+    with database.transaction() as db:
+        record(db, decided, policy, now=now)
+
+
+def _sure(reading: Reading, policy: Policy, now: datetime) -> Reading:
+    """Return the reading with what the real thing has, where nothing of ours says so and it matters."""
+    if not reading.unsure or rules.decide(reading, policy, now=now).to == reading.has:
+        return reading
+    try:
+        seen = client.found(reading.region, reading.resource, now=now)
+    except Exception as error:
+        log.warning("not asked", region=reading.region, resource=reading.resource, reason=_named(error), detail=str(error))
+        return replace(reading, hold_in=True, hold_out=True)
+    return replace(reading, has=seen or reading.has)
+
+
+def record(db: Connection, decided: Iterable[tuple[Reading, Decision]], policy: Policy, *, now: datetime) -> None:
+    """Write what changes; ask for approval of what is above the cap."""
     proposals: dict[tuple[str, str], list[Action]] = {}
     for one in store.proposals(db):
         proposals.setdefault((one.region, one.resource), []).append(one)
-    for reading in found:
-        _decide(db, reading, proposals.get((reading.region, reading.resource), []), policy, now)
-
-
-def _decide(db: Connection, reading: Reading, proposals: list[Action], policy: Policy, now: datetime) -> None:
-    decision = rules.decide(reading, policy, now=now)
-    if reading.changed_at is None and decision.to != reading.has:
-        # Nothing of ours says how much there is: the real thing does. What somebody gave it must not shrink unasked.
-        seen = client.found(reading.region, reading.resource, now=now)
-        reading = replace(reading, has=seen or reading.has)
-        decision = rules.decide(reading, policy, now=now)
-    telemetry.decisions.labels("scaling", decision.reason).inc()
-    written = 0
-    if decision.to != reading.has:
-        purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
-        written = _write(db, reading, decision.to, decision.reason, purpose, now)
-    if not reading.shadow:
-        _propose(db, reading, decision, proposals, policy, written or reading.follows, now)
+    for reading, decision in decided:
+        telemetry.decisions.labels("scaling", decision.reason).inc()
+        written = 0
+        if decision.to != reading.has:
+            purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
+            written = _write(db, reading, decision.to, decision.reason, purpose, now)
+        if not reading.shadow:
+            ours = proposals.get((reading.region, reading.resource), [])
+            _propose(db, reading, decision, ours, policy, written or reading.follows, now)
 
 
 def _write(db: Connection, reading: Reading, to: int, reason: Reason, purpose: Purpose, now: datetime, follows: int = 0) -> int:
-    numbers = {name: getattr(reading, name) for name in ("load", "expected", "upper", "pressure")}
+    numbers = {name: getattr(reading, name) for name in ("load", "lately", "expected", "upper", "pressure")}
     inputs = {name: round(value, 2) if value is not None else None for name, value in numbers.items()}
     inputs |= {"ceremony_ahead": reading.ceremony_ahead, "allowed": reading.allowed, "emergency": reading.emergency}
     id = store.record(
@@ -62,87 +81,119 @@ def _write(db: Connection, reading: Reading, to: int, reason: Reason, purpose: P
 
 
 def _propose(
-    db: Connection, reading: Reading, decision: Decision, ours: list[Action], policy: Policy, follows: int, now: datetime
+    db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, follows: int, now: datetime
 ) -> None:
     """Keep at most one proposal standing, as high as is needed; end what was allowed once it is over and given back."""
+    standing = False
     for one in ours:
         if one.state is State.APPROVED:
-            if one.until and one.until <= now and decision.to <= policy.bounds(reading.resource).most:
+            ended = one.until is not None and one.until <= now
+            standing |= not ended and one.to >= decision.beyond
+            if ended and decision.to <= policy.bounds(reading.resource).most:
                 store.settle(db, one.id, State.ROLLED_BACK, by="schedule", problem="its time is over")
         elif problem := _outlived(one, decision, policy, now):
-            store.settle(db, one.id, State.REJECTED, by="schedule", problem=problem)
-    standing = [one for one in ours if one.to >= decision.beyond and not _outlived(one, decision, policy, now)]
-    if not decision.beyond or standing:
-        return
-    if id := _write(db, reading, decision.beyond, Reason.ABOVE_CAP, Purpose.ABOVE_CAP, now, follows):
+            # Somebody may have settled it since it was read.
+            with suppress(store.ActionUnknown):
+                store.settle(db, one.id, State.REJECTED, by="schedule", problem=problem)
+        else:
+            standing = True
+            store.raise_proposal(db, one.id, decision.beyond)
+    if decision.beyond and not standing and (
+        id := _write(db, reading, decision.beyond, Reason.ABOVE_CAP, Purpose.ABOVE_CAP, now, follows)
+    ):  # fmt: skip
         where = f"{reading.resource} of {reading.region}"
         body = f"{where}: {decision.beyond} are needed, {decision.to} are allowed. `wedops scaling approve {id} --for 6h`"
         notify.write(db, notify.Notification(f"scaling/approve/{id}", f"approval wanted: {where}", body, "high"), at=now)
 
 
 def _outlived(one: Action, decision: Decision, policy: Policy, now: datetime) -> str:
-    if one.state is State.APPROVED:
-        return "its time is over" if one.until and one.until <= now else ""
     if now - one.created_at >= policy.approval_within:
         return "nobody approved it in time"
-    if not decision.beyond:
-        return "no longer needed"
-    return "more is needed now" if decision.beyond > one.to else ""
+    return "no longer needed" if not decision.beyond and now - one.created_at >= STANDS else ""
 
 
 def see_to_it(policy: Policy, *, drift: bool = False) -> None:
     """Have what was decided carried out and confirmed, also when Redis or a real system lost it.
 
-    With `drift` what was confirmed is looked at again: a system that was set by somebody else is set back.
+    With `drift` what was confirmed is looked at again: a system that was set by somebody else is set back. Regions that are
+    only watched are left alone.
     """
     with once.held("scaling.carry_out", token=token_hex(8), ttl=HELD) as lease:
         if lease is None:
             return
         with database.transaction() as db:
-            wanted = store.latest(db)
-        _tell(wanted.values(), policy)
-        for action in wanted.values():
-            if action.resource in client.managed() and (action.state is State.CONFIRMED) is drift:
-                _carry_out(action, policy)
+            wanted, watched = store.latest(db).values(), in_shadow(db, policy, now=clock.now())
+            held = held_regions(db, policy, clock.now())
+        ours = [action for action in wanted if action.region not in watched and action.resource in client.managed()]
+        _tell(ours, watched, policy)
+        begun = clock.stopwatch()
+        # What hangs is tried last, so that it keeps nothing else waiting.
+        for action in sorted(ours, key=lambda one: one.attempts):
+            if (action.state is State.CONFIRMED) is drift and clock.stopwatch() - begun < AT_ONCE:
+                _carry_out(action, action.region in held, policy)
 
 
-def _tell(wanted: Iterable[Action], policy: Policy) -> None:
+def _tell(actions: Iterable[Action], watched: Iterable[str], policy: Policy) -> None:
     by_region: dict[str, list[Action]] = {}
-    for action in wanted:
+    for action in actions:
         if action.region != EVERYWHERE:
             by_region.setdefault(action.region, []).append(action)
-    for region, actions in by_region.items():
-        store.tell(region, actions, connections_per_instance=policy.connections_per_instance)
+    for region, ours in by_region.items():
+        store.tell(region, ours, connections_per_instance=policy.connections_per_instance)
+    for region in watched:
+        store.untell(region)
 
 
-def _carry_out(action: Action, policy: Policy) -> None:
-    problem = _bring_about(action)
-    if action.state is State.CONFIRMED and not problem:
+@dataclass(frozen=True)
+class _Result:
+    """What became of a try: `problem` is None when all real systems have what is wanted; `told` when they were set."""
+
+    problem: str | None
+    told: bool = True
+
+
+def _carry_out(action: Action, held: bool, policy: Policy) -> None:
+    result, now = _bring_about(action, held), clock.now()
+    if result is None or (action.state is State.CONFIRMED and not result.problem):
         return
-    state = State.CONFIRMED if not problem else State.APPLIED
-    if problem and (action.attempts + 1 >= policy.attempts_most or action.state is State.FAILED):
+    state = State.APPLIED if result.told else State.APPROVED
+    old = now - action.created_at >= policy.confirm_within
+    if not result.problem:
+        state = State.CONFIRMED
+    elif action.state is State.FAILED or (old and action.attempts + 1 >= policy.attempts_most):
         state = State.FAILED
-    if (state, problem) == (action.state, action.problem) and state is State.FAILED:
+    if (state, result.problem) == (action.state, action.problem) and state is State.FAILED:
         return
     with database.transaction() as db:
-        store.move(db, action, state, at=clock.now(), problem=problem, tried=True)
+        store.move(db, action, state, at=now, problem=result.problem)
     say = log.warning if state is State.FAILED else log.info
     say("action", action=action.id, region=action.region, resource=action.resource, to=action.to, state=state,
-        reason=problem or "confirmed")  # fmt: skip
+        reason=result.problem or "confirmed")  # fmt: skip
 
 
-def _bring_about(action: Action) -> str | None:
-    """Return what keeps a real system from having what the action wants; None when all have it."""
-    problems = []
-    for name, actuator in client.of(action.resource).items():
+def _bring_about(action: Action, held: bool) -> _Result | None:
+    """Have all real systems do what the action wants; None when it waits for a ceremony to end."""
+    problems, told = [], True
+    for name in client.managed().get(action.resource, []):
         try:
-            if actuator.seen(action) == action.to:
+            actuator = client.made(name)
+            seen = actuator.seen(action)
+            if seen == action.to:
                 continue
+            if held and seen is not None and seen > action.to:
+                return None
             if action.state is State.CONFIRMED:
                 log.warning("drift", region=action.region, resource=action.resource, to=action.to, reason="changed_by_another")
             actuator.apply(action)
             if actuator.seen(action) != action.to:
                 problems.append(f"{name} has not confirmed it yet")
-        except Anticipated as error:
-            problems.append(str(error))
-    return "; ".join(problems) or None
+        except Exception as error:
+            told = False
+            problems.append(str(error) if isinstance(error, Anticipated) else f"{name} failed ({_named(error)}); see the log")
+            if not isinstance(error, Anticipated):
+                log.exception("actuator failed", actuator=name, reason=_named(error))
+    return _Result("; ".join(problems) or None, told)
+
+
+def _named(error: Exception) -> str:
+    return error.reason if isinstance(error, Anticipated) else type(error).__name__

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from sqlalchemy import Connection
 
 from workers.forecasting import actions as forecasts
 from workers.forecasting import store as forecasting
-from workers.forecasting.actions.uppers import filled
+from workers.forecasting.actions.uppers import held
 from workers.forecasting.rules import Forecast, outlook
 from workers.forecasting.rules import Policy as Forecasting
 from workers.foundation import settings
@@ -37,7 +38,7 @@ def full_days(db: Connection, *, now: datetime, days: int) -> list[capacity.Full
 
 @dataclass(frozen=True)
 class Hour:
-    """What an hour needs at its highest."""
+    """An hour's highest load, in half of all cases and in 1 of 100, and the instances for the 90 % quantile of it."""
 
     at: datetime
     p50: float
@@ -51,6 +52,7 @@ class Day:
     """What a day needs of a region, by hour; hours in which nobody is expected are left out."""
 
     region: str
+    zone: str
     weddings: int
     guests: int
     season: str
@@ -58,24 +60,26 @@ class Day:
     hours: list[Hour]
 
 
-def day(db: Connection, start: datetime) -> list[Day]:
-    """Return what each region needs in the 36 hours from `start`."""
-    policy, lasts = settings.read(rules.Policy, "SCALING_"), timedelta(hours=36)
-    starting = weddings.between(db, start, start + timedelta(days=1))
-    current, found = seasons.current(db), []
-    for one in forecasts.by_calendar(db, now=start, horizon=lasts):
-        here = [wedding for wedding in starting if wedding.region == one.region and wedding.starts_at >= start]
-        season = current.get(one.region) or seasonal.decide(one.region, [], seasonal.Policy(), today=start.date()).season
-        facts = len(here), sum(wedding.guest_count for wedding in here), str(season), holidays.name(one.region, start.date())
-        found.append(Day(one.region, *facts, [hour for hour in _hours(one, policy) if hour.p99 >= 1]))
+def day(db: Connection, local: date) -> list[Day]:
+    """Return what each region needs in the 36 hours from its midnight of a day on."""
+    policy, current, found = settings.read(rules.Policy, "SCALING_"), seasons.current(db), []
+    noon = datetime(local.year, local.month, local.day, 12, tzinfo=UTC)
+    around = weddings.between(db, noon - timedelta(days=2), noon + timedelta(days=2))
+    for one in forecasts.by_calendar(db, now=noon - timedelta(hours=27), horizon=timedelta(days=3)):
+        here = [wedding for wedding in around if wedding.region == one.region and wedding.starts_local.date() == local]
+        season = current.get(one.region) or seasonal.decide(one.region, [], seasonal.Policy(), today=local).season
+        facts = len(here), sum(wedding.guest_count for wedding in here), str(season), holidays.name(one.zone, local)
+        midnight = datetime(local.year, local.month, local.day, tzinfo=ZoneInfo(one.zone)).astimezone(UTC)
+        found.append(Day(one.region, one.zone, *facts, [hour for hour in _hours(one, midnight, policy) if hour.p99 >= 1]))
     return found
 
 
-def _hours(forecast: Forecast, policy: rules.Policy) -> Iterator[Hour]:
+def _hours(forecast: Forecast, midnight: datetime, policy: rules.Policy) -> Iterator[Hour]:
+    bounds = policy.bounds(Resource.INSTANCES)
     for number in range(36):
-        at = forecast.starts_at + timedelta(hours=number)
-        p50, p90, p99 = (forecast.peak(at, at + timedelta(minutes=55), name) or 0.0 for name in ("p50", "p90", "p99"))
-        bounds = policy.bounds(Resource.INSTANCES)
+        at = midnight + timedelta(hours=number)
+        until = at + timedelta(hours=1) - forecast.step
+        p50, p90, p99 = (forecast.peak(at, until, name) or 0.0 for name in ("p50", "p90", "p99"))
         yield Hour(at, round(p50, 1), round(p99, 1), bounds.holding(p90, policy.utilisation), bounds.most)
 
 
@@ -86,16 +90,16 @@ def played(db: Connection, region: str, start: datetime, end: datetime) -> tuple
     """
     policy, learn = settings.read(rules.Policy, "SCALING_"), settings.read(outlook.Policy, "OUTLOOK_")
     phases, predicting = settings.read(calendar.Policy, "WEDDINGS_"), settings.read(Forecasting, "FORECASTING_")
-    past = _past(db, region, start - timedelta(days=learn.days), end)
+    past = _past(db, region, start - timedelta(days=learn.days), start, end)
     first = max(1, int((start - past.starts_at) / timedelta(minutes=1)))
-    if first >= len(past.load):
+    if first >= len(past.load) or past.starts_at > start + timedelta(hours=1):
         raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}")
     outcome, supply = replay(Planner(past, policy, predicting, learn, phases), first)
     return outcome, past, supply
 
 
-def _past(db: Connection, region: str, start: datetime, end: datetime) -> Past:
-    seen = metrics.by_minute(db, start, end, region=region).get(region, {})
+def _past(db: Connection, region: str, since: datetime, start: datetime, end: datetime) -> Past:
+    seen = metrics.by_minute(db, since, end, region=region).get(region, {})
     if not seen:
         raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}")
     begins = datetime.fromtimestamp(min(seen) * 60, UTC)
@@ -104,9 +108,10 @@ def _past(db: Connection, region: str, start: datetime, end: datetime) -> Past:
         near = weddings.as_known(db, at, begins - timedelta(days=1), at + timedelta(days=4))
         return [one for one in near if one.region == region]
 
-    taught = forecasting.taught(db)
-    zone = forecasts.zone_of(known(end))
-    return Past(region, begins, filled(seen), known, taught.get(region) or taught.get(forecasting.EVERY), zone)
+    # What was learned later, from the span itself, was not known in it.
+    taught = forecasting.taught(db, before=start)
+    learned = taught.get(region) or taught.get(forecasting.EVERY)
+    return Past(region, begins, held(seen), known, learned, weddings.zones(db).get(region, "UTC"))
 
 
 def regret(db: Connection, region: str, *, now: datetime, days: int) -> Outcome | None:
@@ -115,10 +120,11 @@ def regret(db: Connection, region: str, *, now: datetime, days: int) -> Outcome 
     seen = metrics.by_minute(db, start, now, region=region).get(region, {})
     if not seen:
         return None
-    load, begins, boot = filled(seen), min(seen), max(1, round(policy.boot.total_seconds() / 60))
-    supply = np.full(len(load), policy.instances_min, np.int64)
+    load, begins, boot = held(seen), min(seen), max(1, round(policy.boot.total_seconds() / 60))
+    made = store.during(db, region, Resource.INSTANCES, start, now)
+    supply = np.full(len(load), made[0].before if made else policy.instances_min, np.int64)
     billed = supply.copy()
-    for action in store.during(db, region, Resource.INSTANCES, start, now):
+    for action in made:
         decided = max(0, int(action.created_at.timestamp()) // 60 - begins)
         billed[decided:] = action.to
         supply[decided + boot * (action.to > action.before) :] = action.to

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,6 +24,9 @@ from workers.seasons.rules.venues import PROFILES
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
+#: The facts of a reading that are loads.
+LOADS = ("load", "expected", "upper", "lately")
+
 
 @dataclass(frozen=True)
 class _Standing:
@@ -36,6 +39,8 @@ class _Standing:
     planned: Mapping[tuple[str, str], Action]
     orders: Mapping[str, Mapping[Kind, Order]]
     allowed: Mapping[tuple[str, str], int]
+    #: Those whose time of being allowed more is over, and who have it still.
+    over: frozenset[tuple[str, str]]
     #: The regions whose peak season it is.
     busy: frozenset[str]
 
@@ -44,12 +49,17 @@ class _Standing:
         key, given = (region, resource), self.orders.get(region, {})
         shadow = _only_watched(given, self.policy)
         last = (self.planned if shadow else self.acted).get(key)
+        newest = self.planned.get(key)
+        # While it was only watched somebody else saw to it.
+        unsure = last is None or bool(newest and newest.id > last.id)
         emergency = given[Kind.EMERGENCY].value if Kind.EMERGENCY in given and resource is Resource.INSTANCES else 0
         return {
             "region": region,
             "resource": resource,
             "has": last.to if last else self.policy.bounds(resource).least,
             "changed_at": last.created_at if last else None,
+            "unsure": unsure and not shadow,
+            "over": key in self.over,
             "follows": self.newest[key].id if key in self.newest else 0,
             "hold_in": Kind.HOLD_IN in given,
             "hold_out": Kind.HOLD_OUT in given,
@@ -66,7 +76,7 @@ class _Standing:
 def readings(db: Connection, policy: Policy, *, now: datetime) -> list[Reading]:
     """Return what is known at `now` of each resource that has an actuator."""
     managed, standing = client.managed(), _standing(db, policy, now)
-    near = _near(db, policy, now)
+    near = near_weddings(db, policy, now)
     by_region = _regions(db, standing, near)
     found = [reading for reading in by_region if Resource.INSTANCES in managed]
     if Resource.CONNECTION_POOL in managed:
@@ -82,32 +92,46 @@ def readings(db: Connection, policy: Policy, *, now: datetime) -> list[Reading]:
 
 
 def in_shadow(db: Connection, policy: Policy, *, now: datetime) -> list[str]:
-    """Return the regions whose decisions are not carried out."""
+    """Return the regions (and EVERYWHERE) whose decisions are not carried out."""
     given = orders.standing(db, at=now)
-    return [region for region in weddings.regions(db) if _only_watched(given.get(region, {}), policy)]
+    return [region for region in [*weddings.regions(db), EVERYWHERE] if _only_watched(given.get(region, {}), policy)]
 
 
 def _only_watched(given: Mapping[Kind, Order], policy: Policy) -> bool:
     return Kind.SHADOW in given or (Kind.LIVE not in given and policy.new_regions == "shadow")
 
 
-def _near(db: Connection, policy: Policy, now: datetime) -> list[calendar.Wedding]:
-    """Return the weddings that run, or start within the lead of their kind of venue."""
-    longest = max(policy.lead, *(profile.lead for profile in PROFILES.values()))
-    ahead = weddings.between(db, now, now + longest)
-    return [one for one in ahead if one.starts_at - max(policy.lead, PROFILES[one.venue_type].lead) < now]
+def near_weddings(db: Connection, policy: Policy, now: datetime) -> list[calendar.Wedding]:
+    """Return the weddings that run, ended a moment ago, or start within the lead of their kind of venue."""
+    ahead = weddings.between(db, now - policy.linger, now + _longest(policy))
+    return [one for one in ahead if one.starts_at - _lead(policy, one) < now]
+
+
+def _lead(policy: Policy, wedding: calendar.Wedding) -> timedelta:
+    return max(policy.lead, PROFILES[wedding.venue_type].lead)
+
+
+def _longest(policy: Policy) -> timedelta:
+    return max(policy.lead, *(profile.lead for profile in PROFILES.values()))
+
+
+def held_regions(db: Connection, policy: Policy, now: datetime) -> set[str]:
+    """Return the regions (and EVERYWHERE) from which nothing may be taken: a wedding is near or on, or somebody said so."""
+    given = orders.standing(db, at=now)
+    near = {one.region for one in near_weddings(db, policy, now)}
+    return near | ({EVERYWHERE} if near else set()) | {region for region, kinds in given.items() if Kind.HOLD_IN in kinds}
 
 
 def _standing(db: Connection, policy: Policy, now: datetime) -> _Standing:
+    approved = [one for one in store.proposals(db) if one.state is State.APPROVED]
     allowed: dict[tuple[str, str], int] = {
-        (one.region, one.resource): one.to
-        for one in store.proposals(db)
-        if one.state is State.APPROVED and one.until and one.until > now
+        (one.region, one.resource): one.to for one in approved if one.until and one.until > now
     }
+    over = frozenset((one.region, str(one.resource)) for one in approved if one.until and one.until <= now)
     busy = frozenset(region for region, season in seasons.current(db).items() if season is Season.PEAK)
     newest, acted = store.newest(db), store.latest(db)
     planned = store.newest(db, [Purpose.ACT, Purpose.SHADOW])
-    return _Standing(policy, now, newest, acted, planned, orders.standing(db, at=now), allowed, busy)
+    return _Standing(policy, now, newest, acted, planned, orders.standing(db, at=now), allowed, over, busy)
 
 
 def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Wedding]) -> list[Reading]:
@@ -115,7 +139,9 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
     measured = {row.region: row for row in metrics.latest(db, since=now - fresh_for)}
     regions = weddings.regions(db)
-    expected = forecasts.expected(db, regions, now=now, lead=policy.lead)
+    leads = {name: max((_lead(policy, one) for one in near if one.region == name), default=policy.lead) for name in regions}
+    expected = forecasts.expected(db, leads, now=now)
+    lately = {name: max(minutes.values()) for name, minutes in metrics.by_minute(db, now - policy.shrink_after, now).items()}
     planned = [peak / len(regions)] if regions and (peak := service.peak(now)) else []
     unit = policy.connections_per_instance / 2
     uppers, waiting = outlooks(db, regions, now=now, boot=policy.boot, unit=unit)
@@ -126,12 +152,13 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
         found.append(
             Reading(
                 load=row.connections if row else None,
+                lately=lately.get(region),
                 expected=max(known) if known else None,
                 upper=uppers.get(region),
                 unlearned=region in waiting,
                 pressure=max(strain.get(region, 0.0), _slowness(row, policy)),
-                ceremony_ahead=any(not calendar.running(wedding, now=now) for wedding in here),
-                frozen_until=max((wedding.ends_at for wedding in here), default=None),
+                ceremony_ahead=any(wedding.starts_at > now for wedding in here),
+                frozen_until=max((wedding.ends_at + policy.linger for wedding in here), default=None),
                 **standing.of(region, Resource.INSTANCES),
             )
         )
@@ -164,14 +191,14 @@ def _slowness(row: measuring.Snapshot | None, policy: Policy) -> float:
 def _shared_out(reading: Reading, standing: _Standing) -> Reading:
     """Return what one instance's pool of connections has to hold."""
     each = max(1, reading.has)
-    loads = {name: value / each for name in ("load", "expected", "upper") if (value := getattr(reading, name)) is not None}
+    loads = {name: value / each for name in LOADS if (value := getattr(reading, name)) is not None}
     return replace(reading, pressure=0.0, **standing.of(reading.region, Resource.CONNECTION_POOL) | loads)
 
 
 def _together(by_region: Sequence[Reading]) -> Reading:
     """Return all regions as one; what is not known of one is not known of all."""
     sums: dict[str, Any] = {}
-    for name in ("load", "expected", "upper"):
+    for name in LOADS:
         values = [getattr(reading, name) for reading in by_region]
         sums[name] = None if None in values else sum(values)
     return replace(
@@ -192,6 +219,6 @@ def _workers(near: Sequence[calendar.Wedding], standing: _Standing) -> Reading:
         load=float(running),
         expected=float(len(near)),
         pressure=oldest / standing.policy.queue_seconds,
-        frozen_until=max((wedding.ends_at for wedding in near), default=None),
+        frozen_until=max((wedding.ends_at + standing.policy.linger for wedding in near), default=None),
         **standing.of(EVERYWHERE, Resource.WORKER_PROCESSES),
     )

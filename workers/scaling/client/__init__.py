@@ -75,7 +75,7 @@ def managed() -> dict[Resource, list[str]]:
 
 def of(resource: Resource) -> dict[str, Actuator]:
     """Return a resource's actuators by name; raises ActuatorUnknown."""
-    return {name: _made(name) for name in managed().get(resource, [])}
+    return {name: made(name) for name in managed().get(resource, [])}
 
 
 def found(region: str, resource: Resource, *, now: datetime) -> int | None:
@@ -86,7 +86,8 @@ def found(region: str, resource: Resource, *, now: datetime) -> int | None:
 
 
 @cache
-def _made(name: str) -> Actuator:
+def made(name: str) -> Actuator:
+    """Return the actuator of a name; raises ActuatorUnknown."""
     known = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in known:
         raise ActuatorUnknown(name=name, known=", ".join(sorted(known)) or "none: install the package")

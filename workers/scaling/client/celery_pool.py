@@ -20,9 +20,14 @@ WORKERS = "steady@"
 class CeleryPool:
     """Grows and shrinks the prefork pools of the workers named steady@…; one that restarts has its first size again."""
 
+    def __init__(self) -> None:
+        """Begin without having heard of anybody."""
+        self._known: set[str] = set()
+
     def seen(self, action: Action) -> int | None:  # noqa: ARG002 - there is one pool only
         """Return the processes of all of them; None while nobody answers."""
         sizes = self._sizes()
+        self._known = set(sizes)
         return sum(sizes.values()) if sizes else None
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:
@@ -30,6 +35,12 @@ class CeleryPool:
         sizes = self._sizes()
         if not sizes:
             raise ActuatorUnreachable(actuator="celery", problem=f"no worker {WORKERS}… answers; start worker-steady")
+        if self._known and set(sizes) != self._known:
+            # One that is only slow has its processes still: what the others get would be too many.
+            self._known = set(sizes)
+            raise ActuatorUnreachable(
+                actuator="celery", problem="not the same workers answered twice; asked again at the next look"
+            )
         if action.to < len(sizes):
             problem = f"each of {len(sizes)} workers keeps one process at least"
             raise refusal("celery", action, problem)

@@ -89,6 +89,8 @@ class Kubernetes:
         policy = settings.read(Policy, "KUBERNETES_")
         if policy.url:
             given = client.Configuration(host=policy.url, api_key={"authorization": f"Bearer {policy.token}"})
+            # Trying again is our own work: its three tries would take four times as long.
+            given.retries = False
             return client.ApiClient(given)
         try:
             config.load_config()  # type: ignore[no-untyped-call]
@@ -96,7 +98,9 @@ class Kubernetes:
             raise ActuatorUnreachable(
                 actuator="kubernetes", problem=f"{error}; set KUBERNETES_URL and KUBERNETES_TOKEN"
             ) from None
-        return client.ApiClient()
+        given = client.Configuration.get_default_copy()
+        given.retries = False
+        return client.ApiClient(given)
 
     @cached_property
     def _apps(self) -> Any:

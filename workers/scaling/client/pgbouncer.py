@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from workers.foundation import settings
@@ -25,8 +26,13 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse what is no address."""
-        if self.admin_url and not self.admin_url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("admin_url must start with postgresql:// and end in /pgbouncer")
+        try:
+            sound = not self.admin_url or conninfo_to_dict(self.admin_url).get("dbname") == "pgbouncer"
+        except (psycopg.ProgrammingError, ValueError):
+            # Its message has the address in it, and that the password.
+            sound = False
+        if not sound:
+            raise ValueError("admin_url must be such as postgresql://admin:password@host:6432/pgbouncer, percent-encoded")
 
 
 class PgBouncer:

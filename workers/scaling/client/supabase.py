@@ -55,7 +55,7 @@ class SupabaseTenant:
             raise ActuatorUnreachable(actuator="supabase", problem=error) from error
         if answer.status_code >= 500:
             raise ActuatorUnreachable(actuator="supabase", problem=f"{url} answered {answer.status_code}")
-        if answer.status_code >= 400:
+        if answer.status_code >= 300:
             problem = f"{url} answered {answer.status_code}; see SUPABASE_API_URL, SUPABASE_TENANT, SUPABASE_API_JWT_SECRET"
             raise refusal("supabase", action, problem)
         return answer.json()

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from workers.foundation import redis, settings
+from workers.foundation import redis
 from workers.scaling.client import ActuatorUnreachable, refusal
 from workers.scaling.store import Action
 
@@ -28,13 +28,14 @@ class Valkey:
         return f"CONFIG SET maxmemory {action.to}mb"
 
     def _check(self, action: Action) -> None:
-        urls = settings.servers()
-        policy = self._ask(lambda cache: cache.config_get("maxmemory-policy"))["maxmemory-policy"]
+        config = self._ask(lambda cache: cache.config_get("maxmemory*"))
         problem = ""
-        if urls.cache_url == urls.broker_url:
-            problem = "the cache is the broker's server; set WEDOPS_CACHE_URL to one of its own"
-        elif not policy.startswith("allkeys"):
-            problem = f"it evicts by {policy}; CONFIG SET maxmemory-policy allkeys-lfu"
+        if self._ask(_run_id) in {_run_id(redis.registry()), *(_run_id(one) for one in redis.keeping().get("connections", ()))}:
+            problem = "the cache is the server of broker or connections; set WEDOPS_CACHE_URL to one of its own"
+        elif not config["maxmemory-policy"].startswith("allkeys"):
+            problem = f"it evicts by {config['maxmemory-policy']}; CONFIG SET maxmemory-policy allkeys-lfu"
+        elif config["maxmemory"] == "0":
+            problem = "it has no limit; CONFIG SET maxmemory to what it may have first"
         if problem:
             raise refusal("valkey", action, problem)
 
@@ -43,3 +44,8 @@ class Valkey:
             return question(redis.cache_server())
         except RedisError as error:
             raise ActuatorUnreachable(actuator="valkey", problem=error) from error
+
+
+def _run_id(server: redis.Client) -> str:
+    # Two addresses, or two database numbers, may be one server.
+    return str(server.info("server")["run_id"])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil, inf
+from typing import Any
 
 
 class Reason(StrEnum):
@@ -108,6 +109,8 @@ class Policy:
     utilisation: float = 0.72
     lead: timedelta = timedelta(hours=2)
     shrink_after: timedelta = timedelta(minutes=30)
+    #: How long after its end a wedding's capacity stays: parties overrun.
+    linger: timedelta = timedelta(hours=1)
     boot: timedelta = timedelta(minutes=2)
     #: What latency (95 % of round trips), processor, memory and the oldest task's wait should stay below.
     latency_ms: float = 500.0
@@ -116,7 +119,9 @@ class Policy:
     queue_seconds: float = 5.0
     #: From so many people on a region's latency says something about the region.
     people_least: int = 20
+    #: An action has failed when it was tried so often, and is so old.
     attempts_most: int = 6
+    confirm_within: timedelta = timedelta(minutes=3)
     approval_within: timedelta = timedelta(hours=2)
     new_regions: str = "shadow"
     #: What the plan of the realtime service lets in at once, all regions together; 0 is no limit.
@@ -174,14 +179,19 @@ class Reading:
     ceremony_ahead: bool = False
     frozen_until: datetime | None = None
     changed_at: datetime | None = None
+    #: The highest load of the last `shrink_after`.
+    lately: float | None = None
     #: What the season wants at least.
     floor: int = 0
     #: Orders of people: no less, no more, and what an emergency wants at least.
     hold_in: bool = False
     hold_out: bool = False
     emergency: int = 0
-    #: Up to how many somebody allowed, for now.
+    #: Up to how many somebody allowed, for now; and whether the time of what was allowed is over.
     allowed: int = 0
+    over: bool = False
+    #: Nothing of ours says how much there is: never acted, or not since it was only watched.
+    unsure: bool = False
     shadow: bool = False
     #: The action that a new one would follow; 0 for the first.
     follows: int = 0
@@ -201,6 +211,9 @@ def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     reading, bounds = _sound(reading), policy.bounds(reading.resource)
     wanted, reason = _wanted(reading, bounds, policy, now)
     cap = max(bounds.most, min(reading.allowed, bounds.ceiling))
+    if not reading.over:
+        # Somebody gave it more than we would: it goes when nobody needs it, as all else.
+        cap = max(cap, reading.has)
     beyond = min(wanted, bounds.ceiling) if wanted > cap < bounds.ceiling else 0
     to = min(wanted, cap)
     if reading.hold_out and to > reading.has:
@@ -212,14 +225,16 @@ def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
         return Decision(to, reason, beyond)
     if to == reading.has:
         return Decision(to, Reason.ENOUGH, beyond)
-    return Decision(*_shrink(reading, to, cap, policy, now), beyond)
+    # One bad minute is no calm: what the last half hour needed stays.
+    calm = max(to, min(cap, bounds.holding(reading.lately or 0.0, policy.utilisation)))
+    return Decision(*_shrink(reading, calm, cap, policy, now), beyond)
 
 
 def _sound(reading: Reading) -> Reading:
     """Return the reading without figures that are none: what was measured or forecast wrongly is as good as not at all."""
-    wrong = {
+    wrong: dict[str, Any] = {
         name: None
-        for name in ("load", "expected", "upper")
+        for name in ("load", "expected", "upper", "lately")
         if (value := getattr(reading, name)) is not None and not 0 <= value < inf
     }
     if not 0 <= reading.pressure < inf:
@@ -251,12 +266,13 @@ def _shrink(reading: Reading, to: int, cap: int, policy: Policy, now: datetime) 
         (reading.hold_in, Reason.PAUSED),
         (reading.frozen_until is not None and reading.frozen_until > now, Reason.CEREMONY_RUNNING),
     ]
+    held += [
+        (reading.pressure > 1.0, Reason.PRESSURE),
+        (reading.load is None or reading.expected is None or reading.unlearned, Reason.NOT_MEASURED),
+    ]
     if reading.has <= cap:
-        held += [
-            (reading.pressure > 1.0, Reason.PRESSURE),
-            (reading.load is None or reading.expected is None or reading.unlearned, Reason.NOT_MEASURED),
-            (reading.changed_at is not None and now - reading.changed_at < policy.shrink_after, Reason.COOLING_DOWN),
-        ]
+        cooling = reading.changed_at is not None and now - reading.changed_at < policy.shrink_after
+        held += [(cooling, Reason.COOLING_DOWN), (to >= reading.has, Reason.COOLING_DOWN)]
     if (why := next((reason for holds, reason in held if holds), None)) is not None:
         return reading.has, why
     if reading.has > cap:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from math import ceil
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,10 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True)
 class FullDay:
-    """A day (UTC) on which more may be `needed` of something than the `most` there can be, in 1 of 100 cases at that moment."""
+    """A day on which more may be `needed` of something than the `most` there can be, in 1 of 100 cases at that moment.
+
+    A region's days are its own; those of all regions together are the first one's.
+    """
 
     region: str
     day: date
@@ -53,10 +57,11 @@ def full_days(forecasts: Sequence[Forecast], policy: Policy) -> list[FullDay]:
 
 
 def _days(forecast: Forecast, region: str, limit: Limit, needed: Array, most: int) -> Iterable[FullDay]:
-    worst: dict[date, tuple[float, datetime]] = {}
+    worst, zone = dict[date, tuple[float, datetime]](), ZoneInfo(forecast.zone)
     for number in np.flatnonzero(needed > most).tolist() if most else ():
         at = forecast.starts_at + number * forecast.step
-        worst[at.date()] = max(worst.get(at.date(), (0.0, at)), (float(needed[number]), at))
+        day = at.astimezone(zone).date()
+        worst[day] = max(worst.get(day, (0.0, at)), (float(needed[number]), at))
     return [FullDay(region, day, at, limit, ceil(value), most) for day, (value, at) in worst.items()]
 
 

@@ -136,7 +136,8 @@ class Planner:
         self._outlook: Outlook | None = None
         self._refreshed = -REFRESH
         self._changed_at: datetime | None = None
-        self._spans: Array = np.zeros((0, 2))
+        self._spans: Array = np.zeros((0, 3))
+        self._learned_at = 0
 
     def wanted(self, minute: int, has: int) -> int:
         """Return how many instances the region should have from `minute` on."""
@@ -152,12 +153,15 @@ class Planner:
         self._refreshed = minute
         weddings = [one for one in self.past.known(now) if one.ends_at > now - timedelta(days=self.outlooks.days)]
         near = [one for one in weddings if now - timedelta(days=1) < one.ends_at and one.starts_at < now + timedelta(days=3)]
-        leads = (max(self.policy.lead, PROFILES[one.venue_type].lead) for one in near)
-        spans = [((one.starts_at - lead).timestamp(), one.ends_at.timestamp()) for one, lead in zip(near, leads, strict=True)]
-        self._spans = np.array(spans).reshape(-1, 2)
+        leads = [max(self.policy.lead, PROFILES[one.venue_type].lead) for one in near]
+        spans = [
+            ((one.starts_at - lead).timestamp(), (one.ends_at + self.policy.linger).timestamp(), lead.total_seconds())
+            for one, lead in zip(near, leads, strict=True)
+        ]
+        self._spans = np.array(spans).reshape(-1, 3)
         self._forecast = self._forecasted(near, minute, now)
         if self._outlook is None or self._outlook.stale:
-            self._outlook = self._learned(weddings, minute)
+            self._outlook, self._learned_at = self._learned(weddings, minute), minute
 
     def _forecasted(self, near: Sequence[Wedding], minute: int, now: datetime) -> Forecast:
         known = {"shares": self.past.shares, "zone": self.past.zone}
@@ -180,15 +184,18 @@ class Planner:
         return Outlook(load, start, events, boot=boot, unit=self.policy.connections_per_instance / 2, policy=self.outlooks)
 
     def _reading(self, minute: int, now: datetime, has: int) -> Reading:
-        if self._outlook and minute > self._refreshed and not self._outlook.stale:
+        if self._outlook and minute > self._learned_at and not self._outlook.stale:
             self._outlook.see(float(self.past.load[minute - 1]))
         at = now.timestamp()
         here = self._spans[(self._spans[:, 0] < at) & (self._spans[:, 1] > at)]
+        lead = max(self.policy.lead, timedelta(seconds=float(here[:, 2].max(initial=0.0))))
+        calm = max(0, minute - int(self.policy.shrink_after / MINUTE))
         return Reading(
             region=self.past.region,
             has=has,
             load=float(self.past.load[minute - 1]),
-            expected=self._forecast.peak(now, now + self.policy.lead) if self._forecast else None,
+            expected=self._forecast.peak(now, now + lead) if self._forecast else None,
+            lately=float(self.past.load[calm:minute].max()),
             upper=self._outlook.now() if self._outlook else None,
             ceremony_ahead=bool(len(here)),
             frozen_until=datetime.fromtimestamp(here[:, 1].max(), now.tzinfo) if len(here) else None,

@@ -150,12 +150,11 @@ def _before(region: str, resource: str, id: int) -> Any:
     return ours & (actions.c.id < id) & actions.c.state.in_((State.APPROVED, State.APPLIED))
 
 
-def move(
-    db: Connection, action: Action, state: State, *, at: datetime, problem: str | None = None, tried: bool = False
-) -> None:
-    """Move an action on, unless it was overtaken meanwhile; `problem` says what keeps it, `tried` counts an attempt."""
+def move(db: Connection, action: Action, state: State, *, at: datetime, problem: str | None = None) -> None:
+    """Move an action on after a try, unless it was overtaken meanwhile; `problem` says what keeps it."""
     moment = {State.APPLIED: {"applied_at": at}, State.CONFIRMED: {"confirmed_at": at}}.get(state, {})
-    changed = {"state": state, "problem": problem, "attempts": actions.c.attempts + int(tried), **moment}
+    attempts = 0 if state is State.CONFIRMED else actions.c.attempts + 1
+    changed = {"state": state, "problem": problem, "attempts": attempts, **moment}
     db.execute(update(actions).where(actions.c.id == action.id, actions.c.state == action.state).values(**changed))
 
 
@@ -180,6 +179,18 @@ def settle(
     if row is None:
         raise ActionUnknown(id=id)
     return _action(row)
+
+
+def raise_proposal(db: Connection, id: int, to: int) -> None:
+    """Have a standing proposal be for as much as is needed now; it is never lowered, and its id stays."""
+    ours = (actions.c.id == id) & (actions.c.state == State.PROPOSED) & (actions.c.to_value < to)
+    db.execute(update(actions).where(ours).values(to_value=to))
+
+
+def untell(region: str) -> None:
+    """Take back what the region's gateways were told: somebody else sees to it now."""
+    if redis.connections().delete(DESIRED + region):
+        redis.connections().publish(TOLD, region)
 
 
 def tell(region: str, wanted: Iterable[Action], *, connections_per_instance: int) -> bool:

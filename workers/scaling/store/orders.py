@@ -57,8 +57,11 @@ _FACTS = [orders.c[name] for name in Order.__dataclass_fields__]
 
 
 def give(db: Connection, order: Order) -> None:
-    """Remember an order; one of the same kind for the region ends with it, a mode ends the other mode."""
-    kinds = _MODES if order.kind in _MODES else (order.kind,)
+    """Remember an order; one of the same kind for the region ends with it, a mode ends the other mode.
+
+    A mode for a time does not: when its time is over, what was before it holds again.
+    """
+    kinds = _MODES if order.kind in _MODES and not order.until else (order.kind,)
     for kind in kinds:
         end(db, order.region, kind, by=order.asked_by, at=order.at)
     db.execute(orders.insert().values(**vars(order)))

@@ -109,11 +109,13 @@ def decide(
     """
     half_year, today = timedelta(days=182), _monday(today)
     year = {day: float(count) for day, count in bookings if today - half_year <= day < today + half_year}
-    past = {day: load for day, load in loads if today - 2 * half_year <= day <= today}
+    # Whole weeks: this one's first days are no week.
+    past = {day: load for day, load in loads if today - 2 * half_year <= day < today}
     total = sum(year.values())
     weight = policy.load_weddings * min(1.0, (today - min(past)) / (2 * half_year)) if past else 0.0
     booked = _level(year, today - half_year, today + half_year - timedelta(days=1), region, policy, today)
-    loaded = _level(past, _monday(min(past, default=today)), today, region, policy, today)
+    last = today - timedelta(days=1)
+    loaded = _level(past, _monday(min(past, default=last)), last, region, policy, last)
     known = total + weight + policy.prior_weddings
     index = (total * booked + weight * loaded + policy.prior_weddings * policy.prior(region, today)) / known
     seen = Reason.BOOKINGS if total >= weight else Reason.LOAD

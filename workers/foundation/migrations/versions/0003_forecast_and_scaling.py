@@ -42,6 +42,11 @@ def _scaling() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scaling_orders")),
     )
     op.create_index(op.f("ix_scaling_orders_region"), "scaling_orders", ["region"])
+    # Who acted until now acts on; only new regions watch first.
+    op.execute(
+        "INSERT INTO scaling_orders (region, kind, reason, asked_by, at) "
+        "SELECT DISTINCT region, 'live', 'acted before regions could only watch', 'migration', now() FROM scaling_actions"
+    )
     op.create_table(
         "scaling_full_days",
         sa.Column("region", sa.Text(), nullable=False),
@@ -58,7 +63,9 @@ def _keda() -> None:
     op.execute(
         "CREATE VIEW keda_desired AS "
         "SELECT DISTINCT ON (region, resource) region, resource, to_value AS desired, created_at AS since FROM scaling_actions "
-        "WHERE purpose = 'act' ORDER BY region, resource, id DESC"
+        "WHERE purpose = 'act' AND NOT EXISTS ("
+        "SELECT 1 FROM scaling_orders WHERE scaling_orders.region = scaling_actions.region AND kind = 'shadow' "
+        "AND ended_at IS NULL AND (until IS NULL OR until > now())) ORDER BY region, resource, id DESC"
     )
     # Roles belong to the whole server: another database of it may have made this one, and a managed one may forbid it.
     op.execute(
@@ -130,8 +137,8 @@ def _calendar() -> None:
     )
     op.create_index(op.f("ix_wedding_versions_starts_at"), "wedding_versions", ["starts_at"])
     op.create_index(op.f("ix_wedding_versions_ends_at"), "wedding_versions", ["ends_at"])
-    # What was known before there was a history: as if it had always been.
+    # When what is there became known was not written down: as if it had long been.
     op.execute(
         "INSERT INTO wedding_versions SELECT starts_local, ends_local, zone, starts_at, ends_at, guest_count, venue_type, "
-        "region, status, supplier_ids, id, version, updated_at FROM weddings"
+        "region, status, supplier_ids, id, version, LEAST(updated_at, starts_at) - interval '1000 days' FROM weddings"
     )
