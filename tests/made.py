@@ -38,6 +38,7 @@ def empty_servers() -> None:
     """Empty all three servers, but for schema and functions."""
     redis.registry().flushall()
     redis.cache_server().flushall()
+    redis.cache_server().config_set("maxmemory", "256mb")
     redis.load_functions()
     store.tell_limits()
     with database.transaction() as db:

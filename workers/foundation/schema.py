@@ -21,11 +21,16 @@ def _config() -> Config:
 
 def upgrade() -> None:
     """Bring the database to the newest revision; two at once take turns."""
-    config = _config()
     with database.transaction() as db:
-        db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops migrations'))"))
-        config.attributes["connection"] = db
-        command.upgrade(config, "head")
+        bring(db)
+
+
+def bring(db: Connection, revision: str = "head") -> None:
+    """Bring a database to a revision."""
+    config = _config()
+    db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops migrations'))"))
+    config.attributes["connection"] = db
+    command.upgrade(config, revision)
 
 
 def revisions(db: Connection) -> tuple[str | None, str | None]:

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
+from psycopg.types.json import Jsonb
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -17,15 +18,18 @@ from sqlalchemy import (
     Table,
     Text,
     any_,
+    column,
     func,
     literal,
     select,
+    table,
+    text,
 )
 from sqlalchemy import Sequence as Counter
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
 from workers.foundation import redis
-from workers.foundation.database import metadata
+from workers.foundation.database import copy, metadata
 from workers.foundation.errors import Anticipated
 from workers.weddings.rules import Status, VenueType, Wedding
 
@@ -93,15 +97,26 @@ def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime) -> Chan
     changed = [wedding for wedding in calendar if known.get(wedding.id) != digests[wedding.id]]
     if changed:
         version = db.execute(select(versions.next_value())).scalar_one()
-        rows = [_row(wedding) | {"digest": digests[wedding.id], "version": version, "updated_at": at} for wedding in changed]
-        for first in range(0, len(rows), 1000):
-            statement = insert(weddings).values(rows[first : first + 1000])
-            new = {column.name: column for column in statement.excluded if column.name != "id"}
-            db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=new))
-            kept = [{name: row[name] for name in history.c.keys() if name in row} for row in rows[first : first + 1000]]  # noqa: SIM118
-            db.execute(insert(history).values([row | {"known_from": at} for row in kept]))
+        _write(
+            db, [_row(wedding) | {"digest": digests[wedding.id], "version": version, "updated_at": at} for wedding in changed]
+        )
     added = sum(wedding.id not in known for wedding in changed)
     return Change(added, len(changed) - added, len(calendar) - len(changed), version_of(db))
+
+
+def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows into the calendar and its history, by way of a table that ends with the transaction: a season is a COPY."""
+    names = [column.name for column in weddings.c]
+    db.execute(text("CREATE TEMPORARY TABLE arriving (LIKE weddings) ON COMMIT DROP"))
+    values = ([Jsonb(row[name]) if name == "timeline" else row[name] for name in names] for row in rows)
+    copy(db, "arriving", names, values)
+    arriving = table("arriving", *(column(name) for name in names))
+    statement = insert(weddings).from_select(names, select(arriving).order_by(arriving.c.id))
+    new = {each.name: each for each in statement.excluded if each.name != "id"}
+    db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=new))
+    known = {each.name: arriving.c["updated_at" if each.name == "known_from" else each.name] for each in history.c}
+    db.execute(insert(history).from_select(list(known), select(*known.values())))
+    db.execute(text("DROP TABLE arriving"))
 
 
 def _digests(db: Connection, ids: list[str]) -> dict[str, str]:

@@ -1,8 +1,17 @@
 """Migrations, bulk, and servers that are away."""
 
-import pytest
+from datetime import timedelta
 
-from workers.foundation import database, redis, schema
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.made import NOON
+from workers.forecasting import store as forecasting
+from workers.foundation import database, redis, schema, settings
+from workers.scaling import store as scaling
+from workers.scaling.actions.readings import in_shadow
+from workers.scaling.rules import Policy, Resource
+from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -25,6 +34,47 @@ def test_the_migrations_make_the_tables_that_the_rooms_declare() -> None:
 def test_migrating_again_changes_nothing() -> None:
     schema.upgrade()
     schema.upgrade()
+
+
+_ROWS = (
+    "INSERT INTO weddings VALUES ('w-1', '2026-10-10 12:00', '2026-10-10 18:00', 'UTC', '2026-10-10 12:00Z', "
+    "'2026-10-10 18:00Z', 100, 'garden', 'us-west', 'confirmed', '{s1}', '{}', 'd', 3, '2026-10-09 00:00Z')",
+    "INSERT INTO scaling_actions (region, resource, from_value, to_value, reason, inputs, asked_by, state, follows, "
+    "created_at) VALUES ('us-west', 'instances', 2, 6, 'demand', '{}', 'schedule', 'confirmed', 0, '2026-10-09 00:00Z')",
+    "INSERT INTO scaling_prediction_sets (region, calendar_version, made_at, starts_at, step_seconds, ratio, p50, p90, p99) "
+    "VALUES ('us-west', 3, '2026-10-10 10:00Z', '2026-10-10 10:00Z', 300, 1, '{1,2}', '{2,3}', '{3,4}')",
+)
+
+
+def test_an_upgrade_keeps_what_is_there_and_who_acted_acts_on() -> None:
+    """From the revision before forecasts were judged and regions could only watch."""
+    url = settings.servers().database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as db:
+        db.execute(text("DROP DATABASE IF EXISTS wedops_before"))
+        db.execute(text("CREATE DATABASE wedops_before"))
+    before = create_engine(url.rpartition("/")[0] + "/wedops_before")
+    try:
+        with before.begin() as db:
+            schema.bring(db, "0002")
+            for statement in _ROWS:
+                db.execute(text(statement))
+        with before.begin() as db:
+            schema.bring(db)
+        with before.begin() as db:
+            assert scaling.latest(db)["us-west", Resource.INSTANCES].to == 6
+            assert in_shadow(db, Policy(), now=NOON) == ["everywhere"]
+            assert [one.id for one in weddings.as_known(db, NOON - timedelta(days=30), NOON, NOON + timedelta(days=1))] == [
+                "w-1"
+            ]
+            since = NOON - timedelta(days=1)
+            assert forecasting.pairs(db, timedelta(minutes=5), since=since, until=NOON) == [], "without the newest quantile"
+            assert forecasting.peaks(db, NOON - timedelta(hours=2), NOON)["us-west"] == 3
+    finally:
+        before.dispose()
+        with server.connect() as db:
+            db.execute(text("DROP DATABASE wedops_before"))
+        server.dispose()
 
 
 def test_functions_of_another_version_are_found_and_replaced() -> None:

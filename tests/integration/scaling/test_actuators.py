@@ -18,7 +18,7 @@ from tests.integration.scaling.kubernetes import KubernetesApi
 from tests.made import NOON, eventually
 from workers.foundation import database, redis, settings
 from workers.scaling import client, store, tasks
-from workers.scaling.client import ActuatorRefused, ActuatorUnknown, ActuatorUnreachable
+from workers.scaling.client import ActuatorRefused, ActuatorUnknown, ActuatorUnreachable, celery_pool
 from workers.scaling.client.celery_pool import CeleryPool
 from workers.scaling.client.kubernetes import Kubernetes
 from workers.scaling.client.pgbouncer import PgBouncer
@@ -47,7 +47,6 @@ def test_the_cache_grows_and_shrinks_and_a_dry_run_changes_nothing() -> None:
         valkey.apply(_cache(megabytes))
         valkey.apply(_cache(megabytes))
         assert valkey.seen(_cache(0)) == megabytes
-    valkey.apply(_cache(256))
 
 
 def test_the_brokers_server_is_never_sized(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,16 +76,12 @@ def test_what_somebody_else_set_is_set_back(monkeypatch: pytest.MonkeyPatch) -> 
     assert Valkey().seen(_cache(0)) == 300, "what is confirmed is not looked at each time"
     tasks.reconcile()
     assert Valkey().seen(_cache(0)) == 384
-    Valkey().apply(_cache(256))
 
 
 def test_a_cache_without_a_limit_gets_none_of_ours() -> None:
     redis.cache_server().config_set("maxmemory", 0)
-    try:
-        with pytest.raises(ActuatorRefused, match="it has no limit"):
-            Valkey().apply(_cache(512))
-    finally:
-        redis.cache_server().config_set("maxmemory", "256mb")
+    with pytest.raises(ActuatorRefused, match="it has no limit"):
+        Valkey().apply(_cache(512))
 
 
 def test_a_cache_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,8 +198,9 @@ def test_a_pgbouncer_that_is_not_set_or_away_is_said(monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Iterator[None]:
-    """Run a worker of the queue `steady` with two processes."""
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run a worker of the queue `steady` with two processes; on a slow machine it takes its time to answer."""
+    monkeypatch.setattr(celery_pool, "PATIENCE", 5.0)
     words = ["-m", "celery", "-A", "workers.app", "worker", "-n", "steady@tests", "-Q", "steady", "-c", "2"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -223,15 +219,16 @@ def _processes(count: int) -> Action:
 
 
 @pytest.mark.usefixtures("worker")
+@pytest.mark.timeout(170)
 def test_a_worker_gets_more_processes_and_gives_them_back() -> None:
     pool = CeleryPool()
     assert pool.apply(_processes(4), dry_run=True) == "grow steady@tests by 2"
     assert pool.seen(_processes(0)) == 2
     pool.apply(_processes(4))
-    assert eventually(lambda: pool.seen(_processes(0)) == 4)
+    assert eventually(lambda: pool.seen(_processes(0)) == 4, within=30)
     assert pool.apply(_processes(4)) == "nothing to change"
     pool.apply(_processes(3))
-    assert eventually(lambda: pool.seen(_processes(0)) == 3)
+    assert eventually(lambda: pool.seen(_processes(0)) == 3, within=30)
     with pytest.raises(ActuatorRefused, match="keeps one process"):
         pool.apply(_processes(0))
 

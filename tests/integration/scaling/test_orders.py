@@ -1,5 +1,6 @@
 """What people order, what waits for approval, what a region in shadow does."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,11 +10,12 @@ import pytest
 from tests.made import NOON, connection, wedding
 from workers.connections import tasks as connections
 from workers.connections.store import open
+from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
 from workers.notify import store as notify
 from workers.scaling import rules, store, tasks
 from workers.scaling.actions import carrying, plans
-from workers.scaling.actions.readings import readings
+from workers.scaling.actions.readings import in_shadow, readings
 from workers.scaling.rules import EVERYWHERE, Purpose, Reading, Resource, State
 from workers.scaling.store import Action, ActionUnknown, orders
 from workers.scaling.store.orders import Kind, Order
@@ -178,3 +180,55 @@ def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(monk
     tasks.verify()
     [action] = _instances()
     assert (action.state, action.problem) == (State.CONFIRMED, None)
+
+
+def test_an_actuator_that_can_not_be_asked_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_PEOPLE_PER_CACHE_MB", "1")
+    monkeypatch.setattr(redis, "cache_server", lambda: 1 / 0)
+    with database.transaction() as db:
+        far = [wedding(f"w-{number}", starts_at=clock.now(), guest_count=600) for number in range(3)]
+        weddings.upsert(db, far, at=NOON)
+    forecasting.refresh()
+    _crowd(5, monkeypatch)
+    tasks.decide()
+    assert [one.to for one in _instances() if one.purpose is Purpose.ACT] == [10]
+    with database.transaction() as db:
+        assert {one.resource for one in store.recent(db)} == {Resource.INSTANCES, Resource.CONNECTION_POOL}
+
+
+def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    _crowd(5, monkeypatch)
+    tasks.decide()
+    assert redis.registry().hget(store.DESIRED + REGION, "instances") == "7"
+    _order(Kind.SHADOW, until=clock.now() + timedelta(hours=1))
+    tasks.verify()
+    tasks.reconcile()
+    assert not redis.registry().exists(store.DESIRED + REGION)
+    with database.transaction() as db:
+        later = clock.now() + timedelta(hours=2)
+        assert REGION not in in_shadow(db, rules.Policy(new_regions="live"), now=later), "what was before holds again"
+        orders.give(db, Order(REGION, Kind.LIVE, "a test", "tester", clock.now()))
+        orders.give(db, Order(REGION, Kind.SHADOW, "a test", "tester", clock.now(), clock.now() + timedelta(hours=1)))
+        assert set(orders.standing(db, at=clock.now())[REGION]) == {Kind.LIVE, Kind.SHADOW}
+        assert set(orders.standing(db, at=later)[REGION]) == {Kind.LIVE}
+
+
+def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_ACTUATORS", "cache_mb=valkey")
+    row = {"region": EVERYWHERE, "resource": Resource.CACHE_MB, "before": 256, "to": 384, "reason": "demand"}
+    with database.transaction() as db:
+        store.record(db, follows=0, **row, inputs={}, asked_by="test", at=NOON)
+        weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(hours=1))], at=NOON)
+    tasks.verify()
+    for by_hand, seen in (("512mb", 512), ("300mb", 384)):
+        redis.cache_server().config_set("maxmemory", by_hand)
+        tasks.reconcile()
+        assert int(redis.cache_server().config_get("maxmemory")["maxmemory"]) == seen * 2**20
+
+
+def test_two_that_decide_at_once_write_one_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    _crowd(9, monkeypatch)
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(carrying.decide) for _ in range(8)]:
+            done.result()
+    assert sorted((one.purpose, one.to) for one in _instances()) == [(Purpose.ABOVE_CAP, 13), (Purpose.ACT, 10)]

@@ -49,20 +49,20 @@ def expected(day: date, a_year: float) -> float:
 
 def weddings(days: Iterable[date], a_year: float, chance: Generator, regions: Mapping[str, str] = REGIONS) -> Iterator[Wedding]:
     """Yield the weddings of days; guests are lognormal (median 100, sigma 0.55), vendors 14 on average."""
-    hours, share = np.array(list(HOURS)), np.array(list(HOURS.values())) / 100
+    hours, share, names = np.array(list(HOURS)), np.array(list(HOURS.values())) / 100, list(regions)
     for day in days:
-        for number in range(int(chance.poisson(expected(day, a_year)))):
-            region = str(chance.choice(list(regions)))
-            hour, minute = int(chance.choice(hours, p=share)), int(chance.choice([0, 30]))
-            starts = datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001 - local wall time is meant
-            guests = int(np.clip(round(chance.lognormal(4.605, 0.55)), 10, 600))
-            vendors = tuple(
-                f"s{one}" for one in sorted(set(chance.integers(0, 400, max(3, round(chance.normal(14, 3))).__int__())))
-            )
-            yield _wedding(
-                f"w-{day:%Y%m%d}-{number:04}", starts, float(chance.choice([5, 5.5, 6])), guests,
-                VENUES[int(chance.integers(len(VENUES)))], region, regions[region], vendors,
-            )  # fmt: skip
+        many = int(chance.poisson(expected(day, a_year)))
+        where, venues = chance.integers(len(names), size=many).tolist(), chance.integers(len(VENUES), size=many).tolist()
+        minutes = (chance.choice(hours, many, p=share) * 60 + chance.choice([0, 30], many)).tolist()
+        lasts = chance.choice([5.0, 5.5, 6.0], many).tolist()
+        guests = np.clip(np.round(chance.lognormal(4.605, 0.55, many)), 10, 600).astype(int).tolist()
+        teams = np.maximum(3, np.round(chance.normal(14, 3, many))).astype(int)
+        people = np.split(chance.integers(0, 400, int(teams.sum())), np.cumsum(teams)[:-1])
+        for number in range(many):
+            starts = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes[number])  # noqa: DTZ001 - local wall time
+            region, vendors = names[where[number]], tuple(f"s{one}" for one in np.unique(people[number]).tolist())
+            facts = lasts[number], guests[number], VENUES[venues[number]], region, regions[region], vendors
+            yield _wedding(f"w-{day:%Y%m%d}-{number:04}", starts, *facts)
 
 
 def _wedding(
