@@ -1,9 +1,13 @@
 """Where should I connect: asked with a permit, answered with a node."""
 
+from urllib.parse import urlsplit
+
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from tests import ROOT
 from tests.made import NOON, wedding
 from workers.api.routes import api
 from workers.balancing import store
@@ -59,6 +63,10 @@ def test_keda_asks_how_much_there_should_be() -> None:
         row = {"region": "us-northeast", "resource": "instances", "reason": "demand", "inputs": {}, "asked_by": "test"}
         scaling.record(db, follows=0, before=2, to=6, at=NOON, **row)
     assert _desired("instances", region="us-northeast") == (200, {"desired": 6})
+    trigger = yaml.safe_load((ROOT / "deploy/keda/metrics-api.yaml").read_text())["spec"]["triggers"][0]["metadata"]
+    with TestClient(api) as web:
+        path = urlsplit(trigger["url"]).path
+        assert web.get(path, params={"region": "us-northeast"}).json()[trigger["valueLocation"]] == 6
     # What never had to change, and what is unknown: KEDA keeps what there is.
     for resource, words in (("connection_pool", {"region": "us-northeast"}), ("cache_mb", {}), ("instances", {})):
         status, answer = _desired(resource, **words)

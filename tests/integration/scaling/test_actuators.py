@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
@@ -99,9 +100,6 @@ def test_actuators_are_found_by_name_and_a_wrong_list_is_refused(monkeypatch: py
         monkeypatch.setenv("SCALING_ACTUATORS", wrong)
         with pytest.raises(settings.SettingInvalid, match="actuators must be such as"):
             client.managed()
-
-
-# --- PgBouncer -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -194,9 +192,6 @@ def test_a_pgbouncer_that_is_not_set_or_away_is_said(monkeypatch: pytest.MonkeyP
     assert "hid" not in str(wrong.value)
 
 
-# --- our own workers -------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run a worker of the queue `steady` with two processes; on a slow machine it takes its time to answer."""
@@ -239,28 +234,30 @@ def test_no_worker_is_no_size() -> None:
         CeleryPool().apply(_processes(2))
 
 
-# --- KEDA ------------------------------------------------------------------------------------------------------------------
-
-
 def test_keda_reads_what_is_desired_and_nothing_else() -> None:
-    row = {"region": "east", "resource": Resource.INSTANCES, "reason": "demand", "inputs": {}, "asked_by": "test", "at": NOON}
+    row = {
+        "region": "us-west",
+        "resource": Resource.INSTANCES,
+        "reason": "demand",
+        "inputs": {},
+        "asked_by": "test",
+        "at": NOON,
+    }
     with database.transaction() as db:
         first = store.record(db, follows=0, before=2, to=4, **row)
         store.record(db, follows=first, before=4, to=6, **row)
     with database.transaction() as db:
         db.execute(text("SET LOCAL ROLE wedops_keda"))
-        assert db.execute(text("SELECT desired FROM keda_desired WHERE region = 'east' AND resource = 'instances'")).all() == [
-            (6,)
-        ]
+        # The very query of the example.
+        documents = yaml.safe_load_all((ROOT / "deploy/keda/postgresql.yaml").read_text())
+        [scaled] = [one for one in documents if one["kind"] == "ScaledObject"]
+        assert db.execute(text(scaled["spec"]["triggers"][0]["metadata"]["query"])).all() == [(6,)]
     for forbidden in ("SELECT * FROM scaling_actions", "DELETE FROM scaling_actions", "SELECT * FROM weddings"):
         with database.transaction() as db:
             db.execute(text("SET LOCAL ROLE wedops_keda"))
             with pytest.raises(ProgrammingError, match="permission denied"):
                 db.execute(text(forbidden))
             db.rollback()
-
-
-# --- Kubernetes ------------------------------------------------------------------------------------------------------------
 
 
 def _replicas(count: int) -> Action:
