@@ -72,6 +72,22 @@ def test_the_first_event_of_its_kind_is_doubted_and_a_holiday_is_not() -> None:
     assert doubt[10 * DAY + 700] == 0.0
 
 
+def test_of_an_event_that_was_seen_the_others_say_what_was_expected() -> None:
+    events = _evenings(30)
+    load, odd = _load(30, events), events[4]
+    load[odd.start : odd.end] += 5_000
+    expected = expect(load, 0, events, ahead=DAY)
+    during = slice(odd.start + 10, odd.end - 10)
+    assert expected.load[during].mean() < 0.5 * load[during].mean()
+    assert expected.high[during].min() > 0.9 * load[during].mean(), "but it may come again"
+
+
+def test_an_only_event_taught_nothing_before_it_was() -> None:
+    load = _load(10, [one := Event(8 * DAY + 600, 8 * DAY + 720, "gala")])
+    seen = expect(load, 0, [one], ahead=DAY).load[one.start : one.end]
+    assert seen == pytest.approx(expect(load, 0, [], ahead=DAY).load[one.start : one.end], rel=0.3)
+
+
 def test_a_quantile_is_found() -> None:
     random = np.random.default_rng(3)
     values = random.normal(size=20_000)
@@ -127,6 +143,31 @@ def test_a_broken_promise_raises_those_after_it_and_that_fades() -> None:
     after = [(calm.see(load[8 * DAY + at]), shaken.see(load[8 * DAY + at])) for at in range(4, 900)]
     assert after[70][1] > 1.5 * after[70][0] > 0.5 * before
     assert after[-1][1] < 1.1 * after[-1][0]
+
+
+def test_a_dip_of_a_moment_gives_nothing_up() -> None:
+    load = _load(9, [])
+    outlook = Outlook(load[: 8 * DAY], 0, [], boot=BOOT, unit=50)
+    before = outlook.see(load[8 * DAY])
+    assert min(outlook.see(5.0) for _ in range(3)) >= before
+    assert min(outlook.see(5.0) for _ in range(60)) < 0.5 * before
+
+
+@given(st.floats(0, 1e5))
+@settings(max_examples=20, deadline=None)
+def test_no_promise_is_below_the_load_that_is_there(value: float) -> None:
+    outlook = Outlook(_load(2, []), 0, [], boot=BOOT, unit=50)
+    assert outlook.see(value) >= value * (1 - 1e-9)
+
+
+def test_a_first_of_its_kind_adds_less_where_there_is_less_time() -> None:
+    load, gala = _load(9, []), Event(9 * DAY + 30, 9 * DAY + 120, "gala")
+    raised = []
+    for boot in (2, BOOT, 2 * BOOT):
+        with_it, without = (Outlook(load, 0, events, boot=boot, unit=50).now() + 50 for events in ([gala], []))
+        raised.append(with_it / without)
+    assert 1 < raised[0] < 1.2
+    assert 1.7 < raised[1] == pytest.approx(raised[2], rel=0.1)
 
 
 def test_a_planner_learns_anew_when_a_day_is_over_and_when_an_event_becomes_known() -> None:

@@ -23,7 +23,9 @@ _FADE = np.interp(np.arange(BINS), [0, 12, BINS - 25, BINS - 1], [0, 1, 1, 0])
 #: Weeks and days ago, and how much they say: the day before says something only where no week does.
 _AGO = ((WEEK, 1.0), (2 * WEEK, 0.7), (3 * WEEK, 0.5), (4 * WEEK, 0.35), (DAY, 0.06), (2 * DAY, 0.04), (3 * DAY, 0.02))
 #: How much less an event says than the next one of its kind, and how many events the mean of all kinds is worth.
-_OLDER, _POOLED = 0.85, 2.0
+_OLDER, _POOLED, _LITTLE = 0.85, 2.0, 1e-9
+#: The most that was seen is of so many events, and of so many bins to either side.
+_NEWEST, _NEAR = 30, 6
 #: What is shorter is a rush, of which nothing is known before the first of its kind; a holiday is none.
 _RUSH = 360
 
@@ -63,46 +65,78 @@ def of_wedding(wedding: Wedding) -> Event:
 class Expectation:
     """What is expected of each minute from the load's first: its height, the phase, and how little is known of its events.
 
-    `phase` is 0 without an event, 1 before, 2 during, 3 after one; `doubt` is 1 where an event is the first of its kind, less
-    with each that was seen, 0 without one.
+    `high` is as much as such an event ever brought within half an hour of that minute. `phase` is 0 without an event, 1 before,
+    2 during, 3 after one; `doubt` is 1 where an event is the first of its kind, less with each that was seen, 0 without one.
     """
 
     load: Array
+    high: Array
     phase: NDArray[np.int64]
     doubt: Array
 
 
+@dataclass(frozen=True)
+class _Laid:
+    """An event over a load's minutes, from `first` to before `last`; `row` is its place among those that were seen whole."""
+
+    event: Event
+    first: int
+    last: int
+    bins: NDArray[np.int64]
+    row: int | None
+
+
 def expect(load: Array, start: int, events: Iterable[Event], *, ahead: int) -> Expectation:
-    """Return what is expected of the minutes that were seen, from minute `start` on, and of `ahead` minutes more."""
-    now, minutes = start + len(load), len(load) + ahead
-    known = sorted((one for one in events if one.known_from <= now), key=lambda one: one.start)
-    spans = [(one, *_span(one, start, minutes)) for one in known]
-    spans = [(one, first, last) for one, first, last in spans if first < last]
-    quiet, pull = np.ones(minutes), np.zeros(minutes)
-    for one, first, last in spans:
-        quiet[first:last] = 0.0
-        pull[first:last] += one.weight
-    base = _week(load, quiet[: len(load)], minutes)
-    shapes = _shapes(load, base, pull, [one for one in known if _whole(one, start, now)], start)
-    expected, phase, doubt = base.copy(), np.zeros(minutes, np.int64), np.zeros(minutes)
-    for one, first, last in spans:
-        bins = one.bins(np.arange(start + first, start + last))
-        shape, seen = shapes.get(one.kind, shapes.get("", (np.zeros(BINS), 0.0)))
-        expected[first:last] += one.weight * shape[bins]
-        here = 1 + (bins >= BEFORE // BIN) + (bins >= BEFORE // BIN + DURING)
-        phase[first:last] = np.maximum(phase[first:last], here)
-        if one.end - one.start <= _RUSH:
-            near = slice(max(0, one.start - 60 - start), max(0, one.end + 30 - start))
+    """Return what is expected of the minutes that were seen, from minute `start` on, and of `ahead` minutes more.
+
+    Of an event that was seen the others say what was expected: who learns from the past finds it as little sure as what comes.
+    """
+    minutes = len(load) + ahead
+    laid = _lay(events, start, len(load), minutes)
+    base, shapes = _learn(load, minutes, laid)
+    expected, high, phase, doubt = base.copy(), np.zeros(minutes), np.zeros(minutes, np.int64), np.zeros(minutes)
+    for one in laid:
+        mean, most, seen = shapes.of(one.event.kind, one.row)
+        felt = slice(one.first, one.last)
+        expected[felt] += one.event.weight * mean[one.bins]
+        high[felt] = np.maximum(high[felt], one.event.weight * most[one.bins])
+        here = 1 + (one.bins >= BEFORE // BIN) + (one.bins >= BEFORE // BIN + DURING)
+        phase[felt] = np.maximum(phase[felt], here)
+        if one.event.end - one.event.start <= _RUSH:
+            near = slice(max(0, one.event.start - 60 - start), max(0, one.event.end + 30 - start))
             doubt[near] = np.maximum(doubt[near], 1.0 / (1.0 + seen))
-    return Expectation(np.maximum(expected, 0.0), phase, doubt)
+    return Expectation(np.maximum(expected, 0.0), base + high, phase, doubt)
 
 
-def _span(event: Event, start: int, minutes: int) -> tuple[int, int]:
-    return max(0, event.start - BEFORE - start), min(minutes, event.end + AFTER - start)
+def _lay(events: Iterable[Event], start: int, seen: int, minutes: int) -> list[_Laid]:
+    laid, whole = [], 0
+    for one in sorted((one for one in events if one.known_from <= start + seen), key=lambda one: one.start):
+        from_, to = one.start - BEFORE - start, one.end + AFTER - start
+        first, last = max(0, from_), min(minutes, to)
+        if first < last:
+            row = whole if from_ >= 0 and to <= seen else None
+            whole += row is not None
+            laid.append(_Laid(one, first, last, one.bins(np.arange(start + first, start + last)), row))
+    return laid
 
 
-def _whole(event: Event, start: int, now: int) -> bool:
-    return event.start - BEFORE >= start and event.end + AFTER <= now
+def _learn(load: Array, minutes: int, laid: Sequence[_Laid]) -> tuple[Array, "_Shapes"]:
+    """Return what is expected without events, and what those that were seen added to it."""
+    quiet, pull = np.ones(minutes), np.zeros(minutes)
+    for one in laid:
+        felt = slice(one.first, one.last)
+        # As an event fades in, its minutes fade out of the week: no edge is left where one week's mean takes another's place.
+        quiet[felt] = np.minimum(quiet[felt], 1 - _FADE[one.bins])
+        pull[felt] += one.event.weight
+    base = _week(load, quiet[: len(load)], minutes)
+    past = [one for one in laid if one.row is not None]
+    added = np.zeros((len(past), BINS))
+    for row, one in enumerate(past):
+        # Where events overlap, what was added is shared by their weights.
+        felt = slice(one.first, one.last)
+        sums = np.bincount(one.bins, (load[felt] - base[felt]) / pull[felt], BINS)
+        added[row] = sums / np.maximum(1, np.bincount(one.bins, minlength=BINS))
+    return base, _Shapes(added, [one.event.kind for one in past])
 
 
 def _week(load: Array, quiet: Array, minutes: int) -> Array:
@@ -123,30 +157,46 @@ def _smooth(values: Array, half: int) -> Array:
     return means
 
 
-def _shapes(load: Array, base: Array, pull: Array, past: Sequence[Event], start: int) -> dict[str, tuple[Array, float]]:
-    """Return by kind what a weight of 1 added in each bin, and how many such events were seen; all kinds together under "".
+class _Shapes:
+    """What a weight of 1 added in each bin, by events that were seen, the oldest first.
 
-    A kind's mean is drawn towards that of all kinds with the weight of `_POOLED` events. Where events overlap, what was added
-    is shared by their weights.
+    A kind's mean is drawn towards that of all kinds with the weight of `_POOLED` events.
     """
-    by_kind: dict[str, list[Array]] = {}
-    for one in past:
-        at = np.arange(one.start - BEFORE - start, one.end + AFTER - start)
-        bins = one.bins(at + start)
-        added = np.bincount(bins, (load[at] - base[at]) / pull[at], BINS)
-        by_kind.setdefault(one.kind, []).append(added / np.maximum(1, np.bincount(bins, minlength=BINS)))
-    if not by_kind:
-        return {}
-    everything = _recent_first([shape for shapes in by_kind.values() for shape in shapes])
-    pooled = everything[0] / everything[1] * _FADE
-    found = {"": (pooled, 0.5 * len(past))}
-    for kind, shapes in by_kind.items():
-        total, weight = _recent_first(shapes)
+
+    def __init__(self, added: Array, kinds: Sequence[str]) -> None:
+        self._added, self._all = added, _recent_first(np.ones(len(kinds), bool))
+        of_kind = {kind: np.array([one == kind for one in kinds]) for kind in set(kinds)}
+        self._kinds = {kind: _recent_first(rows) for kind, rows in of_kind.items()}
+        self._sums = {kind: says @ added for kind, says in self._kinds.items()}
+        self._sum = self._all @ added
+        self._most = {kind: _most(added[rows]) for kind, rows in of_kind.items()}
+        self._most_of_all = _most(added)
+
+    def of(self, kind: str, row: int | None) -> tuple[Array, Array, float]:
+        """Return a kind's mean and its most in each bin, and how many events that comes from; without the event of that row."""
+        nothing, none = np.zeros(BINS), np.zeros(len(self._added))
+        says = self._kinds.get(kind, none)
+        pooled, weight = self._without(self._sum, self._all, row)
+        pooled = pooled / weight * _FADE if weight > _LITTLE else nothing
+        total, weight = self._without(self._sums.get(kind, nothing), says, row)
         mean = (total * _FADE + _POOLED * pooled) / (weight + _POOLED)
-        found[kind] = (mean, len(shapes) + 0.5 * (len(past) - len(shapes)))
-    return found
+        others, alike = len(self._added) - (row is not None), int((says > 0).sum()) - (row is not None)
+        return mean, self._most.get(kind, self._most_of_all), 0.5 * (others + alike)
+
+    def _without(self, total: Array, says: Array, row: int | None) -> tuple[Array, float]:
+        weight = float(says.sum())
+        return (total, weight) if row is None else (total - says[row] * self._added[row], weight - float(says[row]))
 
 
-def _recent_first(shapes: Sequence[Array]) -> tuple[Array, float]:
-    weights: Array = _OLDER ** np.arange(len(shapes), dtype=np.float64)[::-1]
-    return weights @ np.array(shapes), float(weights.sum())
+def _recent_first(rows: NDArray[np.bool_]) -> Array:
+    """Return how much each of those rows says, the newest 1; the others nothing."""
+    newer = np.cumsum(rows[::-1])[::-1] - 1
+    return np.where(rows, _OLDER ** np.maximum(newer, 0.0), 0.0)
+
+
+def _most(added: Array) -> Array:
+    """Return the most that any of the newest added within half an hour of each bin."""
+    highest = np.maximum(added[-_NEWEST:].max(axis=0, initial=0.0), 0.0) * _FADE
+    padded = np.pad(highest, _NEAR)
+    most: Array = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEAR + 1).max(axis=1)
+    return most

@@ -2,13 +2,14 @@
 
 A linear quantile regression (Koenker and Bassett 1978) of the logarithm of the climb on what the expectation says will come,
 how far the load is from it, its slopes and its unrest; fitted on what was seen, the newer the more. A promise that was broken
-raises those after it by as much, and that fades.
+raises those after it by half as much again, and that fades.
 """
 
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,14 @@ from workers.forecasting.rules.events import DAY, Array, Event, expect
 #: Slopes over so many minutes are looked at.
 _SLOPES = (1, 5, 15, 60)
 _ITERATIONS, _RIDGE = 25, 1e-3
+#: A regression begins on one row in so many.
+_COARSE = 4
+#: A first of its kind takes so many minutes for all it may add.
+_RISE = 10
+#: What was promised so many minutes ago still holds: a load that is gone for a moment comes back before capacity would.
+_HOLD = 3
+#: What was missing is made up for with half as much again: a load that rises faster than expected is seldom done.
+_AGAIN = 1.5
 
 
 @dataclass(frozen=True)
@@ -29,11 +38,11 @@ class Policy:
     are minutes.
     """
 
-    quantile: float = 0.995
+    quantile: float = 0.99
     days: int = 35
     half_life: int = 7 * DAY
     unknown: float = 2.0
-    surprise: float = 120.0
+    surprise: float = 90.0
     every: int = 3
 
     def __post_init__(self) -> None:
@@ -63,15 +72,18 @@ class Outlook:
             raise ValueError("boot must be from 1 minute to half a day, and unit above 0")
         self.policy, self.boot, self.unit, self._first = policy or Policy(), boot, unit, len(load)
         expected = expect(load, start, events, ahead=DAY + boot + 1)
-        self._expected = np.log(expected.load + unit)
+        self._expected, self._high = np.log(expected.load + unit), _running_max(np.log(expected.high + unit), boot)
         self._top = _running_max(self._expected, boot)
-        self._phase, self._doubt = expected.phase, expected.doubt * log(self.policy.unknown)
+        # In less time than a rise takes, less of it can come.
+        self._phase, self._doubt = expected.phase, expected.doubt * log(self.policy.unknown) * min(1.0, boot / _RISE)
         logs = np.log(load + unit)
         unrest = _unrest(logs)
         self._logs, self._unrest = logs.tolist(), float(unrest[-1])
         self._weights = self._learn(logs, unrest)
+        self._coefficients = self._weights.tolist()
         self._promises: deque[tuple[int, float]] = deque()
-        self._surprise = 0.0
+        self._wanted: deque[float] = deque(maxlen=_HOLD + 1)
+        self._missed = 0.0
         self._replay(logs, unrest)
 
     @property
@@ -88,25 +100,27 @@ class Outlook:
         self._logs.append(log(value + self.unit))
         self._unrest += _PER_MINUTE * (abs(self._logs[-1] - self._logs[-2]) - self._unrest)
         at = len(self._logs)
-        return self._promise(at, self._logs[-1] + float(self._row(at) @ self._weights))
+        return self._promise(at, self._logs[-1] + sum(map(mul, self._row(at), self._coefficients)))
 
     def now(self) -> float:
         """Return what was promised last."""
-        return max(0.0, exp(self._promises[-1][1]) - self.unit)
+        return max(self._wanted)
 
     def _promise(self, at: int, upper: float) -> float:
-        promises, last = self._promises, self._logs[at - 1]
+        promises, load = self._promises, exp(self._logs[at - 1]) - self.unit
         while promises and promises[0][0] < at - 1 - self.boot:
             promises.popleft()
-        broken = last - promises[0][1] if promises else 0.0
-        self._surprise = max(self._surprise * 0.5 ** (1 / self.policy.surprise), broken)
-        # Below next to nothing no promise means anything: one that did would be broken by anything.
-        upper = max(upper, log(self.unit)) + self._surprise + self._doubt[at]
+        missed = load - promises[0][1] if promises else 0.0
+        # What was missing is counted in load: relative to next to nothing any load is a great surprise.
+        self._missed = max(self._missed * 0.5 ** (1 / self.policy.surprise), _AGAIN * missed)
+        # The next minute will hardly be below this one, whatever few events may have taught.
+        self._wanted.append(max(load, 0.0, exp(upper + self._doubt.item(at)) - self.unit) + self._missed)
+        promised = self.now()
         # The lowest of those that still stand comes first.
-        while promises and promises[-1][1] >= upper:
+        while promises and promises[-1][1] >= promised:
             promises.pop()
-        promises.append((at, upper))
-        return max(0.0, exp(upper) - self.unit)
+        promises.append((at, promised))
+        return promised
 
     def _replay(self, logs: Array, unrest: Array) -> None:
         """Promise again what would have been in the last hours: what surprised then still counts."""
@@ -131,36 +145,48 @@ class Outlook:
         slopes = [last - logs[np.maximum(0, at - 1 - minutes)] for minutes in _SLOPES]
         comes, gap, phase = self._top[at] - self._expected[at - 1], self._expected[at - 1] - last, self._phase[at]
         up = (np.maximum(comes, 0), np.maximum(gap, 0), np.maximum(slopes[1], 0))
-        phases = [(phase == number).astype(float) for number in (1, 2, 3)]
-        facts = np.stack([comes, gap, *slopes, *up, unrest[at - 1], *phases, last], axis=1)
+        facts = np.stack([comes, gap, *slopes, *up, unrest[at - 1], last], axis=1)
+        phases = np.stack([phase == 1, phase == 2, phase == 3], axis=1).astype(float)
+        high = np.maximum(self._high[at] - last, 0)[:, None] * phases
         # Around an event a load moves by other rules than on a quiet day.
-        return np.hstack([np.ones((len(at), 1)), facts, facts * (phase > 0)[:, None]])
+        return np.hstack([np.ones((len(at), 1)), facts, facts * (phase > 0)[:, None], phases, high])
 
-    def _row(self, at: int) -> Array:
-        logs, last = self._logs, self._logs[at - 1]
+    def _row(self, at: int) -> list[float]:
+        logs, last, phase = self._logs, self._logs[at - 1], self._phase.item(at)
         slopes = [last - logs[max(0, at - 1 - minutes)] for minutes in _SLOPES]
-        comes, gap = float(self._top[at] - self._expected[at - 1]), float(self._expected[at - 1]) - last
-        up, phase = (max(comes, 0.0), max(gap, 0.0), max(slopes[1], 0.0)), self._phase[at]
-        facts = (comes, gap, *slopes, *up, self._unrest, phase == 1, phase == 2, phase == 3, last)
-        return np.array([1.0, *facts, *(fact * (phase > 0) for fact in facts)])
+        expected, high = self._expected.item(at - 1), max(self._high.item(at) - last, 0.0)
+        comes, gap = self._top.item(at) - expected, expected - last
+        up = (max(comes, 0.0), max(gap, 0.0), max(slopes[1], 0.0))
+        facts = [comes, gap, *slopes, *up, self._unrest, last]
+        if not phase:
+            return [1.0, *facts] + [0.0] * (len(facts) + 6)
+        phases = [float(phase == number) for number in (1, 2, 3)]
+        return [1.0, *facts, *facts, *phases, *(high * here for here in phases)]
 
 
-_PER_MINUTE = 1 - exp(-1 / 30)
+_PER_MINUTE, _AT_ONCE = 1 - exp(-1 / 30), 720
 
 
 def _unrest(logs: Array) -> Array:
     """Return the mean change a minute, exponentially weighted over half an hour."""
-    found, mean = [], 0.0
-    for change in np.abs(np.diff(logs, prepend=logs[0])).tolist():
-        mean += _PER_MINUTE * (change - mean)
-        found.append(mean)
-    return np.array(found)
+    changes, mean, found = np.abs(np.diff(logs, prepend=logs[0])), 0.0, np.empty(len(logs))
+    # Weighted sums at once, for as many minutes as the weights stay in range.
+    grown = (1 - _PER_MINUTE) ** -np.arange(1.0, _AT_ONCE + 1)
+    for first in range(0, len(logs), _AT_ONCE):
+        part = changes[first : first + _AT_ONCE]
+        weights = grown[: len(part)]
+        found[first : first + len(part)] = (mean + _PER_MINUTE * np.cumsum(part * weights)) / weights
+        mean = float(found[first + len(part) - 1])
+    return found
 
 
 def _running_max(values: Array, ahead: int) -> Array:
     """Return the maximum of each value and the `ahead` after it."""
-    padded = np.concatenate([values, np.repeat(values[-1], ahead)])
-    highest: Array = np.lib.stride_tricks.sliding_window_view(padded, ahead + 1).max(axis=1)
+    highest, covers = values.copy(), 1
+    while covers <= ahead:
+        step = min(covers, ahead + 1 - covers)
+        highest[:-step] = np.maximum(highest[:-step], highest[step:])
+        covers += step
     return highest
 
 
@@ -171,16 +197,25 @@ def quantile_regression(rows: Array, values: Sequence[float] | Array, quantile: 
     """
     scale = rows.std(axis=0)
     scale[scale < 1e-9] = 1.0
-    scaled, found = rows / scale, np.zeros(rows.shape[1])
+    scaled, wanted = rows / scale, np.asarray(values, dtype=np.float64)
+    found = np.zeros(rows.shape[1])
+    # Most of the way is gone on few rows.
+    for one_in in (_COARSE, 1):
+        part = slice(None, None, one_in)
+        found = _settle(scaled[part], wanted[part], quantile, weights[part], found)
+    coefficients: Array = found / scale
+    return coefficients
+
+
+def _settle(rows: Array, values: Array, quantile: float, weights: Array, found: Array) -> Array:
     ridge = _RIDGE * len(rows) * np.eye(rows.shape[1])
     ridge[0, 0] = 1e-9
     for _ in range(_ITERATIONS):
-        residuals = values - scaled @ found
+        residuals = values - rows @ found
         pull = np.where(residuals > 0, quantile, 1 - quantile) / np.maximum(np.abs(residuals), 1e-3) * weights
-        better = np.linalg.solve(scaled.T @ (scaled * pull[:, None]) + ridge, scaled.T @ (pull * values))
-        done = np.abs(better - found).max() < 1e-4
+        better = np.linalg.solve(rows.T @ (rows * pull[:, None]) + ridge, rows.T @ (pull * values)).astype(np.float64)
+        done = np.abs(better - found).max() < 1e-3
         found = better
         if done:
             break
-    coefficients: Array = found / scale
-    return coefficients
+    return found
