@@ -1,5 +1,7 @@
 """Alerts: one a fingerprint, told once, resolved when it ends."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.made import NOON, connection
@@ -9,10 +11,17 @@ from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.connections import store as registry
 from workers.connections.store import Measurement
+from workers.forecasting import store as forecasting
+from workers.forecasting.rules.calibration import Score
 from workers.foundation import clock, database, jobs, redis
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
 from workers.notify import store as notify
+from workers.scaling import store as scaling
+from workers.scaling.rules import Resource
+from workers.scaling.rules import State as ActionState
+from workers.scaling.rules.capacity import FullDay, Limit
+from workers.scaling.store import capacity as full_days
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -138,3 +147,38 @@ def test_a_silent_node_and_a_badly_connected_couple_are_alerts() -> None:
     with database.transaction() as db:
         found = {(alert.kind, alert.subject, alert.severity) for alert in store.standing(db)}
     assert found == {("node_out", "n1", Severity.CRITICAL), ("quality", "w-1", Severity.HIGH)}
+
+
+def test_what_capacity_lacks_is_an_alert_until_it_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
+    monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
+    today = clock.now().date()
+    ahead = [
+        FullDay("us-west", today + timedelta(days=days), clock.now(), Limit.INSTANCES, needed, 10)
+        for days, needed in ((-1, 30), (20, 11), (40, 18))
+    ]
+    row = {"region": "us-west", "resource": Resource.INSTANCES, "before": 2, "to": 5, "reason": "demand"}
+    with database.transaction() as db:
+        full_days.replace(db, ahead)
+        scaling.record(db, follows=0, **row, inputs={}, asked_by="test", at=NOON)
+        scaling.move(
+            db, scaling.latest(db)["us-west", Resource.INSTANCES], ActionState.FAILED, at=NOON, problem="403 Forbidden"
+        )
+        judged = Score(99, {}, {"p90": 0.2}, -0.8, 7.0)
+        forecasting.judge(db, [("us-west", 60, judged)], at=clock.now())
+    tasks.watch()
+    with database.transaction() as db:
+        found = {alert.kind: alert for alert in store.standing(db)}
+    assert found["action_failed"].detail == "us-west/instances: 403 Forbidden"
+    first, most = today + timedelta(days=20), today + timedelta(days=40)
+    assert found["capacity_ahead"].detail.startswith(f"from {first} on, most on {most}: 18 instances")
+    assert found["capacity_ahead"].severity is Severity.MEDIUM
+    assert "20% of what was seen" in found["forecast_unfit"].detail
+    with database.transaction() as db:
+        full_days.replace(db, [])
+        scaling.move(db, scaling.latest(db)["us-west", Resource.INSTANCES], ActionState.CONFIRMED, at=NOON)
+    tasks.watch()
+    with database.transaction() as db:
+        states = {alert.kind: alert.state for alert in store.standing(db)}
+    assert (states["action_failed"], states["capacity_ahead"]) == (State.RESOLVED, State.RESOLVED)
+    assert states["forecast_unfit"] is State.FIRING
