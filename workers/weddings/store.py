@@ -186,6 +186,12 @@ def regions(db: Connection) -> list[str]:
     return list(db.execute(select(weddings.c.region).distinct().order_by(weddings.c.region)).scalars())
 
 
+def busy_regions(db: Connection, start: datetime, end: datetime) -> set[str]:
+    """Return the regions that have weddings which take place and overlap [start, end)."""
+    overlap = (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
+    return set(db.execute(select(weddings.c.region).distinct().where(overlap)).scalars())
+
+
 def zones(db: Connection) -> dict[str, str]:
     """Return the zone that most weddings of each region are in."""
     most = func.mode().within_group(weddings.c.zone)

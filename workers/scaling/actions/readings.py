@@ -76,7 +76,7 @@ class _Standing:
 def readings(db: Connection, policy: Policy, *, now: datetime) -> list[Reading]:
     """Return what is known at `now` of each resource that has an actuator."""
     managed, standing = client.managed(), _standing(db, policy, now)
-    near = near_weddings(db, policy, now)
+    near = _near(db, policy, now)
     by_region = _regions(db, standing, near)
     found = [reading for reading in by_region if Resource.INSTANCES in managed]
     if Resource.CONNECTION_POOL in managed:
@@ -101,7 +101,7 @@ def _only_watched(given: Mapping[Kind, Order], policy: Policy) -> bool:
     return Kind.SHADOW in given or (Kind.LIVE not in given and policy.new_regions == "shadow")
 
 
-def near_weddings(db: Connection, policy: Policy, now: datetime) -> list[calendar.Wedding]:
+def _near(db: Connection, policy: Policy, now: datetime) -> list[calendar.Wedding]:
     """Return the weddings that run, ended a moment ago, or start within the lead of their kind of venue."""
     ahead = weddings.between(db, now - policy.linger, now + _longest(policy))
     return [one for one in ahead if one.starts_at - _lead(policy, one) < now]
@@ -118,7 +118,7 @@ def _longest(policy: Policy) -> timedelta:
 def held_regions(db: Connection, policy: Policy, now: datetime) -> set[str]:
     """Return the regions (and EVERYWHERE) from which nothing may be taken: a wedding is near or on, or somebody said so."""
     given = orders.standing(db, at=now)
-    near = {one.region for one in near_weddings(db, policy, now)}
+    near = weddings.busy_regions(db, now - policy.linger, now + _longest(policy))
     return near | ({EVERYWHERE} if near else set()) | {region for region, kinds in given.items() if Kind.HOLD_IN in kinds}
 
 
@@ -139,7 +139,8 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
     measured = {row.region: row for row in metrics.latest(db, since=now - fresh_for)}
     regions = weddings.regions(db)
-    leads = {name: max((_lead(policy, one) for one in near if one.region == name), default=policy.lead) for name in regions}
+    here = dict.fromkeys(regions, list[calendar.Wedding]()) | _by_region(near)
+    leads = {name: max((_lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
     expected = forecasts.expected(db, leads, now=now)
     lately = {name: max(minutes.values()) for name, minutes in metrics.by_minute(db, now - policy.shrink_after, now).items()}
     planned = [peak / len(regions)] if regions and (peak := service.peak(now)) else []
@@ -147,7 +148,7 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     uppers, waiting = outlooks(db, regions, now=now, boot=policy.boot, unit=unit)
     strain, found = _strain(policy), []
     for region in regions:
-        row, here = measured.get(region), [wedding for wedding in near if wedding.region == region]
+        row, ends = measured.get(region), [one.ends_at + policy.linger for one in here[region]]
         known = [*([expected[region]] if region in expected else []), *planned]
         found.append(
             Reading(
@@ -157,11 +158,18 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
                 upper=uppers.get(region),
                 unlearned=region in waiting,
                 pressure=max(strain.get(region, 0.0), _slowness(row, policy)),
-                ceremony_ahead=any(wedding.starts_at > now for wedding in here),
-                frozen_until=max((wedding.ends_at + policy.linger for wedding in here), default=None),
+                ceremony_ahead=any(one.starts_at > now for one in here[region]),
+                frozen_until=max(ends, default=None),
                 **standing.of(region, Resource.INSTANCES),
             )
         )
+    return found
+
+
+def _by_region(near: Sequence[calendar.Wedding]) -> dict[str, list[calendar.Wedding]]:
+    found: dict[str, list[calendar.Wedding]] = {}
+    for one in near:
+        found.setdefault(one.region, []).append(one)
     return found
 
 
