@@ -139,7 +139,7 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
     measured = {row.region: row for row in metrics.latest(db, since=now - fresh_for)}
     regions = weddings.regions(db)
-    here = dict.fromkeys(regions, list[calendar.Wedding]()) | _by_region(near)
+    here: dict[str, list[calendar.Wedding]] = {region: [] for region in regions} | _by_region(near)
     leads = {name: max((_lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
     expected = forecasts.expected(db, leads, now=now)
     lately = {name: max(minutes.values()) for name, minutes in metrics.by_minute(db, now - policy.shrink_after, now).items()}
