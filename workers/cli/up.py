@@ -216,9 +216,9 @@ def _world(home: Path, seconds: float | None) -> None:
         start = saturday + timedelta(days=7)
     speed = max(SPEED, timedelta(hours=10).total_seconds() / seconds) if seconds else SPEED
     os.environ.setdefault(clock.VARIABLE, str(clock.World(start, speed, clock.epoch())))
-    # A snapshot every 10 s is minutes apart in a world that runs fast; a room for 70 people makes a few hundred a crowd.
+    # A snapshot every 10 s is minutes apart in a world that runs fast; a room for 85 people makes a few hundred a crowd.
     os.environ.setdefault("METRICS_FRESH_FOR", f"{int(300 * speed)}s")
-    os.environ.setdefault("SCALING_CONNECTIONS_PER_INSTANCE", "70")
+    os.environ.setdefault("SCALING_CONNECTIONS_PER_INSTANCE", "85")
     os.environ.setdefault("SCALING_SHRINK_AFTER", "30m")
     # A demo's regions act at once; one machine plays all nodes, and how busy that is says nothing about any of them.
     os.environ.setdefault("SCALING_NEW_REGIONS", "live")
