@@ -28,8 +28,7 @@ SETTINGS = {
     "SCALING_CONNECTIONS_PER_INSTANCE": "10",
     "SCALING_WORKER_PROCESSES_MAX": "2",
     # Whatever the month is in which the tests run.
-    "SCALING_INSTANCES_PEAK_MIN": "2",
-    "SCALING_CACHE_MB_PEAK_MIN": "256",
+    "SEASONS_PEAK_FROM": "99",
     "ALERTS_PENDING_FOR": "0s",
     "ALERTS_RESOLVE_AFTER": "12s",
     "GATEWAY_BEAT_MOST": "1",

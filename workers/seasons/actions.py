@@ -4,9 +4,13 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from workers.foundation import settings
+from workers.foundation import database, settings
+from workers.requests import actions as requests
 from workers.seasons import rules, store
 from workers.weddings import store as weddings
+
+#: When its peak begins, so many of a region's largest weddings of the coming days are warmed.
+WARMED, DAYS = 30, 7
 
 
 def detect(db: Connection, *, now: datetime) -> dict[str, rules.Decision]:
@@ -20,3 +24,14 @@ def detect(db: Connection, *, now: datetime) -> dict[str, rules.Decision]:
         for name, days in by_region.items()
     }
     return {region: found[region] for region in store.record(db, found, at=now)}
+
+
+def warm(region: str, *, now: datetime) -> list[str]:
+    """Ask for the warm-up of a region's largest weddings of the coming days, once a day; return their ids."""
+    with database.transaction() as db:
+        coming = [one for one in weddings.between(db, now, now + timedelta(days=DAYS)) if one.region == region]
+    ids = [one.id for one in sorted(coming, key=lambda one: -one.guest_count)[:WARMED]]
+    for wedding_id in ids:
+        key = f"season/{region}/{now:%Y-%m-%d}/{wedding_id}"
+        requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key})
+    return ids

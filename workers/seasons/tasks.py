@@ -10,12 +10,14 @@ log = logs.get("seasons")
 
 @app.task(name="seasons.detect")
 def detect(**_later: object) -> None:
-    """Find the season of each region from its bookings and load, and remember what changed."""
+    """Find the season of each region from its bookings and load; a peak that begins is warmed up for."""
     with database.transaction() as db:
         changed = actions.detect(db, now=clock.now())
     for region, decision in changed.items():
         telemetry.decisions.labels("seasons", decision.reason).inc()
         log.info("season changed", region=region, to=decision.season, reason=decision.reason, index=decision.index)
+        if decision.season is rules.Season.PEAK:
+            actions.warm(region, now=clock.now())
 
 
 @app.task(name="seasons.tell_day")
