@@ -1,7 +1,7 @@
 """What is wrong in the realtime layer now, and with capacity."""
 
 from collections import defaultdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -11,7 +11,9 @@ from workers.connections import store as connections
 from workers.connections.store import upkeep
 from workers.forecasting import actions as forecasting
 from workers.forecasting.rules.calibration import Trust
-from workers.scaling import store as scaling
+from workers.foundation import settings
+from workers.scaling.actions import readings
+from workers.scaling.rules import Policy
 from workers.scaling.store import capacity as full_days
 
 
@@ -27,12 +29,16 @@ def realtime() -> list[rules.Breach]:
 
 def capacity(db: Connection, *, now: datetime) -> list[rules.Breach]:
     """Return a breach for each action that failed, each limit that is to be met, each forecast that is not believed."""
-    failed = {f"{one.region}/{one.resource}": one.problem or "it did not take effect" for one in scaling.failed(db)}
+    policy = settings.read(Policy, "SCALING_")
+    failed = {
+        f"{one.region}/{one.resource}": one.problem or "it did not take effect" for one in readings.failed(db, policy, now=now)
+    }
     first: dict[str, date] = {}
     worst: dict[str, str] = {}
     highest: dict[str, int] = {}
     for day in full_days.known(db):
-        if day.day < now.date():
+        # The evening of a day in the west is the next day's morning here.
+        if day.at < now - timedelta(hours=6):
             continue
         what = f"{day.region}/{day.limit}"
         first.setdefault(what, day.day)

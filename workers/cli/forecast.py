@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from workers.cli import pictures
+from workers.cli.parameters import Moment
 from workers.forecasting import actions, rules, store
 from workers.forecasting.rules.shares import QUANTILES
 from workers.foundation import clock, database, settings
@@ -31,7 +32,7 @@ def command() -> None:
 @click.argument("region")
 @click.option("--hours", type=click.IntRange(1, 48), default=24, show_default=True, help="How far to look.")
 @click.option("--back", type=click.IntRange(0, 48), default=6, show_default=True, help="Hours of the past in the picture.")
-@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M"]), help="The forecast of another moment (UTC), not the newest.")
+@click.option("--at", type=Moment(["%Y-%m-%dT%H:%M"]), help="The forecast of another moment (UTC), not the newest.")
 @_PICTURE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(region: str, hours: int, back: int, at: datetime | None, picture: Path | None, as_json: bool) -> None:
@@ -41,6 +42,8 @@ def show(region: str, hours: int, back: int, at: datetime | None, picture: Path 
         found = store.latest(db, before=now if at else None).get(region)
         if picture and found:
             _draw(db, picture, found, back, hours)
+    if found and found.peak(now, now) is None:
+        raise click.BadParameter(f"the forecast of {found.starts_at:%Y-%m-%d %H:%M} UTC does not reach it", param_hint="--at")
     if not found:
         raise click.ClickException(
             f"region {region!r} has no forecast; `wedops run forecasting.refresh` makes one, if it has weddings"

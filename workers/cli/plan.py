@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 import orjson
 
+from workers.cli.parameters import Moment
 from workers.connections import actions
 from workers.connections.rules.peak import PeakPlan, peak_plan
 from workers.connections.store import service
@@ -85,7 +86,7 @@ def capacity(days: int, as_json: bool) -> None:
 
 
 @command.command("day")
-@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+@click.argument("day", type=Moment(["%Y-%m-%d"]), metavar="YYYY-MM-DD")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def day(day: datetime, as_json: bool) -> None:
     """Say what a day needs in each region, by hour of its own clocks until noon of the next: connections and instances."""

@@ -9,17 +9,19 @@ import click
 import orjson
 
 from workers.cli import pictures
+from workers.cli.parameters import Moment
 from workers.foundation import clock, database, settings
 from workers.scaling import rules
 from workers.scaling.actions import plans
+from workers.scaling.rules.replay import Outcome
 from workers.weddings import store as weddings
 
-_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
+_MOMENT = Moment(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
 
 @click.command("replay")
 @click.argument("region", required=False)
-@click.option("--from", "start", type=_MOMENT, help="UTC; without it a day before the end.")
+@click.option("--from", "start", type=_MOMENT, help="UTC; without it a day before the end, or the first measurement.")
 @click.option("--to", "end", type=_MOMENT, help="UTC; without it now.")
 @click.option("--short-most", type=click.FloatRange(0), help="Exit with 3 when capacity is short for more percent of the time.")
 @click.option(
@@ -38,13 +40,7 @@ def command(
         raise click.BadParameter("must be before --to", param_hint="--from")
     if picture and not region:
         raise click.BadParameter("name the region to draw", param_hint="REGION")
-    found = {}
-    with database.transaction() as db:
-        for name in [region] if region else weddings.regions(db):
-            outcome, past, supply = plans.played(db, name, first, last)
-            found[name] = outcome
-            if picture:
-                pictures.capacity(picture, past, supply, settings.read(rules.Policy, "SCALING_"))
+    found = _play(region, first, last, cut=start is None, picture=picture)
     if not found:
         raise click.ClickException("no region has a wedding in the calendar: nothing was played")
     if as_json:
@@ -55,3 +51,17 @@ def command(
     short, cost = (max((getattr(one, what) for one in found.values()), default=0.0) for what in ("short", "cost"))
     bad = (short_most is not None and short > short_most) or (cost_most is not None and cost > cost_most)
     sys.exit(3 if bad else 0)
+
+
+def _play(region: str | None, first: datetime, last: datetime, *, cut: bool, picture: Path | None) -> dict[str, Outcome]:
+    found = {}
+    with database.transaction() as db:
+        known = weddings.regions(db)
+        if region and region not in known:
+            raise click.BadParameter(f"{region!r} has no weddings; there are {', '.join(known) or 'none'}", param_hint="REGION")
+        for name in [region] if region else known:
+            outcome, past, supply = plans.played(db, name, first, last, cut=cut)
+            found[name] = outcome
+            if picture:
+                pictures.capacity(picture, past, supply, settings.read(rules.Policy, "SCALING_"))
+    return found

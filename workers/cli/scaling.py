@@ -2,13 +2,17 @@
 
 import getpass
 import os
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
 import orjson
+from sqlalchemy import Connection
 
 from workers.app import app
+from workers.cli.parameters import Duration, Words
 from workers.foundation import clock, database, settings
 from workers.foundation.errors import Anticipated
 from workers.scaling import client, rules, store
@@ -27,21 +31,8 @@ class NoEmergency(Anticipated):
     """{region} gets nothing by an emergency; name a region that acts (`wedops scaling live REGION --reason …` lets it)"""
 
 
-class Duration(click.ParamType[timedelta]):
-    """30m, 2h, 7d."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> timedelta:
-        """Return a timedelta."""
-        try:
-            return value if isinstance(value, timedelta) else settings.duration("--for", value)
-        except settings.SettingInvalid as error:
-            self.fail(str(error), param, context)
-
-
-FOR = click.option("--for", "lasts", type=Duration(), help="For how long: 30m, 2h, 7d.")
-REASON = click.option("--reason", required=True, help="Why; it is kept with the order.")
+FOR = click.option("--for", "lasts", type=Duration(), help="For how long: 30m, 2h, 7d; each command says what holds without.")
+REASON = click.option("--reason", required=True, type=Words(), help="Why; it is kept with the order.")
 
 
 @click.group("scaling")
@@ -85,8 +76,9 @@ def _has(action: Action | None, resource: Resource) -> str:
         return "as it is"
     try:
         seen = {name: actuator.seen(action) for name, actuator in client.of(resource).items()}
-    except Anticipated as error:
-        return f"{action.to} ({error})"
+    except Exception as error:
+        # A plug-in may raise anything; the other rows are shown.
+        return f"{action.to} ({error if isinstance(error, Anticipated) else type(error).__name__})"
     differing = [f"{name} has {value}" for name, value in seen.items() if value != action.to]
     return f"{action.to} ({', '.join(differing) or action.state})"
 
@@ -101,11 +93,13 @@ def actions(most: int) -> None:
     """List the newest actions with what became of them."""
     with database.transaction() as db:
         found = store.recent(db, most=most)
+    click.echo("id, made (UTC), region, resource, from → to, reason, purpose, state, by whom, problem" if found else "none yet")
     for one in found:
-        note = f"  {one.problem}" if one.problem else ""
+        note = f"  {one.problem}" if one.problem not in (None, store.REJECTED) else ""
+        by = f" by {one.settled_by}" if one.settled_by else ""
         click.echo(
             f"{one.id:>6}  {one.created_at:%Y-%m-%d %H:%M}  {one.region:<14}{one.resource:<22}{one.before:>5} → {one.to:<5}"
-            f"{one.reason:<18}{one.purpose:<10}{one.state}{note}"
+            f"{one.reason:<18}{one.purpose:<10}{one.state}{by}{note}"
         )
 
 
@@ -115,6 +109,8 @@ def audit(most: int) -> None:
     """List who ordered what and why, the newest first."""
     with database.transaction() as db:
         found = orders.history(db, most=most)
+    if not found:
+        click.echo("nobody ordered anything yet")
     for one in found:
         ended = f", ended {one.ended_at:%Y-%m-%d %H:%M} by {one.ended_by}" if one.ended_at else ""
         click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.region:<14}{one.kind:<10}{_until(one)}{ended}  {one.asked_by}: {one.reason}")
@@ -134,7 +130,7 @@ def live(region: str, reason: str) -> None:
 @FOR
 @REASON
 def shadow(region: str, lasts: timedelta | None, reason: str) -> None:
-    """Have a region decide and write, and nothing carried out."""
+    """Have a region decide and write, and nothing carried out: for a time, or until `live` ends it."""
     _order(region, Kind.SHADOW, reason, lasts=lasts)
     click.echo(f"{region} only watches; `wedops scaling regret {region}` compares")
 
@@ -157,8 +153,9 @@ def hold(direction: str, region: str, lasts: timedelta | None, reason: str) -> N
 @command.command("resume")
 @click.argument("region")
 def resume(region: str) -> None:
-    """End holds and the emergency of a region."""
+    """End holds and the emergency of a region; whether it acts stays as it is (`live`, `shadow`)."""
     with database.transaction() as db:
+        _check(region, _places(db))
         kinds = (Kind.HOLD_IN, Kind.HOLD_OUT, Kind.EMERGENCY)
         ended = sum(orders.end(db, region, kind, by=_who(), at=clock.now()) for kind in kinds)
     _wake()
@@ -171,22 +168,24 @@ def resume(region: str) -> None:
 @FOR
 @REASON
 def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str) -> None:
-    """Have a region get instances at once, past cooldowns and holds, within its cap."""
+    """Have a region get instances at once, past cooldowns and holds, within its cap; for 2h, unless said otherwise."""
     policy = settings.read(rules.Policy, "SCALING_")
     most = policy.instances_max
     with database.transaction() as db:
         watched = readings.in_shadow(db, policy, now=clock.now())
     if region == EVERYWHERE or region in watched:
         raise NoEmergency(region=region)
-    _order(region, Kind.EMERGENCY, reason, lasts=lasts or timedelta(hours=2), value=min(to or most, most))
-    click.echo(f"{region} gets {min(to or most, most)} instances at least, {most} is its cap")
+    if to and to > most:
+        raise click.BadParameter(f"{most} is the cap; SCALING_INSTANCES_MAX raises it", param_hint="--to")
+    _order(region, Kind.EMERGENCY, reason, lasts=lasts or timedelta(hours=2), value=to or most)
+    click.echo(f"{region} gets {to or most} instances at least, {most} is its cap")
 
 
 @command.command("approve")
 @click.argument("id", type=int)
 @FOR
 def approve(id: int, lasts: timedelta | None) -> None:
-    """Let a proposal above the cap be; when its time is over it is undone by itself."""
+    """Let a proposal above the cap be, for 6h unless said otherwise; when its time is over it is undone by itself."""
     until = clock.now() + (lasts or timedelta(hours=6))
     with database.transaction() as db:
         one = store.settle(db, id, State.APPROVED, by=_who(), until=until)
@@ -199,7 +198,7 @@ def approve(id: int, lasts: timedelta | None) -> None:
 def reject(id: int) -> None:
     """Refuse a proposal above the cap."""
     with database.transaction() as db:
-        one = store.settle(db, id, State.REJECTED, by=_who(), problem="rejected")
+        one = store.settle(db, id, State.REJECTED, by=_who(), problem=store.REJECTED)
     click.echo(f"{one.resource} of {one.region} stays within its cap")
 
 
@@ -209,12 +208,26 @@ def reject(id: int) -> None:
 @click.argument("to", type=click.IntRange(0))
 def dry_run(resource: str, region: str, to: int) -> None:
     """Say what the actuators of a resource would do, without doing it."""
-    action = Action(0, region, Resource(resource), 0, to, "", State.PROPOSED, clock.now(), _who())
-    actuators = client.of(Resource(resource))
+    asked, bounds = Resource(resource), settings.read(rules.Policy, "SCALING_").bounds(Resource(resource))
+    with database.transaction() as db:
+        _check(region, [EVERYWHERE] if asked in rules.SHARED else weddings.regions(db))
+    if not bounds.least <= to <= bounds.ceiling:
+        raise click.BadParameter(f"must be from {bounds.least} to {bounds.ceiling}", param_hint="TO")
+    action = Action(0, region, asked, 0, to, "", State.PROPOSED, clock.now(), _who())
+    actuators = client.of(asked)
     for name, actuator in actuators.items():
-        click.echo(f"{name}: has {actuator.seen(action)}; {actuator.apply(action, dry_run=True)}")
+        click.echo(f"{name}: has {_tried(actuator.seen, action)}; {_tried(partial(actuator.apply, dry_run=True), action)}")
     if not actuators:
         click.echo(f"{resource} has no actuator: SCALING_ACTUATORS names none")
+
+
+def _tried(ask: Callable[[Action], object], action: Action) -> object:
+    try:
+        return ask(action)
+    except Anticipated:
+        raise
+    except Exception as error:
+        raise click.ClickException(f"the actuator failed: {type(error).__name__}: {error}") from error
 
 
 @command.command("regret")
@@ -231,14 +244,20 @@ def regret(region: str, days: int) -> None:
 def _order(region: str, kind: Kind, reason: str, *, lasts: timedelta | None = None, value: int = 0) -> None:
     now: datetime = clock.now()
     with database.transaction() as db:
-        _check(region, [*weddings.regions(db), EVERYWHERE])
+        _check(region, _places(db))
         orders.give(db, Order(region, kind, reason, _who(), now, now + lasts if lasts else None, value))
     _wake()
 
 
+def _places(db: Connection) -> list[str]:
+    """Return where there is something to steer: regions of the calendar, those that were once, and EVERYWHERE."""
+    return [*dict.fromkeys([*weddings.regions(db), *store.regions(db), EVERYWHERE])]
+
+
 def _check(region: str, known: list[str]) -> None:
     if region not in known:
-        raise RegionUnknown(region=region, known=", ".join(known) or "none yet: import a calendar")
+        named = ", ".join(name for name in known if name != EVERYWHERE)
+        raise RegionUnknown(region=region, known=named or "none yet: import a calendar")
 
 
 def _who() -> str:

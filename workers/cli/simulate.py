@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from workers.cli import pictures
+from workers.cli.parameters import Moment
 from workers.forecasting.rules import Policy as Forecasting
 from workers.forecasting.rules import outlook
 from workers.foundation import clock, settings
@@ -24,7 +25,7 @@ BEFORE = 14
 
 @click.command("simulate")
 @click.option("--saturday", is_flag=True, help="The next Saturday; without it the day of --day.")
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Another day.")
+@click.option("--day", type=Moment(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Another day.")
 @click.option("--x10", is_flag=True, help="Ten times the weddings of an ordinary one.")
 @click.option(
     "--a-year", type=click.IntRange(10, 2_000_000), default=20_000, show_default=True, help="Weddings a year, all regions."
@@ -38,7 +39,8 @@ def command(
 ) -> None:
     """Play a day that never was through the planner as it is set, and say how it went. Nothing is written anywhere.
 
-    Weddings are called off and moved as real ones are, and people behave a bit otherwise than the forecaster assumes.
+    Weddings are called off and moved as real ones are, and people behave a bit otherwise than the forecaster assumes. There are
+    as many instances as are needed, whatever SCALING_INSTANCES_MAX says.
     """
     on = day.date() if day else _next_saturday(clock.now().date())
     if saturday and on.weekday() != 5:

@@ -119,6 +119,7 @@ def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> No
     logs.configure(40)
     with _alone(home):
         system = System(home)
+        _forget_last_start(home)
         if clean:
             _forget(home)
         try:
@@ -139,7 +140,6 @@ def _forget(home: Path) -> None:
 
 
 def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ended: list[int]) -> dict[str, Any]:
-    _forget_last_start(system.home)
     _environment(system)
     _servers(system)
     if demo:

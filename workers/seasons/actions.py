@@ -20,8 +20,10 @@ def detect(db: Connection, *, now: datetime) -> dict[str, rules.Decision]:
         by_region.setdefault(region, []).append((day, count))
     loads, before = store.observed(db, since=now.date() - timedelta(days=366)), store.current(db)
     found = {
-        name: rules.decide(name, days, policy, today=now.date(), loads=loads.get(name, ()), before=before.get(name))
-        for name, days in by_region.items()
+        name: rules.decide(
+            name, by_region.get(name, []), policy, today=now.date(), loads=loads.get(name, ()), before=before.get(name)
+        )
+        for name in sorted(by_region.keys() | before)
     }
     return {region: found[region] for region in store.record(db, found, at=now)}
 

@@ -13,7 +13,7 @@ import orjson
 from icalendar import Calendar
 
 from workers.foundation.errors import Anticipated
-from workers.weddings.rules import Status, VenueType, Wedding, instant
+from workers.weddings.rules import EVERYWHERE, Status, VenueType, Wedding, instant
 
 COLUMNS = (
     "id", "start", "end", "zone", "guest_count", "venue_type", "region", "status", "supplier_ids", "timeline",
@@ -134,7 +134,7 @@ def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
         ends_at=finishes.at,
         guest_count=_guests(given["guest_count"]),
         venue_type=_choice("venue_type", given["venue_type"], VenueType),
-        region=_id("region", given["region"]),
+        region=_region(given["region"]),
         status=_choice("status", given["status"] or "confirmed", Status),
         supplier_ids=tuple(_id("supplier_ids", one.strip()) for one in given["supplier_ids"].split(";") if one.strip()),
         timeline=_timeline(given["timeline"]),
@@ -152,6 +152,12 @@ def _local(name: str, text: str) -> datetime:
     if moment.tzinfo:
         raise RowRefused(problem=f"{name}={text!r} has an offset; write local wall time and put the zone into `zone`")
     return moment
+
+
+def _region(text: str) -> str:
+    if text == EVERYWHERE:
+        raise RowRefused(problem=f"region={text!r} is what all regions share; give it a name of its own")
+    return _id("region", text)
 
 
 def _id(name: str, text: str) -> str:

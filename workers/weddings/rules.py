@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+#: No region has this name: it is where things are that all regions share.
+EVERYWHERE = "everywhere"
 ZONES = frozenset(available_timezones())
 
 

@@ -92,6 +92,8 @@ class Change:
 
 def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime) -> Change:
     """Bring the calendar to `calendar`; a wedding that is the same stays untouched, the rest get a new version."""
+    # One import after the other: versions must come in the order in which they are seen.
+    db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops calendar'))"))
     digests = {wedding.id: _digest(wedding) for wedding in calendar}
     known = _digests(db, list(digests))
     changed = [wedding for wedding in calendar if known.get(wedding.id) != digests[wedding.id]]

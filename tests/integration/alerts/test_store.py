@@ -154,7 +154,7 @@ def test_what_capacity_lacks_is_an_alert_until_it_is_mended(monkeypatch: pytest.
     monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
     today = clock.now().date()
     ahead = [
-        FullDay("us-west", today + timedelta(days=days), clock.now(), Limit.INSTANCES, needed, 10)
+        FullDay("us-west", today + timedelta(days=days), clock.now() + timedelta(days=days), Limit.INSTANCES, needed, 10)
         for days, needed in ((-1, 30), (20, 11), (40, 18))
     ]
     row = {"region": "us-west", "resource": Resource.INSTANCES, "before": 2, "to": 5, "reason": "demand"}

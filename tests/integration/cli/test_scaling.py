@@ -59,7 +59,11 @@ def test_a_region_is_let_act_held_and_resumed_and_all_is_kept(monkeypatch: pytes
     assert audit.count(", ended ") == 3
     assert "compared for a week" in audit
     assert "region 'nowhere' has no weddings" in str(_run("scaling", "live", "nowhere", "--reason", "x").exception)
-    assert _run("scaling", "hold", "in", REGION, "--for", "soon", "--reason", "x").exit_code == 2
+    for lasts in ("soon", "0s", "99999d"):
+        assert _run("scaling", "shadow", REGION, "--for", lasts, "--reason", "x").exit_code == 2
+    assert _run("scaling", "live", REGION, "--reason", "  ").exit_code == 2
+    assert "10 is the cap" in _run("scaling", "emergency", REGION, "--to", "50", "--reason", "x").output
+    assert "has no weddings" in str(_run("scaling", "resume", "nowhere").exception)
 
 
 def test_a_proposal_is_approved_or_rejected_once() -> None:
@@ -78,6 +82,8 @@ def test_a_proposal_is_approved_or_rejected_once() -> None:
 def test_an_actuator_says_what_it_would_do() -> None:
     assert "valkey: has 256; CONFIG SET maxmemory 512mb" in _run("scaling", "try", "cache_mb", "everywhere", "512").output
     assert "has no actuator" in _run("scaling", "try", "database_connections", "everywhere", "30").output
+    assert "must be from 256 to 1024" in _run("scaling", "try", "cache_mb", "everywhere", "0").output
+    assert "has no weddings" in str(_run("scaling", "try", "instances", "nowhere", "4").exception)
 
 
 def _measured() -> None:
@@ -91,6 +97,7 @@ def test_regret_and_replay_say_how_it_would_have_gone(tmp_path: Path, monkeypatc
     monkeypatch.setenv("OUTLOOK_EVERY", "20")
     assert "was not measured in the last 7 days" in _run("scaling", "regret", REGION).output
     assert "was not measured" in str(_run("replay", REGION).exception)
+    assert _run("replay", "nowhere").exit_code == 2
     _measured()
     assert "short 0.000 % of the time" in _run("scaling", "regret", REGION).output
     picture = tmp_path / "day.svg"
@@ -137,6 +144,7 @@ def test_a_day_is_planned_by_hour() -> None:
     assert "0 weddings, 0 guests" in shown
     assert "Labor Day" in shown
     assert _run("plan", "day", "tomorrow").exit_code == 2
+    assert "from 2000 to 2200" in _run("plan", "day", "9999-12-31").output
 
 
 def test_the_same_seed_is_the_same_saturday(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

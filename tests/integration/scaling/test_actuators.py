@@ -19,7 +19,7 @@ from tests.integration.scaling.kubernetes import KubernetesApi
 from tests.made import NOON, eventually
 from workers.foundation import database, redis, settings
 from workers.scaling import client, store, tasks
-from workers.scaling.client import ActuatorRefused, ActuatorUnknown, ActuatorUnreachable, celery_pool
+from workers.scaling.client import ActuatorRefused, ActuatorUnfit, ActuatorUnknown, ActuatorUnreachable, celery_pool
 from workers.scaling.client.celery_pool import CeleryPool
 from workers.scaling.client.kubernetes import Kubernetes
 from workers.scaling.client.pgbouncer import PgBouncer
@@ -96,7 +96,11 @@ def test_actuators_are_found_by_name_and_a_wrong_list_is_refused(monkeypatch: py
     monkeypatch.setenv("SCALING_ACTUATORS", "instances=gateways+nobodys")
     with pytest.raises(ActuatorUnknown, match="'nobodys', and there is no such actuator; there are celery, gateways"):
         client.of(Resource.INSTANCES)
-    for wrong in ("instances", "instances=", "nothing=valkey", "instances=gateways+"):
+    monkeypatch.setenv("SCALING_ACTUATORS", "instances=valkey")
+    with pytest.raises(ActuatorUnfit, match="gives instances to 'valkey', which serves cache_mb"):
+        client.of(Resource.INSTANCES)
+    twice = "instances=gateways instances=kubernetes"
+    for wrong in ("instances", "instances=", "nothing=valkey", "instances=gateways+", "cache_mb=valkey+valkey", "a=b=c", twice):
         monkeypatch.setenv("SCALING_ACTUATORS", wrong)
         with pytest.raises(settings.SettingInvalid, match="actuators must be such as"):
             client.managed()

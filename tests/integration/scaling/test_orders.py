@@ -16,6 +16,7 @@ from workers.notify import store as notify
 from workers.scaling import rules, store, tasks
 from workers.scaling.actions import carrying, plans
 from workers.scaling.actions.readings import in_shadow, readings
+from workers.scaling.client.valkey import Valkey
 from workers.scaling.rules import EVERYWHERE, Purpose, Reading, Resource, State
 from workers.scaling.store import Action, ActionUnknown, orders
 from workers.scaling.store.orders import Kind, Order
@@ -193,7 +194,10 @@ def test_an_actuator_that_can_not_be_asked_stops_nobody_else(monkeypatch: pytest
     tasks.decide()
     assert [one.to for one in _instances() if one.purpose is Purpose.ACT] == [10]
     with database.transaction() as db:
-        assert {one.resource for one in store.recent(db)} == {Resource.INSTANCES, Resource.CONNECTION_POOL}
+        found = {one.resource: one for one in store.recent(db)}
+    # What can't be asked may get more, and says why it does not.
+    assert found[Resource.CACHE_MB].to > found[Resource.CACHE_MB].before
+    assert found[Resource.CACHE_MB].problem == "valkey failed (ZeroDivisionError)"
 
 
 def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,3 +236,53 @@ def test_two_that_decide_at_once_write_one_action(monkeypatch: pytest.MonkeyPatc
         for done in [pool.submit(carrying.decide) for _ in range(8)]:
             done.result()
     assert sorted((one.purpose, one.to) for one in _instances()) == [(Purpose.ABOVE_CAP, 13), (Purpose.ACT, 10)]
+
+
+def test_gateways_are_told_no_less_during_a_ceremony() -> None:
+    row = {"region": REGION, "resource": Resource.INSTANCES, "reason": "demand", "inputs": {}, "asked_by": "test", "at": NOON}
+    with database.transaction() as db:
+        first = store.record(db, follows=0, before=2, to=6, **row)
+    tasks.verify()
+    with database.transaction() as db:
+        store.record(db, follows=first, before=6, to=3, **row)
+        weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(hours=1))], at=NOON)
+    tasks.verify()
+    assert redis.registry().hmget(store.DESIRED + REGION, "instances", "connection_limit") == ["6", "6000"]
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(days=1))], at=NOON)
+    tasks.verify()
+    assert redis.registry().hget(store.DESIRED + REGION, "instances") == "3"
+
+
+def test_a_shadow_for_a_time_leaves_the_one_without_end() -> None:
+    _order(Kind.SHADOW)
+    _order(Kind.SHADOW, until=clock.now() + timedelta(hours=1))
+    with database.transaction() as db:
+        later = orders.standing(db, at=clock.now() + timedelta(hours=2))
+    assert set(later[REGION]) == {Kind.SHADOW}
+    _order(Kind.LIVE)
+    with database.transaction() as db:
+        assert set(orders.standing(db, at=clock.now())[REGION]) == {Kind.LIVE}
+
+
+@pytest.mark.parametrize("odd", ["5", float("nan"), -3, True])
+def test_an_amount_that_is_none_is_not_believed(odd: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_PEOPLE_PER_CACHE_MB", "1")
+    monkeypatch.setattr(Valkey, "seen", lambda *_: odd)
+    _crowd(400, monkeypatch)
+    tasks.decide()
+    with database.transaction() as db:
+        found = {one.resource: one for one in store.recent(db) if one.purpose is Purpose.ACT}
+    assert {Resource.INSTANCES, Resource.CACHE_MB} <= set(found)
+    assert found[Resource.CACHE_MB].before == 256
+
+
+def test_old_actions_are_forgotten_but_for_the_newest() -> None:
+    row = {"region": REGION, "resource": Resource.INSTANCES, "reason": "demand", "inputs": {}, "asked_by": "test", "at": NOON}
+    with database.transaction() as db:
+        follows = 0
+        for to in (3, 4, 5):
+            follows = store.record(db, follows=follows, before=to - 1, to=to, **row)
+        assert store.forget(db, before=NOON) == 0
+        assert store.forget(db, before=NOON + timedelta(days=1)) == 2
+        assert [one.to for one in store.recent(db)] == [5]

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
+from tests.made import wedding
 from workers.forecasting import rules
 from workers.forecasting.rules import calibration, shares
 from workers.forecasting.rules.calibration import Trust
@@ -123,3 +124,20 @@ def test_the_quantiles_of_a_learned_forecast_cover_what_they_say() -> None:
     score = calibration.score(made.quantiles, seen)
     assert 0.80 <= score.coverage["p90"] <= 1.0
     assert abs(score.bias) < 0.15
+
+
+def test_a_region_that_has_more_than_weddings_teaches_the_others_nothing_of_that() -> None:
+    moments = START.timestamp() + np.arange(28 * 48) * 1800.0
+    chance = np.random.default_rng(5)
+    busy = rules.seen([], moments, chance.poisson(2_000, len(moments)).astype(float), POLICY, Phases())
+    one = [wedding(f"w-{week}", starts_at=START + timedelta(days=7 * week + 2, hours=16)) for week in range(4)]
+    due = rules.forecast("quiet", one, rules.Policy(horizon=timedelta(days=28)), Phases(), starts_at=START).quantiles["p50"]
+    quiet = rules.seen(one, moments, due[::6], POLICY, Phases())
+    whole, own = shares.learn(POLICY.assumed, {"busy": busy, "quiet": quiet})
+    coming = wedding(starts_at=START + timedelta(days=30))
+    at = coming.starts_at + timedelta(hours=3)
+    for known in (own["quiet"], whole):
+        made = rules.forecast("quiet", [coming], POLICY, Phases(), starts_at=coming.starts_at, shares=known)
+        assert made.peak(at, at, "p50") == pytest.approx(49, abs=12)
+        assert (made.peak(at, at, "p99") or 0) < 200
+    assert own["busy"].base.mean() == pytest.approx(2_000, rel=0.05)

@@ -46,6 +46,15 @@ class Policy:
     learn_every: timedelta = timedelta(minutes=35)
     judge_days: int = 3
 
+    def __post_init__(self) -> None:
+        """Refuse steps of nothing and pulls to nowhere."""
+        if not timedelta(seconds=1) <= self.step <= timedelta(hours=1) or self.step.microseconds:
+            raise ValueError("step must be from 1s to 1h, in whole seconds")
+        if not self.step <= self.horizon <= timedelta(days=1000) or self.pull_most < 1:
+            raise ValueError("horizon must be from a step to 1000d, and pull_most 1 or more")
+        if self.learn_days < 1 or self.judge_days < 1 or self.learn_every < self.step:
+            raise ValueError("learn_days and judge_days must be 1 or more, learn_every a step or more")
+
     @cached_property
     def assumed(self) -> Shares:
         """Return the shares that are assumed before anything was learned."""

@@ -27,6 +27,8 @@ QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99}
 NORMAL = np.array([-1.2816, 0.0, 1.2816, 2.3263])
 #: From so many people on, a level says something about how far it is off.
 _BUSY = 20.0
+#: Beyond so many standard deviations no quantile is believed: what was measured is wrong there.
+_Z = (np.array([-4.0, -0.5, 0.5, 1.0]), np.array([-0.5, 0.5, 4.0, 6.0]))
 #: The prior of the base weighs as much as one sample in an hour at which fifty people are expected.
 _BASE = 0.02
 
@@ -84,9 +86,16 @@ def learn(assumed: Shares, regions: Mapping[str, Seen]) -> tuple[Shares, dict[st
     """Return what the regions teach together, and each one's own shares."""
     if not regions:
         return assumed, {}
-    together = Seen(*(np.concatenate([getattr(seen, name) for seen in regions.values()]) for name in Seen.__dataclass_fields__))
-    whole = _learn(assumed, together, _WHOLE)
+    # What a region has besides weddings is its own: shares are what all have in common.
+    alike = [_without_base(assumed, seen) for seen in regions.values()]
+    together = Seen(*(np.concatenate([getattr(seen, name) for seen in alike]) for name in Seen.__dataclass_fields__))
+    whole = replace(_learn(assumed, together, _WHOLE), base=assumed.base)
     return whole, {region: _learn(whole, seen, _OWN) for region, seen in regions.items()}
+
+
+def _without_base(assumed: Shares, seen: Seen) -> Seen:
+    own = _learn(assumed, seen, _WHOLE)
+    return replace(seen, load=seen.load - own.base[seen.hours])
 
 
 def _learn(prior: Shares, seen: Seen, deviation: float) -> Shares:
@@ -113,7 +122,7 @@ def _quantiles(prior: Array, scores: Array) -> Array:
     if not len(scores):
         return prior
     found: Array = (len(scores) * np.quantile(scores, list(QUANTILES.values())) + 200 * prior) / (len(scores) + 200)
-    return np.maximum.accumulate(found)
+    return np.maximum.accumulate(np.clip(found, *_Z))
 
 
 def _base(prior: Array, seen: Seen, rest: Array, variance: Array) -> Array:

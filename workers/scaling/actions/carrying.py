@@ -1,19 +1,20 @@
 """Writing decisions down, having them carried out, and seeing that they are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_hex
 
+from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection
 
-from workers.foundation import clock, database, logs, once, settings, telemetry
+from workers.foundation import clock, database, logs, once, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
 from workers.notify import store as notify
 from workers.scaling import client, rules, store
 from workers.scaling.actions.readings import held_regions, in_shadow, readings
-from workers.scaling.rules import EVERYWHERE, Decision, Policy, Purpose, Reading, Reason, State
+from workers.scaling.rules import EVERYWHERE, Decision, Policy, Purpose, Reading, Reason, Resource, State
 from workers.scaling.store import Action
 
 log = logs.get("scaling")
@@ -30,28 +31,39 @@ def decide() -> None:
     with database.transaction() as db:
         found = readings(db, policy, now=now)
     # Real systems are asked between the transactions: one that hangs must hold no row.
-    sure = [_sure(reading, policy, now) for reading in found]
+    begun, away = clock.stopwatch(), set[Resource]()
+    sure = [_sure(reading, policy, now, away if clock.stopwatch() - begun < AT_ONCE else set(Resource)) for reading in found]
     decided = [(reading, rules.decide(reading, policy, now=now)) for reading in sure]
     with database.transaction() as db:
         record(db, decided, policy, now=now)
 
 
-def _sure(reading: Reading, policy: Policy, now: datetime) -> Reading:
-    """Return the reading with what the real thing has, where nothing of ours says so and it matters."""
+def _sure(reading: Reading, policy: Policy, now: datetime, away: set[Resource]) -> Reading:
+    """Return the reading with what the real thing has, where nothing of ours says so and it matters.
+
+    Where that can't be asked (`away` remembers it for the run) it may get more, and loses nothing.
+    """
     if not reading.unsure or rules.decide(reading, policy, now=now).to == reading.has:
         return reading
+    seen = None
     try:
-        seen = client.found(reading.region, reading.resource, now=now)
+        if reading.resource not in away:
+            seen = client.found(reading.region, reading.resource, now=now)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:
-        log.warning("not asked", region=reading.region, resource=reading.resource, reason=_named(error), detail=str(error))
-        return replace(reading, hold_in=True, hold_out=True)
-    return replace(reading, has=seen or reading.has)
+        # A plug-in may raise anything, and stops nobody else.
+        away.add(reading.resource)
+        log.warning("not asked", region=reading.region, resource=reading.resource, reason=_named(error), detail=_told(error))
+    if reading.resource in away:
+        return replace(reading, hold_in=True)
+    return reading if seen is None else replace(reading, has=seen)
 
 
 def record(db: Connection, decided: Iterable[tuple[Reading, Decision]], policy: Policy, *, now: datetime) -> None:
     """Write what changes; ask for approval of what is above the cap."""
     proposals: dict[tuple[str, str], list[Action]] = {}
-    for one in store.proposals(db):
+    for one in store.proposals(db, rejected_since=now - policy.approval_within):
         proposals.setdefault((one.region, one.resource), []).append(one)
     for reading, decision in decided:
         telemetry.decisions.labels("scaling", decision.reason).inc()
@@ -86,11 +98,14 @@ def _propose(
     """Keep at most one proposal standing, as high as is needed; end what was allowed once it is over and given back."""
     standing = False
     for one in ours:
-        if one.state is State.APPROVED:
+        if one.state is State.REJECTED:
+            standing |= one.to >= decision.beyond
+        elif one.state is State.APPROVED:
             ended = one.until is not None and one.until <= now
             standing |= not ended and one.to >= decision.beyond
             if ended and decision.to <= policy.bounds(reading.resource).most:
-                store.settle(db, one.id, State.ROLLED_BACK, by="schedule", problem="its time is over")
+                with suppress(store.ActionUnknown):
+                    store.settle(db, one.id, State.ROLLED_BACK, by="schedule", problem="its time is over")
         elif problem := _outlived(one, decision, policy, now):
             # Somebody may have settled it since it was read.
             with suppress(store.ActionUnknown):
@@ -122,10 +137,14 @@ def see_to_it(policy: Policy, *, drift: bool = False) -> None:
         if lease is None:
             return
         with database.transaction() as db:
-            wanted, watched = store.latest(db).values(), in_shadow(db, policy, now=clock.now())
-            held = held_regions(db, policy, clock.now())
+            wanted, held = store.latest(db).values(), held_regions(db, policy, clock.now())
+            watched = in_shadow(db, policy, now=clock.now(), also=[action.region for action in wanted])
         ours = [action for action in wanted if action.region not in watched and action.resource in client.managed()]
-        _tell(ours, watched, policy)
+        try:
+            _tell(ours, watched, held, policy)
+        except redis.UNREACHABLE as error:
+            # What real systems should have does not wait for gateways.
+            log.warning("gateways not told", reason="redis", detail=str(error))
         begun = clock.stopwatch()
         # What hangs is tried last, so that it keeps nothing else waiting.
         for action in sorted(ours, key=lambda one: one.attempts):
@@ -133,13 +152,13 @@ def see_to_it(policy: Policy, *, drift: bool = False) -> None:
                 _carry_out(action, action.region in held, policy)
 
 
-def _tell(actions: Iterable[Action], watched: Iterable[str], policy: Policy) -> None:
+def _tell(actions: Iterable[Action], watched: Iterable[str], held: Collection[str], policy: Policy) -> None:
     by_region: dict[str, list[Action]] = {}
     for action in actions:
         if action.region != EVERYWHERE:
             by_region.setdefault(action.region, []).append(action)
     for region, ours in by_region.items():
-        store.tell(region, ours, connections_per_instance=policy.connections_per_instance)
+        store.tell(region, ours, connections_per_instance=policy.connections_per_instance, lower=region not in held)
     for region in watched:
         store.untell(region)
 
@@ -171,28 +190,48 @@ def _carry_out(action: Action, held: bool, policy: Policy) -> None:
         reason=result.problem or "confirmed")  # fmt: skip
 
 
+class _Waits(Exception):  # noqa: N818 - it says why, and is no error
+    """Nothing is taken away now."""
+
+
 def _bring_about(action: Action, held: bool) -> _Result | None:
     """Have all real systems do what the action wants; None when it waits for a ceremony to end."""
     problems, told = [], True
     for name in client.managed().get(action.resource, []):
         try:
-            actuator = client.made(name)
-            seen = actuator.seen(action)
-            if seen == action.to:
-                continue
-            if held and seen is not None and seen > action.to:
-                return None
-            if action.state is State.CONFIRMED:
-                log.warning("drift", region=action.region, resource=action.resource, to=action.to, reason="changed_by_another")
-            actuator.apply(action)
-            if actuator.seen(action) != action.to:
+            if not _set(client.made(name, action.resource), action, held):
                 problems.append(f"{name} has not confirmed it yet")
+        except _Waits:
+            return None
+        except SoftTimeLimitExceeded:
+            raise
         except Exception as error:
+            # A plug-in may raise anything, and stops nobody else.
             told = False
-            problems.append(str(error) if isinstance(error, Anticipated) else f"{name} failed ({_named(error)}); see the log")
-            if not isinstance(error, Anticipated):
-                log.exception("actuator failed", actuator=name, reason=_named(error))
+            problems.append(_told(error) or f"{name} failed ({_named(error)})")
     return _Result("; ".join(problems) or None, told)
+
+
+def _set(actuator: client.Actuator, action: Action, held: bool) -> bool:
+    """Have one real system do it; tell whether it has what is wanted. Raises _Waits."""
+    seen = actuator.seen(action)
+    if seen == action.to:
+        return True
+    if seen is not None and seen > action.to:
+        if held:
+            raise _Waits
+        if action.to > action.before and action.state is not State.CONFIRMED:
+            # It was to have more, and has more than that.
+            return True
+    if action.state is State.CONFIRMED:
+        log.warning("drift", region=action.region, resource=action.resource, to=action.to, reason="changed_by_another")
+    actuator.apply(action)
+    return actuator.seen(action) == action.to
+
+
+def _told(error: Exception) -> str:
+    """Return the message of an error of ours; what a library says may hold a token."""
+    return str(error) if isinstance(error, Anticipated) else ""
 
 
 def _named(error: Exception) -> str:

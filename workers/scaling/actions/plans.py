@@ -27,7 +27,7 @@ from workers.weddings import store as weddings
 
 
 class SpanUnmeasured(Anticipated):
-    """{region} was not measured from {start} to {end}; METRICS_KEEP_DAYS says how long that is kept"""
+    """{region} was not measured from {start} to {end}, but {but}; METRICS_KEEP_DAYS says how long that is kept"""
 
 
 def full_days(db: Connection, *, now: datetime, days: int) -> list[capacity.FullDay]:
@@ -83,17 +83,19 @@ def _hours(forecast: Forecast, midnight: datetime, policy: rules.Policy) -> Iter
         yield Hour(at, round(p50, 1), round(p99, 1), bounds.holding(p90, policy.utilisation), bounds.most)
 
 
-def played(db: Connection, region: str, start: datetime, end: datetime) -> tuple[Outcome, Past, Counts]:
+def played(db: Connection, region: str, start: datetime, end: datetime, *, cut: bool = False) -> tuple[Outcome, Past, Counts]:
     """Play a past span of a region through the planner, with the calendar as it was known then.
 
-    What was measured in the weeks before `start` is known at its beginning. Raises SpanUnmeasured.
+    What was measured in the weeks before `start` is known at its beginning. With `cut` the span may begin with the first
+    measurement. Raises SpanUnmeasured.
     """
     policy, learn = settings.read(rules.Policy, "SCALING_"), settings.read(outlook.Policy, "OUTLOOK_")
     phases, predicting = settings.read(calendar.Policy, "WEDDINGS_"), settings.read(Forecasting, "FORECASTING_")
     past = _past(db, region, start - timedelta(days=learn.days), start, end)
     first = max(1, int((start - past.starts_at) / timedelta(minutes=1)))
-    if first >= len(past.load) or past.starts_at > start + timedelta(hours=1):
-        raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}")
+    if first >= len(past.load) or (past.starts_at > start + timedelta(hours=1) and not cut):
+        but = f"from {past.starts_at:%Y-%m-%d %H:%M} to {past.moment(len(past.load)):%Y-%m-%d %H:%M} (UTC)"
+        raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}", but=but)
     outcome, supply = replay(Planner(past, policy, predicting, learn, phases), first)
     return outcome, past, supply
 
@@ -101,7 +103,7 @@ def played(db: Connection, region: str, start: datetime, end: datetime) -> tuple
 def _past(db: Connection, region: str, since: datetime, start: datetime, end: datetime) -> Past:
     seen = metrics.by_minute(db, since, end, region=region).get(region, {})
     if not seen:
-        raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}")
+        raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}", but="never then")
     begins = datetime.fromtimestamp(min(seen) * 60, UTC)
 
     def known(at: datetime) -> list[calendar.Wedding]:

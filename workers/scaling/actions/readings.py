@@ -11,7 +11,7 @@ from workers.balancing import store as balancing
 from workers.connections.store import service
 from workers.forecasting import actions as forecasts
 from workers.forecasting.actions.uppers import uppers as outlooks
-from workers.foundation import queues, settings
+from workers.foundation import queues, redis, settings
 from workers.metrics import rules as measuring
 from workers.metrics import store as metrics
 from workers.scaling import client, store
@@ -49,16 +49,14 @@ class _Standing:
         key, given = (region, resource), self.orders.get(region, {})
         shadow = _only_watched(given, self.policy)
         last = (self.planned if shadow else self.acted).get(key)
-        newest = self.planned.get(key)
-        # While it was only watched somebody else saw to it.
-        unsure = last is None or bool(newest and newest.id > last.id)
         emergency = given[Kind.EMERGENCY].value if Kind.EMERGENCY in given and resource is Resource.INSTANCES else 0
         return {
             "region": region,
             "resource": resource,
             "has": last.to if last else self.policy.bounds(resource).least,
             "changed_at": last.created_at if last else None,
-            "unsure": unsure and not shadow,
+            # Never acted, or not since it was only watched: somebody else saw to it.
+            "unsure": last is None and not shadow,
             "over": key in self.over,
             "follows": self.newest[key].id if key in self.newest else 0,
             "hold_in": Kind.HOLD_IN in given,
@@ -91,10 +89,18 @@ def readings(db: Connection, policy: Policy, *, now: datetime) -> list[Reading]:
     return found
 
 
-def in_shadow(db: Connection, policy: Policy, *, now: datetime) -> list[str]:
-    """Return the regions (and EVERYWHERE) whose decisions are not carried out."""
+def in_shadow(db: Connection, policy: Policy, *, now: datetime, also: Iterable[str] = ()) -> list[str]:
+    """Return the regions (and EVERYWHERE) whose decisions are not carried out; `also` looks at those that have no wedding."""
     given = orders.standing(db, at=now)
-    return [region for region in [*weddings.regions(db), EVERYWHERE] if _only_watched(given.get(region, {}), policy)]
+    regions = dict.fromkeys([*weddings.regions(db), EVERYWHERE, *given, *also])
+    return [region for region in regions if _only_watched(given.get(region, {}), policy)]
+
+
+def failed(db: Connection, policy: Policy, *, now: datetime) -> list[Action]:
+    """Return the actions that should be in effect, and that somebody carries out who could not."""
+    ours = [one for one in store.failed(db) if one.resource in client.managed()]
+    watched = in_shadow(db, policy, now=now, also=[one.region for one in ours])
+    return [one for one in ours if one.region not in watched]
 
 
 def _only_watched(given: Mapping[Kind, Order], policy: Policy) -> bool:
@@ -143,7 +149,7 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     leads = {name: max((_lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
     expected = forecasts.expected(db, leads, now=now)
     lately = {name: max(minutes.values()) for name, minutes in metrics.by_minute(db, now - policy.shrink_after, now).items()}
-    planned = [peak / len(regions)] if regions and (peak := service.peak(now)) else []
+    planned = [peak / len(regions)] if regions and (peak := _peak(now)) else []
     unit = policy.connections_per_instance / 2
     uppers, waiting = outlooks(db, regions, now=now, boot=policy.boot, unit=unit)
     strain, found = _strain(policy), []
@@ -173,10 +179,21 @@ def _by_region(near: Sequence[calendar.Wedding]) -> dict[str, list[calendar.Wedd
     return found
 
 
+def _peak(now: datetime) -> int:
+    try:
+        return service.peak(now)
+    except redis.UNREACHABLE:
+        return 0
+
+
 def _strain(policy: Policy) -> dict[str, float]:
     """Return, by region, the mean use of its nodes' processors and memory over what it should be; the higher of both."""
     by_region: dict[str, list[Any]] = {}
-    for node in balancing.nodes():
+    try:
+        nodes = balancing.nodes()
+    except redis.UNREACHABLE:
+        return {}
+    for node in nodes:
         if not node.out and not node.draining:
             by_region.setdefault(node.region, []).append(node)
     return {
@@ -204,15 +221,17 @@ def _shared_out(reading: Reading, standing: _Standing) -> Reading:
 
 
 def _together(by_region: Sequence[Reading]) -> Reading:
-    """Return all regions as one; what is not known of one is not known of all."""
+    """Return all regions as one; where something is not known of one, it is not less than what is known of the others."""
     sums: dict[str, Any] = {}
     for name in LOADS:
-        values = [getattr(reading, name) for reading in by_region]
-        sums[name] = None if None in values else sum(values)
+        values = [value for reading in by_region if (value := getattr(reading, name)) is not None]
+        sums[name] = sum(values) if values else None
+    partly = any(getattr(reading, name) is None for name in ("load", "expected") for reading in by_region)
     return replace(
         by_region[0],
         **sums,
         pressure=0.0,
+        partly=partly,
         unlearned=any(reading.unlearned for reading in by_region),
         ceremony_ahead=any(reading.ceremony_ahead for reading in by_region),
         frozen_until=max((reading.frozen_until for reading in by_region if reading.frozen_until), default=None),

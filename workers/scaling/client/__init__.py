@@ -7,6 +7,7 @@ without one is not decided about. A package of anybody's adds one in its pyproje
     mine = "package.module:Mine"
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -25,6 +26,14 @@ class ActuatorUnknown(Anticipated):
     """SCALING_ACTUATORS names {name!r}, and there is no such actuator; there are {known}"""
 
 
+class ActuatorUnfit(Anticipated):
+    """SCALING_ACTUATORS gives {resource} to {name!r}, which serves {serves}"""
+
+
+class ActuatorBroken(Anticipated):
+    """the actuator {name!r} of SCALING_ACTUATORS can't be loaded ({problem}); mend or leave out its package"""
+
+
 class ActuatorRefused(Anticipated):
     """{actuator} does not set {resource} of {region} to {to}: {problem}"""
 
@@ -41,6 +50,9 @@ def refusal(actuator: str, action: Action, problem: object) -> ActuatorRefused:
 class Actuator(Protocol):
     """Brings what an action wants about. Each call has a time-out; both raise ActuatorRefused or ActuatorUnreachable."""
 
+    #: The resources that it can set.
+    serves: Collection[Resource]
+
     def seen(self, action: Action) -> int | None:
         """Return how much the real system has now; None while it does not say."""
 
@@ -56,9 +68,12 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse what is no such list."""
+        entries = [entry.partition("=")[0] for entry in self.actuators.split()]
         for entry in self.actuators.split():
             resource, equals, names = entry.partition("=")
-            if resource not in set(Resource) or not equals or not all(names.split("+")):
+            sound = resource in set(Resource) and equals and all(names.split("+")) and "=" not in names
+            twice = len(set(names.split("+"))) < len(names.split("+")) or entries.count(resource) > 1
+            if not sound or twice:
                 raise ValueError(f"actuators must be such as instances=gateways+kubernetes; {entry!r} is not")
 
     @property
@@ -75,21 +90,35 @@ def managed() -> dict[Resource, list[str]]:
 
 def of(resource: Resource) -> dict[str, Actuator]:
     """Return a resource's actuators by name; raises ActuatorUnknown."""
-    return {name: made(name) for name in managed().get(resource, [])}
+    return {name: made(name, resource) for name in managed().get(resource, [])}
 
 
 def found(region: str, resource: Resource, *, now: datetime) -> int | None:
     """Return how much of a resource there is, where nothing of ours says so; None when nobody knows."""
     asked = Action(0, region, resource, 0, 0, "", State.CONFIRMED, now, "")
-    seen = [actuator.seen(asked) for actuator in of(resource).values()]
-    return max((value for value in seen if value is not None), default=None)
+    seen = {name: actuator.seen(asked) for name, actuator in of(resource).items()}
+    for name, value in seen.items():
+        if value is not None and (type(value) is not int or not 0 <= value < 2**31):
+            raise refusal(name, asked, f"it said {value!r}, which is no amount")
+    return max((value for value in seen.values() if value is not None), default=None)
+
+
+def made(name: str, resource: Resource) -> Actuator:
+    """Return the actuator of a name for a resource; raises ActuatorUnknown, ActuatorBroken, ActuatorUnfit."""
+    actuator = _loaded(name)
+    if resource not in actuator.serves:
+        raise ActuatorUnfit(name=name, resource=resource, serves=", ".join(actuator.serves))
+    return actuator
 
 
 @cache
-def made(name: str) -> Actuator:
-    """Return the actuator of a name; raises ActuatorUnknown."""
+def _loaded(name: str) -> Actuator:
     known = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in known:
         raise ActuatorUnknown(name=name, known=", ".join(sorted(known)) or "none: install the package")
-    actuator: Actuator = known[name].load()()
+    try:
+        actuator: Actuator = known[name].load()()
+    except Exception as error:
+        # Anybody's code: whatever it raises, the operator is told which one it was.
+        raise ActuatorBroken(name=name, problem=f"{type(error).__name__}: {error}") from error
     return actuator

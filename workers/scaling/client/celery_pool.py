@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from workers.app import app
 from workers.scaling.client import ActuatorUnreachable, refusal
+from workers.scaling.rules import Resource
 from workers.scaling.store import Action
 
 #: Seconds to wait for answers: a worker that does not answer in them is not counted.
@@ -19,6 +20,8 @@ WORKERS = "steady@"
 
 class CeleryPool:
     """Grows and shrinks the prefork pools of the workers named steady@…; one that restarts has its first size again."""
+
+    serves = (Resource.WORKER_PROCESSES,)
 
     def __init__(self) -> None:
         """Begin without having heard of anybody."""

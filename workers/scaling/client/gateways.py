@@ -1,11 +1,14 @@
 """The gateways of a region: they read what is wanted in Redis, obey, and confirm."""
 
 from workers.scaling import store
+from workers.scaling.rules import Resource
 from workers.scaling.store import Action
 
 
 class Gateways:
     """They are told by `store.tell` whatever carries an action out; here their confirmation is read."""
+
+    serves = (Resource.INSTANCES, Resource.CONNECTION_POOL)
 
     def seen(self, action: Action) -> int | None:
         """Return what the action wants once a gateway has confirmed it."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from workers.foundation import settings
 from workers.scaling.client import ActuatorUnreachable, refusal
+from workers.scaling.rules import Resource
 from workers.scaling.store import Action
 
 
@@ -29,6 +30,8 @@ class Policy:
 
 class Kubernetes:
     """Scales a region's Deployment."""
+
+    serves = (Resource.INSTANCES, Resource.WORKER_PROCESSES)
 
     def seen(self, action: Action) -> int | None:
         """Return the replicas that it is to have."""
@@ -88,7 +91,7 @@ class Kubernetes:
             raise ActuatorUnreachable(actuator="kubernetes", problem="install the extra `kubernetes`") from None
         policy = settings.read(Policy, "KUBERNETES_")
         if policy.url:
-            given = client.Configuration(host=policy.url, api_key={"authorization": f"Bearer {policy.token}"})
+            given = client.Configuration(host=policy.url, api_key={"authorization": f"Bearer {policy.token.strip()}"})
             # Trying again is our own work: its three tries would take four times as long.
             given.retries = False
             return client.ApiClient(given)

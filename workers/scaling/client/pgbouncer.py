@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from workers.foundation import settings
 from workers.scaling.client import ActuatorUnreachable, refusal
+from workers.scaling.rules import Resource
 from workers.scaling.store import Action
 
 
@@ -37,6 +38,8 @@ class Policy:
 
 class PgBouncer:
     """Sets how many server connections each pool of a PgBouncer may have."""
+
+    serves = (Resource.DATABASE_CONNECTIONS,)
 
     def seen(self, action: Action) -> int | None:
         """Return what it is set to."""

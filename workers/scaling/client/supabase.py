@@ -4,7 +4,9 @@ A hosted project's settings are not touched: changing those disconnects every cl
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import jwt
@@ -12,6 +14,7 @@ import jwt
 from workers.foundation import clock, settings
 from workers.scaling import rules
 from workers.scaling.client import ActuatorUnreachable, refusal
+from workers.scaling.rules import Resource
 from workers.scaling.store import Action
 
 
@@ -27,16 +30,22 @@ class Policy:
         """Refuse what is no address."""
         if self.api_url and not self.api_url.startswith(("http://", "https://")):
             raise ValueError("api_url must start with http:// or https://")
+        if "@" in self.api_url:
+            raise ValueError("api_url must have no user and password; set SUPABASE_API_JWT_SECRET")
 
 
 class SupabaseTenant:
     """Sets `max_concurrent_users` to what a region's instances carry."""
 
+    serves = (Resource.INSTANCES,)
+
     def seen(self, action: Action) -> int | None:
-        """Return the instances whose people the tenant lets in; None when its limit is no whole number of them."""
+        """Return the instances whose people the tenant lets in; None when it is nearly what the action wants."""
         found = self._ask("GET", action)
         limit, carries = int(found["data"]["max_concurrent_users"]), _carries()
-        return limit // carries if limit % carries == 0 else None
+        whole = ceil(limit / carries)
+        # A limit beside the steps is not yet what is wanted, and more than the step below it.
+        return None if limit % carries and whole == action.to else whole
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:
         """Set it; without `extensions`, so that the tenant's database is left alone."""
@@ -47,8 +56,10 @@ class SupabaseTenant:
 
     def _ask(self, method: str, action: Action, body: Any = None) -> Any:
         policy, now = settings.read(Policy, "SUPABASE_"), int(clock.epoch())
-        url = f"{policy.api_url.replace('{region}', action.region).rstrip('/')}/api/tenants/{policy.tenant}"
-        token = jwt.encode({"iat": now, "exp": now + 60}, policy.api_jwt_secret or "unset", "HS256")
+        if not policy.api_url or not policy.api_jwt_secret:
+            raise refusal("supabase", action, "set SUPABASE_API_URL and SUPABASE_API_JWT_SECRET")
+        url = f"{policy.api_url.replace('{region}', quote(action.region, safe='')).rstrip('/')}/api/tenants/{policy.tenant}"
+        token = jwt.encode({"iat": now, "exp": now + 60}, policy.api_jwt_secret, "HS256")
         try:
             answer = httpx2.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=3)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:

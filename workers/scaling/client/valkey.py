@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 
 from workers.foundation import redis
 from workers.scaling.client import ActuatorUnreachable, refusal
+from workers.scaling.rules import Resource
 from workers.scaling.store import Action
 
 _MEGABYTE = 2**20
@@ -14,6 +15,8 @@ _MEGABYTE = 2**20
 
 class Valkey:
     """Sets what the cache's server may hold; never the broker's, which must not evict."""
+
+    serves = (Resource.CACHE_MB,)
 
     def seen(self, action: Action) -> int | None:  # noqa: ARG002 - there is one cache only
         """Return its limit in MB; 0 is none."""

@@ -6,6 +6,8 @@ from enum import StrEnum
 from math import ceil, inf
 from typing import Any
 
+from workers.weddings.rules import EVERYWHERE as EVERYWHERE
+
 
 class Reason(StrEnum):
     """Why there is to be so much of it."""
@@ -57,11 +59,13 @@ class Resource(StrEnum):
     WORKER_PROCESSES = "worker_processes"
 
 
-#: Where a resource is that all regions share.
-EVERYWHERE = "everywhere"
 SHARED = (Resource.DATABASE_CONNECTIONS, Resource.CACHE_MB, Resource.WORKER_PROCESSES)
 #: A metric may be so far above its target before it counts, and makes for so much more at most: one swing is no trend.
 TOLERANCE, LEAP = 1.1, 1.5
+
+
+#: The outlook looks half a day ahead at most.
+_LONGEST = {"boot": timedelta(hours=12)}
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,11 @@ class Policy:
             raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_most must be above 0")
         if self.new_regions not in {"shadow", "live"}:
             raise ValueError("new_regions must be shadow or live")
+        times = {name: value for name, value in vars(self).items() if isinstance(value, timedelta)}
+        if wrong := [
+            name for name, value in times.items() if not timedelta(0) <= value <= _LONGEST.get(name, timedelta(days=30))
+        ]:
+            raise ValueError(f"{wrong[0]} must be from 0s to {_LONGEST.get(wrong[0], timedelta(days=30))}")
 
     def bounds(self, resource: Resource) -> Bounds:
         """Return a resource's bounds; the load of worker processes is weddings, of a pool places, of all others people."""
@@ -173,6 +182,8 @@ class Reading:
     expected: float | None
     resource: Resource = Resource.INSTANCES
     upper: float | None = None
+    #: Not all of it was measured and forecast: there may be more.
+    partly: bool = False
     #: There is something to learn its `upper` from, and this process has not yet.
     unlearned: bool = False
     pressure: float = 0.0
@@ -227,6 +238,8 @@ def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
         return Decision(to, Reason.ENOUGH, beyond)
     # One bad minute is no calm: what the last half hour needed stays.
     calm = max(to, min(cap, bounds.holding(reading.lately or 0.0, policy.utilisation)))
+    # What strains so many would strain fewer the more.
+    calm = max(calm, min(cap, Bounds(bounds.least, cap, 1.0, bounds.step).holding(reading.has * reading.pressure)))
     return Decision(*_shrink(reading, calm, cap, policy, now), beyond)
 
 
@@ -268,7 +281,7 @@ def _shrink(reading: Reading, to: int, cap: int, policy: Policy, now: datetime) 
     ]
     held += [
         (reading.pressure > 1.0, Reason.PRESSURE),
-        (reading.load is None or reading.expected is None or reading.unlearned, Reason.NOT_MEASURED),
+        (reading.load is None or reading.expected is None or reading.partly or reading.unlearned, Reason.NOT_MEASURED),
     ]
     if reading.has <= cap:
         cooling = reading.changed_at is not None and now - reading.changed_at < policy.shrink_after

@@ -62,7 +62,7 @@ def _days(forecast: Forecast, region: str, limit: Limit, needed: Array, most: in
         at = forecast.starts_at + number * forecast.step
         day = at.astimezone(zone).date()
         worst[day] = max(worst.get(day, (0.0, at)), (float(needed[number]), at))
-    return [FullDay(region, day, at, limit, ceil(value), most) for day, (value, at) in worst.items()]
+    return [FullDay(region, day, at, limit, min(ceil(value), 2**31 - 1), most) for day, (value, at) in worst.items()]
 
 
 def _together(forecasts: Sequence[Forecast]) -> Array:

@@ -50,7 +50,8 @@ class Outcome:
         return (
             f"{self.minutes / 1440:.1f} days, up to {self.needed} instances needed: short {self.short:.3f} % of the time "
             f"({self.surge:.2f} % of the busiest), worst quarter of an hour {self.worst15:.1f} % not served, "
-            f"{self.cost:.2f} times the cheapest plan, {self.saved:.0f} % less than static"
+            f"{self.cost:.2f} times the cheapest plan, "
+            f"{abs(self.saved):.0f} % {'less' if self.saved >= 0 else 'more'} than the highest need all the time"
         )
 
 

@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Identity,
+    Index,
     Integer,
     Table,
     Text,
@@ -56,6 +58,11 @@ actions = Table(
 )
 
 
+#: Why a proposal is over that somebody rejected.
+REJECTED = "rejected"
+Index("newest_action", actions.c.region, actions.c.resource, actions.c.id.desc())
+
+
 class ActionUnknown(Anticipated):
     """there is no proposed action {id}; `wedops scaling actions` lists them"""
 
@@ -77,6 +84,7 @@ class Action:
     attempts: int = 0
     problem: str | None = None
     until: datetime | None = None
+    settled_by: str | None = None
 
 
 _COLUMNS = {"before": "from_value", "to": "to_value"}
@@ -101,8 +109,11 @@ def newest(db: Connection, purposes: Collection[Purpose] = tuple(Purpose)) -> di
 
 
 def latest(db: Connection) -> dict[tuple[str, str], Action]:
-    """Return the last action of each (region, resource) that is to be carried out: what there should be now."""
-    return newest(db, [Purpose.ACT])
+    """Return the last action of each (region, resource) that is to be carried out: what there should be now.
+
+    One that a decision followed while the region was only watched is not: somebody else saw to it since.
+    """
+    return {key: one for key, one in newest(db, [Purpose.ACT, Purpose.SHADOW]).items() if one.purpose is Purpose.ACT}
 
 
 def recent(db: Connection, *, most: int = 10) -> list[Action]:
@@ -116,6 +127,18 @@ def during(db: Connection, region: str, resource: Resource, start: datetime, end
     before = select(func.max(actions.c.id)).where(ours, actions.c.created_at < start).scalar_subquery()
     asked = ours & (actions.c.created_at < end) & ((actions.c.created_at >= start) | (actions.c.id == before))
     return [_action(row) for row in db.execute(select(*_FACTS).where(asked).order_by(actions.c.id))]
+
+
+def regions(db: Connection) -> list[str]:
+    """Return the regions about which anything was ever decided."""
+    return list(db.execute(select(actions.c.region).distinct().order_by(actions.c.region)).scalars())
+
+
+def forget(db: Connection, *, before: datetime) -> int:
+    """Forget actions of before a moment, but for the newest of each kind; return how many."""
+    keys = actions.c.region, actions.c.resource, actions.c.purpose
+    kept = select(func.max(actions.c.id)).group_by(*keys)
+    return db.execute(actions.delete().where(actions.c.created_at < before, actions.c.id.not_in(kept))).rowcount
 
 
 def count(db: Connection) -> int:
@@ -158,9 +181,11 @@ def move(db: Connection, action: Action, state: State, *, at: datetime, problem:
     db.execute(update(actions).where(actions.c.id == action.id, actions.c.state == action.state).values(**changed))
 
 
-def proposals(db: Connection) -> list[Action]:
-    """Return what waits for somebody's approval, and what was allowed and is not over."""
-    open_ones = actions.c.state.in_((State.PROPOSED, State.APPROVED))
+def proposals(db: Connection, *, rejected_since: datetime | None = None) -> list[Action]:
+    """Return what waits for somebody's approval, and what was allowed and is not over; also what somebody rejected since."""
+    open_ones: ColumnElement[bool] = actions.c.state.in_((State.PROPOSED, State.APPROVED))
+    if rejected_since:
+        open_ones |= (actions.c.problem == REJECTED) & (actions.c.created_at >= rejected_since)
     rows = db.execute(select(*_FACTS).where(actions.c.purpose == Purpose.ABOVE_CAP, open_ones).order_by(actions.c.id))
     return [_action(row) for row in rows]
 
@@ -193,12 +218,18 @@ def untell(region: str) -> None:
         redis.connections().publish(TOLD, region)
 
 
-def tell(region: str, wanted: Iterable[Action], *, connections_per_instance: int) -> bool:
-    """Tell the region's gateways, at once and for those who ask later; False when they were told already."""
+def tell(region: str, wanted: Iterable[Action], *, connections_per_instance: int, lower: bool = True) -> bool:
+    """Tell the region's gateways, at once and for those who ask later; False when they were told already.
+
+    Without `lower` no figure gets less than they were told before.
+    """
     told = list(wanted)
     desired = {"action": max(action.id for action in told)} | {str(action.resource): action.to for action in told}
     if instances := desired.get(Resource.INSTANCES):
         desired["connection_limit"] = instances * connections_per_instance
+    if not lower:
+        before = dict(zip(desired, redis.connections().hmget(DESIRED + region, list(desired)), strict=True))
+        desired = {name: max(value, int(before[name] or 0)) for name, value in desired.items()}
     if redis.connections().hmget(DESIRED + region, list(desired)) == [str(value) for value in desired.values()]:
         return False
     redis.connections().hset(DESIRED + region, mapping=desired)

@@ -61,15 +61,17 @@ def give(db: Connection, order: Order) -> None:
 
     A mode for a time does not: when its time is over, what was before it holds again.
     """
-    kinds = _MODES if order.kind in _MODES and not order.until else (order.kind,)
-    for kind in kinds:
-        end(db, order.region, kind, by=order.asked_by, at=order.at)
+    for_a_time = order.kind in _MODES and order.until is not None
+    for kind in _MODES if order.kind in _MODES and not for_a_time else (order.kind,):
+        end(db, order.region, kind, by=order.asked_by, at=order.at, timed_only=for_a_time)
     db.execute(orders.insert().values(**vars(order)))
 
 
-def end(db: Connection, region: str, kind: Kind, *, by: str, at: datetime) -> int:
-    """End the standing orders of a kind; return how many there were."""
+def end(db: Connection, region: str, kind: Kind, *, by: str, at: datetime, timed_only: bool = False) -> int:
+    """End the standing orders of a kind (`timed_only` those for a time); return how many there were."""
     ours = (orders.c.region == region) & (orders.c.kind == kind) & _standing(at)
+    if timed_only:
+        ours &= orders.c.until.is_not(None)
     return db.execute(update(orders).where(ours).values(ended_at=at, ended_by=by)).rowcount
 
 

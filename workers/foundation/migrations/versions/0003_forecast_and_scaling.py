@@ -27,6 +27,7 @@ def _scaling() -> None:
         sa.Column("until", _MOMENT),
     ):
         op.add_column("scaling_actions", column)
+    op.create_index("newest_action", "scaling_actions", ["region", "resource", sa.text("id DESC")])
     op.create_table(
         "scaling_orders",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -61,11 +62,11 @@ def _scaling() -> None:
 
 def _keda() -> None:
     op.execute(
-        "CREATE VIEW keda_desired AS "
-        "SELECT DISTINCT ON (region, resource) region, resource, to_value AS desired, created_at AS since FROM scaling_actions "
-        "WHERE purpose = 'act' AND NOT EXISTS ("
-        "SELECT 1 FROM scaling_orders WHERE scaling_orders.region = scaling_actions.region AND kind = 'shadow' "
-        "AND ended_at IS NULL AND (until IS NULL OR until > now())) ORDER BY region, resource, id DESC"
+        "CREATE VIEW keda_desired AS SELECT region, resource, to_value AS desired, created_at AS since FROM ("
+        "SELECT DISTINCT ON (region, resource) * FROM scaling_actions WHERE purpose IN ('act', 'shadow') "
+        "ORDER BY region, resource, id DESC) AS newest WHERE purpose = 'act' AND NOT EXISTS ("
+        "SELECT 1 FROM scaling_orders WHERE scaling_orders.region = newest.region AND kind = 'shadow' "
+        "AND ended_at IS NULL AND (until IS NULL OR until > now()))"
     )
     # Roles belong to the whole server: another database of it may have made this one, and a managed one may forbid it.
     op.execute(
