@@ -218,7 +218,8 @@ def _processes(count: int) -> Action:
 
 
 @pytest.mark.usefixtures("worker")
-@pytest.mark.timeout(170)
+@pytest.mark.xdist_group("system")
+@pytest.mark.timeout(300)
 def test_a_worker_gets_more_processes_and_gives_them_back() -> None:
     pool = CeleryPool()
     assert pool.apply(_processes(4), dry_run=True) == "grow steady@tests by 2"

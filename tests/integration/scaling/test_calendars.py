@@ -34,7 +34,9 @@ def test_without_a_wedding_nothing_is_decided() -> None:
         assert (store.count(db), forecasting.count(db), capacity.known(db)) == (0, 0, [])
 
 
-@pytest.mark.timeout(170)
+# It keeps a processor busy for half a minute: nothing that measures time runs beside it.
+@pytest.mark.xdist_group("system")
+@pytest.mark.timeout(300)
 def test_a_hundred_thousand_weddings_are_forecast_and_decided() -> None:
     today = clock.now().date()
     days = [today + timedelta(days=day) for day in range(-30, 330)]
