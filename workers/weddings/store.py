@@ -177,12 +177,6 @@ def as_known(db: Connection, at: datetime, start: datetime, end: datetime) -> li
     return _facts(db.execute(select(newest).where(overlap).order_by(newest.c.starts_at)))
 
 
-def changes(db: Connection, start: datetime, end: datetime) -> list[datetime]:
-    """Return the moments in [start, end) at which the calendar changed."""
-    asked = select(history.c.known_from).where(history.c.known_from >= start, history.c.known_from < end).distinct()
-    return list(db.execute(asked.order_by(history.c.known_from)).scalars())
-
-
 def regions(db: Connection) -> list[str]:
     """Return the regions that have weddings."""
     return list(db.execute(select(weddings.c.region).distinct().order_by(weddings.c.region)).scalars())

@@ -59,7 +59,6 @@ class Policy:
     prior_weddings: int = 50
     load_weddings: int = 50
     hysteresis: float = 0.05
-    window: timedelta = timedelta(days=15)
     near_before: timedelta = timedelta(hours=4)
     near_after: timedelta = timedelta(hours=3)
     months: dict[str, tuple[float, ...]] = field(default_factory=lambda: {"us-south": SOUTH_MONTHS})

@@ -14,22 +14,28 @@ from workers.weddings.rules import Phase, VenueType
 class Profile:
     """`connectivity` is how many of those who would connect can; `weather_risk` how likely weather upsets the plan, 0-1.
 
-    `shape` is by how much a phase has more (or fewer) of its guests online than elsewhere; capacity is there `lead` before.
+    `shape` is by how much a phase has more (or fewer) of its guests online than elsewhere.
     """
 
     connectivity: float = 1.0
     weather_risk: float = 0.0
-    lead: timedelta = timedelta(hours=2)
     shape: Mapping[Phase, float] = field(default_factory=dict)
 
+    @property
+    def lead(self) -> timedelta:
+        """Return how long before a ceremony capacity is there.
 
-#: A plan B is decided in the last hours: everybody looks at once, so the weather's places have room for it earlier.
+        A plan B is decided in the last hours, when everybody looks at once: where it is likely there is room an hour earlier.
+        """
+        return timedelta(hours=3 if self.weather_risk >= 0.2 else 2)
+
+
 PROFILES: Mapping[VenueType, Profile] = {
-    VenueType.OUTDOOR: Profile(0.95, 0.30, timedelta(hours=3), {Phase.SETUP: 1.2}),
-    VenueType.CHURCH: Profile(0.90, 0.0, shape={Phase.CEREMONY: 0.8}),
-    VenueType.BANQUET_HALL: Profile(1.05, 0.0, shape={Phase.RECEPTION: 1.1}),
-    VenueType.BEACH: Profile(0.85, 0.35, timedelta(hours=3), {Phase.SETUP: 1.2, Phase.CEREMONY: 1.1}),
-    VenueType.GARDEN: Profile(1.0, 0.25, timedelta(hours=3), {Phase.SETUP: 1.1}),
+    VenueType.OUTDOOR: Profile(0.95, 0.30, {Phase.SETUP: 1.2}),
+    VenueType.CHURCH: Profile(0.90, 0.0, {Phase.CEREMONY: 0.8}),
+    VenueType.BANQUET_HALL: Profile(1.05, 0.0, {Phase.RECEPTION: 1.1}),
+    VenueType.BEACH: Profile(0.85, 0.35, {Phase.SETUP: 1.2, Phase.CEREMONY: 1.1}),
+    VenueType.GARDEN: Profile(1.0, 0.25, {Phase.SETUP: 1.1}),
     VenueType.HISTORIC: Profile(0.90, 0.05),
 }
 
