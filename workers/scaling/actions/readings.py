@@ -35,7 +35,6 @@ class _Standing:
     policy: Policy
     now: datetime
     newest: Mapping[tuple[str, str], Action]
-    acted: Mapping[tuple[str, str], Action]
     planned: Mapping[tuple[str, str], Action]
     orders: Mapping[str, Mapping[Kind, Order]]
     allowed: Mapping[tuple[str, str], int]
@@ -48,7 +47,10 @@ class _Standing:
         """Return a reading's facts about what was decided and ordered."""
         key, given = (region, resource), self.orders.get(region, {})
         shadow = _only_watched(given, self.policy)
-        last = (self.planned if shadow else self.acted).get(key)
+        last = self.planned.get(key)
+        if last and last.purpose is Purpose.SHADOW and not shadow:
+            # What was decided while it only watched was carried out by nobody.
+            last = None
         emergency = given[Kind.EMERGENCY].value if Kind.EMERGENCY in given and resource is Resource.INSTANCES else 0
         return {
             "region": region,
@@ -135,9 +137,8 @@ def _standing(db: Connection, policy: Policy, now: datetime) -> _Standing:
     }
     over = frozenset((one.region, str(one.resource)) for one in approved if one.until and one.until <= now)
     busy = frozenset(region for region, season in seasons.current(db).items() if season is Season.PEAK)
-    newest, acted = store.newest(db), store.latest(db)
-    planned = store.newest(db, [Purpose.ACT, Purpose.SHADOW])
-    return _Standing(policy, now, newest, acted, planned, orders.standing(db, at=now), allowed, over, busy)
+    newest, planned = store.newest(db), store.newest(db, [Purpose.ACT, Purpose.SHADOW])
+    return _Standing(policy, now, newest, planned, orders.standing(db, at=now), allowed, over, busy)
 
 
 def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Wedding]) -> list[Reading]:
