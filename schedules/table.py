@@ -54,6 +54,7 @@ TABLE = (
     Line(scaling.look_ahead,    daily_at("04:10"), daily_at("04:10"), daily_at("04:10"), "more room than there may be takes weeks to arrange"),
     Line(scaling.verify,        seconds(30),       seconds(30),       seconds(5),        "an action that has no effect must be noticed before people do"),
     Line(alerts.check,          seconds(60),       seconds(30),       seconds(10),       "8 hours at 99.9 % leave 28.8 seconds"),
+    Line(alerts.escalate,       seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for the steps that come due"),
     Line(alerts.watch,          seconds(30),       seconds(30),       seconds(10),       "a job that stopped says nothing by itself"),
     Line(forecasting.refresh,   minutes(60),       minutes(30),       minutes(10),       "also on every change of the calendar"),
     Line(forecasting.judge,     minutes(60),       minutes(60),       minutes(30),       "who forecasts badly must not be believed"),

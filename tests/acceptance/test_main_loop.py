@@ -69,11 +69,15 @@ def test_latency_above_two_seconds_is_one_alert_and_resolved_when_it_ends(system
         # Later checks see it again and say nothing new.
         assert not eventually(lambda: len(rows(query)) > 1, within=15)
     assert eventually(lambda: [row[0] for row in rows(query)] == ["resolved"], within=90), rows(query)
-    sent = "SELECT key FROM notifications WHERE title LIKE '%us-west' AND sent_at IS NOT NULL ORDER BY created_at"
-    assert eventually(lambda: [key for (key,) in rows(sent) if "/resolved/" in str(key)], within=20)
-    told = [str(key) for (key,) in rows(sent)]
-    assert [key.split("/")[2] for key in told].count("resolved") == 1
-    assert "/resolved/" in told[-1]
+    sent = (
+        "SELECT n.step FROM alert_notices n JOIN performance_alerts a ON a.id = n.alert_id "
+        "JOIN notifications m ON m.key = n.message "
+        "WHERE a.kind = 'response_time' AND a.subject = 'us-west' AND m.sent_at IS NOT NULL ORDER BY n.at"
+    )
+    assert eventually(lambda: ("end",) in rows(sent), within=30), rows(sent)
+    told = [str(step) for (step,) in rows(sent)]
+    assert told[0] == "1.1"
+    assert told[-1] == "end"
     assert len(told) == len(set(told))
 
 

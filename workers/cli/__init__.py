@@ -14,6 +14,8 @@ COMMANDS = {
     "supervise": "Run the Procfile's processes, and put back what dies or hangs.",
     "nodes": "The realtime nodes: who is up, how full, and whose weddings they have.",
     "plan": "What a peak or a day that is known ahead needs; which days need too much.",
+    "alerts": "What is wrong and who is told; take it, put it off, hand it over, silence it.",
+    "contacts": "Who can be told, and by which channel.",
     "scaling": "What there is of each resource and why; let regions act, hold them, approve, repair.",
     "forecast": "What is expected of each region, and how good it was.",
     "replay": "A past span played again: what the planner would have done, and what it would have cost.",

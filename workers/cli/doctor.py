@@ -14,6 +14,7 @@ from workers.forecasting.rules import outlook
 from workers.foundation import clock, database, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
 from workers.notify import client as notify
+from workers.notify import rules as telling
 from workers.scaling import client as scaling
 from workers.scaling.client import kubernetes, pgbouncer, supabase
 
@@ -81,14 +82,14 @@ def _workers() -> Problems:
 def _settings() -> Problems:
     clock.now()
     for room in ROOMS:
-        rules = import_module(f"{room}.{'client' if room.endswith('notify') else 'rules'}")
+        rules = import_module(f"{room}.rules")
         if policy := getattr(rules, "Policy", None):
             yield from _bad(lambda p=policy, r=room: settings.read(p, r.rpartition(".")[2].upper() + "_"))  # type: ignore[misc]
     yield from _bad(lambda: settings.read(outlook.Policy, "OUTLOOK_"))
     yield from _bad(lambda: [scaling.of(resource) for resource in scaling.managed()])
     yield from _bad(lambda: [settings.read(policy, prefix) for prefix, policy in ACTUATORS.items()])
-    targets = settings.read(notify.Policy, "NOTIFY_").targets
-    if targets == notify.Policy().targets:
+    yield from _bad(notify.check_targets)
+    if notify.policy().targets == telling.Policy().targets:
         yield "note: alerts go to the log only; set NOTIFY_TARGETS to where people look"
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         yield "note: PROMETHEUS_MULTIPROC_DIR is not set here: the workers' counts are not summed"

@@ -1,5 +1,7 @@
-"""Days, durations and words as an operator writes them."""
+"""Days, durations and words as an operator writes them; and who that is."""
 
+import getpass
+import os
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,3 +45,12 @@ class Words(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
         """Return it without spaces around it."""
         return str(value).strip() or self.fail("say it in words", param, context)
+
+
+def operator() -> str:
+    """Return who runs this command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may have no such entry.
+        return f"uid-{os.getuid()}"

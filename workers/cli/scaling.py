@@ -1,7 +1,5 @@
 """`wedops scaling`: what there is of each resource and why; orders of people, all kept."""
 
-import getpass
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +10,7 @@ import orjson
 from sqlalchemy import Connection
 
 from workers.app import app
-from workers.cli.parameters import Duration, Words
+from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database, settings
 from workers.foundation.errors import Anticipated
 from workers.scaling import client, rules, store
@@ -157,7 +155,7 @@ def resume(region: str) -> None:
     with database.transaction() as db:
         _check(region, _places(db))
         kinds = (Kind.HOLD_IN, Kind.HOLD_OUT, Kind.EMERGENCY)
-        ended = sum(orders.end(db, region, kind, by=_who(), at=clock.now()) for kind in kinds)
+        ended = sum(orders.end(db, region, kind, by=operator(), at=clock.now()) for kind in kinds)
     _wake()
     click.echo(f"{ended} order(s) of {region} ended")
 
@@ -188,7 +186,7 @@ def approve(id: int, lasts: timedelta | None) -> None:
     """Let a proposal above the cap be, for 6h unless said otherwise; when its time is over it is undone by itself."""
     until = clock.now() + (lasts or timedelta(hours=6))
     with database.transaction() as db:
-        one = store.settle(db, id, State.APPROVED, by=_who(), until=until)
+        one = store.settle(db, id, State.APPROVED, by=operator(), until=until)
     _wake()
     click.echo(f"{one.resource} of {one.region}: up to {one.to} until {until:%Y-%m-%d %H:%M}")
 
@@ -198,7 +196,7 @@ def approve(id: int, lasts: timedelta | None) -> None:
 def reject(id: int) -> None:
     """Refuse a proposal above the cap."""
     with database.transaction() as db:
-        one = store.settle(db, id, State.REJECTED, by=_who(), problem=store.REJECTED)
+        one = store.settle(db, id, State.REJECTED, by=operator(), problem=store.REJECTED)
     click.echo(f"{one.resource} of {one.region} stays within its cap")
 
 
@@ -213,7 +211,7 @@ def dry_run(resource: str, region: str, to: int) -> None:
         _check(region, [EVERYWHERE] if asked in rules.SHARED else weddings.regions(db))
     if not bounds.least <= to <= bounds.ceiling:
         raise click.BadParameter(f"must be from {bounds.least} to {bounds.ceiling}", param_hint="TO")
-    action = Action(0, region, asked, 0, to, "", State.PROPOSED, clock.now(), _who())
+    action = Action(0, region, asked, 0, to, "", State.PROPOSED, clock.now(), operator())
     actuators = client.of(asked)
     for name, actuator in actuators.items():
         click.echo(f"{name}: has {_tried(actuator.seen, action)}; {_tried(partial(actuator.apply, dry_run=True), action)}")
@@ -245,7 +243,7 @@ def _order(region: str, kind: Kind, reason: str, *, lasts: timedelta | None = No
     now: datetime = clock.now()
     with database.transaction() as db:
         _check(region, _places(db))
-        orders.give(db, Order(region, kind, reason, _who(), now, now + lasts if lasts else None, value))
+        orders.give(db, Order(region, kind, reason, operator(), now, now + lasts if lasts else None, value))
     _wake()
 
 
@@ -258,14 +256,6 @@ def _check(region: str, known: list[str]) -> None:
     if region not in known:
         named = ", ".join(name for name in known if name != EVERYWHERE)
         raise RegionUnknown(region=region, known=named or "none yet: import a calendar")
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A container may have no such entry.
-        return f"uid-{os.getuid()}"
 
 
 def _wake() -> None:

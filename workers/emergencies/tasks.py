@@ -5,7 +5,8 @@ from typing import Any
 from workers.app import Task, app
 from workers.emergencies import rules, store
 from workers.foundation import clock, database, logs
-from workers.notify import store as notify
+from workers.notify import actions as notify
+from workers.notify.rules import Notification
 from workers.requests import actions as asked
 from workers.requests import rules as contract
 from workers.requests import store as requests
@@ -22,12 +23,12 @@ def open_emergency(self: Task, **fields: Any) -> None:
     with asked.settling(key), database.transaction() as db:
         wedding_id = weddings.require(db, message.wedding_id).id
         opened = store.open_once(db, key=key, kind=message.kind, wedding_id=wedding_id, protocol=protocol, at=now)
-        notify.write(db, _notification(key, message, protocol[0]), at=now)
+        notify.tell(db, _notification(key, message, protocol[0]), at=now)
         requests.settle(db, key, at=clock.machine_now())
     log.warning("emergency opened", emergency_id=opened, kind=message.kind, reason="asked" if opened else "known_key")
     app.send_task("notify.deliver", retry=False)
 
 
-def _notification(key: str, message: contract.OpenEmergency, first: rules.Step) -> notify.Notification:
+def _notification(key: str, message: contract.OpenEmergency, first: rules.Step) -> Notification:
     title = f"{message.kind} emergency at wedding {message.wedding_id}"
-    return notify.Notification(f"emergency/{key}", title, f"first: {first.what} ({first.who})", "critical")
+    return Notification(f"emergency/{key}", title, f"first: {first.what} ({first.who})", "critical")

@@ -1,31 +1,37 @@
-"""Sending through apprise: NOTIFY_TARGETS holds its URLs, which are secrets; the default writes to the log."""
+"""Sending through apprise: NOTIFY_TARGETS and the table of addresses hold its URLs, which are secrets."""
 
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 from workers.foundation import logs, settings
+from workers.notify.rules import Policy
 
 log = logs.get("notify")
 
 #: Our severities in apprise's words; all others are `info`.
 _TYPES = {"critical": "failure", "high": "warning", "medium": "warning"}
-
-
-@dataclass(frozen=True)
-class Policy:
-    """`targets` are apprise URLs with spaces between them: log://, json://host/path, mailto://, pagerduty:// …"""
-
-    targets: str = "log://"
-
-    def __post_init__(self) -> None:
-        """Refuse to tell nobody."""
-        if not self.targets.strip():
-            raise ValueError("name at least one target; log:// writes to the log")
+#: NOTIFY_TARGETS' channels are named by their place in it.
+TARGET = "target-"
 
 
 class TargetsInvalid(settings.SettingInvalid):
     """NOTIFY_TARGETS: target {number} is no address that apprise knows; see its list of services"""
+
+
+class AddressInvalid(settings.SettingInvalid):
+    """that is no address that apprise knows; see its list of services, for instance json://host/path or mailto://…"""
+
+
+def policy() -> Policy:
+    """Return NOTIFY_…"""
+    return settings.read(Policy, "NOTIFY_")
+
+
+def targets() -> dict[str, str]:
+    """Return NOTIFY_TARGETS by channel."""
+    return {f"{TARGET}{number}": url for number, url in enumerate(policy().targets.split(), start=1)}
 
 
 def _to_log(body: str, title: str, notify_type: str, *_arguments: Any, **_options: Any) -> None:
@@ -35,17 +41,54 @@ def _to_log(body: str, title: str, notify_type: str, *_arguments: Any, **_option
 @cache
 def _apprise() -> Any:
     # Imported when first used: it loads a module for each of its 140 services, a second in every process.
-    from apprise import Apprise  # noqa: PLC0415
+    import apprise  # noqa: PLC0415
     from apprise.decorators import notify  # noqa: PLC0415
 
     notify(on="log", name="the log")(_to_log)
-    sender = Apprise()
-    for number, target in enumerate(settings.read(Policy, "NOTIFY_").targets.split(), start=1):
-        if not sender.add(target):
-            raise TargetsInvalid(number=number)
+    return apprise.Apprise
+
+
+@lru_cache(maxsize=256)
+def _sender(url: str) -> Any:
+    sender = _apprise()()
+    if not sender.add(url):
+        raise AddressInvalid
     return sender
 
 
-def send(title: str, body: str, severity: str) -> bool:
-    """Tell every target; False when one of them did not take it. No circuit here: it would silence the pager."""
-    return bool(_apprise().notify(title=title, body=body, notify_type=_TYPES.get(severity, "info")))
+def _with_key(url: str, key: str) -> str:
+    if not url.startswith(("json://", "jsons://")):
+        return url
+    return f"{url}{'&' if '?' in url else '?'}+Idempotency-Key={quote(key, safe='')}"
+
+
+def check(url: str) -> None:
+    """Raise AddressInvalid for what apprise does not know."""
+    _sender(url)
+
+
+def check_targets() -> None:
+    """Raise TargetsInvalid, naming which of NOTIFY_TARGETS apprise does not know."""
+    for number, url in enumerate(targets().values(), start=1):
+        try:
+            check(url)
+        except AddressInvalid:
+            raise TargetsInvalid(number=number) from None
+
+
+def send(url: str, title: str, body: str, severity: str, *, key: str) -> bool:
+    """Tell one target; False when it did not take it in time. No circuit here: it would silence the pager.
+
+    A process that dies between sending and noting sends again; a target of our own can tell by the header Idempotency-Key.
+    """
+    taken: list[bool] = []
+    sender = _sender(_with_key(url, key))
+
+    def _send() -> None:
+        taken.append(bool(sender.notify(title=title, body=body, notify_type=_TYPES.get(severity, "info"))))
+
+    # A service that drips its answer must not hold up the others: apprise's time-outs are by the read, not by the message.
+    thread = Thread(target=_send, daemon=True)
+    thread.start()
+    thread.join(policy().patience.total_seconds())
+    return taken == [True]

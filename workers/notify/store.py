@@ -1,16 +1,14 @@
-"""Notifications as rows: written with what they are about, sent after, once a key."""
+"""Notifications as rows: written with what they are about, sent after, once a key and channel; and who is reached where."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, func, select, update
+from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from workers.foundation.database import insert_once, metadata
-
-#: A notification that failed this often, after some eight hours, stays as a row and is tried no more.
-ATTEMPTS = 60
-#: After a failure the next try waits this long, then twice as long, up to 64 times.
-PATIENCE = timedelta(seconds=8)
+from workers.notify.rules import BODY, TITLE, Notification, Policy, safe
 
 notifications = Table(
     "notifications",
@@ -19,48 +17,118 @@ notifications = Table(
     Column("title", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("severity", Text, nullable=False),
+    Column("who", Text, nullable=False, server_default="operations"),
+    Column("wedding_id", Text, nullable=False, server_default=""),
+    Column("channel", Text, nullable=False, server_default="target-1"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("tried_at", DateTime(timezone=True)),
     Column("sent_at", DateTime(timezone=True)),
+    Column("withdrawn_at", DateTime(timezone=True)),
 )
-Index("unsent_notifications", notifications.c.created_at, postgresql_where=notifications.c.sent_at.is_(None))
+_UNSENT = notifications.c.sent_at.is_(None) & notifications.c.withdrawn_at.is_(None)
+Index("unsent_notifications", notifications.c.created_at, postgresql_where=_UNSENT)
+
+#: Where people are reached. Addresses are secrets, some are personal: they leave this table for apprise alone.
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("who", Text, primary_key=True),
+    Column("wedding_id", Text, primary_key=True, server_default=""),
+    Column("channel", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+)
 
 
 @dataclass(frozen=True)
-class Notification:
-    """Something to tell; the key makes it one, however often it is written."""
+class Waiting:
+    """A notification whose turn it is, and by which channel of whom."""
 
     key: str
     title: str
     body: str
     severity: str
+    who: str
+    wedding_id: str
+    channel: str
 
 
-def write(db: Connection, notification: Notification, *, at: datetime) -> bool:
-    """Remember a notification to send; False when its key was known."""
-    row = vars(notification) | {"created_at": at}
-    return bool(insert_once(db, notifications, [row]))
+def write(db: Connection, message: Notification, *, who: str, channel: str, at: datetime, wedding_id: str = "") -> bool:
+    """Remember a notification to send by a channel; False when its key was known."""
+    row = {"key": message.key, "title": safe(message.title, TITLE), "body": safe(message.body, BODY)}
+    to = {"who": who, "wedding_id": wedding_id, "channel": channel, "severity": message.severity, "created_at": at}
+    return bool(insert_once(db, notifications, [row | to]))
 
 
-def claim(db: Connection, *, at: datetime) -> Notification | None:
-    """Return the oldest that is not sent and whose turn it is, held by this transaction against others."""
-    unsent = notifications.c.sent_at.is_(None) & (notifications.c.attempts < ATTEMPTS)
+def claim(db: Connection, policy: Policy, *, at: datetime, but: Collection[str] = ()) -> Waiting | None:
+    """Return the oldest that is not sent and whose turn it is, held by this transaction; none of the channels in `but`."""
     doubled = func.power(2, func.least(notifications.c.attempts - 1, 6))
-    untried = notifications.c.tried_at.is_(None) | (notifications.c.tried_at + PATIENCE * doubled <= at)
-    facts = [notifications.c[name] for name in Notification.__dataclass_fields__]
-    oldest = select(*facts).where(unsent, untried).order_by(notifications.c.created_at).limit(1)
+    untried = notifications.c.tried_at.is_(None) | (notifications.c.tried_at + policy.retry_after * doubled <= at)
+    due = [_UNSENT, notifications.c.attempts < policy.attempts, untried, notifications.c.channel.not_in(list(but))]
+    facts = [notifications.c[name] for name in Waiting.__dataclass_fields__]
+    oldest = select(*facts).where(*due).order_by(notifications.c.created_at).limit(1)
     row = db.execute(oldest.with_for_update(skip_locked=True)).first()
-    return Notification(*row) if row else None
+    return Waiting(*row) if row else None
 
 
-def overdue(db: Connection, *, attempts: int = 3) -> int:
+def unsent(db: Connection, key: str) -> list[Waiting]:
+    """Return what was written under a key for each channel and is not sent, held by this transaction."""
+    facts = [notifications.c[name] for name in Waiting.__dataclass_fields__]
+    rows = db.execute(
+        select(*facts).where(_UNSENT, notifications.c.key.startswith(f"{key}/", autoescape=True)).with_for_update()
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def overdue(db: Connection, *, attempts: int = 3, since: datetime | None = None) -> int:
     """Return how many failed so often that somebody should know."""
-    failed = notifications.c.sent_at.is_(None) & (notifications.c.attempts >= attempts)
-    return int(db.execute(select(func.count()).where(failed)).scalar_one())
+    failed = _UNSENT & (notifications.c.attempts >= attempts)
+    asked = select(func.count()).where(failed)
+    return int(db.execute(asked if since is None else asked.where(notifications.c.created_at >= since)).scalar_one())
 
 
 def tried(db: Connection, key: str, *, arrived: bool, at: datetime) -> None:
     """Remember an attempt, and whether it arrived."""
     values = {"attempts": notifications.c.attempts + 1, "tried_at": at, "sent_at": at if arrived else None}
     db.execute(update(notifications).where(notifications.c.key == key).values(**values))
+
+
+def withdraw(db: Connection, keys: Iterable[str], *, at: datetime) -> None:
+    """Have notifications that are not sent yet stay so."""
+    db.execute(update(notifications).where(notifications.c.key.in_(list(keys)), _UNSENT).values(withdrawn_at=at))
+
+
+def forget(db: Connection, *, before: datetime, most: int = 10_000) -> int:
+    """Drop notifications that were written before a moment; return how many."""
+    old = select(notifications.c.key).where(notifications.c.created_at < before).limit(most)
+    return int(db.execute(delete(notifications).where(notifications.c.key.in_(old))).rowcount)
+
+
+def register(db: Connection, *, who: str, channel: str, url: str, wedding_id: str = "") -> None:
+    """Remember where somebody is reached by a channel, instead of what was known."""
+    statement = insert(addresses).values(who=who, channel=channel, url=url, wedding_id=wedding_id)
+    db.execute(statement.on_conflict_do_update(index_elements=["who", "wedding_id", "channel"], set_={"url": url}))
+
+
+def unregister(db: Connection, *, who: str, channel: str, wedding_id: str = "") -> bool:
+    """Forget an address; False when there was none."""
+    that = (addresses.c.who == who) & (addresses.c.channel == channel) & (addresses.c.wedding_id == wedding_id)
+    return bool(db.execute(delete(addresses).where(that)).rowcount)
+
+
+def registered(db: Connection) -> list[tuple[str, str, str]]:
+    """Return the (who, wedding id, channel) that have an address; never the addresses."""
+    key = (addresses.c.who, addresses.c.wedding_id, addresses.c.channel)
+    return [(row[0], row[1], row[2]) for row in db.execute(select(*key).order_by(*key))]
+
+
+def address(db: Connection, *, who: str, channel: str, wedding_id: str) -> str | None:
+    """Return where somebody is reached by a channel; None when nobody said so."""
+    that = (addresses.c.who == who) & (addresses.c.channel == channel) & (addresses.c.wedding_id == wedding_id)
+    return db.execute(select(addresses.c.url).where(that)).scalar_one_or_none()
+
+
+def channels(db: Connection, who: str, wedding_id: str = "") -> list[str]:
+    """Return the channels by which somebody is reached: of a wedding, or for all."""
+    that = (addresses.c.who == who) & (addresses.c.wedding_id == wedding_id)
+    return list(db.execute(select(addresses.c.channel).where(that).order_by(addresses.c.channel)).scalars())

@@ -2,7 +2,7 @@
 
 from workers.app import app
 from workers.foundation import clock, database, logs
-from workers.notify import client, store
+from workers.notify import actions, client, store
 
 log = logs.get("notify")
 
@@ -12,13 +12,15 @@ ENOUGH = 10.0
 
 @app.task(name="notify.deliver")
 def deliver(**_later: object) -> None:
-    """Send what is written and not sent, each in a transaction of its own."""
-    begun = clock.stopwatch()
+    """Send what is written and not sent, each in a transaction of its own; a channel that fails is left for the next run."""
+    begun, failing = clock.stopwatch(), set[str]()
     while clock.stopwatch() - begun < ENOUGH:
         with database.transaction() as db:
-            if (notification := store.claim(db, at=clock.machine_now())) is None:
+            waiting = store.claim(db, client.policy(), at=clock.machine_now(), but=failing)
+            if waiting is None:
                 return
-            arrived = client.send(notification.title, notification.body, notification.severity)
-            store.tried(db, notification.key, arrived=arrived, at=clock.machine_now())
+            arrived = actions.send(db, waiting)
+            store.tried(db, waiting.key, arrived=arrived, at=clock.machine_now())
         if not arrived:
-            log.warning("notification failed", key=notification.key, reason="target")
+            failing.add(waiting.channel)
+            log.warning("notification failed", key=waiting.key, channel=waiting.channel, reason="target")

@@ -97,15 +97,23 @@ def instant(local: datetime, zone: str, *, end: bool = False) -> Resolution:
 
 def phase(wedding: Wedding, policy: Policy, *, now: datetime) -> Phase:
     """Return the phase of a wedding at `now`; each begins where the one before it ends."""
-    ceremony_ends = min(wedding.starts_at + policy.ceremony_lasts, wedding.ends_at)
-    begins = (
-        (wedding.ends_at + policy.wind_down_lasts, Phase.OVER),
-        (wedding.ends_at, Phase.WIND_DOWN),
-        (ceremony_ends, Phase.RECEPTION),
-        (wedding.starts_at, Phase.CEREMONY),
-        (wedding.starts_at - policy.setup_before, Phase.SETUP),
+    return next((name for begin, name in begins(wedding.starts_at, wedding.ends_at, policy) if now >= begin), Phase.PLANNING)
+
+
+def phase_ends(starts_at: datetime, ends_at: datetime, policy: Policy, *, now: datetime) -> datetime | None:
+    """Return when the phase that a wedding is in gives way to the next one; None after the last."""
+    return min((begin for begin, _ in begins(starts_at, ends_at, policy) if begin > now), default=None)
+
+
+def begins(starts_at: datetime, ends_at: datetime, policy: Policy) -> tuple[tuple[datetime, Phase], ...]:
+    """Return when each phase after planning begins, the last one first."""
+    return (
+        (ends_at + policy.wind_down_lasts, Phase.OVER),
+        (ends_at, Phase.WIND_DOWN),
+        (min(starts_at + policy.ceremony_lasts, ends_at), Phase.RECEPTION),
+        (starts_at, Phase.CEREMONY),
+        (starts_at - policy.setup_before, Phase.SETUP),
     )
-    return next((name for begin, name in begins if now >= begin), Phase.PLANNING)
 
 
 def running(wedding: Wedding, *, now: datetime) -> bool:

@@ -194,6 +194,13 @@ def zones(db: Connection) -> dict[str, str]:
     return {row[0]: row[1] for row in db.execute(select(weddings.c.region, most).group_by(weddings.c.region))}
 
 
+def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, datetime, datetime]]:
+    """Return (region, start, end) of the weddings that take place and overlap [start, end); those that are alike once."""
+    facts = (weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
+    overlap = (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
+    return [(row[0], row[1], row[2]) for row in db.execute(select(*facts).distinct().where(overlap))]
+
+
 def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, date, int]]:
     """Return (region, local day of the start, weddings) for weddings that take place in [start, end)."""
     day = func.date(weddings.c.starts_local)

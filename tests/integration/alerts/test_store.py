@@ -26,12 +26,18 @@ from workers.scaling.store import capacity as full_days
 pytestmark = pytest.mark.usefixtures("world")
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERTS_GROUP_WAIT", "0s")
+
+
 def _measure(p95_ms: float) -> None:
     with database.transaction() as db:
         metrics.append(db, [Snapshot("east", clock.now(), 10, p95_ms=p95_ms)])
 
 
 def _keys() -> list[str]:
+    tasks.escalate()
     with database.transaction() as db:
         return list(db.execute(notify.notifications.select().order_by(notify.notifications.c.created_at)).scalars())
 
@@ -45,7 +51,7 @@ def test_latency_above_its_threshold_is_one_alert_once_and_resolved_when_it_ends
     with database.transaction() as db:
         [alert] = store.standing(db)
     assert (alert.kind, alert.subject, alert.severity, alert.state) == ("response_time", "east", Severity.MEDIUM, State.FIRING)
-    assert _keys() == ["alert/1/firing/medium"]
+    assert _keys() == ["alert/1/1.1/operations/target-1"]
     _measure(40)
     tasks.check()
     tasks.check()
@@ -53,7 +59,7 @@ def test_latency_above_its_threshold_is_one_alert_once_and_resolved_when_it_ends
         assert store.standing(db)[0].state is State.RESOLVED
         reasons = [row.reason for row in db.execute(store.events.select().order_by(store.events.c.id))]
     assert reasons == ["above_threshold", "back_to_normal"]
-    assert _keys() == ["alert/1/firing/medium", "alert/1/resolved/medium"]
+    assert _keys() == ["alert/1/1.1/operations/target-1", "alert/1/end/operations/target-1"]
 
 
 def test_one_that_gets_worse_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +67,8 @@ def test_one_that_gets_worse_is_told_again(monkeypatch: pytest.MonkeyPatch) -> N
     for value in (2500, 6000, 6000, 2500):
         _measure(value)
         tasks.check()
-    assert _keys() == ["alert/1/firing/medium", "alert/1/firing/critical"]
+        tasks.escalate()
+    assert _keys() == ["alert/1/1.1/operations/target-1", "alert/1/2.1/operations/target-1"]
 
 
 def test_an_alert_is_not_resolved_by_silence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +99,7 @@ def test_two_checks_at_once_open_one_alert() -> None:
     breach = rules.Breach(rules.Kind.RESPONSE_TIME, "east", Severity.MEDIUM, 2500, "slow")
     opening = rules.Change(None, State.PENDING, rules.Reason.ABOVE_THRESHOLD, breach)
     with database.transaction() as db:
-        store.carry_out(db, [opening, opening], at=NOON)
+        store.carry_out(db, [opening, opening], at=NOON, flapping_within=timedelta(hours=1))
         assert len(store.unresolved(db)) == 1
 
 

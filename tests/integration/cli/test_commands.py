@@ -39,7 +39,7 @@ def _status() -> dict[str, Any]:
 def _alert(severity: Severity) -> None:
     breach = Breach(Kind.RESPONSE_TIME, "east", severity, 2500, "95 % of round trips in east take up to 2,500 ms")
     with database.transaction() as db:
-        alerts.carry_out(db, [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)], at=NOON)
+        alerts.carry_out(db, [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)], at=NOON, flapping_within=timedelta())
 
 
 def test_healthy_is_0(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def test_an_emergency_begins_its_protocol_once_and_is_told_once(kind: EmergencyK
         told = list(db.execute(notify.notifications.select()))
     assert (emergency.kind, emergency.wedding_id) == (kind, "w-1")
     assert [step.due_at - emergency.opened_at for step in steps] == [step.within for step in rules.PROTOCOLS[kind]]
-    assert [row.key for row in told] == ["emergency/k"]
+    assert [row.key for row in told] == ["emergency/k/operations/target-1"]
     with database.transaction() as db:
         assert store.close(db, emergency.id, at=NOON)
         assert not store.close(db, emergency.id, at=NOON)

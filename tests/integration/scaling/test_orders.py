@@ -13,6 +13,7 @@ from workers.connections.store import open
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
 from workers.notify import store as notify
+from workers.notify.rules import Policy
 from workers.scaling import rules, store, tasks
 from workers.scaling.actions import carrying, plans
 from workers.scaling.actions.readings import in_shadow, readings
@@ -95,9 +96,9 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
     assert (action.to, action.purpose) == (10, Purpose.ACT)
     assert (proposal.to, proposal.purpose, proposal.state) == (13, Purpose.ABOVE_CAP, State.PROPOSED)
     with database.transaction() as db:
-        told = notify.claim(db, at=clock.now())
+        told = notify.claim(db, Policy(), at=clock.now())
         assert told
-        assert told.key == f"scaling/approve/{proposal.id}"
+        assert told.key == f"scaling/approve/{proposal.id}/operations/target-1"
         store.settle(db, proposal.id, State.APPROVED, by="tester", until=clock.now() + timedelta(hours=1))
     tasks.decide()
     assert (_instances()[0].to, _instances()[0].before) == (13, 10)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.made import NOON
 from workers.alerts import rules
-from workers.alerts.rules import Alert, Breach, Change, Kind, Reason, Severity, State
+from workers.alerts.rules import Alert, Breach, Change, Kind, Reason, Severity, State, findings
 from workers.metrics.rules import Snapshot
 
 POLICY = rules.Policy()
@@ -33,7 +33,7 @@ def _snapshot(**facts: Any) -> Snapshot:
     ],
 )
 def test_what_exceeds_a_threshold_is_a_breach(facts: dict[str, Any], severity: Severity | None) -> None:
-    assert [breach.severity for breach in rules.breaches([_snapshot(**facts)], POLICY)] == ([severity] if severity else [])
+    assert [breach.severity for breach in findings.breaches([_snapshot(**facts)], POLICY)] == ([severity] if severity else [])
 
 
 def _breach(severity: Severity = Severity.MEDIUM) -> Breach:
@@ -79,18 +79,18 @@ def test_thresholds_out_of_order_are_refused() -> None:
 
 
 def test_a_full_server_and_a_stopped_job_are_breaches() -> None:
-    assert rules.memory({"broker": 0.96, "other": 0.5}, POLICY)[0].severity is Severity.CRITICAL
-    assert rules.stopped(["connections.sweep"])[0].fingerprint == "job_stopped/connections.sweep"
+    assert findings.memory({"broker": 0.96, "other": 0.5}, POLICY)[0].severity is Severity.CRITICAL
+    assert findings.stopped(["connections.sweep"])[0].fingerprint == "job_stopped/connections.sweep"
 
 
 def test_a_region_without_a_node_is_critical() -> None:
-    found = rules.nodes_out({"n1": "east", "n2": "west"}, ["east"])
+    found = findings.nodes_out({"n1": "east", "n2": "west"}, ["east"])
     assert [(breach.subject, breach.severity) for breach in found] == [("n1", Severity.HIGH), ("n2", Severity.CRITICAL)]
     assert found[1].detail == "node n2 of west is silent, and no node of its region is left"
 
 
 def test_a_badly_connected_couple_is_an_alert_of_its_wedding() -> None:
-    found = rules.quality({"w-1": [55.0, 35.0], "w-2": [58.0]})
+    found = findings.quality({"w-1": [55.0, 35.0], "w-2": [58.0]}, {"w-1": "east"})
     assert [(breach.fingerprint, breach.severity) for breach in found] == [
         ("quality/w-1", Severity.HIGH),
         ("quality/w-2", Severity.MEDIUM),
@@ -100,12 +100,12 @@ def test_a_badly_connected_couple_is_an_alert_of_its_wedding() -> None:
 def test_what_capacity_lacks_is_medium_weeks_ahead_and_high_when_it_is_near() -> None:
     days = {"us-west/instances": NOON.date() + timedelta(days=40), "everywhere/connections": NOON.date() + timedelta(days=14)}
     worst = {"us-west/instances": "12 of 10", "everywhere/connections": "9,000 of 8,000"}
-    found = rules.capacity_ahead(days, worst, today=NOON.date())
+    found = findings.capacity_ahead(days, worst, today=NOON.date())
     assert [(one.subject, one.severity, one.detail) for one in found] == [
         ("us-west/instances", Severity.MEDIUM, "12 of 10"),
         ("everywhere/connections", Severity.HIGH, "9,000 of 8,000"),
     ]
-    [failed] = rules.actions_failed({"us-west/instances": "it is away"})
+    [failed] = findings.actions_failed({"us-west/instances": "it is away"})
     assert (failed.kind, failed.severity, failed.detail) == (Kind.ACTION_FAILED, Severity.HIGH, "us-west/instances: it is away")
-    [unfit] = rules.forecasts_unfit({"us-west": 0.4})
+    [unfit] = findings.forecasts_unfit({"us-west": 0.4})
     assert "40% of what was seen" in unfit.detail

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, once, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
-from workers.notify import store as notify
+from workers.notify import actions as notify
+from workers.notify.rules import Notification
 from workers.scaling import client, rules, store
 from workers.scaling.actions.readings import held_regions, in_shadow, readings
 from workers.scaling.rules import EVERYWHERE, Decision, Policy, Purpose, Reading, Reason, Resource, State
@@ -118,7 +119,7 @@ def _propose(
     ):  # fmt: skip
         where = f"{reading.resource} of {reading.region}"
         body = f"{where}: {decision.beyond} are needed, {decision.to} are allowed. `wedops scaling approve {id} --for 6h`"
-        notify.write(db, notify.Notification(f"scaling/approve/{id}", f"approval wanted: {where}", body, "high"), at=now)
+        notify.tell(db, Notification(f"scaling/approve/{id}", f"approval wanted: {where}", body, "high"), at=now)
 
 
 def _outlived(one: Action, decision: Decision, policy: Policy, now: datetime) -> str:

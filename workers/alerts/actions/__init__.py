@@ -1,0 +1,95 @@
+"""What is wrong in the realtime layer now, and with capacity."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from workers.alerts import store
+from workers.alerts.rules import Breach, Kind, changes, findings
+from workers.alerts.rules import Policy as Thresholds
+from workers.balancing import store as balancing
+from workers.connections import store as connections
+from workers.connections.store import upkeep
+from workers.forecasting import actions as forecasting
+from workers.forecasting.rules.calibration import Trust
+from workers.foundation import clock, database, jobs, logs, redis, settings
+from workers.metrics import rules as measuring
+from workers.metrics import store as metrics
+from workers.scaling.actions import readings
+from workers.scaling.rules import Policy
+from workers.scaling.store import capacity as full_days
+from workers.weddings import store as weddings
+
+log = logs.get("alerts")
+
+
+def realtime(db: Connection) -> list[Breach]:
+    """Return a breach for each node that is out, and for each wedding whose couple or planner is badly connected."""
+    nodes, out = balancing.nodes(), balancing.out()
+    gone = {node.name: node.region for node in nodes if node.name in out}
+    low: dict[str, list[float]] = defaultdict(list)
+    for ref, score in upkeep.poor().items():
+        low[connections.tenant_of(ref)].append(score)
+    regions = {wedding.id: wedding.region for wedding in weddings.by_id(db, low)}
+    return findings.nodes_out(gone, (node.region for node in nodes if node.name not in out)) + findings.quality(low, regions)
+
+
+def capacity(db: Connection, *, now: datetime) -> list[Breach]:
+    """Return a breach for each action that failed, each limit that is to be met, each forecast that is not believed."""
+    policy = settings.read(Policy, "SCALING_")
+    failed = {
+        f"{one.region}/{one.resource}": one.problem or "it did not take effect" for one in readings.failed(db, policy, now=now)
+    }
+    first: dict[str, date] = {}
+    worst: dict[str, str] = {}
+    highest: dict[str, int] = {}
+    for day in full_days.known(db):
+        # The evening of a day in the west is the next day's morning here.
+        if day.at < now - timedelta(hours=6):
+            continue
+        what = f"{day.region}/{day.limit}"
+        first.setdefault(what, day.day)
+        if day.needed > highest.get(what, 0):
+            highest[what] = day.needed
+            text = f"from {first[what]} on, most on {day.day}: {day.needed} {day.limit} may be needed in {day.region}"
+            worst[what] = f"{text}, {day.most} there can be"
+    scores = forecasting.judged(db, now=now)
+    unfit = {region: one.coverage["p90"] for region, one in scores.items() if one.trust is Trust.REACTIVE}
+    ahead = findings.capacity_ahead(first, worst, today=now.date())
+    return findings.actions_failed(failed) + ahead + findings.forecasts_unfit(unfit)
+
+
+#: What `alerts.check` finds in measurements; `alerts.watch` finds the rest.
+MEASURED = (Kind.RESPONSE_TIME, Kind.ERROR_RATE)
+
+
+def watched(fingerprint: str) -> bool:
+    """Tell whether the watch says anything about such an alert."""
+    return fingerprint.partition("/")[0] not in MEASURED
+
+
+def measured(db: Connection, policy: Thresholds, *, now: datetime) -> tuple[list[Breach], set[str]]:
+    """Return what is above a threshold in what was measured, and the fingerprints about which something was measured."""
+    fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
+    rows = metrics.latest(db, since=now - fresh_for)
+    return findings.breaches(rows, policy), findings.judged(rows, policy)
+
+
+def ourselves(policy: Thresholds) -> list[Breach]:
+    """Return a breach for each job that stopped and each server that is nearly full."""
+    stopped = [record.name for record in jobs.records() if record.stopped()]
+    return findings.stopped(stopped) + findings.memory(redis.memory_used(), policy)
+
+
+def bring(breaches: Iterable[Breach], judged: Callable[[str], bool], policy: Thresholds) -> bool:
+    """Bring the alerts of which something is known (`judged`) up to date; tell whether one changed."""
+    now = clock.now()
+    with database.transaction() as db:
+        ours = [alert for alert in store.unresolved(db) if judged(alert.fingerprint)]
+        decided = changes(breaches, ours, policy, now=now)
+        changed = store.carry_out(db, decided, at=now, flapping_within=policy.flapping_within)
+    for change in changed:
+        log.warning("alert", state=change.state, reason=change.reason, alert_id=change.alert_id)
+    return bool(changed)

@@ -1,0 +1,158 @@
+"""Who is told of which alert now: quiet ones nobody, the rest step by step, a group in one message."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from workers.alerts import store
+from workers.alerts.rules import Policy, Reason, Severity, Standing, State, quiet
+from workers.alerts.rules import escalation as rules
+from workers.alerts.rules.escalation import Notice, Tempo
+from workers.alerts.rules.quiet import Around
+from workers.alerts.store import escalation, silences
+from workers.alerts.store.escalation import Told
+from workers.foundation import redis, settings
+from workers.metrics import store as metrics
+from workers.notify import actions as notify
+from workers.notify import store as messages
+from workers.notify.rules import Notification
+from workers.seasons import store as seasons
+from workers.seasons.rules import KindOfDay
+from workers.weddings import rules as calendar
+from workers.weddings import store as weddings
+
+END = "end"
+
+
+def escalate(db: Connection, policy: Policy, *, now: datetime) -> int:
+    """Bring everybody up to date about every alert; return how many were told something. Runs any number of times."""
+    alerts = store.hold(db)
+    around = surroundings(db, alerts, now=now)
+    ranks = {one.id: (around[one.id].people, quiet.rank(one.severity, around[one.id])) for one in alerts}
+    store.weigh(db, ranks)
+    alerts = [replace(one, people=ranks[one.id][0], rank=ranks[one.id][1]) for one in alerts]
+    alerts = _awake(db, _hushed(db, alerts, around, now), now)
+    due = _due(db, alerts, around, policy, now)
+    told = _tell(db, {alert.id: alert for alert in alerts}, due, now)
+    messages.withdraw(db, escalation.stale_messages(db), at=now)
+    return told + _tell_ends(db, now)
+
+
+def surroundings(db: Connection, alerts: Sequence[Standing], *, now: datetime) -> dict[int, Around]:
+    """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
+    phases = settings.read(calendar.Policy, "WEDDINGS_")
+    people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=5))}
+    near: dict[str, set[calendar.Phase]] = defaultdict(set)
+    for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
+        begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)
+        near[region].add(next(begun, calendar.Phase.PLANNING))
+    regions = {region: Around(people.get(region, 0), frozenset(near[region])) for region in {*people, *near}}
+    everywhere = Around(sum(people.values()), frozenset(phase for one in near.values() for phase in one))
+    own = {one.id: one for one in weddings.by_id(db, {alert.wedding_id for alert in alerts if alert.wedding_id})}
+    found = {}
+    for alert in alerts:
+        if wedding := own.get(alert.wedding_id):
+            found[alert.id] = Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}))
+        else:
+            found[alert.id] = regions.get(alert.region, Around()) if alert.region else everywhere
+    return found
+
+
+def _hushed(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], now: datetime) -> list[Standing]:
+    hushed = quiet.hush(alerts, around, silences.standing(db, at=now), now=now)
+    result = []
+    for alert in alerts:
+        reason, text = hushed.get(alert.id, (Reason.HEARD_AGAIN, ""))
+        if text == alert.quiet:
+            result.append(alert)
+        elif text:
+            store.change(db, alert, reason, {"quiet": text}, at=now, note=text)
+            result.append(replace(alert, quiet=text))
+        else:
+            result.append(_restart(db, alert, reason, now, round=alert.round))
+    return result
+
+
+def _awake(db: Connection, alerts: Sequence[Standing], now: datetime) -> list[Standing]:
+    over = [one for one in alerts if one.state is State.FIRING and one.snoozed_until and one.snoozed_until <= now]
+    awake = {one.id: _restart(db, one, Reason.SNOOZE_OVER, now, round=one.round + 1) for one in over}
+    return [awake.get(alert.id, alert) for alert in alerts]
+
+
+def _restart(db: Connection, alert: Standing, reason: Reason, now: datetime, *, round: int) -> Standing:
+    new: dict[str, Any] = {"quiet": "", "snoozed_until": None, "escalates_from": now, "told_at": None, "round": round}
+    store.change(db, alert, reason, new, at=now)
+    return replace(alert, **new)
+
+
+def _due(
+    db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: datetime
+) -> list[Notice]:
+    paths, spoke, silent = escalation.current(db), escalation.spoke(db), defaultdict[str, list[Standing]](list)
+    calm = Tempo.WEDDING_DAY if _wedding_day() else Tempo.ORDINARY
+    found = {}
+    for alert in alerts:
+        tempo = Tempo.RUNNING if around[alert.id].running else calm
+        if notices := rules.due(alert, rules.path_of(alert, paths), tempo, policy, now=now):
+            found[alert.id] = notices
+            if alert.told_at is None:
+                silent[alert.group].append(alert)
+    speaking = {name for name, group in silent.items() if rules.may_speak(group, spoke.get(name), policy, now=now)}
+    waiting = {alert.id for name, group in silent.items() if name not in speaking for alert in group}
+    escalation.speak(db, speaking, {alert.group for alert in alerts}, at=now)
+    return [notice for alert_id, notices in found.items() if alert_id not in waiting for notice in notices]
+
+
+def _wedding_day() -> bool:
+    try:
+        return seasons.kind_of_day() is KindOfDay.WEDDING_DAY
+    except redis.UNREACHABLE:
+        # Redis being away is one of the things that people are told here.
+        return False
+
+
+def _tell(db: Connection, alerts: Mapping[int, Standing], due: Sequence[Notice], now: datetime) -> int:
+    reached, found = {}, set()
+    for notice in due:
+        wedding_id = alerts[notice.alert_id].wedding_id if notice.who == rules.CONTACTS else ""
+        if (notice.who, wedding_id) not in reached:
+            reached[notice.who, wedding_id] = notify.reached(db, notice.who, wedding_id)
+        found |= {Told(notice.alert_id, notice.step, *to) for to in reached[notice.who, wedding_id]}
+    told = _write(db, alerts, found - escalation.told(db, alerts), now)
+    escalation.mark(db, {notice.alert_id for notice in due}, at=now)
+    return told
+
+
+def _tell_ends(db: Connection, now: datetime) -> int:
+    """Tell of each alert that is over whomever was told that it fired."""
+    ended = {alert.id: alert for alert in store.ended_untold(db)}
+    told = {replace(one, step=END) for one in escalation.told(db, ended)}
+    escalation.mark(db, ended, at=now, column="end_told_at")
+    return _write(db, ended, told, now)
+
+
+def _write(db: Connection, alerts: Mapping[int, Standing], new: Iterable[Told], now: datetime) -> int:
+    """Write notices, and one message for each group, person and channel among them."""
+    bundles: dict[tuple[str, str, str, str], list[Told]] = defaultdict(list)
+    for one in sorted(new):
+        bundles[alerts[one.alert_id].group, one.who, one.wedding_id, one.channel].append(one)
+    for (group, who, wedding_id, channel), bundle in bundles.items():
+        key = f"alert/{bundle[0].alert_id}/{bundle[0].step}/{who}/{channel}"
+        message = _bundled(key, group, [alerts[alert_id] for alert_id in sorted({one.alert_id for one in bundle})])
+        messages.write(db, message, who=who, wedding_id=wedding_id, channel=channel, at=now)
+        escalation.note(db, bundle, message=key, at=now)
+    return len(bundles)
+
+
+def _bundled(key: str, group: str, alerts: list[Standing]) -> Notification:
+    """Return one message about a group's alerts, those that matter most first."""
+    first, *more = sorted(alerts, key=lambda alert: -alert.rank)
+    severity = next(one for one in Severity if one in {alert.severity for alert in alerts})
+    title = f"{severity} {first.state}: {first.kind} {first.subject}" + (f" and {len(more)} more in {group}" if more else "")
+    lines = [f"{alert.line}. See docs/runbooks/{alert.kind}.md" for alert in (first, *more)]
+    take = "" if first.state is State.RESOLVED else f"\nTake it: wedops alerts ack {first.id}"
+    return Notification(key, title, "\n".join(lines[:10]) + take, severity)

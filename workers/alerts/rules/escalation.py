@@ -1,0 +1,137 @@
+"""Who is told of an alert, after how long, and who next when nobody takes it. Pure; policies are data."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workers.alerts.rules import Policy, Severity, Standing, State
+
+#: Who is told when nothing else is said; and in the place of each wedding's own people.
+OPERATIONS, CONTACTS = "operations", "contacts"
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Tempo(StrEnum):
+    """How fast it must go: the time of an alert's people."""
+
+    ORDINARY = "ordinary"
+    WEDDING_DAY = "wedding_day"
+    RUNNING = "running"
+
+
+class Step(BaseModel):
+    """Somebody to be told, so many minutes after the step before; shorter on a wedding day, shortest in a wedding."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    who: tuple[Name, ...] = Field(min_length=1)
+    after_minutes: dict[Tempo, Annotated[float, Field(ge=0, le=10_080)]] = {}
+
+    def wait(self, tempo: Tempo) -> timedelta:
+        """Return the wait at a tempo; one that is not said is that of the next slower one, at last none."""
+        slower = list(Tempo)[: list(Tempo).index(tempo) + 1]
+        said = [self.after_minutes[one] for one in slower if one in self.after_minutes]
+        return timedelta(minutes=said[-1] if said else 0)
+
+
+class Path(BaseModel):
+    """The steps for alerts of some severities and kinds (patterns). The first path that fits an alert is its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    severities: tuple[Severity, ...] = tuple(Severity)
+    kinds: tuple[str, ...] = ("*",)
+    steps: tuple[Step, ...] = Field(min_length=1, max_length=20)
+
+    def fits(self, alert: Standing) -> bool:
+        """Tell whether an alert goes this way."""
+        return alert.severity in self.severities and any(fnmatchcase(alert.kind, kind) for kind in self.kinds)
+
+
+class Paths(BaseModel):
+    """All paths, in their order; `[[path]]` tables in TOML."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: tuple[Path, ...] = Field(min_length=1)
+
+
+def _step(*who: str, ordinary: float = 0, wedding_day: float = 0, running: float = 0) -> Step:
+    waits = {Tempo.ORDINARY: ordinary, Tempo.WEDDING_DAY: wedding_day, Tempo.RUNNING: running}
+    return Step(who=who, after_minutes=waits)
+
+
+DEFAULT = Paths(
+    path=(
+        Path(
+            name="page",
+            severities=(Severity.CRITICAL,),
+            steps=(
+                _step(OPERATIONS),
+                _step("operations-lead", CONTACTS, ordinary=15, wedding_day=5, running=2),
+                _step("operations-manager", ordinary=30, wedding_day=10, running=5),
+            ),
+        ),
+        Path(
+            name="urgent",
+            severities=(Severity.HIGH,),
+            steps=(_step(OPERATIONS), _step("operations-lead", ordinary=60, wedding_day=20, running=10)),
+        ),
+        Path(name="ticket", steps=(_step(OPERATIONS),)),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """That somebody is to be told of an alert at a step; the step's name makes it one, however often it is decided."""
+
+    alert_id: int
+    step: str
+    who: str
+
+
+def path_of(alert: Standing, paths: Sequence[Path]) -> Path:
+    """Return the path of an alert; one that fits none takes the last of the default."""
+    return next((path for path in paths if path.fits(alert)), DEFAULT.path[-1])
+
+
+def due(alert: Standing, path: Path, tempo: Tempo, policy: Policy, *, now: datetime) -> list[Notice]:
+    """Return whom an alert must have been told to by now, repeats of the last step among them; those told before too."""
+    if alert.state is not State.FIRING or alert.quiet or alert.escalates_from is None:
+        return []
+    if alert.snoozed_until and alert.snoozed_until > now:
+        return []
+    at, found = alert.escalates_from, list[Notice]()
+    for number, step in enumerate(path.steps, start=1):
+        at += step.wait(tempo)
+        if at > now:
+            return found
+        found += [Notice(alert.id, f"{alert.round}.{number}", who) for who in _who(step, alert, number)]
+    if again := (now - at) // policy.repeat_after:
+        found += [Notice(alert.id, f"{alert.round}.again-{again}", who) for who in path.steps[-1].who]
+    return found
+
+
+def _who(step: Step, alert: Standing, number: int) -> tuple[str, ...]:
+    # Whom an alert was handed to is told first.
+    return (alert.assigned_to,) if number == 1 and alert.assigned_to else step.who
+
+
+def may_speak(alerts: Iterable[Standing], told_at: datetime | None, policy: Policy, *, now: datetime) -> bool:
+    """Tell whether a group speaks now of `alerts`, those of it that were not told; `told_at` is when it spoke last."""
+    waited = [alert for alert in alerts if alert.escalates_from and now >= alert.escalates_from + policy.group_wait]
+    if told_at is None or now >= told_at + policy.group_interval:
+        return bool(waited)
+    return any(alert.severity is Severity.CRITICAL for alert in waited)
+
+
+def read(document: Mapping[str, Any]) -> Paths:
+    """Return what a document says; raises pydantic's ValidationError, which names each field."""
+    return Paths.model_validate(document)

@@ -1,0 +1,104 @@
+"""What is above its threshold, from what was measured. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+
+from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.metrics.rules import Snapshot
+
+
+def breaches(snapshots: Iterable[Snapshot], policy: Policy) -> list[Breach]:
+    """Return what is above a threshold in the regions' last snapshots."""
+    found = []
+    for row in snapshots:
+        if row.p95_ms is not None and (severity := policy.severity("ms", row.p95_ms)):
+            detail = f"95 % of round trips in {row.region} take up to {row.p95_ms:,.0f} ms"
+            found.append(Breach(Kind.RESPONSE_TIME, row.region, severity, row.p95_ms, detail, row.region))
+        rate = row.error_rate if row.messages >= policy.messages_least else None
+        if rate is not None and (severity := policy.severity("errors", rate)):
+            detail = f"{rate:.1%} of {row.messages} messages in {row.region} failed"
+            found.append(Breach(Kind.ERROR_RATE, row.region, severity, rate, detail, row.region))
+    return found
+
+
+def memory(used: Mapping[str, float], policy: Policy) -> list[Breach]:
+    """Return which servers are nearly full; `used` is their share from 0 to 1 by name."""
+    return [
+        Breach(Kind.MEMORY, name, severity, share, f"the {name} server's memory is {share:.0%} full")
+        for name, share in used.items()
+        if (severity := policy.severity("memory", share))
+    ]
+
+
+def stopped(jobs: Iterable[str]) -> list[Breach]:
+    """Return a breach for each job that stopped."""
+    return [
+        Breach(Kind.JOB_STOPPED, job, Severity.CRITICAL, 1.0, f"{job} fired and did not finish, again and again")
+        for job in jobs
+    ]
+
+
+def nodes_out(out: Mapping[str, str], up: Iterable[str]) -> list[Breach]:
+    """Return a breach for each node that is out; `out` is their region by name, `up` the regions that have a node left."""
+    served, found = set(up), []
+    for name, region in out.items():
+        severity = Severity.HIGH if region in served else Severity.CRITICAL
+        detail = f"node {name} of {region} is silent" + ("" if region in served else ", and no node of its region is left")
+        found.append(Breach(Kind.NODE_OUT, name, severity, 1.0, detail, region))
+    return found
+
+
+def quality(scores: Mapping[str, Iterable[float]], regions: Mapping[str, str]) -> list[Breach]:
+    """Return a breach for each tenant whose couple's or planners' connections are bad; `scores` (0-100) are the low ones.
+
+    `regions` has the region of those tenants that are weddings.
+    """
+    found = []
+    for tenant, low in scores.items():
+        worst, many = min(low), len(list(low))
+        severity = Severity.HIGH if worst < 40 else Severity.MEDIUM
+        detail = f"{many} connection(s) of couple or planner at {tenant} are bad: the worst scores {worst:.0f} of 100"
+        wedding_id = tenant if tenant in regions else ""
+        found.append(Breach(Kind.QUALITY, tenant, severity, worst, detail, regions.get(tenant, ""), wedding_id))
+    return found
+
+
+def actions_failed(problems: Mapping[str, str]) -> list[Breach]:
+    """Return a breach for each resource (`region/resource`) that could not be brought to what it should be."""
+    return [
+        Breach(Kind.ACTION_FAILED, what, Severity.HIGH, 1.0, f"{what}: {why}", what.partition("/")[0])
+        for what, why in problems.items()
+    ]
+
+
+def capacity_ahead(days: Mapping[str, date], worst: Mapping[str, str], *, today: date) -> list[Breach]:
+    """Return a breach for each limit (`region/limit`) that a day to come may meet: medium, high from two weeks before."""
+    found = []
+    for what, first in days.items():
+        severity = Severity.HIGH if first - today <= timedelta(days=14) else Severity.MEDIUM
+        found.append(
+            Breach(Kind.CAPACITY_AHEAD, what, severity, float((first - today).days), worst[what], what.partition("/")[0])
+        )
+    return found
+
+
+def forecasts_unfit(coverage: Mapping[str, float]) -> list[Breach]:
+    """Return a breach for each region whose forecast is not believed; `coverage` is what its 90 % quantile covered."""
+    detail = (
+        "the forecast of {} is not believed: {:.0%} of what was seen lay below its 90 % quantile; scaling goes by what is seen"
+    )
+    return [
+        Breach(Kind.FORECAST_UNFIT, region, Severity.MEDIUM, share, detail.format(region, share), region)
+        for region, share in coverage.items()
+    ]
+
+
+def judged(snapshots: Iterable[Snapshot], policy: Policy) -> set[str]:
+    """Return the fingerprints about which the snapshots say anything: silence is not health."""
+    found = set()
+    for row in snapshots:
+        if row.p95_ms is not None or not row.connections:
+            found.add(f"{Kind.RESPONSE_TIME}/{row.region}")
+        if row.messages >= policy.messages_least or not row.connections:
+            found.add(f"{Kind.ERROR_RATE}/{row.region}")
+    return found

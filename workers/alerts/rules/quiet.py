@@ -1,0 +1,163 @@
+"""Which alerts nobody needs to be told of: a worse one explains them, or somebody asked for silence. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from fnmatch import fnmatchcase
+from zoneinfo import ZoneInfo
+
+from workers.alerts.rules import Kind, Reason, Severity, Standing, State
+from workers.weddings.rules import ZONES, Phase
+
+RUNNING = frozenset({Phase.CEREMONY, Phase.RECEPTION})
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class Inhibition:
+    """While one of `sources` stands, `targets` that are no worse are not told: of the same region, or all."""
+
+    sources: frozenset[Kind]
+    targets: frozenset[Kind]
+    same_region: bool = False
+
+
+INHIBITIONS = (
+    Inhibition(
+        frozenset({Kind.NODE_OUT}),
+        frozenset({Kind.RESPONSE_TIME, Kind.ERROR_RATE, Kind.AVAILABILITY, Kind.QUALITY, Kind.ANOMALY, Kind.CPU}),
+        same_region=True,
+    ),
+    Inhibition(
+        frozenset({Kind.RESPONSE_TIME, Kind.ERROR_RATE, Kind.AVAILABILITY, Kind.ERROR_BUDGET}),
+        frozenset({Kind.ANOMALY}),
+        same_region=True,
+    ),
+    Inhibition(
+        frozenset({Kind.BROKER}),
+        frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.BEAT_STOPPED, Kind.WORKER_FROZEN, Kind.NOTIFICATION, Kind.MEMORY}),
+    ),
+    Inhibition(frozenset({Kind.DATABASE}), frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.NOTIFICATION, Kind.STORAGE})),
+    Inhibition(frozenset({Kind.BEAT_STOPPED, Kind.WORKER_FROZEN}), frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE})),
+)
+
+
+@dataclass(frozen=True)
+class Around:
+    """Whom an alert hurts now: people, and the phases that their weddings are in."""
+
+    people: int = 0
+    phases: frozenset[Phase] = frozenset()
+
+    @property
+    def running(self) -> bool:
+        """Tell whether a ceremony or a reception is on."""
+        return bool(self.phases & RUNNING)
+
+
+@dataclass(frozen=True)
+class Weekly:
+    """A window that comes again each week, in local time; one that ends before it begins goes past midnight."""
+
+    days: tuple[int, ...]
+    begins: time
+    ends: time
+    zone: str
+
+    @classmethod
+    def read(cls, text: str) -> "Weekly":
+        """Return what `sat,sun 02:00-04:00 America/New_York` says; raises ValueError with the remedy."""
+        remedy = f"{text!r}: write it as `sat,sun 02:00-04:00 America/New_York`"
+        try:
+            days, hours, zone = text.split()
+            begins, ends = (time.fromisoformat(hour) for hour in hours.split("-"))
+            numbers = tuple(DAYS.index(day) for day in days.lower().split(","))
+        except ValueError:
+            raise ValueError(remedy) from None
+        if zone not in ZONES:
+            raise ValueError(f"{remedy}; {zone} is no IANA zone")
+        return cls(numbers, begins, ends, zone)
+
+    def covers(self, now: datetime) -> bool:
+        """Tell whether `now` lies in the window."""
+        local = now.astimezone(ZoneInfo(self.zone))
+        if self.begins < self.ends:
+            return local.weekday() in self.days and self.begins <= local.time() < self.ends
+        yesterday = (local - timedelta(days=1)).weekday()
+        return (local.weekday() in self.days and local.time() >= self.begins) or (
+            yesterday in self.days and local.time() < self.ends
+        )
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Alerts that nobody is told of for a while.
+
+    `kind`, `subject` and `region` are patterns (`*`). Those worse than `up_to` are told all the same. `weekly` narrows it to
+    a window of the week, `only` to while no wedding runs (`no_wedding`), or while all weddings concerned are in one phase.
+    """
+
+    id: int
+    kind: str
+    subject: str
+    region: str
+    starts_at: datetime
+    ends_at: datetime
+    up_to: Severity
+    weekly: str
+    only: str
+    asked_by: str
+    reason: str
+
+    def covers(self, alert: Standing, around: Around, *, now: datetime) -> bool:
+        """Tell whether it holds for an alert now."""
+        return (
+            self.starts_at <= now < self.ends_at
+            and all(fnmatchcase(getattr(alert, part), getattr(self, part)) for part in ("kind", "subject", "region"))
+            and not alert.severity.worse_than(self.up_to)
+            and self._in_season(around)
+            and (not self.weekly or Weekly.read(self.weekly).covers(now))
+        )
+
+    def _in_season(self, around: Around) -> bool:
+        if self.only == "no_wedding":
+            return not around.running
+        return not self.only or around.phases == {Phase(self.only)}
+
+
+def hush(
+    alerts: Sequence[Standing],
+    around: Mapping[int, Around],
+    silences: Iterable[Silence],
+    inhibitions: Iterable[Inhibition] = INHIBITIONS,
+    *,
+    now: datetime,
+) -> dict[int, tuple[Reason, str]]:
+    """Return why nobody is told of an alert, by id, for those that are to be quiet."""
+    held, found = list(silences), dict[int, tuple[Reason, str]]()
+    told = [alert for alert in alerts if alert.state in (State.FIRING, State.ACKNOWLEDGED)]
+    for alert in told:
+        if silence := next((one for one in held if one.covers(alert, around[alert.id], now=now)), None):
+            found[alert.id] = Reason.SILENCED, f"silence {silence.id} until {silence.ends_at:%Y-%m-%d %H:%M}Z: {silence.reason}"
+    for rule in inhibitions:
+        sources = [alert for alert in told if alert.kind in rule.sources and alert.id not in found]
+        for alert in told if sources else ():
+            if alert.kind in rule.targets and alert.id not in found and (worse := _explains(sources, alert, rule)):
+                found[alert.id] = Reason.INHIBITED, f"explained by alert {worse.id}: {worse.kind} {worse.subject}"
+    return found
+
+
+def _explains(sources: Iterable[Standing], alert: Standing, rule: Inhibition) -> Standing | None:
+    matching = (one for one in sources if not rule.same_region or (one.region and one.region == alert.region))
+    return next((one for one in matching if not alert.severity.worse_than(one.severity)), None)
+
+
+#: What a phase multiplies people by: nobody can repeat a ceremony.
+PHASES = {Phase.CEREMONY: 8.0, Phase.RECEPTION: 4.0, Phase.SETUP: 2.0, Phase.WIND_DOWN: 2.0}
+SEVERITIES = {Severity.CRITICAL: 9.0, Severity.HIGH: 3.0, Severity.MEDIUM: 1.0}
+
+
+def rank(severity: Severity, around: Around) -> float:
+    """Return how much an alert matters now: people × the worst phase they are in × how bad it is."""
+    phase = max((PHASES.get(phase, 1.0) for phase in around.phases), default=1.0)
+    return max(1, around.people) * phase * SEVERITIES[severity]

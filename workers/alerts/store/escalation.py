@@ -1,0 +1,123 @@
+"""Escalation's memory: the paths as data, when each group spoke, and who was told what, once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Table,
+    Text,
+    any_,
+    delete,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+
+from workers.alerts.rules.escalation import DEFAULT, Path, Paths
+from workers.alerts.store import alerts
+from workers.foundation.database import metadata
+
+#: Every set of paths that ever held; the newest holds.
+paths = Table(
+    "escalation_paths",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("document", JSONB, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+groups = Table(
+    "alert_groups",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("told_at", DateTime(timezone=True), nullable=False),
+)
+#: One row says that somebody is told of an alert at a step by a channel: there cannot be two.
+notices = Table(
+    "alert_notices",
+    metadata,
+    Column("alert_id", BigInteger, ForeignKey(alerts.c.id), primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("who", Text, primary_key=True),
+    Column("wedding_id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("message", Text, nullable=False, index=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Told:
+    """That somebody was told of an alert at a step by a channel."""
+
+    alert_id: int
+    step: str
+    who: str
+    wedding_id: str
+    channel: str
+
+
+_TOLD = [notices.c[name] for name in Told.__dataclass_fields__]
+
+
+def current(db: Connection) -> Sequence[Path]:
+    """Return the paths that hold."""
+    row = db.execute(select(paths.c.document).order_by(paths.c.id.desc()).limit(1)).scalar_one_or_none()
+    return (Paths.model_validate(row) if row else DEFAULT).path
+
+
+def replace(db: Connection, document: Paths, *, asked_by: str, reason: str, at: datetime) -> None:
+    """Have other paths hold from now on."""
+    values = {"document": document.model_dump(mode="json"), "asked_by": asked_by, "reason": reason, "at": at}
+    db.execute(paths.insert().values(**values))
+
+
+def spoke(db: Connection) -> dict[str, datetime]:
+    """Return when each group that has alerts was told last."""
+    return {row.name: row.told_at for row in db.execute(select(groups))}
+
+
+def speak(db: Connection, names: Iterable[str], standing: Iterable[str], *, at: datetime) -> None:
+    """Remember that groups were told now; forget those in which nothing stands."""
+    rows = [{"name": name, "told_at": at} for name in sorted(set(names))]
+    if rows:
+        statement = insert(groups).values(rows)
+        db.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"told_at": at}))
+    db.execute(delete(groups).where(groups.c.name.not_in(list(standing))))
+
+
+def told(db: Connection, alert_ids: Iterable[int]) -> set[Told]:
+    """Return who was told of these alerts, at which steps."""
+    asked = select(*_TOLD).where(notices.c.alert_id == any_(literal(list(alert_ids), ARRAY(BigInteger))))
+    return {Told(*row) for row in db.execute(asked)}
+
+
+def note(db: Connection, told: Iterable[Told], *, message: str, at: datetime) -> None:
+    """Remember who is told by a message. A key that is there already breaks the transaction: it would be told twice."""
+    db.execute(notices.insert(), [vars(one) | {"message": message, "at": at} for one in told])
+
+
+def mark(db: Connection, alert_ids: Iterable[int], *, at: datetime, column: str = "told_at") -> None:
+    """Remember that people were told of alerts, or of their end."""
+    db.execute(update(alerts).where(alerts.c.id.in_(list(alert_ids))).values({column: at}))
+
+
+def stale_messages(db: Connection) -> list[str]:
+    """Return the messages, not yet sent, of which every alert is taken or over: nobody needs to be woken by them."""
+    statement = """
+        SELECT n.message FROM alert_notices n JOIN performance_alerts a ON a.id = n.alert_id
+        JOIN notifications m ON m.key = n.message AND m.sent_at IS NULL AND m.withdrawn_at IS NULL
+        WHERE n.step <> 'end' GROUP BY n.message
+        HAVING bool_and(a.state IN ('acknowledged', 'resolved'))
+    """
+    return list(db.execute(text(statement)).scalars())

@@ -1,0 +1,189 @@
+"""`wedops alerts`: what is wrong, who is told, and what people do about it; all kept."""
+
+import tomllib
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from pydantic import ValidationError
+
+from workers.alerts import store
+from workers.alerts.actions import orders
+from workers.alerts.rules import Kind, Severity, Standing, State
+from workers.alerts.rules import escalation as rules
+from workers.alerts.rules.quiet import Weekly
+from workers.alerts.store import escalation, silences
+from workers.app import app
+from workers.cli.parameters import Duration, Words, operator
+from workers.foundation import clock, database
+from workers.foundation.errors import Anticipated
+from workers.weddings.rules import Phase
+
+NOTE = click.option("--note", default="", help="What to remember with it.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+class EscalationInvalid(Anticipated):
+    """{path}: {problems}"""
+
+
+@click.group("alerts")
+def command() -> None:
+    """See what is wrong; take it, put it off, hand it over, silence it; say who is told."""
+
+
+@command.command("list")
+@click.option("--all", "ended", is_flag=True, help="Those that are over as well.")
+@JSON
+def listing(ended: bool, as_json: bool) -> None:
+    """List alerts: those that hurt most people in the worst phase first."""
+    with database.transaction() as db:
+        found = store.standing(db, most=200, ended=ended)
+    if as_json:
+        click.echo(orjson.dumps({"schema": "wedops.alerts/1", "alerts": [asdict(one) for one in found]}).decode())
+        return
+    for one in found:
+        click.echo(f"{one.id:>5}  {one.line}{_aside(one)}")
+    if not found:
+        click.echo("no alert stands")
+
+
+def _aside(alert: Standing) -> str:
+    notes = [f"rank {alert.rank:,.0f}"] if alert.people else []
+    notes += [f"taken by {alert.assigned_to}"] if alert.state is State.ACKNOWLEDGED else []
+    notes += [f"snoozed until {alert.snoozed_until:%H:%M}Z"] if alert.snoozed_until else []
+    notes += [alert.quiet] if alert.quiet else []
+    notes += [f"flapped {alert.flaps} times"] if alert.flaps else []
+    return f"  ({'; '.join(notes)})" if notes else ""
+
+
+@command.command("show")
+@click.argument("alert_id", type=int)
+def show(alert_id: int) -> None:
+    """Show all that became of an alert, and who was told."""
+    with database.transaction() as db:
+        changes, told = store.history(db, alert_id), sorted(escalation.told(db, [alert_id]))
+    if not changes:
+        raise store.AlertUnknown(alert_id=alert_id)
+    for one in changes:
+        by = f" by {one['by']}" if one["by"] else ""
+        click.echo(
+            f"{one['at']:%Y-%m-%d %H:%M:%S}Z  {one['severity']} {one['state']}: {one['reason']}{by}  {one['note']}".rstrip()
+        )
+    for notice in told:
+        click.echo(f"told {notice.who} by {notice.channel} at step {notice.step}")
+
+
+@command.command("ack")
+@click.argument("alert_id", type=int)
+@NOTE
+def acknowledge(alert_id: int, note: str) -> None:
+    """Take an alert: nobody else is told, unless it gets worse."""
+    with database.transaction() as db:
+        alert = orders.acknowledge(db, alert_id, by=operator(), note=note, now=clock.now())
+    click.echo(f"yours: {alert.line}")
+
+
+@command.command("snooze")
+@click.argument("alert_id", type=int)
+@click.option("--for", "lasts", type=Duration(), help="For how long; without, to the end of the phase its wedding is in.")
+@NOTE
+def snooze(alert_id: int, lasts: timedelta | None, note: str) -> None:
+    """Put an alert off; then it begins from the first step."""
+    now = clock.now()
+    with database.transaction() as db:
+        until = orders.snooze(db, alert_id, now + lasts if lasts else None, by=operator(), note=note, now=now)
+    click.echo(f"alert {alert_id} says nothing until {until:%Y-%m-%d %H:%M}Z")
+
+
+@command.command("hand-over")
+@click.argument("alert_id", type=int)
+@click.option("--to", required=True, type=Words(), help="Who takes it: a name that `wedops contacts` knows.")
+@NOTE
+def hand_over(alert_id: int, to: str, note: str) -> None:
+    """Give an alert to somebody else, who is told at once."""
+    with database.transaction() as db:
+        orders.hand_over(db, alert_id, to=to, by=operator(), note=note, now=clock.now())
+    app.send_task("alerts.escalate", retry=False)
+    click.echo(f"{to} is told of alert {alert_id}")
+
+
+@command.command("silence")
+@click.option("--kind", default="*", help="Pattern; kinds are named as their pages in docs/runbooks.")
+@click.option("--subject", default="*", help="Pattern: a region, a job, a node …")
+@click.option("--region", default="*", help="Pattern.")
+@click.option("--for", "lasts", type=Duration(), required=True, help="30m, 2h, 7d; at most 30d.")
+@click.option("--weekly", default="", help="Only in a window of the week: `sat,sun 02:00-04:00 America/New_York`.")
+@click.option(
+    "--only", default="", type=click.Choice(["", "no_wedding", *Phase]), help="Only while no wedding runs, or in a phase."
+)
+@click.option("--up-to", default=Severity.HIGH, type=click.Choice(list(Severity)), help="What is worse is told all the same.")
+@click.option("--reason", required=True, type=Words(), help="Why; it is kept.")
+def silence(lasts: timedelta, weekly: str, **facts: Any) -> None:
+    """Have nobody told of some alerts for a while; they are found and kept all the same."""
+    if facts["kind"] in ("", None) or not any(_matches(kind, facts["kind"]) for kind in Kind):
+        raise click.BadParameter(f"no kind of alert is called so; there are {', '.join(Kind)}", param_hint="--kind")
+    try:
+        _ = weekly and Weekly.read(weekly)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--weekly") from None
+    now = clock.now()
+    span = {"starts_at": now, "ends_at": now + lasts, "asked_by": operator()}
+    with database.transaction() as db:
+        number = silences.add(db, weekly=weekly, **span, **facts)
+    click.echo(f"silence {number} until {now + lasts:%Y-%m-%d %H:%M}Z")
+
+
+def _matches(kind: str, pattern: str) -> bool:
+    return Path(kind).match(pattern)
+
+
+@command.command("silences")
+@JSON
+def standing(as_json: bool) -> None:
+    """List the silences that hold, or will."""
+    with database.transaction() as db:
+        found = silences.standing(db, at=clock.now())
+    if as_json:
+        click.echo(orjson.dumps({"schema": "wedops.silences/1", "silences": [asdict(one) for one in found]}).decode())
+        return
+    for one in found:
+        when = " ".join(filter(None, [one.weekly, one.only]))
+        what = f"{one.kind} {one.subject} {one.region} up to {one.up_to}"
+        click.echo(f"{one.id:>5}  until {one.ends_at:%Y-%m-%d %H:%M}Z  {what}  {when}  {one.asked_by}: {one.reason}")
+
+
+@command.command("unsilence")
+@click.argument("silence_id", type=int)
+def unsilence(silence_id: int) -> None:
+    """End a silence now."""
+    with database.transaction() as db:
+        silences.end(db, silence_id, at=clock.now())
+
+
+@command.command("paths")
+def paths() -> None:
+    """Print the escalation paths that hold, as JSON; `load` takes the same in TOML."""
+    with database.transaction() as db:
+        document = rules.Paths(path=tuple(escalation.current(db)))
+    click.echo(orjson.dumps(document.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
+
+
+@command.command("load")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--reason", required=True, type=Words(), help="Why; it is kept.")
+def load(file: Path, reason: str) -> None:
+    """Have other escalation paths hold from now on: a TOML file, see docs/guides/alerts.md."""
+    try:
+        document = rules.read(tomllib.loads(file.read_text()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise EscalationInvalid(path=file, problems=f"no TOML: {error}") from None
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise EscalationInvalid(path=file, problems=found) from None
+    with database.transaction() as db:
+        escalation.replace(db, document, asked_by=operator(), reason=reason, at=clock.now())
+    click.echo(f"{len(document.path)} path(s) hold now")

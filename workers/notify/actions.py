@@ -1,0 +1,39 @@
+"""Telling somebody by all the channels they have."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from workers.foundation import settings
+from workers.notify import client, store
+from workers.notify.rules import Notification
+
+#: Who is told where nobody else is named, and in the place of those who have no address: NOTIFY_TARGETS.
+OPERATIONS = "operations"
+
+
+def reached(db: Connection, who: str, wedding_id: str = "") -> list[tuple[str, str, str]]:
+    """Return the (who, wedding id, channel) that reach somebody; operations where nobody knows their address."""
+    for person, wedding in ((who, wedding_id), (who, ""), (OPERATIONS, "")):
+        if found := store.channels(db, person, wedding):
+            return [(person, wedding, channel) for channel in found]
+    return [(OPERATIONS, "", channel) for channel in client.targets()]
+
+
+def tell(db: Connection, message: Notification, *, at: datetime, who: str = OPERATIONS, wedding_id: str = "") -> int:
+    """Write a notification for each channel of somebody; return how many are new."""
+    new = 0
+    for person, wedding, channel in reached(db, who, wedding_id):
+        own = Notification(f"{message.key}/{person}/{channel}", message.title, message.body, message.severity)
+        new += store.write(db, own, who=person, channel=channel, wedding_id=wedding, at=at)
+    return new
+
+
+def send(db: Connection, waiting: store.Waiting) -> bool:
+    """Send one; False when it did not arrive, also when its address is gone or wrong."""
+    url = store.address(db, who=waiting.who, channel=waiting.channel, wedding_id=waiting.wedding_id)
+    url = url or client.targets().get(waiting.channel)
+    try:
+        return bool(url) and client.send(str(url), waiting.title, waiting.body, waiting.severity, key=waiting.key)
+    except settings.SettingInvalid:
+        return False
