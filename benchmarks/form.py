@@ -91,6 +91,27 @@ def broker(options: dict[str, str] | None = None, *, shared: bool = True) -> Ite
 
 
 @contextmanager
+def database(**settings: str) -> Iterator[None]:
+    """Have a PostgreSQL of our own with our schema, for the length of the block."""
+    from workers.app import app
+    from workers.foundation import database as ours
+    from workers.foundation import schema
+
+    home = Path(tempfile.mkdtemp(prefix="wedops-bench-"))
+    home.chmod(0o711)
+    server = servers.start_postgres(home)
+    os.environ |= {"WEDOPS_DATABASE_URL": server.url, **settings}
+    try:
+        app.loader.import_default_modules()
+        schema.upgrade()
+        yield
+    finally:
+        ours.engine().dispose()
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
 def worker(app: str, queue: str, children: int, *words: str) -> Iterator[None]:
     """Run a Celery worker for the length of the block."""
     command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", f"{queue}@%h", "-Q", queue, "-c", str(children)]

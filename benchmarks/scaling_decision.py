@@ -4,20 +4,13 @@
 `rules_ms` is the pure rule for 50 regions. The outlooks are learned before, as they are in a process that runs.
 """
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Connection
 
 from benchmarks import form
 from workers.foundation import clock
-from workers.supervision import servers
 from workers.weddings.rules import VenueType, Wedding
 
 REGIONS, WEDDINGS = 50, 40
@@ -25,27 +18,9 @@ REGIONS, WEDDINGS = 50, 40
 
 def main() -> None:
     """Print the figures."""
-    with form.broker(), _postgres():
+    with form.broker(), form.database(SCALING_NEW_REGIONS="live", SCALING_ACTUATORS="instances=gateways"):
         _fill(clock.now())
         form.main("scaling_decision", {"ours": _measure}, lambda _medians: {}, runs=5)
-
-
-@contextmanager
-def _postgres() -> Iterator[None]:
-    from workers.app import app
-    from workers.foundation import database, schema
-
-    home = Path(tempfile.mkdtemp(prefix="wedops-bench-"))
-    server = servers.start_postgres(home)
-    os.environ |= {"WEDOPS_DATABASE_URL": server.url, "SCALING_NEW_REGIONS": "live", "SCALING_ACTUATORS": "instances=gateways"}
-    try:
-        app.loader.import_default_modules()
-        schema.upgrade()
-        yield
-    finally:
-        database.engine().dispose()
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def _fill(now: datetime) -> None:

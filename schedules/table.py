@@ -67,6 +67,7 @@ TABLE = (
     Line(notify.deliver,        seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for what failed"),
     Line(caching.expire,        minutes(2),        minutes(2),        minutes(2),        "expired copies take the places of living ones"),
     Line(caching.inspect,       minutes(10),       minutes(10),       minutes(10),       "sizes, evictions and orphans drift slowly"),
+    Line(metrics.roll_up,       seconds(60),       seconds(60),       seconds(60),       "what is asked of hours must not read points"),
     Line(metrics.retain,        daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; old days go, the coming ones are made"),
 )
 # fmt: on

@@ -22,6 +22,10 @@ from workers.balancing import store as balancing
 from workers.connections.store import permits
 from workers.foundation import clock, database, heartbeat, logs, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
+from workers.metrics import actions as metrics_in
+from workers.metrics import client as measured
+from workers.metrics import routes as metrics_routes
+from workers.metrics.store import points
 from workers.scaling import rules as scaling_rules
 from workers.scaling import store as scaling
 from workers.scaling.actions import readings
@@ -41,6 +45,7 @@ async def _life(_api: FastAPI) -> AsyncIterator[None]:
 
 
 api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
+api.include_router(metrics_routes.router)
 
 
 @api.get("/healthz")
@@ -111,10 +116,16 @@ def _refused(_request: Request, error: Anticipated) -> JSONResponse:
         supabase.MetricsInvalid: 422,
         balancing.ReportRefused: 422,
         NothingDesired: 404,
+        metrics_in.PusherUnknown: 401,
+        metrics_in.TooManySamples: 429,
+        measured.MetricsRefused: 422,
+        measured.MetricsTooLarge: 413,
+        points.BufferFull: 503,
     }
     status = 403 if error.reason == "wrong_wedding" else refused.get(type(error), 503)
     telemetry.refusals.labels("api", error.reason).inc()
-    return JSONResponse({"reason": error.reason, "detail": str(error)}, status)
+    again = {"Retry-After": "2"} if status in (429, 503) else None
+    return JSONResponse({"reason": error.reason, "detail": str(error)}, status, again)
 
 
 @api.exception_handler(RequestValidationError)

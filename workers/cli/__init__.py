@@ -28,6 +28,8 @@ COMMANDS = {
     "listen": "Hear who is online at a stock Supabase deployment.",
     "weddings": "The calendar: import it, look at it.",
     "ask": "Ask for a warm-up or an emergency, as other services do.",
+    "metrics": "What services measure.",
+    "ingest": "Write what is measured into PostgreSQL: a process of the Procfile.",
     "run": "Run a job now.",
 }
 

@@ -13,6 +13,7 @@ from workers.cli.status import beats
 from workers.forecasting.rules import outlook
 from workers.foundation import clock, database, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
+from workers.metrics import actions as metrics
 from workers.notify import client as notify
 from workers.notify import rules as telling
 from workers.scaling import client as scaling
@@ -86,6 +87,7 @@ def _settings() -> Problems:
         if policy := getattr(rules, "Policy", None):
             yield from _bad(lambda p=policy, r=room: settings.read(p, r.rpartition(".")[2].upper() + "_"))  # type: ignore[misc]
     yield from _bad(lambda: settings.read(outlook.Policy, "OUTLOOK_"))
+    yield from _bad(metrics.policy)
     yield from _bad(lambda: [scaling.of(resource) for resource in scaling.managed()])
     yield from _bad(lambda: [settings.read(policy, prefix) for prefix, policy in ACTUATORS.items()])
     yield from _bad(notify.check_targets)

@@ -25,6 +25,7 @@ message_errors = Counter("wedops_message_errors", "Messages that failed", ["regi
 message_bytes = Counter("wedops_message_bytes", "Bytes of messages", ["region"])
 subscriptions = Gauge("wedops_subscriptions", "Channels that connections have", ["region"], multiprocess_mode="mostrecent")
 rtt_ms = Gauge("wedops_rtt_ms", "Round-trip time, ms", ["region", "quantile"], multiprocess_mode="mostrecent")
+samples = Counter("wedops_samples", "Samples by who sent them: accepted, refused, written, double", ["source", "what"])
 decisions = Counter("wedops_decisions", "Decisions by room and reason", ["room", "reason"])
 
 

@@ -1,23 +1,23 @@
 """Metrics, as Celery runs them."""
 
-from datetime import timedelta
-
 from workers.app import app
-from workers.foundation import clock, database, logs, settings
-from workers.metrics import rules, store
-from workers.seasons import store as seasons
+from workers.foundation import clock, database, logs
+from workers.metrics import actions
 
 log = logs.get("metrics")
+
+
+@app.task(name="metrics.roll_up")
+def roll_up(**_later: object) -> None:
+    """Make minutes, hours and days of the points that came."""
+    with database.transaction() as db:
+        spans = actions.roll_up(db, now=clock.machine_now())
+    log.info("rolled up", spans=spans, reason="schedule")
 
 
 @app.task(name="metrics.retain")
 def retain(**_later: object) -> None:
     """Make the partitions of the days to come, note the last days' loads, and drop what is past retention."""
-    policy, today = settings.read(rules.Policy, "METRICS_"), clock.now().date()
     with database.transaction() as db:
-        store.make_partitions(db, rules.partitions(policy, today=today))
-        for day in (today - timedelta(days=ago) for ago in (3, 2, 1)):
-            seasons.note_loads(db, store.highest(db, day), day=day)
-        dropped = rules.outdated(store.partition_days(db), policy, today=today)
-        store.drop_partitions(db, dropped)
-    log.info("retention done", reason="retention", dropped=[day.isoformat() for day in dropped])
+        dropped = actions.retain(db, world=clock.now(), now=clock.machine_now())
+    log.info("retention done", reason="retention", dropped={table: days for table, days in dropped.items() if days})

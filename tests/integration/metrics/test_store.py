@@ -8,6 +8,7 @@ from tests.made import NOON
 from workers.foundation import database
 from workers.metrics import store, tasks
 from workers.metrics.rules import Snapshot
+from workers.metrics.store import partitions
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -27,10 +28,10 @@ def test_the_last_snapshot_of_each_region_is_what_counts() -> None:
 def test_a_day_gets_its_partition_and_loses_it_when_it_is_old() -> None:
     old = date(2020, 2, 29)
     with database.transaction() as db:
-        store.make_partitions(db, [old])
-        assert old in store.partition_days(db)
+        partitions.make(db, store.TABLE, [old])
+        assert old in partitions.known(db, store.TABLE)
     tasks.retain()
     with database.transaction() as db:
-        days = store.partition_days(db)
+        days = partitions.known(db, store.TABLE)
     assert old not in days
     assert len(days) >= 5

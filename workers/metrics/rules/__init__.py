@@ -13,13 +13,19 @@ class Policy:
     """How long rows are kept, how many days ahead a partition is made, how long a snapshot says how things are."""
 
     keep_days: int = 30
+    points_keep_days: int = 7
+    minutes_keep_days: int = 30
+    hours_keep_days: int = 400
+    days_keep_days: int = 1100
     ahead_days: int = 3
     fresh_for: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         """Refuse to keep nothing."""
-        if self.keep_days < 1 or self.ahead_days < 1:
-            raise ValueError("keep_days and ahead_days must be 1 or more")
+        if min(value for name, value in vars(self).items() if name.endswith("_days")) < 1:
+            raise ValueError("keep_days, ahead_days and those of points, minutes, hours and days must be 1 or more")
+        if self.points_keep_days < 2:
+            raise ValueError("points_keep_days must be 2 or more: days are rolled up from what is kept")
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,20 @@ def partitions(policy: Policy, *, today: date) -> list[date]:
     return [today + timedelta(days=days) for days in range(-1, policy.ahead_days + 1)]
 
 
-def outdated(days: list[date], policy: Policy, *, today: date) -> list[date]:
+def kept(policy: Policy) -> dict[str, int]:
+    """Return for how many days each table keeps its partitions."""
+    return {
+        "connection_metrics": policy.keep_days,
+        "metric_points": policy.points_keep_days,
+        "metric_minutes": policy.minutes_keep_days,
+        "metric_hours": policy.hours_keep_days,
+        "metric_days": policy.days_keep_days,
+        # The longest window that is asked of single events is 3 days; their sums are kept.
+        "slo_events": 5,
+        "wedding_slo_events": 3,
+    }
+
+
+def outdated(days: list[date], keep_days: int, *, today: date) -> list[date]:
     """Return the days whose partition may be dropped."""
-    return [day for day in days if day < today - timedelta(days=policy.keep_days)]
+    return [day for day in days if day < today - timedelta(days=keep_days)]

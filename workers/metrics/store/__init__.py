@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 import orjson
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, bindparam, cast, func, select, text
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from workers.foundation import database
 from workers.metrics.rules import Snapshot
+from workers.metrics.store import partitions
 
 TABLE = "connection_metrics"
 _COLUMNS = tuple(Snapshot.__dataclass_fields__)
@@ -30,7 +31,7 @@ Index("latest_by_region", snapshots.c.region, snapshots.c.at)
 def append(db: Connection, rows: Iterable[Snapshot]) -> None:
     """Append snapshots; their days get a partition when they lack one."""
     rows = list(rows)
-    make_partitions(db, sorted({row.at.date() for row in rows}))
+    partitions.make(db, TABLE, sorted({row.at.date() for row in rows}))
     plain = ([*list(vars(row).values())[:-1], orjson.dumps(dict(row.by_user_type)).decode()] for row in rows)
     database.copy(db, TABLE, _COLUMNS, plain)
 
@@ -77,32 +78,3 @@ def highest(db: Connection, day: date) -> dict[str, float]:
         asked.where(snapshots.c.at >= start, snapshots.c.at < start + timedelta(days=1)).group_by(snapshots.c.region)
     )
     return {region: float(most) for region, most in rows}
-
-
-def make_partitions(db: Connection, days: Iterable[date]) -> None:
-    """Make the days' partitions that do not exist."""
-    have = set(partition_days(db))
-    for day in days:
-        if day not in have:
-            start = datetime.combine(day, time(), UTC)
-            span = f"FROM ('{start.isoformat()}') TO ('{(start + timedelta(days=1)).isoformat()}')"
-            # Two tasks may want the same day at the same moment; the lock makes the second one wait and see it.
-            db.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": TABLE})
-            db.execute(text(f"CREATE TABLE IF NOT EXISTS {_name(day)} PARTITION OF {TABLE} FOR VALUES {span}"))
-
-
-def drop_partitions(db: Connection, days: Iterable[date]) -> None:
-    """Drop the days' partitions."""
-    for day in days:
-        db.execute(text(f"DROP TABLE IF EXISTS {_name(day)}"))
-
-
-def partition_days(db: Connection) -> list[date]:
-    """Return the days that have a partition."""
-    children = text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:name)")
-    names = db.execute(children.bindparams(bindparam("name", TABLE))).scalars()
-    return sorted(datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC).date() for name in names)
-
-
-def _name(day: date) -> str:
-    return f"{TABLE}_{day:%Y%m%d}"

@@ -1,0 +1,164 @@
+"""Pushing metrics over HTTP: our JSON, OTLP from the official SDK, Prometheus' text; and what is refused."""
+
+import gzip
+import threading
+from collections.abc import Iterator
+
+import httpx2 as httpx
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from workers.api.routes import api
+from workers.client import Metrics
+from workers.foundation import clock, database
+from workers.metrics import actions
+from workers.metrics.store import rollups
+from workers.metrics.store.points import Writer
+from workers.supervision.servers import free_port
+
+pytestmark = pytest.mark.usefixtures("world")
+
+SECRET = "a-secret-of-the-tests"
+HEAD = {"Authorization": f"Bearer {SECRET}"}
+
+
+@pytest.fixture(autouse=True)
+def _pusher(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_INGEST_TOKENS", f"photos:{SECRET}")
+
+
+@pytest.fixture
+def http() -> TestClient:
+    return TestClient(api, raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def url(real_servers: object) -> Iterator[str]:
+    """Yield where a real server serves the API."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(api, host="127.0.0.1", port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def _written() -> list[str]:
+    actions.write(Writer("test"))
+    with database.transaction() as db:
+        return rollups.known(db)
+
+
+def test_json_is_taken_and_what_may_not_be_stored_is_said(http: TestClient) -> None:
+    samples = [
+        {"name": "photo_upload_seconds", "value": 1.5, "labels": {"region": "us-west", "wedding_id": "w-1"}},
+        {"name": "photo_upload_seconds", "value": 2, "labels": {"guest": "Ada"}},
+    ]
+    answer = http.post("/v1/metrics", json={"samples": samples}, headers=HEAD)
+    assert answer.status_code == 200
+    assert answer.json()["accepted"] == 1
+    [(why, count)] = answer.json()["refused"].items()
+    assert (count, "'guest' is not allowed" in why) == (1, True)
+    assert _written() == ['photo_upload_seconds{region="us-west",wedding_id="w-1"}']
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status", "reason"),
+    [
+        ("/v1/metrics", b"{}", {}, 401, "pusher_unknown"),
+        ("/v1/metrics", b"{}", {"Authorization": "Bearer wrong"}, 401, "pusher_unknown"),
+        ("/v1/metrics", b"{", HEAD, 422, "metrics_refused"),
+        ("/v1/metrics", b"{}", HEAD, 422, "metrics_refused"),
+        ("/v1/metrics", b"x" * 4_000_001, HEAD, 413, "metrics_too_large"),
+        ("/v1/metrics", gzip.compress(b"x" * 5_000_000), HEAD | {"Content-Encoding": "gzip"}, 413, "metrics_too_large"),
+        ("/v1/metrics", b"{}", HEAD | {"Content-Encoding": "gzip"}, 422, "metrics_refused"),
+        ("/v1/metrics", b"{}", HEAD | {"Content-Encoding": "br"}, 422, "metrics_refused"),
+        ("/v1/prometheus", b"no {metrics", HEAD, 422, "metrics_refused"),
+        ("/v1/prometheus", b"\xff\xfe", HEAD, 422, "metrics_refused"),
+        ("/otlp/v1/metrics", b"\x01\x02garbage", HEAD, 422, "metrics_refused"),
+        ("/otlp/v1/metrics", b"[1]", HEAD | {"Content-Type": "application/json"}, 422, "metrics_refused"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_nothing_is_stored(
+    http: TestClient, path: str, body: bytes, headers: dict[str, str], status: int, reason: str
+) -> None:
+    answer = http.post(path, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    assert _written() == []
+
+
+def test_too_much_at_once_says_when_to_come_again(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_INGEST_SAMPLES_PER_SECOND", "1")
+    samples = [{"name": "a", "value": 1}, {"name": "b", "value": 1}]
+    answer = http.post("/v1/metrics", json={"samples": samples}, headers=HEAD)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
+
+
+def test_a_page_of_prometheus_is_taken(http: TestClient) -> None:
+    page = '# TYPE uploads counter\nuploads_total{region="us-west"} 5\n# TYPE wait gauge\nwait 0.5\n'
+    assert http.put(
+        "/v1/prometheus", content=gzip.compress(page.encode()), headers=HEAD | {"Content-Encoding": "gzip"}
+    ).json() == {
+        "accepted": 2,
+        "refused": {},
+    }
+    assert _written() == ['uploads_total{region="us-west"}', "wait"]
+
+
+def test_the_official_sdk_of_opentelemetry_pushes_protobuf(url: str) -> None:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+
+    exporter = OTLPMetricExporter(f"{url}/otlp/v1/metrics", headers=HEAD)
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=60_000)
+    provider = MeterProvider([reader], resource=Resource({"service.name": "photos"}))
+    meter = provider.get_meter("tests")
+    meter.create_histogram("photo_upload_seconds").record(1.5, {"region": "us-west"})
+    meter.create_counter("uploads").add(3, {"region": "us-west"})
+    assert provider.force_flush()
+    provider.shutdown()
+    found = _written()
+    assert 'uploads{region="us-west",service="photos"}' in found
+    assert 'photo_upload_seconds_count{region="us-west",service="photos"}' in found
+    assert 'photo_upload_seconds_bucket{le="+Inf",region="us-west",service="photos"}' in found
+
+
+def test_otlp_as_json_is_answered_in_json_with_what_was_refused(http: TestClient) -> None:
+    at = str(int(clock.epoch() * 1e9))
+    point = {"timeUnixNano": at, "asDouble": 1.5, "attributes": [{"key": "guest.name", "value": {"stringValue": "Ada"}}]}
+    metric = {"name": "wait", "gauge": {"dataPoints": [point, point | {"attributes": []}]}}
+    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+    answer = http.post("/otlp/v1/metrics", json=body, headers=HEAD)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["partialSuccess"]["rejectedDataPoints"] == "1"
+    assert _written() == ["wait"]
+
+
+def test_the_python_client_sends_in_batches_and_again_after_a_failure(url: str) -> None:
+    with Metrics("http://127.0.0.1:9", SECRET, keep_most=2) as broken:
+        for value in range(3):
+            broken.measure("a", value)
+        broken.flush()
+        assert (broken.sent, broken.dropped) == (0, 1)
+    with Metrics(url, SECRET) as metrics:
+        metrics.measure("photo_upload_seconds", 1.5, region="us-west")
+        with metrics.timed("guest_list_seconds", region="us-west"):
+            pass
+        metrics.flush()
+        assert metrics.sent == 2
+    assert _written() == ['guest_list_seconds{region="us-west"}', 'photo_upload_seconds{region="us-west"}']
+
+
+def test_the_python_client_says_what_was_refused(url: str) -> None:
+    with Metrics(url, "another-secret-that-is-wrong") as metrics:
+        metrics.measure("a", 1)
+        metrics.flush()
+        assert metrics.dropped == 1
+        assert "no token" in metrics.problem
+    assert httpx.get(f"{url}/healthz").status_code == 200

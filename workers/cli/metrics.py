@@ -1,0 +1,58 @@
+"""`wedops metrics`: what is measured, and whether there is room for it."""
+
+from datetime import timedelta
+
+import click
+import orjson
+
+from workers.foundation import clock, database
+from workers.metrics import actions
+from workers.metrics.store import points, rollups
+
+
+@click.group("metrics")
+def command() -> None:
+    """See what services measure."""
+
+
+@command.command("series")
+@click.argument("name", default="")
+def series(name: str) -> None:
+    """List the series of a name, or all (1,000 at most)."""
+    with database.transaction() as db:
+        for text in rollups.known(db, name):
+            click.echo(text)
+
+
+@command.command("show")
+@click.argument("series")
+@click.option("--hours", type=click.FloatRange(0.1, 10_000), default=3, show_default=True)
+@click.option("--by", "level", type=click.Choice(list(rollups.SPANS)), default="minute", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(series: str, hours: float, level: str, as_json: bool) -> None:
+    """Show a series by minute, hour or day: how many, least, median, 95th and 99th percentile, most."""
+    now = clock.machine_now()
+    with database.transaction() as db:
+        found = rollups.history(db, series, level, now - timedelta(hours=hours), now)
+    rows = [
+        {"at": one.at, "count": one.count, "least": one.least, "most": one.most}
+        | {f"p{percent}": one.quantile(percent / 100) for percent in (50, 95, 99)}
+        for one in found
+    ]
+    if as_json:
+        click.echo(orjson.dumps({"schema": "wedops.series/1", "series": series, "rows": rows}).decode())
+        return
+    for row in rows:
+        click.echo("  ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{value}" for name, value in row.items()))
+    if not rows:
+        click.echo("nothing was measured of it in that time; `wedops metrics series` lists what is")
+
+
+@command.command("partitions")
+def partitions() -> None:
+    """Say which days points can be written to, and which tables lack today's or tomorrow's."""
+    with database.transaction() as db:
+        days, missing = points.days(db), actions.missing_partitions(db, now=clock.machine_now())
+    click.echo(f"points: {days[0]} to {days[-1]}" if days else "points: no day at all; run `wedops run metrics.retain`")
+    for table in missing:
+        click.echo(f"{table} lacks today or tomorrow: run `wedops run metrics.retain`")

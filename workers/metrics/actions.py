@@ -1,0 +1,118 @@
+"""Taking in what is measured, writing it down, rolling it up, letting it go."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from secrets import compare_digest
+
+from redis.exceptions import RedisError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from workers.foundation import clock, database, logs, settings, telemetry
+from workers.foundation.errors import Anticipated
+from workers.metrics import rules, store
+from workers.metrics.rules.samples import Policy, Sample, check
+from workers.metrics.store import events, partitions, points, rollups
+from workers.metrics.store.points import Writer
+from workers.seasons import store as seasons
+
+log = logs.get("metrics")
+
+
+class PusherUnknown(Anticipated):
+    """no token of METRICS_INGEST_TOKENS was sent; send `Authorization: Bearer SECRET`"""
+
+
+class TooManySamples(Anticipated):
+    """{source} sent more than {most} samples in this second; send them again a second later"""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How many samples were taken, and how many were not by why."""
+
+    accepted: int
+    refused: dict[str, int]
+
+
+def policy() -> Policy:
+    """Return METRICS_INGEST_…"""
+    return settings.read(Policy, "METRICS_INGEST_")
+
+
+def source(authorization: str) -> str:
+    """Return whose token an Authorization header has; raises PusherUnknown."""
+    given = authorization.removeprefix("Bearer ").encode()
+    for name, _, secret in (token.partition(":") for token in policy().tokens.split()):
+        if compare_digest(given, secret.encode()):
+            return name
+    raise PusherUnknown
+
+
+def take(samples: Iterable[Sample], *, sent_by: str) -> Taken:
+    """Check samples and put them on their way; when this returns they are in the stream. Raises TooManySamples, BufferFull."""
+    limits, now = policy(), clock.machine_now()
+    batch = check(samples, limits, now=now)
+    if not points.spend(sent_by, len(batch.rows), at=clock.epoch(), most=limits.samples_per_second):
+        raise TooManySamples(source=sent_by, most=limits.samples_per_second)
+    points.buffer(batch, most=limits.buffer_most)
+    refused = sum(batch.refused.values())
+    telemetry.samples.labels(sent_by, "accepted").inc(len(batch.rows))
+    telemetry.samples.labels(sent_by, "refused").inc(refused)
+    return Taken(len(batch.rows), dict(batch.refused.most_common(20)))
+
+
+def write(writer: Writer) -> tuple[Writer, int]:
+    """Write what waits in the stream; return the writer to go on with, and how many points it took."""
+    try:
+        with database.transaction() as db:
+            written = writer.write(db)
+            if written.events is not None:
+                events.count(db, writer.texts, written.events)
+        if written.events is not None:
+            with database.transaction() as db:
+                writer.trim(db)
+    except (Anticipated, DBAPIError, RedisError) as error:
+        # What it knows of the database was of a transaction that did not come to be.
+        log.error("points not written yet", reason=type(error).__name__, detail=str(error)[:300])
+        return Writer(writer.name), -1
+    telemetry.samples.labels("stream", "written").inc(written.new)
+    telemetry.samples.labels("stream", "double").inc(written.doubles)
+    return writer, written.new + written.doubles
+
+
+def roll_up(db: Connection, *, now: datetime, most: int = 240) -> int:
+    """Roll up what changed and is over; return how many spans. A span that gets late points is made anew."""
+    due = rollups.take_due(db, before=now - timedelta(seconds=15), most=most)
+    for level, start in due:
+        rollups.roll_up(db, level, start)
+    return len(due)
+
+
+def retain(db: Connection, *, world: datetime, now: datetime) -> dict[str, list[str]]:
+    """Make the partitions of the days to come, sum up the last days, and drop what is past retention; return what was dropped.
+
+    Snapshots live in the world's time, what services measure in the machines'.
+    """
+    limits = settings.read(rules.Policy, "METRICS_")
+    for ago in (3, 2, 1):
+        seasons.note_loads(db, store.highest(db, past := world.date() - timedelta(days=ago)), day=past)
+        day = now.date() - timedelta(days=ago)
+        events.sum_day(db, datetime.combine(day, time(), UTC))
+    events.sum_weddings(db, since=now - timedelta(days=3), at=now)
+    dropped = {}
+    for table, keep_days in rules.kept(limits).items():
+        today = (world if table == store.TABLE else now).date()
+        partitions.make(db, table, rules.partitions(limits, today=today))
+        old = rules.outdated(partitions.known(db, table), keep_days, today=today)
+        partitions.drop(db, table, old)
+        dropped[table] = [day.isoformat() for day in old]
+    return dropped
+
+
+def missing_partitions(db: Connection, *, now: datetime) -> list[str]:
+    """Return the tables that lack the partition of today or tomorrow."""
+    wanted = {now.date(), now.date() + timedelta(days=1)}
+    tables = rules.kept(settings.read(rules.Policy, "METRICS_")).keys() - {store.TABLE}
+    return [table for table in sorted(tables) if not wanted <= set(partitions.known(db, table))]

@@ -1,0 +1,54 @@
+"""Metrics, as HTTP brings them: our JSON, OTLP, Prometheus' text."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+
+from workers.foundation import clock
+from workers.metrics import actions, client
+from workers.metrics.client import JSON, PROTOBUF
+
+router = APIRouter()
+
+
+def _pusher(authorization: Annotated[str, Header()] = "") -> str:
+    return actions.source(authorization)
+
+
+async def _body(request: Request, content_encoding: Annotated[str, Header()] = "") -> bytes:
+    limits, body = actions.policy(), b""
+    async for part in request.stream():
+        body += part
+        if len(body) > limits.bytes_most:
+            raise client.MetricsTooLarge(
+                problem=f"the body is larger than {limits.bytes_most} bytes; send fewer samples at once"
+            )
+    return await run_in_threadpool(client.unpacked, body, content_encoding, limits)
+
+
+Pusher = Annotated[str, Depends(_pusher)]
+Body = Annotated[bytes, Depends(_body)]
+
+
+@router.post("/v1/metrics")
+def samples(sent_by: Pusher, body: Body) -> dict[str, Any]:
+    """Take {"samples": [{"name", "value", "at"?, "labels"?}]}; say how many were taken, and why the rest were not."""
+    return vars(actions.take(client.json(body, actions.policy(), now=clock.machine_now()), sent_by=sent_by))
+
+
+@router.post("/v1/prometheus")
+@router.put("/v1/prometheus")
+def prometheus(sent_by: Pusher, body: Body) -> dict[str, Any]:
+    """Take a page of Prometheus' text format."""
+    return vars(actions.take(client.prometheus(body, actions.policy(), now=clock.machine_now()), sent_by=sent_by))
+
+
+@router.post("/otlp/v1/metrics")
+def otlp(sent_by: Pusher, body: Body, content_type: Annotated[str, Header()] = PROTOBUF) -> Response:
+    """Take OTLP over HTTP, as JSON or protobuf; answer in kind, with what was refused as a partial success."""
+    taken = actions.take(client.otlp(body, content_type, actions.policy()), sent_by=sent_by)
+    kind = JSON if content_type.startswith(JSON) else PROTOBUF
+    answer = client.answered(ExportMetricsServiceResponse(), taken.refused, kind)
+    return Response(answer, media_type=kind)

@@ -1,0 +1,110 @@
+"""Objectives: what people may expect, in one table; how fast their error budgets burn. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Of the events that a series counts (a sample each), `target` must be good: their value at most `most`, at least `least`.
+
+    A sample labelled outcome=failed is bad whatever its value. `alert` is the kind of alert it burns into.
+    """
+
+    name: str
+    series: str
+    target: float
+    alert: str
+    most: float = float("inf")
+    least: float = float("-inf")
+    window: timedelta = timedelta(days=30)
+
+
+# fmt: off
+OBJECTIVES = (
+    #         name                 series                       target  alert            good is
+    Objective("realtime_update",   "realtime_update_seconds",   0.999,  "error_budget",  most=0.5),
+    Objective("emergency_change",  "emergency_change_seconds",  0.999,  "timeline_sync", most=0.2),
+    Objective("timeline_sync",     "timeline_sync_seconds",     0.999,  "timeline_sync", most=0.1),
+    Objective("guest_list",        "guest_list_seconds",        0.999,  "guest_list",    most=1.0),
+    Objective("photo_upload",      "photo_upload_seconds",      0.999,  "photo_upload",  most=5.0),
+    Objective("vendor_notice",     "vendor_notice_seconds",     0.999,  "error_budget",  most=30.0),
+    Objective("critical_operation", "critical_operation_ok",    0.999,  "error_budget",  least=1.0),
+    Objective("availability",      "probe_ok",                  0.999,  "availability",  least=1.0),
+)
+# fmt: on
+BY_SERIES = {objective.series: number for number, objective in enumerate(OBJECTIVES)}
+
+
+@dataclass(frozen=True)
+class Window:
+    """Budget burns too fast when it does so over both spans: the long one says it matters, the short one that it goes on.
+
+    `burn` is a multiple of the rate at which the budget would last exactly the objective's window.
+    """
+
+    long: timedelta
+    short: timedelta
+    burn: float
+    pages: bool
+
+
+#: Google's SRE workbook, chapter 5: 2 % of 30 days' budget in an hour, 5 % in 6 hours, 10 % in 3 days.
+MONTH = (
+    Window(timedelta(hours=1), timedelta(minutes=5), 14.4, pages=True),
+    Window(timedelta(hours=6), timedelta(minutes=30), 6.0, pages=True),
+    Window(timedelta(days=3), timedelta(hours=6), 1.0, pages=False),
+)
+#: Fewer bad events than this are chance: no false page in 72 service-months, 50 s later at 100 requests an hour.
+BAD_LEAST = 3
+
+
+def wedding_windows(lasts: timedelta) -> tuple[Window, ...]:
+    """Return the windows of a wedding that lasts so long: a tenth of its own budget at once, a quarter within an eighth of it.
+
+    8 hours at 99.9 % are 28.8 s: a page after 2.9 s of outage within 5 minutes, or 7.2 s within an hour.
+    """
+    hour, five = lasts / 8, max(lasts / 96, timedelta(minutes=1))
+    return (
+        Window(five, max(five / 5, timedelta(seconds=30)), 0.10 * (lasts / five), pages=True),
+        Window(hour, five, 0.25 * (lasts / hour), pages=True),
+    )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Events within a window's spans."""
+
+    total_long: int
+    bad_long: int
+    total_short: int
+    bad_short: int
+
+
+def burns(objective: Objective, window: Window, counts: Counts) -> float:
+    """Return by how many times the budget burns too fast over both spans, 0 when it does not, or by chance."""
+    if counts.bad_long < BAD_LEAST or not counts.total_short:
+        return 0.0
+    budget = 1.0 - objective.target
+    long, short = counts.bad_long / counts.total_long / budget, counts.bad_short / counts.total_short / budget
+    return long if min(long, short) >= window.burn else 0.0
+
+
+def budget_left(objective: Objective, total: int, bad: int) -> float:
+    """Return the share of the error budget that is left, 1 untouched, below 0 overdrawn."""
+    return 1.0 - bad / total / (1.0 - objective.target) if total else 1.0
+
+
+def judge(objective: Objective, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", failed: bool) -> tuple[int, int]:
+    """Return (events, bad ones) among a series' values; `failed` when its label says that all of them are."""
+    good = 0 if failed else int(((values >= objective.least) & (values <= objective.most)).sum())
+    return len(values), len(values) - good
+
+
+def worst(found: Iterable[tuple[Window, float]]) -> tuple[Window, float] | None:
+    """Return the window in which the budget burns most above its limit; None when it burns in none."""
+    burning = [(window, burn) for window, burn in found if burn]
+    return max(burning, key=lambda one: (one[0].pages, one[1] / one[0].burn), default=None)

@@ -1,0 +1,176 @@
+"""What services may measure, checked sample by sample. Pure.
+
+A sample is a value of a series at a moment; a series is a name and labels. Labels are allowed by name, so that nobody's name,
+number or address gets in by accident; what looks like one is refused as a value too.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+Row = np.dtype([("series", "<i8"), ("at", "<i8"), ("value", "<f8")])
+"""One point: the series by its place in a batch (later by its id), microseconds since 1970, the value."""
+
+LABELS = frozenset(
+    {
+        *("cache", "channel", "code", "environment", "host", "instance", "job", "kind", "le", "method", "node", "operation"),
+        *(
+            "outcome",
+            "phase",
+            "pool",
+            "quantile",
+            "queue",
+            "region",
+            "resource",
+            "role",
+            "route",
+            "season",
+            "service",
+            "status",
+        ),
+        *("supplier_type", "target", "task", "tenant", "type", "user_type", "venue_type", "version", "wedding_id", "worker"),
+    }
+)
+_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:.]{0,127}")
+_VALUE = re.compile(r"[A-Za-z0-9_.:/+-]{0,128}")
+#: A telephone number, or something with as many digits that begins like one.
+_NUMBER = re.compile(r"\+?\d[\d.-]{8,}")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How much may come in. `tokens` are `name:secret` with spaces between them: who may push, each with its own rate.
+
+    A sample may be `late_most` old and `early_most` ahead; `buffer_most` blocks wait for the database at most.
+    `more_labels` are allowed beside the known ones.
+    """
+
+    tokens: str = ""
+    more_labels: str = ""
+    samples_most: int = 10_000
+    bytes_most: int = 4_000_000
+    samples_per_second: int = 50_000
+    buffer_most: int = 2_000
+    late_most: timedelta = timedelta(hours=1)
+    early_most: timedelta = timedelta(minutes=5)
+
+    def __post_init__(self) -> None:
+        """Refuse what lets nothing in."""
+        if min(self.samples_most, self.bytes_most, self.samples_per_second, self.buffer_most) < 1:
+            raise ValueError("samples_most, bytes_most, samples_per_second and buffer_most must be 1 or more")
+        if any(":" not in token or len(token.partition(":")[2]) < 16 for token in self.tokens.split()):
+            raise ValueError("tokens must be name:secret with spaces between them, each secret of 16 characters or more")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A value of a series at a moment, in seconds since 1970."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    at: float
+    value: float
+
+
+@dataclass
+class Batch:
+    """Samples that may be stored: the series' texts, and a row for each (its `series` is a place in `series`).
+
+    `refused` counts the others by why, with the remedy.
+    """
+
+    series: list[str]
+    rows: "np.ndarray[Any, Any]"
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def check(samples: Iterable[Sample], policy: Policy, *, now: datetime) -> Batch:
+    """Return what of `samples` may be stored, and why the rest may not."""
+    more = frozenset(policy.more_labels.split())
+    earliest, latest = (now - policy.late_most).timestamp(), (now + policy.early_most).timestamp()
+    places: dict[str, int] = {}
+    refused, rows = Counter[str](), []
+    for sample in samples:
+        text, problem = series(sample.name, sample.labels, more)
+        if not problem and not isfinite(sample.value):
+            problem = f"{sample.name}: value must be a finite number; leave out what was not measured"
+        if not problem and not earliest <= sample.at <= latest:
+            problem = f"{sample.name}: at must be within {policy.late_most} before and {policy.early_most} after now"
+        if problem:
+            refused[problem] += 1
+        else:
+            rows.append((places.setdefault(text, len(places)), int(sample.at * 1e6), sample.value))
+    return Batch(list(places), np.array(rows, Row), refused)
+
+
+@lru_cache(maxsize=100_000)
+def series(name: str, labels: tuple[tuple[str, str], ...], more: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """Return a series' text, `name{label="value",…}` with its labels in order, and what is wrong with it (or nothing)."""
+    if not _NAME.fullmatch(name):
+        return "", f"name={name[:40]!r} must be letters, digits, _ : . and begin with a letter"
+    for label, value in labels:
+        if label not in LABELS and label not in more:
+            return "", f"{name}: label {label[:40]!r} is not allowed: leave it out, or have METRICS_INGEST_MORE_LABELS name it"
+        if not _VALUE.fullmatch(value) or _NUMBER.fullmatch(value):
+            return (
+                "",
+                f"{name}: the value of {label} must be an id: 128 letters, digits, _ . : / + - and nobody's address or number",
+            )
+    inner = ",".join(f'{label}="{value}"' for label, value in sorted(labels) if value)
+    return (f"{name}{{{inner}}}" if inner else name), ""
+
+
+def parts(text: str) -> tuple[str, dict[str, str]]:
+    """Return name and labels of a series' text."""
+    name, _, inner = text.partition("{")
+    pairs = (pair.partition("=") for pair in inner.rstrip("}").split(",") if pair)
+    return name, {label: value.strip('"') for label, _, value in pairs}
+
+
+def moment(value: Any, *, now: datetime) -> float:
+    """Return seconds since 1970 of a number of seconds, or of a text in ISO 8601 with its zone; `now` for None.
+
+    Raises ValueError with the remedy.
+    """
+    if value is None:
+        return now.timestamp()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ValueError("at must be seconds since 1970, or as 2026-10-10T15:00:00Z")
+    return found.timestamp()
+
+
+def from_json(document: Any, policy: Policy, *, now: datetime) -> list[Sample]:
+    """Return the samples of {"samples": [{"name", "value", "at"?, "labels"?}]}; raises ValueError naming the field."""
+    given = document.get("samples") if isinstance(document, Mapping) else None
+    if not isinstance(given, list):
+        raise ValueError("samples must be a list of objects with name and value")
+    if len(given) > policy.samples_most:
+        raise ValueError(f"samples has {len(given)} entries; send {policy.samples_most} at once")
+    return [_sample(number, one, now) for number, one in enumerate(given)]
+
+
+def _sample(number: int, one: Any, now: datetime) -> Sample:
+    if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
+        raise ValueError(f"samples.{number}.name must be a text")
+    value, labels = one.get("value"), one.get("labels") or {}
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"samples.{number}.value must be a number")
+    if not isinstance(labels, Mapping) or not all(isinstance(text, str) for text in labels.values()):
+        raise ValueError(f"samples.{number}.labels must be an object of texts")
+    try:
+        return Sample(one["name"], tuple(labels.items()), moment(one.get("at"), now=now), float(value))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"samples.{number}.{error}") from None
