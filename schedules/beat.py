@@ -44,6 +44,7 @@ class TableScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Show the table's entries to Celery; what fires is decided anew in each tick."""
         self.data = {line.name: self._entry(line, line.pace(self._kind), 0.0) for line in TABLE}
+        self._told = False
 
     def tick(self, *_args: Any, **_kwargs: Any) -> float:
         """Fire what is due; return the seconds until something is due next. A Redis that is away costs a tick."""
@@ -51,6 +52,9 @@ class TableScheduler(Scheduler):
         now = clock.epoch()
         try:
             self._follow_the_day(now)
+            if not self._told:
+                jobs.expect({line.name: pace.every for line in TABLE if (pace := line.pace(self._kind)).every})
+                self._told = True
             for line in TABLE:
                 self._fire_if_due(line, now)
         except RedisError as error:

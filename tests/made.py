@@ -1,9 +1,14 @@
 """Things the tests are about, made with few words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from time import sleep
 from typing import Any
+
+import orjson
 
 from workers.connections import store
 from workers.connections.store import Connection
@@ -52,3 +57,28 @@ def eventually(condition: Callable[[], object], *, within: float = 10.0) -> bool
     while not (met := condition()) and clock.stopwatch() < until:
         sleep(0.05)
     return bool(met)
+
+
+@contextmanager
+def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield the address for apprise of a real target that answers so, and the (key, title) that it was sent."""
+    got: list[tuple[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            got.append((self.headers["Idempotency-Key"], body["title"]))
+            sleep(delay)
+            self.send_response(answer)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"json://127.0.0.1:{server.server_port}/", got
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -18,11 +18,11 @@ def check(**_later: object) -> None:
 
 @app.task(name="alerts.watch")
 def watch(**_later: object) -> None:
-    """See that every job still runs, no server is full, every node is there and who matters is well connected."""
+    """See that every node is there, who matters is well connected, capacity is enough, and the watch over ourselves runs."""
     policy = settings.read(rules.Policy, "ALERTS_")
     with database.transaction() as db:
-        found = actions.capacity(db, now=clock.now()) + actions.realtime(db)
-    found += actions.ourselves(policy)
+        found = actions.capacity(db, now=clock.now()) + actions.realtime(db, policy)
+    found += actions.watch()
     if actions.bring(found, actions.watched, policy):
         app.send_task("alerts.escalate", retry=False)
 

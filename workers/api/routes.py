@@ -25,7 +25,6 @@ from workers.foundation.errors import Anticipated
 from workers.metrics import actions as metrics_in
 from workers.metrics import client as measured
 from workers.metrics import routes as metrics_routes
-from workers.metrics.store import points
 from workers.scaling import rules as scaling_rules
 from workers.scaling import store as scaling
 from workers.scaling.actions import readings
@@ -48,20 +47,23 @@ api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
 api.include_router(metrics_routes.router)
 
 
-@api.get("/healthz")
-def healthz() -> dict[str, str]:
-    """Say that this process answers."""
+@api.get("/livez")
+def livez() -> dict[str, str]:
+    """Say that this process answers: who restarts it asks here."""
     return {"status": "ok"}
+
+
+@api.get("/healthz")
+def healthz(response: Response) -> dict[str, str]:
+    """Say whether the system can do its work: 503 when broker or database is away."""
+    return _told({"broker": _answers(redis.registry), "database": _database()}, response)
 
 
 @api.get("/readyz")
 def readyz(response: Response) -> dict[str, str]:
     """Say which part is away; 503 when one is."""
     servers = {"broker": redis.registry, "cache": redis.cache_server, "connections": redis.connections}
-    parts = {name: _answers(client) for name, client in servers.items()} | {"database": _database()}
-    if set(parts.values()) != {"ok"}:
-        response.status_code = 503
-    return parts
+    return _told({name: _answers(client) for name, client in servers.items()} | {"database": _database()}, response)
 
 
 @api.get("/metrics")
@@ -108,21 +110,23 @@ async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(
     await run_in_threadpool(lambda: actions.take_scraped(supabase.pushed(body, encoding), policy.capacity))
 
 
+#: What an error is in HTTP; all others are 503.
+STATUS: dict[type[Anticipated], int] = {
+    permits.PermitRefused: 401,
+    supabase.PushRefused: 401,
+    metrics_in.PusherUnknown: 401,
+    NothingDesired: 404,
+    measured.MetricsTooLarge: 413,
+    measured.MetricsRefused: 422,
+    supabase.MetricsInvalid: 422,
+    balancing.ReportRefused: 422,
+    metrics_in.TooManySamples: 429,
+}
+
+
 @api.exception_handler(Anticipated)
 def _refused(_request: Request, error: Anticipated) -> JSONResponse:
-    refused = {
-        permits.PermitRefused: 401,
-        supabase.PushRefused: 401,
-        supabase.MetricsInvalid: 422,
-        balancing.ReportRefused: 422,
-        NothingDesired: 404,
-        metrics_in.PusherUnknown: 401,
-        metrics_in.TooManySamples: 429,
-        measured.MetricsRefused: 422,
-        measured.MetricsTooLarge: 413,
-        points.BufferFull: 503,
-    }
-    status = 403 if error.reason == "wrong_wedding" else refused.get(type(error), 503)
+    status = 403 if error.reason == "wrong_wedding" else STATUS.get(type(error), 503)
     telemetry.refusals.labels("api", error.reason).inc()
     again = {"Retry-After": "2"} if status in (429, 503) else None
     return JSONResponse({"reason": error.reason, "detail": str(error)}, status, again)
@@ -133,6 +137,12 @@ def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
     problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
     telemetry.refusals.labels("api", "invalid").inc()
     return JSONResponse({"reason": "invalid", "detail": problems}, 422)
+
+
+def _told(parts: dict[str, str], response: Response) -> dict[str, str]:
+    if set(parts.values()) != {"ok"}:
+        response.status_code = 503
+    return parts
 
 
 def _answers(client: Callable[[], redis.Client]) -> str:

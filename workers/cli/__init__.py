@@ -30,6 +30,7 @@ COMMANDS = {
     "ask": "Ask for a warm-up or an emergency, as other services do.",
     "metrics": "What services measure.",
     "ingest": "Write what is measured into PostgreSQL: a process of the Procfile.",
+    "watch": "Watch the task system itself: a process of the Procfile.",
     "run": "Run a job now.",
 }
 

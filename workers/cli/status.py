@@ -12,6 +12,7 @@ from rich.table import Table
 
 from workers.alerts import store as alerts
 from workers.alerts.rules import Severity, State
+from workers.alerts.rules.ourselves import PROMISES
 from workers.balancing import store as balancing
 from workers.connections import store as connections
 from workers.connections.store import service
@@ -31,8 +32,6 @@ from workers.weddings import store as weddings
 
 HEALTHY, DEGRADED, CRITICAL, UNREACHABLE = 0, 3, 4, 69
 WORDS = {HEALTHY: "healthy", DEGRADED: "degraded", CRITICAL: "critical", UNREACHABLE: "unreachable"}
-#: What waits longer than this breaks the queue's promise, in seconds.
-PROMISES = {"emergency": 1.0, "steady": 30.0, "bulk": 600.0}
 
 
 @dataclass

@@ -4,6 +4,7 @@ A record is a hash in Redis, written by beat when it fires and by the worker whe
 watch can tell which job stopped, without a schedule of its own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -37,11 +38,13 @@ class Record:
     late: int
     skipped: int
     unanswered: int
+    #: Since when it should have run, if it never did.
+    expected: float = 0.0
 
     @property
     def next(self) -> float:
         """Return when it should fire next."""
-        return self.due + self.pace
+        return (self.due or self.expected) + self.pace
 
     def overdue(self, at: float) -> bool:
         """Tell whether beat let three of its moments go by."""
@@ -50,6 +53,16 @@ class Record:
     def stopped(self, *, patience: int = 3) -> bool:
         """Tell whether `patience` firings in a row went by and no run finished: the job stopped."""
         return self.unanswered >= patience
+
+
+def expect(paces: Mapping[str, float]) -> None:
+    """Remember which jobs there are and how often each should run, so that one that never ran shows as well."""
+    with redis.registry().pipeline(transaction=True) as pipe:
+        for name, pace in paces.items():
+            pipe.sadd(NAMES, name)
+            pipe.hset(key(name), "pace", int(pace * 1000))
+            pipe.hsetnx(key(name), "expected", int(clock.epoch() * 1000))
+        pipe.execute()
 
 
 def claim(name: str, *, due: float, pace: float, beat: str) -> bool:
@@ -102,7 +115,7 @@ def records() -> list[Record]:
 
 
 def _record(name: str, fields: dict[str, str]) -> Record:
-    moments = ("pace", "due", "fired", "started", "finished", "waited")
+    moments = ("pace", "due", "fired", "started", "finished", "waited", "expected")
     seconds = {field: int(fields.get(field, 0)) / 1000 for field in moments}
     counts = {field: int(fields.get(field, 0)) for field in ("runs", "failed", "late", "skipped", "unanswered")}
     return Record(name=name, result=fields.get("result", ""), **seconds, **counts)  # type: ignore[arg-type]

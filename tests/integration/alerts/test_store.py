@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection
 
 from tests.made import NOON, connection
 from workers.alerts import rules, store, tasks
+from workers.alerts.actions import ourselves
 from workers.alerts.rules import Severity, State
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
@@ -103,33 +105,41 @@ def test_two_checks_at_once_open_one_alert() -> None:
         assert len(store.unresolved(db)) == 1
 
 
+def _job(db: Connection) -> rules.Standing:
+    return next(one for one in store.standing(db) if one.kind == "job_stopped")
+
+
+def _watch() -> None:
+    ourselves.look(set())
+
+
 def test_a_job_that_fires_and_never_finishes_is_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
     monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
     for due in (10, 20, 30):
         jobs.claim("connections.sweep", due=due, pace=10, beat="b")
-    tasks.watch()
+    _watch()
     with database.transaction() as db:
-        [alert] = store.standing(db)
+        [alert] = [one for one in store.standing(db) if one.kind == "job_stopped"]
     assert (alert.kind, alert.subject, alert.severity) == ("job_stopped", "connections.sweep", Severity.CRITICAL)
     jobs.finish("connections.sweep", "failed")
-    tasks.watch()
+    _watch()
     with database.transaction() as db:
-        assert store.standing(db)[0].state is State.FIRING
+        assert _job(db).state is State.FIRING
     jobs.finish("connections.sweep", "ok")
-    tasks.watch()
+    _watch()
     with database.transaction() as db:
-        assert store.standing(db)[0].state is State.RESOLVED
+        assert _job(db).state is State.RESOLVED
 
 
 def test_checking_latency_does_not_resolve_what_the_watch_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
     for due in (10, 20, 30):
         jobs.claim("connections.sweep", due=due, pace=10, beat="b")
-    tasks.watch()
+    _watch()
     tasks.check()
     with database.transaction() as db:
-        assert store.standing(db)[0].state is State.PENDING
+        assert _job(db).state is State.PENDING
 
 
 def test_a_broker_that_is_nearly_full_is_an_alert() -> None:
@@ -137,11 +147,11 @@ def test_a_broker_that_is_nearly_full_is_an_alert() -> None:
     limit = client.config_get("maxmemory")["maxmemory"]
     client.config_set("maxmemory", int(client.info("memory")["used_memory"] * 1.1))
     try:
-        tasks.watch()
+        _watch()
     finally:
         client.config_set("maxmemory", limit)
     with database.transaction() as db:
-        assert [alert.kind for alert in store.standing(db)] == ["memory"]
+        assert "memory" in [alert.kind for alert in store.standing(db)]
 
 
 def test_a_silent_node_and_a_badly_connected_couple_are_alerts() -> None:

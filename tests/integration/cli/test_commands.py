@@ -105,7 +105,8 @@ def test_the_probes_and_metrics_tell_what_is() -> None:
 
     redis.registry().lpush("bulk", "x")
     web = TestClient(api)
-    assert web.get("/healthz").json() == {"status": "ok"}
+    assert web.get("/livez").json() == {"status": "ok"}
+    assert web.get("/healthz").json() == {"broker": "ok", "database": "ok"}
     assert _ready() == (200, "")
     assert 'wedops_queue_depth{queue="bulk"} 1.0' in web.get("/metrics").text
 

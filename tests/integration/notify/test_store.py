@@ -1,16 +1,10 @@
 """Notifications: sent once a key and channel, tried again when a target fails."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from time import sleep
 
-import orjson
 import pytest
 
-from tests.made import NOON
+from tests.made import NOON, receiver
 from workers.foundation import clock, database
 from workers.notify import actions, client, store, tasks
 from workers.notify.rules import Notification, Policy
@@ -20,38 +14,13 @@ pytestmark = pytest.mark.usefixtures("world")
 ONE = Notification("alert/1/1.1", "slow", "see the runbook", "high")
 
 
-@contextmanager
-def _receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """A real target: yield its address for apprise, and the (key, title) it was sent."""
-    got: list[tuple[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            got.append((self.headers["Idempotency-Key"], body["title"]))
-            sleep(delay)
-            self.send_response(answer)
-            self.end_headers()
-
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"json://127.0.0.1:{server.server_port}/", got
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def _tell(who: str = "operations", wedding_id: str = "") -> int:
     with database.transaction() as db:
         return actions.tell(db, ONE, at=NOON, who=who, wedding_id=wedding_id)
 
 
 def test_a_key_is_written_and_sent_once_to_each_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _receiver() as (first, got), _receiver() as (second, also):
+    with receiver() as (first, got), receiver() as (second, also):
         monkeypatch.setenv("NOTIFY_TARGETS", f"{first} {second}")
         assert [_tell(), _tell()] == [2, 0]
         tasks.deliver()
@@ -61,7 +30,7 @@ def test_a_key_is_written_and_sent_once_to_each_channel(monkeypatch: pytest.Monk
 
 
 def test_a_channel_that_fails_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _receiver(500) as (broken, tries), _receiver() as (whole, got):
+    with receiver(500) as (broken, tries), receiver() as (whole, got):
         monkeypatch.setenv("NOTIFY_TARGETS", f"{broken} {whole}")
         _tell()
         tasks.deliver()
@@ -69,7 +38,7 @@ def test_a_channel_that_fails_holds_up_no_other(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_target_that_hangs_is_left_after_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _receiver(delay=1.5) as (slow, _), _receiver() as (whole, got):
+    with receiver(delay=1.5) as (slow, _), receiver() as (whole, got):
         monkeypatch.setenv("NOTIFY_TARGETS", f"{slow} {whole}")
         monkeypatch.setenv("NOTIFY_PATIENCE", "200ms")
         _tell()
@@ -81,7 +50,7 @@ def test_a_target_that_hangs_is_left_after_its_patience(monkeypatch: pytest.Monk
 
 def test_a_target_that_fails_is_tried_again_later_and_later_and_given_up_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     tried_at: list[int] = []
-    with _receiver(503) as (target, tries):
+    with receiver(503) as (target, tries):
         monkeypatch.setenv("NOTIFY_TARGETS", target)
         _tell()
         start = clock.machine_now()
@@ -115,7 +84,7 @@ def test_people_are_told_where_they_are_reached_and_operations_in_the_place_of_w
 
 
 def test_what_is_withdrawn_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _receiver() as (target, got):
+    with receiver() as (target, got):
         monkeypatch.setenv("NOTIFY_TARGETS", target)
         _tell()
         with database.transaction() as db:

@@ -7,14 +7,14 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection
 
 from workers.alerts import store
-from workers.alerts.rules import Breach, Kind, changes, findings
+from workers.alerts.rules import Breach, Kind, Severity, changes, findings
 from workers.alerts.rules import Policy as Thresholds
 from workers.balancing import store as balancing
 from workers.connections import store as connections
 from workers.connections.store import upkeep
 from workers.forecasting import actions as forecasting
 from workers.forecasting.rules.calibration import Trust
-from workers.foundation import clock, database, jobs, logs, redis, settings
+from workers.foundation import clock, database, jobs, logs, settings
 from workers.metrics import rules as measuring
 from workers.metrics import store as metrics
 from workers.scaling.actions import readings
@@ -25,7 +25,7 @@ from workers.weddings import store as weddings
 log = logs.get("alerts")
 
 
-def realtime(db: Connection) -> list[Breach]:
+def realtime(db: Connection, policy: Thresholds) -> list[Breach]:
     """Return a breach for each node that is out, and for each wedding whose couple or planner is badly connected."""
     nodes, out = balancing.nodes(), balancing.out()
     gone = {node.name: node.region for node in nodes if node.name in out}
@@ -33,7 +33,9 @@ def realtime(db: Connection) -> list[Breach]:
     for ref, score in upkeep.poor().items():
         low[connections.tenant_of(ref)].append(score)
     regions = {wedding.id: wedding.region for wedding in weddings.by_id(db, low)}
-    return findings.nodes_out(gone, (node.region for node in nodes if node.name not in out)) + findings.quality(low, regions)
+    busy = {node.name: (node.cpu, node.region) for node in nodes if node.name not in out}
+    gone_nodes = findings.nodes_out(gone, (node.region for node in nodes if node.name not in out))
+    return gone_nodes + findings.quality(low, regions) + findings.busy(busy, policy)
 
 
 def capacity(db: Connection, *, now: datetime) -> list[Breach]:
@@ -61,13 +63,19 @@ def capacity(db: Connection, *, now: datetime) -> list[Breach]:
     return findings.actions_failed(failed) + ahead + findings.forecasts_unfit(unfit)
 
 
-#: What `alerts.check` finds in measurements; `alerts.watch` finds the rest.
-MEASURED = (Kind.RESPONSE_TIME, Kind.ERROR_RATE)
+#: What each of the two looks can find; the watch over ourselves has the rest.
+MEASURED = frozenset(
+    {Kind.RESPONSE_TIME, Kind.ERROR_RATE, Kind.AVAILABILITY, Kind.PHOTO_UPLOAD, Kind.GUEST_LIST, Kind.TIMELINE_SYNC}
+    | {Kind.ERROR_BUDGET}
+)
+WATCHED = frozenset(
+    {Kind.NODE_OUT, Kind.QUALITY, Kind.CPU, Kind.ACTION_FAILED, Kind.CAPACITY_AHEAD, Kind.FORECAST_UNFIT, Kind.WATCH_STOPPED}
+)
 
 
 def watched(fingerprint: str) -> bool:
     """Tell whether the watch says anything about such an alert."""
-    return fingerprint.partition("/")[0] not in MEASURED
+    return fingerprint.partition("/")[0] in WATCHED
 
 
 def measured(db: Connection, policy: Thresholds, *, now: datetime) -> tuple[list[Breach], set[str]]:
@@ -77,10 +85,13 @@ def measured(db: Connection, policy: Thresholds, *, now: datetime) -> tuple[list
     return findings.breaches(rows, policy), findings.judged(rows, policy)
 
 
-def ourselves(policy: Thresholds) -> list[Breach]:
-    """Return a breach for each job that stopped and each server that is nearly full."""
-    stopped = [record.name for record in jobs.records() if record.stopped()]
-    return findings.stopped(stopped) + findings.memory(redis.memory_used(), policy)
+def watch() -> list[Breach]:
+    """Return a breach when the watch over ourselves ran once and does not run now."""
+    late = [record for record in jobs.records() if record.name == "watch" and record.overdue(clock.epoch())]
+    return [
+        Breach(Kind.WATCH_STOPPED, "watch", Severity.CRITICAL, 1.0, "the process `watch` does not look: start it (Procfile)")
+        for _ in late
+    ]
 
 
 def bring(breaches: Iterable[Breach], judged: Callable[[str], bool], policy: Thresholds) -> bool:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     BROKER = "broker"
     JOB_STOPPED = "job_stopped"
     BEAT_STOPPED = "beat_stopped"
+    WATCH_STOPPED = "watch_stopped"
     WORKER_FROZEN = "worker_frozen"
     QUEUE_AGE = "queue_age"
     CLOCK_SKEW = "clock_skew"

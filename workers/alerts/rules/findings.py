@@ -21,23 +21,6 @@ def breaches(snapshots: Iterable[Snapshot], policy: Policy) -> list[Breach]:
     return found
 
 
-def memory(used: Mapping[str, float], policy: Policy) -> list[Breach]:
-    """Return which servers are nearly full; `used` is their share from 0 to 1 by name."""
-    return [
-        Breach(Kind.MEMORY, name, severity, share, f"the {name} server's memory is {share:.0%} full")
-        for name, share in used.items()
-        if (severity := policy.severity("memory", share))
-    ]
-
-
-def stopped(jobs: Iterable[str]) -> list[Breach]:
-    """Return a breach for each job that stopped."""
-    return [
-        Breach(Kind.JOB_STOPPED, job, Severity.CRITICAL, 1.0, f"{job} fired and did not finish, again and again")
-        for job in jobs
-    ]
-
-
 def nodes_out(out: Mapping[str, str], up: Iterable[str]) -> list[Breach]:
     """Return a breach for each node that is out; `out` is their region by name, `up` the regions that have a node left."""
     served, found = set(up), []
@@ -46,6 +29,15 @@ def nodes_out(out: Mapping[str, str], up: Iterable[str]) -> list[Breach]:
         detail = f"node {name} of {region} is silent" + ("" if region in served else ", and no node of its region is left")
         found.append(Breach(Kind.NODE_OUT, name, severity, 1.0, detail, region))
     return found
+
+
+def busy(nodes: Mapping[str, tuple[float, str]], policy: Policy) -> list[Breach]:
+    """Return a breach for each node whose processors are busy; `nodes` has (share from 0 to 1, region) by name."""
+    return [
+        Breach(Kind.CPU, name, severity, share, f"the processors of node {name} are {share:.0%} busy", region)
+        for name, (share, region) in nodes.items()
+        if (severity := policy.severity("cpu", share))
+    ]
 
 
 def quality(scores: Mapping[str, Iterable[float]], regions: Mapping[str, str]) -> list[Breach]:

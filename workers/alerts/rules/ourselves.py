@@ -1,0 +1,162 @@
+"""What is wrong with the task system itself, from what its watch saw. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from workers.alerts.rules import Breach, Kind, Policy, Severity
+
+#: What waits longer than this breaks the queue's promise, in seconds.
+PROMISES = {"emergency": 1.0, "steady": 30.0, "bulk": 600.0}
+#: Clocks that differ by more, a standby that is behind by more, a worker that is silent for longer: in seconds.
+SKEW, BEHIND, SILENT = 2.0, 30.0, 20.0
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """What PostgreSQL says of itself. Shares are from 0 to 1, times in seconds, `wal_held` in bytes."""
+
+    connections: float = 0.0
+    standby_behind: float = 0.0
+    wal_held: int = 0
+    oldest_transaction: float = 0.0
+    wraparound: float = 0.0
+    dead_rows: Mapping[str, float] = field(default_factory=dict)
+    skew: float = 0.0
+    missing_partitions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the watch saw. What could not be asked is None: nothing is known of it, and nothing is over.
+
+    `away` has what does not answer, with its error; `queues` the age of the oldest message of each; `silent` each worker that
+    does not answer, by for how long; `overdue` each job that beat did not fire, by for how long.
+    """
+
+    away: Mapping[Kind, str] = field(default_factory=dict)
+    stopped: Iterable[str] | None = None
+    overdue: Mapping[str, float] | None = None
+    beats: int | None = None
+    queues: Mapping[str, float] | None = None
+    backlog: float | None = None
+    silent: Mapping[str, float] | None = None
+    memory: Mapping[str, float] | None = None
+    settings: Mapping[str, str] | None = None
+    redis_skew: float | None = None
+    postgres: Postgres | None = None
+    untold: int | None = None
+    disks: Mapping[str, float] = field(default_factory=dict)
+
+
+def judge(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]:
+    """Return what is wrong, and the kinds of alert about which something is known."""
+    found = [
+        Breach(kind, kind, Severity.CRITICAL, 1.0, f"the {kind} does not answer: {problem}")
+        for kind, problem in seen.away.items()
+    ]
+    known = {Kind.DATABASE, Kind.BROKER, Kind.CACHE, Kind.STORAGE} if seen.postgres else {Kind.BROKER, Kind.CACHE}
+    if Kind.BROKER not in seen.away:
+        found += _jobs(seen) + _queues(seen) + _servers(seen, policy)
+        known |= {Kind.JOB_STOPPED, Kind.BEAT_STOPPED, Kind.QUEUE_AGE, Kind.WORKER_FROZEN, Kind.MEMORY}
+    if seen.postgres is not None:
+        found += _postgres(seen.postgres) + _clocks(seen)
+        known |= {Kind.CLOCK_SKEW, Kind.NOTIFICATION}
+    found += _disks(seen, policy)
+    if seen.untold:
+        found.append(
+            Breach(Kind.NOTIFICATION, "untold", Severity.HIGH, seen.untold, f"{seen.untold} notification(s) do not arrive")
+        )
+    return found, frozenset(known)
+
+
+def _jobs(seen: Seen) -> list[Breach]:
+    found = [
+        Breach(Kind.JOB_STOPPED, job, Severity.CRITICAL, 1.0, f"{job} fired and did not finish, again and again")
+        for job in seen.stopped or ()
+    ]
+    late = {job: seconds for job, seconds in (seen.overdue or {}).items() if seconds > 0}
+    if seen.beats == 0:
+        found.append(Breach(Kind.BEAT_STOPPED, "beat", Severity.CRITICAL, 0.0, "no beat runs: nothing periodic happens"))
+    elif late:
+        worst = max(late, key=lambda job: late[job])
+        detail = f"beat has not fired {len(late)} job(s) that were due, {worst} for {late[worst]:.0f} s"
+        found.append(Breach(Kind.BEAT_STOPPED, "beat", Severity.HIGH, late[worst], detail))
+    for worker, seconds in (seen.silent or {}).items():
+        detail = f"worker {worker} has not answered for {seconds:.0f} s: it is gone, or stands still"
+        found.append(Breach(Kind.WORKER_FROZEN, worker, Severity.HIGH, seconds, detail))
+    return found
+
+
+def _queues(seen: Seen) -> list[Breach]:
+    found = []
+    for queue, age in (seen.queues or {}).items():
+        if age > PROMISES[queue]:
+            severity = Severity.CRITICAL if queue == "emergency" else Severity.HIGH
+            found.append(Breach(Kind.QUEUE_AGE, queue, severity, age, f"queue {queue} is {age:.0f} s behind its promise"))
+    if seen.backlog and seen.backlog > 0.5:
+        detail = f"the stream of metrics is {seen.backlog:.0%} full: is the process `ingest` running?"
+        found.append(Breach(Kind.QUEUE_AGE, "metrics", Severity.HIGH, seen.backlog, detail))
+    return found
+
+
+def _servers(seen: Seen, policy: Policy) -> list[Breach]:
+    found = [
+        Breach(Kind.MEMORY, name, severity, share, f"the {name} server's memory is {share:.0%} full")
+        for name, share in (seen.memory or {}).items()
+        if (severity := policy.severity("memory", share))
+    ]
+    for name, problem in (seen.settings or {}).items():
+        kind = Kind.CACHE if name == "cache" else Kind.BROKER
+        found.append(Breach(kind, f"{name} settings", Severity.HIGH, 1.0, f"the {name} server {problem}"))
+    return found
+
+
+def _postgres(seen: Postgres) -> list[Breach]:
+    # What is measured, above which value, how bad that is, what is said of it.
+    table: tuple[tuple[str, float, float, Severity, str], ...] = (
+        ("connections", seen.connections, 0.85, Severity.HIGH, f"{seen.connections:.0%} of PostgreSQL's connections are taken"),
+        ("standby", seen.standby_behind, BEHIND, Severity.HIGH, f"a standby is {seen.standby_behind:.0f} s behind"),
+        (
+            "slot",
+            seen.wal_held / 2**30,
+            5,
+            Severity.HIGH,
+            f"a slot that nobody reads holds {seen.wal_held / 2**30:.0f} GB of WAL",
+        ),
+        (
+            "transaction",
+            seen.oldest_transaction,
+            600,
+            Severity.MEDIUM,
+            f"a transaction is open for {seen.oldest_transaction:.0f} s",
+        ),
+        ("wraparound", seen.wraparound, 0.75, Severity.CRITICAL, f"{seen.wraparound:.0%} of the transaction ids are used up"),
+    )
+    found = [Breach(Kind.DATABASE, name, severity, value, text) for name, value, most, severity, text in table if value > most]
+    found += [
+        Breach(Kind.DATABASE, f"bloat {name}", Severity.MEDIUM, share, f"{share:.0%} of the rows of {name} are dead")
+        for name, share in seen.dead_rows.items()
+    ]
+    if seen.missing_partitions:
+        detail = (
+            f"{', '.join(seen.missing_partitions)} lack the partition of today or tomorrow: run `wedops run metrics.retain`"
+        )
+        found.append(Breach(Kind.STORAGE, "partitions", Severity.HIGH, 1.0, detail))
+    return found
+
+
+def _clocks(seen: Seen) -> list[Breach]:
+    skews = {"PostgreSQL": seen.postgres.skew if seen.postgres else 0.0, "the broker": seen.redis_skew or 0.0}
+    return [
+        Breach(Kind.CLOCK_SKEW, name, Severity.HIGH, skew, f"the clock of {name} differs from this machine's by {skew:+.1f} s")
+        for name, skew in skews.items()
+        if abs(skew) > SKEW
+    ]
+
+
+def _disks(seen: Seen, policy: Policy) -> list[Breach]:
+    return [
+        Breach(Kind.STORAGE, path, severity, share, f"the disk of {path} is {share:.0%} full")
+        for path, share in seen.disks.items()
+        if (severity := policy.severity("storage", share))
+    ]

@@ -1,0 +1,39 @@
+"""`wedops watch`: the watch over the task system, a process of its own."""
+
+import signal
+from time import sleep
+
+import click
+from redis.exceptions import RedisError
+
+from workers.alerts.actions import ourselves
+from workers.foundation import clock, heartbeat, jobs, logs
+
+
+@click.command("watch")
+@click.option("--once", is_flag=True, help="Look once and end.")
+def command(once: bool) -> None:
+    """Look every 5 s whether jobs, beat, queues, workers, servers and clocks are as they should be; alert when not."""
+    logs.configure()
+    ended: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: ended.append(number))
+    heartbeat.keep()
+    told: set[str] = set()
+    while not ended:
+        due = clock.epoch()
+        told = ourselves.look(told)
+        _record(due)
+        if once:
+            return
+        while not ended and clock.epoch() < due + ourselves.EVERY:
+            sleep(0.2)
+
+
+def _record(due: float) -> None:
+    """Leave a record among the jobs', so that others can see whether the watch runs."""
+    try:
+        jobs.claim(ourselves.JOB, due=due, pace=ourselves.EVERY, beat="watch")
+        jobs.finish(ourselves.JOB, "ok")
+    except RedisError as error:
+        logs.get("alerts").warning("watch not recorded", reason="redis", detail=str(error))
