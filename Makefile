@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
-BENCHMARKS := balance beat emergency_latency failover forecast registry scaling_decision season_cost sweep task_rate
+BENCHMARKS := alert_sweep balance beat detection_delay emergency_latency failover faults forecast gateway_failover ingest registry scaling_decision season_cost sweep task_rate
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,7 +28,10 @@ check: install ## ruff, mypy --strict, the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+faults: install ## kill -9 of everything, 30 times, under load: what is lost, what is doubled
+	$(BIN)/python -m benchmarks.faults
+
 bench: install ## run every benchmark
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-.PHONY: help install up test check bench
+.PHONY: help install up test check faults bench

@@ -35,3 +35,11 @@ def burn(seconds: float) -> None:
 @app.task(name="bare.nothing")
 def nothing() -> None:
     """Do nothing."""
+
+
+@app.task(name="bare.effect")
+def effect(number: int) -> None:
+    """Take 10 ms, and leave an effect."""
+    burn(0.01)
+    with Redis.from_url(os.environ["WEDOPS_BROKER_URL"]) as client:
+        client.sadd("wedops:bench:effects", number)

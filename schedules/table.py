@@ -48,6 +48,7 @@ TABLE = (
     Line(connections.audit,     minutes(60),       minutes(60),       minutes(60),       "counts must never drift; this proves it, or says so"),
     Line(balancing.watch_nodes, seconds(5),        seconds(5),        seconds(2),        "a node's people must be elsewhere within 10 s"),
     Line(balancing.scrape,      seconds(60),       seconds(30),       seconds(10),       "stock Supabase nodes keep no registry: they are asked"),
+    Line(balancing.probe,       seconds(30),       seconds(30),       seconds(10),       "who has no people yet must be known to work; silence is not health"),
     Line(balancing.place,       seconds(60),       seconds(60),       seconds(15),       "a wedding is placed before its first guest comes"),
     Line(scaling.decide,        seconds(60),       seconds(60),       seconds(15),       "an instance takes about 2 minutes to serve"),
     Line(scaling.reconcile,     minutes(2),        minutes(2),        minutes(1),        "a restart or a hand may have set it otherwise"),
@@ -67,6 +68,7 @@ TABLE = (
     Line(notify.deliver,        seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for what failed"),
     Line(caching.expire,        minutes(2),        minutes(2),        minutes(2),        "expired copies take the places of living ones"),
     Line(caching.inspect,       minutes(10),       minutes(10),       minutes(10),       "sizes, evictions and orphans drift slowly"),
+    Line(metrics.detect,        seconds(10),       seconds(10),       seconds(10),       "its sweeps are evenly spaced: that is how it learned"),
     Line(metrics.roll_up,       seconds(60),       seconds(60),       seconds(60),       "what is asked of hours must not read points"),
     Line(metrics.retain,        daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; old days go, the coming ones are made"),
 )

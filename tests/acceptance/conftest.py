@@ -34,6 +34,8 @@ SETTINGS = {
     "ALERTS_GROUP_WAIT": "0s",
     "ALERTS_GROUP_INTERVAL": "1s",
     "GATEWAY_BEAT_MOST": "1",
+    # Its connections would be counted among the people.
+    "BALANCING_PROBE": "off",
 }
 
 

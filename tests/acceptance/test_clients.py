@@ -20,6 +20,7 @@ from tests.acceptance import javascript
 from tests.acceptance.conftest import System, person, running, said
 from tests.made import eventually
 from workers.balancing import store as balancing
+from workers.balancing.client.probe import round_trip
 from workers.connections import store as registry
 from workers.connections.store import permits, service, upkeep
 from workers.connections.store.permits import Permit
@@ -163,6 +164,16 @@ def test_the_typescript_example_does_what_the_guide_says(system: System) -> None
     assert said["route"]["url"] == "ws://127.0.0.1:4001/socket"
     assert said["refused"].startswith("REFUSED id must be")
     assert said["closed"] == 1
+
+
+def test_the_probe_makes_a_real_round_trip_and_says_when_there_is_none(system: System) -> None:
+    assert eventually(lambda: [node for node in balancing.nodes() if node.usable and node.url], within=30)
+    node = next(node for node in balancing.nodes() if node.usable and node.url)
+    seconds = round_trip(node)
+    assert seconds is not None
+    assert 0 < seconds < 3
+    assert round_trip(replace(node, url="ws://127.0.0.1:9/socket")) is None
+    assert round_trip(replace(node, region="us-nowhere")) is None, "a gateway that refuses is no gateway"
 
 
 def test_a_killed_nodes_people_are_back_on_others_with_their_wedding(system: System) -> None:

@@ -12,7 +12,7 @@ def check(**_later: object) -> None:
     policy = settings.read(rules.Policy, "ALERTS_")
     with database.transaction() as db:
         found, judged = actions.measured(db, policy, now=clock.now())
-    if actions.bring(found, judged.__contains__, policy):
+    if actions.bring(found, lambda fingerprint: actions.was_measured(fingerprint, judged), policy):
         app.send_task("alerts.escalate", retry=False)
 
 

@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from workers.balancing import rules, store
 from workers.balancing.client import Scraped
+from workers.balancing.client.probe import round_trip
 from workers.connections import store as connections
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs, settings
+from workers.metrics import actions as measuring
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
+from workers.metrics.rules.samples import Sample
 from workers.weddings import store as weddings
 
 log = logs.get("balancing")
@@ -42,6 +46,22 @@ def place() -> int:
     if changed:
         log.info("weddings placed", changed=changed, weddings=len(parties), reason="nodes_or_calendar")
     return changed
+
+
+def probe() -> None:
+    """Measure a round trip through each node that takes people: `probe_ok` (1 or 0) and `probe_seconds`, by node and region."""
+    nodes = [node for node in store.nodes() if node.usable and node.url]
+    if not nodes:
+        return
+    with ThreadPoolExecutor(min(8, len(nodes))) as pool:
+        trips = list(pool.map(round_trip, nodes))
+    at, samples = clock.epoch(), list[Sample]()
+    for node, seconds in zip(nodes, trips, strict=True):
+        labels = (("node", node.name), ("region", node.region))
+        samples.append(Sample("probe_ok", labels, at, float(seconds is not None)))
+        if seconds is not None:
+            samples.append(Sample("probe_seconds", labels, at, seconds))
+    measuring.take(samples, sent_by="probe")
 
 
 def take_scraped(scraped: Iterable[Scraped], capacity: int) -> list[Snapshot]:

@@ -29,6 +29,7 @@ class Policy:
 
     `joins_per_second` paces those who lost their node; `lead` is how long before its setup a wedding is placed. `near` says
     which regions are nearest to one, for the day it is lost: `us-east>us-central>us-west, eu-west>eu-central`.
+    `probe` makes a real connection to each node.
     """
 
     bound: float = 1.1
@@ -36,6 +37,7 @@ class Policy:
     joins_per_second: int = 200
     lead: timedelta = timedelta(hours=4)
     near: str = ""
+    probe: bool = True
 
     def __post_init__(self) -> None:
         """Refuse bounds that nothing fits under."""

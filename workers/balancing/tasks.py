@@ -17,6 +17,13 @@ def scrape(**_later: object) -> None:
     actions.take_scraped(client.scrape(policy), policy.capacity)
 
 
+@app.task(name="balancing.probe")
+def probe(**_later: object) -> None:
+    """Make a real round trip through each node that takes people, and measure it."""
+    if actions.policy().probe:
+        actions.probe()
+
+
 @app.task(name="balancing.watch_nodes")
 def watch_nodes(**_later: object) -> None:
     """Take out the nodes that fell silent, and move their weddings."""

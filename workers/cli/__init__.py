@@ -15,6 +15,7 @@ COMMANDS = {
     "nodes": "The realtime nodes: who is up, how full, and whose weddings they have.",
     "plan": "What a peak or a day that is known ahead needs; which days need too much.",
     "alerts": "What is wrong and who is told; take it, put it off, hand it over, silence it.",
+    "slo": "What is promised, and how much of each error budget is left.",
     "contacts": "Who can be told, and by which channel.",
     "scaling": "What there is of each resource and why; let regions act, hold them, approve, repair.",
     "forecast": "What is expected of each region, and how good it was.",

@@ -3,6 +3,7 @@
 from workers.app import app
 from workers.foundation import clock, database, logs
 from workers.metrics import actions
+from workers.metrics.actions import detection
 
 log = logs.get("metrics")
 
@@ -13,6 +14,17 @@ def roll_up(**_later: object) -> None:
     with database.transaction() as db:
         spans = actions.roll_up(db, now=clock.machine_now())
     log.info("rolled up", spans=spans, reason="schedule")
+
+
+@app.task(name="metrics.detect")
+def detect(**_later: object) -> None:
+    """Compare what came since the last sweep with each series' own past."""
+    with database.transaction() as db:
+        found = detection.sweep(db, now=clock.machine_now())
+    for one in found:
+        log.warning(
+            "anomaly", series=one.series, kind=one.kind, value=one.value, score=round(one.score, 3), reason="own_history"
+        )
 
 
 @app.task(name="metrics.retain")

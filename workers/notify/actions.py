@@ -31,9 +31,14 @@ def tell(db: Connection, message: Notification, *, at: datetime, who: str = OPER
 
 def send(db: Connection, waiting: store.Waiting) -> bool:
     """Send one; False when it did not arrive, also when its address is gone or wrong."""
+    if store.was_taken(waiting.key):
+        return True
     url = store.address(db, who=waiting.who, channel=waiting.channel, wedding_id=waiting.wedding_id)
     url = url or client.targets().get(waiting.channel)
     try:
-        return bool(url) and client.send(str(url), waiting.title, waiting.body, waiting.severity, key=waiting.key)
+        arrived = bool(url) and client.send(str(url), waiting.title, waiting.body, waiting.severity, key=waiting.key)
     except settings.SettingInvalid:
         return False
+    if arrived:
+        store.note_taken(waiting.key)
+    return arrived

@@ -1,14 +1,19 @@
 """Notifications as rows: written with what they are about, sent after, once a key and channel; and who is reached where."""
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from redis.exceptions import RedisError
 from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from workers.foundation import redis
 from workers.foundation.database import insert_once, metadata
 from workers.notify.rules import BODY, TITLE, Notification, Policy, safe
+
+TAKEN = "wedops:notified:"
 
 notifications = Table(
     "notifications",
@@ -91,6 +96,20 @@ def tried(db: Connection, key: str, *, arrived: bool, at: datetime) -> None:
     """Remember an attempt, and whether it arrived."""
     values = {"attempts": notifications.c.attempts + 1, "tried_at": at, "sent_at": at if arrived else None}
     db.execute(update(notifications).where(notifications.c.key == key).values(**values))
+
+
+def was_taken(key: str) -> bool:
+    """Tell whether a target took a notification although no row says so: the database was lost between sending and noting."""
+    try:
+        return bool(redis.registry().exists(TAKEN + key))
+    except RedisError:
+        return False
+
+
+def note_taken(key: str) -> None:
+    """Remember for a day, beside the row, that a target took a notification."""
+    with suppress(RedisError):
+        redis.registry().set(TAKEN + key, 1, ex=86_400)
 
 
 def withdraw(db: Connection, keys: Iterable[str], *, at: datetime) -> None:

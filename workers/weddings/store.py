@@ -201,6 +201,13 @@ def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, dat
     return [(row[0], row[1], row[2]) for row in db.execute(select(*facts).distinct().where(overlap))]
 
 
+def running(db: Connection, at: datetime) -> list[tuple[str, str, datetime, datetime]]:
+    """Return (id, region, start, end) of the weddings that run at a moment."""
+    facts = (weddings.c.id, weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
+    now = (weddings.c.starts_at <= at) & (weddings.c.ends_at > at) & (weddings.c.status != Status.CANCELLED)
+    return [(row[0], row[1], row[2], row[3]) for row in db.execute(select(*facts).where(now))]
+
+
 def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, date, int]]:
     """Return (region, local day of the start, weddings) for weddings that take place in [start, end)."""
     day = func.date(weddings.c.starts_local)

@@ -1,12 +1,13 @@
 """What is wrong in the realtime layer now, and with capacity."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from workers.alerts import store
+from workers.alerts.actions import budgets
 from workers.alerts.rules import Breach, Kind, Severity, changes, findings
 from workers.alerts.rules import Policy as Thresholds
 from workers.balancing import store as balancing
@@ -17,6 +18,7 @@ from workers.forecasting.rules.calibration import Trust
 from workers.foundation import clock, database, jobs, logs, settings
 from workers.metrics import rules as measuring
 from workers.metrics import store as metrics
+from workers.metrics.store import detection
 from workers.scaling.actions import readings
 from workers.scaling.rules import Policy
 from workers.scaling.store import capacity as full_days
@@ -78,11 +80,19 @@ def watched(fingerprint: str) -> bool:
     return fingerprint.partition("/")[0] in WATCHED
 
 
+def was_measured(fingerprint: str, judged: Container[str]) -> bool:
+    """Tell whether the look at measurements says anything about such an alert: of weddings' budgets and anomalies always."""
+    kind, _, subject = fingerprint.partition("/")
+    return fingerprint in judged or kind == Kind.ANOMALY or subject.startswith(budgets.WEDDING)
+
+
 def measured(db: Connection, policy: Thresholds, *, now: datetime) -> tuple[list[Breach], set[str]]:
     """Return what is above a threshold in what was measured, and the fingerprints about which something was measured."""
     fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
     rows = metrics.latest(db, since=now - fresh_for)
-    return findings.breaches(rows, policy), findings.judged(rows, policy)
+    burnt, known = budgets.burning(db, world=now, now=clock.machine_now())
+    found = findings.breaches(rows, policy) + findings.anomalies(detection.standing(clock.epoch())) + burnt
+    return found, findings.judged(rows, policy) | known
 
 
 def watch() -> list[Breach]:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 from workers.alerts.rules import Breach, Kind, Policy, Severity
 from workers.metrics.rules import Snapshot
+from workers.metrics.rules.samples import Anomaly, parts
 
 
 def breaches(snapshots: Iterable[Snapshot], policy: Policy) -> list[Breach]:
@@ -60,6 +61,22 @@ def actions_failed(problems: Mapping[str, str]) -> list[Breach]:
     return [
         Breach(Kind.ACTION_FAILED, what, Severity.HIGH, 1.0, f"{what}: {why}", what.partition("/")[0])
         for what, why in problems.items()
+    ]
+
+
+def anomalies(found: Iterable[Anomaly]) -> list[Breach]:
+    """Return a breach for each series that does not behave as it used to: a ticket, never a page; budgets page."""
+    said = {"step": "stepped to", "surprise": "has never behaved so before: it is"}
+    return [
+        Breach(
+            Kind.ANOMALY,
+            one.series,
+            Severity.MEDIUM,
+            one.value,
+            f"{one.series} {said[one.kind]} {one.value:.4g}",
+            parts(one.series)[1].get("region", ""),
+        )
+        for one in found
     ]
 
 

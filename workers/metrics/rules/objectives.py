@@ -105,6 +105,6 @@ def judge(objective: Objective, values: "np.ndarray[tuple[int], np.dtype[np.floa
 
 
 def worst(found: Iterable[tuple[Window, float]]) -> tuple[Window, float] | None:
-    """Return the window in which the budget burns most above its limit; None when it burns in none."""
+    """Return the most urgent window in which the budget burns too fast, and how fast; None when it does in none."""
     burning = [(window, burn) for window, burn in found if burn]
-    return max(burning, key=lambda one: (one[0].pages, one[1] / one[0].burn), default=None)
+    return max(burning, key=lambda one: (one[0].pages, one[0].burn), default=None)

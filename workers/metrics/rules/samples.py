@@ -79,6 +79,21 @@ class Sample:
     value: float
 
 
+@dataclass(frozen=True)
+class Anomaly:
+    """A series that does not behave as it used to: its value at a moment, how surprising that is, and what it is.
+
+    `kind` is `step` or `surprise`, `until` when it is over if nothing more is found; moments in epoch seconds.
+    """
+
+    series: str
+    kind: str
+    value: float
+    score: float
+    at: float
+    until: float
+
+
 @dataclass
 class Batch:
     """Samples that may be stored: the series' texts, and a row for each (its `series` is a place in `series`).

@@ -1,0 +1,344 @@
+"""kill -9 of anything, again and again, while requests are accepted: what is lost, and what happens twice.
+
+    python -m benchmarks.faults [--requests 5000] [--kills 30] [--json]
+
+Real servers (Valkey with AOF every second, PostgreSQL), our Procfile's beat and workers under our supervisor, a real target
+for notifications. While emergencies and warm-ups are accepted at a steady pace, in turn a worker, a pool child, beat, the
+broker and PostgreSQL are killed and come back. `lost` counts accepted requests without their effect and notifications that
+never arrived, `double_effects` effects that are there twice, `double_notifications` messages that the target got twice under
+one key. `recovery_…_s` is the longest time from the kill of a worker or a pool child until all that was accepted before it had
+its effect. Exit code 1 when something was lost or doubled. The peer is a stock Celery app on the same broker settings: tasks
+whose effect never came, in six kills of its worker.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from time import sleep
+from typing import Any
+
+from sqlalchemy import text
+
+from benchmarks import form
+from workers.foundation import clock
+from workers.supervision import servers
+
+PROCESSES = ("beat", "worker-emergency", "worker-steady", "worker-bulk")
+FAULTS = ("worker", "child", "beat", "broker", "postgres")
+ROOT = Path(__file__).parent.parent
+#: One request in so many is a warm-up, the others are emergencies.
+WARM_UPS = 5
+
+
+def main() -> None:
+    """Print the figures."""
+    options = form.parser(1)
+    options.add_argument("--requests", type=int, default=5_000)
+    options.add_argument("--kills", type=int, default=30)
+    options.add_argument("--alone", action="store_true", help="without the peer")
+    given = options.parse_args()
+    found: list[form.Figures] = []
+
+    def ours() -> form.Figures:
+        with system() as faults:
+            found.append(faults.play(given.requests, given.kills))
+        return found[-1]
+
+    peers: dict[str, form.Measure] = {} if given.alone else {"bare_celery": _bare}
+    form.main("faults", {"ours": ours, **peers}, lambda _medians: {}, runs=1, options=given)
+    wrong = ("lost", "double_effects", "double_notifications")
+    sys.exit(1 if any(figures[name] for figures in found for name in wrong) else 0)
+
+
+@dataclass
+class Target:
+    """A real target for notifications, and how often each key arrived."""
+
+    got: Counter[str] = field(default_factory=Counter)
+    url: str = ""
+
+
+@contextmanager
+def target() -> Iterator[Target]:
+    """Yield a target that listens for the length of the block."""
+    found = Target()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            found.got[self.headers["Idempotency-Key"]] += 1
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.url = f"json://127.0.0.1:{server.server_port}/"
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def system() -> Iterator["Faults"]:
+    """Yield a system that runs, with one wedding that starts in two hours."""
+    home = Path(tempfile.mkdtemp(prefix="wedops-faults-"))
+    home.chmod(0o711)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        heard = stack.enter_context(target())
+        running = {
+            "broker": servers.start_valkey(home, "broker", servers.BROKER),
+            "cache": servers.start_valkey(home, "cache", servers.CACHE),
+            "postgres": servers.start_postgres(home),
+        }
+        faults = Faults(home, running, heard)
+        stack.callback(faults.stop_servers)
+        os.environ |= {
+            "WEDOPS_BROKER_URL": running["broker"].url, "WEDOPS_CACHE_URL": running["cache"].url,
+            "WEDOPS_DATABASE_URL": running["postgres"].url, "PROMETHEUS_MULTIPROC_DIR": str(home / "prometheus"),
+            "NOTIFY_TARGETS": heard.url, "CONNECTIONS_PERMIT_KEYS": f"faults:{'x' * 40}",
+        }  # fmt: skip
+        (home / "prometheus").mkdir()
+        _prepare()
+        stack.enter_context(_supervised(home))
+        form.wait_for(lambda: bool(faults.pids("schedules.beat")), within=90, every=0.1)
+        yield faults
+    _forget()
+
+
+def _prepare() -> None:
+    from workers.app import app
+    from workers.connections import store as connections
+    from workers.foundation import redis, schema
+    from workers.weddings import actions
+    from workers.weddings.client import Reading
+    from workers.weddings.rules import VenueType, Wedding
+
+    _forget()
+    app.conf.broker_url = os.environ["WEDOPS_BROKER_URL"]
+    app.loader.import_default_modules()
+    schema.upgrade()
+    redis.load_functions()
+    connections.tell_limits()
+    starts, lasts = clock.now() + timedelta(hours=2), timedelta(hours=6)
+    local = starts.replace(tzinfo=None)
+    wedding = Wedding("w-1", local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, "us-west")
+    actions.take(Reading([wedding]))
+
+
+def _forget() -> None:
+    from workers.foundation import database, redis
+
+    if database.engine.cache_info().currsize:
+        database.engine().dispose()
+        database.engine.cache_clear()
+    for client in (redis.registry, redis.cache_server, redis.connections, redis.undecoded):
+        client.cache_clear()
+
+
+@contextmanager
+def _supervised(home: Path) -> Iterator[None]:
+    only = [word for name in PROCESSES for word in ("--only", name)]
+    command = [sys.executable, "-c", "from workers.cli import main; main()", "supervise", str(ROOT / "Procfile")]
+    process = subprocess.Popen(
+        [*command, "--folder", str(home), *only], cwd=ROOT, preexec_fn=servers.die_with_parent(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@dataclass
+class Faults:
+    """A running system, what is done to it, and what came of it."""
+
+    home: Path
+    servers: dict[str, servers.Server]
+    target: Target
+    accepted: list[str] = field(default_factory=list)
+    recoveries: dict[str, float] = field(default_factory=lambda: {"emergencies.open": 0.0, "caching.warm_up": 0.0})
+
+    def play(self, requests: int, kills: int, *, pause: float = 3.0) -> form.Figures:
+        """Accept so many requests while so many things are killed; return what was lost and doubled."""
+        ended, begun = Event(), clock.stopwatch()
+        asking = Thread(target=self._ask, args=(requests, kills * pause / requests, ended))
+        asking.start()
+        for number in range(kills):
+            sleep(pause)
+            self._kill(FAULTS[number % len(FAULTS)], number // len(FAULTS))
+        asking.join(600)
+        ended.set()
+        settled = self._settle()
+        return self._count() | {"kills": kills, "seconds": clock.stopwatch() - begun, "settled": float(settled)}
+
+    def _ask(self, requests: int, every: float, ended: Event) -> None:
+        from workers import client
+
+        for number in range(requests):
+            key, due = f"fault/{number}", clock.stopwatch() + every
+            while not ended.is_set():
+                try:
+                    # As a service would: the same key until it is accepted.
+                    if number % WARM_UPS:
+                        client.open_emergency("technical", "w-1", request_key=key)
+                    else:
+                        client.warm_up("w-1", request_key=key)
+                    self.accepted.append(key)
+                    break
+                except Exception:
+                    sleep(0.2)
+            sleep(max(0.0, due - clock.stopwatch()))
+
+    def _kill(self, fault: str, round: int) -> None:
+        if fault in self.servers:
+            server = self.servers[fault]
+            os.kill(server.process.pid, signal.SIGKILL)
+            server.process.wait()
+            self.servers[fault] = _again(server)
+            return
+        queue = ("emergency", "steady", "bulk")[round % 3]
+        pids = self.pids("schedules.beat") if fault == "beat" else self.pids(f"-Q {queue}")
+        if not pids:
+            return
+        at = clock.machine_now()
+        os.kill(max(pids) if fault == "child" else min(pids), signal.SIGKILL)
+        if fault != "beat":
+            self._recovered(at)
+
+    def _recovered(self, at: datetime) -> None:
+        """Wait, a while, until what was accepted before a kill had its effect; remember how long that took."""
+        asked = "SELECT DISTINCT task FROM requests WHERE state = 'accepted' AND accepted_at <= :at"
+        begun = clock.stopwatch()
+        while (waited := clock.stopwatch() - begun) < 120:
+            waiting = {row[0] for row in self.rows(asked, at=at)}
+            for task in waiting:
+                self.recoveries[task] = max(self.recoveries[task], waited)
+            if not waiting:
+                return
+            sleep(0.1)
+
+    def _settle(self) -> bool:
+        done = "SELECT count(*) FROM requests WHERE state <> 'done'"
+        unsent = "SELECT count(*) FROM notifications WHERE sent_at IS NULL"
+        until = clock.stopwatch() + 240
+        while clock.stopwatch() < until:
+            if self.rows(done) == [(0,)] and self.rows(unsent) == [(0,)]:
+                return True
+            sleep(0.5)
+        return False
+
+    def _count(self) -> form.Figures:
+        effects = Counter(key for (key,) in self.rows("SELECT key FROM emergencies"))
+        effects += Counter(
+            key for (key,) in self.rows("SELECT key FROM requests WHERE task = 'caching.warm_up' AND state = 'done'")
+        )
+        steps = self.rows("SELECT count(*) - count(DISTINCT (emergency_id, number)) FROM emergency_steps")[0][0]
+        written = {key for (key,) in self.rows("SELECT key FROM notifications")}
+        return {
+            "accepted": len(self.accepted),
+            "lost": len(set(self.accepted) - effects.keys()) + len(written - self.target.got.keys()),
+            "double_effects": sum(effects.values()) - len(effects) + steps,
+            "double_notifications": sum(self.target.got.values()) - len(self.target.got),
+            "notifications": len(self.target.got),
+            "recovery_emergency_s": self.recoveries["emergencies.open"],
+            "recovery_rest_s": self.recoveries["caching.warm_up"],
+        }
+
+    def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Ask PostgreSQL, again while it is away."""
+        from workers.foundation import database
+
+        while True:
+            try:
+                with database.transaction() as db:
+                    return [tuple(row) for row in db.execute(text(query), values)]
+            except database.DatabaseUnavailable:
+                sleep(0.2)
+
+    def pids(self, words: str) -> list[int]:
+        """Return the processes of ours whose command lines have `words`."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (path / "cmdline").read_text().replace("\0", " ")
+                ours = os.environ["WEDOPS_BROKER_URL"] in (path / "environ").read_text()
+            except OSError:
+                continue
+            if ours and words in command and "supervise" not in command:
+                found.append(int(path.name))
+        return found
+
+    def stop_servers(self) -> None:
+        """End the servers."""
+        for server in self.servers.values():
+            server.stop()
+
+
+def _again(server: servers.Server) -> servers.Server:
+    # PostgreSQL's children hold on to its memory for a moment after it was killed.
+    for _ in range(20):
+        try:
+            return server.again()
+        except servers.ServerFailed:
+            sleep(0.5)
+    return server.again()
+
+
+def _bare() -> form.Figures:
+    """Stock Celery with its defaults on the same kind of broker: six kills of a worker that runs tasks of 10 ms."""
+    with form.broker(shared=False) as url:
+        os.environ["WEDOPS_BROKER_URL"] = url
+        return _lost_by_bare(url, tasks=1_200, kills=6)
+
+
+def _lost_by_bare(url: str, *, tasks: int, kills: int) -> form.Figures:
+    from redis import Redis
+
+    from benchmarks import bare
+
+    bare.app.conf.broker_url = url
+    client = Redis.from_url(url)
+    for number in range(tasks):
+        bare.effect.delay(number)
+    command = [sys.executable, "-m", "celery", "-A", "benchmarks.bare", "worker", "-Q", "shared", "-c", "2", "-l", "error"]
+    start: Callable[[], Any] = lambda: subprocess.Popen(  # noqa: E731 - it is started again after each kill
+        command,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=servers.die_with_parent(),
+    )
+    done, worker = 0, start()
+    for _ in range(kills):
+        form.wait_for(lambda before=done: client.scard("wedops:bench:effects") >= before + 50, within=60)  # type: ignore[misc]
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+        done, worker = int(client.scard("wedops:bench:effects")), start()
+    form.wait_for(lambda: client.llen("shared") == 0, within=120)
+    sleep(5)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    return {"accepted": tasks, "lost": float(tasks - client.scard("wedops:bench:effects")), "kills": kills}
+
+
+if __name__ == "__main__":
+    main()

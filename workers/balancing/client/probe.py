@@ -1,0 +1,33 @@
+"""A real round trip through a node, as a person would make it: silence is not health."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from workers.balancing.rules import Node
+from workers.connections.store import permits
+from workers.foundation import clock
+
+#: Who asks, and for which wedding: nobody's. In seconds, how long an answer may take.
+WHO, PATIENCE = "wedops-probe", 3.0
+_HEARTBEAT: dict[str, Any] = {"topic": "phoenix", "event": "heartbeat", "payload": {}, "ref": "probe", "join_ref": None}
+
+
+def round_trip(node: Node) -> float | None:
+    """Connect to a node, send a heartbeat and hear its answer; return the seconds from that to this, None when it failed."""
+    permit = permits.issue(permits.Permit(f"{WHO}-{node.name}", "guest", WHO))
+    words = urlencode({"apikey": permit, "region": node.region, "vsn": "1.0.0"})
+    try:
+        with connect(f"{node.url}/websocket?{words}", open_timeout=PATIENCE, close_timeout=1) as socket:
+            begun = clock.stopwatch()
+            socket.send(orjson.dumps(_HEARTBEAT).decode())
+            while clock.stopwatch() - begun < PATIENCE:
+                answer = orjson.loads(socket.recv(timeout=PATIENCE))
+                if isinstance(answer, dict) and answer.get("ref") == "probe":
+                    return clock.stopwatch() - begun
+    except (OSError, TimeoutError, WebSocketException, ValueError):
+        return None
+    return None

@@ -1,0 +1,69 @@
+"""What the detectors remember between sweeps, and what they found: in Redis, some 500 bytes a series."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from sqlalchemy import BigInteger, Connection, any_, literal, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from workers.foundation import redis
+from workers.metrics.rules.samples import Anomaly
+from workers.metrics.store.points import series
+
+STATE, FOUND = "wedops:detect:", "wedops:anomalies"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a detector remembers: the series' ids in order, their packed states, and the sweep it saw last, in epoch seconds."""
+
+    ids: NDArray[np.int64]
+    rows: NDArray[np.uint8]
+    swept: float
+
+
+def recall(detector: str) -> Memory | None:
+    """Return what a detector remembers; None when it is new, or Redis lost it."""
+    found = redis.undecoded().hgetall(STATE + detector)
+    if not found:
+        return None
+    ids = np.frombuffer(found[b"ids"], np.int64)
+    rows = np.frombuffer(found[b"rows"], np.uint8).copy()
+    return Memory(ids, rows.reshape(len(ids), -1) if len(ids) else rows.reshape(0, 0), float(found[b"swept"]))
+
+
+def remember(detector: str, memory: Memory) -> None:
+    """Remember it, whole: a reader sees the old or the new."""
+    fields = {"ids": memory.ids.tobytes(), "rows": memory.rows.tobytes(), "swept": memory.swept}
+    redis.undecoded().hset(STATE + detector, mapping=fields)
+
+
+def values(db: Connection, start: datetime, end: datetime) -> dict[int, float]:
+    """Return each series' mean over its points in [start, end)."""
+    asked = text("SELECT series, avg(value) FROM metric_points WHERE at >= :start AND at < :end GROUP BY series")
+    return {row[0]: row[1] for row in db.execute(asked, {"start": start, "end": end})}
+
+
+def texts(db: Connection, ids: Iterable[int]) -> dict[int, str]:
+    """Return the series' texts by id."""
+    asked = select(series.c.id, series.c.text).where(series.c.id == any_(literal([*ids], ARRAY(BigInteger))))
+    return {row[0]: row[1] for row in db.execute(asked)}
+
+
+def tell(found: Iterable[Anomaly]) -> None:
+    """Remember what was found, where alerts look."""
+    if rows := {one.series: orjson.dumps(asdict(one)).decode() for one in found}:
+        redis.registry().hset(FOUND, mapping=rows)
+
+
+def standing(now: float) -> list[Anomaly]:
+    """Return what was found and is not over; forget the rest."""
+    rows: Mapping[str, Any] = {name: orjson.loads(row) for name, row in redis.registry().hgetall(FOUND).items()}
+    if over := [name for name, row in rows.items() if row["until"] < now]:
+        redis.registry().hdel(FOUND, *over)
+    return [Anomaly(**row) for row in rows.values() if row["until"] >= now]
