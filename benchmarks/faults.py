@@ -11,6 +11,7 @@ its effect. Exit code 1 when something was lost or doubled. The peer is a stock 
 whose effect never came, in six kills of its worker.
 """
 
+import logging
 import os
 import shutil
 import signal
@@ -31,7 +32,7 @@ from typing import Any
 from sqlalchemy import text
 
 from benchmarks import form
-from workers.foundation import clock
+from workers.foundation import clock, logs
 from workers.supervision import servers
 
 PROCESSES = ("beat", "worker-emergency", "worker-steady", "worker-bulk")
@@ -48,6 +49,7 @@ def main() -> None:
     options.add_argument("--kills", type=int, default=30)
     options.add_argument("--alone", action="store_true", help="without the peer")
     given = options.parse_args()
+    logs.configure(logging.ERROR)
     found: list[form.Figures] = []
 
     def ours() -> form.Figures:

@@ -8,6 +8,7 @@ from workers.alerts import tasks as alerts
 from workers.balancing import tasks as balancing
 from workers.caching import tasks as caching
 from workers.connections import tasks as connections
+from workers.degradation import tasks as degradation
 from workers.forecasting import tasks as forecasting
 from workers.metrics import tasks as metrics
 from workers.notify import tasks as notify
@@ -56,6 +57,7 @@ TABLE = (
     Line(scaling.verify,        seconds(30),       seconds(30),       seconds(5),        "an action that has no effect must be noticed before people do"),
     Line(alerts.check,          seconds(60),       seconds(30),       seconds(10),       "8 hours at 99.9 % leave 28.8 seconds"),
     Line(alerts.escalate,       seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for the steps that come due"),
+    Line(degradation.respond,   seconds(60),       seconds(30),       seconds(10),       "a step has half a minute to help before the next one"),
     Line(alerts.watch,          seconds(30),       seconds(30),       seconds(10),       "a job that stopped says nothing by itself"),
     Line(forecasting.refresh,   minutes(60),       minutes(30),       minutes(10),       "also on every change of the calendar"),
     Line(forecasting.judge,     minutes(60),       minutes(60),       minutes(30),       "who forecasts badly must not be believed"),

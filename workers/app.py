@@ -19,6 +19,7 @@ ROOMS = (
     "workers.balancing",
     "workers.caching",
     "workers.connections",
+    "workers.degradation",
     "workers.emergencies",
     "workers.forecasting",
     "workers.metrics",

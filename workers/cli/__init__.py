@@ -16,6 +16,7 @@ COMMANDS = {
     "plan": "What a peak or a day that is known ahead needs; which days need too much.",
     "alerts": "What is wrong and who is told; take it, put it off, hand it over, silence it.",
     "slo": "What is promised, and how much of each error budget is left.",
+    "responses": "What was done about degradations, and what it did.",
     "contacts": "Who can be told, and by which channel.",
     "scaling": "What there is of each resource and why; let regions act, hold them, approve, repair.",
     "forecast": "What is expected of each region, and how good it was.",

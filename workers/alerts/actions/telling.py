@@ -93,7 +93,7 @@ def _due(
     db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: datetime
 ) -> list[Notice]:
     paths, spoke, silent = escalation.current(db), escalation.spoke(db), defaultdict[str, list[Standing]](list)
-    calm = Tempo.WEDDING_DAY if _wedding_day() else Tempo.ORDINARY
+    calm = _calm()
     found = {}
     for alert in alerts:
         tempo = Tempo.RUNNING if around[alert.id].running else calm
@@ -107,12 +107,18 @@ def _due(
     return [notice for alert_id, notices in found.items() if alert_id not in waiting for notice in notices]
 
 
-def _wedding_day() -> bool:
+def tempos(db: Connection, alerts: Sequence[Standing], *, now: datetime) -> dict[int, Tempo]:
+    """Return how fast it must go with each alert, by id."""
+    calm = _calm()
+    return {id: Tempo.RUNNING if around.running else calm for id, around in surroundings(db, alerts, now=now).items()}
+
+
+def _calm() -> Tempo:
     try:
-        return seasons.kind_of_day() is KindOfDay.WEDDING_DAY
+        return Tempo.WEDDING_DAY if seasons.kind_of_day() is KindOfDay.WEDDING_DAY else Tempo.ORDINARY
     except redis.UNREACHABLE:
         # Redis being away is one of the things that people are told here.
-        return False
+        return Tempo.ORDINARY
 
 
 def _tell(db: Connection, alerts: Mapping[int, Standing], due: Sequence[Notice], now: datetime) -> int:

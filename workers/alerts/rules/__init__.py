@@ -198,6 +198,8 @@ class Standing:
     quiet: str
     people: int
     rank: float
+    value: float
+    seen_at: datetime
 
     @property
     def group(self) -> str:

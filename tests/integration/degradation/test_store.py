@@ -1,0 +1,147 @@
+"""Responses on real servers: done once, measured, undone when worse or over, help called for when nothing helps."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.made import NOON, wedding
+from workers.alerts import store as alerts
+from workers.alerts.rules import Breach, Change, Kind, Reason, Severity, State
+from workers.balancing import store as balancing
+from workers.balancing.store import Report
+from workers.caching import store as results
+from workers.connections import actions as connections
+from workers.connections import store as registry
+from workers.degradation import actions, store
+from workers.degradation.rules import Policy
+from workers.foundation import database
+from workers.scaling.store import orders
+from workers.weddings import store as weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+
+POLICY = Policy()
+IDS: dict[str, int] = {}
+
+
+@pytest.fixture(autouse=True)
+def _wedding(world: object) -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1", starts_at=NOON, region="east")], at=NOON)
+
+
+def _at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def _alert(value: float, seconds: float, *, region: str = "east", kind: Kind = Kind.RESPONSE_TIME) -> None:
+    """Have an alert fire, or be seen again, at a value."""
+    breach = Breach(kind, region, Severity.CRITICAL, value, "slow", region)
+    with database.transaction() as db:
+        known = {one.fingerprint: one for one in alerts.unresolved(db)}.get(breach.fingerprint)
+        change = Change(known.id if known else None, State.FIRING, Reason.STILL_ABOVE, breach)
+        alerts.carry_out(db, [change], at=_at(seconds), flapping_within=timedelta(0))
+
+
+def _respond(seconds: float) -> list[str]:
+    """Respond twice; return what was taken and how it stands, the oldest first, and whether help was called for."""
+    for _ in range(2):
+        with database.transaction() as db:
+            helpless = actions.respond(db, POLICY, now=_at(seconds))
+    with database.transaction() as db:
+        rows = list(reversed(store.history(db)))
+    return [f"{row['action']} {row['outcome']}{' undone' if row['undone_at'] else ''}" for row in rows] + ["help"] * len(
+        helpless
+    )
+
+
+def _scaled() -> set[str]:
+    with database.transaction() as db:
+        return {region for region, own in orders.standing(db, at=_at(0)).items() if orders.Kind.EMERGENCY in own}
+
+
+def test_the_story_of_a_response_that_helps() -> None:
+    _alert(6000, 0)
+    assert _respond(0) == ["emergency_mode acting"]
+    assert registry.emergency_mode()
+    _alert(2500, 29)
+    assert _respond(29) == ["emergency_mode acting"]
+    assert _respond(30) == ["emergency_mode better"]
+    assert _respond(48) == ["emergency_mode better"]
+    assert _respond(49) == ["emergency_mode better undone"]
+    assert not registry.emergency_mode()
+    with database.transaction() as db:
+        [row] = store.history(db)
+        assert (row["before"], row["after"]) == (6000, 2500)
+        assert results.count(db, "emergency_mode") == 1
+
+
+def test_what_makes_it_worse_is_undone_at_once_and_the_next_step_is_taken() -> None:
+    _alert(6000, 0)
+    _respond(0)
+    _alert(9000, 30)
+    assert _respond(30) == ["emergency_mode worse", "scale acting"]
+    assert not registry.emergency_mode()
+    assert _scaled() == {"east"}
+
+
+def test_when_nothing_helps_somebody_is_called() -> None:
+    for seconds in (0, 30, 60):
+        _alert(6000, seconds)
+        _respond(seconds)
+    _alert(6000, 90)
+    assert _respond(90) == ["emergency_mode no_better", "scale no_better", "grow_cache no_better", "help"]
+    _alert(6000, 100)
+    assert _respond(100)[-1] == "help"
+    assert _respond(130)[-1] == "grow_cache no_better undone"
+    assert (_scaled(), registry.emergency_mode()) == (set(), False)
+
+
+def test_what_two_alerts_need_is_undone_with_the_last_of_them() -> None:
+    _alert(6000, 0)
+    _alert(6000, 0, kind=Kind.ERROR_RATE)
+    _respond(0)
+    _alert(6000, 30, kind=Kind.ERROR_RATE)
+    _respond(30)
+    assert registry.emergency_mode(), "the other one still needs it"
+    _respond(60)
+    assert not registry.emergency_mode()
+
+
+def test_what_people_ordered_is_left_to_them() -> None:
+    connections.set_emergency_mode(True)
+    with database.transaction() as db:
+        orders.give(db, orders.Order("east", orders.Kind.EMERGENCY, "storm", "ada", NOON, _at(3600)))
+    _alert(6000, 0)
+    _respond(0)
+    _alert(6000, 30)
+    _respond(30)
+    _respond(60)
+    assert registry.emergency_mode()
+    with database.transaction() as db:
+        assert orders.standing(db, at=_at(0))["east"][orders.Kind.EMERGENCY].asked_by == "ada"
+
+
+def test_a_degradation_that_comes_back_is_answered_anew() -> None:
+    _alert(6000, 0)
+    _respond(0)
+    _respond(20)
+    _alert(6000, 40)
+    assert _respond(40) == ["emergency_mode acting undone", "emergency_mode acting"]
+
+
+def test_a_region_is_drained_only_where_others_have_room_and_filled_again() -> None:
+    balancing.report(Report("n1", "east", "ws://n1", 100, 40))
+    _alert(99, 0, kind=Kind.AVAILABILITY)
+    _respond(0)
+    _alert(99, 30, kind=Kind.AVAILABILITY)
+    _respond(30)
+    assert balancing.drained() == set(), "nobody else could take them"
+    _respond(60)
+    balancing.report(Report("n2", "west", "ws://n2", 100, 10))
+    for seconds in (100, 130):
+        _alert(99, seconds, kind=Kind.AVAILABILITY)
+        _respond(seconds)
+    assert balancing.drained() == {"n1"}
+    _respond(160)
+    assert balancing.drained() == set()

@@ -1,0 +1,1 @@
+"""What is done about a degradation: step by step, measured, undone."""

@@ -1,0 +1,109 @@
+"""Doing and undoing: each action brings about a state, so that doing it twice is doing it once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from workers.balancing import store as balancing
+from workers.connections import actions as connections
+from workers.connections import store as registry
+from workers.degradation.rules import Action, Policy
+from workers.foundation import redis
+from workers.scaling.rules import EVERYWHERE
+from workers.scaling.store import orders
+from workers.scaling.store.orders import Kind, Order
+
+#: Who orders, in the tables that people order in too; what people ordered is left alone.
+WHO = "degradation"
+#: Which nodes we drained, by region; emergency mode that was on before is not ours to end.
+DRAINED, OURS = "wedops:degradation:drained:", "wedops:degradation:emergency_mode"
+
+
+@dataclass(frozen=True)
+class Doing:
+    """For which region something is done, from when on, and under which policy."""
+
+    db: Connection
+    region: str
+    policy: Policy
+    now: datetime
+
+
+def do(action: Action, doing: Doing) -> str:
+    """Do it; return in words what was done."""
+    return _DO[action][0](doing)
+
+
+def undo(action: Action, doing: Doing) -> None:
+    """Undo it; nothing where it was not done."""
+    _DO[action][1](doing)
+
+
+def _order(doing: Doing, region: str) -> None:
+    standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
+    if standing is None or standing.asked_by == WHO:
+        until = doing.now + doing.policy.order_for
+        orders.give(doing.db, Order(region, Kind.EMERGENCY, "degradation", WHO, doing.now, until))
+
+
+def _end_order(doing: Doing, region: str) -> None:
+    standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
+    if standing and standing.asked_by == WHO:
+        orders.end(doing.db, region, Kind.EMERGENCY, by=WHO, at=doing.now)
+
+
+def _scale(doing: Doing) -> str:
+    _order(doing, doing.region or EVERYWHERE)
+    return f"{doing.region or 'what all share'} gets all it may have"
+
+
+def _grow_cache(doing: Doing) -> str:
+    _order(doing, EVERYWHERE)
+    return "the cache and what else all share get all they may have"
+
+
+def _begin_emergency_mode(_doing: Doing) -> str:
+    if registry.emergency_mode():
+        return "guests give way already"
+    redis.registry().set(OURS, 1)
+    connections.set_emergency_mode(True)
+    return "guests give way"
+
+
+def _end_emergency_mode(_doing: Doing) -> None:
+    if redis.registry().delete(OURS):
+        connections.set_emergency_mode(False)
+
+
+def _drain(doing: Doing) -> str:
+    nodes = balancing.nodes()
+    own = [node for node in nodes if node.region == doing.region and not node.draining and not node.out]
+    room = sum(node.capacity - node.connections for node in nodes if node.region != doing.region and node.usable)
+    people = sum(node.connections for node in own)
+    if not own or room < people:
+        return f"no other region has room for {people} people: nobody is moved"
+    redis.registry().sadd(DRAINED + doing.region, *(node.name for node in own))
+    for node in own:
+        balancing.drain(node.name)
+    return f"{people} people of {doing.region} go to other regions"
+
+
+def _fill_again(doing: Doing) -> None:
+    for name in redis.registry().smembers(DRAINED + doing.region):
+        balancing.drain(name, on=False)
+    redis.registry().delete(DRAINED + doing.region)
+
+
+def _nothing(_doing: Doing) -> None:
+    return
+
+
+_DO: dict[Action, tuple[Callable[[Doing], str], Callable[[Doing], None]]] = {
+    Action.GROW_CACHE: (_grow_cache, lambda doing: _end_order(doing, EVERYWHERE)),
+    Action.EMERGENCY_MODE: (_begin_emergency_mode, _end_emergency_mode),
+    Action.SCALE: (_scale, lambda doing: _end_order(doing, doing.region or EVERYWHERE)),
+    Action.DRAIN_REGION: (_drain, _fill_again),
+    Action.WATCH: (lambda _doing: "it is watched", _nothing),
+}

@@ -1,0 +1,16 @@
+"""Degradation, as Celery runs it."""
+
+from workers.app import app
+from workers.degradation import actions, rules
+from workers.foundation import clock, database, settings
+
+
+@app.task(name="degradation.respond")
+def respond(**_later: object) -> None:
+    """Do what the playbooks say about what is degraded, measure what it did, and undo it when it is over."""
+    policy = settings.read(rules.Policy, "DEGRADATION_")
+    with database.transaction() as db:
+        helpless = actions.respond(db, policy, now=clock.now())
+    if actions.tell(helpless):
+        app.send_task("alerts.escalate", retry=False)
+    app.send_task("scaling.decide", retry=False)
