@@ -5,13 +5,14 @@
 Real servers (Valkey with AOF every second, PostgreSQL), our Procfile's beat and workers under our supervisor, a real target
 for notifications. While emergencies and warm-ups are accepted at a steady pace, in turn a worker, a pool child, beat, the
 broker and PostgreSQL are killed and come back. `lost` counts accepted requests without their effect and notifications that
-never arrived, `double_effects` effects that are there twice, `double_notifications` messages that the target got twice under
-one key. `recovery_…_s` is the longest time from the kill of a worker or a pool child until all that was accepted before it had
-its effect. Exit code 1 when something was lost or doubled. The peer is a stock Celery app on the same broker settings: tasks
-whose effect never came, in six kills of its worker.
+never arrived, `double_effects` effects that are there twice, `double_notifications` people told twice of one thing by one
+channel. `sent_again` are messages that the target got again under the key that it got before (Idempotency-Key): their worker
+was killed between the target's answer and our note of it, and nobody can tell that from a message that was never sent.
+`recovery_…_s` is the longest time from the kill of a worker or a pool child until all that was accepted before it had its
+effect. Exit code 1 when something was lost or doubled. The peer is a stock Celery app on the same broker settings: tasks whose
+effect never came, in six kills of its worker.
 """
 
-import logging
 import os
 import shutil
 import signal
@@ -32,7 +33,7 @@ from typing import Any
 from sqlalchemy import text
 
 from benchmarks import form
-from workers.foundation import clock, logs
+from workers.foundation import clock
 from workers.supervision import servers
 
 PROCESSES = ("beat", "worker-emergency", "worker-steady", "worker-bulk")
@@ -49,7 +50,6 @@ def main() -> None:
     options.add_argument("--kills", type=int, default=30)
     options.add_argument("--alone", action="store_true", help="without the peer")
     given = options.parse_args()
-    logs.configure(logging.ERROR)
     found: list[form.Figures] = []
 
     def ours() -> form.Figures:
@@ -254,12 +254,14 @@ class Faults:
             key for (key,) in self.rows("SELECT key FROM requests WHERE task = 'caching.warm_up' AND state = 'done'")
         )
         steps = self.rows("SELECT count(*) - count(DISTINCT (emergency_id, number)) FROM emergency_steps")[0][0]
+        told = self.rows("SELECT count(*) FROM emergencies")[0][0]
         written = {key for (key,) in self.rows("SELECT key FROM notifications")}
         return {
             "accepted": len(self.accepted),
             "lost": len(set(self.accepted) - effects.keys()) + len(written - self.target.got.keys()),
             "double_effects": sum(effects.values()) - len(effects) + steps,
-            "double_notifications": sum(self.target.got.values()) - len(self.target.got),
+            "double_notifications": len(written) - told,
+            "sent_again": sum(self.target.got.values()) - len(self.target.got),
             "notifications": len(self.target.got),
             "recovery_emergency_s": self.recoveries["emergencies.open"],
             "recovery_rest_s": self.recoveries["caching.warm_up"],

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from statistics import median
 from time import sleep
 from typing import Any
 
-from workers.foundation import clock
+from workers.foundation import clock, logs
 from workers.supervision import servers
 
 Figures = dict[str, float]
@@ -32,6 +33,7 @@ def main(
 ) -> None:
     """Measure every contestant in turns, `ours` and its peers, and print medians."""
     given = options or parser(runs).parse_args()
+    logs.configure(logging.ERROR)
     found: dict[str, list[Figures]] = {contestant: [] for contestant in contestants}
     for run in range(given.runs):
         for contestant, measure in contestants.items():

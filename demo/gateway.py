@@ -55,7 +55,7 @@ class Gateway:
         self.by_region = Counter[str]()
         self.shares = 1
         self.gone = 0
-        self.tenant = Tenant()
+        self.tenant = Tenant(self._tell)
         self.tenant.serve()
         self.works: set[asyncio.Task[None]] = set()
         self.orders = Orders(door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end)

@@ -32,6 +32,11 @@ SETTINGS = {
     "ALERTS_PENDING_FOR": "0s",
     "ALERTS_RESOLVE_AFTER": "12s",
     "ALERTS_GROUP_WAIT": "0s",
+    # What is slow is critical, so that it is answered as on a wedding day.
+    "ALERTS_HIGH_MS": "2000",
+    "ALERTS_CRITICAL_MS": "2000",
+    "DEGRADATION_EFFECT_WITHIN_WEDDING": "10s",
+    "DEGRADATION_CALM_FOR": "8s",
     "ALERTS_GROUP_INTERVAL": "1s",
     "GATEWAY_BEAT_MOST": "1",
     # Its connections would be counted among the people.

@@ -1,5 +1,6 @@
 """Official clients and other languages, through the gateway and the registry: who is let in, who is not, who comes back."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -8,10 +9,12 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx2 as httpx
 import pytest
+from realtime import AsyncRealtimeClient
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -19,12 +22,16 @@ from tests import ROOT
 from tests.acceptance import javascript
 from tests.acceptance.conftest import System, person, running, said
 from tests.made import eventually
+from workers.alerts import rules as alerts_rules
+from workers.alerts import store as alerts
+from workers.alerts.actions import telling
+from workers.alerts.rules import Breach, Kind, Severity
 from workers.balancing import store as balancing
 from workers.balancing.client.probe import round_trip
 from workers.connections import store as registry
 from workers.connections.store import permits, service, upkeep
 from workers.connections.store.permits import Permit
-from workers.foundation import clock, redis
+from workers.foundation import clock, database, redis
 from workers.scaling.client import ActuatorRefused, ActuatorUnreachable
 from workers.scaling.client.supabase import SupabaseTenant
 from workers.scaling.rules import Resource, State
@@ -167,8 +174,8 @@ def test_the_typescript_example_does_what_the_guide_says(system: System) -> None
 
 
 def test_the_probe_makes_a_real_round_trip_and_says_when_there_is_none(system: System) -> None:
-    assert eventually(lambda: [node for node in balancing.nodes() if node.usable and node.url], within=30)
-    node = next(node for node in balancing.nodes() if node.usable and node.url)
+    assert eventually(lambda: system.gateway in {node.url for node in balancing.nodes()}, within=30)
+    node = next(node for node in balancing.nodes() if node.url == system.gateway)
     seconds = round_trip(node)
     assert seconds is not None
     assert 0 < seconds < 3
@@ -261,6 +268,39 @@ def test_a_tenants_limit_is_set_live_drops_nobody_and_is_read_back(system: Syste
         monkeypatch.delenv("SUPABASE_TENANT")
         with pytest.raises(ActuatorRefused, match="answered 403; see SUPABASE_API_URL"):
             tenant.apply(action)
+
+
+def test_who_joined_ops_alerts_hears_of_each_change_once(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    port, api = (str(servers.free_port()) for _ in range(2))
+    secret = "of-the-broadcast-api-and-long-enough-for-it"
+    node = {"GATEWAY_PORT": port, "GATEWAY_NODE": "node-live", "GATEWAY_API_PORT": api, "GATEWAY_API_JWT_SECRET": secret}
+    monkeypatch.setenv("ALERTS_BROADCAST_URL", f"http://127.0.0.1:{api}/api/broadcast")
+    monkeypatch.setenv("ALERTS_BROADCAST_JWT_SECRET", secret)
+    breach = Breach(Kind.CACHE, "live", Severity.HIGH, 1, "redis://:hunter2@cache is away")
+    opening = alerts_rules.Change(None, alerts_rules.State.FIRING, alerts_rules.Reason.ABOVE_THRESHOLD, breach)
+
+    async def _listen() -> list[dict[str, Any]]:
+        url, permit = f"ws://127.0.0.1:{port}/socket", permits.issue(Permit("operator", "planner", "ops"))
+        client = AsyncRealtimeClient(url, permit, auto_reconnect=False)
+        await client.connect()
+        heard = list[dict[str, Any]]()
+        channel = client.channel("ops:alerts")
+        channel.on_broadcast("alert", lambda message: heard.append(message["payload"]))
+        await channel.subscribe()
+        await asyncio.sleep(0.5)
+        for _ in range(2):
+            await asyncio.to_thread(telling.tell_live)
+        await asyncio.sleep(1)
+        await client.close()
+        return heard
+
+    with ExitStack() as stack:
+        stack.enter_context(running("-m", "demo.gateway", **node))
+        assert eventually(lambda: "node-live" in {one.name for one in balancing.nodes()}, within=30)
+        with database.transaction() as db:
+            alerts.carry_out(db, [opening], at=clock.now(), flapping_within=timedelta(0))
+        heard = [one for one in asyncio.run(_listen()) if one["subject"] == "live"]
+    assert [(one["kind"], one["state"], one["detail"]) for one in heard] == [("cache", "firing", "redis://…@cache is away")]
 
 
 def _ids_of(user: str) -> set[str]:

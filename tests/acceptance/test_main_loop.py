@@ -62,12 +62,22 @@ def test_a_client_joins_hears_broadcasts_is_killed_swept_and_counted(system: Sys
     assert rows("SELECT connections FROM connection_metrics WHERE region = 'us-northeast' ORDER BY at DESC LIMIT 1") == [(0,)]
 
 
-def test_latency_above_two_seconds_is_one_alert_and_resolved_when_it_ends(system: System, rows: Query) -> None:
+def test_latency_rises_is_answered_measured_recovers_is_undone_and_resolved(system: System, rows: Query) -> None:
+    """The story of docs/guides/degradation.md."""
     query = "SELECT state, severity FROM performance_alerts WHERE kind = 'response_time' AND subject = 'us-west'"
+    done = "SELECT action, outcome, before > 2000, undone_at IS NOT NULL FROM degradation_responses ORDER BY id"
     with _person(system, "slow", region="us-west"):
-        assert eventually(lambda: [row[0] for row in rows(query)] == ["firing"], within=60), rows(query)
-        # Later checks see it again and say nothing new.
-        assert not eventually(lambda: len(rows(query)) > 1, within=15)
+        assert eventually(lambda: rows(query) == [("firing", "critical")], within=60), rows(query)
+        assert eventually(lambda: [row[0] for row in rows(done)][:1] == ["emergency_mode"], within=30), rows(done)
+        assert registry.emergency_mode()
+        # Its effect is measured, it is no better, more is done; later checks see the alert again and open no other.
+        assert eventually(lambda: [row[:2] for row in rows(done)][:1] == [("emergency_mode", "no_better")], within=40), rows(
+            done
+        )
+        assert eventually(lambda: [row[0] for row in rows(done)][:2] == ["emergency_mode", "scale"], within=30), rows(done)
+        assert rows(query) == [("firing", "critical")]
+    assert eventually(lambda: all(undone for *_, undone in rows(done)), within=60), rows(done)
+    assert not registry.emergency_mode()
     assert eventually(lambda: [row[0] for row in rows(query)] == ["resolved"], within=90), rows(query)
     sent = (
         "SELECT n.step FROM alert_notices n JOIN performance_alerts a ON a.id = n.alert_id "

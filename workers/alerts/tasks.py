@@ -35,3 +35,4 @@ def escalate(**_later: object) -> None:
         told = telling.escalate(db, policy, now=clock.now())
     if told:
         app.send_task("notify.deliver", retry=False)
+    telling.tell_live()

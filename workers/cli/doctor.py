@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 from kombu.exceptions import OperationalError
 
+from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
 from workers.cli.status import beats
 from workers.forecasting.rules import outlook
@@ -88,6 +89,7 @@ def _settings() -> Problems:
             yield from _bad(lambda p=policy, r=room: settings.read(p, r.rpartition(".")[2].upper() + "_"))  # type: ignore[misc]
     yield from _bad(lambda: settings.read(outlook.Policy, "OUTLOOK_"))
     yield from _bad(metrics.policy)
+    yield from _bad(lambda: settings.read(live.Policy, "ALERTS_"))
     yield from _bad(lambda: [scaling.of(resource) for resource in scaling.managed()])
     yield from _bad(lambda: [settings.read(policy, prefix) for prefix, policy in ACTUATORS.items()])
     yield from _bad(notify.check_targets)

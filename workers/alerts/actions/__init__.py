@@ -26,6 +26,9 @@ from workers.weddings import store as weddings
 
 log = logs.get("alerts")
 
+#: A storm of alerts is not one of lines.
+MOST_LINES = 20
+
 
 def realtime(db: Connection, policy: Thresholds) -> list[Breach]:
     """Return a breach for each node that is out, and for each wedding whose couple or planner is badly connected."""
@@ -111,6 +114,9 @@ def bring(breaches: Iterable[Breach], judged: Callable[[str], bool], policy: Thr
         ours = [alert for alert in store.unresolved(db) if judged(alert.fingerprint)]
         decided = changes(breaches, ours, policy, now=now)
         changed = store.carry_out(db, decided, at=now, flapping_within=policy.flapping_within)
-    for change in changed:
-        log.warning("alert", state=change.state, reason=change.reason, alert_id=change.alert_id)
+    for change in changed[:MOST_LINES]:
+        what = change.breach.fingerprint if change.breach else ""
+        log.warning("alert", state=change.state, reason=change.reason, alert_id=change.alert_id, fingerprint=what)
+    if len(changed) > MOST_LINES:
+        log.warning("alerts", more=len(changed) - MOST_LINES, reason="storm")
     return bool(changed)

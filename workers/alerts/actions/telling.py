@@ -8,24 +8,26 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from workers.alerts import store
+from workers.alerts import client, store
 from workers.alerts.rules import Policy, Reason, Severity, Standing, State, quiet
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules.escalation import Notice, Tempo
 from workers.alerts.rules.quiet import Around
 from workers.alerts.store import escalation, silences
 from workers.alerts.store.escalation import Told
-from workers.foundation import redis, settings
+from workers.foundation import database, redis, settings
 from workers.metrics import store as metrics
 from workers.notify import actions as notify
 from workers.notify import store as messages
-from workers.notify.rules import Notification
+from workers.notify.rules import Notification, safe
 from workers.seasons import store as seasons
 from workers.seasons.rules import KindOfDay
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
 END = "end"
+#: The last change that was told live.
+TOLD_LIVE = "wedops:alerts:told_live"
 
 
 def escalate(db: Connection, policy: Policy, *, now: datetime) -> int:
@@ -40,6 +42,21 @@ def escalate(db: Connection, policy: Policy, *, now: datetime) -> int:
     told = _tell(db, {alert.id: alert for alert in alerts}, due, now)
     messages.withdraw(db, escalation.stale_messages(db), at=now)
     return told + _tell_ends(db, now)
+
+
+def tell_live() -> int:
+    """Tell who listens live of what changed since the last time; return how many changes. Best effort: nothing waits for it."""
+    if not settings.read(client.Policy, "ALERTS_").broadcast_url:
+        return 0
+    told = int(redis.registry().get(TOLD_LIVE) or 0)
+    with database.transaction() as db:
+        changes = store.since(db, told, most=client.MOST)
+    if not changes:
+        return 0
+    safe_ones = [one | {"detail": safe(one["detail"], client.LINE), "at": one["at"].isoformat()} for one in changes]
+    client.broadcast(safe_ones)
+    redis.registry().set(TOLD_LIVE, changes[-1]["id"])
+    return len(changes)
 
 
 def surroundings(db: Connection, alerts: Sequence[Standing], *, now: datetime) -> dict[int, Around]:

@@ -236,6 +236,15 @@ def history(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     return [dict(row) for row in db.execute(asked).mappings()]
 
 
+def since(db: Connection, event_id: int, *, most: int) -> list[dict[str, Any]]:
+    """Return the changes after one, the newest `most`, with what an alert is about: for who listens live."""
+    facts = ("kind", "subject", "region", "wedding_id", "detail", "people", "rank")
+    own = [events.c[name] for name in ("id", "alert_id", "state", "severity", "reason", "at")]
+    asked = select(*own, *(alerts.c[name] for name in facts)).join(alerts, alerts.c.id == events.c.alert_id)
+    rows = db.execute(asked.where(events.c.id > event_id).order_by(events.c.id.desc()).limit(most)).mappings()
+    return [dict(row) for row in reversed(list(rows))]
+
+
 def weigh(db: Connection, ranks: Mapping[int, tuple[int, float]]) -> None:
     """Remember how many people each alert hurts now, and its rank."""
     if ranks:
