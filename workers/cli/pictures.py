@@ -51,7 +51,21 @@ def capacity(path: Path, past: Past, supply: Counts, policy: rules.Policy) -> No
     _save(figure, axes, path)
 
 
-def _new(path: Path, title: str) -> tuple[Any, Any]:
+def responses(path: Path, region: str, seen: Line, steps: list[dict[str, Any]]) -> None:
+    """Draw a region's round trips in ms and the steps that were taken for it, by time (UTC)."""
+    figure, axes = _new(path, f"{region}: round trips (p95), and what was done about them", "ms")
+    axes.plot(*seen, color="black", linewidth=1.2, marker=".", label="p95 of round trips")
+    for number, step in enumerate(steps):
+        end = step["undone_at"] or seen[0][-1]
+        colour = ("#d94801", "#4292c6", "#41ab5d", "#807dba")[number % 4]
+        axes.axvspan(step["at"], end, ymax=0.9 - 0.12 * number, color=colour, alpha=0.22)
+        axes.axvline(
+            step["at"], ymax=0.9 - 0.12 * number, color=colour, label=f"{step['action']} ({step['outcome']}) until undone"
+        )
+    _save(figure, axes, path)
+
+
+def _new(path: Path, title: str, unit: str = "connections") -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - takes a second, and few commands draw
     except ImportError:
@@ -59,7 +73,7 @@ def _new(path: Path, title: str) -> tuple[Any, Any]:
     if path.suffix not in {".png", ".svg"} or not path.absolute().parent.is_dir():
         raise PictureRefused(path=path)
     figure = Figure(figsize=(11, 5), layout="constrained")
-    axes = figure.add_subplot(title=title, ylabel="connections")
+    axes = figure.add_subplot(title=title, ylabel=unit)
     return figure, axes
 
 

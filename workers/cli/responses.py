@@ -1,19 +1,33 @@
 """`wedops responses`: what was done about degradations, and what it did."""
 
+from datetime import timedelta
+from pathlib import Path
+
 import click
 import orjson
 
+from workers.cli import pictures
 from workers.degradation import store
-from workers.foundation import database
+from workers.foundation import clock, database
+from workers.metrics import store as metrics
 
 
 @click.command("responses")
 @click.option("--most", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(most: int, as_json: bool) -> None:
+@click.option("--region", default="", help="For --picture: whose round trips.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the region's last half hour into a .png or .svg.")
+def command(most: int, as_json: bool, region: str, picture: Path | None) -> None:
     """List what was done about degradations by itself, with the indicator before and after, the newest first."""
+    now = clock.now()
     with database.transaction() as db:
         found = store.history(db, most=most)
+        seen = metrics.round_trips(db, region, now - timedelta(minutes=30), now) if picture else []
+    if picture:
+        own = sorted((row for row in found if row["region"] == region), key=lambda row: str(row["at"]))
+        pictures.responses(picture, region, ([at for at, _ in seen], [ms for _, ms in seen]), own)
+        click.echo(f"{picture}: {len(seen)} measurements, {len(own)} steps")
+        return
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.responses/1", "responses": found}).decode())
         return

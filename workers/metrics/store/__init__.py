@@ -57,6 +57,13 @@ def history(db: Connection, start: datetime, end: datetime) -> list[tuple[str, d
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+def round_trips(db: Connection, region: str, start: datetime, end: datetime) -> list[tuple[datetime, float]]:
+    """Return (at, 95th percentile in ms) of a region's round trips in [start, end)."""
+    asked = select(snapshots.c.at, snapshots.c.p95_ms).where(snapshots.c.region == region, snapshots.c.p95_ms.is_not(None))
+    rows = db.execute(asked.where(snapshots.c.at >= start, snapshots.c.at < end).order_by(snapshots.c.at))
+    return [(row[0], row[1]) for row in rows]
+
+
 def by_minute(db: Connection, start: datetime, end: datetime, *, region: str | None = None) -> dict[str, dict[int, int]]:
     """Return, by region, the most connections that were seen in each minute (since 1970) of [start, end)."""
     minute = cast(func.floor(func.extract("epoch", snapshots.c.at) / 60), BigInteger)
