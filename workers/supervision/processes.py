@@ -15,6 +15,9 @@ from workers.supervision.servers import die_with_parent
 
 log = logs.get("supervision")
 
+#: What starts when the others are ready: the watch would miss what is only about to come.
+LAST = ("beat", "watch")
+
 
 class ProcfileInvalid(Anticipated):
     """{path}, line {line}: write `name: command`"""
@@ -119,11 +122,11 @@ class Supervisor:
         self._last_look = clock.stopwatch()
 
     def start(self, ended: Callable[[], bool] = lambda: False) -> None:
-        """Start all: workers first, and beat once they are ready, or its first messages would come late.
+        """Start all: workers first, beat once they are ready, or its first messages would come late, and with it the watch.
 
         `ended` tells that somebody wants to stop before that.
         """
-        first = [process for process in self.processes if process.name != "beat"]
+        first = [process for process in self.processes if process.name not in LAST]
         for process in first:
             process.start()
         until = clock.stopwatch() + self.policy.ready_within
@@ -133,7 +136,7 @@ class Supervisor:
             self.look()
             sleep(self.policy.look_every)
         for process in self.processes:
-            if process.name == "beat":
+            if process.name in LAST:
                 process.start()
 
     def run(self, until: Callable[[], bool]) -> None:
