@@ -1,5 +1,6 @@
 """The Celery app: queues, routes, limits, signals; names the tasks' rooms."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -208,6 +209,13 @@ def _late(sender: Any = None, request: Any = None, expired: bool = False, **_lat
     log.warning("job dropped", job=job["name"], reason="late")
     jobs.late(job["name"])
     _tally("jobs_late")
+
+
+@signals.worker_shutdown.connect
+def _ends(sender: Any = None, **_later: Any) -> None:
+    # Who ends in good order is not missed.
+    with suppress(*redis.UNREACHABLE):
+        redis.registry().hdel(jobs.WORKERS, str(getattr(sender, "hostname", sender)))
 
 
 @signals.task_unknown.connect

@@ -18,6 +18,7 @@ field and its remedy.
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any
@@ -67,7 +68,9 @@ class Metrics:
         self._thread.start()
 
     def measure(self, name: str, value: float, **labels: str) -> None:
-        """Note a sample of now. Labels are ids: region, wedding_id, operation …; never people's."""
+        """Note a sample of now. Labels are ids: region, wedding_id, operation …; never people's. Raises ValueError."""
+        if not isfinite(value) or not all(isinstance(text, str) for text in labels.values()):
+            raise ValueError(f"{name}: value must be a finite number and labels texts")
         if len(self._waiting) >= self._keep_most:
             self._waiting.popleft()
             self.dropped += 1
@@ -102,16 +105,17 @@ class Metrics:
     def _send(self, batch: list[dict[str, Any]]) -> bool:
         try:
             answer = self._http.post("/v1/metrics", json={"samples": batch})
-        except httpx2.HTTPError as error:
+            said = answer.json()
+        except (httpx2.HTTPError, ValueError) as error:
             self.problem = f"not sent: {error}"
             return False
-        if answer.status_code in (429, 503):
-            self.problem = answer.json()["detail"]
+        if answer.status_code == 429 or answer.status_code >= 500:
+            self.problem = str(said)
             return False
-        taken = answer.json().get("accepted", 0)
+        taken = said.get("accepted", 0)
         self.sent, self.dropped = self.sent + taken, self.dropped + len(batch) - taken
         if taken < len(batch):
-            self.problem = str(answer.json().get("detail") or answer.json().get("refused"))
+            self.problem = str(said.get("detail") or said.get("refused"))
         return True
 
     def _run(self) -> None:

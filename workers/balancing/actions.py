@@ -49,8 +49,8 @@ def place() -> int:
 
 
 def probe() -> None:
-    """Measure a round trip through each node that takes people: `probe_ok` (1 or 0) and `probe_seconds`, by node and region."""
-    nodes = [node for node in store.nodes() if node.usable and node.url]
+    """Measure a round trip through each node that reports, drained or not: `probe_ok` (1 or 0) and `probe_seconds`."""
+    nodes = [node for node in store.nodes() if not node.out and node.url]
     if not nodes:
         return
     with ThreadPoolExecutor(min(8, len(nodes))) as pool:

@@ -20,6 +20,7 @@ from workers.app import app
 from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database
 from workers.foundation.errors import Anticipated
+from workers.notify import store as notify
 from workers.weddings.rules import Phase
 
 NOTE = click.option("--note", default="", help="What to remember with it.")
@@ -106,6 +107,8 @@ def snooze(alert_id: int, lasts: timedelta | None, note: str) -> None:
 def hand_over(alert_id: int, to: str, note: str) -> None:
     """Give an alert to somebody else, who is told at once."""
     with database.transaction() as db:
+        if not notify.channels(db, to):
+            raise click.BadParameter(f"{to!r} has no address; `wedops contacts add {to} CHANNEL` gives one", param_hint="--to")
         orders.hand_over(db, alert_id, to=to, by=operator(), note=note, now=clock.now())
     app.send_task("alerts.escalate", retry=False)
     click.echo(f"{to} is told of alert {alert_id}")

@@ -62,9 +62,8 @@ def test(who: str, wedding_id: str) -> None:
     message = Notification(f"test/{now.timestamp():.6f}", "a test from wedops", "Nothing is wrong.", "info")
     with database.transaction() as db:
         actions.tell(db, message, who=who, wedding_id=wedding_id, at=now)
-        found = store.unsent(db, message.key)
-    for waiting in found:
-        with database.transaction() as db:
+        for waiting in store.unsent(db, message.key):
             arrived = actions.send(db, waiting)
             store.tried(db, waiting.key, arrived=arrived, at=clock.machine_now())
-        click.echo(f"{waiting.who} by {waiting.channel}: {'arrived' if arrived else 'did not arrive'}")
+            store.withdraw(db, [waiting.key], at=clock.machine_now())
+            click.echo(f"{waiting.who} by {waiting.channel}: {'arrived' if arrived else 'did not arrive'}")

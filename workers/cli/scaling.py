@@ -166,17 +166,25 @@ def resume(region: str) -> None:
 @FOR
 @REASON
 def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str) -> None:
-    """Have a region get instances at once, past cooldowns and holds, within its cap; for 2h, unless said otherwise."""
+    """Have a region get instances at once (`everywhere`: the cache all it may have), past cooldowns and holds, within its cap.
+
+    For 2h, unless said otherwise.
+    """
     policy = settings.read(rules.Policy, "SCALING_")
     most = policy.instances_max
     with database.transaction() as db:
         watched = readings.in_shadow(db, policy, now=clock.now())
-    if region == EVERYWHERE or region in watched:
+    if region in watched:
         raise NoEmergency(region=region)
     if to and to > most:
         raise click.BadParameter(f"{most} is the cap; SCALING_INSTANCES_MAX raises it", param_hint="--to")
     _order(region, Kind.EMERGENCY, reason, lasts=lasts or timedelta(hours=2), value=to or most)
-    click.echo(f"{region} gets {to or most} instances at least, {most} is its cap")
+    what = (
+        "the cache gets all it may have"
+        if region == EVERYWHERE
+        else f"{region} gets {to or most} instances at least, {most} is its cap"
+    )
+    click.echo(what)
 
 
 @command.command("approve")

@@ -18,15 +18,16 @@ def command(once: bool) -> None:
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: ended.append(number))
-    heartbeat.keep()
-    told: set[str] = set()
+    watch = ourselves.Watch()
     while not ended:
         due = clock.epoch()
-        told = ourselves.look(told)
+        heartbeat.touch()
+        watch.look()
         _record(due)
         if once:
             return
         while not ended and clock.epoch() < due + ourselves.EVERY:
+            heartbeat.touch()
             sleep(0.2)
 
 

@@ -21,7 +21,7 @@ log = logs.get("degradation")
 
 
 def respond(db: Connection, policy: Policy, *, now: datetime) -> list[Breach]:
-    """Take, measure and undo what is to be by now; return a breach for each alert whose ladder is at its end.
+    """Take, renew, measure and undo what is to be by now; return a breach for each alert whose ladder is at its end.
 
     Alerts are held by the transaction, so that two runs at once take turns and the second finds it done.
     """
@@ -30,6 +30,7 @@ def respond(db: Connection, policy: Policy, *, now: datetime) -> list[Breach]:
     helpless = []
     for alert in standing:
         own = taken.pop(alert.id, [])
+        _renew(db, own, policy, now)
         if own and rules.recovered(alert, policy, now=now):
             _undo_all(db, own, policy, now)
         elif not rules.recovered(alert, policy, now=now) and _answer(db, alert, own, tempos[alert.id], policy, now):
@@ -38,6 +39,13 @@ def respond(db: Connection, policy: Policy, *, now: datetime) -> list[Breach]:
     for own in taken.values():
         _undo_all(db, own, policy, now)
     return helpless
+
+
+def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: datetime) -> None:
+    """Order again what a step ordered for a while, before that is over: its alert still stands."""
+    for step in own:
+        if step.outcome is not Outcome.WORSE and step.action in client.FOR_A_WHILE and now - step.at > policy.order_for / 2:
+            client.do(step.action, Doing(db, step.region, policy, now))
 
 
 def _answer(db: Connection, alert: Standing, own: Sequence[Response], tempo: Tempo, policy: Policy, now: datetime) -> bool:
@@ -89,7 +97,9 @@ def _end(db: Connection, step: Response, policy: Policy, now: datetime) -> None:
 def _breach(alert: Standing) -> Breach:
     severity = Severity.CRITICAL if alert.severity is Severity.CRITICAL else Severity.HIGH
     detail = f"all that the playbook has was tried for alert {alert.id} ({alert.kind} {alert.subject}), and it is no better"
-    return Breach(Kind.RESPONSE_FAILED, alert.subject, severity, alert.value, detail, alert.region, alert.wedding_id)
+    return Breach(
+        Kind.RESPONSE_FAILED, f"{alert.kind}/{alert.subject}", severity, alert.value, detail, alert.region, alert.wedding_id
+    )
 
 
 def tell(helpless: Sequence[Breach]) -> bool:

@@ -10,13 +10,17 @@ from workers.balancing import store as balancing
 from workers.connections import actions as connections
 from workers.connections import store as registry
 from workers.degradation.rules import Action, Policy
-from workers.foundation import redis
+from workers.foundation import redis, settings
+from workers.scaling import rules as scaling
+from workers.scaling.actions import readings
 from workers.scaling.rules import EVERYWHERE
 from workers.scaling.store import orders
 from workers.scaling.store.orders import Kind, Order
 
 #: Who orders, in the tables that people order in too; what people ordered is left alone.
 WHO = "degradation"
+#: What holds for a while only, so that nothing stays for ever if nobody is left to undo it.
+FOR_A_WHILE = frozenset({Action.GROW_CACHE, Action.SCALE})
 #: Which nodes we drained, by region; emergency mode that was on before is not ours to end.
 DRAINED, OURS = "wedops:degradation:drained:", "wedops:degradation:emergency_mode"
 
@@ -41,11 +45,16 @@ def undo(action: Action, doing: Doing) -> None:
     _DO[action][1](doing)
 
 
-def _order(doing: Doing, region: str) -> None:
+def _order(doing: Doing, region: str) -> str:
+    """Order an emergency for a region, again while it holds; return why not, where nobody would carry it out."""
+    policy = settings.read(scaling.Policy, "SCALING_")
+    if region in readings.in_shadow(doing.db, policy, now=doing.now, also=[region]):
+        return f"{region} only watches: nothing is scaled"
     standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
     if standing is None or standing.asked_by == WHO:
-        until = doing.now + doing.policy.order_for
-        orders.give(doing.db, Order(region, Kind.EMERGENCY, "degradation", WHO, doing.now, until))
+        until, most = doing.now + doing.policy.order_for, policy.instances_max
+        orders.give(doing.db, Order(region, Kind.EMERGENCY, "degradation", WHO, doing.now, until, most))
+    return ""
 
 
 def _end_order(doing: Doing, region: str) -> None:
@@ -55,13 +64,13 @@ def _end_order(doing: Doing, region: str) -> None:
 
 
 def _scale(doing: Doing) -> str:
-    _order(doing, doing.region or EVERYWHERE)
-    return f"{doing.region or 'what all share'} gets all it may have"
+    if not doing.region:
+        return "it is of no region: nothing is scaled"
+    return _order(doing, doing.region) or f"{doing.region} gets all the instances that it may have"
 
 
 def _grow_cache(doing: Doing) -> str:
-    _order(doing, EVERYWHERE)
-    return "the cache and what else all share get all they may have"
+    return _order(doing, EVERYWHERE) or "the cache gets all that it may have"
 
 
 def _begin_emergency_mode(_doing: Doing) -> str:
@@ -103,7 +112,7 @@ def _nothing(_doing: Doing) -> None:
 _DO: dict[Action, tuple[Callable[[Doing], str], Callable[[Doing], None]]] = {
     Action.GROW_CACHE: (_grow_cache, lambda doing: _end_order(doing, EVERYWHERE)),
     Action.EMERGENCY_MODE: (_begin_emergency_mode, _end_emergency_mode),
-    Action.SCALE: (_scale, lambda doing: _end_order(doing, doing.region or EVERYWHERE)),
+    Action.SCALE: (_scale, lambda doing: _end_order(doing, doing.region)),
     Action.DRAIN_REGION: (_drain, _fill_again),
     Action.WATCH: (lambda _doing: "it is watched", _nothing),
 }

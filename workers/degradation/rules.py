@@ -146,12 +146,20 @@ def decide(
     # What helped gets as much time again before more is done.
     if now < last.at + within * (2 if last.outcome is Outcome.BETTER else 1):
         return None
-    if last.outcome is Outcome.ACTING:
-        outcome = effect(last.before, alert.value, policy)
-        return Decision(Reason.WORSE if outcome is Outcome.WORSE else Reason.MEASURED, measured=outcome)
+    if last.outcome is not Outcome.ACTING:
+        return _next(alert, last, ladder)
+    if alert.seen_at <= last.at and alert.calm_since is None:
+        # Nothing was measured since.
+        return None
+    outcome = effect(last.before, alert.value, policy)
+    return Decision(Reason.WORSE if outcome is Outcome.WORSE else Reason.MEASURED, measured=outcome)
+
+
+def _next(alert: Standing, last: Response, ladder: Sequence[Action]) -> Decision | None:
     if last.number < len(ladder):
         return Decision(Reason.NO_BETTER, take=ladder[last.number], number=last.number + 1)
-    return Decision(Reason.EXHAUSTED)
+    # Nobody is called for what was only to be watched.
+    return None if alert.severity is Severity.MEDIUM else Decision(Reason.EXHAUSTED)
 
 
 def effect(before: float, after: float, policy: Policy) -> Outcome:
@@ -162,8 +170,8 @@ def effect(before: float, after: float, policy: Policy) -> Outcome:
 
 
 def recovered(alert: Standing, policy: Policy, *, now: datetime) -> bool:
-    """Tell whether an alert's indicator has been below its threshold for long enough to undo what was done."""
-    return alert.state is State.RESOLVED or now - alert.seen_at >= policy.calm_for
+    """Tell whether an alert's indicator was measured below its threshold for long enough to undo what was done."""
+    return alert.state is State.RESOLVED or (alert.calm_since is not None and now - alert.calm_since >= policy.calm_for)
 
 
 def scope(step: Response) -> tuple[Action, str]:

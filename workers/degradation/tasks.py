@@ -13,4 +13,3 @@ def respond(**_later: object) -> None:
         helpless = actions.respond(db, policy, now=clock.now())
     if actions.tell(helpless):
         app.send_task("alerts.escalate", retry=False)
-    app.send_task("scaling.decide", retry=False)

@@ -14,6 +14,8 @@ NAMES = "wedops:jobs"
 TALLY = "wedops:tally"
 #: The beats that run, by when each showed itself last.
 BEATS = "wedops:beats"
+#: Each worker that ever answered the watch, by when it did last; one that ends in good order is taken out.
+WORKERS = "wedops:workers"
 
 
 def key(name: str) -> str:
@@ -47,8 +49,8 @@ class Record:
         return (self.due or self.expected) + self.pace
 
     def overdue(self, at: float) -> bool:
-        """Tell whether beat let three of its moments go by."""
-        return bool(self.pace) and at > self.next + 3 * self.pace
+        """Tell whether beat let three of its moments go by, or an hour."""
+        return bool(self.pace) and at > self.next + min(3 * self.pace, 3600.0)
 
     def stopped(self, *, patience: int = 3) -> bool:
         """Tell whether `patience` firings in a row went by and no run finished: the job stopped."""

@@ -11,8 +11,7 @@ log = logs.get("metrics")
 @app.task(name="metrics.roll_up")
 def roll_up(**_later: object) -> None:
     """Make minutes, hours and days of the points that came."""
-    with database.transaction() as db:
-        spans = actions.roll_up(db, now=clock.machine_now())
+    spans = actions.roll_up(now=clock.machine_now())
     log.info("rolled up", spans=spans, reason="schedule")
 
 

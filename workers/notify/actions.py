@@ -4,9 +4,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from workers.foundation import settings
+from workers.foundation import clock, database, logs, settings
 from workers.notify import client, store
 from workers.notify.rules import Notification
+
+log = logs.get("notify")
 
 #: Who is told where nobody else is named, and in the place of those who have no address: NOTIFY_TARGETS.
 OPERATIONS = "operations"
@@ -42,3 +44,23 @@ def send(db: Connection, waiting: store.Waiting) -> bool:
     if arrived:
         store.note_taken(waiting.key)
     return arrived
+
+
+def deliver_one(failing: set[tuple[str, str]]) -> bool:
+    """Send the oldest whose turn it is, in a transaction of its own; False when there is none.
+
+    Whoever does not take it is added to `failing` (who, channel) and left alone by who calls again with it.
+    """
+    policy = client.policy()
+    with database.transaction() as db:
+        waiting = store.claim(db, policy, at=clock.machine_now(), but=failing)
+        if waiting is None:
+            return False
+        arrived = send(db, waiting)
+        store.tried(db, waiting.key, arrived=arrived, at=clock.machine_now())
+        if not arrived:
+            store.give_up(db, waiting.key, policy, at=clock.machine_now())
+    if not arrived:
+        failing.add((waiting.who, waiting.channel))
+        log.warning("notification failed", key=waiting.key, channel=waiting.channel, reason="target")
+    return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redis.exceptions import RedisError
-from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, delete, func, select, update
+from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from workers.foundation import redis
@@ -65,11 +65,16 @@ def write(db: Connection, message: Notification, *, who: str, channel: str, at: 
     return bool(insert_once(db, notifications, [row | to]))
 
 
-def claim(db: Connection, policy: Policy, *, at: datetime, but: Collection[str] = ()) -> Waiting | None:
-    """Return the oldest that is not sent and whose turn it is, held by this transaction; none of the channels in `but`."""
+def claim(db: Connection, policy: Policy, *, at: datetime, but: Collection[tuple[str, str]] = ()) -> Waiting | None:
+    """Return the oldest that is not sent and whose turn it is, held by this transaction; nobody in `but` (who, channel)."""
     doubled = func.power(2, func.least(notifications.c.attempts - 1, 6))
     untried = notifications.c.tried_at.is_(None) | (notifications.c.tried_at + policy.retry_after * doubled <= at)
-    due = [_UNSENT, notifications.c.attempts < policy.attempts, untried, notifications.c.channel.not_in(list(but))]
+    due = [
+        _UNSENT,
+        notifications.c.attempts < policy.attempts,
+        untried,
+        tuple_(notifications.c.who, notifications.c.channel).not_in(list(but)),
+    ]
     facts = [notifications.c[name] for name in Waiting.__dataclass_fields__]
     oldest = select(*facts).where(*due).order_by(notifications.c.created_at).limit(1)
     row = db.execute(oldest.with_for_update(skip_locked=True)).first()
@@ -112,6 +117,12 @@ def note_taken(key: str) -> None:
         redis.registry().set(TAKEN + key, 1, ex=86_400)
 
 
+def give_up(db: Connection, key: str, policy: Policy, *, at: datetime) -> None:
+    """Try a notification no more that was tried often enough; its row stays."""
+    over = (notifications.c.key == key) & (notifications.c.attempts >= policy.attempts)
+    db.execute(update(notifications).where(over).values(withdrawn_at=at))
+
+
 def withdraw(db: Connection, keys: Iterable[str], *, at: datetime) -> None:
     """Have notifications that are not sent yet stay so."""
     db.execute(update(notifications).where(notifications.c.key.in_(list(keys)), _UNSENT).values(withdrawn_at=at))
@@ -130,8 +141,10 @@ def register(db: Connection, *, who: str, channel: str, url: str, wedding_id: st
 
 
 def unregister(db: Connection, *, who: str, channel: str, wedding_id: str = "") -> bool:
-    """Forget an address; False when there was none."""
+    """Forget an address, and send nothing more to it; False when there was none."""
     that = (addresses.c.who == who) & (addresses.c.channel == channel) & (addresses.c.wedding_id == wedding_id)
+    theirs = (notifications.c.who == who) & (notifications.c.channel == channel) & (notifications.c.wedding_id == wedding_id)
+    db.execute(update(notifications).where(theirs, _UNSENT).values(withdrawn_at=func.now()))
     return bool(db.execute(delete(addresses).where(that)).rowcount)
 
 

@@ -77,6 +77,8 @@ def test_a_wedding_has_a_budget_of_its_own_that_a_region_does_not_feel() -> None
     assert (alert.severity, alert.wedding_id, alert.region) == (Severity.CRITICAL, "w-1", "us-northeast")
     with database.transaction() as db:
         db.exec_driver_sql("TRUNCATE wedding_slo_events")
+    assert [alert.state for alert in _alerts().values()] == [State.FIRING], "silence is not health"
+    _measure("photo_upload_seconds", [1.0] * 9, region="us-northeast", wedding_id="w-1")
     assert [alert.state for alert in _alerts().values()] == [State.RESOLVED]
 
 

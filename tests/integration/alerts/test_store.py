@@ -110,7 +110,7 @@ def _job(db: Connection) -> rules.Standing:
 
 
 def _watch() -> None:
-    ourselves.look(set())
+    ourselves.Watch().look()
 
 
 def test_a_job_that_fires_and_never_finishes_is_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,13 @@ def _alert(value: float, seconds: float, *, region: str = "east", kind: Kind = K
         alerts.carry_out(db, [change], at=_at(seconds), flapping_within=timedelta(0))
 
 
+def _calm(seconds: float, *kinds: Kind) -> None:
+    """Have alerts be measured below their thresholds: all, or those of some kinds."""
+    with database.transaction() as db:
+        found = [one.id for one in alerts.standing(db, ended=False) if not kinds or one.kind in kinds]
+        alerts.calm(db, found, at=_at(seconds))
+
+
 def _respond(seconds: float) -> list[str]:
     """Respond twice; return what was taken and how it stands, the oldest first, and whether help was called for."""
     for _ in range(2):
@@ -67,8 +74,10 @@ def test_the_story_of_a_response_that_helps() -> None:
     _alert(2500, 29)
     assert _respond(29) == ["emergency_mode acting"]
     assert _respond(30) == ["emergency_mode better"]
-    assert _respond(48) == ["emergency_mode better"]
-    assert _respond(49) == ["emergency_mode better undone"]
+    assert _respond(55) == ["emergency_mode better"], "silence is not health"
+    _calm(38)
+    assert _respond(57) == ["emergency_mode better"]
+    assert _respond(58) == ["emergency_mode better undone"]
     assert not registry.emergency_mode()
     with database.transaction() as db:
         [row] = store.history(db)
@@ -93,6 +102,7 @@ def test_when_nothing_helps_somebody_is_called() -> None:
     assert _respond(90) == ["emergency_mode no_better", "scale no_better", "grow_cache no_better", "help"]
     _alert(6000, 100)
     assert _respond(100)[-1] == "help"
+    _calm(110)
     assert _respond(130)[-1] == "grow_cache no_better undone"
     assert (_scaled(), registry.emergency_mode()) == (set(), False)
 
@@ -101,9 +111,11 @@ def test_what_two_alerts_need_is_undone_with_the_last_of_them() -> None:
     _alert(6000, 0)
     _alert(6000, 0, kind=Kind.ERROR_RATE)
     _respond(0)
-    _alert(6000, 30, kind=Kind.ERROR_RATE)
-    _respond(30)
+    _calm(5, Kind.RESPONSE_TIME)
+    _alert(6000, 29, kind=Kind.ERROR_RATE)
+    _respond(29)
     assert registry.emergency_mode(), "the other one still needs it"
+    _calm(30)
     _respond(60)
     assert not registry.emergency_mode()
 
@@ -116,6 +128,7 @@ def test_what_people_ordered_is_left_to_them() -> None:
     _respond(0)
     _alert(6000, 30)
     _respond(30)
+    _calm(40)
     _respond(60)
     assert registry.emergency_mode()
     with database.transaction() as db:
@@ -125,7 +138,8 @@ def test_what_people_ordered_is_left_to_them() -> None:
 def test_a_degradation_that_comes_back_is_answered_anew() -> None:
     _alert(6000, 0)
     _respond(0)
-    _respond(20)
+    _calm(1)
+    _respond(21)
     _alert(6000, 40)
     assert _respond(40) == ["emergency_mode acting undone", "emergency_mode acting"]
 
@@ -137,11 +151,13 @@ def test_a_region_is_drained_only_where_others_have_room_and_filled_again() -> N
     _alert(99, 30, kind=Kind.AVAILABILITY)
     _respond(30)
     assert balancing.drained() == set(), "nobody else could take them"
+    _calm(40)
     _respond(60)
     balancing.report(Report("n2", "west", "ws://n2", 100, 10))
     for seconds in (100, 130):
         _alert(99, seconds, kind=Kind.AVAILABILITY)
         _respond(seconds)
     assert balancing.drained() == {"n1"}
+    _calm(140)
     _respond(160)
     assert balancing.drained() == set()

@@ -55,7 +55,7 @@ def test_a_target_that_fails_is_tried_again_later_and_later_and_given_up_in_the_
         _tell()
         start = clock.machine_now()
         for seconds in range(0, 60, 4):
-            monkeypatch.setattr(tasks.clock, "machine_now", lambda now=start + timedelta(seconds=seconds): now)
+            monkeypatch.setattr(actions.clock, "machine_now", lambda now=start + timedelta(seconds=seconds): now)
             tasks.deliver()
             tried_at += [seconds] * (len(tries) - len(tried_at))
     assert tried_at == [0, 8, 24, 56]

@@ -16,7 +16,8 @@ def standing(id: int = 1, kind: Kind = Kind.RESPONSE_TIME, severity: Severity = 
     given: dict[str, Any] = {
         "subject": "east", "region": "east", "wedding_id": "", "state": State.FIRING, "detail": "slow", "since": NOON,
         "fired_at": NOON, "resolved_at": None, "escalates_from": NOON, "told_at": None, "round": 1, "flaps": 0,
-        "snoozed_until": None, "assigned_to": "", "quiet": "", "people": 0, "rank": 0.0, "value": 0.0, "seen_at": NOON,
+        "snoozed_until": None, "assigned_to": "", "quiet": "", "people": 0, "rank": 0.0, "value": 0.0,
+        "seen_at": NOON, "calm_since": None,
     }  # fmt: skip
     return Standing(id=id, kind=kind, severity=severity, **given | facts)
 

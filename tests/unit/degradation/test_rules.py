@@ -73,6 +73,8 @@ def test_what_is_only_odd_never_gets_what_could_do_harm() -> None:
         ((_step(),), {"value": 4800.0}, Decision(Reason.MEASURED, measured=Outcome.BETTER)),
         ((_step(),), {"value": 5900.0}, Decision(Reason.MEASURED, measured=Outcome.NO_BETTER)),
         ((_step(),), {"value": 7300.0}, Decision(Reason.WORSE, measured=Outcome.WORSE)),
+        ((_step(),), {"seen_at": NOON - timedelta(minutes=1)}, None),
+        ((_step(ago=99), _step(2, Outcome.NO_BETTER)), {"severity": Severity.MEDIUM}, None),
         ((_step(outcome=Outcome.NO_BETTER),), {}, Decision(Reason.NO_BETTER, take=Action.SCALE, number=2)),
         ((_step(outcome=Outcome.WORSE),), {}, Decision(Reason.NO_BETTER, take=Action.SCALE, number=2)),
         ((_step(outcome=Outcome.BETTER, ago=59),), {}, None),
@@ -98,8 +100,9 @@ def test_an_effect_is_what_is_a_fifth_away() -> None:
 
 
 def test_it_is_over_once_the_indicator_was_calm_for_a_while() -> None:
-    assert not recovered(replace(SLOW, seen_at=NOON - timedelta(seconds=19)), POLICY, now=NOON)
-    assert recovered(replace(SLOW, seen_at=NOON - timedelta(seconds=20)), POLICY, now=NOON)
+    assert not recovered(replace(SLOW, calm_since=NOON - timedelta(seconds=19)), POLICY, now=NOON)
+    assert recovered(replace(SLOW, calm_since=NOON - timedelta(seconds=20)), POLICY, now=NOON)
+    assert not recovered(replace(SLOW, seen_at=NOON - timedelta(hours=1)), POLICY, now=NOON), "silence is not health"
     assert recovered(replace(SLOW, state=State.RESOLVED, seen_at=NOON), POLICY, now=NOON)
 
 

@@ -1,7 +1,7 @@
 """What is wrong in the realtime layer now, and with capacity."""
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
@@ -84,16 +84,16 @@ def watched(fingerprint: str) -> bool:
 
 
 def was_measured(fingerprint: str, judged: Container[str]) -> bool:
-    """Tell whether the look at measurements says anything about such an alert: of weddings' budgets and anomalies always."""
-    kind, _, subject = fingerprint.partition("/")
-    return fingerprint in judged or kind == Kind.ANOMALY or subject.startswith(budgets.WEDDING)
+    """Tell whether the look at measurements says anything about such an alert: of anomalies always."""
+    kind = fingerprint.partition("/")[0]
+    return fingerprint in judged or kind == Kind.ANOMALY
 
 
 def measured(db: Connection, policy: Thresholds, *, now: datetime) -> tuple[list[Breach], set[str]]:
     """Return what is above a threshold in what was measured, and the fingerprints about which something was measured."""
     fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
     rows = metrics.latest(db, since=now - fresh_for)
-    burnt, known = budgets.burning(db, world=now, now=clock.machine_now())
+    burnt, known = budgets.burning(db, policy, world=now, now=clock.machine_now())
     found = findings.breaches(rows, policy) + findings.anomalies(detection.standing(clock.epoch())) + burnt
     return found, findings.judged(rows, policy) | known
 
@@ -107,12 +107,14 @@ def watch() -> list[Breach]:
     ]
 
 
-def bring(breaches: Iterable[Breach], judged: Callable[[str], bool], policy: Thresholds) -> bool:
+def bring(breaches: Sequence[Breach], judged: Callable[[str], bool], policy: Thresholds) -> bool:
     """Bring the alerts of which something is known (`judged`) up to date; tell whether one changed."""
     now = clock.now()
     with database.transaction() as db:
         ours = [alert for alert in store.unresolved(db) if judged(alert.fingerprint)]
         decided = changes(breaches, ours, policy, now=now)
+        above = {breach.fingerprint for breach in breaches}
+        store.calm(db, [alert.id for alert in ours if alert.fingerprint not in above], at=now)
         changed = store.carry_out(db, decided, at=now, flapping_within=policy.flapping_within)
     for change in changed[:MOST_LINES]:
         what = change.breach.fingerprint if change.breach else ""

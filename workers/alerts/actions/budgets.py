@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from workers.alerts.rules import Breach, Kind, Severity
+from workers.alerts import store as alerts
+from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.foundation import clock
 from workers.metrics.rules.objectives import (
     BAD_LEAST,
     MONTH,
@@ -15,58 +17,81 @@ from workers.metrics.rules.objectives import (
     Objective,
     Window,
     burns,
+    rate,
     wedding_windows,
     worst,
 )
 from workers.metrics.store import events
 from workers.weddings import store as weddings
 
+#: How it is now: by this a response is measured, for the windows that page remember what is over.
+LATEST = Window(timedelta(minutes=2), timedelta(minutes=1), 0.0, pages=False)
 #: What the subjects of weddings' own budgets begin with.
 WEDDING = "wedding:"
 OBJECTIVE = {objective.name: objective for objective in OBJECTIVES}
 
 
-def burning(db: Connection, *, world: datetime, now: datetime) -> tuple[list[Breach], set[str]]:
-    """Return a breach for each budget that burns too fast, and the fingerprints about which something was measured.
+def burning(db: Connection, policy: Policy, *, world: datetime, now: datetime) -> tuple[list[Breach], set[str]]:
+    """Return a breach for each budget that burns too fast, and the fingerprints about which something was measured of late.
 
-    `world` is the time that weddings live in, `now` that of what services measure.
+    `world` is the time that weddings live in, `now` that of what services measure. What sends nothing any more is neither:
+    silence is not health.
     """
-    found, judged = _of_regions(db, now)
-    return found + _of_weddings(db, world, now), judged
+    found, judged = _of_regions(db, policy, now)
+    own = _of_weddings(db, world, now)
+    return [*(one for one in found if one.fingerprint in judged), *own], judged | _heard(db, now)
 
 
-def _of_regions(db: Connection, now: datetime) -> tuple[list[Breach], set[str]]:
+def _of_regions(db: Connection, policy: Policy, now: datetime) -> tuple[list[Breach], set[str]]:
     counts: dict[tuple[str, str], list[tuple[Window, Counts]]] = defaultdict(list)
     for window in MONTH:
         for one in events.of_regions(db, window, now=now):
             counts[one.objective, one.who].append((window, one.counts))
+    latest = {(one.objective, one.who): one.counts for one in events.of_regions(db, LATEST, now=now)}
     found, judged = [], set[str]()
     for (name, region), own in counts.items():
-        objective = OBJECTIVE[name]
-        # Silence is not health: what sends nothing any more says nothing of whether it is over.
-        if any(each.total_short for _, each in own):
-            judged.add(f"{objective.alert}/{_subject(region, objective)}")
+        objective, recent = OBJECTIVE[name], own[0][1]
+        if recent.total_short:
+            judged |= {f"{objective.alert}/{_subject(region, objective)}", f"{Kind.AVAILABILITY}/{region}"}
         if burn := worst((window, burns(objective, window, each)) for window, each in own):
-            found.append(_breach(objective, region, *burn))
+            value = rate(objective, latest.get((name, region)))
+            found.append(_breach(objective, region, *burn, value))
+        if objective.alert == Kind.AVAILABILITY and recent.bad_short >= BAD_LEAST:
+            share = recent.bad_short / recent.total_short
+            if severity := policy.severity("outage", share):
+                detail = f"{1 - share:.1%} of the round trips that were tried in {region or 'all regions'} succeeded"
+                found.append(Breach(Kind.AVAILABILITY, region, severity, share, detail, region))
     return found, judged
+
+
+def _heard(db: Connection, now: datetime) -> set[str]:
+    """Return the fingerprints of weddings' budgets, of those that have an alert, about which something is known."""
+    standing = [one for one in alerts.standing(db, most=None, ended=False) if one.subject.startswith(WEDDING)]
+    heard = events.heard(db, {one.wedding_id for one in standing}, since=now - LATEST.long)
+    running = {one[0] for one in weddings.running(db, clock.now())} if standing else set()
+    return {
+        f"{one.kind}/{one.subject}"
+        for one in standing
+        if one.wedding_id not in running or (one.subject.rpartition("/")[2], one.wedding_id) in heard
+    }
 
 
 def _subject(who: str, objective: Objective) -> str:
     return f"{who or 'everywhere'}/{objective.name}"
 
 
-def _breach(objective: Objective, region: str, window: Window, burn: float) -> Breach:
+def _breach(objective: Objective, region: str, window: Window, burn: float, value: float) -> Breach:
     severity = Severity.MEDIUM if not window.pages else Severity.CRITICAL if window is MONTH[0] else Severity.HIGH
     detail = (
         f"{objective.name} burns its month's budget {burn:,.0f} times too fast over {window.long} in {region or 'all regions'}"
     )
-    return Breach(Kind(objective.alert), _subject(region, objective), severity, burn, detail, region)
+    return Breach(Kind(objective.alert), _subject(region, objective), severity, value, detail, region)
 
 
 def _of_weddings(db: Connection, world: datetime, now: datetime) -> list[Breach]:
     by_length: dict[timedelta, dict[str, str]] = defaultdict(dict)
     for wedding_id, region, starts_at, ends_at in weddings.running(db, world):
-        by_length[ends_at - starts_at][wedding_id] = region
+        by_length[_whole_hours(ends_at - starts_at)][wedding_id] = region
     found = []
     for lasts, regions in by_length.items():
         burnt: dict[tuple[str, str], list[tuple[Window, float]]] = defaultdict(list)
@@ -75,6 +100,11 @@ def _of_weddings(db: Connection, world: datetime, now: datetime) -> list[Breach]
                 burnt[one.objective, one.who].append((window, burns(OBJECTIVE[one.objective], window, one.counts)))
         found += list(_pages(burnt.items(), regions))
     return found
+
+
+def _whole_hours(lasts: timedelta) -> timedelta:
+    # A calendar has hundreds of lengths; each would be asked for by itself.
+    return timedelta(hours=max(1, round(lasts.total_seconds() / 3600)))
 
 
 def _pages(burnt: Iterable[tuple[tuple[str, str], list[tuple[Window, float]]]], regions: dict[str, str]) -> Iterable[Breach]:

@@ -2,12 +2,16 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
+import psycopg
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from workers.alerts import actions
 from workers.alerts.actions import telling
@@ -19,59 +23,64 @@ from workers.metrics import actions as metrics
 from workers.metrics.store import points
 from workers.notify import actions as notify
 from workers.notify import client, store
+from workers.notify.rules import BODY, safe
 
 log = logs.get("alerts")
 
 #: Each worker that ever answered, by when it did last; one that ends in good order is taken out.
-WORKERS = "wedops:workers"
+WORKERS = jobs.WORKERS
+#: In seconds: for so long a worker that is gone is missed; a look sends no longer; so many looks make sure without a database.
+FORGOTTEN, ENOUGH, LOOKS = 3600, 4.0, 2
 #: The watch's own record among the jobs': who watches it.
 JOB, EVERY = "watch", 5.0
 
 
-def look(told: set[str]) -> set[str]:
-    """Look at everything once; return what was told without the database, for the next look.
+@dataclass
+class Watch:
+    """What the watch remembers between looks when there is no database: what is critical, since how many looks, and told."""
 
-    Raises nothing that a server could cause: what is away is what it is there to find.
-    """
-    policy = settings.read(Policy, "ALERTS_")
-    seen = observe()
-    found, known = judge(seen, policy)
-    try:
-        changed = actions.bring(found, lambda fingerprint: fingerprint.partition("/")[0] in known, policy)
-        with database.transaction() as db:
-            telling.escalate(db, policy, now=clock.now())
-    except database.DatabaseUnavailable:
-        return _tell_without(found, told)
-    if changed:
-        # Through the queue when there is one; a broker that is away must not keep its own alert.
-        _send()
-    return set()
+    seen: Counter[str] = field(default_factory=Counter)
+    told: set[str] = field(default_factory=set)
 
-
-def _send() -> None:
-    try:
-        app.send_task("notify.deliver", retry=False)
-    except (OperationalError, RedisError):
-        for _ in range(20):
+    def look(self) -> None:
+        """Look at everything once, and tell; what is away is what it is there to find."""
+        policy = settings.read(Policy, "ALERTS_")
+        seen = observe()
+        found, known = judge(seen, policy)
+        try:
+            actions.bring(found, lambda fingerprint: fingerprint.partition("/")[0] in known, policy)
             with database.transaction() as db:
-                waiting = store.claim(db, client.policy(), at=clock.machine_now())
-                if waiting is None:
-                    return
-                store.tried(db, waiting.key, arrived=notify.send(db, waiting), at=clock.machine_now())
+                telling.escalate(db, policy, now=clock.now())
+            _deliver()
+            self.seen.clear()
+            self.told.clear()
+        except (database.DatabaseUnavailable, SQLAlchemyError, psycopg.Error) as error:
+            log.error("alerts not written", reason=type(error).__name__)
+            away = Breach(
+                Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, f"the database takes nothing ({type(error).__name__})"
+            )
+            self._tell_without([*found, *([] if Kind.DATABASE in seen.away else [away])])
+
+    def _tell_without(self, found: list[Breach]) -> None:
+        """Tell NOTIFY_TARGETS of what is critical in a second look as well, once while it lasts: no row remembers it."""
+        urgent = {breach.fingerprint: breach for breach in found if breach.severity is Severity.CRITICAL}
+        self.seen = Counter({name: self.seen[name] + 1 for name in urgent})
+        self.told &= urgent.keys()
+        for fingerprint, breach in urgent.items():
+            if fingerprint in self.told or self.seen[fingerprint] < LOOKS:
+                continue
+            body = safe(f"{breach.detail}. See docs/runbooks/{breach.kind}.md", BODY)
+            title = f"{breach.severity} firing: {breach.kind}"
+            sent = [client.send(url, title, body, breach.severity, key=fingerprint) for url in client.targets().values()]
+            if any(sent):
+                self.told.add(fingerprint)
 
 
-def _tell_without(found: list[Breach], told: set[str]) -> set[str]:
-    """Tell NOTIFY_TARGETS of what is critical, once while it lasts: there is no database to remember it."""
-    urgent = {breach.fingerprint: breach for breach in found if breach.severity is Severity.CRITICAL}
-    for fingerprint, breach in urgent.items():
-        if fingerprint not in told:
-            log.error("alert without database", kind=breach.kind, reason="database", detail=breach.detail)
-            for url in client.targets().values():
-                title = f"{breach.severity} firing: {breach.kind}"
-                client.send(
-                    url, title, f"{breach.detail}. See docs/runbooks/{breach.kind}.md", breach.severity, key=fingerprint
-                )
-    return set(urgent)
+def _deliver() -> None:
+    """Send what waits, beside the task that does: this must not wait in a queue that it is about."""
+    begun, failing = clock.stopwatch(), set[tuple[str, str]]()
+    while clock.stopwatch() - begun < ENOUGH and notify.deliver_one(failing):
+        pass
 
 
 def observe() -> Seen:
@@ -93,16 +102,17 @@ def _noting(away: dict[Kind, str], kind: Kind) -> Iterator[None]:
         yield
     except database.DatabaseUnavailable as error:
         away[kind] = str(error)
-    except (RedisError, OSError) as error:
+    except (SQLAlchemyError, psycopg.Error, RedisError, OperationalError, OSError) as error:
         away[kind] = type(error).__name__
 
 
 def _of_redis() -> dict[str, object]:
-    at, records = clock.epoch(), jobs.records()
     server = redis.registry()
-    server.zremrangebyscore(jobs.BEATS, "-inf", at - 5)
+    before = clock.epoch()
     seconds, micros = redis.server_time(server)
-    backlog = server.xlen(points.STREAM) / metrics.policy().buffer_most
+    at, records = clock.epoch(), jobs.records()
+    server.zremrangebyscore(jobs.BEATS, "-inf", at - 5)
+    backlog = points.buffered() / metrics.policy().buffer_most
     return {
         "stopped": [record.name for record in records if record.stopped() and record.name != JOB],
         "overdue": {record.name: at - record.next for record in records if record.overdue(at)},
@@ -112,7 +122,7 @@ def _of_redis() -> dict[str, object]:
         "silent": _silent(at),
         "memory": redis.memory_used(),
         "settings": _settings_of_broker(),
-        "redis_skew": seconds + micros / 1e6 - clock.epoch(),
+        "redis_skew": seconds + micros / 1e6 - (before + at) / 2,
     }
 
 
@@ -123,6 +133,8 @@ def _silent(at: float) -> dict[str, float]:
     if answers:
         server.hset(WORKERS, mapping=answers)
     known = {name: float(seen) for name, seen in server.hgetall(WORKERS).items()}
+    if gone := [name for name, seen in known.items() if at - seen > FORGOTTEN]:
+        server.hdel(WORKERS, *gone)
     return {name: at - seen for name, seen in known.items() if at - seen > SILENT}
 
 

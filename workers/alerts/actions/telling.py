@@ -15,7 +15,7 @@ from workers.alerts.rules.escalation import Notice, Tempo
 from workers.alerts.rules.quiet import Around
 from workers.alerts.store import escalation, silences
 from workers.alerts.store.escalation import Told
-from workers.foundation import database, redis, settings
+from workers.foundation import database, logs, redis, settings
 from workers.metrics import store as metrics
 from workers.notify import actions as notify
 from workers.notify import store as messages
@@ -24,6 +24,8 @@ from workers.seasons import store as seasons
 from workers.seasons.rules import KindOfDay
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
+
+log = logs.get("alerts")
 
 END = "end"
 #: The last change that was told live.
@@ -54,7 +56,11 @@ def tell_live() -> int:
     if not changes:
         return 0
     safe_ones = [one | {"detail": safe(one["detail"], client.LINE), "at": one["at"].isoformat()} for one in changes]
-    client.broadcast(safe_ones)
+    try:
+        client.broadcast(safe_ones)
+    except (client.BroadcastRefused, client.BroadcastUnreachable) as error:
+        log.warning("alerts not told live", reason=error.reason, detail=str(error))
+        return 0
     redis.registry().set(TOLD_LIVE, changes[-1]["id"])
     return len(changes)
 
@@ -101,7 +107,9 @@ def _awake(db: Connection, alerts: Sequence[Standing], now: datetime) -> list[St
 
 
 def _restart(db: Connection, alert: Standing, reason: Reason, now: datetime, *, round: int) -> Standing:
-    new: dict[str, Any] = {"quiet": "", "snoozed_until": None, "escalates_from": now, "told_at": None, "round": round}
+    # A snooze outlasts an explanation.
+    snoozed = alert.snoozed_until if alert.snoozed_until and alert.snoozed_until > now else None
+    new: dict[str, Any] = {"quiet": "", "snoozed_until": snoozed, "escalates_from": now, "told_at": None, "round": round}
     store.change(db, alert, reason, new, at=now)
     return replace(alert, **new)
 

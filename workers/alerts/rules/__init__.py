@@ -109,8 +109,10 @@ class Policy:
     pending_for: timedelta = timedelta(seconds=10)
     resolve_after: timedelta = timedelta(seconds=30)
     flapping_within: timedelta = timedelta(minutes=30)
-    #: Alertmanager's defaults: how long a group gathers, how long until it says more, and says it again.
+    #: Alertmanager's defaults: how long a group gathers, how long until it says more, and says it again. What is critical
+    #: does not gather.
     group_wait: timedelta = timedelta(seconds=30)
+    critical_wait: timedelta = timedelta(0)
     group_interval: timedelta = timedelta(minutes=5)
     repeat_after: timedelta = timedelta(hours=4)
 
@@ -159,7 +161,10 @@ class Breach:
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert that is not resolved. `seen_at` is when it was last above its threshold, `flaps` how often it fired before."""
+    """An alert that is not resolved. `seen_at` is when it was last above its threshold.
+
+    `flaps` is how often it fired before, `worst` how bad it was at worst since it was told from the first step on.
+    """
 
     id: int
     fingerprint: str
@@ -168,6 +173,7 @@ class Alert:
     since: datetime
     seen_at: datetime
     flaps: int = 0
+    worst: Severity = Severity.MEDIUM
 
 
 @dataclass(frozen=True)
@@ -200,6 +206,7 @@ class Standing:
     rank: float
     value: float
     seen_at: datetime
+    calm_since: datetime | None
 
     @property
     def group(self) -> str:
@@ -248,8 +255,8 @@ def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *,
 def _again(alert: Alert, breach: Breach, policy: Policy, now: datetime) -> Change:
     if alert.state is State.PENDING and now - alert.since >= policy.pending_for:
         return Change(alert.id, State.FIRING, Reason.STILL_ABOVE, breach)
-    if breach.severity.worse_than(alert.severity):
-        # Somebody took on what was less bad: that says nothing about this.
+    # Somebody took on what was less bad: that says nothing about this. One that only swings is not told again.
+    if breach.severity.worse_than(alert.severity) and breach.severity.worse_than(alert.worst):
         state = State.FIRING if alert.state is State.ACKNOWLEDGED else alert.state
         return Change(alert.id, state, Reason.WORSE, breach)
     reason = Reason.BETTER if alert.severity.worse_than(breach.severity) else Reason.STILL_ABOVE

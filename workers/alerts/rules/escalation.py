@@ -126,7 +126,12 @@ def _who(step: Step, alert: Standing, number: int) -> tuple[str, ...]:
 
 def may_speak(alerts: Iterable[Standing], told_at: datetime | None, policy: Policy, *, now: datetime) -> bool:
     """Tell whether a group speaks now of `alerts`, those of it that were not told; `told_at` is when it spoke last."""
-    waited = [alert for alert in alerts if alert.escalates_from and now >= alert.escalates_from + policy.group_wait]
+    waits = {Severity.CRITICAL: min(policy.critical_wait, policy.group_wait)}
+    waited = [
+        alert
+        for alert in alerts
+        if alert.escalates_from and now >= alert.escalates_from + waits.get(alert.severity, policy.group_wait)
+    ]
     if told_at is None or now >= told_at + policy.group_interval:
         return bool(waited)
     return any(alert.severity is Severity.CRITICAL for alert in waited)

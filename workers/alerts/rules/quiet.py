@@ -20,6 +20,8 @@ class Inhibition:
     sources: frozenset[Kind]
     targets: frozenset[Kind]
     same_region: bool = False
+    #: Only what is away altogether: an alert whose subject is its kind.
+    whole: bool = False
 
 
 INHIBITIONS = (
@@ -36,8 +38,9 @@ INHIBITIONS = (
     Inhibition(
         frozenset({Kind.BROKER}),
         frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.BEAT_STOPPED, Kind.WORKER_FROZEN, Kind.NOTIFICATION, Kind.MEMORY}),
+        whole=True,
     ),
-    Inhibition(frozenset({Kind.DATABASE}), frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.NOTIFICATION, Kind.STORAGE})),
+    Inhibition(frozenset({Kind.DATABASE}), frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.NOTIFICATION}), whole=True),
     Inhibition(frozenset({Kind.BEAT_STOPPED, Kind.WORKER_FROZEN}), frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE})),
 )
 
@@ -140,7 +143,11 @@ def hush(
         if silence := next((one for one in held if one.covers(alert, around[alert.id], now=now)), None):
             found[alert.id] = Reason.SILENCED, f"silence {silence.id} until {silence.ends_at:%Y-%m-%d %H:%M}Z: {silence.reason}"
     for rule in inhibitions:
-        sources = [alert for alert in told if alert.kind in rule.sources and alert.id not in found]
+        sources = [
+            alert
+            for alert in told
+            if alert.kind in rule.sources and alert.id not in found and (not rule.whole or alert.subject == alert.kind)
+        ]
         for alert in told if sources else ():
             if alert.kind in rule.targets and alert.id not in found and (worse := _explains(sources, alert, rule)):
                 found[alert.id] = Reason.INHIBITED, f"explained by alert {worse.id}: {worse.kind} {worse.subject}"

@@ -45,6 +45,9 @@ alerts = Table(
     Column("detail", Text, nullable=False),
     Column("since", DateTime(timezone=True), nullable=False),
     Column("seen_at", DateTime(timezone=True), nullable=False),
+    # Since when it was measured and not above its threshold.
+    Column("calm_since", DateTime(timezone=True)),
+    Column("worst", Text, nullable=False, server_default=""),
     Column("fired_at", DateTime(timezone=True)),
     Column("resolved_at", DateTime(timezone=True)),
     Column("flaps", Integer, nullable=False, server_default="0"),
@@ -86,6 +89,8 @@ _MOVE = text(
         value = coalesce(moved.value, a.value),
         detail = coalesce(moved.detail, a.detail),
         seen_at = CASE WHEN moved.severity IS NULL THEN a.seen_at ELSE :at END,
+        calm_since = CASE WHEN moved.severity IS NULL THEN a.calm_since END,
+        worst = CASE WHEN moved.restarts THEN coalesce(moved.severity, a.worst) ELSE a.worst END,
         fired_at = CASE WHEN moved.state = 'firing' THEN coalesce(a.fired_at, :at) ELSE a.fired_at END,
         resolved_at = CASE WHEN moved.state = 'resolved' THEN cast(:at AS timestamptz) END,
         escalates_from = CASE WHEN moved.restarts THEN :at ELSE a.escalates_from END,
@@ -105,7 +110,12 @@ def unresolved(db: Connection) -> list[Alert]:
     """Return the alerts that are not resolved, held by this transaction: two checks at once take turns."""
     facts = [alerts.c[name] for name in Alert.__dataclass_fields__]
     rows = db.execute(select(*facts).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update())
-    return [Alert(r.id, r.fingerprint, Severity(r.severity), State(r.state), r.since, r.seen_at, r.flaps) for r in rows]
+    return [_alert(row) for row in rows.mappings()]
+
+
+def _alert(row: RowMapping) -> Alert:
+    kinds = {"severity": Severity(row["severity"]), "state": State(row["state"])}
+    return Alert(**dict(row) | kinds | {"worst": Severity(row["worst"] or row["severity"])})
 
 
 def standing(db: Connection, *, most: int | None = 20, ended: bool = True) -> list[Standing]:
@@ -167,7 +177,14 @@ def _open(db: Connection, changes: Sequence[Change], at: datetime, flapping_with
     rows: dict[str, dict[str, Any]] = {}
     for change, breach in breaches:
         fired_at = at if change.state is State.FIRING else None
-        state = {"state": change.state, "since": at, "seen_at": at, "fired_at": fired_at, "escalates_from": fired_at}
+        state = {
+            "state": change.state,
+            "since": at,
+            "seen_at": at,
+            "fired_at": fired_at,
+            "escalates_from": fired_at,
+            "worst": breach.severity,
+        }
         facts = vars(breach) | {"fingerprint": breach.fingerprint, "flaps": flaps.get(breach.fingerprint, 0)}
         rows.setdefault(breach.fingerprint, facts | state)
     ids = set[int]()
@@ -212,6 +229,12 @@ def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[st
     db.execute(_MOVE, given | {"at": at})
 
 
+def calm(db: Connection, alert_ids: Iterable[int], *, at: datetime) -> None:
+    """Remember of alerts that they were measured and are not above their thresholds."""
+    values = {"calm_since": func.coalesce(alerts.c.calm_since, at)}
+    db.execute(update(alerts).where(_among(list(alert_ids))).values(values))
+
+
 def remember(db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: datetime, by: str = "", note: str = "") -> None:
     """Write (alert id, state, severity, reason) into the table of changes."""
     named = [
@@ -251,6 +274,7 @@ def weigh(db: Connection, ranks: Mapping[int, tuple[int, float]]) -> None:
         given = {"ids": list(ranks), "people": [one[0] for one in ranks.values()], "ranks": [one[1] for one in ranks.values()]}
         statement = (
             "UPDATE performance_alerts a SET people = r.people, rank = r.rank FROM unnest(cast(:ids AS bigint[]), "
-            "cast(:people AS int[]), cast(:ranks AS float8[])) AS r (id, people, rank) WHERE a.id = r.id"
+            "cast(:people AS int[]), cast(:ranks AS float8[])) AS r (id, people, rank) "
+            "WHERE a.id = r.id AND (a.people, a.rank) IS DISTINCT FROM (r.people, r.rank)"
         )
         db.execute(text(statement), given)

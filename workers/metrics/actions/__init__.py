@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from secrets import compare_digest
 
 from redis.exceptions import RedisError
@@ -18,6 +18,9 @@ from workers.metrics.store.points import Writer
 from workers.seasons import store as seasons
 
 log = logs.get("metrics")
+
+#: A run rolls up no longer than so many seconds, well inside its time limit; the next one goes on.
+ENOUGH = 10.0
 
 
 class PusherUnknown(Anticipated):
@@ -82,12 +85,19 @@ def write(writer: Writer) -> tuple[Writer, int]:
     return writer, written.new + written.doubles
 
 
-def roll_up(db: Connection, *, now: datetime, most: int = 240) -> int:
-    """Roll up what changed and is over; return how many spans. A span that gets late points is made anew."""
-    due = rollups.take_due(db, before=now - timedelta(seconds=15), most=most)
-    for level, start in due:
-        rollups.roll_up(db, level, start)
-    return len(due)
+def roll_up(*, now: datetime) -> int:
+    """Roll up what changed and is over, a span a transaction; return how many. A span that gets late points is made anew."""
+    begun, spans = clock.stopwatch(), 0
+    while clock.stopwatch() - begun < ENOUGH:
+        with database.transaction() as db:
+            if not (due := rollups.take_due(db, before=now - timedelta(seconds=15), most=1)):
+                break
+            for level, start in due:
+                rollups.roll_up(db, level, start)
+        spans += 1
+    with database.transaction() as db:
+        events.sum_hours(db, since=now - timedelta(hours=2))
+    return spans
 
 
 def retain(db: Connection, *, world: datetime, now: datetime) -> dict[str, list[str]]:
@@ -97,9 +107,9 @@ def retain(db: Connection, *, world: datetime, now: datetime) -> dict[str, list[
     """
     limits = settings.read(rules.Policy, "METRICS_")
     for ago in (3, 2, 1):
-        seasons.note_loads(db, store.highest(db, past := world.date() - timedelta(days=ago)), day=past)
-        day = now.date() - timedelta(days=ago)
-        events.sum_day(db, datetime.combine(day, time(), UTC))
+        past = world.date() - timedelta(days=ago)
+        seasons.note_loads(db, store.highest(db, past), day=past)
+    events.sum_hours(db, since=now - timedelta(days=3))
     events.sum_weddings(db, since=now - timedelta(days=3), at=now)
     dropped = {}
     for table, keep_days in rules.kept(limits).items():

@@ -93,6 +93,13 @@ def burns(objective: Objective, window: Window, counts: Counts) -> float:
     return long if min(long, short) >= window.burn else 0.0
 
 
+def rate(objective: Objective, counts: Counts | None) -> float:
+    """Return by how many times the budget burns too fast over the short span now; 0 when nothing was measured in it."""
+    if counts is None or not counts.total_short:
+        return 0.0
+    return counts.bad_short / counts.total_short / (1.0 - objective.target)
+
+
 def budget_left(objective: Objective, total: int, bad: int) -> float:
     """Return the share of the error budget that is left, 1 untouched, below 0 overdrawn."""
     return 1.0 - bad / total / (1.0 - objective.target) if total else 1.0

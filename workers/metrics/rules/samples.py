@@ -48,7 +48,7 @@ _NUMBER = re.compile(r"\+?\d[\d.-]{8,}")
 class Policy:
     """How much may come in. `tokens` are `name:secret` with spaces between them: who may push, each with its own rate.
 
-    A sample may be `late_most` old and `early_most` ahead; `buffer_most` blocks wait for the database at most.
+    A sample may be `late_most` old and `early_most` ahead; `buffer_most` bytes wait for the database at most, in the broker.
     `more_labels` are allowed beside the known ones.
     """
 
@@ -57,7 +57,7 @@ class Policy:
     samples_most: int = 10_000
     bytes_most: int = 4_000_000
     samples_per_second: int = 50_000
-    buffer_most: int = 2_000
+    buffer_most: int = 128_000_000
     late_most: timedelta = timedelta(hours=1)
     early_most: timedelta = timedelta(minutes=5)
 

@@ -45,7 +45,11 @@ def remember(detector: str, memory: Memory) -> None:
 
 def values(db: Connection, start: datetime, end: datetime) -> dict[int, float]:
     """Return each series' mean over its points in [start, end)."""
-    asked = text("SELECT series, avg(value) FROM metric_points WHERE at >= :start AND at < :end GROUP BY series")
+    # What only ever grows sets a record each time: counters are not looked at.
+    asked = text(
+        "SELECT p.series, avg(p.value) FROM metric_points p JOIN metric_series s ON s.id = p.series "
+        "WHERE p.at >= :start AND p.at < :end AND s.name !~ '_(total|count|sum|bucket|ok)$' GROUP BY 1"
+    )
     return {row[0]: row[1] for row in db.execute(asked, {"start": start, "end": end})}
 
 

@@ -58,9 +58,9 @@ weddings = Table(
 )
 Index("bad_events_by_time", weddings.c.at, postgresql_where=weddings.c.bad > 0)
 Index("slo_events_by_wedding", weddings.c.wedding_id, weddings.c.at)
-#: A day's sums, kept when its events are dropped.
-days = Table(
-    "slo_days",
+#: An hour's sums: what is asked of days must not read seconds; kept when the events are dropped.
+hours = Table(
+    "slo_hours",
     database.metadata,
     Column("objective", Text, primary_key=True),
     Column("region", Text, primary_key=True),
@@ -140,8 +140,42 @@ class Standing:
 
 
 def of_regions(db: Connection, window: Window, *, now: datetime) -> list[Standing]:
-    """Return each region's counts over a window, those of older days from their sums."""
-    return _counts(db, regions, regions.c.region, window, now)
+    """Return each region's counts over a window; of a span of hours those of whole hours from their sums."""
+    since = {span: now - span for span in (window.long, window.short)}
+    whole = _hour(now) - timedelta(hours=1)
+    long = (
+        _summed(db, since[window.long], whole, now) if window.long > timedelta(hours=2) else _seen(db, since[window.long], now)
+    )
+    short = (
+        _summed(db, since[window.short], whole, now)
+        if window.short > timedelta(hours=2)
+        else _seen(db, since[window.short], now)
+    )
+    return [Standing(*who, Counts(*counts, *short.get(who, (0, 0)))) for who, counts in long.items()]
+
+
+Counted = dict[tuple[str, str], tuple[int, int]]
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _seen(db: Connection, since: datetime, now: datetime) -> Counted:
+    facts = (regions.c.objective, regions.c.region)
+    asked = select(*facts, func.sum(regions.c.total), func.sum(regions.c.bad)).where(regions.c.at >= since, regions.c.at <= now)
+    return {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(asked.group_by(*facts))}
+
+
+def _summed(db: Connection, since: datetime, whole: datetime, now: datetime) -> Counted:
+    """Return counts from the sums of the hours before `whole`, and from the events after it."""
+    facts = (hours.c.objective, hours.c.region)
+    asked = select(*facts, func.sum(hours.c.total), func.sum(hours.c.bad)).where(hours.c.at >= since, hours.c.at < whole)
+    found = {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(asked.group_by(*facts))}
+    for who, (total, bad) in _seen(db, whole, now).items():
+        known = found.get(who, (0, 0))
+        found[who] = (known[0] + total, known[1] + bad)
+    return found
 
 
 def of_weddings(db: Connection, window: Window, *, now: datetime, ids: Iterable[str], bad_least: int) -> list[Standing]:
@@ -151,44 +185,42 @@ def of_weddings(db: Connection, window: Window, *, now: datetime, ids: Iterable[
     found = [tuple(row) for row in db.execute(hurt.where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text)))))]
     if not found:
         return []
-    return _counts(
-        db, weddings, weddings.c.wedding_id, window, now, tuple_(weddings.c.objective, weddings.c.wedding_id).in_(found)
-    )
-
-
-def _counts(db: Connection, table: Table, who: Any, window: Window, now: datetime, *more: Any) -> list[Standing]:
-    recent = table.c.at >= now - window.short
-    sums = (func.sum(table.c.total), func.sum(table.c.bad))
+    recent = weddings.c.at >= now - window.short
+    sums = (func.sum(weddings.c.total), func.sum(weddings.c.bad))
     short = [func.coalesce(each.filter(recent), 0) for each in sums]
-    asked = select(table.c.objective, who, *sums, *short).where(table.c.at >= now - window.long, table.c.at <= now, *more)
-    rows = db.execute(asked.group_by(table.c.objective, who))
+    who = (weddings.c.objective, weddings.c.wedding_id)
+    span = (weddings.c.at >= now - window.long) & (weddings.c.at <= now)
+    rows = db.execute(select(*who, *sums, *short).where(span, tuple_(*who).in_(found)).group_by(*who))
     return [Standing(row[0], row[1], Counts(*map(int, row[2:]))) for row in rows]
+
+
+def heard(db: Connection, ids: Iterable[str], *, since: datetime) -> set[tuple[str, str]]:
+    """Return the (objective, wedding) of these weddings of which something was measured since a moment."""
+    who = (weddings.c.objective, weddings.c.wedding_id)
+    asked = select(*who).distinct().where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text))), weddings.c.at >= since)
+    return {(row[0], row[1]) for row in db.execute(asked)}
 
 
 def month(db: Connection, *, now: datetime) -> list[Standing]:
     """Return each region's counts over the last 30 days; both spans are the same."""
-    since = now - timedelta(days=30)
-    known = select(days.c.objective, days.c.region, days.c.total, days.c.bad).where(days.c.at >= since)
-    summed = select(func.max(days.c.at) + timedelta(days=1)).scalar_subquery()
-    today = select(regions.c.objective, regions.c.region, regions.c.total, regions.c.bad)
-    every = known.union_all(today.where(regions.c.at >= func.coalesce(summed, since))).subquery()
-    sums = func.sum(every.c.total), func.sum(every.c.bad)
-    rows = db.execute(select(every.c.objective, every.c.region, *sums).group_by(every.c.objective, every.c.region))
-    return [Standing(row[0], row[1], Counts(int(row[2]), int(row[3]), int(row[2]), int(row[3]))) for row in rows]
+    found = _summed(db, now - timedelta(days=30), _hour(now) - timedelta(hours=1), now)
+    return [Standing(*who, Counts(*counts, *counts)) for who, counts in found.items()]
 
 
-def sum_day(db: Connection, day: datetime) -> None:
-    """Write a day's sums by region; again, if its events grew."""
+def sum_hours(db: Connection, *, since: datetime) -> None:
+    """Write the sums of the hours since a moment, again where events came late; those of more than 35 days go."""
     statement = """
-        INSERT INTO slo_days (objective, region, at, total, bad)
-        SELECT objective, region, :day, sum(total), sum(bad) FROM slo_events WHERE at >= :day AND at < :end GROUP BY 1, 2
+        INSERT INTO slo_hours (objective, region, at, total, bad)
+        SELECT objective, region, date_trunc('hour', at), sum(total), sum(bad) FROM slo_events
+        WHERE at >= :since GROUP BY 1, 2, 3
         ON CONFLICT (objective, region, at) DO UPDATE SET total = excluded.total, bad = excluded.bad
     """
-    db.execute(text(statement), {"day": day, "end": day + timedelta(days=1)})
+    db.execute(text(statement), {"since": _hour(since)})
+    db.execute(hours.delete().where(hours.c.at < since - timedelta(days=35)))
 
 
 def sum_weddings(db: Connection, *, since: datetime, at: datetime) -> None:
-    """Write what became of each wedding's budgets, for those with events since a moment."""
+    """Write what became of each wedding's budgets over its own hours, for those with events since a moment."""
     budgets = {one.name: 1.0 - one.target for one in OBJECTIVES}
     statement = """
         INSERT INTO wedding_performance_metrics (wedding_id, objective, total, bad, budget_left, at)

@@ -78,16 +78,21 @@ due = Table(
 
 
 class BufferFull(Anticipated):
-    """{blocks} blocks wait to be written: is the process `ingest` running, does PostgreSQL answer? Push again in a minute"""
+    """{waiting} bytes wait to be written: is the process `ingest` running, does PostgreSQL answer? Push again in a minute"""
+
+
+def buffered() -> int:
+    """Return how many bytes wait in the stream."""
+    return int(redis.undecoded().memory_usage(STREAM, samples=20) or 0)
 
 
 def buffer(batch: Batch, *, most: int) -> None:
-    """Append a batch to the stream; raises BufferFull when the database is too far behind."""
+    """Append a batch to the stream; raises BufferFull when more than `most` bytes wait: the database is too far behind."""
     if not len(batch.rows):
         return
     client = redis.undecoded()
-    if (waiting := client.xlen(STREAM)) >= most:
-        raise BufferFull(blocks=waiting)
+    if (waiting := buffered()) >= most:
+        raise BufferFull(waiting=waiting)
     client.xadd(STREAM, {"s": orjson.dumps(batch.series), "r": batch.rows.tobytes()})
 
 
@@ -131,7 +136,9 @@ class Writer:
         blocks = redis.undecoded().xrange(STREAM, min=f"({place}", max="+", count=TAKE)
         if not blocks:
             return Written()
-        parts = [self._new(db, part) for part in self._rows(db, [fields for _, fields in blocks])]
+        parts: list[np.ndarray[Any, Any]] = []
+        for part in self._rows(db, [fields for _, fields in blocks]):
+            parts.append(self._new(db, part, parts))
         self._copy(db, parts)
         self._move(db, blocks[-1][0].decode())
         new, sent = sum(map(len, parts)), sum(len(fields[b"r"]) // Row.itemsize for _, fields in blocks)
@@ -174,29 +181,33 @@ class Writer:
         if not texts:
             return
         named = [(one, *parts(one)) for one in sorted(texts)]
+        asked = select(series.c.text, series.c.id).where(series.c.text == any_(literal([*texts], ARRAY(Text))))
+        self.ids |= {row[0]: row[1] for row in db.execute(asked)}
+        new = [one for one in named if one[0] not in self.ids]
         statement = """
             INSERT INTO metric_series (text, name, labels)
             SELECT * FROM unnest(cast(:texts AS text[]), cast(:names AS text[]), cast(:labels AS jsonb[]))
             ON CONFLICT DO NOTHING
         """
-        labels = [orjson.dumps(labels).decode() for _, _, labels in named]
-        db.execute(text(statement), {"texts": [one[0] for one in named], "names": [one[1] for one in named], "labels": labels})
-        asked = select(series.c.text, series.c.id).where(series.c.text == any_(literal([*texts], ARRAY(Text))))
-        self.ids |= {row[0]: row[1] for row in db.execute(asked)}
+        if new:
+            labels = [orjson.dumps(labels).decode() for _, _, labels in new]
+            db.execute(text(statement), {"texts": [one[0] for one in new], "names": [one[1] for one in new], "labels": labels})
+            self.ids |= {row[0]: row[1] for row in db.execute(asked)}
         self.texts |= {self.ids[one]: one for one in texts}
         if (highest := max(self.ids.values())) >= len(self.last):
             self.last = np.concatenate([self.last, np.zeros(highest * 2 - len(self.last), "<i8")])
             self.counted = np.concatenate([self.counted, np.zeros(highest * 2 - len(self.counted), bool)])
         self.counted[[self.ids[one] for one, name, _ in named if name in BY_SERIES]] = True
 
-    def _new(self, db: Connection, rows: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        """Return the rows that are not written yet, each (series, time) once."""
+    def _new(self, db: Connection, rows: "np.ndarray[Any, Any]", taken: "list[np.ndarray[Any, Any]]") -> "np.ndarray[Any, Any]":
+        """Return the rows that are neither written nor among those `taken` before in this run, each (series, time) once."""
         known = self.last[rows["series"]]
         unsure = (rows["at"] <= known) | (known == 0)
         if unsure.any() or np.bincount(rows["series"]).max() > 1:
             rows, unsure = _once(rows, unsure)
             if unsure.any():
-                rows = rows[~(unsure & _written(db, rows, unsure))]
+                there = [_written(db, rows, unsure), *(np.column_stack((part["series"], part["at"])) for part in taken)]
+                rows = rows[~(unsure & _among(rows, np.concatenate(there)))]
         np.maximum.at(self.last, rows["series"], rows["at"])
         return rows
 
@@ -236,16 +247,21 @@ def _order(position: str) -> tuple[int, ...]:
 
 
 def _written(db: Connection, rows: "np.ndarray[Any, Any]", unsure: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Tell which rows are in the table; only those that are `unsure` are asked for."""
+    """Return the (series, microseconds) in the table over the span of the rows that are `unsure`, for their series."""
     first, last = (datetime.fromtimestamp(int(at) / 1e6, UTC) for at in (rows["at"][unsure].min(), rows["at"][unsure].max()))
     asked = text(
         "SELECT series, (extract(epoch FROM at) * 1000000)::bigint FROM metric_points "
         "WHERE at BETWEEN :first AND :last AND series = ANY(:ids)"
     )
     ids = np.unique(rows["series"][unsure]).tolist()
-    there = np.array(db.execute(asked, {"first": first, "last": last, "ids": ids}).all(), "<i8").reshape(-1, 2)
-    begin = min(int(rows["at"].min()), int(first.timestamp() * 1e6) - 1)
-    width = int(rows["at"].max()) - begin + 2
+    found = db.execute(asked, {"first": first, "last": last, "ids": ids}).all()
+    return np.array(found, "<i8").reshape(-1, 2)
+
+
+def _among(rows: "np.ndarray[Any, Any]", there: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Tell which rows' (series, time) are among others."""
+    begin, end = (each(rows["at"].tolist() + there[:, 1].tolist()) for each in (min, max))
+    width = end - begin + 1
     return np.isin(rows["series"] * width + (rows["at"] - begin), there[:, 0] * width + (there[:, 1] - begin))
 
 

@@ -51,7 +51,6 @@ class _Standing:
         if last and last.purpose is Purpose.SHADOW and not shadow:
             # What was decided while it only watched was carried out by nobody.
             last = None
-        emergency = given[Kind.EMERGENCY].value if Kind.EMERGENCY in given and resource is Resource.INSTANCES else 0
         return {
             "region": region,
             "resource": resource,
@@ -63,11 +62,19 @@ class _Standing:
             "follows": self.newest[key].id if key in self.newest else 0,
             "hold_in": Kind.HOLD_IN in given,
             "hold_out": Kind.HOLD_OUT in given,
-            "emergency": emergency,
+            "emergency": self._emergency(given, region, resource),
             "floor": getattr(self.policy, f"{resource}_peak_min", 0) if self._busy(region) else 0,
             "allowed": self.allowed.get(key, 0),
             "shadow": shadow,
         }
+
+    def _emergency(self, given: Mapping[Kind, Order], region: str, resource: Resource) -> int:
+        """Return what an emergency wants at least: instances of a region; of what all share the whole cache."""
+        if Kind.EMERGENCY not in given:
+            return 0
+        if resource is Resource.INSTANCES:
+            return given[Kind.EMERGENCY].value
+        return self.policy.bounds(resource).most if region == EVERYWHERE and resource is Resource.CACHE_MB else 0
 
     def _busy(self, region: str) -> bool:
         return bool(self.busy) if region == EVERYWHERE else region in self.busy

@@ -73,6 +73,8 @@ def upgrade() -> None:
     op.add_column("notifications", sa.Column("withdrawn_at", _MOMENT, nullable=True))
     op.add_column("performance_alerts", sa.Column("region", sa.Text(), server_default="", nullable=False))
     op.add_column("performance_alerts", sa.Column("wedding_id", sa.Text(), server_default="", nullable=False))
+    op.add_column("performance_alerts", sa.Column("calm_since", _MOMENT, nullable=True))
+    op.add_column("performance_alerts", sa.Column("worst", sa.Text(), server_default="", nullable=False))
     op.add_column("performance_alerts", sa.Column("flaps", sa.Integer(), server_default="0", nullable=False))
     op.add_column("performance_alerts", sa.Column("escalates_from", _MOMENT, nullable=True))
     op.add_column("performance_alerts", sa.Column("round", sa.Integer(), server_default="1", nullable=False))

@@ -80,13 +80,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_metric_series_name"), "metric_series", ["name"])
     op.create_table(
-        "slo_days",
+        "slo_hours",
         sa.Column("objective", sa.Text(), nullable=False),
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("at", _MOMENT, nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("bad", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("objective", "region", "at", name=op.f("pk_slo_days")),
+        sa.PrimaryKeyConstraint("objective", "region", "at", name=op.f("pk_slo_hours")),
     )
     op.create_table(
         "slo_events",
