@@ -128,12 +128,6 @@ def withdraw(db: Connection, keys: Iterable[str], *, at: datetime) -> None:
     db.execute(update(notifications).where(notifications.c.key.in_(list(keys)), _UNSENT).values(withdrawn_at=at))
 
 
-def forget(db: Connection, *, before: datetime, most: int = 10_000) -> int:
-    """Drop notifications that were written before a moment; return how many."""
-    old = select(notifications.c.key).where(notifications.c.created_at < before).limit(most)
-    return int(db.execute(delete(notifications).where(notifications.c.key.in_(old))).rowcount)
-
-
 def register(db: Connection, *, who: str, channel: str, url: str, wedding_id: str = "") -> None:
     """Remember where somebody is reached by a channel, instead of what was known."""
     statement = insert(addresses).values(who=who, channel=channel, url=url, wedding_id=wedding_id)
