@@ -44,7 +44,7 @@ def _measure(one_in: int) -> None:
     from workers.metrics import actions
     from workers.metrics.rules.samples import Batch, Row
     from workers.metrics.store import points
-    from workers.metrics.store.points import Writer
+    from workers.metrics.store.writer import Writer
 
     at, turn = clock.epoch() - 30, next(_turns)
     texts = [f'node_load{{node="n{number}",region="{REGIONS[number % 3]}"}}' for number in range(SERIES)]

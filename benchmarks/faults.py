@@ -20,11 +20,10 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from time import sleep
@@ -32,7 +31,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from benchmarks import form
+from benchmarks import bare_faults, form
+from benchmarks.target import Target, target
 from workers.foundation import clock
 from workers.supervision import servers
 
@@ -57,43 +57,10 @@ def main() -> None:
             found.append(faults.play(given.requests, given.kills))
         return found[-1]
 
-    peers: dict[str, form.Measure] = {} if given.alone else {"bare_celery": _bare}
+    peers: dict[str, form.Measure] = {} if given.alone else {"bare_celery": bare_faults.lost}
     form.main("faults", {"ours": ours, **peers}, lambda _medians: {}, runs=1, options=given)
     wrong = ("lost", "double_effects", "double_notifications")
     sys.exit(1 if any(figures[name] for figures in found for name in wrong) else 0)
-
-
-@dataclass
-class Target:
-    """A real target for notifications, and how often each key arrived."""
-
-    got: Counter[str] = field(default_factory=Counter)
-    url: str = ""
-
-
-@contextmanager
-def target() -> Iterator[Target]:
-    """Yield a target that listens for the length of the block."""
-    found = Target()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            found.got[self.headers["Idempotency-Key"]] += 1
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_words: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.url = f"json://127.0.0.1:{server.server_port}/"
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield found
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @contextmanager
@@ -305,43 +272,6 @@ def _again(server: servers.Server) -> servers.Server:
         except servers.ServerFailed:
             sleep(0.5)
     return server.again()
-
-
-def _bare() -> form.Figures:
-    """Stock Celery with its defaults on the same kind of broker: six kills of a worker that runs tasks of 10 ms."""
-    with form.broker(shared=False) as url:
-        os.environ["WEDOPS_BROKER_URL"] = url
-        return _lost_by_bare(url, tasks=1_200, kills=6)
-
-
-def _lost_by_bare(url: str, *, tasks: int, kills: int) -> form.Figures:
-    from redis import Redis
-
-    from benchmarks import bare
-
-    bare.app.conf.broker_url = url
-    client = Redis.from_url(url)
-    for number in range(tasks):
-        bare.effect.delay(number)
-    command = [sys.executable, "-m", "celery", "-A", "benchmarks.bare", "worker", "-Q", "shared", "-c", "2", "-l", "error"]
-    start: Callable[[], Any] = lambda: subprocess.Popen(  # noqa: E731 - it is started again after each kill
-        command,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=servers.die_with_parent(),
-    )
-    done, worker = 0, start()
-    for _ in range(kills):
-        form.wait_for(lambda before=done: client.scard("wedops:bench:effects") >= before + 50, within=60)  # type: ignore[misc]
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-        done, worker = int(client.scard("wedops:bench:effects")), start()
-    form.wait_for(lambda: client.llen("shared") == 0, within=120)
-    sleep(5)
-    os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
-    return {"accepted": tasks, "lost": float(tasks - client.scard("wedops:bench:effects")), "kills": kills}
 
 
 if __name__ == "__main__":

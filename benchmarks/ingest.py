@@ -50,7 +50,7 @@ class _Bench:
 
     def ours(self) -> form.Figures:
         from workers.metrics import actions
-        from workers.metrics.store.points import Writer
+        from workers.metrics.store.writer import Writer
 
         _emptied()
         first, *rest = self._batches()
@@ -93,7 +93,7 @@ class _Bench:
             before = part[:: int(1 / DOUBLES)]
 
     def raw_copy(self) -> form.Figures:
-        from workers.metrics.store.points import HEAD, TAIL, binary
+        from workers.metrics.store.writer import HEAD, TAIL, binary
 
         return self._peer(
             [HEAD + binary(part) + TAIL for part in self._parts()], "COPY peer (series, at, value) FROM STDIN (FORMAT binary)"
@@ -103,14 +103,14 @@ class _Bench:
         return self._peer([_lines(part) for part in self._parts()], "COPY peer (series, at, value) FROM STDIN")
 
     def unique_index(self) -> form.Figures:
-        from workers.metrics.store.points import HEAD, TAIL, binary
+        from workers.metrics.store.writer import HEAD, TAIL, binary
 
         after = "INSERT INTO peer SELECT * FROM staging ON CONFLICT DO NOTHING; TRUNCATE staging"
         copied = "COPY staging (series, at, value) FROM STDIN (FORMAT binary)"
         return self._peer([HEAD + binary(part) + TAIL for part in self._parts()], copied, after, unique=True)
 
     def _parts(self) -> list[Any]:
-        from workers.metrics.store.points import TAKE
+        from workers.metrics.store.writer import TAKE
 
         return np.array_split(self.rows, max(1, len(self.rows) // (TAKE * BLOCK) or 1))
 

@@ -17,7 +17,7 @@ field and its remedy.
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite
 from threading import Event, Lock, Thread
 from types import TracebackType
@@ -72,8 +72,9 @@ class Metrics:
         if not isfinite(value) or not all(isinstance(text, str) for text in labels.values()):
             raise ValueError(f"{name}: value must be a finite number and labels texts")
         if len(self._waiting) >= self._keep_most:
-            self._waiting.popleft()
-            self.dropped += 1
+            with suppress(IndexError):
+                self._waiting.popleft()
+                self.dropped += 1
         self._waiting.append({"name": name, "value": value, "at": clock.epoch(), "labels": labels})
 
     @contextmanager

@@ -30,6 +30,8 @@ class Policy:
         """Refuse what is no address."""
         if self.broadcast_url and not self.broadcast_url.startswith(("http://", "https://")):
             raise ValueError("broadcast_url must start with http:// or https://")
+        if self.broadcast_url and not self.broadcast_jwt_secret:
+            raise ValueError("broadcast_url needs broadcast_jwt_secret")
         if "@" in self.broadcast_url:
             raise ValueError("broadcast_url must have no user and password; set ALERTS_BROADCAST_JWT_SECRET")
 

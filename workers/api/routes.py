@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from workers.api.gauges import Now
@@ -130,6 +131,13 @@ def _refused(_request: Request, error: Anticipated) -> JSONResponse:
     telemetry.refusals.labels("api", error.reason).inc()
     again = {"Retry-After": "2"} if status in (429, 503) else None
     return JSONResponse({"reason": error.reason, "detail": str(error)}, status, again)
+
+
+@api.exception_handler(RedisError)
+def _broker_away(_request: Request, error: RedisError) -> JSONResponse:
+    telemetry.refusals.labels("api", "broker_away").inc()
+    detail = f"the broker does not answer ({type(error).__name__}); nothing was taken: send it again"
+    return JSONResponse({"reason": "broker_away", "detail": detail}, 503, {"Retry-After": "2"})
 
 
 @api.exception_handler(RequestValidationError)

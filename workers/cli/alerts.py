@@ -23,6 +23,7 @@ from workers.foundation.errors import Anticipated
 from workers.notify import store as notify
 from workers.weddings.rules import Phase
 
+ID = click.IntRange(1, 2**63 - 1)
 NOTE = click.option("--note", default="", help="What to remember with it.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -62,24 +63,31 @@ def _aside(alert: Standing) -> str:
 
 
 @command.command("show")
-@click.argument("alert_id", type=int)
+@click.argument("alert_id", type=ID)
 def show(alert_id: int) -> None:
     """Show all that became of an alert, and who was told."""
     with database.transaction() as db:
-        changes, told = store.history(db, alert_id), sorted(escalation.told(db, [alert_id]))
-    if not changes:
-        raise store.AlertUnknown(alert_id=alert_id)
+        changes, told = store.history(db, alert_id), escalation.arrived(db, alert_id)
+        alert = store.find(db, alert_id)
+    click.echo(f"{alert.line}{_aside(alert)}\nsee docs/runbooks/{alert.kind}.md")
     for one in changes:
         by = f" by {one['by']}" if one["by"] else ""
         click.echo(
             f"{one['at']:%Y-%m-%d %H:%M:%S}Z  {one['severity']} {one['state']}: {one['reason']}{by}  {one['note']}".rstrip()
         )
-    for notice in told:
-        click.echo(f"told {notice.who} by {notice.channel} at step {notice.step}")
+    for one in told:
+        sent = (
+            f"{one['sent_at']:%H:%M:%S}Z"
+            if one["sent_at"]
+            else "withdrawn"
+            if one["withdrawn_at"]
+            else f"not yet, {one['attempts']} tries"
+        )
+        click.echo(f"{one['who']} by {one['channel']}, step {one['step']} (round.step of its path): {sent}")
 
 
 @command.command("ack")
-@click.argument("alert_id", type=int)
+@click.argument("alert_id", type=ID)
 @NOTE
 def acknowledge(alert_id: int, note: str) -> None:
     """Take an alert: nobody else is told, unless it gets worse."""
@@ -89,7 +97,7 @@ def acknowledge(alert_id: int, note: str) -> None:
 
 
 @command.command("snooze")
-@click.argument("alert_id", type=int)
+@click.argument("alert_id", type=ID)
 @click.option("--for", "lasts", type=Duration(), help="For how long; without, to the end of the phase its wedding is in.")
 @NOTE
 def snooze(alert_id: int, lasts: timedelta | None, note: str) -> None:
@@ -101,7 +109,7 @@ def snooze(alert_id: int, lasts: timedelta | None, note: str) -> None:
 
 
 @command.command("hand-over")
-@click.argument("alert_id", type=int)
+@click.argument("alert_id", type=ID)
 @click.option("--to", required=True, type=Words(), help="Who takes it: a name that `wedops contacts` knows.")
 @NOTE
 def hand_over(alert_id: int, to: str, note: str) -> None:
@@ -121,9 +129,14 @@ def hand_over(alert_id: int, to: str, note: str) -> None:
 @click.option("--for", "lasts", type=Duration(), required=True, help="30m, 2h, 7d; at most 30d.")
 @click.option("--weekly", default="", help="Only in a window of the week: `sat,sun 02:00-04:00 America/New_York`.")
 @click.option(
-    "--only", default="", type=click.Choice(["", "no_wedding", *Phase]), help="Only while no wedding runs, or in a phase."
+    "--only", default="", type=click.Choice(["no_wedding", *map(str, Phase)]), help="Only while no wedding runs, or in a phase."
 )
-@click.option("--up-to", default=Severity.HIGH, type=click.Choice(list(Severity)), help="What is worse is told all the same.")
+@click.option(
+    "--up-to",
+    default=Severity.HIGH,
+    type=click.Choice([str(one) for one in Severity]),
+    help="What is worse is told all the same.",
+)
 @click.option("--reason", required=True, type=Words(), help="Why; it is kept.")
 def silence(lasts: timedelta, weekly: str, **facts: Any) -> None:
     """Have nobody told of some alerts for a while; they are found and kept all the same."""
@@ -160,7 +173,7 @@ def standing(as_json: bool) -> None:
 
 
 @command.command("unsilence")
-@click.argument("silence_id", type=int)
+@click.argument("silence_id", type=ID)
 def unsilence(silence_id: int) -> None:
     """End a silence now."""
     with database.transaction() as db:

@@ -1,5 +1,7 @@
 """`wedops contacts`: where people are reached. Addresses go in and never come out."""
 
+import sys
+
 import click
 
 from workers.cli.parameters import Words
@@ -60,10 +62,15 @@ def test(who: str, wedding_id: str) -> None:
     """Send somebody a test by each of their channels."""
     now = clock.machine_now()
     message = Notification(f"test/{now.timestamp():.6f}", "a test from wedops", "Nothing is wrong.", "info")
+    failed = False
     with database.transaction() as db:
+        if who != actions.OPERATIONS and not store.channels(db, who, wedding_id):
+            raise click.BadParameter(f"{who!r} has no address; `wedops contacts add` gives one", param_hint="WHO")
         actions.tell(db, message, who=who, wedding_id=wedding_id, at=now)
         for waiting in store.unsent(db, message.key):
             arrived = actions.send(db, waiting)
             store.tried(db, waiting.key, arrived=arrived, at=clock.machine_now())
             store.withdraw(db, [waiting.key], at=clock.machine_now())
             click.echo(f"{waiting.who} by {waiting.channel}: {'arrived' if arrived else 'did not arrive'}")
+            failed |= not arrived
+    sys.exit(failed)

@@ -1,18 +1,20 @@
 """`wedops ingest`: the process that writes what is measured into PostgreSQL."""
 
-import os
 import signal
 import socket
 from time import sleep
+from uuid import uuid4
 
 import click
 
-from workers.foundation import heartbeat, logs
+from workers.foundation import clock, heartbeat, logs
 from workers.metrics import actions
-from workers.metrics.store.points import Writer
+from workers.metrics.store.writer import Writer
 
 #: Points wait so long for company: a transaction a second, not one a push.
 PAUSE, PAUSE_AFTER_FAILURE = 0.5, 2.0
+#: In seconds.
+LONGEST = 60.0
 
 
 @click.command("ingest")
@@ -22,11 +24,14 @@ def command() -> None:
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: ended.append(number))
-    writer = Writer(f"{socket.gethostname()}-{os.getpid()}")
+    writer = Writer(f"{socket.gethostname()}-{uuid4().hex}")
+    begun = [clock.stopwatch()]
+    # Servers that stand still are waited for, by their time-outs; who takes longer than this hangs.
+    heartbeat.keep(lambda: clock.stopwatch() - begun[0] < LONGEST)
     while not ended:
-        heartbeat.touch()
+        begun[0] = clock.stopwatch()
         writer, taken = actions.write(writer)
         if taken < 0:
             sleep(PAUSE_AFTER_FAILURE)
-        elif taken < 10_000:
+        elif not writer.full:
             sleep(PAUSE)

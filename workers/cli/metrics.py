@@ -6,8 +6,13 @@ import click
 import orjson
 
 from workers.foundation import clock, database
+from workers.foundation.errors import Anticipated
 from workers.metrics import actions
 from workers.metrics.store import points, rollups
+
+
+class NothingMeasured(Anticipated):
+    """nothing was measured of {series!r} in the last {hours} h; `wedops metrics series` lists what is"""
 
 
 @click.group("metrics")
@@ -26,26 +31,34 @@ def series(name: str) -> None:
 
 @command.command("show")
 @click.argument("series")
-@click.option("--hours", type=click.FloatRange(0.1, 10_000), default=3, show_default=True)
+@click.option("--hours", type=click.IntRange(1, 10_000), default=3, show_default=True)
 @click.option("--by", "level", type=click.Choice(list(rollups.SPANS)), default="minute", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(series: str, hours: float, level: str, as_json: bool) -> None:
-    """Show a series by minute, hour or day: how many, least, median, 95th and 99th percentile, most."""
+def show(series: str, hours: int, level: str, as_json: bool) -> None:
+    """Show a series, or all of a name, by minute, hour or day: how many, least, median, 95th and 99th percentile, most."""
     now = clock.machine_now()
     with database.transaction() as db:
-        found = rollups.history(db, series, level, now - timedelta(hours=hours), now)
-    rows = [
-        {"at": one.at, "count": one.count, "least": one.least, "most": one.most}
-        | {f"p{percent}": one.quantile(percent / 100) for percent in (50, 95, 99)}
-        for one in found
-    ]
+        texts = rollups.known(db, series, most=20) or [series]
+        start = now - timedelta(hours=hours)
+        found = {text: rollups.history(db, text, level, start, now) for text in texts}
+    rows = {text: [_row(one) for one in summaries] for text, summaries in found.items() if summaries}
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.series/1", "series": series, "rows": rows}).decode())
-        return
-    for row in rows:
-        click.echo("  ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{value}" for name, value in row.items()))
-    if not rows:
-        click.echo("nothing was measured of it in that time; `wedops metrics series` lists what is")
+        click.echo(orjson.dumps({"schema": "wedops.series/1", "series": rows}).decode())
+    elif not rows:
+        raise NothingMeasured(series=series, hours=hours)
+    else:
+        for text, lines in rows.items():
+            click.echo(text)
+            for row in lines:
+                click.echo(
+                    "  "
+                    + "  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{value}" for key, value in row.items())
+                )
+
+
+def _row(one: rollups.Summary) -> dict[str, object]:
+    facts: dict[str, object] = {"at": one.at, "count": one.count, "least": one.least, "most": one.most}
+    return facts | {f"p{percent}": one.quantile(percent / 100) for percent in (50, 95, 99)}
 
 
 @command.command("partitions")

@@ -27,6 +27,7 @@ from workers.connections.store import permits
 from workers.forecasting import store as forecasting
 from workers.foundation import clock, database, jobs, logs, redis, schema
 from workers.foundation.errors import Anticipated
+from workers.metrics import actions as metrics
 from workers.scaling import store as scaling
 from workers.seasons import store as seasons
 from workers.supervision import servers
@@ -40,7 +41,8 @@ PLAYED = timedelta(hours=14)
 SPEED = 60.0
 #: What the file `environment` holds for other terminals, and the next start must not take from one.
 OURS = (
-    "WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "METRICS_FRESH_FOR", permits.VARIABLE
+    "WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "METRICS_FRESH_FOR", permits.VARIABLE,
+    "METRICS_INGEST_TOKENS",
 )  # fmt: skip
 PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
 
@@ -145,6 +147,8 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     if demo:
         _world(system.home, seconds)
     schema.upgrade()
+    with database.transaction() as db:
+        metrics.make_partitions(db, world=clock.now(), now=clock.machine_now())
     redis.load_functions()
     connections.tell_limits()
     if demo:
@@ -178,6 +182,7 @@ def _environment(system: System) -> None:
     os.environ.setdefault("FLOWER_BASIC_AUTH", login.read_text())
     # Whoever knows the servers' password may issue permits too: one secret less on this machine.
     os.environ.setdefault(permits.VARIABLE, f"local:{servers.password(system.home)}")
+    os.environ.setdefault("METRICS_INGEST_TOKENS", os.environ[permits.VARIABLE])
     os.environ.setdefault("FLOWER_DB", str(system.home / "flower.db"))
     counts = system.home / "prometheus"
     shutil.rmtree(counts, ignore_errors=True)
@@ -279,5 +284,7 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     click.echo(f"  . {environment}")
     click.echo("  .venv/bin/wedops status")
     click.echo("  .venv/bin/wedops weddings next")
-    click.echo("  .venv/bin/wedops ask emergency weather WEDDING_ID\n")
+    click.echo("  .venv/bin/wedops ask emergency weather WEDDING_ID")
+    sample = '{"samples": [{"name": "guest_list_seconds", "value": 0.4, "labels": {"region": "us-west"}}]}'
+    click.echo(f"  curl -H \"Authorization: Bearer ${{METRICS_INGEST_TOKENS#*:}}\" -d '{sample}' {urls['api']}/v1/metrics\n")
     click.echo("Ctrl-C ends all of it.")

@@ -9,6 +9,9 @@ from redis.exceptions import RedisError
 from workers.alerts.actions import ourselves
 from workers.foundation import clock, heartbeat, jobs, logs
 
+#: In seconds.
+LONGEST = 60.0
+
 
 @click.command("watch")
 @click.option("--once", is_flag=True, help="Look once and end.")
@@ -18,16 +21,17 @@ def command(once: bool) -> None:
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: ended.append(number))
-    watch = ourselves.Watch()
+    watch, begun = ourselves.Watch(), [clock.stopwatch()]
+    # A look at servers that stand still takes its time; one that takes longer hangs.
+    heartbeat.keep(lambda: clock.stopwatch() - begun[0] < LONGEST)
     while not ended:
         due = clock.epoch()
-        heartbeat.touch()
+        begun[0] = clock.stopwatch()
         watch.look()
         _record(due)
         if once:
             return
         while not ended and clock.epoch() < due + ourselves.EVERY:
-            heartbeat.touch()
             sleep(0.2)
 
 

@@ -27,13 +27,18 @@ def respond(db: Connection, policy: Policy, *, now: datetime) -> list[Breach]:
     """
     standing, taken = alerts.hold(db), store.standing(db)
     tempos = telling.tempos(db, standing, now=now)
+    client.reconcile({step.action for own in taken.values() for step in own if step.outcome is not Outcome.WORSE})
     helpless = []
     for alert in standing:
         own = taken.pop(alert.id, [])
         _renew(db, own, policy, now)
         if own and rules.recovered(alert, policy, now=now):
             _undo_all(db, own, policy, now)
-        elif not rules.recovered(alert, policy, now=now) and _answer(db, alert, own, tempos[alert.id], policy, now):
+        elif (
+            alert.region
+            and not rules.recovered(alert, policy, now=now)
+            and _answer(db, alert, own, tempos[alert.id], policy, now)
+        ):
             helpless.append(_breach(alert))
     # Those whose alert is resolved meanwhile.
     for own in taken.values():

@@ -1,6 +1,6 @@
 """Doing and undoing: each action brings about a state, so that doing it twice is doing it once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +23,8 @@ WHO = "degradation"
 FOR_A_WHILE = frozenset({Action.GROW_CACHE, Action.SCALE})
 #: Which nodes we drained, by region; emergency mode that was on before is not ours to end.
 DRAINED, OURS = "wedops:degradation:drained:", "wedops:degradation:emergency_mode"
+#: That a person ordered it, and for how many seconds that is heeded.
+LEFT, LEFT_FOR = "wedops:degradation:left_to_people", 6 * 3600
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,18 @@ class Doing:
 
 
 def leave_to_people() -> None:
-    """Leave emergency mode, as it is, to who orders it now: it is not ours to end any more."""
+    """Leave emergency mode, as it is, to who orders it now: for some hours it is not ours to begin or end."""
     redis.registry().delete(OURS)
+    redis.registry().set(LEFT, 1, ex=LEFT_FOR)
+
+
+def reconcile(standing: Collection[Action]) -> None:
+    """Bring emergency mode to what the rows say: a run may have died between the two, or Redis have lost it."""
+    ours, needed = redis.registry().exists(OURS), Action.EMERGENCY_MODE in standing
+    if ours and not needed:
+        _end_emergency_mode()
+    elif needed and not registry.emergency_mode():
+        _begin_emergency_mode()
 
 
 def do(action: Action, doing: Doing) -> str:
@@ -78,17 +90,18 @@ def _grow_cache(doing: Doing) -> str:
     return _order(doing, EVERYWHERE) or "the cache gets all that it may have"
 
 
-def _begin_emergency_mode(_doing: Doing) -> str:
-    if registry.emergency_mode():
-        return "guests give way already"
+def _begin_emergency_mode(_doing: Doing | None = None) -> str:
+    if registry.emergency_mode() or redis.registry().exists(LEFT):
+        return "emergency mode is as somebody ordered it"
     redis.registry().set(OURS, 1)
     connections.set_emergency_mode(True)
     return "guests give way"
 
 
-def _end_emergency_mode(_doing: Doing) -> None:
-    if redis.registry().delete(OURS):
+def _end_emergency_mode(_doing: Doing | None = None) -> None:
+    if redis.registry().exists(OURS):
         connections.set_emergency_mode(False)
+        redis.registry().delete(OURS)
 
 
 def _drain(doing: Doing) -> str:

@@ -67,7 +67,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse what would call everything better, or nothing."""
-        if not 0 < self.better < 1 or self.worse <= 0:
+        if not 0 < self.better < 1 or not 0 < self.worse < 100:
             raise ValueError("better must lie between 0 and 1, worse above 0")
 
 
@@ -147,7 +147,7 @@ def decide(
     if now < last.at + within * (2 if last.outcome is Outcome.BETTER else 1):
         return None
     if last.outcome is not Outcome.ACTING:
-        return _next(alert, last, ladder)
+        return _next(alert, taken, ladder)
     if alert.seen_at <= last.at and alert.calm_since is None:
         # Nothing was measured since.
         return None
@@ -155,9 +155,11 @@ def decide(
     return Decision(Reason.WORSE if outcome is Outcome.WORSE else Reason.MEASURED, measured=outcome)
 
 
-def _next(alert: Standing, last: Response, ladder: Sequence[Action]) -> Decision | None:
-    if last.number < len(ladder):
-        return Decision(Reason.NO_BETTER, take=ladder[last.number], number=last.number + 1)
+def _next(alert: Standing, taken: Sequence[Response], ladder: Sequence[Action]) -> Decision | None:
+    # The ladder may be another one by now: it got worse, or a wedding began.
+    tried = {one.action for one in taken}
+    if action := next((one for one in ladder if one not in tried), None):
+        return Decision(Reason.NO_BETTER, take=action, number=len(taken) + 1)
     # Nobody is called for what was only to be watched.
     return None if alert.severity is Severity.MEDIUM else Decision(Reason.EXHAUSTED)
 

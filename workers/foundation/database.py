@@ -71,6 +71,18 @@ def transaction() -> Iterator[Connection]:
         raise DatabaseUnavailable(cause=str(getattr(error, "orig", error)).strip().partition("\n")[0]) from error
 
 
+def knock() -> None:
+    """Make a connection of its own and end it; raises DatabaseUnavailable within some 3 s, also for a server that stands still.
+
+    A pooled connection to such a server would wait for an answer for ever.
+    """
+    url = settings.servers().database_url
+    try:
+        psycopg.connect(url, connect_timeout=3).close()
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(cause=str(error).strip().partition("\n")[0]) from error
+
+
 def _away(error: BaseException) -> bool:
     if not isinstance(error, OperationalError | psycopg.OperationalError):
         return False

@@ -45,6 +45,8 @@ def unpacked(body: bytes, encoding: str, policy: Policy) -> bytes:
         plain = unpacker.decompress(body, policy.bytes_most + 1) if encoding else body
     except (zlib.error, gzip.BadGzipFile):
         raise MetricsRefused(problem=f"the body is no {encoding}") from None
+    if encoding and len(plain) <= policy.bytes_most and (not unpacker.eof or unpacker.unused_data):
+        raise MetricsRefused(problem=f"the body is not one whole {encoding}: it was cut, or has more than one part")
     if len(plain) > policy.bytes_most:
         raise MetricsTooLarge(problem=f"the body is larger than {policy.bytes_most} bytes; send fewer samples at once")
     return plain
@@ -136,6 +138,6 @@ def prometheus(body: bytes, policy: Policy, *, now: datetime) -> list[Sample]:
                 found.append(Sample(one.name, tuple(one.labels.items()), at, float(one.value)))
             if len(found) > policy.samples_most:
                 raise MetricsTooLarge(problem=f"more than {policy.samples_most} samples; push smaller groups")
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise MetricsRefused(problem=f"the body is no Prometheus text ({str(error)[:120]})") from None
     return found

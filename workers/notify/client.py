@@ -1,5 +1,6 @@
 """Sending through apprise: NOTIFY_TARGETS and the table of addresses hold its URLs, which are secrets."""
 
+import logging
 from functools import cache, lru_cache
 from threading import Thread
 from typing import Any
@@ -44,6 +45,8 @@ def _apprise() -> Any:
     import apprise  # noqa: PLC0415
     from apprise.decorators import notify  # noqa: PLC0415
 
+    # It writes addresses that it does not know into its log.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
     notify(on="log", name="the log")(_to_log)
     return apprise.Apprise
 

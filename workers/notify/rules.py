@@ -6,8 +6,11 @@ from datetime import timedelta
 
 #: The longest that all channels take: a text message breaks at some 1,000, a chat at some 4,000 characters.
 TITLE, BODY = 160, 2_000
-_LOGIN = re.compile(r"(?<=://)[^@/\s]+@")
-_NAMED = re.compile(r"(?i)\b(password|token|secret|apikey|authorization)(\s*[=:]\s*)\S+")
+_LOGIN = re.compile(r"(?<=://)\S+@")
+_HOOK = re.compile(r"(?i)(?<=hooks\.)\S+")
+_NAMED = re.compile(
+    r"(?i)(\w*(?:password|passwd|pwd|token|secret|api_?key|authorization)[\"']?)(\s*[=:]\s*)((?:bearer|basic)\s+\S+|\"[^\"]*\"|'[^']*'|\S+)"
+)
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,15 @@ class Policy:
         """Refuse to tell nobody."""
         if not self.targets.strip():
             raise ValueError("name at least one target; log:// writes to the log")
-        if self.attempts < 1:
-            raise ValueError("attempts must be 1 or more")
+        if not 1 <= self.attempts <= 10_000:
+            raise ValueError("attempts must be from 1 to 10,000")
+        if not timedelta(milliseconds=100) <= self.patience <= timedelta(seconds=20):
+            raise ValueError("patience must be from 100ms to 20s")
+        if not timedelta(seconds=1) <= self.retry_after <= timedelta(hours=1):
+            raise ValueError("retry_after must be from 1s to 1h")
 
 
 def safe(text: str, most: int) -> str:
     """Return a text without logins and tokens, cut at `most` characters."""
-    clean = _NAMED.sub(r"\1\2…", _LOGIN.sub("…@", text))
+    clean = _NAMED.sub(r"\1\2…", _HOOK.sub("…", _LOGIN.sub("…@", text)))
     return clean if len(clean) <= most else f"{clean[: most - 1]}…"

@@ -13,7 +13,7 @@ from workers.alerts.rules import Severity, Standing, State
 from workers.foundation import clock, database
 from workers.metrics import actions
 from workers.metrics.rules.samples import Sample
-from workers.metrics.store.points import Writer
+from workers.metrics.store.writer import Writer
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")

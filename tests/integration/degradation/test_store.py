@@ -3,8 +3,10 @@
 from datetime import datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
 from tests.made import NOON, wedding
+from workers import cli
 from workers.alerts import store as alerts
 from workers.alerts.rules import Breach, Change, Kind, Reason, Severity, State
 from workers.balancing import store as balancing
@@ -14,7 +16,7 @@ from workers.connections import actions as connections
 from workers.connections import store as registry
 from workers.degradation import actions, store
 from workers.degradation.rules import Policy
-from workers.foundation import database
+from workers.foundation import database, redis
 from workers.scaling.store import orders
 from workers.weddings import store as weddings
 
@@ -133,6 +135,35 @@ def test_what_people_ordered_is_left_to_them() -> None:
     assert registry.emergency_mode()
     with database.transaction() as db:
         assert orders.standing(db, at=_at(0))["east"][orders.Kind.EMERGENCY].asked_by == "ada"
+
+
+def test_emergency_mode_follows_the_rows_when_a_run_died_or_redis_lost_it() -> None:
+    _alert(6000, 0)
+    with database.engine().connect() as db:
+        actions.respond(db, POLICY, now=_at(0))
+        db.rollback()
+    assert registry.emergency_mode()
+    with database.transaction() as db:
+        db.execute(alerts.alerts.update().values(state=State.RESOLVED))
+    _respond(1)
+    assert not registry.emergency_mode(), "no row says so"
+    _alert(6000, 10)
+    _respond(10)
+    redis.registry().delete("wedops:emergency_mode")
+    _respond(11)
+    assert registry.emergency_mode(), "a row says so"
+
+
+def test_what_a_person_says_of_emergency_mode_is_heeded() -> None:
+    _alert(6000, 0)
+    _respond(0)
+    assert CliRunner().invoke(cli.wedops, ["emergency-mode", "off"]).exit_code == 0
+    _respond(5)
+    assert not registry.emergency_mode()
+    assert CliRunner().invoke(cli.wedops, ["emergency-mode", "on"]).exit_code == 0
+    _calm(6)
+    _respond(30)
+    assert registry.emergency_mode()
 
 
 def test_a_degradation_that_comes_back_is_answered_anew() -> None:

@@ -11,10 +11,12 @@ from workers.alerts.rules import Severity
 from workers.foundation import clock, database
 from workers.metrics import actions
 from workers.metrics.actions import detection
+from workers.metrics.rules.detector import STATE_BYTES as DETECTOR_BYTES
 from workers.metrics.rules.samples import Sample
 from workers.metrics.rules.steps import ROW, Row, Steps, Tuning
+from workers.metrics.rules.steps import STATE_BYTES as STEPS_BYTES
 from workers.metrics.store import detection as store
-from workers.metrics.store.points import Writer
+from workers.metrics.store.writer import Writer
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -27,6 +29,11 @@ def _measure(value: float, ago: float, **labels: str) -> None:
     actions.write(Writer("test"))
 
 
+def _memory(kind: str) -> store.Memory | None:
+    size = {"step": STEPS_BYTES, "surprise": DETECTOR_BYTES}[kind]
+    return store.recall(kind, row_bytes=size, now=NOW.timestamp() + 3600)
+
+
 def _sweep(seconds: float) -> list[str]:
     with database.transaction() as db:
         return [one.series for one in detection.sweep(db, now=NOW + timedelta(seconds=seconds))]
@@ -35,14 +42,14 @@ def _sweep(seconds: float) -> list[str]:
 def test_each_sweep_is_seen_once_and_new_series_find_a_place() -> None:
     _measure(1, 15, region="us-west")
     _sweep(0)
-    memory = store.recall("step")
+    memory = _memory("step")
     assert memory
     assert (len(memory.ids), memory.swept) == (1, NOW.timestamp() - 10)
     _measure(2, 4, region="us-west")
     _measure(2, 4, region="us-south")
     for _ in range(2):
         _sweep(10)
-    memory = store.recall("step")
+    memory = _memory("step")
     assert memory
     assert len(memory.ids) == 2
     seen = Row(*memory.rows.view(ROW)["state"].reshape(2, -1).T)
@@ -71,7 +78,9 @@ def test_a_step_in_a_series_that_is_known_is_a_ticket_and_no_page(monkeypatch: p
 def test_a_redis_that_lost_the_memory_begins_anew() -> None:
     _measure(1, 15)
     assert _sweep(0) == []
-    assert store.recall("surprise") is not None
+    assert _memory("surprise") is not None
+    store.redis.registry().hset("wedops:detect:surprise", "ids", "abc")
+    assert _memory("surprise") is None, "what cannot be read is as good as lost"
     store.redis.registry().flushall()
-    assert store.recall("step") is None
+    assert _memory("step") is None
     assert _sweep(0) == []

@@ -12,7 +12,8 @@ from workers.metrics import actions
 from workers.metrics.rules.objectives import MONTH
 from workers.metrics.rules.samples import Sample
 from workers.metrics.store import events, points, rollups
-from workers.metrics.store.points import BufferFull, Writer
+from workers.metrics.store.points import BufferFull
+from workers.metrics.store.writer import Writer
 
 pytestmark = pytest.mark.usefixtures("world")
 

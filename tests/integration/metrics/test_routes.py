@@ -14,7 +14,7 @@ from workers.client import Metrics
 from workers.foundation import clock, database
 from workers.metrics import actions
 from workers.metrics.store import rollups
-from workers.metrics.store.points import Writer
+from workers.metrics.store.writer import Writer
 from workers.supervision.servers import free_port
 
 pytestmark = pytest.mark.usefixtures("world")

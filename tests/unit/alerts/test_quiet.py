@@ -79,7 +79,9 @@ def test_a_weekly_window_goes_past_midnight_and_keeps_to_its_clock_when_that_cha
     assert [window.covers(at) for at in (before, after, after + timedelta(minutes=30))] == [True, True, False]
 
 
-@pytest.mark.parametrize("text", ["", "sat", "sat 2-4 UTC", "caturday 02:00-04:00 UTC", "sat 02:00-04:00 Mars/Base"])
+@pytest.mark.parametrize(
+    "text", ["", "sat", "sat 2-4 UTC", "caturday 02:00-04:00 UTC", "sat 02:00-04:00 Mars/Base", "sat 02:00Z-04:00 UTC"]
+)
 def test_a_window_that_makes_no_sense_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="sat,sun 02:00-04:00"):
         Weekly.read(text)

@@ -12,6 +12,11 @@ from workers.notify.rules import Policy, safe
         ("postgresql://wedops:hunter2@db/wedops", "postgresql://…@db/wedops"),
         ("refused: token=hunter2, twice", "refused: token=… twice"),
         ("Authorization: hunter2", "Authorization: …"),
+        ("Authorization: Bearer hunter2 was refused", "Authorization: … was refused"),
+        ("PGPASSWORD=hunter2 access_token=hunter2", "PGPASSWORD=… access_token=…"),
+        ('{"password": "hunter2"}', '{"password": …}'),
+        ("redis://:hun/ter@2@host", "redis://…@host"),
+        ("https://hooks.slack.com/services/T/B/hunter2 is away", "https://hooks.… is away"),
         ("who@example.com is no login", "who@example.com is no login"),
     ],
 )

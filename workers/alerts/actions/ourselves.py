@@ -47,6 +47,9 @@ class Watch:
         policy = settings.read(Policy, "ALERTS_")
         seen = observe()
         found, known = judge(seen, policy)
+        if Kind.DATABASE in seen.away:
+            self._tell_without(found)
+            return
         try:
             actions.bring(found, lambda fingerprint: fingerprint.partition("/")[0] in known, policy)
             with database.transaction() as db:
@@ -59,7 +62,7 @@ class Watch:
             away = Breach(
                 Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, f"the database takes nothing ({type(error).__name__})"
             )
-            self._tell_without([*found, *([] if Kind.DATABASE in seen.away else [away])])
+            self._tell_without([*found, away])
 
     def _tell_without(self, found: list[Breach]) -> None:
         """Tell NOTIFY_TARGETS of what is critical in a second look as well, once while it lasts: no row remembers it."""
@@ -91,8 +94,10 @@ def observe() -> Seen:
         facts |= _of_redis()
     with _noting(away, Kind.CACHE):
         _settings_of_cache(facts)
-    with _noting(away, Kind.DATABASE), database.transaction() as db:
-        facts |= {"postgres": _of_postgres(db), "untold": store.overdue(db)}
+    with _noting(away, Kind.DATABASE):
+        database.knock()
+        with database.transaction() as db:
+            facts |= {"postgres": _of_postgres(db), "untold": store.overdue(db)}
     return Seen(away=away, **facts)  # type: ignore[arg-type]
 
 
@@ -102,7 +107,7 @@ def _noting(away: dict[Kind, str], kind: Kind) -> Iterator[None]:
         yield
     except database.DatabaseUnavailable as error:
         away[kind] = str(error)
-    except (SQLAlchemyError, psycopg.Error, RedisError, OperationalError, OSError) as error:
+    except (SQLAlchemyError, psycopg.Error, RedisError, OperationalError, OSError, ValueError) as error:
         away[kind] = type(error).__name__
 
 

@@ -68,7 +68,7 @@ def tell_live() -> int:
 def surroundings(db: Connection, alerts: Sequence[Standing], *, now: datetime) -> dict[int, Around]:
     """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
     phases = settings.read(calendar.Policy, "WEDDINGS_")
-    people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=5))}
+    people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
     near: dict[str, set[calendar.Phase]] = defaultdict(set)
     for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
         begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import isfinite
 
 
 class Kind(StrEnum):
@@ -117,10 +118,14 @@ class Policy:
     repeat_after: timedelta = timedelta(hours=4)
 
     def __post_init__(self) -> None:
-        """Refuse thresholds out of order."""
+        """Refuse thresholds out of order, and what would tell nobody."""
+        if not timedelta(minutes=1) <= self.repeat_after <= timedelta(days=7):
+            raise ValueError("repeat_after must be from 1m to 7d")
+        if max(self.flapping_within, self.group_interval, self.pending_for, self.resolve_after) > timedelta(days=1):
+            raise ValueError("flapping_within, group_interval, pending_for and resolve_after must be 1d at most")
         for ladder in ("ms", "errors", "outage", "memory", "cpu", "storage"):
             steps = [value for severity in reversed(Severity) if (value := self.above(severity, ladder)) is not None]
-            if steps != sorted(steps):
+            if steps != sorted(steps) or not all(map(isfinite, steps)):
                 raise ValueError(f"medium_{ladder} ≤ high_{ladder} ≤ critical_{ladder} must hold")
 
     def above(self, severity: Severity, ladder: str) -> float | None:

@@ -73,7 +73,7 @@ class Weekly:
         remedy = f"{text!r}: write it as `sat,sun 02:00-04:00 America/New_York`"
         try:
             days, hours, zone = text.split()
-            begins, ends = (time.fromisoformat(hour) for hour in hours.split("-"))
+            begins, ends = (datetime.strptime(hour, "%H:%M").time() for hour in hours.split("-"))  # noqa: DTZ007 - wall time
             numbers = tuple(DAYS.index(day) for day in days.lower().split(","))
         except ValueError:
             raise ValueError(remedy) from None

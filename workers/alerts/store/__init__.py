@@ -137,6 +137,14 @@ def hold(db: Connection, alert_id: int | None = None) -> list[Standing]:
     return found
 
 
+def find(db: Connection, alert_id: int) -> Standing:
+    """Return an alert, also one that is over; raises AlertUnknown."""
+    row = db.execute(select(*_STANDING).where(alerts.c.id == alert_id)).mappings().one_or_none()
+    if row is None:
+        raise AlertUnknown(alert_id=alert_id)
+    return _standing(row)
+
+
 def ended_untold(db: Connection) -> list[Standing]:
     """Return the alerts that are over, that people were told of, and whose end they were not told; held."""
     due = (alerts.c.state == State.RESOLVED) & alerts.c.told_at.is_not(None) & alerts.c.end_told_at.is_(None)
@@ -217,7 +225,7 @@ def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[st
         "ids": [change.alert_id for change in moves],
         "states": [change.state for change in moves],
         "severities": [breach and breach.severity for breach in breaches],
-        "values": [breach and breach.value for breach in breaches],
+        "values": [float(breach.value) if breach else None for breach in breaches],
         "details": [breach and breach.detail for breach in breaches],
         # What begins to fire, and what got worse, is told from the first step on.
         "restarts": [

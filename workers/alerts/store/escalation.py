@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -100,6 +101,15 @@ def told(db: Connection, alert_ids: Iterable[int]) -> set[Told]:
     """Return who was told of these alerts, at which steps."""
     asked = select(*_TOLD).where(notices.c.alert_id == any_(literal(list(alert_ids), ARRAY(BigInteger))))
     return {Told(*row) for row in db.execute(asked)}
+
+
+def arrived(db: Connection, alert_id: int) -> list[dict[str, Any]]:
+    """Return who was to be told of an alert at which step, and whether their message arrived."""
+    statement = """
+        SELECT n.who, n.channel, n.step, m.sent_at, m.withdrawn_at, m.attempts
+        FROM alert_notices n JOIN notifications m ON m.key = n.message WHERE n.alert_id = :id ORDER BY n.at, n.step
+    """
+    return [dict(row) for row in db.execute(text(statement), {"id": alert_id}).mappings()]
 
 
 def note(db: Connection, told: Iterable[Told], *, message: str, at: datetime) -> None:

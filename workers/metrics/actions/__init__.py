@@ -14,7 +14,7 @@ from workers.foundation.errors import Anticipated
 from workers.metrics import rules, store
 from workers.metrics.rules.samples import Policy, Sample, check
 from workers.metrics.store import events, partitions, points, rollups
-from workers.metrics.store.points import Writer
+from workers.metrics.store.writer import Writer
 from workers.seasons import store as seasons
 
 log = logs.get("metrics")
@@ -100,12 +100,20 @@ def roll_up(*, now: datetime) -> int:
     return spans
 
 
+def make_partitions(db: Connection, *, world: datetime, now: datetime) -> None:
+    """Make the partitions of today and of the days to come."""
+    limits = settings.read(rules.Policy, "METRICS_")
+    for table in rules.kept(limits):
+        partitions.make(db, table, rules.partitions(limits, today=(world if table == store.TABLE else now).date()))
+
+
 def retain(db: Connection, *, world: datetime, now: datetime) -> dict[str, list[str]]:
     """Make the partitions of the days to come, sum up the last days, and drop what is past retention; return what was dropped.
 
     Snapshots live in the world's time, what services measure in the machines'.
     """
     limits = settings.read(rules.Policy, "METRICS_")
+    make_partitions(db, world=world, now=now)
     for ago in (3, 2, 1):
         past = world.date() - timedelta(days=ago)
         seasons.note_loads(db, store.highest(db, past), day=past)
@@ -114,7 +122,6 @@ def retain(db: Connection, *, world: datetime, now: datetime) -> dict[str, list[
     dropped = {}
     for table, keep_days in rules.kept(limits).items():
         today = (world if table == store.TABLE else now).date()
-        partitions.make(db, table, rules.partitions(limits, today=today))
         old = rules.outdated(partitions.known(db, table), keep_days, today=today)
         partitions.drop(db, table, old)
         dropped[table] = [day.isoformat() for day in old]

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from workers.foundation import logs
+from workers.metrics.rules.detector import STATE_BYTES as DETECTOR_BYTES
 from workers.metrics.rules.detector import THRESHOLD, Detector
 from workers.metrics.rules.samples import Anomaly
+from workers.metrics.rules.steps import STATE_BYTES as STEPS_BYTES
 from workers.metrics.rules.steps import Steps, Tuning
 from workers.metrics.store import detection
 from workers.metrics.store.detection import Memory
@@ -34,7 +36,10 @@ def sweep(db: Connection, *, now: datetime) -> list[Anomaly]:
 def _sweep(db: Connection, kind: str, every: timedelta, until: datetime) -> list[Anomaly]:
     seconds = every.total_seconds()
     last = until.timestamp() // seconds * seconds
-    memory = detection.recall(kind) or Memory(np.empty(0, np.int64), np.empty((0, 0), np.uint8), last - seconds)
+    size = DETECTOR_BYTES if kind == "surprise" else STEPS_BYTES
+    memory = detection.recall(kind, row_bytes=size, now=until.timestamp()) or Memory(
+        np.empty(0, np.int64), np.empty((0, 0), np.uint8), last - seconds
+    )
     first = max(memory.swept + seconds, last - (MOST - 1) * seconds)
     found: list[Anomaly] = []
     for end in np.arange(first, last + seconds / 2, seconds).tolist():

@@ -40,8 +40,14 @@ LABELS = frozenset(
 )
 _NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:.]{0,127}")
 _VALUE = re.compile(r"[A-Za-z0-9_.:/+-]{0,128}")
-#: A telephone number, or something with as many digits that begins like one.
-_NUMBER = re.compile(r"\+?\d[\d.-]{8,}")
+#: A telephone number, or something with as many digits that is written like one.
+_NUMBER = re.compile(r"(tel:)?\+?\d[\d.:/_-]{8,}")
+#: Logins and keys are written like these.
+_SECRET = re.compile(r"://|^eyJ|^sk_|-at-|^[A-Za-z0-9+/_-]{60,}$")
+#: What these labels hold is numbers by nature: bounds, versions, addresses of our own machines.
+_NUMERIC = frozenset({"le", "quantile", "version", "host", "instance", "node", "code"})
+#: A series' text is a key in PostgreSQL, which has a limit; a value beyond this overflows its means.
+LONGEST, LARGEST = 1_000, 1e100
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,11 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse what lets nothing in."""
+        if not timedelta(0) <= self.late_most <= timedelta(days=2) or not timedelta(0) <= self.early_most <= timedelta(days=1):
+            raise ValueError("late_most must be 2d at most, early_most 1d")
         if min(self.samples_most, self.bytes_most, self.samples_per_second, self.buffer_most) < 1:
             raise ValueError("samples_most, bytes_most, samples_per_second and buffer_most must be 1 or more")
-        if any(":" not in token or len(token.partition(":")[2]) < 16 for token in self.tokens.split()):
+        if any(not token.partition(":")[0] or len(token.partition(":")[2]) < 16 for token in self.tokens.split()):
             raise ValueError("tokens must be name:secret with spaces between them, each secret of 16 characters or more")
 
 
@@ -113,9 +121,9 @@ def check(samples: Iterable[Sample], policy: Policy, *, now: datetime) -> Batch:
     places: dict[str, int] = {}
     refused, rows = Counter[str](), []
     for sample in samples:
-        text, problem = series(sample.name, sample.labels, more)
-        if not problem and not isfinite(sample.value):
-            problem = f"{sample.name}: value must be a finite number; leave out what was not measured"
+        text, problem = _text(sample, more)
+        if not problem and not (isfinite(sample.value) and abs(sample.value) <= LARGEST):
+            problem = f"{sample.name}: value must be a finite number, at most {LARGEST:g}; leave out what was not measured"
         if not problem and not earliest <= sample.at <= latest:
             problem = f"{sample.name}: at must be within {policy.late_most} before and {policy.early_most} after now"
         if problem:
@@ -125,7 +133,14 @@ def check(samples: Iterable[Sample], policy: Policy, *, now: datetime) -> Batch:
     return Batch(list(places), np.array(rows, Row), refused)
 
 
-@lru_cache(maxsize=100_000)
+def _text(sample: Sample, more: frozenset[str]) -> tuple[str, str]:
+    # Before anything is remembered: what is refused must not fill the memory.
+    if len(sample.name) + sum(len(label) + len(value) + 4 for label, value in sample.labels) > LONGEST:
+        return "", f"a name and its labels must have {LONGEST} characters at most"
+    return series(sample.name, sample.labels, more)
+
+
+@lru_cache(maxsize=50_000)
 def series(name: str, labels: tuple[tuple[str, str], ...], more: frozenset[str] = frozenset()) -> tuple[str, str]:
     """Return a series' text, `name{label="value",…}` with its labels in order, and what is wrong with it (or nothing)."""
     if not _NAME.fullmatch(name):
@@ -133,7 +148,8 @@ def series(name: str, labels: tuple[tuple[str, str], ...], more: frozenset[str] 
     for label, value in labels:
         if label not in LABELS and label not in more:
             return "", f"{name}: label {label[:40]!r} is not allowed: leave it out, or have METRICS_INGEST_MORE_LABELS name it"
-        if not _VALUE.fullmatch(value) or _NUMBER.fullmatch(value):
+        personal = _SECRET.search(value) or (label not in _NUMERIC and _NUMBER.fullmatch(value))
+        if not _VALUE.fullmatch(value) or personal:
             return (
                 "",
                 f"{name}: the value of {label} must be an id: 128 letters, digits, _ . : / + - and nobody's address or number",

@@ -1,9 +1,8 @@
 """What the detectors remember between sweeps, and what they found: in Redis, some 500 bytes a series."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import orjson
@@ -27,14 +26,18 @@ class Memory:
     swept: float
 
 
-def recall(detector: str) -> Memory | None:
-    """Return what a detector remembers; None when it is new, or Redis lost it."""
+def recall(detector: str, *, row_bytes: int, now: float) -> Memory | None:
+    """Return what a detector remembers; None when it is new, Redis lost it, or it is of another version or time."""
     found = redis.undecoded().hgetall(STATE + detector)
-    if not found:
+    try:
+        ids = np.frombuffer(found[b"ids"], np.int64)
+        rows = np.frombuffer(found[b"rows"], np.uint8).copy()
+        swept = float(found[b"swept"])
+        if not 0 < swept <= now + 60 or (len(ids) and len(rows) != len(ids) * row_bytes):
+            return None
+        return Memory(ids, rows.reshape(len(ids), -1) if len(ids) else rows.reshape(0, 0), swept)
+    except (KeyError, ValueError):
         return None
-    ids = np.frombuffer(found[b"ids"], np.int64)
-    rows = np.frombuffer(found[b"rows"], np.uint8).copy()
-    return Memory(ids, rows.reshape(len(ids), -1) if len(ids) else rows.reshape(0, 0), float(found[b"swept"]))
 
 
 def remember(detector: str, memory: Memory) -> None:
@@ -67,7 +70,12 @@ def tell(found: Iterable[Anomaly]) -> None:
 
 def standing(now: float) -> list[Anomaly]:
     """Return what was found and is not over; forget the rest."""
-    rows: Mapping[str, Any] = {name: orjson.loads(row) for name, row in redis.registry().hgetall(FOUND).items()}
-    if over := [name for name, row in rows.items() if row["until"] < now]:
+    found: dict[str, Anomaly | None] = {}
+    for name, row in redis.registry().hgetall(FOUND).items():
+        try:
+            found[name] = Anomaly(**orjson.loads(row))
+        except (ValueError, TypeError):
+            found[name] = None
+    if over := [name for name, one in found.items() if one is None or one.until < now]:
         redis.registry().hdel(FOUND, *over)
-    return [Anomaly(**row) for row in rows.values() if row["until"] >= now]
+    return [one for one in found.values() if one and one.until >= now]

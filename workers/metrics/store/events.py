@@ -118,9 +118,12 @@ def _add_regions(db: Connection, found: Mapping[tuple[Any, ...], list[int]]) -> 
     if found:
         partitions.make(db, REGIONS, sorted({at.date() for _, _, at in found}))
         names = ("objective", "region", "at", "total", "bad")
-        statement = insert(regions).values([dict(zip(names, (*key, *counts), strict=True)) for key, counts in found.items()])
-        more = {name: regions.c[name] + statement.excluded[name] for name in ("total", "bad")}
-        db.execute(statement.on_conflict_do_update(index_elements=["at", "objective", "region"], set_=more))
+        rows = [dict(zip(names, (*key, *counts), strict=True)) for key, counts in found.items()]
+        # A statement has 65,535 parameters at most.
+        for first in range(0, len(rows), 5_000):
+            statement = insert(regions).values(rows[first : first + 5_000])
+            more = {name: regions.c[name] + statement.excluded[name] for name in ("total", "bad")}
+            db.execute(statement.on_conflict_do_update(index_elements=["at", "objective", "region"], set_=more))
 
 
 def _append_weddings(db: Connection, found: Mapping[tuple[Any, ...], list[int]]) -> None:
