@@ -87,16 +87,17 @@ def surroundings(db: Connection, alerts: Sequence[Standing], *, now: datetime) -
 
 def _hushed(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], now: datetime) -> list[Standing]:
     hushed = quiet.hush(alerts, around, silences.standing(db, at=now), now=now)
-    result = []
+    result, quiet_now = [], []
     for alert in alerts:
         reason, text = hushed.get(alert.id, (Reason.HEARD_AGAIN, ""))
         if text == alert.quiet:
             result.append(alert)
         elif text:
-            store.change(db, alert, reason, {"quiet": text}, at=now, note=text)
+            quiet_now.append((alert, reason, text))
             result.append(replace(alert, quiet=text))
         else:
             result.append(_restart(db, alert, reason, now, round=alert.round))
+    store.hush(db, quiet_now, at=now)
     return result
 
 

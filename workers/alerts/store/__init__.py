@@ -261,6 +261,14 @@ def change(
     remember(db, [(alert.id, values.get("state", alert.state), alert.severity, reason)], at=at, by=by, note=note)
 
 
+def hush(db: Connection, quiet: Sequence[tuple[Standing, Reason, str]], *, at: datetime) -> None:
+    """Remember why nobody is told of these alerts."""
+    for text_of, reason in sorted({(one[2], one[1]) for one in quiet}):
+        own = [alert for alert, why, text in quiet if (text, why) == (text_of, reason)]
+        db.execute(update(alerts).where(_among([alert.id for alert in own])).values(quiet=text_of))
+        remember(db, [(alert.id, alert.state, alert.severity, reason) for alert in own], at=at, note=text_of)
+
+
 def history(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     """Return what changed of an alert, the oldest first."""
     asked = select(events).where(events.c.alert_id == alert_id).order_by(events.c.id)

@@ -23,8 +23,8 @@ class Policy:
     def __post_init__(self) -> None:
         """Refuse to keep nothing."""
         days = [value for name, value in vars(self).items() if name.endswith("_days")]
-        if max(days) > 10_000 or self.ahead_days > 60 or self.fresh_for > timedelta(days=1):
-            raise ValueError("days must be 10,000 at most, ahead_days 60, fresh_for 1d")
+        if max(days) > 10_000 or self.ahead_days > 60 or self.fresh_for > timedelta(days=30):
+            raise ValueError("days must be 10,000 at most, ahead_days 60, fresh_for 30d")
         if min(days) < 1:
             raise ValueError("keep_days, ahead_days and those of points, minutes, hours and days must be 1 or more")
         if self.points_keep_days < 2:
