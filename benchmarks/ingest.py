@@ -1,7 +1,7 @@
 """Ingest: samples of 10,000 series at 10 s from the stream into PostgreSQL, each once, with the events of objectives.
 
 `rows_per_s` is from the first block taken out of the stream to the last commit: decoding, telling series' ids, dropping
-doubles, COPY, counting objectives' events, trimming; by a writer that has seen the series before. `door_rows_per_s` is what
+doubles, COPY, counting objectives' events, trimming; by a writer that has seen the series before, of points one in a hundred of which comes twice. `door_rows_per_s` is what
 comes before: checking samples and appending them to the stream. Peers write the same rows, with everything prepared: `raw_copy`
 is binary COPY of ready bytes into the same kind of table with the same index; `copy_text` is COPY of rows; `unique_index` is ON
 CONFLICT DO NOTHING from a staging table, the usual way to drop doubles.
@@ -27,12 +27,20 @@ def main() -> None:
     with form.broker(), form.database():
         bench = _Bench()
         peers = {"raw_copy": bench.raw_copy, "copy_text": bench.copy_text, "unique_index": bench.unique_index}
-        form.main("ingest", {"ours": bench.ours, **peers}, _ratios, runs=5, options=options)
+        form.main(
+            "ingest",
+            {"ours": bench.ours, "ours_without_doubles": lambda: bench.ours(doubles=False), **peers},
+            _ratios,
+            runs=5,
+            options=options,
+        )
 
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
     ours = medians["ours"]["rows_per_s"]
-    return {f"over_{peer}": ours / medians[peer]["rows_per_s"] for peer in medians if peer != "ours"}
+    clean = medians["ours_without_doubles"]["rows_per_s"] / medians["raw_copy"]["rows_per_s"]
+    ratios = {f"over_{peer}": ours / medians[peer]["rows_per_s"] for peer in medians if not peer.startswith("ours")}
+    return ratios | {"without_doubles_over_raw_copy": clean}
 
 
 class _Bench:
@@ -48,12 +56,12 @@ class _Bench:
         self.rows["at"] = np.repeat((begin + 10 * np.arange(SWEEPS)) * 1_000_000, SERIES)
         self.rows["value"] = np.random.default_rng(1).lognormal(0, 0.5, len(self.rows))
 
-    def ours(self) -> form.Figures:
+    def ours(self, *, doubles: bool = True) -> form.Figures:
         from workers.metrics import actions
         from workers.metrics.store.writer import Writer
 
         _emptied()
-        first, *rest = self._batches()
+        first, *rest = self._batches(doubles=doubles)
         _buffer(first)
         writer, taken = actions.write(Writer("bench"))
         sent = len(first.rows) + sum(len(batch.rows) for batch in rest)
@@ -82,7 +90,7 @@ class _Bench:
             _buffer(check(given, Policy(), now=clock.machine_now()))
         return 5 * BLOCK / (clock.stopwatch() - begun)
 
-    def _batches(self) -> Iterator[Any]:
+    def _batches(self, *, doubles: bool) -> Iterator[Any]:
         from workers.metrics.rules.samples import Batch
 
         # One in a hundred comes again, with the next block.
@@ -90,7 +98,7 @@ class _Bench:
         for first in range(0, len(self.rows), BLOCK):
             part = self.rows[first : first + BLOCK]
             yield Batch(self.texts, np.concatenate([part, before]))
-            before = part[:: int(1 / DOUBLES)]
+            before = part[:: int(1 / DOUBLES)] if doubles else part[:0]
 
     def raw_copy(self) -> form.Figures:
         from workers.metrics.store.writer import HEAD, TAIL, binary

@@ -22,6 +22,9 @@ from workers.metrics.store.points import POINTS, STREAM, note_due, positions, se
 
 log = logs.get("metrics")
 
+#: Rows of points, or a mask of them.
+Points = np.ndarray[Any, Any]
+
 #: Blocks that one transaction takes at most.
 TAKE = 100
 #: A writer remembers the series of so many different blocks.
@@ -34,7 +37,7 @@ class Written:
 
     new: int = 0
     doubles: int = 0
-    events: "np.ndarray[Any, Any] | None" = None
+    events: "Points | None" = None
 
 
 class Writer:
@@ -62,10 +65,14 @@ class Writer:
         self.full = len(blocks) == TAKE
         if not blocks:
             return Written()
-        ours = [fields for _, fields in blocks if _sound(fields)]
-        parts: list[np.ndarray[Any, Any]] = []
-        for part in self._rows(db, ours):
-            parts.append(self._new(db, part, parts))
+        ours = [fields for _, fields in blocks if self._sound(fields)]
+        parts, ends = list[Points](), list[int]()
+        found = self._rows(db, ours)
+        # What is newer than this is in no table, at most among what this run has taken.
+        before = self.last.copy()
+        for part in found:
+            parts.append(self._new(db, part, list(zip(ends, parts, strict=True)), before))
+            ends.append(int(part["at"].max()) if len(part) else 0)
         if parts:
             self._copy(db, parts)
         self._move(db, blocks[-1][0].decode())
@@ -92,7 +99,7 @@ class Writer:
     def _move(self, db: Connection, position: str) -> None:
         db.execute(positions.update().where(positions.c.stream == STREAM).values(position=position, writer=self.name))
 
-    def _rows(self, db: Connection, blocks: Sequence[dict[bytes, bytes]]) -> "list[np.ndarray[Any, Any]]":
+    def _rows(self, db: Connection, blocks: Sequence[dict[bytes, bytes]]) -> "list[Points]":
         # Who pushes every ten seconds sends the same series in the same order: their ids are told once.
         lists = {block[b"s"]: orjson.loads(block[b"s"]) for block in blocks if block[b"s"] not in self.lists}
         self._learn(db, {one for texts in lists.values() for one in texts} - self.ids.keys())
@@ -105,6 +112,18 @@ class Writer:
             own["series"] = self.lists[block[b"s"]][own["series"]]
             found.append(own)
         return found
+
+    def _sound(self, fields: dict[bytes, bytes]) -> bool:
+        """Tell whether a block is one of ours; what somebody else wrote into the stream is left out, and said."""
+        try:
+            key, rows = fields[b"s"], np.frombuffer(fields[b"r"], Row)
+            places = len(self.lists[key]) if key in self.lists else len(orjson.loads(key))
+            sound = not len(rows) or (int(rows["series"].min()) >= 0 and int(rows["series"].max()) < places)
+        except (KeyError, ValueError, TypeError):
+            sound = False
+        if not sound:
+            log.error("block left out", reason="not_ours", stream=STREAM)
+        return sound
 
     def _learn(self, db: Connection, texts: set[str]) -> None:
         if not texts:
@@ -128,19 +147,19 @@ class Writer:
             self.counted = np.concatenate([self.counted, np.zeros(highest * 2 - len(self.counted), bool)])
         self.counted[[self.ids[one] for one, name, _ in named if name in BY_SERIES]] = True
 
-    def _new(self, db: Connection, rows: "np.ndarray[Any, Any]", taken: "list[np.ndarray[Any, Any]]") -> "np.ndarray[Any, Any]":
+    def _new(self, db: Connection, rows: Points, taken: list[tuple[int, Points]], before: Points) -> Points:
         """Return the rows that are neither written nor among those `taken` before in this run, each (series, time) once."""
+        rows = _once(rows)
         known = self.last[rows["series"]]
         unsure = (rows["at"] <= known) | (known == 0)
-        if unsure.any() or np.bincount(rows["series"]).max() > 1:
-            rows, unsure = _once(rows, unsure)
-            if unsure.any():
-                there = [_written(db, rows, unsure), *(np.column_stack((part["series"], part["at"])) for part in taken)]
-                rows = rows[~(unsure & _among(rows, np.concatenate(there)))]
+        if unsure.any():
+            late = rows[unsure]
+            old = late[(late["at"] <= before[late["series"]]) | (before[late["series"]] == 0)]
+            rows = rows[~_doubles(rows, unsure, [*_written(db, old), *_taken(taken, late)])]
         np.maximum.at(self.last, rows["series"], rows["at"])
         return rows
 
-    def _copy(self, db: Connection, parts: "list[np.ndarray[Any, Any]]") -> None:
+    def _copy(self, db: Connection, parts: "list[Points]") -> None:
         moments = np.unique(np.concatenate([np.unique(part["at"] // 60_000_000) for part in parts])) * 60
         starts = [datetime.fromtimestamp(moment, UTC) for moment in moments.tolist()]
         partitions.make(db, POINTS, sorted({start.date() for start in starts}))
@@ -153,26 +172,17 @@ class Writer:
         note_due(db, "minute", starts)
 
 
-def _once(rows: "np.ndarray[Any, Any]", unsure: "np.ndarray[Any, Any]") -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+def _once(rows: Points) -> Points:
     """Return each (series, time) once, the first that came."""
-    order = np.lexsort((rows["at"], rows["series"]))
-    rows = rows[order]
-    same = (rows["series"][1:] == rows["series"][:-1]) & (rows["at"][1:] == rows["at"][:-1])
-    first = np.concatenate([[True], ~same])
-    return rows[first], unsure[order][first]
-
-
-def _sound(fields: dict[bytes, bytes]) -> bool:
-    """Tell whether a block is one of ours; what somebody else wrote into the stream is left out, and said."""
-    try:
-        texts = orjson.loads(fields[b"s"])
-        rows = np.frombuffer(fields[b"r"], Row)
-        sound = not len(rows) or (int(rows["series"].min()) >= 0 and int(rows["series"].max()) < len(texts))
-    except (KeyError, ValueError, TypeError):
-        sound = False
-    if not sound:
-        log.error("block left out", reason="not_ours", stream=STREAM)
-    return sound
+    counts = np.bincount(rows["series"]) if len(rows) else np.zeros(0, int)
+    again = np.flatnonzero(counts[rows["series"]] > 1)
+    if not len(again):
+        return rows
+    some = rows[again]
+    order = np.lexsort((some["at"], some["series"]))
+    some = some[order]
+    same = (some["series"][1:] == some["series"][:-1]) & (some["at"][1:] == some["at"][:-1])
+    return np.delete(rows, again[order[1:][same]])
 
 
 def _existing(position: str) -> str:
@@ -188,23 +198,34 @@ def _order(position: str) -> tuple[int, ...]:
     return tuple(map(int, position.split("-")))
 
 
-def _written(db: Connection, rows: "np.ndarray[Any, Any]", unsure: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Return the (series, microseconds) in the table over the span of the rows that are `unsure`, for their series."""
-    first, last = (datetime.fromtimestamp(int(at) / 1e6, UTC) for at in (rows["at"][unsure].min(), rows["at"][unsure].max()))
+def _doubles(rows: Points, unsure: Points, there: list[Points]) -> Points:
+    """Tell which of the rows that are `unsure` are among what is `there` of their time, as (series, microseconds)."""
+    late, known = rows[unsure], np.concatenate([np.empty((0, 2), "<i8"), *there])
+    begin, end = int(late["at"].min()), int(late["at"].max())
+    width = end - begin + 1
+    known = known[(known[:, 1] >= begin) & (known[:, 1] <= end)]
+    found = unsure.copy()
+    found[unsure] = np.isin(late["series"] * width + (late["at"] - begin), known[:, 0] * width + (known[:, 1] - begin))
+    return found
+
+
+def _written(db: Connection, late: Points) -> list[Points]:
+    """Return what is in the table of these rows' time and series."""
+    if not len(late):
+        return []
+    first, last = (datetime.fromtimestamp(int(at) / 1e6, UTC) for at in (late["at"].min(), late["at"].max()))
     asked = text(
         "SELECT series, (extract(epoch FROM at) * 1000000)::bigint FROM metric_points "
         "WHERE at BETWEEN :first AND :last AND series = ANY(:ids)"
     )
-    ids = np.unique(rows["series"][unsure]).tolist()
-    found = db.execute(asked, {"first": first, "last": last, "ids": ids}).all()
-    return np.array(found, "<i8").reshape(-1, 2)
+    found = db.execute(asked, {"first": first, "last": last, "ids": np.unique(late["series"]).tolist()}).all()
+    return [np.array(found, "<i8").reshape(-1, 2)]
 
 
-def _among(rows: "np.ndarray[Any, Any]", there: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Tell which rows' (series, time) are among others."""
-    begin, end = (each(rows["at"].tolist() + there[:, 1].tolist()) for each in (min, max))
-    width = end - begin + 1
-    return np.isin(rows["series"] * width + (rows["at"] - begin), there[:, 0] * width + (there[:, 1] - begin))
+def _taken(taken: list[tuple[int, Points]], late: Points) -> list[Points]:
+    """Return what was taken before, in this run, that is not older than these rows; `taken` has each part's newest moment."""
+    begin = int(late["at"].min())
+    return [np.column_stack((part["series"], part["at"])) for end, part in taken if end >= begin]
 
 
 _BINARY = np.dtype(
@@ -217,7 +238,7 @@ _EPOCH = 946_684_800_000_000
 HEAD, TAIL = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 
 
-def binary(rows: "np.ndarray[Any, Any]") -> bytes:
+def binary(rows: Points) -> bytes:
     """Return rows as records of PostgreSQL's binary COPY; HEAD goes before them, TAIL after."""
     out = np.empty(len(rows), _BINARY)
     out["fields"], out["l1"], out["l2"], out["l3"] = 3, 8, 8, 8
