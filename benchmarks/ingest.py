@@ -1,10 +1,11 @@
 """Ingest: samples of 10,000 series at 10 s from the stream into PostgreSQL, each once, with the events of objectives.
 
 `rows_per_s` is from the first block taken out of the stream to the last commit: decoding, telling series' ids, dropping
-doubles, COPY, counting objectives' events, trimming; by a writer that has seen the series before, of points one in a hundred of which comes twice. `door_rows_per_s` is what
-comes before: checking samples and appending them to the stream. Peers write the same rows, with everything prepared: `raw_copy`
-is binary COPY of ready bytes into the same kind of table with the same index; `copy_text` is COPY of rows; `unique_index` is ON
-CONFLICT DO NOTHING from a staging table, the usual way to drop doubles.
+doubles, COPY, counting objectives' events, trimming; by a writer that has seen the series before, of points one in a hundred
+of which comes twice (`ours_without_doubles`: none does). `door_rows_per_s` is what comes before: checking samples and appending
+them to the stream. Peers write the same rows, with everything prepared: `raw_copy` is binary COPY of ready bytes into the same
+kind of table with the same index; `copy_text` is COPY of rows; `unique_index` is ON CONFLICT DO NOTHING from a staging table,
+the usual way to drop doubles.
 """
 
 import os
