@@ -49,7 +49,7 @@ def respond(db: Connection, policy: Policy, *, now: datetime) -> list[Breach]:
 def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: datetime) -> None:
     """Order again what a step ordered for a while, before that is over: its alert still stands."""
     for step in own:
-        if step.outcome is not Outcome.WORSE and step.action in client.FOR_A_WHILE and now - step.at > policy.order_for / 2:
+        if step.outcome is not Outcome.WORSE and step.action in client.FOR_A_WHILE:
             client.do(step.action, Doing(db, step.region, policy, now))
 
 

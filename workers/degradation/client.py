@@ -68,6 +68,8 @@ def _order(doing: Doing, region: str) -> str:
     if region in readings.in_shadow(doing.db, policy, now=doing.now, also=[region]):
         return f"{region} only watches: nothing is scaled"
     standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
+    if standing and standing.until and standing.until - doing.now > doing.policy.order_for / 2:
+        return ""
     if standing is None or standing.asked_by == WHO:
         until, most = doing.now + doing.policy.order_for, policy.instances_max
         orders.give(doing.db, Order(region, Kind.EMERGENCY, "degradation", WHO, doing.now, until, most))

@@ -87,6 +87,20 @@ def test_the_story_of_a_response_that_helps() -> None:
         assert results.count(db, "emergency_mode") == 1
 
 
+def test_what_is_ordered_for_a_while_is_renewed_as_long_as_its_alert_stands() -> None:
+    for seconds in (0, 30, 60):
+        _alert(6000, seconds)
+        _respond(seconds)
+    assert _scaled() == {"east", "everywhere"}
+    for minutes in range(2, 50, 5):
+        _alert(6000, minutes * 60)
+        _respond(minutes * 60)
+    with database.transaction() as db:
+        held = orders.standing(db, at=_at(50 * 60))
+        assert held["east"][orders.Kind.EMERGENCY].value > 0, "instances, as many as there may be"
+        assert len(orders.history(db, most=99)) < 12, "renewed, not given at each run"
+
+
 def test_what_makes_it_worse_is_undone_at_once_and_the_next_step_is_taken() -> None:
     _alert(6000, 0)
     _respond(0)
