@@ -14,6 +14,7 @@ from workers.foundation import clock, database
 from workers.metrics import actions
 from workers.metrics.rules.samples import Sample
 from workers.metrics.store.writer import Writer
+from workers.notify import store as notify
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -45,6 +46,26 @@ def test_an_outage_pages_after_half_a_minute_and_is_over_when_it_is() -> None:
     alert = _alerts()["availability/us-west/availability"]
     assert (alert.severity, alert.region, alert.state) == (Severity.CRITICAL, "us-west", State.FIRING)
     assert "burns its month's budget" in alert.detail
+
+
+def test_a_total_outage_is_told_within_a_minute_at_the_pace_of_a_wedding_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PENDING_FOR", "RESOLVE_AFTER"):
+        monkeypatch.delenv(f"ALERTS_{name}")
+    begun = clock.machine_now()
+    _measure("critical_operation_ok", [1.0] * 600, ago=1, region="us-west")
+    told_after = 0
+    for seconds in range(10, 90, 10):
+        _measure("critical_operation_ok", [0.0] * 10, ago=-seconds, region="us-west")
+        for moment in ("now", "machine_now"):
+            monkeypatch.setattr(clock, moment, lambda at=begun + timedelta(seconds=seconds): at)
+        tasks.check()
+        tasks.escalate()
+        with database.transaction() as db:
+            if db.execute(notify.notifications.select()).first():
+                told_after = seconds
+                break
+    # One request a second that all fail: written, seen by a check, seen again, told. Two checks more than the first failures.
+    assert 0 < told_after <= 30
 
 
 def test_two_bad_events_are_chance() -> None:
