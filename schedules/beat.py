@@ -27,8 +27,6 @@ log = logs.get("beat")
 
 #: Beat looks at the kind of day this often, and sleeps no longer.
 TICK = 1.0
-#: A beat that showed itself within this long is alive.
-ALIVE_FOR = 5.0
 
 
 class TableScheduler(Scheduler):
@@ -75,7 +73,7 @@ class TableScheduler(Scheduler):
     def _follow_the_day(self, now: float) -> None:
         with redis.registry().pipeline(transaction=False) as pipe:
             pipe.zadd(jobs.BEATS, {self._name: now})
-            pipe.zremrangebyscore(jobs.BEATS, "-inf", now - ALIVE_FOR)
+            pipe.zremrangebyscore(jobs.BEATS, "-inf", now - jobs.ALIVE_FOR)
             pipe.execute()
         kind = seasons.kind_of_day()
         if kind is not self._kind:

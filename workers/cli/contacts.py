@@ -7,7 +7,7 @@ import click
 from workers.cli.parameters import Words
 from workers.foundation import clock, database
 from workers.notify import actions, client, store
-from workers.notify.rules import Notification
+from workers.notify.rules import OPERATIONS, Notification
 from workers.weddings import store as weddings
 
 WEDDING = click.option("--wedding", "wedding_id", default="", help="For this wedding alone (its emergency contacts).")
@@ -23,7 +23,7 @@ def listing() -> None:
     """List who is reached by which channel; addresses are secrets and are not shown."""
     with database.transaction() as db:
         found = store.registered(db)
-    for who, wedding_id, channel in [*found, *((actions.OPERATIONS, "", name) for name in client.targets())]:
+    for who, wedding_id, channel in [*found, *((OPERATIONS, "", name) for name in client.targets())]:
         click.echo(f"{who}  {channel}  {wedding_id}".rstrip())
 
 
@@ -56,7 +56,7 @@ def remove(who: str, channel: str, wedding_id: str) -> None:
 
 
 @command.command("test")
-@click.argument("who", default=actions.OPERATIONS)
+@click.argument("who", default=OPERATIONS)
 @WEDDING
 def test(who: str, wedding_id: str) -> None:
     """Send somebody a test by each of their channels."""
@@ -64,7 +64,7 @@ def test(who: str, wedding_id: str) -> None:
     message = Notification(f"test/{now.timestamp():.6f}", "a test from wedops", "Nothing is wrong.", "info")
     failed = False
     with database.transaction() as db:
-        if who != actions.OPERATIONS and not store.channels(db, who, wedding_id):
+        if who != OPERATIONS and not store.channels(db, who, wedding_id):
             raise click.BadParameter(f"{who!r} has no address; `wedops contacts add` gives one", param_hint="WHO")
         actions.tell(db, message, who=who, wedding_id=wedding_id, at=now)
         for waiting in store.unsent(db, message.key):

@@ -10,9 +10,8 @@ from kombu.exceptions import OperationalError
 
 from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
-from workers.cli.status import beats
 from workers.forecasting.rules import outlook
-from workers.foundation import clock, database, logs, redis, schema, settings
+from workers.foundation import clock, database, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
 from workers.metrics import actions as metrics
 from workers.notify import client as notify
@@ -77,7 +76,7 @@ def _workers() -> Problems:
     for queue in QUEUES:
         if queue not in served:
             yield f"no worker answers on queue {queue}; start worker-{queue} (see Procfile)"
-    if not beats(clock.epoch()):
+    if not jobs.beats(clock.epoch()):
         yield "no beat runs; start one (`celery -A schedules.beat beat`), or two: they share the work"
 
 

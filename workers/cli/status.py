@@ -95,7 +95,7 @@ def _from_redis(status: Status) -> None:
             status.blame(code, f"queue {queue['name']} is {queue['oldest']:.0f} s behind: is its worker running?")
     _from_jobs(status, at)
     _from_nodes(status)
-    status.beats, status.tallies = len(beats(at)), jobs.tallies()
+    status.beats, status.tallies = len(jobs.beats(at)), jobs.tallies()
     if not status.beats:
         status.blame(
             CRITICAL,
@@ -130,12 +130,6 @@ def _from_nodes(status: Status) -> None:
         status.peak_until = str(service.planned_peak()[1])
     if status.emergency_mode:
         status.blame(DEGRADED, "emergency mode is on: guests give way first (`wedops emergency-mode off` ends it)")
-
-
-def beats(at: float) -> list[str]:
-    """Return the beats that showed themselves within 5 s."""
-    names: list[str] = redis.registry().zrangebyscore(jobs.BEATS, at - 5, "+inf")
-    return names
 
 
 def _job(record: jobs.Record, at: float) -> dict[str, Any]:

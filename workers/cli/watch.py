@@ -6,6 +6,7 @@ from time import sleep
 import click
 from redis.exceptions import RedisError
 
+from workers.alerts import actions
 from workers.alerts.actions import ourselves
 from workers.foundation import clock, heartbeat, jobs, logs
 
@@ -38,7 +39,7 @@ def command(once: bool) -> None:
 def _record(due: float) -> None:
     """Leave a record among the jobs', so that others can see whether the watch runs."""
     try:
-        jobs.claim(ourselves.JOB, due=due, pace=ourselves.EVERY, beat="watch")
-        jobs.finish(ourselves.JOB, "ok")
+        jobs.claim(actions.WATCH, due=due, pace=ourselves.EVERY, beat="watch")
+        jobs.finish(actions.WATCH, "ok")
     except RedisError as error:
         logs.get("alerts").warning("watch not recorded", reason="redis", detail=str(error))

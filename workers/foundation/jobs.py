@@ -14,6 +14,8 @@ NAMES = "wedops:jobs"
 TALLY = "wedops:tally"
 #: The beats that run, by when each showed itself last.
 BEATS = "wedops:beats"
+#: One that showed itself within so many seconds is alive.
+ALIVE_FOR = 5.0
 #: Each worker that ever answered the watch, by when it did last; one that ends in good order is taken out.
 WORKERS = "wedops:workers"
 
@@ -95,6 +97,12 @@ def finish(name: str, result: str, *, token: str = "") -> None:
 def late(name: str) -> None:
     """Count a run that did not happen, for it waited past its time."""
     redis.registry().hincrby(key(name), "late", 1)
+
+
+def beats(at: float) -> list[str]:
+    """Return the beats that showed themselves within 5 s of a moment."""
+    names: list[str] = redis.registry().zrangebyscore(BEATS, at - ALIVE_FOR, "+inf")
+    return names
 
 
 def tally(what: str, by: int = 1) -> None:

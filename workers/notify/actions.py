@@ -6,12 +6,9 @@ from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, settings
 from workers.notify import client, store
-from workers.notify.rules import Notification
+from workers.notify.rules import OPERATIONS, Notification
 
 log = logs.get("notify")
-
-#: Who is told where nobody else is named, and in the place of those who have no address: NOTIFY_TARGETS.
-OPERATIONS = "operations"
 
 
 def reached(db: Connection, who: str, wedding_id: str = "") -> list[tuple[str, str, str]]:
@@ -46,7 +43,14 @@ def send(db: Connection, waiting: store.Waiting) -> bool:
     return arrived
 
 
-def deliver_one(failing: set[tuple[str, str]]) -> bool:
+def deliver(enough: float) -> None:
+    """Send what waits for some seconds at most; a channel that fails is left for the next time."""
+    begun, failing = clock.stopwatch(), set[tuple[str, str]]()
+    while clock.stopwatch() - begun < enough and _deliver_one(failing):
+        pass
+
+
+def _deliver_one(failing: set[tuple[str, str]]) -> bool:
     """Send the oldest whose turn it is, in a transaction of its own; False when there is none.
 
     Whoever does not take it is added to `failing` (who, channel) and left alone by who calls again with it.

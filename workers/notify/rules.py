@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
+#: Who is told where nobody else is named, and in the place of those who have no address: NOTIFY_TARGETS.
+OPERATIONS = "operations"
 #: The longest that all channels take: a text message breaks at some 1,000, a chat at some 4,000 characters.
 TITLE, BODY = 160, 2_000
 _LOGIN = re.compile(r"(?<=://)\S+@")

@@ -1,7 +1,6 @@
 """Notifications, as Celery runs them."""
 
 from workers.app import app
-from workers.foundation import clock
 from workers.notify import actions
 
 #: A run stops after this many seconds, well inside its time limit; the next one goes on.
@@ -11,6 +10,4 @@ ENOUGH = 10.0
 @app.task(name="notify.deliver")
 def deliver(**_later: object) -> None:
     """Send what is written and not sent; a channel that fails is left for the next run."""
-    begun, failing = clock.stopwatch(), set[tuple[str, str]]()
-    while clock.stopwatch() - begun < ENOUGH and actions.deliver_one(failing):
-        pass
+    actions.deliver(ENOUGH)

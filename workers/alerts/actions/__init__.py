@@ -26,6 +26,8 @@ from workers.weddings import store as weddings
 
 log = logs.get("alerts")
 
+#: The record that the watch over ourselves leaves among the jobs: who watches it.
+WATCH = "watch"
 #: A storm of alerts is not one of lines.
 MOST_LINES = 20
 
@@ -100,7 +102,7 @@ def measured(db: Connection, policy: Thresholds, *, now: datetime) -> tuple[list
 
 def watch() -> list[Breach]:
     """Return a breach when the watch over ourselves ran once and does not run now."""
-    late = [record for record in jobs.records() if record.name == "watch" and record.overdue(clock.epoch())]
+    late = [record for record in jobs.records() if record.name == WATCH and record.overdue(clock.epoch())]
     return [
         Breach(Kind.WATCH_STOPPED, "watch", Severity.CRITICAL, 1.0, "the process `watch` does not look: start it (Procfile)")
         for _ in late

@@ -11,8 +11,8 @@ from workers.alerts.rules import Breach, Kind, Policy, Severity
 from workers.foundation import clock
 from workers.metrics.rules.objectives import (
     BAD_LEAST,
+    BY_NAME,
     MONTH,
-    OBJECTIVES,
     Counts,
     Objective,
     Window,
@@ -28,7 +28,6 @@ from workers.weddings import store as weddings
 LATEST = Window(timedelta(minutes=2), timedelta(minutes=1), 0.0, pages=False)
 #: What the subjects of weddings' own budgets begin with.
 WEDDING = "wedding:"
-OBJECTIVE = {objective.name: objective for objective in OBJECTIVES}
 
 
 def burning(db: Connection, policy: Policy, *, world: datetime, now: datetime) -> tuple[list[Breach], set[str]]:
@@ -50,7 +49,7 @@ def _of_regions(db: Connection, policy: Policy, now: datetime) -> tuple[list[Bre
     latest = {(one.objective, one.who): one.counts for one in events.of_regions(db, LATEST, now=now)}
     found, judged = [], set[str]()
     for (name, region), own in counts.items():
-        objective, recent = OBJECTIVE[name], own[0][1]
+        objective, recent = BY_NAME[name], own[0][1]
         if recent.total_short:
             judged |= {f"{objective.alert}/{_subject(region, objective)}", f"{Kind.AVAILABILITY}/{region}"}
         if burn := worst((window, burns(objective, window, each)) for window, each in own):
@@ -97,7 +96,7 @@ def _of_weddings(db: Connection, world: datetime, now: datetime) -> list[Breach]
         burnt: dict[tuple[str, str], list[tuple[Window, float]]] = defaultdict(list)
         for window in wedding_windows(lasts):
             for one in events.of_weddings(db, window, now=now, ids=regions, bad_least=BAD_LEAST):
-                burnt[one.objective, one.who].append((window, burns(OBJECTIVE[one.objective], window, one.counts)))
+                burnt[one.objective, one.who].append((window, burns(BY_NAME[one.objective], window, one.counts)))
         found += list(_pages(burnt.items(), regions))
     return found
 
@@ -111,7 +110,7 @@ def _pages(burnt: Iterable[tuple[tuple[str, str], list[tuple[Window, float]]]], 
     for (name, wedding_id), windows in burnt:
         if burn := worst(windows):
             window, times = burn
-            objective = OBJECTIVE[name]
+            objective = BY_NAME[name]
             detail = f"{name} of wedding {wedding_id} burns its own budget {times:,.0f} times too fast over {window.long}"
             kind = Kind(objective.alert)
             subject = _subject(f"{WEDDING}{wedding_id}", objective)

@@ -31,8 +31,8 @@ log = logs.get("alerts")
 WORKERS = jobs.WORKERS
 #: In seconds: for so long a worker that is gone is missed; a look sends no longer; so many looks make sure without a database.
 FORGOTTEN, ENOUGH, LOOKS = 3600, 4.0, 2
-#: The watch's own record among the jobs': who watches it.
-JOB, EVERY = "watch", 5.0
+#: From look to look, in seconds.
+EVERY = 5.0
 
 
 @dataclass
@@ -54,7 +54,8 @@ class Watch:
             actions.bring(found, lambda fingerprint: fingerprint.partition("/")[0] in known, policy)
             with database.transaction() as db:
                 telling.escalate(db, policy, now=clock.now())
-            _deliver()
+            # Beside the task that does: this must not wait in a queue that it is about.
+            notify.deliver(ENOUGH)
             self.seen.clear()
             self.told.clear()
         except (database.DatabaseUnavailable, SQLAlchemyError, psycopg.Error) as error:
@@ -77,13 +78,6 @@ class Watch:
             sent = [client.send(url, title, body, breach.severity, key=fingerprint) for url in client.targets().values()]
             if any(sent):
                 self.told.add(fingerprint)
-
-
-def _deliver() -> None:
-    """Send what waits, beside the task that does: this must not wait in a queue that it is about."""
-    begun, failing = clock.stopwatch(), set[tuple[str, str]]()
-    while clock.stopwatch() - begun < ENOUGH and notify.deliver_one(failing):
-        pass
 
 
 def observe() -> Seen:
@@ -116,12 +110,11 @@ def _of_redis() -> dict[str, object]:
     before = clock.epoch()
     seconds, micros = redis.server_time(server)
     at, records = clock.epoch(), jobs.records()
-    server.zremrangebyscore(jobs.BEATS, "-inf", at - 5)
     backlog = points.buffered() / metrics.policy().buffer_most
     return {
-        "stopped": [record.name for record in records if record.stopped() and record.name != JOB],
+        "stopped": [record.name for record in records if record.stopped() and record.name != actions.WATCH],
         "overdue": {record.name: at - record.next for record in records if record.overdue(at)},
-        "beats": server.zcard(jobs.BEATS),
+        "beats": len(jobs.beats(at)),
         "queues": {queue.name: queue.oldest for queue in queues.lengths_and_ages()},
         "backlog": backlog,
         "silent": _silent(at),

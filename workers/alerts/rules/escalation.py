@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from workers.alerts.rules import Policy, Severity, Standing, State
+from workers.notify.rules import OPERATIONS
 
-#: Who is told when nothing else is said; and in the place of each wedding's own people.
-OPERATIONS, CONTACTS = "operations", "contacts"
+#: In the place of each wedding's own people.
+CONTACTS = "contacts"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
