@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import asdict
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def hand_over(alert_id: int, to: str, note: str) -> None:
 @click.option("--reason", required=True, type=Words(), help="Why; it is kept.")
 def silence(lasts: timedelta, weekly: str, **facts: Any) -> None:
     """Have nobody told of some alerts for a while; they are found and kept all the same."""
-    if facts["kind"] in ("", None) or not any(_matches(kind, facts["kind"]) for kind in Kind):
+    if not any(fnmatchcase(kind, facts["kind"]) for kind in Kind):
         raise click.BadParameter(f"no kind of alert is called so; there are {', '.join(Kind)}", param_hint="--kind")
     try:
         _ = weekly and Weekly.read(weekly)
@@ -151,10 +152,6 @@ def silence(lasts: timedelta, weekly: str, **facts: Any) -> None:
     with database.transaction() as db:
         number = silences.add(db, weekly=weekly, **span, **facts)
     click.echo(f"silence {number} until {now + lasts:%Y-%m-%d %H:%M}Z")
-
-
-def _matches(kind: str, pattern: str) -> bool:
-    return Path(kind).match(pattern)
 
 
 @command.command("silences")

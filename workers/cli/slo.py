@@ -5,9 +5,8 @@ from typing import Any
 import click
 import orjson
 
-from workers.alerts.actions.budgets import OBJECTIVE
 from workers.foundation import clock, database
-from workers.metrics.rules.objectives import MONTH, OBJECTIVES, budget_left
+from workers.metrics.rules.objectives import BY_NAME, MONTH, OBJECTIVES, budget_left
 from workers.metrics.store import events
 
 
@@ -20,7 +19,7 @@ def _rows() -> list[dict[str, Any]]:
         }
     rows = []
     for one in sorted(month, key=lambda one: (one.objective, one.who)):
-        objective, burn = OBJECTIVE[one.objective], dict[str, float]()
+        objective, burn = BY_NAME[one.objective], dict[str, float]()
         for window, counts in rates.items():
             known = counts.get((one.objective, one.who))
             share = known.bad_long / known.total_long if known and known.total_long else 0.0

@@ -46,7 +46,6 @@ class Reason(StrEnum):
     MEASURED = "measured"
     NO_BETTER = "no_better"
     WORSE = "worse"
-    RECOVERED = "recovered"
     EXHAUSTED = "exhausted"
 
 

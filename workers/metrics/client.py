@@ -1,6 +1,5 @@
 """What others measure, in the formats they speak: OTLP over HTTP (JSON, protobuf), Prometheus' text."""
 
-import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -43,7 +42,7 @@ def unpacked(body: bytes, encoding: str, policy: Policy) -> bytes:
     try:
         unpacker = zlib.decompressobj(wbits=47)
         plain = unpacker.decompress(body, policy.bytes_most + 1) if encoding else body
-    except (zlib.error, gzip.BadGzipFile):
+    except zlib.error:
         raise MetricsRefused(problem=f"the body is no {encoding}") from None
     if encoding and len(plain) <= policy.bytes_most and (not unpacker.eof or unpacker.unused_data):
         raise MetricsRefused(problem=f"the body is not one whole {encoding}: it was cut, or has more than one part")

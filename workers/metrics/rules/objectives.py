@@ -36,6 +36,7 @@ OBJECTIVES = (
     Objective("availability",      "probe_ok",                  0.999,  "availability",  least=1.0),
 )
 # fmt: on
+BY_NAME = {objective.name: objective for objective in OBJECTIVES}
 BY_SERIES = {objective.series: number for number, objective in enumerate(OBJECTIVES)}
 
 
