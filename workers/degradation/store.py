@@ -28,7 +28,7 @@ responses = Table(
     "degradation_responses",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("alert_id", BigInteger, ForeignKey(alerts.c.id), nullable=False),
+    Column("alert_id", BigInteger, ForeignKey(alerts.c.id, ondelete="CASCADE"), nullable=False),
     # A degradation that comes back while its alert stands is answered anew.
     Column("round", Integer, nullable=False),
     Column("number", Integer, nullable=False),

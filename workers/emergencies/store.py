@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, Connection, DateTime, ForeignKey, Identity, Integer, Table, Text, select, update
 
 from workers.emergencies.rules import Step
+from workers.foundation import retention
 from workers.foundation.database import insert_once, metadata
 
 emergencies = Table(
@@ -18,12 +19,13 @@ emergencies = Table(
     Column("state", Text, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("closed_at", DateTime(timezone=True)),
+    info=retention.over("closed_at"),
 )
 
 steps = Table(
     "emergency_steps",
     metadata,
-    Column("emergency_id", BigInteger, ForeignKey(emergencies.c.id), primary_key=True),
+    Column("emergency_id", BigInteger, ForeignKey(emergencies.c.id, ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("what", Text, nullable=False),
     Column("who", Text, nullable=False),

@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 from workers.forecasting.rules import Forecast
 from workers.forecasting.rules.calibration import Score
 from workers.forecasting.rules.shares import QUANTILES, Shares
+from workers.foundation import retention
 from workers.foundation.database import insert_once, metadata
 
 sets = Table(
@@ -58,6 +59,7 @@ scores = Table(
     Column("wider", Float, nullable=False),
     Column("trust", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
+    info=retention.over("at"),
 )
 
 #: What past weddings taught; the region EVERY has what they taught together.

@@ -1,15 +1,13 @@
 """Scaling, as Celery runs it: read, decide, remember, have it carried out."""
 
-from datetime import timedelta
-
 from workers.app import app
 from workers.foundation import clock, database, settings
-from workers.scaling import rules, store
+from workers.scaling import rules
 from workers.scaling.actions import carrying, plans
 from workers.scaling.store import capacity
 
-#: Days to look ahead; how long actions are kept, but for the newest.
-AHEAD, KEEP = 90, timedelta(days=365)
+#: Days to look ahead.
+AHEAD = 90
 
 
 @app.task(name="scaling.decide")
@@ -36,4 +34,3 @@ def look_ahead(**_later: object) -> None:
     """Find the days to come on which there may not be enough, weeks before they come."""
     with database.transaction() as db:
         capacity.replace(db, plans.full_days(db, now=clock.now(), days=AHEAD))
-        store.forget(db, before=clock.now() - KEEP)

@@ -14,11 +14,13 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    FromClause,
     Integer,
     Table,
     Text,
     any_,
     column,
+    exists,
     func,
     literal,
     select,
@@ -28,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy import Sequence as Counter
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
-from workers.foundation import redis
+from workers.foundation import redis, retention
 from workers.foundation.database import copy, metadata
 from workers.foundation.errors import Anticipated
 from workers.weddings.rules import Status, VenueType, Wedding
@@ -60,6 +62,13 @@ weddings = Table(
 
 _FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
 
+
+def _superseded(table: FromClause, before: datetime) -> ColumnElement[bool]:
+    """Tell the versions that another one had followed by then: the calendar of since then needs none of them."""
+    newer = history.alias("newer")
+    return exists().where(newer.c.id == table.c.id, newer.c.version > table.c.version, newer.c.known_from < before)
+
+
 #: Each version of each wedding, and since when it was known: the calendar as it was at any moment.
 history = Table(
     "wedding_versions",
@@ -72,6 +81,7 @@ history = Table(
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, primary_key=True),
     Column("known_from", DateTime(timezone=True), nullable=False),
+    info=retention.over(_superseded),
 )
 _KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name != "timeline"]
 

@@ -54,6 +54,9 @@ def test_a_region_is_let_act_held_and_resumed_and_all_is_kept(monkeypatch: pytes
     assert "name a region that acts" in str(_run("scaling", "emergency", "everywhere", "--reason", "x").exception)
     assert "gets 10 instances at least" in _run("scaling", "emergency", REGION, "--reason", "a storm").output
     assert "hold_out until" in _run("scaling", "show").output
+    [held] = [row for row in json.loads(_run("scaling", "show", "--json").output)["regions"] if row["region"] == REGION]
+    assert {order["kind"] for order in held["orders"]} == {"live", "hold_in", "hold_out", "emergency"}
+    assert held["has"]["instances"] == {"wanted": None, "state": None, "seen": {}, "problem": None}
     assert "3 order(s) of us-northeast ended" in _run("scaling", "resume", REGION).output
     audit = _run("scaling", "audit").output
     assert audit.count(", ended ") == 3
@@ -74,8 +77,13 @@ def test_a_proposal_is_approved_or_rejected_once() -> None:
     assert "there is no proposed action" in str(_run("scaling", "reject", str(first)).exception)
     second = _action(purpose=Purpose.ABOVE_CAP, to=15, follows=first)
     assert "stays within its cap" in _run("scaling", "reject", str(second)).output
-    listed = _run("scaling", "actions").output
-    assert "rejected" in listed
+    assert "rejected" in _run("scaling", "actions").output
+    listed = json.loads(_run("scaling", "actions", "--json").output)["actions"]
+    assert [(one["id"], one["state"], one["to"]) for one in listed] == [(second, "rejected", 15), (first, "approved", 14)]
+    audit = _run("scaling", "audit").output.splitlines()
+    assert f"rejected  action {second}, instances up to 15" in audit[0]
+    assert f"approved  action {first}, instances up to 14 until" in audit[1]
+    assert [one["id"] for one in json.loads(_run("scaling", "audit", "--json").output)["settled"]] == [second, first]
     assert "approved: instances of us-northeast up to 14" in _run("scaling", "show").output
 
 
@@ -100,6 +108,7 @@ def test_regret_and_replay_say_how_it_would_have_gone(tmp_path: Path, monkeypatc
     assert _run("replay", "nowhere").exit_code == 2
     _measured()
     assert "short 0.000 % of the time" in _run("scaling", "regret", REGION).output
+    assert json.loads(_run("scaling", "regret", REGION, "--json").output)["outcome"]["short"] == 0.0
     picture = tmp_path / "day.svg"
     done = _run("replay", REGION, "--json", "--picture", str(picture))
     found = json.loads(done.output)["regions"][REGION]

@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import socketserver
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import psycopg
 import pytest
@@ -90,6 +93,38 @@ def test_a_cache_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(redis, "cache_server", lambda: gone)
     with pytest.raises(ActuatorUnreachable, match="valkey does not answer"):
         Valkey().seen(_cache(0))
+
+
+@pytest.fixture
+def dripping() -> Iterator[int]:
+    """A server that sends a byte now and then, and never an answer; its port."""
+    stop = Event()
+
+    class Drip(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.sendall(b"$100000\r\n")
+                while not stop.wait(0.05):
+                    self.request.sendall(b"1")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drip) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        stop.set()
+        server.shutdown()
+
+
+def test_a_server_that_never_ends_its_answer_costs_some_seconds_once(dripping: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = redis.Redis.from_url(f"redis://127.0.0.1:{dripping}/0", socket_timeout=1)
+    monkeypatch.setattr(redis, "cache_server", lambda: slow)
+    monkeypatch.setattr(client, "PATIENCE", 0.5)
+    valkey = client.made("valkey", Resource.CACHE_MB)
+    with pytest.raises(ActuatorUnreachable, match="valkey does not answer: no answer within"):
+        valkey.seen(_cache(0))
+    with pytest.raises(ActuatorUnreachable, match="a call of before has not ended yet"):
+        valkey.apply(_cache(0))
+    client._loaded.cache_clear()
 
 
 def test_actuators_are_found_by_name_and_a_wrong_list_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

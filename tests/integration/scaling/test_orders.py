@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.made import NOON, connection, wedding
 from workers.connections import tasks as connections
 from workers.connections.store import open
 from workers.forecasting import tasks as forecasting
-from workers.foundation import clock, database, redis
+from workers.foundation import clock, database, redis, retention
 from workers.notify import store as notify
 from workers.notify.rules import Policy
 from workers.scaling import rules, store, tasks
@@ -99,11 +100,11 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
         told = notify.claim(db, Policy(), at=clock.now())
         assert told
         assert told.key == f"scaling/approve/{proposal.id}/operations/target-1"
-        store.settle(db, proposal.id, State.APPROVED, by="tester", until=clock.now() + timedelta(hours=1))
+        store.settle(db, proposal.id, State.APPROVED, by="tester", at=clock.now(), until=clock.now() + timedelta(hours=1))
     tasks.decide()
     assert (_instances()[0].to, _instances()[0].before) == (13, 10)
     with database.transaction() as db, pytest.raises(ActionUnknown):
-        store.settle(db, proposal.id, State.APPROVED, by="tester", until=clock.now())
+        store.settle(db, proposal.id, State.APPROVED, by="tester", at=clock.now(), until=clock.now())
     policy, later = rules.Policy(connections_per_instance=1, new_regions="live"), clock.now() + timedelta(hours=2)
     with database.transaction() as db:
         [reading] = [one for one in readings(db, policy, now=later) if one.resource is Resource.INSTANCES]
@@ -278,12 +279,58 @@ def test_an_amount_that_is_none_is_not_believed(odd: object, monkeypatch: pytest
     assert found[Resource.CACHE_MB].before == 256
 
 
-def test_old_actions_are_forgotten_but_for_the_newest() -> None:
-    row = {"region": REGION, "resource": Resource.INSTANCES, "reason": "demand", "inputs": {}, "asked_by": "test", "at": NOON}
+def _recorded(*figures: int, at: datetime, region: str = REGION) -> None:
+    row = {"region": region, "resource": Resource.INSTANCES, "reason": "demand", "inputs": {}, "asked_by": "test", "at": at}
     with database.transaction() as db:
         follows = 0
-        for to in (3, 4, 5):
-            follows = store.record(db, follows=follows, before=to - 1, to=to, **row)
-        assert store.forget(db, before=NOON) == 0
-        assert store.forget(db, before=NOON + timedelta(days=1)) == 2
-        assert [one.to for one in store.recent(db)] == [5]
+        for before, to in pairwise(figures):
+            follows = store.record(db, follows=follows, before=before, to=to, **row)
+
+
+def _reading(region: str = REGION) -> Reading:
+    with database.transaction() as db:
+        found = readings(db, rules.Policy(new_regions="live"), now=clock.now())
+    [reading] = [one for one in found if (one.region, one.resource) == (region, Resource.INSTANCES)]
+    return reading
+
+
+def test_what_strains_after_some_was_taken_away_gets_it_back_and_that_is_noted() -> None:
+    _recorded(2, 8, 4, at=clock.now() - timedelta(minutes=5))
+    reading = replace(_reading(), load=100.0, expected=0.0, pressure=1.3)
+    assert reading.shrunk_from == 8
+    _decide(reading, clock.now())
+    newest, undone, first = _instances()
+    assert (newest.before, newest.to, newest.reason) == (4, 8, rules.Reason.TOOK_TOO_MUCH)
+    assert (undone.state, undone.problem) == (State.ROLLED_BACK, "strain rose when it was gone")
+    assert first.state is State.FAILED
+    assert _reading().shrunk_from == 0
+
+
+def test_a_region_whose_last_wedding_moved_away_gives_back_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    _recorded(2, 8, at=clock.now() - timedelta(hours=1), region="us-west")
+    assert (_reading("us-west").load, _reading("us-west").expected) == (None, 0.0), "nothing was measured anywhere"
+    connections.snapshot()
+    for expected in (4, 2):
+        tasks.decide()
+        assert (_instances()[0].region, _instances()[0].to) == ("us-west", expected)
+        monkeypatch.setenv("SCALING_SHRINK_AFTER", "0s")
+    tasks.decide()
+    assert [one.to for one in _instances()] == [2, 4, 8]
+    with database.transaction() as db:
+        assert [one.region for one in readings(db, rules.Policy(), now=clock.now()) if one.region == "us-west"] == []
+
+
+def test_a_system_that_has_less_than_the_least_is_brought_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carrying, "LOOK_EVERY", 1)
+    redis.cache_server().config_set("maxmemory", "100mb")
+    tasks.decide()
+    with database.transaction() as db:
+        [action] = [one for one in store.recent(db) if one.resource is Resource.CACHE_MB]
+    assert (action.before, action.to, action.state) == (100, 256, State.CONFIRMED)
+
+
+def test_old_actions_are_forgotten_but_for_the_newest() -> None:
+    _recorded(2, 3, 4, 5, at=NOON)
+    assert retention.forget(now=NOON + timedelta(days=400)) == {}
+    assert retention.forget(now=NOON + timedelta(days=401)) == {"scaling_actions": 2}
+    assert [one.to for one in _instances()] == [5]

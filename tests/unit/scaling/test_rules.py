@@ -42,6 +42,10 @@ def _reading(**facts: Any) -> Reading:
         ({"changed_at": NOON - timedelta(minutes=29)}, Decision(4, Reason.COOLING_DOWN)),
         ({"changed_at": NOON - timedelta(minutes=30)}, Decision(2, Reason.FEWER_EXPECTED)),
         ({"load": 5000, "changed_at": NOON, "frozen_until": LATER}, Decision(7, Reason.DEMAND)),
+        ({"load": 2880, "shrunk_from": 8, "changed_at": NOON, "pressure": 1.2}, Decision(8, Reason.TOOK_TOO_MUCH)),
+        ({"load": 2880, "shrunk_from": 8, "changed_at": NOON, "pressure": 1.1}, Decision(4, Reason.ENOUGH)),
+        ({"load": 2880, "shrunk_from": 14, "changed_at": NOON, "pressure": 1.2}, Decision(10, Reason.TOOK_TOO_MUCH)),
+        ({"load": 2880, "shrunk_from": 8, "pressure": 1.2, "hold_out": True}, Decision(4, Reason.PAUSED)),
     ],
 )
 def test_a_decision_has_its_reason(facts: dict[str, Any], decision: Decision) -> None:

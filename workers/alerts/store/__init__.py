@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from workers.alerts.rules import Alert, Change, Kind, Reason, Severity, Standing, State
+from workers.foundation import retention
 from workers.foundation.database import insert_once, metadata
 from workers.foundation.errors import Anticipated
 
@@ -60,6 +61,7 @@ alerts = Table(
     Column("quiet", Text, nullable=False, server_default=""),
     Column("people", Integer, nullable=False, server_default="0"),
     Column("rank", Float, nullable=False, server_default="0"),
+    info=retention.over("resolved_at"),
 )
 Index("one_alert_a_fingerprint", alerts.c.fingerprint, unique=True, postgresql_where=alerts.c.state != State.RESOLVED)
 
@@ -67,7 +69,7 @@ events = Table(
     "alert_changes",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("alert_id", BigInteger, ForeignKey(alerts.c.id), nullable=False, index=True),
+    Column("alert_id", BigInteger, ForeignKey(alerts.c.id, ondelete="CASCADE"), nullable=False, index=True),
     Column("state", Text, nullable=False),
     Column("severity", Text, nullable=False),
     Column("reason", Text, nullable=False),

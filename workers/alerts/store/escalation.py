@@ -47,7 +47,7 @@ groups = Table(
 notices = Table(
     "alert_notices",
     metadata,
-    Column("alert_id", BigInteger, ForeignKey(alerts.c.id), primary_key=True),
+    Column("alert_id", BigInteger, ForeignKey(alerts.c.id, ondelete="CASCADE"), primary_key=True),
     Column("step", Text, primary_key=True),
     Column("who", Text, primary_key=True),
     Column("wedding_id", Text, primary_key=True),

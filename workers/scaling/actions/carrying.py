@@ -20,8 +20,10 @@ from workers.scaling.store import Action
 
 log = logs.get("scaling")
 
-#: How long a run may carry out, in seconds, and hold the lease: a call that hangs ends within its time-out after that.
+#: How long a run may carry out, in seconds, and hold the lease: what was begun last takes three calls' patience at most.
 AT_ONCE, HELD = 10.0, timedelta(seconds=30)
+#: Where we never acted, the real thing is looked at in one minute of so many: it may have less than it should.
+LOOK_EVERY = 10
 #: What is not needed for a moment may be needed again: a proposal stands so long at least.
 STANDS = timedelta(minutes=10)
 
@@ -40,11 +42,12 @@ def decide() -> None:
 
 
 def _sure(reading: Reading, policy: Policy, now: datetime, away: set[Resource]) -> Reading:
-    """Return the reading with what the real thing has, where nothing of ours says so and it matters.
+    """Return the reading with what the real thing has, where nothing of ours says so.
 
     Where that can't be asked (`away` remembers it for the run) it may get more, and loses nothing.
     """
-    if not reading.unsure or rules.decide(reading, policy, now=now).to == reading.has:
+    matters = now.minute % LOOK_EVERY == 0 or rules.decide(reading, policy, now=now).to != reading.has
+    if not reading.unsure or not matters:
         return reading
     seen = None
     try:
@@ -72,6 +75,8 @@ def record(db: Connection, decided: Iterable[tuple[Reading, Decision]], policy: 
         if decision.to != reading.has:
             purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
             written = _write(db, reading, decision.to, decision.reason, purpose, now)
+            if written and decision.reason is Reason.TOOK_TOO_MUCH:
+                store.roll_back(db, written, problem="strain rose when it was gone")
         if not reading.shadow:
             ours = proposals.get((reading.region, reading.resource), [])
             _propose(db, reading, decision, ours, policy, written or reading.follows, now)
@@ -106,11 +111,11 @@ def _propose(
             standing |= not ended and one.to >= decision.beyond
             if ended and decision.to <= policy.bounds(reading.resource).most:
                 with suppress(store.ActionUnknown):
-                    store.settle(db, one.id, State.ROLLED_BACK, by="schedule", problem="its time is over")
+                    store.settle(db, one.id, State.ROLLED_BACK, by="schedule", at=now, problem="its time is over")
         elif problem := _outlived(one, decision, policy, now):
             # Somebody may have settled it since it was read.
             with suppress(store.ActionUnknown):
-                store.settle(db, one.id, State.REJECTED, by="schedule", problem=problem)
+                store.settle(db, one.id, State.REJECTED, by="schedule", at=now, problem=problem)
         else:
             standing = True
             store.raise_proposal(db, one.id, decision.beyond)

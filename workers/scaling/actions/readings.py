@@ -1,6 +1,6 @@
 """What is known of each resource now: measured, forecast, ordered."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,6 +56,7 @@ class _Standing:
             "resource": resource,
             "has": last.to if last else self.policy.bounds(resource).least,
             "changed_at": last.created_at if last else None,
+            "shrunk_from": last.before if last and self._lately_shrunk(last) else 0,
             # Never acted, or not since it was only watched: somebody else saw to it.
             "unsure": last is None and not shadow,
             "over": key in self.over,
@@ -67,6 +68,15 @@ class _Standing:
             "allowed": self.allowed.get(key, 0),
             "shadow": shadow,
         }
+
+    def _lately_shrunk(self, last: Action) -> bool:
+        return last.to < last.before and self.now - last.created_at < self.policy.shrink_after
+
+    def left(self, regions: Collection[str]) -> list[str]:
+        """Return the regions that have no wedding any more, and still more than the least."""
+        least = self.policy.bounds(Resource.INSTANCES).least
+        mine = [region for (region, kind), one in self.planned.items() if kind == Resource.INSTANCES and one.to > least]
+        return [region for region in mine if region not in regions]
 
     def _emergency(self, given: Mapping[Kind, Order], region: str, resource: Resource) -> int:
         """Return what an emergency wants at least: instances of a region; of what all share the whole cache."""
@@ -152,32 +162,38 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     now, policy = standing.now, standing.policy
     fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
     measured = {row.region: row for row in metrics.latest(db, since=now - fresh_for)}
-    regions = weddings.regions(db)
-    here: dict[str, list[calendar.Wedding]] = {region: [] for region in regions} | _by_region(near)
+    regions, left = weddings.regions(db), standing.left(weddings.regions(db))
+    here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
     leads = {name: max((_lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
-    expected = forecasts.expected(db, leads, now=now)
+    # Where no wedding is left nobody is expected.
+    expected = dict.fromkeys(left, 0.0) | forecasts.expected(db, leads, now=now)
     lately = {name: max(minutes.values()) for name, minutes in metrics.by_minute(db, now - policy.shrink_after, now).items()}
     planned = [peak / len(regions)] if regions and (peak := _peak(now)) else []
     unit = policy.connections_per_instance / 2
     uppers, waiting = outlooks(db, regions, now=now, boot=policy.boot, unit=unit)
     strain, found = _strain(policy), []
-    for region in regions:
-        row, ends = measured.get(region), [one.ends_at + policy.linger for one in here[region]]
+    for region, ours in here.items():
+        row, ends = measured.get(region), [one.ends_at + policy.linger for one in ours]
         known = [*([expected[region]] if region in expected else []), *planned]
         found.append(
             Reading(
-                load=row.connections if row else None,
+                load=_load(row, unlisted=bool(measured) and region in left),
                 lately=lately.get(region),
                 expected=max(known) if known else None,
                 upper=uppers.get(region),
                 unlearned=region in waiting,
                 pressure=max(strain.get(region, 0.0), _slowness(row, policy)),
-                ceremony_ahead=any(one.starts_at > now for one in here[region]),
+                ceremony_ahead=any(one.starts_at > now for one in ours),
                 frozen_until=max(ends, default=None),
                 **standing.of(region, Resource.INSTANCES),
             )
         )
     return found
+
+
+def _load(row: measuring.Snapshot | None, *, unlisted: bool) -> float | None:
+    # A snapshot lists the calendar's regions, and where anybody is.
+    return row.connections if row else 0.0 if unlisted else None
 
 
 def _by_region(near: Sequence[calendar.Wedding]) -> dict[str, list[calendar.Wedding]]:

@@ -7,12 +7,14 @@ without one is not decided about. A package of anybody's adds one in its pyproje
     mine = "package.module:Mine"
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
-from typing import Protocol
+from threading import Thread
+from typing import Protocol, TypeVar
 
 from workers.foundation import settings
 from workers.foundation.errors import Anticipated
@@ -20,6 +22,8 @@ from workers.scaling.rules import Resource, State
 from workers.scaling.store import Action
 
 GROUP = "wedops.actuators"
+#: Seconds that a call may take in all: a server that sends a byte now and then outlives every time-out of a socket.
+PATIENCE = 6.0
 
 
 class ActuatorUnknown(Anticipated):
@@ -48,7 +52,7 @@ def refusal(actuator: str, action: Action, problem: object) -> ActuatorRefused:
 
 
 class Actuator(Protocol):
-    """Brings what an action wants about. Each call has a time-out; both raise ActuatorRefused or ActuatorUnreachable."""
+    """Brings what an action wants about; both calls raise ActuatorRefused or ActuatorUnreachable."""
 
     #: The resources that it can set.
     serves: Collection[Resource]
@@ -117,8 +121,45 @@ def _loaded(name: str) -> Actuator:
     if name not in known:
         raise ActuatorUnknown(name=name, known=", ".join(sorted(known)) or "none: install the package")
     try:
-        actuator: Actuator = known[name].load()()
+        return _InTime(name, known[name].load()())
     except Exception as error:
         # Anybody's code: whatever it raises, the operator is told which one it was.
         raise ActuatorBroken(name=name, problem=f"{type(error).__name__}: {error}") from error
-    return actuator
+
+
+Answer = TypeVar("Answer")
+
+
+class _InTime:
+    """An actuator whose calls end within PATIENCE; nothing more is asked of it while one goes on after that."""
+
+    def __init__(self, name: str, actuator: Actuator) -> None:
+        self.serves, self._name, self._actuator = actuator.serves, name, actuator
+        self._late: Thread | None = None
+
+    def seen(self, action: Action) -> int | None:
+        return self._ask(partial(self._actuator.seen, action))
+
+    def apply(self, action: Action, *, dry_run: bool = False) -> str:
+        return self._ask(partial(self._actuator.apply, action, dry_run=dry_run))
+
+    def _ask(self, call: Callable[[], Answer]) -> Answer:
+        if self._late and self._late.is_alive():
+            raise ActuatorUnreachable(actuator=self._name, problem="a call of before has not ended yet")
+        answer: Future[Answer] = Future()
+        thread = Thread(target=_settle, args=(call, answer), daemon=True)
+        thread.start()
+        try:
+            return answer.result(timeout=PATIENCE)
+        except TimeoutError:
+            if answer.done():
+                raise
+            self._late = thread
+            raise ActuatorUnreachable(actuator=self._name, problem=f"no answer within {PATIENCE:.0f} s") from None
+
+
+def _settle(call: Callable[[], Answer], answer: Future[Answer]) -> None:
+    try:
+        answer.set_result(call())
+    except BaseException as error:
+        answer.set_exception(error)

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     MAY_CLIMB = "may_climb"
     DEMAND = "demand"
     PRESSURE = "pressure"
+    TOOK_TOO_MUCH = "took_too_much"
     EMERGENCY = "emergency"
     PEAK_SEASON = "peak_season"
     ABOVE_CAP = "above_cap"
@@ -190,6 +191,8 @@ class Reading:
     ceremony_ahead: bool = False
     frozen_until: datetime | None = None
     changed_at: datetime | None = None
+    #: What there was before the last action, if that took some away less than `shrink_after` ago.
+    shrunk_from: int = 0
     #: The highest load of the last `shrink_after`.
     lately: float | None = None
     #: What the season wants at least.
@@ -264,6 +267,9 @@ def _wanted(reading: Reading, bounds: Bounds, policy: Policy, now: datetime) -> 
         (min(reading.floor, bounds.most), Reason.PEAK_SEASON),
         (reading.emergency, Reason.EMERGENCY),
     ]
+    if reading.pressure > TOLERANCE and reading.shrunk_from:
+        # What strains since some was taken away needs that back, and now.
+        found.append((min(reading.shrunk_from, bounds.most), Reason.TOOK_TOO_MUCH))
     # What was ordered last must have had the time to help, before the same strain orders more.
     settled = not reading.changed_at or now - reading.changed_at >= policy.boot + timedelta(minutes=1)
     if reading.pressure > TOLERANCE and settled:

@@ -11,25 +11,34 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    FromClause,
     Identity,
     Index,
     Integer,
     Table,
     Text,
     UniqueConstraint,
+    and_,
     func,
     select,
     update,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
-from workers.foundation import redis
+from workers.foundation import redis, retention
 from workers.foundation.database import insert_once, metadata
 from workers.foundation.errors import Anticipated
 from workers.scaling.rules import Purpose, Resource, State
 
 #: Where a gateway finds what its region should have, and where it says what it has.
 DESIRED, CONFIRMED, TOLD = "wedops:desired:", "wedops:confirmed:", "wedops:desired"
+
+
+def _overtaken(table: FromClause, before: datetime) -> ColumnElement[bool]:
+    """Tell those of before but for the newest of each kind, by which it is known what there is."""
+    newest = select(func.max(actions.c.id)).group_by(actions.c.region, actions.c.resource, actions.c.purpose)
+    return and_(table.c.created_at < before, table.c.id.not_in(newest))
+
 
 actions = Table(
     "scaling_actions",
@@ -54,7 +63,9 @@ actions = Table(
     #: Who settled a proposal, and until when what was allowed is.
     Column("settled_by", Text),
     Column("until", DateTime(timezone=True)),
+    Column("settled_at", DateTime(timezone=True)),
     UniqueConstraint("region", "resource", "follows"),
+    info=retention.over(_overtaken),
 )
 
 
@@ -85,6 +96,7 @@ class Action:
     problem: str | None = None
     until: datetime | None = None
     settled_by: str | None = None
+    settled_at: datetime | None = None
 
 
 _COLUMNS = {"before": "from_value", "to": "to_value"}
@@ -121,6 +133,13 @@ def recent(db: Connection, *, most: int = 10) -> list[Action]:
     return [_action(row) for row in db.execute(select(*_FACTS).order_by(actions.c.id.desc()).limit(most))]
 
 
+def settled(db: Connection, *, most: int) -> list[Action]:
+    """Return the proposals that were allowed, refused or over, the newest word first."""
+    newest = func.coalesce(actions.c.settled_at, actions.c.created_at).desc()
+    rows = db.execute(select(*_FACTS).where(actions.c.settled_by.is_not(None)).order_by(newest, actions.c.id).limit(most))
+    return [_action(row) for row in rows]
+
+
 def during(db: Connection, region: str, resource: Resource, start: datetime, end: datetime) -> list[Action]:
     """Return the actions of a region in [start, end) and the last one before it, the oldest first."""
     ours = (actions.c.region == region) & (actions.c.resource == resource) & (actions.c.purpose != Purpose.ABOVE_CAP)
@@ -132,13 +151,6 @@ def during(db: Connection, region: str, resource: Resource, start: datetime, end
 def regions(db: Connection) -> list[str]:
     """Return the regions about which anything was ever decided."""
     return list(db.execute(select(actions.c.region).distinct().order_by(actions.c.region)).scalars())
-
-
-def forget(db: Connection, *, before: datetime) -> int:
-    """Forget actions of before a moment, but for the newest of each kind; return how many."""
-    keys = actions.c.region, actions.c.resource, actions.c.purpose
-    kept = select(func.max(actions.c.id)).group_by(*keys)
-    return db.execute(actions.delete().where(actions.c.created_at < before, actions.c.id.not_in(kept))).rowcount
 
 
 def count(db: Connection) -> int:
@@ -181,6 +193,14 @@ def move(db: Connection, action: Action, state: State, *, at: datetime, problem:
     db.execute(update(actions).where(actions.c.id == action.id, actions.c.state == action.state).values(**changed))
 
 
+def roll_back(db: Connection, id: int, *, problem: str) -> None:
+    """Note that the action which one follows was undone by it."""
+    one, before = actions.alias("one"), actions.alias("before")
+    same = (before.c.region == one.c.region) & (before.c.resource == one.c.resource) & (before.c.purpose == one.c.purpose)
+    undone = select(func.max(before.c.id)).where(one.c.id == id, same, before.c.id < id).scalar_subquery()
+    db.execute(update(actions).where(actions.c.id == undone).values(state=State.ROLLED_BACK, problem=problem))
+
+
 def proposals(db: Connection, *, rejected_since: datetime | None = None) -> list[Action]:
     """Return what waits for somebody's approval, and what was allowed and is not over; also what somebody rejected since."""
     open_ones: ColumnElement[bool] = actions.c.state.in_((State.PROPOSED, State.APPROVED))
@@ -191,14 +211,14 @@ def proposals(db: Connection, *, rejected_since: datetime | None = None) -> list
 
 
 def settle(
-    db: Connection, id: int, state: State, *, by: str, until: datetime | None = None, problem: str | None = None
+    db: Connection, id: int, state: State, *, by: str, at: datetime, until: datetime | None = None, problem: str | None = None
 ) -> Action:
     """Approve (`until` a moment), reject or end a proposal; raises ActionUnknown when it is not to be settled so."""
     may = [State.PROPOSED] if state in (State.APPROVED, State.REJECTED) else [State.APPROVED]
     row = db.execute(
         update(actions)
         .where(actions.c.id == id, actions.c.purpose == Purpose.ABOVE_CAP, actions.c.state.in_(may))
-        .values(state=state, settled_by=by, problem=problem, **({"until": until} if until else {}))
+        .values(state=state, settled_by=by, settled_at=at, problem=problem, **({"until": until} if until else {}))
         .returning(*_FACTS)
     ).one_or_none()
     if row is None:

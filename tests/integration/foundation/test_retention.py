@@ -1,0 +1,83 @@
+"""What is over for long is dropped, what stands is not."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.made import NOON, wedding
+from workers.alerts import store as alerts
+from workers.emergencies import store as emergencies
+from workers.emergencies.rules import Step
+from workers.foundation import database, retention, settings
+from workers.metrics import tasks
+from workers.requests import store as requests
+from workers.weddings import store as weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def _forget(days: int = 401) -> dict[str, int]:
+    return retention.forget(now=NOON + timedelta(days=days))
+
+
+def test_a_request_goes_when_it_is_settled_for_long_and_stays_while_it_waits() -> None:
+    with database.transaction() as db:
+        for key in ("done", "waits"):
+            requests.accept(db, requests.Request(key, "a.task", {}), at=NOON)
+        requests.settle(db, "done", at=NOON)
+    assert _forget(400) == {}
+    assert _forget() == {"requests": 1}
+    with database.transaction() as db:
+        assert requests.find(db, "waits")
+        assert not requests.find(db, "done")
+
+
+def test_what_belongs_to_a_row_goes_with_it() -> None:
+    with database.transaction() as db:
+        step = Step("call the venue", "planner", timedelta(minutes=1))
+        for key in ("closed", "open"):
+            emergencies.open_once(db, key=key, kind="power_cut", wedding_id="w-1", protocol=(step,), at=NOON)
+        assert emergencies.close(db, 1, at=NOON)
+    assert _forget() == {"emergencies": 1}
+    with database.transaction() as db:
+        assert [one.id for one in emergencies.standing(db)] == [2]
+        assert [row.emergency_id for row in db.execute(emergencies.steps.select())] == [2]
+
+
+def test_the_calendar_as_it_was_known_stays_as_far_back_as_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 1)
+    with database.transaction() as db:
+        for day, guests in ((0, 10), (100, 20), (200, 30), (390, 40)):
+            weddings.upsert(db, [wedding(guest_count=guests), wedding("w-2")], at=NOON + timedelta(days=day))
+    # On day 700 what was known from day 300 on is kept: the version of day 200 held then.
+    assert _forget(700) == {"wedding_versions": 2}
+    with database.transaction() as db:
+        around = NOON - timedelta(days=1), NOON + timedelta(days=1)
+        known = [
+            {one.id: one.guest_count for one in weddings.as_known(db, NOON + timedelta(days=day), *around)}
+            for day in (300, 391)
+        ]
+    assert known == [{"w-1": 30, "w-2": 100}, {"w-1": 40, "w-2": 100}]
+
+
+def test_no_standing_alert_is_dropped_and_the_daily_run_does_it() -> None:
+    row = {
+        "fingerprint": "f", "kind": "cpu", "subject": "n1", "severity": "high", "value": 1.0, "detail": "", "since": NOON,
+        "seen_at": NOON, "worst": "high",
+    }  # fmt: skip
+    old = NOON - timedelta(days=2000)
+    with database.transaction() as db:
+        for state, ended in (("firing", None), ("resolved", old)):
+            db.execute(alerts.alerts.insert().values(**row, state=state, resolved_at=ended))
+        change = {"alert_id": 2, "state": "resolved", "severity": "high", "reason": "over", "at": old}
+        db.execute(alerts.events.insert().values(**change))
+    tasks.retain()
+    with database.transaction() as db:
+        assert [(one.id, one.state) for one in db.execute(alerts.alerts.select())] == [(1, "firing")]
+        assert db.execute(alerts.events.select()).all() == []
+
+
+def test_nobody_may_forget_last_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HISTORY_KEEP_DAYS", "7")
+    with pytest.raises(settings.SettingInvalid, match="keep_days must be from 35 to 36500"):
+        _forget()

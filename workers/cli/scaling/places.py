@@ -1,0 +1,24 @@
+"""Where there is something to steer."""
+
+from sqlalchemy import Connection
+
+from workers.foundation.errors import Anticipated
+from workers.scaling import store
+from workers.scaling.rules import EVERYWHERE
+from workers.weddings import store as weddings
+
+
+class RegionUnknown(Anticipated):
+    """region {region!r} has no weddings; there are {known}, and `everywhere` for the cache, database connections and workers"""
+
+
+def places(db: Connection) -> list[str]:
+    """Return where there is something to steer: regions of the calendar, those that were once, and EVERYWHERE."""
+    return [*dict.fromkeys([*weddings.regions(db), *store.regions(db), EVERYWHERE])]
+
+
+def check(region: str, known: list[str]) -> None:
+    """Refuse a region that is not among those known; raises RegionUnknown."""
+    if region not in known:
+        named = ", ".join(name for name in known if name != EVERYWHERE)
+        raise RegionUnknown(region=region, known=named or "none yet: import a calendar")

@@ -1,0 +1,169 @@
+"""What there is of each resource, what was decided and ordered, and how good that was."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import click
+import orjson
+
+from workers.cli.parameters import operator
+from workers.cli.scaling.places import check, places
+from workers.foundation import clock, database, settings
+from workers.foundation.errors import Anticipated
+from workers.scaling import client, rules, store
+from workers.scaling.actions import plans
+from workers.scaling.rules import EVERYWHERE, Resource, State
+from workers.scaling.store import Action, orders
+from workers.scaling.store.orders import Kind, Order
+from workers.weddings import store as weddings
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+MOST = click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True)
+
+
+@click.command("show")
+@JSON
+def show(as_json: bool) -> None:
+    """Show what there should be, what the real systems have, and which orders hold."""
+    policy, now = settings.read(rules.Policy, "SCALING_"), clock.now()
+    with database.transaction() as db:
+        latest, standing, proposals, regions = store.latest(db), orders.standing(db, at=now), store.proposals(db), places(db)
+    rows = [_row(region, latest, standing.get(region, {}), policy) for region in regions]
+    if as_json:
+        _print("wedops.scaling/2", regions=rows, proposals=proposals)
+        return
+    for row in rows:
+        has = "  ".join(f"{name}={_has(**found)}" for name, found in row["has"].items())
+        click.echo(f"{row['region']:<16}{row['mode']:<8}{has}")
+        for order in row["orders"]:
+            click.echo(f"    {order.kind} {_until(order)} by {order.asked_by}: {order.reason}")
+    for one in proposals:
+        until = f", until {one.until:%Y-%m-%d %H:%M}" if one.until else f": `wedops scaling approve {one.id} --for 6h`"
+        click.echo(f"{one.state}: {one.resource} of {one.region} up to {one.to}{until}")
+
+
+def _print(schema: str, **facts: Any) -> None:
+    click.echo(orjson.dumps({"schema": schema} | facts).decode())
+
+
+def _row(region: str, latest: Any, given: Mapping[Kind, Order], policy: rules.Policy) -> dict[str, Any]:
+    mode = next((str(kind) for kind in (Kind.LIVE, Kind.SHADOW) if kind in given), policy.new_regions)
+    ours = [one for one in client.managed() if (one in rules.SHARED) == (region == EVERYWHERE)]
+    has = {str(resource): _found(latest.get((region, resource)), resource) for resource in ours}
+    return {"region": region, "mode": mode, "has": has, "orders": list(given.values())}
+
+
+def _found(action: Action | None, resource: Resource) -> dict[str, Any]:
+    """Return what there should be, what each real system has, and why it can't be asked."""
+    found: dict[str, Any] = {"wanted": action.to if action else None, "state": action.state if action else None}
+    try:
+        seen = {name: actuator.seen(action) for name, actuator in client.of(resource).items()} if action else {}
+    except Exception as error:
+        # A plug-in may raise anything; the other rows are shown.
+        return found | {"seen": {}, "problem": str(error) if isinstance(error, Anticipated) else type(error).__name__}
+    return found | {"seen": seen, "problem": None}
+
+
+def _has(wanted: int | None, state: str | None, seen: Mapping[str, int | None], problem: str | None) -> str:
+    if wanted is None:
+        return "as it is"
+    differing = [f"{name} has {value}" for name, value in seen.items() if value != wanted]
+    return f"{wanted} ({problem or ', '.join(differing) or state})"
+
+
+def _until(order: Order) -> str:
+    return f"until {order.until:%Y-%m-%d %H:%M}" if order.until else "until it is ended"
+
+
+@click.command("actions")
+@MOST
+@JSON
+def actions(most: int, as_json: bool) -> None:
+    """List the newest actions with what became of them."""
+    with database.transaction() as db:
+        found = store.recent(db, most=most)
+    if as_json:
+        _print("wedops.scaling_actions/1", actions=found)
+        return
+    click.echo("id, made (UTC), region, resource, from → to, reason, purpose, state, by whom, problem" if found else "none yet")
+    for one in found:
+        note = f"  {one.problem}" if one.problem not in (None, store.REJECTED) else ""
+        by = f" by {one.settled_by}" if one.settled_by else ""
+        click.echo(
+            f"{one.id:>6}  {one.created_at:%Y-%m-%d %H:%M}  {one.region:<14}{one.resource:<22}{one.before:>5} → {one.to:<5}"
+            f"{one.reason:<18}{one.purpose:<10}{one.state}{by}{note}"
+        )
+
+
+@click.command("audit")
+@MOST
+@JSON
+def audit(most: int, as_json: bool) -> None:
+    """List who ordered and settled what and why, the newest first."""
+    with database.transaction() as db:
+        ordered, settled = orders.history(db, most=most), store.settled(db, most=most)
+    if as_json:
+        _print("wedops.scaling_audit/1", orders=ordered, settled=settled)
+        return
+    lines = [(one.at, _ordered(one)) for one in ordered] + [
+        (one.settled_at or one.created_at, _settled(one)) for one in settled
+    ]
+    if not lines:
+        click.echo("nobody ordered anything yet")
+    for at, line in sorted(lines, reverse=True)[:most]:
+        click.echo(f"{at:%Y-%m-%d %H:%M}  {line}")
+
+
+def _ordered(one: Order) -> str:
+    ended = f", ended {one.ended_at:%Y-%m-%d %H:%M} by {one.ended_by}" if one.ended_at else ""
+    return f"{one.region:<14}{one.kind:<10}{_until(one)}{ended}  {one.asked_by}: {one.reason}"
+
+
+def _settled(one: Action) -> str:
+    until = f" until {one.until:%Y-%m-%d %H:%M}" if one.until else ""
+    why = f": {one.problem}" if one.problem not in (None, store.REJECTED) else ""
+    return f"{one.region:<14}{one.state:<10}action {one.id}, {one.resource} up to {one.to}{until}  {one.settled_by}{why}"
+
+
+@click.command("try")
+@click.argument("resource", type=click.Choice([str(one) for one in Resource]))
+@click.argument("region")
+@click.argument("to", type=click.IntRange(0))
+def dry_run(resource: str, region: str, to: int) -> None:
+    """Say what the actuators of a resource would do, without doing it."""
+    asked, bounds = Resource(resource), settings.read(rules.Policy, "SCALING_").bounds(Resource(resource))
+    with database.transaction() as db:
+        check(region, [EVERYWHERE] if asked in rules.SHARED else weddings.regions(db))
+    if not bounds.least <= to <= bounds.ceiling:
+        raise click.BadParameter(f"must be from {bounds.least} to {bounds.ceiling}", param_hint="TO")
+    action = Action(0, region, asked, 0, to, "", State.PROPOSED, clock.now(), operator())
+    actuators = client.of(asked)
+    for name, actuator in actuators.items():
+        click.echo(f"{name}: has {_tried(actuator.seen, action)}; {_tried(partial(actuator.apply, dry_run=True), action)}")
+    if not actuators:
+        click.echo(f"{resource} has no actuator: SCALING_ACTUATORS names none")
+
+
+def _tried(ask: Callable[[Action], object], action: Action) -> object:
+    try:
+        return ask(action)
+    except Anticipated:
+        raise
+    except Exception as error:
+        raise click.ClickException(f"the actuator failed: {type(error).__name__}: {error}") from error
+
+
+@click.command("regret")
+@click.argument("region")
+@click.option("--days", type=click.IntRange(1, 30), default=7, show_default=True)
+@JSON
+def regret(region: str, days: int, as_json: bool) -> None:
+    """Compare what was decided for a region with what was needed, afterwards: short of capacity, and money for nothing."""
+    with database.transaction() as db:
+        check(region, weddings.regions(db))
+        outcome = plans.regret(db, region, now=clock.now(), days=days)
+    if as_json:
+        _print("wedops.scaling_regret/1", region=region, days=days, outcome=outcome)
+        return
+    click.echo(outcome.text() if outcome else f"{region} was not measured in the last {days} days")
