@@ -19,6 +19,7 @@ from typing import Any
 import click
 import orjson
 
+from workers.alerts import rules as alerting
 from workers.alerts import store as alerts
 from workers.caching import store as caching
 from workers.cli.supervise import count_restart
@@ -227,8 +228,13 @@ def _world(home: Path, seconds: float | None) -> None:
     os.environ.setdefault("SCALING_SHRINK_AFTER", "30m")
     # A demo's regions act at once; one machine plays all nodes, and how busy that is says nothing about any of them.
     os.environ.setdefault("SCALING_NEW_REGIONS", "live")
-    os.environ.setdefault("SCALING_CPU", "9")
-    os.environ.setdefault("SCALING_MEMORY", "9")
+    for figure in ("SCALING_CPU", "SCALING_MEMORY", "ALERTS_HIGH_CPU", "ALERTS_CRITICAL_CPU"):
+        os.environ.setdefault(figure, "9")
+    # Who looks at alerts is patient in seconds of ours.
+    patience = alerting.Policy()
+    for name in ("pending_for", "resolve_after", "flapping_within", "group_wait", "group_interval"):
+        lasts = min(getattr(patience, name) * speed, timedelta(days=1))
+        os.environ.setdefault(f"ALERTS_{name.upper()}", f"{int(lasts.total_seconds())}s")
 
 
 def _counts() -> dict[str, int]:

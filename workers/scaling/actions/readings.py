@@ -162,7 +162,7 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     now, policy = standing.now, standing.policy
     fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
     measured = {row.region: row for row in metrics.latest(db, since=now - fresh_for)}
-    regions, left = weddings.regions(db), standing.left(weddings.regions(db))
+    left = standing.left(regions := weddings.regions(db))
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
     leads = {name: max((_lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
     # Where no wedding is left nobody is expected.
