@@ -95,7 +95,8 @@ def backtest(as_json: bool) -> None:
     for region, rows in found.items():
         for ahead, one in sorted(rows.items()):
             cover = "  ".join(f"{name} {share:.0%}" for name, share in sorted(one.coverage.items()))
-            text = f"{region:<14}{ahead // 60:>3} h ahead  {one.pairs:>5} steps  {cover}"
+            far = f"{ahead // 60:>3} h" if ahead <= 1440 else f"{ahead // 1440:>3} d"
+            text = f"{region:<14}{far} ahead  {one.pairs:>5} steps  {cover}"
             click.echo(f"{text}  bias {one.bias:+.0%}  pinball {np.mean(list(one.pinball.values())):,.1f}  {one.trust}")
     if not found:
         click.echo("nothing to compare yet: a forecast must be an hour old, and its region measured since then")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -18,9 +19,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    case,
+    false,
     func,
     literal,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
@@ -41,9 +45,11 @@ sets = Table(
     Column("step_seconds", Integer, nullable=False),
     Column("ratio", Float, nullable=False),
     *(Column(name, ARRAY(Float), nullable=False) for name in QUANTILES),
-    UniqueConstraint("region", "calendar_version", "starts_at"),
+    # Of weeks, by the hour: made to be judged. The others are what is decided by.
+    Column("far", Boolean, nullable=False, server_default=false()),
+    UniqueConstraint("region", "calendar_version", "starts_at", "far", name="one_forecast_a_start"),
 )
-Index("newest_forecast", sets.c.region, sets.c.id.desc())
+Index("newest_forecast", sets.c.region, sets.c.id.desc(), postgresql_where=~sets.c.far)
 
 #: How forecasts did, `horizon_minutes` ahead, by day; the newest row of a region says how far it is trusted.
 scores = Table(
@@ -76,10 +82,12 @@ shares = Table(
     Column("learned_at", DateTime(timezone=True), nullable=False),
 )
 EVERY = "*"
+#: A far forecast is kept so much longer than others.
+FAR_KEPT = timedelta(days=14)
 
 
-def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: datetime) -> int:
-    """Remember forecasts of a calendar version; return how many were new."""
+def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: datetime, far: bool = False) -> int:
+    """Remember forecasts of a calendar version, those of weeks as `far`; return how many were new."""
     rows = [
         {
             "region": one.region,
@@ -88,6 +96,7 @@ def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: d
             "starts_at": one.starts_at,
             "step_seconds": int(one.step.total_seconds()),
             "ratio": one.ratio,
+            "far": far,
             **{name: values.round(2).tolist() for name, values in one.quantiles.items()},
         }
         for one in forecasts
@@ -97,7 +106,7 @@ def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: d
 
 def latest(db: Connection, *, before: datetime | None = None) -> dict[str, Forecast]:
     """Return each region's newest forecast, or the newest that was made before a moment."""
-    asked = select(sets) if before is None else select(sets).where(sets.c.made_at < before)
+    asked = select(sets).where(~sets.c.far, *([] if before is None else [sets.c.made_at < before]))
     rows = db.execute(asked.ext(distinct_on(sets.c.region)).order_by(sets.c.region, sets.c.id.desc()))
     return {
         row.region: Forecast(
@@ -119,7 +128,8 @@ def peaks(db: Connection, start: datetime, end: datetime) -> dict[str, float]:
 
     # Only these steps: all of them are a quarter of a megabyte for fifty regions.
     steps = sets.c.p90[func.greatest(place(start), 1) : place(end)].label("steps")
-    rows = db.execute(select(sets.c.region, steps).ext(distinct_on(sets.c.region)).order_by(sets.c.region, sets.c.id.desc()))
+    asked = select(sets.c.region, steps).where(~sets.c.far).ext(distinct_on(sets.c.region))
+    rows = db.execute(asked.order_by(sets.c.region, sets.c.id.desc()))
     return {row.region: max(row.steps) for row in rows if row.steps}
 
 
@@ -130,10 +140,37 @@ def pairs(
     place = func.floor(literal(ahead.total_seconds()) / sets.c.step_seconds).cast(Integer) + 1
     at = sets.c.starts_at + ahead
     asked = select(sets.c.region, at.label("at"), *(sets.c[name][place].label(name) for name in QUANTILES))
-    rows = db.execute(
-        asked.where(at >= since, at < until).ext(distinct_on(sets.c.region, at)).order_by(sets.c.region, at, sets.c.id.desc())
-    )
+    asked = asked.where(~sets.c.far, at >= since, at < until).ext(distinct_on(sets.c.region, at))
+    rows = db.execute(asked.order_by(sets.c.region, at, sets.c.id.desc()))
     return [(row.region, row.at, {name: getattr(row, name) for name in QUANTILES}) for row in rows if None not in row]
+
+
+def far_pairs(db: Connection, days: int, *, since: datetime, until: datetime) -> list[tuple[str, datetime, dict[str, float]]]:
+    """Return what far forecasts said of moments in [since, until) from `days` to a day more before them, as `pairs` does."""
+    rows = db.execute(_FAR, {"days": days, "since": since, "until": until})
+    return [(row.region, row.at, {name: getattr(row, name) for name in QUANTILES}) for row in rows]
+
+
+_FAR = text(
+    """
+    SELECT DISTINCT ON (region, at) region, at, p10, p50, p90, p99 FROM (
+        SELECT f.region, f.id, f.starts_at + make_interval(days => :days, secs => (n - 1) * f.step_seconds) AS at,
+            said.p10, said.p50, said.p90, said.p99
+        FROM scaling_prediction_sets f,
+            LATERAL (SELECT :days * 86400 / f.step_seconds + 1 AS first, 86400 / f.step_seconds AS many) AS day,
+            LATERAL unnest(p10[first:first + many - 1], p50[first:first + many - 1], p90[first:first + many - 1],
+                p99[first:first + many - 1]) WITH ORDINALITY AS said (p10, p50, p90, p99, n)
+        WHERE far AND starts_at >= cast(:since AS timestamptz) - make_interval(days => :days + 1)
+            AND starts_at < cast(:until AS timestamptz) - make_interval(days => :days)) AS each
+    WHERE at >= :since AND at < :until ORDER BY region, at, id DESC
+    """
+)
+
+
+def far_since(db: Connection) -> datetime | None:
+    """Return when the last far forecasts begin."""
+    found: datetime | None = db.execute(select(func.max(sets.c.starts_at)).where(sets.c.far)).scalar_one()
+    return found
 
 
 def judge(db: Connection, judged: Iterable[tuple[str, int, Score]], *, at: datetime) -> None:
@@ -175,8 +212,9 @@ def taught(db: Connection, *, before: datetime | None = None) -> dict[str, Share
 
 
 def forget(db: Connection, *, before: datetime) -> int:
-    """Forget forecasts made before a moment; return how many."""
-    return db.execute(sets.delete().where(sets.c.made_at < before)).rowcount
+    """Forget forecasts made before a moment, far ones once they were judged; return how many."""
+    judged = case((sets.c.far, FAR_KEPT), else_=timedelta(0))
+    return db.execute(sets.delete().where(sets.c.made_at < before - judged)).rowcount
 
 
 def count(db: Connection) -> int:

@@ -15,6 +15,7 @@ def refresh(**_later: object) -> None:
     with database.transaction() as db:
         version = weddings.version_of(db)
         made = store.record(db, actions.forecasts(db, now=now), version=version, at=now)
+        store.record(db, actions.far(db, now=now), version=version, at=now, far=True)
         store.forget(db, before=now - settings.read(rules.Policy, "FORECASTING_").keep)
     log.info("forecast refreshed", reason="calendar_and_history", regions=made, calendar_version=version)
 

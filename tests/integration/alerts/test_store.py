@@ -145,6 +145,8 @@ def test_checking_latency_does_not_resolve_what_the_watch_found(monkeypatch: pyt
 def test_a_broker_that_is_nearly_full_is_an_alert() -> None:
     client = redis.registry()
     limit = client.config_get("maxmemory")["maxmemory"]
+    # Enough that what the watch itself writes still fits.
+    client.setrange("ballast", 30_000_000, "x")
     client.config_set("maxmemory", int(client.info("memory")["used_memory"] * 1.1))
     try:
         _watch()

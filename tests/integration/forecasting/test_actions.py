@@ -67,6 +67,31 @@ def test_a_forecast_that_was_wrong_for_days_is_trusted_less(times: float, trust:
     assert (score.margin > 1) == (trust is Trust.WIDER)
 
 
+def test_what_was_said_weeks_ahead_is_judged_for_the_whole_day() -> None:
+    held = _held()
+    with database.transaction() as db:
+        weddings.upsert(db, held, at=NOW - timedelta(days=60))
+    _measure(held, 1.0, since=NOW - timedelta(days=3))
+    with database.transaction() as db:
+        assert (store.far_since(db), actions.far(db, now=NOW - timedelta(days=33))) != (None, [])
+        for hours in range(33 * 24, 0, -6):
+            at = NOW - timedelta(hours=hours)
+            store.record(db, actions.far(db, now=at), version=1, at=at, far=True)
+        assert store.count(db) == 33, "one a day"
+        assert store.latest(db) == {}, "nothing is decided by them"
+        assert store.peaks(db, NOW, NOW + timedelta(hours=1)) == {}
+        actions.judge(db, now=NOW)
+        found = store.judged(db, since=NOW - timedelta(days=1))[REGION]
+        store.forget(db, before=NOW)
+        assert store.count(db) == 14
+    assert set(found) == {7 * 1440, 28 * 1440}
+    for score in found.values():
+        # Two or three days by the hour, without the hours in which nobody is there.
+        assert 12 <= score.pairs <= 72
+        assert score.coverage["p90"] >= 0.85
+        assert abs(score.bias) < 0.2
+
+
 def test_what_past_weddings_teach_changes_the_next_forecast() -> None:
     held, coming = _held(), wedding("w-next", starts_at=NOW + timedelta(hours=2), guest_count=150)
     with database.transaction() as db:

@@ -8,6 +8,7 @@ import pytest
 from tests.made import NOON
 from workers.alerts import rules
 from workers.alerts.rules import Alert, Breach, Change, Kind, Reason, Severity, State, findings
+from workers.forecasting.rules.calibration import Score
 from workers.metrics.rules import Snapshot
 
 POLICY = rules.Policy()
@@ -102,5 +103,11 @@ def test_what_capacity_lacks_is_medium_weeks_ahead_and_high_when_it_is_near() ->
     ]
     [failed] = findings.actions_failed({"us-west/instances": "it is away"})
     assert (failed.kind, failed.severity, failed.detail) == (Kind.ACTION_FAILED, Severity.HIGH, "us-west/instances: it is away")
-    [unfit] = findings.forecasts_unfit({"us-west": 0.4})
-    assert "40% of what was seen" in unfit.detail
+    scores = {
+        "us-west": Score(99, {}, {"p90": 0.4}, -0.8, 7.0),
+        "us-east": Score(99, {}, {"p90": 0.4}, -0.1, 1.4),
+        "us-south": Score(99, {}, {"p90": 1.0}, 1.2, 0.4),
+    }
+    unfit, excessive = findings.forecasts_unfit(scores)
+    assert "us-west is not believed: 40% of what was seen" in unfit.detail
+    assert "us-south says more than twice what comes: 100%" in excessive.detail

@@ -85,7 +85,8 @@ def _quantiles(level: float) -> dict[str, Array]:
 
 
 @pytest.mark.parametrize(
-    ("level", "trust"), [(100, Trust.TRUSTED), (80, Trust.WIDER), (20, Trust.REACTIVE), (300, Trust.TRUSTED)]
+    ("level", "trust"),
+    [(100, Trust.TRUSTED), (80, Trust.WIDER), (20, Trust.REACTIVE), (150, Trust.TRUSTED), (300, Trust.EXCESSIVE)],
 )
 def test_a_forecast_that_says_too_little_is_widened_and_then_not_believed(level: float, trust: Trust) -> None:
     seen = 100 * (1 + np.random.default_rng(2).normal(0, 0.2, 200))

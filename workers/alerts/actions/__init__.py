@@ -14,7 +14,6 @@ from workers.balancing import store as balancing
 from workers.connections import store as connections
 from workers.connections.store import upkeep
 from workers.forecasting import actions as forecasting
-from workers.forecasting.rules.calibration import Trust
 from workers.foundation import clock, database, jobs, logs, settings
 from workers.metrics import rules as measuring
 from workers.metrics import store as metrics
@@ -64,10 +63,8 @@ def capacity(db: Connection, *, now: datetime) -> list[Breach]:
             highest[what] = day.needed
             text = f"from {first[what]} on, most on {day.day}: {day.needed} {day.limit} may be needed in {day.region}"
             worst[what] = f"{text}, {day.most} there can be"
-    scores = forecasting.judged(db, now=now)
-    unfit = {region: one.coverage["p90"] for region, one in scores.items() if one.trust is Trust.REACTIVE}
     ahead = findings.capacity_ahead(first, worst, today=now.date())
-    return findings.actions_failed(failed) + ahead + findings.forecasts_unfit(unfit)
+    return findings.actions_failed(failed) + ahead + findings.forecasts_unfit(forecasting.judged(db, now=now))
 
 
 #: What each of the two looks can find; the watch over ourselves has the rest.

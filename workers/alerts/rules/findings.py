@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
 from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.forecasting.rules.calibration import Score, Trust
 from workers.metrics.rules import Snapshot
 from workers.metrics.rules.samples import Anomaly, parts
 
@@ -91,15 +92,21 @@ def capacity_ahead(days: Mapping[str, date], worst: Mapping[str, str], *, today:
     return found
 
 
-def forecasts_unfit(coverage: Mapping[str, float]) -> list[Breach]:
-    """Return a breach for each region whose forecast is not believed; `coverage` is what its 90 % quantile covered."""
-    detail = (
-        "the forecast of {} is not believed: {:.0%} of what was seen lay below its 90 % quantile; scaling goes by what is seen"
-    )
+_UNFIT = {
+    Trust.REACTIVE: "is not believed: {:.0%} of what was seen lay below its 90 % quantile; scaling goes by what is seen",
+    Trust.EXCESSIVE: "says more than twice what comes: {:.0%} of what was seen lay below its 90 % quantile; that costs",
+}
+
+
+def forecasts_unfit(scores: Mapping[str, Score]) -> list[Breach]:
+    """Return a breach for each region whose forecast is not believed, or should not be."""
     return [
-        Breach(Kind.FORECAST_UNFIT, region, Severity.MEDIUM, share, detail.format(region, share), region)
-        for region, share in coverage.items()
-    ]
+        Breach(
+            Kind.FORECAST_UNFIT, region, Severity.MEDIUM, score.coverage["p90"],
+            f"the forecast of {region} {_UNFIT[score.trust].format(score.coverage['p90'])}", region,
+        )
+        for region, score in scores.items() if score.trust in _UNFIT
+    ]  # fmt: skip
 
 
 def judged(snapshots: Iterable[Snapshot], policy: Policy) -> set[str]:

@@ -20,6 +20,8 @@ log = logs.get("forecasting")
 
 #: How far ahead forecasts are judged; the first one's verdict is what scaling goes by.
 AHEAD = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+#: So many days ahead too, by a forecast that is made each day: what is planned weeks ahead rests on it.
+FAR_AHEAD, FAR, HOUR = (7, 28), timedelta(days=30), timedelta(hours=1)
 
 
 def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
@@ -37,6 +39,14 @@ def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
         ratio = rules.pull(expected, [count for _, count in points], policy)
         made.append(rules.forecast(region, here, policy, phases, starts_at=rules.grid(now, policy), ratio=ratio, **known))
     return made
+
+
+def far(db: Connection, *, now: datetime) -> list[rules.Forecast]:
+    """Return the next weeks' forecasts, a step of each hour; none while those of the last day are there."""
+    last = store.far_since(db)
+    if last and now - last < timedelta(days=1):
+        return []
+    return [one.sparser(HOUR) for one in by_calendar(db, now=now, horizon=FAR)]
 
 
 def by_calendar(db: Connection, *, now: datetime, horizon: timedelta) -> list[rules.Forecast]:
@@ -88,10 +98,12 @@ def judge(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
     seen = {
         region: _by_step(minutes, step) for region, minutes in metrics.by_minute(db, since, rules.grid(now, policy)).items()
     }
+    said = {ahead: store.pairs(db, ahead, since=since, until=now) for ahead in AHEAD}
+    said |= {timedelta(days=days): store.far_pairs(db, days, since=since, until=now) for days in FAR_AHEAD}
     results = []
-    for ahead in AHEAD:
+    for ahead, told in said.items():
         by_region: dict[str, list[tuple[dict[str, float], float]]] = {}
-        for region, at, quantiles in store.pairs(db, ahead, since=since, until=now):
+        for region, at, quantiles in told:
             if (load := seen.get(region, {}).get(int(at.timestamp() // step))) is not None:
                 by_region.setdefault(region, []).append((quantiles, load))
         for region, pairs in by_region.items():

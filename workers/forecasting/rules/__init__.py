@@ -1,7 +1,7 @@
 """Load per region from the calendar: guests, venue and phase; drawn to what was seen. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from math import sqrt
@@ -81,6 +81,12 @@ class Forecast:
         first = max(0, int((start - self.starts_at) / self.step))
         last = int((end - self.starts_at) / self.step) + 1
         return float(values[first:last].max()) if first < min(last, len(values)) else None
+
+    def sparser(self, step: timedelta) -> "Forecast":
+        """Return it with the first of the steps that make about `step` each."""
+        every = max(1, round(step / self.step))
+        sparse = {name: values[::every] for name, values in self.quantiles.items()}
+        return replace(self, step=every * self.step, quantiles=sparse)
 
 
 def grid(now: datetime, policy: Policy) -> datetime:

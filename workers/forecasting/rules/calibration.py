@@ -14,11 +14,15 @@ ENOUGH = 48
 
 
 class Trust(StrEnum):
-    """What is made of a region's forecast: taken as it is, with a wider margin, or not at all."""
+    """What is made of a region's forecast: taken as it is, with a wider margin, or not at all.
+
+    One that is EXCESSIVE is taken as it is, for too much costs money and nobody's connection: people are told.
+    """
 
     TRUSTED = "trusted"
     WIDER = "wider"
     REACTIVE = "reactive"
+    EXCESSIVE = "excessive"
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,14 @@ class Score:
 
     @property
     def trust(self) -> Trust:
-        """Return how far to trust it: with a margin below 85 % instead of 90 %, not at all when that is more than twofold."""
-        if self.pairs < ENOUGH or self.coverage["p90"] >= 0.85:
+        """Return how far to trust it: with a margin below 85 % instead of 90 %, not at all when that is more than twofold.
+
+        What is at most half of what was said, in the middle and by the 90 % quantile, was said without knowing.
+        """
+        if self.pairs < ENOUGH:
             return Trust.TRUSTED
+        if self.coverage["p90"] >= 0.85:
+            return Trust.EXCESSIVE if self.bias >= 1.0 and self.wider <= 0.5 else Trust.TRUSTED
         return Trust.WIDER if self.wider <= 2.0 else Trust.REACTIVE
 
     @property

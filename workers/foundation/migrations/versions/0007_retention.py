@@ -1,4 +1,4 @@
-"""When a proposal was settled; and rows that belong to another go with it."""
+"""When a proposal was settled; forecasts of weeks; rows that belong to another go with it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,8 +15,18 @@ _BELONG = (
 
 
 def upgrade() -> None:
-    """Add the one, and let the others cascade."""
+    """Add columns, and let the others cascade."""
     op.add_column("scaling_actions", sa.Column("settled_at", sa.DateTime(timezone=True)))
+    op.add_column("scaling_prediction_sets", sa.Column("far", sa.Boolean(), server_default=sa.false(), nullable=False))
+    unique = op.f("uq_scaling_prediction_sets_region_calendar_version_starts_at")
+    op.drop_constraint(unique, "scaling_prediction_sets")
+    op.create_unique_constraint(
+        "one_forecast_a_start", "scaling_prediction_sets", ["region", "calendar_version", "starts_at", "far"]
+    )
+    op.drop_index("newest_forecast", "scaling_prediction_sets")
+    op.create_index(
+        "newest_forecast", "scaling_prediction_sets", ["region", sa.text("id DESC")], postgresql_where=sa.text("NOT far")
+    )
     for table, column, to in _BELONG:
         name = f"fk_{table}_{column}"
         op.drop_constraint(op.f(name), table, type_="foreignkey")
