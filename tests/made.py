@@ -13,6 +13,7 @@ import orjson
 from workers.connections import store
 from workers.connections.store import Connection
 from workers.foundation import clock, database, redis
+from workers.scaling import store as scaling
 from workers.weddings.rules import VenueType, Wedding
 
 NOON = datetime(2026, 10, 10, 12, tzinfo=UTC)
@@ -82,3 +83,10 @@ def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[
     finally:
         server.shutdown()
         server.server_close()
+
+
+def scaled(db: Any, **facts: Any) -> int:
+    """Write an action of two instances more, unless said otherwise; return its id."""
+    given = {"region": "us-northeast", "resource": "instances", "before": 2, "to": 4, "reason": "demand", "inputs": {}}
+    [id] = scaling.record(db, [scaling.Decided(**given | {"asked_by": "test", "at": NOON} | facts)])
+    return id

@@ -17,3 +17,13 @@ class Anticipated(Exception):  # noqa: N818 - named for what happened, as all th
         """Return the error's name as logs, metrics and rows write it: `WeddingUnknown` is `wedding_unknown`."""
         name = type(self).__name__
         return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def said(error: Exception) -> str:
+    """Return the message of an error of ours; what a library says may hold a token."""
+    return str(error) if isinstance(error, Anticipated) else ""
+
+
+def named(error: Exception) -> str:
+    """Return what an error is called."""
+    return error.reason if isinstance(error, Anticipated) else type(error).__name__

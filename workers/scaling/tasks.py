@@ -3,7 +3,7 @@
 from workers.app import app
 from workers.foundation import clock, database, settings
 from workers.scaling import rules
-from workers.scaling.actions import carrying, plans
+from workers.scaling.actions import carrying, deciding, plans
 from workers.scaling.store import capacity
 
 #: Days to look ahead.
@@ -13,7 +13,7 @@ AHEAD = 90
 @app.task(name="scaling.decide")
 def decide(**_later: object) -> None:
     """Bring every resource to what there should be now."""
-    carrying.decide()
+    deciding.decide()
     carrying.see_to_it(settings.read(rules.Policy, "SCALING_"))
 
 

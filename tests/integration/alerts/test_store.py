@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection
 
-from tests.made import NOON, connection
+from tests.made import NOON, connection, scaled
 from workers.alerts import rules, store, tasks
 from workers.alerts.actions import ourselves
 from workers.alerts.rules import Severity, State
@@ -176,10 +176,9 @@ def test_what_capacity_lacks_is_an_alert_until_it_is_mended(monkeypatch: pytest.
         FullDay("us-west", today + timedelta(days=days), clock.now() + timedelta(days=days), Limit.INSTANCES, needed, 10)
         for days, needed in ((-1, 30), (20, 11), (40, 18))
     ]
-    row = {"region": "us-west", "resource": Resource.INSTANCES, "before": 2, "to": 5, "reason": "demand"}
     with database.transaction() as db:
         full_days.replace(db, ahead)
-        scaling.record(db, follows=0, **row, inputs={}, asked_by="test", at=NOON)
+        scaled(db, region="us-west")
         scaling.move(
             db, scaling.latest(db)["us-west", Resource.INSTANCES], ActionState.FAILED, at=NOON, problem="403 Forbidden"
         )

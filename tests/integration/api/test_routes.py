@@ -8,14 +8,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from tests import ROOT
-from tests.made import NOON, wedding
+from tests.made import NOON, scaled, wedding
 from workers.api.routes import api
 from workers.balancing import store
 from workers.balancing.store import Report
 from workers.connections.store import permits
 from workers.connections.store.permits import Permit
 from workers.foundation import clock, database
-from workers.scaling import store as scaling
 from workers.scaling.store import orders
 from workers.scaling.store.orders import Kind, Order
 from workers.weddings import store as weddings
@@ -60,8 +59,7 @@ def _desired(resource: str, **words: str) -> tuple[int, dict[str, object]]:
 def test_keda_asks_how_much_there_should_be() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [wedding()], at=NOON)
-        row = {"region": "us-northeast", "resource": "instances", "reason": "demand", "inputs": {}, "asked_by": "test"}
-        scaling.record(db, follows=0, before=2, to=6, at=NOON, **row)
+        scaled(db, to=6)
     assert _desired("instances", region="us-northeast") == (200, {"desired": 6})
     trigger = yaml.safe_load((ROOT / "deploy/keda/metrics-api.yaml").read_text())["spec"]["triggers"][0]["metadata"]
     with TestClient(api) as web:

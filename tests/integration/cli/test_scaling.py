@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.made import wedding
+from tests.made import scaled, wedding
 from workers.cli import wedops
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
-from workers.scaling import store
 from workers.scaling.rules import Purpose
 from workers.weddings import store as weddings
 
@@ -36,9 +35,8 @@ def _a_calendar(world: object) -> None:
 
 
 def _action(**facts: Any) -> int:
-    row = {"region": REGION, "resource": "instances", "before": 2, "to": 5, "reason": "demand", "follows": 0}
     with database.transaction() as db:
-        return store.record(db, inputs={}, asked_by="test", at=clock.now(), **row | facts)
+        return scaled(db, at=clock.now(), **facts)
 
 
 def test_a_region_is_let_act_held_and_resumed_and_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

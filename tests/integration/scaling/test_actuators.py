@@ -19,7 +19,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from tests import ROOT
 from tests.integration.scaling.kubernetes import KubernetesApi
-from tests.made import NOON, eventually
+from tests.made import NOON, eventually, scaled
 from workers.foundation import database, redis, settings
 from workers.scaling import client, store, tasks
 from workers.scaling.client import ActuatorRefused, ActuatorUnfit, ActuatorUnknown, ActuatorUnreachable, celery_pool
@@ -69,9 +69,8 @@ def test_the_brokers_server_is_never_sized(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_somebody_else_set_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_ACTUATORS", "cache_mb=valkey")
-    row = {"region": EVERYWHERE, "resource": Resource.CACHE_MB, "before": 256, "to": 384, "reason": "demand"}
     with database.transaction() as db:
-        store.record(db, follows=0, **row, inputs={}, asked_by="test", at=NOON)
+        scaled(db, region=EVERYWHERE, resource=Resource.CACHE_MB, before=256, to=384)
     tasks.verify()
     with database.transaction() as db:
         assert store.recent(db)[0].state is State.CONFIRMED
@@ -209,9 +208,8 @@ def test_a_pool_grows_at_once_shrinks_and_a_reload_is_corrected(pgbouncer: str, 
         console.execute("RELOAD")
     assert bouncer.seen(_pool(0)) == 20, "the file's value is back"
     monkeypatch.setenv("SCALING_ACTUATORS", "database_connections=pgbouncer")
-    row = {"region": EVERYWHERE, "resource": Resource.DATABASE_CONNECTIONS, "before": 20, "to": 45, "reason": "demand"}
     with database.transaction() as db:
-        store.record(db, follows=0, **row, inputs={}, asked_by="test", at=NOON)
+        scaled(db, region=EVERYWHERE, resource=Resource.DATABASE_CONNECTIONS, before=20, to=45)
     tasks.verify()
     bouncer.apply(_pool(20))
     tasks.reconcile()
@@ -275,23 +273,14 @@ def test_no_worker_is_no_size() -> None:
 
 
 def test_keda_reads_what_is_desired_and_nothing_else() -> None:
-    row = {
-        "region": "us-west",
-        "resource": Resource.INSTANCES,
-        "reason": "demand",
-        "inputs": {},
-        "asked_by": "test",
-        "at": NOON,
-    }
     with database.transaction() as db:
-        first = store.record(db, follows=0, before=2, to=4, **row)
-        store.record(db, follows=first, before=4, to=6, **row)
+        scaled(db, region="us-west", follows=scaled(db, region="us-west"), before=4, to=6)
     with database.transaction() as db:
         db.execute(text("SET LOCAL ROLE wedops_keda"))
         # The very query of the example.
         documents = yaml.safe_load_all((ROOT / "deploy/keda/postgresql.yaml").read_text())
-        [scaled] = [one for one in documents if one["kind"] == "ScaledObject"]
-        assert db.execute(text(scaled["spec"]["triggers"][0]["metadata"]["query"])).all() == [(6,)]
+        [example] = [one for one in documents if one["kind"] == "ScaledObject"]
+        assert db.execute(text(example["spec"]["triggers"][0]["metadata"]["query"])).all() == [(6,)]
     for forbidden in ("SELECT * FROM scaling_actions", "DELETE FROM scaling_actions", "SELECT * FROM weddings"):
         with database.transaction() as db:
             db.execute(text("SET LOCAL ROLE wedops_keda"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.made import NOON, connection, wedding
+from tests.made import NOON, connection, scaled, wedding
 from workers.connections import tasks as connections
 from workers.connections.store import open
 from workers.forecasting import tasks as forecasting
@@ -16,7 +16,7 @@ from workers.foundation import clock, database, redis, retention
 from workers.notify import store as notify
 from workers.notify.rules import Policy
 from workers.scaling import rules, store, tasks
-from workers.scaling.actions import carrying, plans
+from workers.scaling.actions import deciding, plans
 from workers.scaling.actions.readings import in_shadow, readings
 from workers.scaling.client.valkey import Valkey
 from workers.scaling.rules import EVERYWHERE, Purpose, Reading, Resource, State
@@ -112,7 +112,7 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
         # Nothing was measured for two hours, which takes nothing away; now it is.
         assert rules.decide(reading, policy, now=later).to == 13
         reading = replace(reading, load=9.0, expected=0.0)
-        carrying.record(db, [(reading, rules.decide(reading, policy, now=later))], policy, now=later)
+        deciding.record(db, [(reading, rules.decide(reading, policy, now=later))], policy, now=later)
         found = {one.id: one for one in store.recent(db)}
     assert found[proposal.id].state is State.ROLLED_BACK
     newest = max(one.id for one in found.values() if one.purpose is Purpose.ACT)
@@ -121,7 +121,7 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
 
 def _decide(reading: Reading, at: datetime) -> None:
     with database.transaction() as db:
-        carrying.record(db, [(reading, rules.decide(reading, rules.Policy(), now=at))], rules.Policy(), now=at)
+        deciding.record(db, [(reading, rules.decide(reading, rules.Policy(), now=at))], rules.Policy(), now=at)
 
 
 def _proposals() -> list[tuple[State, str | None]]:
@@ -221,9 +221,8 @@ def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest
 
 def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_ACTUATORS", "cache_mb=valkey")
-    row = {"region": EVERYWHERE, "resource": Resource.CACHE_MB, "before": 256, "to": 384, "reason": "demand"}
     with database.transaction() as db:
-        store.record(db, follows=0, **row, inputs={}, asked_by="test", at=NOON)
+        scaled(db, region=EVERYWHERE, resource=Resource.CACHE_MB, before=256, to=384)
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(hours=1))], at=NOON)
     tasks.verify()
     for by_hand, seen in (("512mb", 512), ("300mb", 384)):
@@ -235,18 +234,17 @@ def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypa
 def test_two_that_decide_at_once_write_one_action(monkeypatch: pytest.MonkeyPatch) -> None:
     _crowd(9, monkeypatch)
     with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(carrying.decide) for _ in range(8)]:
+        for done in [pool.submit(deciding.decide) for _ in range(8)]:
             done.result()
     assert sorted((one.purpose, one.to) for one in _instances()) == [(Purpose.ABOVE_CAP, 13), (Purpose.ACT, 10)]
 
 
 def test_gateways_are_told_no_less_during_a_ceremony() -> None:
-    row = {"region": REGION, "resource": Resource.INSTANCES, "reason": "demand", "inputs": {}, "asked_by": "test", "at": NOON}
     with database.transaction() as db:
-        first = store.record(db, follows=0, before=2, to=6, **row)
+        first = scaled(db, to=6)
     tasks.verify()
     with database.transaction() as db:
-        store.record(db, follows=first, before=6, to=3, **row)
+        scaled(db, follows=first, before=6, to=3)
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(hours=1))], at=NOON)
     tasks.verify()
     assert redis.registry().hmget(store.DESIRED + REGION, "instances", "connection_limit") == ["6", "6000"]
@@ -280,11 +278,10 @@ def test_an_amount_that_is_none_is_not_believed(odd: object, monkeypatch: pytest
 
 
 def _recorded(*figures: int, at: datetime, region: str = REGION) -> None:
-    row = {"region": region, "resource": Resource.INSTANCES, "reason": "demand", "inputs": {}, "asked_by": "test", "at": at}
     with database.transaction() as db:
         follows = 0
         for before, to in pairwise(figures):
-            follows = store.record(db, follows=follows, before=before, to=to, **row)
+            follows = scaled(db, region=region, follows=follows, before=before, to=to, at=at)
 
 
 def _reading(region: str = REGION) -> Reading:
@@ -321,7 +318,7 @@ def test_a_region_whose_last_wedding_moved_away_gives_back_what_it_has(monkeypat
 
 
 def test_a_system_that_has_less_than_the_least_is_brought_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carrying, "LOOK_EVERY", 1)
+    monkeypatch.setattr(deciding, "LOOK_EVERY", 1)
     redis.cache_server().config_set("maxmemory", "100mb")
     tasks.decide()
     with database.transaction() as db:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.made import NOON, connection, wedding
+from tests.made import NOON, connection, scaled, wedding
 from workers.connections import tasks as connections
 from workers.connections.store import open
 from workers.forecasting import tasks as forecasting
@@ -17,8 +17,7 @@ pytestmark = pytest.mark.usefixtures("world")
 
 
 def _record(db: Any, follows: int, to: int) -> int:
-    action = {"region": "east", "resource": "instances", "before": 2, "to": to, "reason": "demand"}
-    return store.record(db, follows=follows, **action, inputs={}, asked_by="test", at=NOON)
+    return scaled(db, region="east", follows=follows, to=to)
 
 
 def test_of_two_that_decide_at_once_one_acts() -> None:

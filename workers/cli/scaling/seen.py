@@ -10,7 +10,7 @@ import orjson
 from workers.cli.parameters import operator
 from workers.cli.scaling.places import check, places
 from workers.foundation import clock, database, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import Anticipated, named, said
 from workers.scaling import client, rules, store
 from workers.scaling.actions import plans
 from workers.scaling.rules import EVERYWHERE, Resource, State
@@ -61,7 +61,7 @@ def _found(action: Action | None, resource: Resource) -> dict[str, Any]:
         seen = {name: actuator.seen(action) for name, actuator in client.of(resource).items()} if action else {}
     except Exception as error:
         # A plug-in may raise anything; the other rows are shown.
-        return found | {"seen": {}, "problem": str(error) if isinstance(error, Anticipated) else type(error).__name__}
+        return found | {"seen": {}, "problem": said(error) or named(error)}
     return found | {"seen": seen, "problem": None}
 
 

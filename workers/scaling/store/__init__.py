@@ -1,6 +1,6 @@
 """Scaling actions as rows, and the desired state that gateways obey and confirm."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,10 +23,10 @@ from sqlalchemy import (
     select,
     update,
 )  # fmt: skip
-from sqlalchemy.dialects.postgresql import JSONB, distinct_on
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from workers.foundation import redis, retention
-from workers.foundation.database import insert_once, metadata
+from workers.foundation.database import metadata
 from workers.foundation.errors import Anticipated
 from workers.scaling.rules import Purpose, Resource, State
 
@@ -99,6 +99,22 @@ class Action:
     settled_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Decided:
+    """An action to be written: it `follows` the one that was the newest of its resource, 0 for the first."""
+
+    region: str
+    resource: str
+    before: int
+    to: int
+    reason: str
+    inputs: Mapping[str, Any]
+    asked_by: str
+    at: datetime
+    follows: int = 0
+    purpose: Purpose = Purpose.ACT
+
+
 _COLUMNS = {"before": "from_value", "to": "to_value"}
 _FACTS = [actions.c[_COLUMNS.get(name, name)].label(name) for name in Action.__dataclass_fields__]
 _TYPES = {"resource": Resource, "state": State, "purpose": Purpose}
@@ -163,26 +179,29 @@ def failed(db: Connection) -> list[Action]:
     return [action for action in latest(db).values() if action.state is State.FAILED]
 
 
-def record(  # noqa: PLR0913 - a row has so many facts
-    db: Connection, *, follows: int, region: str, resource: str, before: int, to: int, reason: str,
-    inputs: Mapping[str, Any], asked_by: str, at: datetime, purpose: Purpose = Purpose.ACT,
-) -> int:  # fmt: skip
-    """Write an action after `follows`, approved if it is to be carried out; return its id, 0 when another stands there."""
-    state = State.APPROVED if purpose is Purpose.ACT else State.PROPOSED
-    row = {
-        "region": region, "resource": resource, "from_value": before, "to_value": to, "reason": reason, "inputs": dict(inputs),
-        "asked_by": asked_by, "purpose": purpose, "state": state, "follows": follows, "created_at": at,
-    }  # fmt: skip
-    [id] = insert_once(db, actions, [row]) or [0]
-    if id and purpose is Purpose.ACT:
-        # Those before it that never got there have failed: nobody will carry them out any more.
-        db.execute(update(actions).where(_before(region, resource, id)).values(state=State.FAILED, problem="overtaken"))
-    return int(id)
+def record(db: Connection, decided: Sequence[Decided]) -> list[int]:
+    """Write decisions, at most one of a resource, approved if they are to be carried out; return their ids, 0 for one whose
+    place another has taken.
+    """
+    if not decided:
+        return []
+    names = {"before": "from_value", "to": "to_value", "at": "created_at"}
+    rows = [{names.get(name, name): value for name, value in vars(one).items()} for one in decided]
+    states = {Purpose.ACT: State.APPROVED}
+    rows = [row | {"state": states.get(row["purpose"], State.PROPOSED)} for row in rows]
+    key = actions.c.region, actions.c.resource
+    written = db.execute(insert(actions).values(rows).on_conflict_do_nothing().returning(actions.c.id, *key))
+    ids = {(row.region, row.resource): row.id for row in written}
+    _overtake(db, [id for one in decided if one.purpose is Purpose.ACT and (id := ids.get((one.region, one.resource)))])
+    return [ids.get((one.region, one.resource), 0) for one in decided]
 
 
-def _before(region: str, resource: str, id: int) -> Any:
-    ours = (actions.c.region == region) & (actions.c.resource == resource) & (actions.c.purpose == Purpose.ACT)
-    return ours & (actions.c.id < id) & actions.c.state.in_((State.APPROVED, State.APPLIED))
+def _overtake(db: Connection, ids: Collection[int]) -> None:
+    """Note that those before new actions that never got there have failed: nobody will carry them out any more."""
+    newer = actions.alias("newer")
+    same = (newer.c.region == actions.c.region) & (newer.c.resource == actions.c.resource) & (newer.c.id > actions.c.id)
+    ours = newer.c.id.in_(ids) & (actions.c.purpose == Purpose.ACT) & actions.c.state.in_((State.APPROVED, State.APPLIED))
+    db.execute(update(actions).where(same, ours).values(state=State.FAILED, problem="overtaken"))
 
 
 def move(db: Connection, action: Action, state: State, *, at: datetime, problem: str | None = None) -> None:
