@@ -1,4 +1,4 @@
-"""One scaling decision for 50 regions: what is measured, forecast and ordered is read from real servers, decided and written.
+"""One scaling decision for 50 regions with a calendar of 100,000 weddings, read from real servers, decided and written.
 
 `decide_ms` is a run in which nothing changes, `changing_ms` one that scales every region, `asking_ms` one that also asks for
 approval of more for each, all without carrying it out; `rules_ms` is the pure rule for 50 regions. The outlooks are learned
@@ -15,6 +15,8 @@ from workers.foundation import clock
 from workers.weddings.rules import VenueType, Wedding
 
 REGIONS, WEDDINGS = 50, 40
+#: Those of a season to come.
+FAR = 98_000
 
 
 def main() -> None:
@@ -35,6 +37,10 @@ def _fill(now: datetime) -> None:
     names = [f"region-{number:02}" for number in range(REGIONS)]
     starts = [now + timedelta(hours=hours) for hours in np.linspace(-48, 48, WEDDINGS)]
     calendar = [_wedding(f"{name}-{number}", name, at) for name in names for number, at in enumerate(starts)]
+    days = np.linspace(5, 330, FAR).tolist()
+    calendar += [
+        _wedding(f"far-{number}", names[number % REGIONS], now + timedelta(days=day)) for number, day in enumerate(days)
+    ]
     rows = [
         Snapshot(name, now - timedelta(minutes=minute), 300 + minute % 50)
         for name in names

@@ -31,7 +31,7 @@ def detect(db: Connection, *, now: datetime) -> dict[str, rules.Decision]:
 def warm(region: str, *, now: datetime) -> list[str]:
     """Ask for the warm-up of a region's largest weddings of the coming days, once a day; return their ids."""
     with database.transaction() as db:
-        coming = [one for one in weddings.between(db, now, now + timedelta(days=DAYS)) if one.region == region]
+        coming = weddings.between(db, now, now + timedelta(days=DAYS), region=region)
     ids = [one.id for one in sorted(coming, key=lambda one: -one.guest_count)[:WARMED]]
     for wedding_id in ids:
         key = f"season/{region}/{now:%Y-%m-%d}/{wedding_id}"

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     FromClause,
+    Index,
     Integer,
     Table,
     Text,
@@ -59,6 +60,8 @@ weddings = Table(
     Column("version", BigInteger, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
 )
+Index("weddings_by_region", weddings.c.region)
+Index("weddings_by_version", weddings.c.version)
 
 _FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
 
@@ -168,9 +171,13 @@ def by_id(db: Connection, ids: Iterable[str]) -> list[Wedding]:
     return _facts(db.execute(select(*_FACTS).where(_among(list(ids))).order_by(weddings.c.starts_at)))
 
 
-def between(db: Connection, start: datetime, end: datetime, *, most: int | None = None) -> list[Wedding]:
-    """Return weddings that take place and overlap [start, end), by start."""
+def between(
+    db: Connection, start: datetime, end: datetime, *, most: int | None = None, region: str | None = None
+) -> list[Wedding]:
+    """Return weddings that take place and overlap [start, end), of a region or of all, by start."""
     overlap = (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
+    if region is not None:
+        overlap &= weddings.c.region == region
     return _facts(db.execute(select(*_FACTS).where(overlap).order_by(weddings.c.starts_at).limit(most)))
 
 
@@ -189,7 +196,20 @@ def as_known(db: Connection, at: datetime, start: datetime, end: datetime) -> li
 
 def regions(db: Connection) -> list[str]:
     """Return the regions that have weddings."""
-    return list(db.execute(select(weddings.c.region).distinct().order_by(weddings.c.region)).scalars())
+    return list(db.execute(_REGIONS).scalars())
+
+
+# From one region to the next by the index: DISTINCT reads a season's hundred thousand rows for a few names.
+_REGIONS = text(
+    """
+    WITH RECURSIVE found AS (
+        (SELECT region FROM weddings ORDER BY region LIMIT 1)
+        UNION ALL
+        SELECT (SELECT w.region FROM weddings w WHERE w.region > found.region ORDER BY w.region LIMIT 1)
+        FROM found WHERE found.region IS NOT NULL)
+    SELECT region FROM found WHERE region IS NOT NULL
+    """
+)
 
 
 def busy_regions(db: Connection, start: datetime, end: datetime) -> set[str]:

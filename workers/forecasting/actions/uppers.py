@@ -103,8 +103,8 @@ def _learn(db: Connection, region: str, *, now: datetime, boot: timedelta, unit:
     if len(load) < DAY or max(seen) < minute - FRESH:
         return None
     start = min(seen)
-    near = weddings.between(db, _moment(start - AFTER), now + timedelta(minutes=2 * DAY + BEFORE))
-    events = [of_wedding(wedding) for wedding in near if wedding.region == region]
+    near = weddings.between(db, _moment(start - AFTER), now + timedelta(minutes=2 * DAY + BEFORE), region=region)
+    events = [of_wedding(wedding) for wedding in near]
     lasts = max(1, round(boot.total_seconds() / 60))
     found = Outlook(load, start, events, boot=lasts, unit=unit, policy=policy)
     log.info("region learned", region=region, minutes=len(load), events=len(events), reason="day_or_calendar")

@@ -1,4 +1,4 @@
-"""When a proposal was settled; forecasts of weeks; rows that belong to another go with it."""
+"""When a proposal was settled; forecasts of weeks; a season's regions and version by index; rows that go with others."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,7 @@ _BELONG = (
 
 
 def upgrade() -> None:
-    """Add columns, and let the others cascade."""
+    """Add columns and indices, and let the others cascade."""
     op.add_column("scaling_actions", sa.Column("settled_at", sa.DateTime(timezone=True)))
     op.add_column("scaling_prediction_sets", sa.Column("far", sa.Boolean(), server_default=sa.false(), nullable=False))
     unique = op.f("uq_scaling_prediction_sets_region_calendar_version_starts_at")
@@ -27,6 +27,8 @@ def upgrade() -> None:
     op.create_index(
         "newest_forecast", "scaling_prediction_sets", ["region", sa.text("id DESC")], postgresql_where=sa.text("NOT far")
     )
+    op.create_index("weddings_by_region", "weddings", ["region"])
+    op.create_index("weddings_by_version", "weddings", ["version"])
     for table, column, to in _BELONG:
         name = f"fk_{table}_{column}"
         op.drop_constraint(op.f(name), table, type_="foreignkey")
