@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from sqlalchemy import (
@@ -189,9 +190,18 @@ def judged(db: Connection, *, since: datetime) -> dict[str, dict[int, Score]]:
     rows = db.execute(select(scores).where(scores.c.at >= since).ext(distinct_on(*keys)).order_by(*keys, scores.c.day.desc()))
     found: dict[str, dict[int, Score]] = {}
     for row in rows:
-        score = Score(row.pairs, row.pinball, row.coverage, row.bias, row.wider)
-        found.setdefault(row.region, {})[row.horizon_minutes] = score
+        found.setdefault(row.region, {})[row.horizon_minutes] = _score(row)
     return found
+
+
+def verdicts(db: Connection, region: str, minutes: int, *, since: datetime) -> list[tuple[datetime, Score]]:
+    """Return a region's scores of so many minutes ahead since a moment, each with when it was given, the oldest first."""
+    ours = (scores.c.region == region) & (scores.c.horizon_minutes == minutes) & (scores.c.at >= since)
+    return [(row.at, _score(row)) for row in db.execute(select(scores).where(ours).order_by(scores.c.at))]
+
+
+def _score(row: Any) -> Score:
+    return Score(row.pairs, row.pinball, row.coverage, row.bias, row.wider)
 
 
 def teach(db: Connection, learned: Mapping[str, Shares], *, at: datetime) -> None:

@@ -59,6 +59,12 @@ def current(db: Connection) -> dict[str, Season]:
     return {region: season for region, (_, season) in _latest(db).items()}
 
 
+def changes(db: Connection, region: str) -> list[tuple[datetime, Season]]:
+    """Return when a region came into which season, the first first."""
+    rows = db.execute(select(seasons.c.at, seasons.c.season).where(seasons.c.region == region).order_by(seasons.c.id))
+    return [(row.at, Season(row.season)) for row in rows]
+
+
 def _latest(db: Connection) -> dict[str, tuple[int, Season]]:
     rows = db.execute(
         select(seasons.c.region, seasons.c.id, seasons.c.season)

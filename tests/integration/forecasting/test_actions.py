@@ -13,6 +13,10 @@ from workers.foundation import database
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
 from workers.scaling.actions import plans
+from workers.scaling.store import orders
+from workers.scaling.store.orders import Kind, Order
+from workers.seasons import store as seasons
+from workers.seasons.rules import Decision, Reason, Season
 from workers.weddings import store as weddings
 from workers.weddings.rules import Policy as Phases
 from workers.weddings.rules import Status, Wedding
@@ -140,3 +144,23 @@ def test_a_past_saturday_is_played_again_and_one_that_was_not_measured_is_refuse
     assert outcome.short <= 0.5
     assert outcome.saved > 30
     assert len(past.load) > outcome.minutes
+
+
+def test_a_span_is_played_with_the_season_and_the_orders_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTLOOK_EVERY", "10")
+    monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "150")
+    held, start = _held(1), NOW - timedelta(days=1)
+    peak, ordered = start + timedelta(hours=18), start + timedelta(hours=4)
+    with database.transaction() as db:
+        weddings.upsert(db, held, at=NOW - timedelta(days=60))
+        orders.give(db, Order(REGION, Kind.EMERGENCY, "a test", "tester", ordered, ordered + timedelta(hours=3), 9))
+        orders.end(db, REGION, Kind.EMERGENCY, by="tester", at=ordered + timedelta(hours=2))
+        seasons.record(db, {REGION: Decision(Season.PEAK, Reason.BOOKINGS, 2.0)}, at=peak)
+    _measure(held, 1.0, since=NOW - timedelta(days=4))
+    with database.transaction() as db:
+        _, past, supply = plans.played(db, REGION, start, NOW)
+    assert [past.given(at).emergency for at in (ordered, ordered + timedelta(hours=2))] == [9, 0]
+    minute = int((ordered - start).total_seconds() // 60)
+    assert supply[minute - 10] == 2
+    assert supply[minute + 5 : minute + 120].tolist() == [9] * 115
+    assert supply[-60] == 3, "what there is at least in a peak season"

@@ -20,6 +20,8 @@ log = logs.get("forecasting")
 
 #: How far ahead forecasts are judged; the first one's verdict is what scaling goes by.
 AHEAD = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+#: Its minutes, and how long a verdict stands.
+TRUSTED_BY, STANDS = int(AHEAD[0].total_seconds() // 60), timedelta(days=1)
 #: So many days ahead too, by a forecast that is made each day: what is planned weeks ahead rests on it.
 FAR_AHEAD, FAR, HOUR = (7, 28), timedelta(days=30), timedelta(hours=1)
 
@@ -86,9 +88,8 @@ def expected(db: Connection, leads: Mapping[str, timedelta], *, now: datetime) -
 
 def judged(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
     """Return each region's score that its trust goes by, if there was one in the last day."""
-    first = int(AHEAD[0].total_seconds() // 60)
-    scores = store.judged(db, since=now - timedelta(days=1))
-    return {region: by_horizon[first] for region, by_horizon in scores.items() if first in by_horizon}
+    scores = store.judged(db, since=now - STANDS)
+    return {region: by_horizon[TRUSTED_BY] for region, by_horizon in scores.items() if TRUSTED_BY in by_horizon}
 
 
 def judge(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
@@ -111,7 +112,7 @@ def judge(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
             score = calibration.score(columns, np.array([load for _, load in pairs]))
             results.append((region, int(ahead.total_seconds() // 60), score))
     store.judge(db, results, at=now)
-    return {region: score for region, minutes, score in results if minutes * 60 == AHEAD[0].total_seconds()}
+    return {region: score for region, minutes, score in results if minutes == TRUSTED_BY}
 
 
 def _by_step(minutes: dict[int, int], step: float) -> dict[int, float]:

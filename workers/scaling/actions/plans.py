@@ -1,6 +1,6 @@
 """Looking far ahead, and back: days on which there may not be enough, spans played again, regret."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,10 +18,13 @@ from workers.foundation.errors import Anticipated
 from workers.metrics import store as metrics
 from workers.scaling import rules, store
 from workers.scaling.rules import Resource, capacity
-from workers.scaling.rules.replay import Counts, Outcome, Past, Planner, judge, replay
+from workers.scaling.rules.replay import Counts, Given, Outcome, Past, Planner, judge, replay
+from workers.scaling.store import orders
+from workers.scaling.store.orders import Kind
 from workers.seasons import client as holidays
 from workers.seasons import rules as seasonal
 from workers.seasons import store as seasons
+from workers.seasons.rules import Season
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
@@ -113,7 +116,25 @@ def _past(db: Connection, region: str, since: datetime, start: datetime, end: da
     # What was learned later, from the span itself, was not known in it.
     taught = forecasting.taught(db, before=start)
     learned = taught.get(region) or taught.get(forecasting.EVERY)
-    return Past(region, begins, held(seen), known, learned, weddings.zones(db).get(region, "UTC"))
+    zone, given = weddings.zones(db).get(region, "UTC"), _given(db, region, start, end)
+    return Past(region, begins, held(seen), known, learned, zone, given)
+
+
+def _given(db: Connection, region: str, start: datetime, end: datetime) -> Callable[[datetime], Given]:
+    """Return what held of a region at a moment: its season's floor, the margin of its forecast, orders of people."""
+    policy, ordered = settings.read(rules.Policy, "SCALING_"), orders.given(db, region, until=end)
+    changes = seasons.changes(db, region)
+    verdicts = forecasting.verdicts(db, region, forecasts.TRUSTED_BY, since=start - forecasts.STANDS)
+
+    def given(at: datetime) -> Given:
+        season = next((season for since, season in reversed(changes) if since <= at), None)
+        margin = next((one.margin for said, one in reversed(verdicts) if at - forecasts.STANDS <= said <= at), 1.0)
+        holding = {one.kind: one for one in ordered if one.holds(at)}
+        emergency = holding[Kind.EMERGENCY].value if Kind.EMERGENCY in holding else 0
+        floor = policy.instances_peak_min if season is Season.PEAK else 0
+        return Given(margin, floor, Kind.HOLD_IN in holding, Kind.HOLD_OUT in holding, emergency)
+
+    return given
 
 
 def regret(db: Connection, region: str, *, now: datetime, days: int) -> Outcome | None:

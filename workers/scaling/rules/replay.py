@@ -112,8 +112,23 @@ def run(wanted: Callable[[int, int], int], first: int, last: int, *, begin: int,
 
 
 @dataclass(frozen=True)
+class Given:
+    """What else a decision went by: the forecast's margin, the season's floor, orders of people."""
+
+    margin: float = 1.0
+    floor: int = 0
+    hold_in: bool = False
+    hold_out: bool = False
+    emergency: int = 0
+
+
+def _nothing(_at: datetime) -> Given:
+    return Given()
+
+
+@dataclass(frozen=True)
 class Past:
-    """A region's load, one value a minute from `starts_at` on, and its calendar as it was known at a moment."""
+    """A region's load, one value a minute from `starts_at` on; its calendar as known, and what was given, at a moment."""
 
     region: str
     starts_at: datetime
@@ -121,6 +136,7 @@ class Past:
     known: Callable[[datetime], Sequence[Wedding]]
     shares: Shares | None = None
     zone: str = "UTC"
+    given: Callable[[datetime], Given] = _nothing
 
     def moment(self, minute: int) -> datetime:
         """Return when a minute begins."""
@@ -190,17 +206,22 @@ class Planner:
         at = now.timestamp()
         here = self._spans[(self._spans[:, 0] < at) & (self._spans[:, 1] > at)]
         lead = max(self.policy.lead, timedelta(seconds=float(here[:, 2].max(initial=0.0))))
-        calm = max(0, minute - int(self.policy.shrink_after / MINUTE))
+        calm, given = max(0, minute - int(self.policy.shrink_after / MINUTE)), self.past.given(now)
+        peak = self._forecast.peak(now, now + lead) if self._forecast else None
         return Reading(
             region=self.past.region,
             has=has,
             load=float(self.past.load[minute - 1]),
-            expected=self._forecast.peak(now, now + lead) if self._forecast else None,
+            expected=peak * given.margin if peak is not None else None,
             lately=float(self.past.load[calm:minute].max()),
             upper=self._outlook.now() if self._outlook else None,
             ceremony_ahead=bool(len(here)),
             frozen_until=datetime.fromtimestamp(here[:, 1].max(), now.tzinfo) if len(here) else None,
             changed_at=self._changed_at,
+            floor=given.floor,
+            hold_in=given.hold_in,
+            hold_out=given.hold_out,
+            emergency=given.emergency,
         )
 
 

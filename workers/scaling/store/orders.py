@@ -52,6 +52,10 @@ class Order:
     ended_at: datetime | None = None
     ended_by: str | None = None
 
+    def holds(self, at: datetime) -> bool:
+        """Tell whether it held at a moment."""
+        return self.at <= at and not any(end is not None and end <= at for end in (self.until, self.ended_at))
+
 
 _FACTS = [orders.c[name] for name in Order.__dataclass_fields__]
 
@@ -86,6 +90,12 @@ def standing(db: Connection, *, at: datetime) -> dict[str, dict[Kind, Order]]:
 def history(db: Connection, *, most: int = 50) -> list[Order]:
     """Return what was ordered, the newest first."""
     return [_order(row) for row in db.execute(select(*_FACTS).order_by(orders.c.id.desc()).limit(most))]
+
+
+def given(db: Connection, region: str, *, until: datetime) -> list[Order]:
+    """Return what was ordered for a region before a moment, the oldest first."""
+    asked = select(*_FACTS).where(orders.c.region == region, orders.c.at < until)
+    return [_order(row) for row in db.execute(asked.order_by(orders.c.id))]
 
 
 def _standing(at: datetime) -> ColumnElement[bool]:
