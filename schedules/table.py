@@ -13,6 +13,7 @@ from workers.forecasting import tasks as forecasting
 from workers.metrics import tasks as metrics
 from workers.notify import tasks as notify
 from workers.requests import tasks as requests
+from workers.retention import tasks as retention
 from workers.scaling import tasks as scaling
 from workers.seasons import tasks as seasons
 from workers.seasons.rules import KindOfDay
@@ -73,5 +74,6 @@ TABLE = (
     Line(metrics.detect,        seconds(10),       seconds(10),       seconds(10),       "its sweeps are evenly spaced: that is how it learned"),
     Line(metrics.roll_up,       seconds(60),       seconds(60),       seconds(60),       "what is asked of hours must not read points"),
     Line(metrics.retain,        daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; old days go, the coming ones are made"),
+    Line(retention.forget,      daily_at("09:40"), daily_at("09:40"), daily_at("09:40"), "outside ceremony hours; what is over for long goes"),
 )
 # fmt: on

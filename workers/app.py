@@ -26,6 +26,7 @@ ROOMS = (
     "workers.metrics",
     "workers.notify",
     "workers.requests",
+    "workers.retention",
     "workers.scaling",
     "workers.seasons",
     "workers.wedding_day",
@@ -39,6 +40,7 @@ ROUTES = [
     ("caching.*", {"queue": "bulk"}),
     ("forecasting.*", {"queue": "bulk"}),
     ("metrics.*", {"queue": "bulk"}),
+    ("retention.*", {"queue": "bulk"}),
     ("seasons.*", {"queue": "bulk"}),
     ("*", {"queue": "steady"}),
 ]

@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Integ
 from sqlalchemy.dialects.postgresql import JSONB
 
 from workers.caching.rules import Kind, Policy, Structure
-from workers.foundation import breaker, clock, logs, redis, retention, settings
-from workers.foundation.database import insert_once, metadata
+from workers.foundation import breaker, clock, logs, redis, settings
+from workers.foundation.database import insert_once, metadata, over
 
 log = logs.get("caching")
 
@@ -31,7 +31,7 @@ results = Table(
     Column("actions", Integer, nullable=False),
     Column("detail", JSONB, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    info=retention.over("at"),
+    info=over("at"),
 )
 
 

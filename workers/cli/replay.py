@@ -60,7 +60,7 @@ def _play(region: str | None, first: datetime, last: datetime, *, cut: bool, pic
         if region and region not in known:
             raise click.BadParameter(f"{region!r} has no weddings; there are {', '.join(known) or 'none'}", param_hint="REGION")
         for name in [region] if region else known:
-            outcome, past, supply = plans.played(db, name, first, last, cut=cut)
+            outcome, past, supply = plans.played(db, name, first, last, now=clock.now(), cut=cut)
             found[name] = outcome
             if picture:
                 pictures.capacity(picture, past, supply, settings.read(rules.Policy, "SCALING_"))

@@ -6,8 +6,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, Connection, DateTime, ForeignKey, Identity, Integer, Table, Text, select, update
 
 from workers.emergencies.rules import Step
-from workers.foundation import retention
-from workers.foundation.database import insert_once, metadata
+from workers.foundation.database import insert_once, metadata, over
 
 emergencies = Table(
     "emergencies",
@@ -19,7 +18,7 @@ emergencies = Table(
     Column("state", Text, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("closed_at", DateTime(timezone=True)),
-    info=retention.over("closed_at"),
+    info=over("closed_at"),
 )
 
 steps = Table(

@@ -32,8 +32,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 from workers.forecasting.rules import Forecast
 from workers.forecasting.rules.calibration import Score
 from workers.forecasting.rules.shares import QUANTILES, Shares
-from workers.foundation import retention
-from workers.foundation.database import insert_once, metadata
+from workers.foundation.database import insert_once, metadata, over
 
 sets = Table(
     "scaling_prediction_sets",
@@ -66,7 +65,7 @@ scores = Table(
     Column("wider", Float, nullable=False),
     Column("trust", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    info=retention.over("at"),
+    info=over("at"),
 )
 
 #: What past weddings taught; the region EVERY has what they taught together.
@@ -83,8 +82,6 @@ shares = Table(
     Column("learned_at", DateTime(timezone=True), nullable=False),
 )
 EVERY = "*"
-#: A far forecast is kept so much longer than others.
-FAR_KEPT = timedelta(days=14)
 
 
 def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: datetime, far: bool = False) -> int:
@@ -221,10 +218,10 @@ def taught(db: Connection, *, before: datetime | None = None) -> dict[str, Share
     return found
 
 
-def forget(db: Connection, *, before: datetime) -> int:
-    """Forget forecasts made before a moment, far ones once they were judged; return how many."""
-    judged = case((sets.c.far, FAR_KEPT), else_=timedelta(0))
-    return db.execute(sets.delete().where(sets.c.made_at < before - judged)).rowcount
+def forget(db: Connection, *, before: datetime, far_before: datetime) -> int:
+    """Forget forecasts made before a moment, far ones before another; return how many."""
+    old = case((sets.c.far, far_before), else_=before)
+    return db.execute(sets.delete().where(sets.c.made_at < old)).rowcount
 
 
 def count(db: Connection) -> int:

@@ -1,19 +1,23 @@
 """PostgreSQL: one engine a process, opened after fork; short transactions; COPY for bulk."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, MetaData, Table, create_engine
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
 from workers.foundation import breaker, settings
 from workers.foundation.errors import Anticipated
 
+Outdated = Callable[[FromClause, datetime], ColumnElement[bool]]
+#: Where a table's `info` says which of its rows are over.
+OVER = "over"
 #: Every room declares its tables on this.
 metadata = MetaData(
     naming_convention={
@@ -90,6 +94,14 @@ def _away(error: BaseException) -> bool:
     # 08: connection exception; 57P: shutdown, crash, starting up; 53300: too many connections.
     state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
     return not state or state.startswith(("08", "57P")) or state == "53300"
+
+
+def over(outdated: str | Outdated) -> dict[str, Outdated]:
+    """Return a table's `info`, by which rows are dropped some time after the moment in a column (none: it stands).
+
+    Or those for which a condition holds. Tables that refer to it must do so ON DELETE CASCADE.
+    """
+    return {OVER: outdated if callable(outdated) else lambda table, before: table.c[outdated] < before}
 
 
 def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Any]:

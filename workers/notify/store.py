@@ -9,8 +9,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from workers.foundation import redis, retention
-from workers.foundation.database import insert_once, metadata
+from workers.foundation import redis
+from workers.foundation.database import insert_once, metadata, over
 from workers.notify.rules import BODY, TITLE, Notification, Policy, safe
 
 TAKEN = "wedops:notified:"
@@ -30,7 +30,7 @@ notifications = Table(
     Column("tried_at", DateTime(timezone=True)),
     Column("sent_at", DateTime(timezone=True)),
     Column("withdrawn_at", DateTime(timezone=True)),
-    info=retention.over("created_at"),
+    info=over("created_at"),
 )
 _UNSENT = notifications.c.sent_at.is_(None) & notifications.c.withdrawn_at.is_(None)
 Index("unsent_notifications", notifications.c.created_at, postgresql_where=_UNSENT)

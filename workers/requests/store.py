@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, func, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from workers.foundation import retention
-from workers.foundation.database import insert_once, metadata
+from workers.foundation.database import insert_once, metadata, over
 
 requests = Table(
     "requests",
@@ -22,7 +21,7 @@ requests = Table(
     Column("accepted_at", DateTime(timezone=True), nullable=False),
     Column("sent_at", DateTime(timezone=True)),
     Column("settled_at", DateTime(timezone=True)),
-    info=retention.over("settled_at"),
+    info=over("settled_at"),
 )
 Index("unsettled_requests", requests.c.accepted_at, postgresql_where=requests.c.state == "accepted")
 

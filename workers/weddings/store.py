@@ -31,8 +31,8 @@ from sqlalchemy import (
 from sqlalchemy import Sequence as Counter
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
-from workers.foundation import redis, retention
-from workers.foundation.database import copy, metadata
+from workers.foundation import redis
+from workers.foundation.database import copy, metadata, over
 from workers.foundation.errors import Anticipated
 from workers.weddings.rules import Status, VenueType, Wedding
 
@@ -84,7 +84,7 @@ history = Table(
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, primary_key=True),
     Column("known_from", DateTime(timezone=True), nullable=False),
-    info=retention.over(_superseded),
+    info=over(_superseded),
 )
 _KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name != "timeline"]
 

@@ -86,8 +86,8 @@ def test_what_was_said_weeks_ahead_is_judged_for_the_whole_day() -> None:
         assert store.peaks(db, NOW, NOW + timedelta(hours=1)) == {}
         actions.judge(db, now=NOW)
         found = store.judged(db, since=NOW - timedelta(days=1))[REGION]
-        store.forget(db, before=NOW)
-        assert store.count(db) == 14
+        store.forget(db, before=NOW, far_before=NOW - actions.far_kept(rules.Policy()))
+        assert store.count(db) == 32
     assert set(found) == {7 * 1440, 28 * 1440}
     for score in found.values():
         # Two or three days by the hour, without the hours in which nobody is there.
@@ -134,11 +134,13 @@ def test_a_past_saturday_is_played_again_and_one_that_was_not_measured_is_refuse
         weddings.upsert(db, held, at=NOW - timedelta(days=60))
     _measure(held, 1.1, since=NOW - timedelta(days=4))
     with database.transaction() as db:
-        outcome, past, supply = plans.played(db, REGION, NOW - timedelta(days=3), NOW)
+        outcome, past, supply = plans.played(db, REGION, NOW - timedelta(days=3), NOW, now=NOW)
         with pytest.raises(plans.SpanUnmeasured, match="us-west was not measured"):
-            plans.played(db, "us-west", NOW - timedelta(days=3), NOW)
+            plans.played(db, "us-west", NOW - timedelta(days=3), NOW, now=NOW)
         with pytest.raises(plans.SpanUnmeasured):
-            plans.played(db, REGION, NOW + timedelta(days=3), NOW + timedelta(days=4))
+            plans.played(db, REGION, NOW + timedelta(days=3), NOW + timedelta(days=4), now=NOW)
+        with pytest.raises(plans.CalendarForgotten, match="RETENTION_KEEP_DAYS"):
+            plans.played(db, REGION, NOW - timedelta(days=3), NOW, now=NOW + timedelta(days=400))
     assert outcome.minutes == len(supply) == pytest.approx(3 * 1440, abs=10)
     assert outcome.needed >= 4
     assert outcome.short <= 0.5
@@ -158,7 +160,7 @@ def test_a_span_is_played_with_the_season_and_the_orders_of_then(monkeypatch: py
         seasons.record(db, {REGION: Decision(Season.PEAK, Reason.BOOKINGS, 2.0)}, at=peak)
     _measure(held, 1.0, since=NOW - timedelta(days=4))
     with database.transaction() as db:
-        _, past, supply = plans.played(db, REGION, start, NOW)
+        _, past, supply = plans.played(db, REGION, start, NOW, now=NOW)
     assert [past.given(at).emergency for at in (ordered, ordered + timedelta(hours=2))] == [9, 0]
     minute = int((ordered - start).total_seconds() // 60)
     assert supply[minute - 10] == 2

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from tests.made import NOON, connection, scaled, wedding
+from workers.balancing import store as balancing
+from workers.balancing.store import Report
 from workers.connections import tasks as connections
 from workers.connections.store import open
 from workers.forecasting import tasks as forecasting
-from workers.foundation import clock, database, redis, retention
+from workers.foundation import clock, database, redis
 from workers.notify import store as notify
 from workers.notify.rules import Policy
+from workers.retention import store as retention
 from workers.scaling import rules, store, tasks
 from workers.scaling.actions import deciding, plans
 from workers.scaling.actions.readings import in_shadow, readings
@@ -293,6 +296,9 @@ def _reading(region: str = REGION) -> Reading:
 
 def test_what_strains_after_some_was_taken_away_gets_it_back_and_that_is_noted() -> None:
     _recorded(2, 8, 4, at=clock.now() - timedelta(minutes=5))
+    assert _reading().shrunk_from == 0, "it is not gone yet"
+    with database.transaction() as db:
+        store.move(db, store.latest(db)[REGION, Resource.INSTANCES], State.CONFIRMED, at=clock.now())
     reading = replace(_reading(), load=100.0, expected=0.0, pressure=1.3)
     assert reading.shrunk_from == 8
     _decide(reading, clock.now())
@@ -300,10 +306,17 @@ def test_what_strains_after_some_was_taken_away_gets_it_back_and_that_is_noted()
     assert (newest.before, newest.to, newest.reason) == (4, 8, rules.Reason.TOOK_TOO_MUCH)
     assert (undone.state, undone.problem) == (State.ROLLED_BACK, "strain rose when it was gone")
     assert first.state is State.FAILED
-    assert _reading().shrunk_from == 0
+    assert (_reading().shrunk_from, _reading().undone) == (0, 1)
 
 
 def test_a_region_whose_last_wedding_moved_away_gives_back_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowded = wedding("w-9", starts_at=clock.now() + timedelta(hours=1), guest_count=9000, region="us-west")
+    with database.transaction() as db:
+        weddings.upsert(db, [crowded], at=NOON)
+    forecasting.refresh()
+    with database.transaction() as db:
+        weddings.upsert(db, [replace(crowded, region=REGION, starts_at=NOON, ends_at=NOON)], at=NOON)
+        scaled(db, region="us-west", resource=Resource.CONNECTION_POOL, before=200, to=300, at=clock.now() - timedelta(hours=1))
     _recorded(2, 8, at=clock.now() - timedelta(hours=1), region="us-west")
     assert (_reading("us-west").load, _reading("us-west").expected) == (None, 0.0), "nothing was measured anywhere"
     connections.snapshot()
@@ -314,11 +327,26 @@ def test_a_region_whose_last_wedding_moved_away_gives_back_what_it_has(monkeypat
     tasks.decide()
     assert [one.to for one in _instances()] == [2, 4, 8]
     with database.transaction() as db:
+        assert store.latest(db)["us-west", Resource.CONNECTION_POOL].to == 200
         assert [one.region for one in readings(db, rules.Policy(), now=clock.now()) if one.region == "us-west"] == []
 
 
-def test_a_system_that_has_less_than_the_least_is_brought_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deciding, "LOOK_EVERY", 1)
+def test_people_of_a_node_that_fell_silent_are_not_gone() -> None:
+    _recorded(2, 8, at=clock.now() - timedelta(hours=1), region="us-west")
+    balancing.report(Report("n1", "us-west", "ws://n1", 10, 0))
+    connections.snapshot()
+    assert _reading("us-west").load is None
+
+
+def test_an_emergency_is_carried_out_also_where_no_wedding_is() -> None:
+    with database.transaction() as db:
+        orders.give(db, Order("us-west", Kind.EMERGENCY, "a test", "tester", clock.now(), value=9))
+    tasks.decide()
+    assert [(one.region, one.to, one.reason) for one in _instances()] == [("us-west", 9, rules.Reason.EMERGENCY)]
+
+
+def test_a_system_that_has_less_than_the_least_is_brought_to_it() -> None:
+    deciding._looked.clear()
     redis.cache_server().config_set("maxmemory", "100mb")
     tasks.decide()
     with database.transaction() as db:
@@ -326,8 +354,21 @@ def test_a_system_that_has_less_than_the_least_is_brought_to_it(monkeypatch: pyt
     assert (action.before, action.to, action.state) == (100, 256, State.CONFIRMED)
 
 
+def test_what_somebody_gave_stays_while_nothing_else_is_wanted() -> None:
+    deciding._looked.clear()
+    redis.cache_server().config_set("maxmemory", "900mb")
+    tasks.decide()
+    with database.transaction() as db:
+        assert [one for one in store.recent(db) if one.resource is Resource.CACHE_MB] == []
+
+
 def test_old_actions_are_forgotten_but_for_the_newest() -> None:
     _recorded(2, 3, 4, 5, at=NOON)
-    assert retention.forget(now=NOON + timedelta(days=400)) == {}
-    assert retention.forget(now=NOON + timedelta(days=401)) == {"scaling_actions": 2}
-    assert [one.to for one in _instances()] == [5]
+    with database.transaction() as db:
+        asked = scaled(db, follows=3, purpose=Purpose.ABOVE_CAP, to=14)
+        scaled(db, follows=asked, purpose=Purpose.ABOVE_CAP, to=15)
+        store.settle(db, asked, State.REJECTED, by="tester", at=NOON, problem=store.REJECTED)
+    assert retention.drop(before=NOON, enough=9) == ({}, [])
+    assert retention.drop(before=NOON + timedelta(seconds=1), enough=9) == ({"scaling_actions": 2}, [])
+    # What somebody said of it is kept for good.
+    assert [one.to for one in _instances()] == [15, 14, 5]

@@ -106,7 +106,7 @@ def test_what_capacity_lacks_is_medium_weeks_ahead_and_high_when_it_is_near() ->
     scores = {
         "us-west": Score(99, {}, {"p90": 0.4}, -0.8, 7.0),
         "us-east": Score(99, {}, {"p90": 0.4}, -0.1, 1.4),
-        "us-south": Score(99, {}, {"p90": 1.0}, 1.2, 0.4),
+        "us-south": Score(99, {"p50": 40.0}, {"p90": 1.0}, 1.2, 0.4),
     }
     unfit, excessive = findings.forecasts_unfit(scores)
     assert "us-west is not believed: 40% of what was seen" in unfit.detail

@@ -102,6 +102,10 @@ def test_a_forecast_that_says_too_little_is_widened_and_then_not_believed(level:
 def test_what_was_quiet_and_what_is_too_little_says_nothing() -> None:
     quiet = calibration.score({name: np.zeros(500) for name in shares.QUANTILES}, np.zeros(500))
     assert (quiet.pairs, quiet.trust) == (0, Trust.TRUSTED)
+    # A calendar whose gateways are yet to come, and a forecast of five people where one is.
+    for said, seen in ((900.0, 0.0), (5.0, 1.0)):
+        much = calibration.score({name: np.full(500, said) for name in shares.QUANTILES}, np.full(500, seen))
+        assert much.trust is Trust.TRUSTED
     few = calibration.score({name: np.full(10, 1.0) for name in shares.QUANTILES}, np.full(10, 99.0))
     assert few.trust is Trust.TRUSTED
 

@@ -45,11 +45,35 @@ def _reading(**facts: Any) -> Reading:
         ({"load": 2880, "shrunk_from": 8, "changed_at": NOON, "pressure": 1.2}, Decision(8, Reason.TOOK_TOO_MUCH)),
         ({"load": 2880, "shrunk_from": 8, "changed_at": NOON, "pressure": 1.1}, Decision(4, Reason.ENOUGH)),
         ({"load": 2880, "shrunk_from": 14, "changed_at": NOON, "pressure": 1.2}, Decision(10, Reason.TOOK_TOO_MUCH)),
+        (
+            {"load": 2880, "shrunk_from": 14, "allowed": 13, "changed_at": NOON, "pressure": 1.2},
+            Decision(13, Reason.TOOK_TOO_MUCH),
+        ),
         ({"load": 2880, "shrunk_from": 8, "pressure": 1.2, "hold_out": True}, Decision(4, Reason.PAUSED)),
+        ({"changed_at": NOON - timedelta(minutes=59), "undone": 1}, Decision(4, Reason.COOLING_DOWN)),
+        ({"changed_at": NOON - timedelta(minutes=60), "undone": 1}, Decision(2, Reason.FEWER_EXPECTED)),
     ],
 )
 def test_a_decision_has_its_reason(facts: dict[str, Any], decision: Decision) -> None:
     assert rules.decide(_reading(**facts), POLICY, now=NOON) == decision
+
+
+def test_what_had_to_be_given_back_is_taken_away_ever_more_seldom() -> None:
+    """Eight are more than is needed and four are too few: nobody wants to be moved each half hour for that."""
+    has, changed_at, taken = 8, NOON - timedelta(hours=1), list[int]()
+    for minute in range(1440):
+        now = NOON + timedelta(minutes=minute)
+        shrunk = has == 4 and now - changed_at < POLICY.shrink_after
+        reading = _reading(
+            has=has, changed_at=changed_at, pressure=1.2 if has == 4 else 0.4, shrunk_from=8 if shrunk else 0,
+            undone=sum(minute - before < 1440 for before in taken),
+        )  # fmt: skip
+        decision = rules.decide(reading, POLICY, now=now)
+        if decision.to < has:
+            taken.append(minute)
+        if decision.to != has:
+            has, changed_at = decision.to, now
+    assert 2 <= len(taken) <= 7
 
 
 @given(

@@ -27,8 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from workers.alerts.rules import Alert, Change, Kind, Reason, Severity, Standing, State
-from workers.foundation import retention
-from workers.foundation.database import insert_once, metadata
+from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.errors import Anticipated
 
 alerts = Table(
@@ -61,7 +60,7 @@ alerts = Table(
     Column("quiet", Text, nullable=False, server_default=""),
     Column("people", Integer, nullable=False, server_default="0"),
     Column("rank", Float, nullable=False, server_default="0"),
-    info=retention.over("resolved_at"),
+    info=over("resolved_at"),
 )
 Index("one_alert_a_fingerprint", alerts.c.fingerprint, unique=True, postgresql_where=alerts.c.state != State.RESOLVED)
 

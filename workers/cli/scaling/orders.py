@@ -83,7 +83,7 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
     policy = settings.read(rules.Policy, "SCALING_")
     most = policy.instances_max
     with database.transaction() as db:
-        watched = readings.in_shadow(db, policy, now=clock.now())
+        watched = readings.in_shadow(db, policy, now=clock.now(), also=[region])
     if region in watched:
         raise NoEmergency(region=region)
     if to and to > most:

@@ -22,7 +22,7 @@ log = logs.get("forecasting")
 AHEAD = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 #: Its minutes, and how long a verdict stands.
 TRUSTED_BY, STANDS = int(AHEAD[0].total_seconds() // 60), timedelta(days=1)
-#: So many days ahead too, by a forecast that is made each day: what is planned weeks ahead rests on it.
+#: So many days ahead too, by a forecast that is made each day: it says how good what is planned weeks ahead may be.
 FAR_AHEAD, FAR, HOUR = (7, 28), timedelta(days=30), timedelta(hours=1)
 
 
@@ -49,6 +49,11 @@ def far(db: Connection, *, now: datetime) -> list[rules.Forecast]:
     if last and now - last < timedelta(days=1):
         return []
     return [one.sparser(HOUR) for one in by_calendar(db, now=now, horizon=FAR)]
+
+
+def far_kept(policy: rules.Policy) -> timedelta:
+    """Return how long a far forecast is needed: until its last day was judged."""
+    return timedelta(days=max(FAR_AHEAD) + 1 + policy.judge_days)
 
 
 def by_calendar(db: Connection, *, now: datetime, horizon: timedelta) -> list[rules.Forecast]:

@@ -11,6 +11,8 @@ Array = NDArray[np.float64]
 
 #: Fewer pairs say nothing yet.
 ENOUGH = 48
+#: Below a median error of twice so many people too much costs nothing; where nobody ever came, nobody was measured.
+MATTERS, NOBODY = 10.0, 1000.0
 
 
 class Trust(StrEnum):
@@ -48,7 +50,8 @@ class Score:
         if self.pairs < ENOUGH:
             return Trust.TRUSTED
         if self.coverage["p90"] >= 0.85:
-            return Trust.EXCESSIVE if self.bias >= 1.0 and self.wider <= 0.5 else Trust.TRUSTED
+            known = self.pinball["p50"] >= MATTERS and self.bias < NOBODY
+            return Trust.EXCESSIVE if known and self.bias >= 1.0 and self.wider <= 0.5 else Trust.TRUSTED
         return Trust.WIDER if self.wider <= 2.0 else Trust.REACTIVE
 
     @property

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from workers.foundation import database, retention
+from workers.foundation import database
 from workers.metrics.rules.objectives import BY_SERIES, OBJECTIVES, Counts, Window, judge
 from workers.metrics.rules.samples import parts
 from workers.metrics.store import partitions
@@ -67,7 +67,6 @@ hours = Table(
     Column("at", DateTime(timezone=True), primary_key=True),
     Column("total", BigInteger, nullable=False),
     Column("bad", BigInteger, nullable=False),
-    info=retention.over("at"),
 )
 performance = Table(
     "wedding_performance_metrics",
@@ -78,7 +77,7 @@ performance = Table(
     Column("bad", BigInteger, nullable=False),
     Column("budget_left", Float, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    info=retention.over("at"),
+    info=database.over("at"),
 )
 
 

@@ -16,7 +16,7 @@ from workers.scaling.store import Action
 
 log = logs.get("scaling")
 
-#: How long a run may carry out, in seconds, and hold the lease: what was begun last takes three calls' patience at most.
+#: How long a run may carry out, in seconds, and hold the lease: what was begun last ends by its calls' patience, or the task's.
 AT_ONCE, HELD = 10.0, timedelta(seconds=30)
 
 

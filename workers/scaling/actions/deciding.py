@@ -20,10 +20,14 @@ from workers.scaling.store import Action, Decided
 
 log = logs.get("scaling")
 
-#: Where we never acted, the real thing is looked at in one minute of so many: it may have less than it should.
-LOOK_EVERY = 10
+#: Where we never acted, the real thing is looked at each so many seconds: it may have less than it should.
+LOOK_EVERY = 600.0
 #: What is not needed for a moment may be needed again: a proposal stands so long at least.
 STANDS = timedelta(minutes=10)
+
+
+#: When this process looked at what, by region and resource.
+_looked: dict[tuple[str, Resource], float] = {}
 
 
 def decide() -> None:
@@ -44,10 +48,13 @@ def _sure(reading: Reading, policy: Policy, now: datetime, away: set[Resource]) 
 
     Where that can't be asked (`away` remembers it for the run) it may get more, and loses nothing.
     """
-    matters = now.minute % LOOK_EVERY == 0 or rules.decide(reading, policy, now=now).to != reading.has
-    if not reading.unsure or not matters:
+    if not reading.unsure:
         return reading
-    seen = None
+    key, begun, seen = (reading.region, reading.resource), clock.stopwatch(), None
+    matters = rules.decide(reading, policy, now=now).to != reading.has
+    if not matters and begun - _looked.get(key, -LOOK_EVERY) < LOOK_EVERY:
+        return reading
+    _looked[key] = begun
     try:
         if reading.resource not in away:
             seen = client.found(reading.region, reading.resource, now=now)
@@ -59,7 +66,8 @@ def _sure(reading: Reading, policy: Policy, now: datetime, away: set[Resource]) 
         log.warning("not asked", region=reading.region, resource=reading.resource, reason=named(error), detail=said(error))
     if reading.resource in away:
         return replace(reading, hold_in=True)
-    return reading if seen is None else replace(reading, has=seen)
+    # What somebody gave stays until more or less is wanted; what is too little does not.
+    return replace(reading, has=seen) if seen is not None and (matters or seen < reading.has) else reading
 
 
 def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: Policy, *, now: datetime) -> None:
@@ -71,8 +79,9 @@ def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: 
             purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
             changing.append(_row(reading, decision.to, decision.reason, purpose, reading.follows, now))
     written = _write(db, changing)
-    for one in changing:
-        if one.reason is Reason.TOOK_TOO_MUCH and (id := written.get((one.region, one.resource))):
+    for reading, decision in decided:
+        back = decision.to >= reading.shrunk_from > 0 and reading.pressure > rules.TOLERANCE
+        if back and (id := written.get((reading.region, reading.resource))):
             store.roll_back(db, id, problem="strain rose when it was gone")
     _ask(db, [(reading, decision) for reading, decision in decided if not reading.shadow], written, policy, now)
 
@@ -81,7 +90,7 @@ def _row(reading: Reading, to: int, reason: Reason, purpose: Purpose, follows: i
     numbers = {name: getattr(reading, name) for name in ("load", "lately", "expected", "upper", "pressure")}
     inputs = {name: round(value, 2) if value is not None else None for name, value in numbers.items()}
     inputs |= {"ceremony_ahead": reading.ceremony_ahead, "allowed": reading.allowed, "emergency": reading.emergency}
-    return Decided(reading.region, reading.resource, reading.has, to, reason, inputs, "schedule", now, follows, purpose)
+    return Decided(reading.region, reading.resource, reading.has, to, reason, inputs, store.SCHEDULE, now, follows, purpose)
 
 
 def _write(db: Connection, rows: Sequence[Decided]) -> dict[tuple[str, str], int]:
@@ -130,11 +139,11 @@ def _stands(
             standing |= not ended and one.to >= decision.beyond
             if ended and decision.to <= policy.bounds(reading.resource).most:
                 with suppress(store.ActionUnknown):
-                    store.settle(db, one.id, State.ROLLED_BACK, by="schedule", at=now, problem="its time is over")
+                    store.settle(db, one.id, State.ROLLED_BACK, by=store.SCHEDULE, at=now, problem="its time is over")
         elif problem := _outlived(one, decision, policy, now):
             # Somebody may have settled it since it was read.
             with suppress(store.ActionUnknown):
-                store.settle(db, one.id, State.REJECTED, by="schedule", at=now, problem=problem)
+                store.settle(db, one.id, State.REJECTED, by=store.SCHEDULE, at=now, problem=problem)
         else:
             standing = True
             store.raise_proposal(db, one.id, decision.beyond)

@@ -16,6 +16,7 @@ from workers.forecasting.rules import Policy as Forecasting
 from workers.foundation import settings
 from workers.foundation.errors import Anticipated
 from workers.metrics import store as metrics
+from workers.retention.rules import Policy as Retention
 from workers.scaling import rules, store
 from workers.scaling.rules import Resource, capacity
 from workers.scaling.rules.replay import Counts, Given, Outcome, Past, Planner, judge, replay
@@ -27,6 +28,10 @@ from workers.seasons import store as seasons
 from workers.seasons.rules import Season
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
+
+
+class CalendarForgotten(Anticipated):
+    """how the calendar was known before {since} is not kept; RETENTION_KEEP_DAYS says how long it is"""
 
 
 class SpanUnmeasured(Anticipated):
@@ -86,12 +91,17 @@ def _hours(forecast: Forecast, midnight: datetime, policy: rules.Policy) -> Iter
         yield Hour(at, round(p50, 1), round(p99, 1), bounds.holding(p90, policy.utilisation), bounds.most)
 
 
-def played(db: Connection, region: str, start: datetime, end: datetime, *, cut: bool = False) -> tuple[Outcome, Past, Counts]:
+def played(
+    db: Connection, region: str, start: datetime, end: datetime, *, now: datetime, cut: bool = False
+) -> tuple[Outcome, Past, Counts]:
     """Play a past span of a region through the planner, with the calendar as it was known then.
 
     What was measured in the weeks before `start` is known at its beginning. With `cut` the span may begin with the first
-    measurement. Raises SpanUnmeasured.
+    measurement. Raises SpanUnmeasured, CalendarForgotten.
     """
+    kept_since = now - timedelta(days=settings.read(Retention, "RETENTION_").keep_days)
+    if start < kept_since:
+        raise CalendarForgotten(since=f"{kept_since:%Y-%m-%d}")
     policy, learn = settings.read(rules.Policy, "SCALING_"), settings.read(outlook.Policy, "OUTLOOK_")
     phases, predicting = settings.read(calendar.Policy, "WEDDINGS_"), settings.read(Forecasting, "FORECASTING_")
     past = _past(db, region, start - timedelta(days=learn.days), start, end)
@@ -122,7 +132,7 @@ def _past(db: Connection, region: str, since: datetime, start: datetime, end: da
 
 def _given(db: Connection, region: str, start: datetime, end: datetime) -> Callable[[datetime], Given]:
     """Return what held of a region at a moment: its season's floor, the margin of its forecast, orders of people."""
-    policy, ordered = settings.read(rules.Policy, "SCALING_"), orders.given(db, region, until=end)
+    policy, ordered = settings.read(rules.Policy, "SCALING_"), orders.given(db, region, since=start, until=end)
     changes = seasons.changes(db, region)
     verdicts = forecasting.verdicts(db, region, forecasts.TRUSTED_BY, since=start - forecasts.STANDS)
 
@@ -148,8 +158,8 @@ def regret(db: Connection, region: str, *, now: datetime, days: int) -> Outcome 
     supply = np.full(len(load), made[0].before if made else policy.instances_min, np.int64)
     billed = supply.copy()
     for action in made:
-        decided = max(0, int(action.created_at.timestamp()) // 60 - begins)
-        billed[decided:] = action.to
-        supply[decided + boot * (action.to > action.before) :] = action.to
+        decided = int(action.created_at.timestamp()) // 60 - begins
+        billed[max(0, decided) :] = action.to
+        supply[max(0, decided + boot * (action.to > action.before)) :] = action.to
     capacity, least = float(policy.connections_per_instance), policy.instances_min
     return judge(load, supply, float(billed.sum()), capacity=capacity, boot=boot, least=least)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.balancing import store as balancing
+from workers.balancing.rules import Node
 from workers.connections.store import service
 from workers.forecasting import actions as forecasts
 from workers.forecasting.actions.uppers import uppers as outlooks
@@ -40,6 +41,8 @@ class _Standing:
     allowed: Mapping[tuple[str, str], int]
     #: Those whose time of being allowed more is over, and who have it still.
     over: frozenset[tuple[str, str]]
+    #: How often something was taken away in the last day, and had to be given back.
+    undone: Mapping[tuple[str, str], int]
     #: The regions whose peak season it is.
     busy: frozenset[str]
 
@@ -56,7 +59,8 @@ class _Standing:
             "resource": resource,
             "has": last.to if last else self.policy.bounds(resource).least,
             "changed_at": last.created_at if last else None,
-            "shrunk_from": last.before if last and self._lately_shrunk(last) else 0,
+            "shrunk_from": self._shrunk_from(last),
+            "undone": self.undone.get(key, 0),
             # Never acted, or not since it was only watched: somebody else saw to it.
             "unsure": last is None and not shadow,
             "over": key in self.over,
@@ -69,14 +73,16 @@ class _Standing:
             "shadow": shadow,
         }
 
-    def _lately_shrunk(self, last: Action) -> bool:
-        return last.to < last.before and self.now - last.created_at < self.policy.shrink_after
+    def _shrunk_from(self, last: Action | None) -> int:
+        """Return what there was before the last action, if that took some away a short time ago and it is gone."""
+        gone = last and last.purpose is Purpose.ACT and last.to < last.before and last.state in (State.APPLIED, State.CONFIRMED)
+        return last.before if last and gone and self.now - last.created_at < self.policy.shrink_after else 0
 
     def left(self, regions: Collection[str]) -> list[str]:
-        """Return the regions that have no wedding any more, and still more than the least."""
-        least = self.policy.bounds(Resource.INSTANCES).least
-        mine = [region for (region, kind), one in self.planned.items() if kind == Resource.INSTANCES and one.to > least]
-        return [region for region in mine if region not in regions]
+        """Return the regions that have no wedding any more, and still more than the least, or an emergency."""
+        more = {region for (region, kind), one in self.planned.items() if one.to > self.policy.bounds(Resource(kind)).least}
+        urgent = {region for region, given in self.orders.items() if Kind.EMERGENCY in given}
+        return sorted((more | urgent) - {*regions, EVERYWHERE})
 
     def _emergency(self, given: Mapping[Kind, Order], region: str, resource: Resource) -> int:
         """Return what an emergency wants at least: instances of a region; of what all share the whole cache."""
@@ -155,7 +161,8 @@ def _standing(db: Connection, policy: Policy, now: datetime) -> _Standing:
     over = frozenset((one.region, str(one.resource)) for one in approved if one.until and one.until <= now)
     busy = frozenset(region for region, season in seasons.current(db).items() if season is Season.PEAK)
     newest, planned = store.newest(db), store.newest(db, [Purpose.ACT, Purpose.SHADOW])
-    return _Standing(policy, now, newest, planned, orders.standing(db, at=now), allowed, over, busy)
+    undone = store.rolled_back(db, since=now - timedelta(days=1))
+    return _Standing(policy, now, newest, planned, orders.standing(db, at=now), allowed, over, undone, busy)
 
 
 def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Wedding]) -> list[Reading]:
@@ -164,22 +171,21 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     measured = {row.region: row for row in metrics.latest(db, since=now - fresh_for)}
     left = standing.left(regions := weddings.regions(db))
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
-    leads = {name: max((_lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
-    # Where no wedding is left nobody is expected.
-    expected = dict.fromkeys(left, 0.0) | forecasts.expected(db, leads, now=now)
+    # Where no wedding is left nobody is expected, whatever was forecast while there was one.
+    expected = _expected(db, {region: here[region] for region in regions}, policy, now) | dict.fromkeys(left, 0.0)
     lately = {name: max(minutes.values()) for name, minutes in metrics.by_minute(db, now - policy.shrink_after, now).items()}
-    planned = [peak / len(regions)] if regions and (peak := _peak(now)) else []
-    unit = policy.connections_per_instance / 2
-    uppers, waiting = outlooks(db, regions, now=now, boot=policy.boot, unit=unit)
-    strain, found = _strain(policy), []
+    uppers, waiting = outlooks(db, regions, now=now, boot=policy.boot, unit=policy.connections_per_instance / 2)
+    nodes, found = _nodes(), []
+    strain = _strain(nodes or [], policy)
+    # A snapshot lists the calendar's regions, and where anybody is; nodes that count their people themselves may fall silent.
+    empty = set(left) - {node.region for node in nodes} if measured and nodes is not None else set()
     for region, ours in here.items():
         row, ends = measured.get(region), [one.ends_at + policy.linger for one in ours]
-        known = [*([expected[region]] if region in expected else []), *planned]
         found.append(
             Reading(
-                load=_load(row, unlisted=bool(measured) and region in left),
+                load=row.connections if row else 0.0 if region in empty else None,
                 lately=lately.get(region),
-                expected=max(known) if known else None,
+                expected=expected.get(region),
                 upper=uppers.get(region),
                 unlearned=region in waiting,
                 pressure=max(strain.get(region, 0.0), _slowness(row, policy)),
@@ -191,9 +197,15 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     return found
 
 
-def _load(row: measuring.Snapshot | None, *, unlisted: bool) -> float | None:
-    # A snapshot lists the calendar's regions, and where anybody is.
-    return row.connections if row else 0.0 if unlisted else None
+def _expected(
+    db: Connection, here: Mapping[str, Sequence[calendar.Wedding]], policy: Policy, now: datetime
+) -> dict[str, float]:
+    """Return what the forecast, or the plan of a peak, says of each region of the calendar for which either says something."""
+    leads = {name: max((_lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
+    found = forecasts.expected(db, leads, now=now)
+    if here and (peak := _peak(now)):
+        found = {region: max(found.get(region, 0.0), peak / len(here)) for region in here}
+    return found
 
 
 def _by_region(near: Sequence[calendar.Wedding]) -> dict[str, list[calendar.Wedding]]:
@@ -210,19 +222,22 @@ def _peak(now: datetime) -> int:
         return 0
 
 
-def _strain(policy: Policy) -> dict[str, float]:
-    """Return, by region, the mean use of its nodes' processors and memory over what it should be; the higher of both."""
-    by_region: dict[str, list[Any]] = {}
+def _nodes() -> list[Node] | None:
     try:
-        nodes = balancing.nodes()
+        return balancing.nodes()
     except redis.UNREACHABLE:
-        return {}
+        return None
+
+
+def _strain(nodes: Iterable[Node], policy: Policy) -> dict[str, float]:
+    """Return, by region, the mean use of its nodes' processors and memory over what it should be; the higher of both."""
+    by_region: dict[str, list[Node]] = {}
     for node in nodes:
         if not node.out and not node.draining:
             by_region.setdefault(node.region, []).append(node)
     return {
-        region: max(_mean(node.cpu for node in nodes) / policy.cpu, _mean(node.memory for node in nodes) / policy.memory)
-        for region, nodes in by_region.items()
+        region: max(_mean(node.cpu for node in ours) / policy.cpu, _mean(node.memory for node in ours) / policy.memory)
+        for region, ours in by_region.items()
     }
 
 

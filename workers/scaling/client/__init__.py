@@ -16,14 +16,16 @@ from importlib.metadata import entry_points
 from threading import Thread
 from typing import Protocol, TypeVar
 
-from workers.foundation import settings
+from workers.foundation import clock, settings
 from workers.foundation.errors import Anticipated
 from workers.scaling.rules import Resource, State
 from workers.scaling.store import Action
 
 GROUP = "wedops.actuators"
 #: Seconds that a call may take in all: a server that sends a byte now and then outlives every time-out of a socket.
-PATIENCE = 6.0
+PATIENCE = 5.0
+#: After so many seconds a call that never ended is given up: who hangs for good must not be left alone for good.
+GIVEN_UP = 120.0
 
 
 class ActuatorUnknown(Anticipated):
@@ -136,6 +138,7 @@ class _InTime:
     def __init__(self, name: str, actuator: Actuator) -> None:
         self.serves, self._name, self._actuator = actuator.serves, name, actuator
         self._late: Thread | None = None
+        self._begun = 0.0
 
     def seen(self, action: Action) -> int | None:
         return self._ask(partial(self._actuator.seen, action))
@@ -144,18 +147,20 @@ class _InTime:
         return self._ask(partial(self._actuator.apply, action, dry_run=dry_run))
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
-        if self._late and self._late.is_alive():
+        if self._late and self._late.is_alive() and clock.stopwatch() - self._begun < GIVEN_UP:
             raise ActuatorUnreachable(actuator=self._name, problem="a call of before has not ended yet")
         answer: Future[Answer] = Future()
-        thread = Thread(target=_settle, args=(call, answer), daemon=True)
+        thread, begun = Thread(target=_settle, args=(call, answer), daemon=True), clock.stopwatch()
         thread.start()
         try:
             return answer.result(timeout=PATIENCE)
         except TimeoutError:
             if answer.done():
                 raise
-            self._late = thread
             raise ActuatorUnreachable(actuator=self._name, problem=f"no answer within {PATIENCE:.0f} s") from None
+        finally:
+            if not answer.done():
+                self._late, self._begun = thread, begun
 
 
 def _settle(call: Callable[[], Answer], answer: Future[Answer]) -> None:

@@ -19,9 +19,9 @@ class Valkey:
     serves = (Resource.CACHE_MB,)
 
     def seen(self, action: Action) -> int | None:  # noqa: ARG002 - there is one cache only
-        """Return its limit in MB; 0 is none."""
+        """Return its limit in MB; None when it has none."""
         limit = int(self._ask(lambda cache: cache.config_get("maxmemory"))["maxmemory"])
-        return round(limit / _MEGABYTE)
+        return round(limit / _MEGABYTE) if limit else None
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:
         """Set the limit; what no longer fits is evicted in the background."""

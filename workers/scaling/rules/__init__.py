@@ -6,6 +6,10 @@ from enum import StrEnum
 from math import ceil, inf
 from typing import Any
 
+from workers.scaling.rules.policy import SHARED as SHARED
+from workers.scaling.rules.policy import Bounds as Bounds
+from workers.scaling.rules.policy import Policy as Policy
+from workers.scaling.rules.policy import Resource as Resource
 from workers.weddings.rules import EVERYWHERE as EVERYWHERE
 
 
@@ -50,122 +54,8 @@ class Purpose(StrEnum):
     ABOVE_CAP = "above_cap"
 
 
-class Resource(StrEnum):
-    """What there can be more or less of. The first two each region has, the others all regions share."""
-
-    INSTANCES = "instances"
-    CONNECTION_POOL = "connection_pool"
-    DATABASE_CONNECTIONS = "database_connections"
-    CACHE_MB = "cache_mb"
-    WORKER_PROCESSES = "worker_processes"
-
-
-SHARED = (Resource.DATABASE_CONNECTIONS, Resource.CACHE_MB, Resource.WORKER_PROCESSES)
 #: A metric may be so far above its target before it counts, and makes for so much more at most: one swing is no trend.
 TOLERANCE, LEAP = 1.1, 1.5
-
-
-#: The outlook looks half a day ahead at most.
-_LONGEST = {"boot": timedelta(hours=12)}
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """From `least` to `most`, in steps of `step`; one of it carries a load of `carries`. `ceiling` is what nobody may allow."""
-
-    least: int
-    most: int
-    carries: float
-    step: int = 1
-    ceiling: int = 0
-
-    def holding(self, load: float, share: float = 1.0) -> int:
-        """Return how many carry `load` when a `share` of each is used; not bounded from above."""
-        return max(self.least, ceil(load / (self.carries * share * self.step) - 1e-9) * self.step)
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Bounds 2-10 instances, 20-100 database connections, 256-1,024 MB of cache, pools up to 1,000; 70-75 % used is the aim.
-
-    Capacity is there 2 h before a ceremony; `boot` is how long an instance takes until it serves. `instances_ceiling` is the
-    most that an approval may allow, 0 for twice `instances_max`. `new_regions` only watch (`shadow`) until somebody lets them
-    act (`live`).
-    """
-
-    instances_min: int = 2
-    instances_max: int = 10
-    instances_ceiling: int = 0
-    #: In a region's peak season there is so much at least.
-    instances_peak_min: int = 3
-    cache_mb_peak_min: int = 512
-    connections_per_instance: int = 1000
-    connection_pool_min: int = 200
-    connection_pool_max: int = 1000
-    database_connections_min: int = 20
-    database_connections_max: int = 100
-    people_per_database_connection: int = 100
-    cache_mb_min: int = 256
-    cache_mb_max: int = 1024
-    people_per_cache_mb: int = 20
-    worker_processes_min: int = 2
-    worker_processes_max: int = 8
-    weddings_per_worker_process: int = 500
-    utilisation: float = 0.72
-    lead: timedelta = timedelta(hours=2)
-    shrink_after: timedelta = timedelta(minutes=30)
-    #: How long after its end a wedding's capacity stays: parties overrun.
-    linger: timedelta = timedelta(hours=1)
-    boot: timedelta = timedelta(minutes=2)
-    #: What latency (95 % of round trips), processor, memory and the oldest task's wait should stay below.
-    latency_ms: float = 500.0
-    cpu: float = 0.75
-    memory: float = 0.85
-    queue_seconds: float = 5.0
-    #: From so many people on a region's latency says something about the region.
-    people_least: int = 20
-    #: An action has failed when it was tried so often, and is so old.
-    attempts_most: int = 6
-    confirm_within: timedelta = timedelta(minutes=3)
-    approval_within: timedelta = timedelta(hours=2)
-    new_regions: str = "shadow"
-    #: What the plan of the realtime service lets in at once, all regions together; 0 is no limit.
-    plan_connections: int = 0
-    plan_joins_per_second: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse bounds that leave nothing to choose."""
-        for resource in Resource:
-            least, most = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
-            if not 1 <= least <= most:
-                raise ValueError(f"{resource}_min must be from 1 to {resource}_max")
-        if self.instances_ceiling and self.instances_ceiling < self.instances_max:
-            raise ValueError("instances_ceiling must be instances_max or more, or 0 for twice as many")
-        loads = (self.connections_per_instance, self.people_per_database_connection, self.people_per_cache_mb)
-        if not 0 < self.utilisation <= 1 or min(*loads, self.weddings_per_worker_process) < 1:
-            raise ValueError("utilisation must be above 0 and at most 1, connections_per_instance and the like 1 or more")
-        if not min(self.latency_ms, self.cpu, self.memory, self.queue_seconds) > 0 or self.attempts_most < 1:
-            raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_most must be above 0")
-        if self.new_regions not in {"shadow", "live"}:
-            raise ValueError("new_regions must be shadow or live")
-        times = {name: value for name, value in vars(self).items() if isinstance(value, timedelta)}
-        if wrong := [
-            name for name, value in times.items() if not timedelta(0) <= value <= _LONGEST.get(name, timedelta(days=30))
-        ]:
-            raise ValueError(f"{wrong[0]} must be from 0s to {_LONGEST.get(wrong[0], timedelta(days=30))}")
-
-    def bounds(self, resource: Resource) -> Bounds:
-        """Return a resource's bounds; the load of worker processes is weddings, of a pool places, of all others people."""
-        carries, step = {
-            Resource.INSTANCES: (self.connections_per_instance, 1),
-            Resource.CONNECTION_POOL: (1, 50),
-            Resource.DATABASE_CONNECTIONS: (self.people_per_database_connection, 5),
-            Resource.CACHE_MB: (self.people_per_cache_mb, 64),
-            Resource.WORKER_PROCESSES: (self.weddings_per_worker_process, 1),
-        }[resource]
-        least, most = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
-        ceiling = self.instances_ceiling or 2 * most if resource is Resource.INSTANCES else most
-        return Bounds(least, most, carries, step, ceiling)
 
 
 @dataclass(frozen=True)
@@ -193,6 +83,8 @@ class Reading:
     changed_at: datetime | None = None
     #: What there was before the last action, if that took some away less than `shrink_after` ago.
     shrunk_from: int = 0
+    #: How often that had to be given back in the last day: each time doubles what is waited for before the next.
+    undone: int = 0
     #: The highest load of the last `shrink_after`.
     lately: float | None = None
     #: What the season wants at least.
@@ -269,7 +161,8 @@ def _wanted(reading: Reading, bounds: Bounds, policy: Policy, now: datetime) -> 
     ]
     if reading.pressure > TOLERANCE and reading.shrunk_from:
         # What strains since some was taken away needs that back, and now.
-        found.append((min(reading.shrunk_from, bounds.most), Reason.TOOK_TOO_MUCH))
+        most = max(bounds.most, min(reading.allowed, bounds.ceiling))
+        found.append((min(reading.shrunk_from, most), Reason.TOOK_TOO_MUCH))
     # What was ordered last must have had the time to help, before the same strain orders more.
     settled = not reading.changed_at or now - reading.changed_at >= policy.boot + timedelta(minutes=1)
     if reading.pressure > TOLERANCE and settled:
@@ -290,7 +183,8 @@ def _shrink(reading: Reading, to: int, cap: int, policy: Policy, now: datetime) 
         (reading.load is None or reading.expected is None or reading.partly or reading.unlearned, Reason.NOT_MEASURED),
     ]
     if reading.has <= cap:
-        cooling = reading.changed_at is not None and now - reading.changed_at < policy.shrink_after
+        patience = policy.shrink_after * 2 ** min(reading.undone, 5)
+        cooling = reading.changed_at is not None and now - reading.changed_at < patience
         held += [(cooling, Reason.COOLING_DOWN), (to >= reading.has, Reason.COOLING_DOWN)]
     if (why := next((reason for holds, reason in held if holds), None)) is not None:
         return reading.has, why

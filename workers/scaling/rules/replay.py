@@ -206,7 +206,7 @@ class Planner:
         at = now.timestamp()
         here = self._spans[(self._spans[:, 0] < at) & (self._spans[:, 1] > at)]
         lead = max(self.policy.lead, timedelta(seconds=float(here[:, 2].max(initial=0.0))))
-        calm, given = max(0, minute - int(self.policy.shrink_after / MINUTE)), self.past.given(now)
+        calm, given = max(0, minute - max(1, int(self.policy.shrink_after / MINUTE))), self.past.given(now)
         peak = self._forecast.peak(now, now + lead) if self._forecast else None
         return Reading(
             region=self.past.region,

@@ -25,8 +25,8 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
-from workers.foundation import redis, retention
-from workers.foundation.database import metadata
+from workers.foundation import redis
+from workers.foundation.database import metadata, over
 from workers.foundation.errors import Anticipated
 from workers.scaling.rules import Purpose, Resource, State
 
@@ -35,9 +35,10 @@ DESIRED, CONFIRMED, TOLD = "wedops:desired:", "wedops:confirmed:", "wedops:desir
 
 
 def _overtaken(table: FromClause, before: datetime) -> ColumnElement[bool]:
-    """Tell those of before but for the newest of each kind, by which it is known what there is."""
+    """Tell those of before, but for the newest of each kind, by which it is known what there is, and what somebody settled."""
     newest = select(func.max(actions.c.id)).group_by(actions.c.region, actions.c.resource, actions.c.purpose)
-    return and_(table.c.created_at < before, table.c.id.not_in(newest))
+    unsettled = func.coalesce(table.c.settled_by, SCHEDULE) == SCHEDULE
+    return and_(table.c.created_at < before, table.c.id.not_in(newest), unsettled)
 
 
 actions = Table(
@@ -65,10 +66,12 @@ actions = Table(
     Column("until", DateTime(timezone=True)),
     Column("settled_at", DateTime(timezone=True)),
     UniqueConstraint("region", "resource", "follows"),
-    info=retention.over(_overtaken),
+    info=over(_overtaken),
 )
 
 
+#: Who decides when no person does.
+SCHEDULE = "schedule"
 #: Why a proposal is over that somebody rejected.
 REJECTED = "rejected"
 Index("newest_action", actions.c.region, actions.c.resource, actions.c.id.desc())
@@ -218,6 +221,13 @@ def roll_back(db: Connection, id: int, *, problem: str) -> None:
     same = (before.c.region == one.c.region) & (before.c.resource == one.c.resource) & (before.c.purpose == one.c.purpose)
     undone = select(func.max(before.c.id)).where(one.c.id == id, same, before.c.id < id).scalar_subquery()
     db.execute(update(actions).where(actions.c.id == undone).values(state=State.ROLLED_BACK, problem=problem))
+
+
+def rolled_back(db: Connection, *, since: datetime) -> dict[tuple[str, str], int]:
+    """Return how many actions made since a moment were undone, by region and resource."""
+    ours = (actions.c.purpose == Purpose.ACT) & (actions.c.state == State.ROLLED_BACK) & (actions.c.created_at >= since)
+    key = actions.c.region, actions.c.resource
+    return {(row[0], row[1]): row[2] for row in db.execute(select(*key, func.count()).where(ours).group_by(*key))}
 
 
 def proposals(db: Connection, *, rejected_since: datetime | None = None) -> list[Action]:

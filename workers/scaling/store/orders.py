@@ -5,7 +5,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Connection, DateTime, Identity, Integer, Table, Text, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Identity,
+    Integer,
+    Table,
+    Text,
+    false,
+    func,
+    select,
+    update,
+)
 
 from workers.foundation.database import metadata
 
@@ -92,9 +106,10 @@ def history(db: Connection, *, most: int = 50) -> list[Order]:
     return [_order(row) for row in db.execute(select(*_FACTS).order_by(orders.c.id.desc()).limit(most))]
 
 
-def given(db: Connection, region: str, *, until: datetime) -> list[Order]:
-    """Return what was ordered for a region before a moment, the oldest first."""
-    asked = select(*_FACTS).where(orders.c.region == region, orders.c.at < until)
+def given(db: Connection, region: str, *, since: datetime, until: datetime) -> list[Order]:
+    """Return what was ordered for a region and held at some time in [since, until), the oldest first."""
+    ended = (orders.c.ended_at <= since) | (orders.c.until <= since)
+    asked = select(*_FACTS).where(orders.c.region == region, orders.c.at < until, func.coalesce(ended, false()).is_(False))
     return [_order(row) for row in db.execute(asked.order_by(orders.c.id))]
 
 

@@ -8,16 +8,18 @@ from tests.made import NOON, wedding
 from workers.alerts import store as alerts
 from workers.emergencies import store as emergencies
 from workers.emergencies.rules import Step
-from workers.foundation import database, retention, settings
-from workers.metrics import tasks
+from workers.foundation import database
 from workers.requests import store as requests
+from workers.retention import rules, store, tasks
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
 
 def _forget(days: int = 401) -> dict[str, int]:
-    return retention.forget(now=NOON + timedelta(days=days))
+    dropped, waiting = store.drop(before=NOON + timedelta(days=days - rules.Policy().keep_days), enough=9.0)
+    assert not waiting
+    return dropped
 
 
 def test_a_request_goes_when_it_is_settled_for_long_and_stays_while_it_waits() -> None:
@@ -45,7 +47,7 @@ def test_what_belongs_to_a_row_goes_with_it() -> None:
 
 
 def test_the_calendar_as_it_was_known_stays_as_far_back_as_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "AT_ONCE", 1)
+    monkeypatch.setattr(store, "AT_ONCE", 1)
     with database.transaction() as db:
         for day, guests in ((0, 10), (100, 20), (200, 30), (390, 40)):
             weddings.upsert(db, [wedding(guest_count=guests), wedding("w-2")], at=NOON + timedelta(days=day))
@@ -71,13 +73,18 @@ def test_no_standing_alert_is_dropped_and_the_daily_run_does_it() -> None:
             db.execute(alerts.alerts.insert().values(**row, state=state, resolved_at=ended))
         change = {"alert_id": 2, "state": "resolved", "severity": "high", "reason": "over", "at": old}
         db.execute(alerts.events.insert().values(**change))
-    tasks.retain()
+    tasks.forget()
     with database.transaction() as db:
         assert [(one.id, one.state) for one in db.execute(alerts.alerts.select())] == [(1, "firing")]
         assert db.execute(alerts.events.select()).all() == []
 
 
-def test_nobody_may_forget_last_month(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HISTORY_KEEP_DAYS", "7")
-    with pytest.raises(settings.SettingInvalid, match="keep_days must be from 35 to 36500"):
-        _forget()
+def test_a_backlog_ends_when_its_time_is_over_and_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "AT_ONCE", 1)
+    with database.transaction() as db:
+        for number in range(3):
+            requests.accept(db, requests.Request(f"k-{number}", "a.task", {}), at=NOON)
+            requests.settle(db, f"k-{number}", at=NOON)
+    dropped, waiting = store.drop(before=NOON + timedelta(days=1), enough=0.0)
+    assert (dropped, "requests" in waiting) == ({}, True)
+    assert store.drop(before=NOON + timedelta(days=1), enough=9.0) == ({"requests": 3}, [])

@@ -1,0 +1,33 @@
+"""Dropping rows of all rooms' tables that say which of theirs are over (`foundation.database.over`)."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Table, Text, delete, literal_column, select
+
+from workers.foundation import clock, database
+
+#: Rows that one transaction drops: a backlog of years must not hold rows for minutes.
+AT_ONCE = 20_000
+
+
+def drop(*, before: datetime, enough: float) -> tuple[dict[str, int], list[str]]:
+    """Drop what was over before a moment, for some seconds at most; return how many rows of which tables, and where more wait.
+
+    The tables take turns, so that one with a backlog keeps no other waiting.
+    """
+    begun, dropped = clock.stopwatch(), dict[str, int]()
+    waiting = [table for table in database.metadata.sorted_tables if database.OVER in table.info]
+    while waiting and clock.stopwatch() - begun < enough:
+        table = waiting.pop(0)
+        rows = _drop(table, before)
+        dropped[table.name] = dropped.get(table.name, 0) + rows
+        waiting += [table] * (rows == AT_ONCE)
+    return {name: rows for name, rows in dropped.items() if rows}, sorted(table.name for table in waiting)
+
+
+def _drop(table: Table, before: datetime) -> int:
+    old = table.alias("old")
+    condition: ColumnElement[bool] = table.info[database.OVER](old, before)
+    some = select(literal_column("old.ctid", Text)).select_from(old).where(condition).limit(AT_ONCE)
+    with database.transaction() as db:
+        return db.execute(delete(table).where(literal_column("ctid").in_(some))).rowcount
