@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -16,11 +18,15 @@ from workers.foundation.errors import Anticipated
 from workers.metrics import actions as metrics
 from workers.notify import client as notify
 from workers.notify import rules as telling
+from workers.retention import rules as retention
 from workers.scaling import client as scaling
+from workers.scaling import rules as scale
 from workers.scaling.client import kubernetes, pgbouncer, supabase
 
 #: Actuators that have settings of their own.
 ACTUATORS = {"PGBOUNCER_": pgbouncer.Policy, "KUBERNETES_": kubernetes.Policy, "SUPABASE_": supabase.Policy}
+#: All settings of a prefix, so that a misspelt one is seen.
+STEERED = {"SCALING_": (scale.Policy, scaling.Policy), "OUTLOOK_": (outlook.Policy,), "RETENTION_": (retention.Policy,)}
 #: A problem and its remedy; a check that finds none is fine.
 Problems = Iterator[str]
 
@@ -80,6 +86,11 @@ def _workers() -> Problems:
         yield "no beat runs; start one (`celery -A schedules.beat beat`), or two: they share the work"
 
 
+def unsound() -> list[str]:
+    """Return what is wrong with the settings alone; no server is asked."""
+    return [problem for problem in _settings() if not problem.startswith("note:")]
+
+
 def _settings() -> Problems:
     clock.now()
     for room in ROOMS:
@@ -92,6 +103,11 @@ def _settings() -> Problems:
     yield from _bad(lambda: [scaling.of(resource) for resource in scaling.managed()])
     yield from _bad(lambda: [settings.read(policy, prefix) for prefix, policy in ACTUATORS.items()])
     yield from _bad(notify.check_targets)
+    for prefix, policies in STEERED.items():
+        known = {prefix + field.name.upper() for policy in policies for field in fields(policy)}
+        for variable in sorted(name for name in os.environ if name.startswith(prefix) and name not in known):
+            near = get_close_matches(variable, known, 1)
+            yield f"note: {variable} is no setting" + (f"; did you mean {near[0]}?" if near else "")
     if notify.policy().targets == telling.Policy().targets:
         yield "note: alerts go to the log only; set NOTIFY_TARGETS to where people look"
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from workers.cli import pictures
 from workers.cli.parameters import Moment
 from workers.forecasting import actions, rules, store
+from workers.forecasting.rules.calibration import ENOUGH, Score
 from workers.forecasting.rules.shares import QUANTILES
 from workers.foundation import clock, database, settings
 from workers.metrics import store as metrics
@@ -45,8 +46,9 @@ def show(region: str, hours: int, back: int, at: datetime | None, picture: Path 
     if found and found.peak(now, now) is None:
         raise click.BadParameter(f"the forecast of {found.starts_at:%Y-%m-%d %H:%M} UTC does not reach it", param_hint="--at")
     if not found:
+        when = f" made before {now:%Y-%m-%d %H:%M} UTC" if at else ""
         raise click.ClickException(
-            f"region {region!r} has no forecast; `wedops run forecasting.refresh` makes one, if it has weddings"
+            f"region {region!r} has no forecast{when}; `wedops run forecasting.refresh` makes one, if it has weddings"
         )
     by_hour = [now + timedelta(hours=hour) for hour in range(hours)]
     rows = [
@@ -94,9 +96,15 @@ def backtest(as_json: bool) -> None:
         return
     for region, rows in found.items():
         for ahead, one in sorted(rows.items()):
+            if not one.pairs:
+                continue
             cover = "  ".join(f"{name} {share:.0%}" for name, share in sorted(one.coverage.items()))
             far = f"{ahead // 60:>3} h" if ahead <= 1440 else f"{ahead // 1440:>3} d"
             text = f"{region:<14}{far} ahead  {one.pairs:>5} steps  {cover}"
-            click.echo(f"{text}  bias {one.bias:+.0%}  pinball {np.mean(list(one.pinball.values())):,.1f}  {one.trust}")
+            click.echo(f"{text}  bias {one.bias:+.0%}  pinball {np.mean(list(one.pinball.values())):,.1f}  {_trust(one)}")
     if not found:
         click.echo("nothing to compare yet: a forecast must be an hour old, and its region measured since then")
+
+
+def _trust(score: Score) -> str:
+    return str(score.trust) if score.pairs >= ENOUGH else f"too few to judge (of {ENOUGH})"

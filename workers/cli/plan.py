@@ -77,11 +77,11 @@ def capacity(days: int, as_json: bool) -> None:
         click.echo(orjson.dumps({"schema": "wedops.capacity/2", "days": days, "full": [vars(one) for one in found]}).decode())
     else:
         for one in found:
-            when = f"{one.day:%a %Y-%m-%d}  {one.region:<14}at {one.at:%H:%M} UTC"
+            when = f"{one.day:%a %Y-%m-%d}  {one.region:<14}at {one.at:%Y-%m-%d %H:%M} UTC"
             click.echo(
                 f"{when}  {one.limit.replace('_', ' ')}: {one.needed}, {one.most} at most (1 in 100 that it is more then)"
             )
-        click.echo(f"{len(found)} day(s) of {days} may need more than there can be")
+        click.echo(f"{len({one.day for one in found})} day(s) of {days} may need more than there can be")
     sys.exit(3 if found else 0)
 
 
@@ -91,7 +91,7 @@ def capacity(days: int, as_json: bool) -> None:
 def day(day: datetime, as_json: bool) -> None:
     """Say what a day needs in each region, by hour of its own clocks until noon of the next: connections and instances."""
     with database.transaction() as db:
-        found = plans.day(db, day.date())
+        found = plans.day(db, day.date(), now=clock.now())
     if as_json:
         click.echo(
             orjson.dumps({"schema": "wedops.day/1", "day": day.date(), "regions": [asdict(one) for one in found]}).decode()
@@ -103,9 +103,8 @@ def day(day: datetime, as_json: bool) -> None:
         for hour in one.hours:
             local = hour.at.astimezone(ZoneInfo(one.zone))
             text = f"  {local:%a %H:%M}  {hour.p50:>8,.0f} connections, {hour.p99:>8,.0f} in 1 of 100"
-            click.echo(
-                f"{text}  {hour.instances:>3} instances" + (f" ({hour.most} at most)" if hour.instances > hour.most else "")
-            )
+            most = f" ({hour.most} at most)" if hour.instances_p99 > hour.most else ""
+            click.echo(f"{text}  {hour.instances:>3} instances, {hour.instances_p99:>3} in 1 of 100{most}")
     if not found:
         click.echo("no region has a wedding in the calendar; import one (`wedops weddings import FILE`)")
 

@@ -21,6 +21,8 @@ from workers.weddings import rules as calendar
 
 #: So many days before it are played to learn from.
 BEFORE = 14
+#: The day's first minute.
+FIRST = BEFORE * 1440
 
 
 @click.command("simulate")
@@ -52,10 +54,15 @@ def command(
             past, policy, settings.read(Forecasting, "FORECASTING_"), settings.read(outlook.Policy, "OUTLOOK_"),
             settings.read(calendar.Policy, "WEDDINGS_"),
         )  # fmt: skip
-        outcome, supply = replay(planner, BEFORE * 1440)
+        outcome, supply = replay(planner, FIRST)
         if picture and not found:
             pictures.capacity(picture, past, supply, policy)
-        found[past.region] = {"weddings": weddings, "peak": int(past.load.max()), **asdict(outcome), "text": outcome.text()}
+        found[past.region] = {
+            "weddings": weddings,
+            "peak": int(past.load[FIRST:].max()),
+            **asdict(outcome),
+            "text": outcome.text(),
+        }
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.simulate/1", "day": on, "seed": seed, "regions": found}).decode())
     for region, facts in found.items() if not as_json else ():
@@ -70,7 +77,7 @@ def _next_saturday(today: date) -> date:
 def _policy(past: Past) -> rules.Policy:
     """Return the settings, with as many instances as the day may need: how many there could be is not what is tried."""
     policy = settings.read(rules.Policy, "SCALING_")
-    needed = policy.bounds(rules.Resource.INSTANCES).holding(float(past.load.max()), policy.utilisation)
+    needed = policy.bounds(rules.Resource.INSTANCES).holding(float(past.load[FIRST:].max()), policy.utilisation)
     return replace(policy, instances_max=max(policy.instances_max, 2 * needed), instances_ceiling=0)
 
 

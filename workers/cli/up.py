@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from math import isnan
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Any
 import click
 import orjson
 
-from workers.alerts import rules as alerting
 from workers.alerts import store as alerts
 from workers.caching import store as caching
+from workers.cli import doctor, world
 from workers.cli.supervise import count_restart
 from workers.connections import store as connections
 from workers.connections.store import permits
@@ -36,10 +35,6 @@ from workers.supervision.processes import Supervisor, read_procfile
 
 log = logs.get("up")
 
-#: The demo's first Saturday, 9 o'clock in New York, and how much of a day is played.
-SATURDAY = datetime(2026, 10, 10, 13, tzinfo=UTC)
-PLAYED = timedelta(hours=14)
-SPEED = 60.0
 #: What the file `environment` holds for other terminals, and the next start must not take from one.
 OURS = (
     "WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "METRICS_FRESH_FOR", permits.VARIABLE,
@@ -54,6 +49,10 @@ class AlreadyUp(Anticipated):
 
 class PortTaken(Anticipated):
     """{variable}={port} is no free port; end what listens there, choose another one, or leave {variable} out"""
+
+
+class SetUpUnsound(Anticipated):
+    """nothing was started: {problems}"""
 
 
 class ProcfileMissing(Anticipated):
@@ -144,9 +143,11 @@ def _forget(home: Path) -> None:
 
 def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ended: list[int]) -> dict[str, Any]:
     _environment(system)
+    if problems := doctor.unsound():
+        raise SetUpUnsound(problems="; ".join(problems))
     _servers(system)
     if demo:
-        _world(system.home, seconds)
+        world.begin(system.home, seconds)
     schema.upgrade()
     with database.transaction() as db:
         metrics.make_partitions(db, world=clock.now(), now=clock.machine_now())
@@ -212,31 +213,6 @@ def _servers(system: System) -> None:
         os.environ["WEDOPS_DATABASE_URL"] = system.started[-1].url
 
 
-def _world(home: Path, seconds: float | None) -> None:
-    """Have the world go on where it stood, or on the next Saturday when the last one was played."""
-    saved = home / "world"
-    start = datetime.fromisoformat(saved.read_text()) if saved.exists() else SATURDAY
-    weeks = max(0, (start - SATURDAY) // timedelta(days=7))
-    saturday = SATURDAY + timedelta(days=7) * weeks
-    if start >= saturday + PLAYED:
-        start = saturday + timedelta(days=7)
-    speed = max(SPEED, timedelta(hours=10).total_seconds() / seconds) if seconds else SPEED
-    os.environ.setdefault(clock.VARIABLE, str(clock.World(start, speed, clock.epoch())))
-    # A snapshot every 10 s is minutes apart in a world that runs fast; a room for 85 people makes a few hundred a crowd.
-    os.environ.setdefault("METRICS_FRESH_FOR", f"{int(300 * speed)}s")
-    os.environ.setdefault("SCALING_CONNECTIONS_PER_INSTANCE", "85")
-    os.environ.setdefault("SCALING_SHRINK_AFTER", "30m")
-    # A demo's regions act at once; one machine plays all nodes, and how busy that is says nothing about any of them.
-    os.environ.setdefault("SCALING_NEW_REGIONS", "live")
-    for figure in ("SCALING_CPU", "SCALING_MEMORY", "ALERTS_HIGH_CPU", "ALERTS_CRITICAL_CPU"):
-        os.environ.setdefault(figure, "9")
-    # Who looks at alerts is patient in seconds of ours.
-    patience = alerting.Policy()
-    for name in ("pending_for", "resolve_after", "flapping_within", "group_wait", "group_interval"):
-        lasts = min(getattr(patience, name) * speed, timedelta(days=1))
-        os.environ.setdefault(f"ALERTS_{name.upper()}", f"{int(lasts.total_seconds())}s")
-
-
 def _counts() -> dict[str, int]:
     sweeps = next((record.runs for record in jobs.records() if record.name == "connections.sweep"), 0)
     return {"sweeps": sweeps, **jobs.tallies()}
@@ -281,8 +257,8 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     environment.write_text("".join(f"export {name}='{os.environ[name]}'\n" for name in sorted(names)))
     click.echo(f"up: {', '.join(supervisor.commands)}; {', '.join(server.name for server in system.started)}")
     if demo:
-        world = clock.world()
-        click.echo(f"world: {clock.now():%a %Y-%m-%d %H:%M} UTC, {world.speed if world else 1:g} times as fast as ours")
+        played = clock.world()
+        click.echo(f"world: {clock.now():%a %Y-%m-%d %H:%M} UTC, {played.speed if played else 1:g} times as fast as ours")
     click.echo(f"Flower: {urls['flower']}  login {login.replace(':', ' / ')}")
     click.echo(f"health: {urls['api']}/readyz  metrics: {urls['api']}/metrics  gateway: {urls['gateway']}")
     click.echo(f"logs: {system.home / 'log'}")

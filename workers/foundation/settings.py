@@ -14,6 +14,8 @@ from workers.foundation.errors import Anticipated
 Policy = TypeVar("Policy")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
+#: What may hold a password.
+_SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -38,8 +40,11 @@ def read(policy: type[Policy], prefix: str) -> Policy:
     try:
         return policy(**given)
     except ValueError as error:
-        names = ", ".join(prefix + name.upper() for name in given) or prefix + "*"
-        raise SettingInvalid(variable=names, value="…", allowed=str(error)) from error
+        # The error names the fields it is about.
+        meant = [prefix + name.upper() for name in given if re.search(rf"\b{name}\b", str(error))]
+        meant = meant or [prefix + name.upper() for name in given] or [prefix + "*"]
+        values = ", ".join("…" if _SECRET.search(name) else os.environ.get(name, "…") for name in meant)
+        raise SettingInvalid(variable=", ".join(meant), value=values, allowed=str(error)) from error
 
 
 def _parse(variable: str, value: str, kind: Any) -> Any:
@@ -83,13 +88,13 @@ class Servers:
                 urlsplit(url).port  # noqa: B018 - reading it checks it
             except ValueError as error:
                 raise ValueError(f"{name} is no address: {error}") from None
-        for name, url in (("broker", self.broker_url), ("cache", self.cache_url)):
+        for name, url in (("broker_url", self.broker_url), ("cache_url", self.cache_url)):
             if not url.startswith(("redis://", "rediss://")):
-                raise ValueError(f"the {name}'s address must start with redis:// or rediss:// (also for Valkey)")
+                raise ValueError(f"{name} must start with redis:// or rediss:// (also for Valkey)")
         if self.connections_url and not re.match(r"rediss?(\+cluster)?://", self.connections_url):
-            raise ValueError("the connections' address must start with redis://, rediss:// or redis+cluster://")
+            raise ValueError("connections_url must start with redis://, rediss:// or redis+cluster://")
         if not self.database_url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("the database's address must start with postgresql://")
+            raise ValueError("database_url must start with postgresql://")
 
 
 def servers() -> Servers:

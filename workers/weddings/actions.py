@@ -17,7 +17,9 @@ FORGET = "caching.forget"
 def take(reading: client.Reading) -> store.Change:
     """Bring the calendar to what was read, and wake those who depend on it. All of it or nothing is taken."""
     if twice := client.duplicates(reading.weddings):
-        raise client.CalendarUnreadable(cause=f"id {', '.join(twice[:5])} stands more than once; keep one row each")
+        raise client.CalendarUnreadable(
+            cause=f"id {', '.join(twice[:5])} stands more than once; keep one row each: nothing was taken"
+        )
     with database.transaction() as db:
         change = store.upsert(db, reading.weddings, at=clock.now())
     log.info("calendar taken", reason="import", refused=len(reading.refused), **vars(change))

@@ -11,9 +11,10 @@ from click.testing import CliRunner, Result
 from tests.made import scaled, wedding
 from workers.cli import wedops
 from workers.forecasting import tasks as forecasting
-from workers.foundation import clock, database
+from workers.foundation import clock, database, redis
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
+from workers.scaling import store, tasks
 from workers.scaling.rules import Purpose
 from workers.weddings import store as weddings
 
@@ -72,7 +73,7 @@ def test_a_proposal_is_approved_or_rejected_once() -> None:
     status = json.loads(_run("status", "--json").output)
     assert any("14 instances of us-northeast wait for approval" in why for why in status["why"])
     assert "up to 14 until" in _run("scaling", "approve", str(first), "--for", "6h").output
-    assert "there is no proposed action" in str(_run("scaling", "reject", str(first)).exception)
+    assert "no proposal 1 waits to be settled" in str(_run("scaling", "reject", str(first)).exception)
     second = _action(purpose=Purpose.ABOVE_CAP, to=15, follows=first)
     assert "stays within its cap" in _run("scaling", "reject", str(second)).output
     assert "rejected" in _run("scaling", "actions").output
@@ -90,6 +91,12 @@ def test_an_actuator_says_what_it_would_do() -> None:
     assert "has no actuator" in _run("scaling", "try", "database_connections", "everywhere", "30").output
     assert "must be from 256 to 1024" in _run("scaling", "try", "cache_mb", "everywhere", "0").output
     assert "has no weddings" in str(_run("scaling", "try", "instances", "nowhere", "4").exception)
+    assert "all regions share cache_mb: name everywhere" in _run("scaling", "try", "cache_mb", REGION, "512").output
+    assert "gateways: has None;" in _run("scaling", "try", "instances", REGION, "4").output
+    id = _action(to=5)
+    tasks.verify()
+    redis.registry().hset(store.CONFIRMED + REGION, "gateway-1", id)
+    assert "gateways: has 5;" in _run("scaling", "try", "instances", REGION, "4").output
 
 
 def _measured() -> None:
@@ -141,7 +148,7 @@ def test_a_forecast_is_shown_drawn_and_judged(tmp_path: Path) -> None:
     forecasting.learn()
 
 
-def test_a_day_is_planned_by_hour() -> None:
+def test_a_day_is_planned_by_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     with database.transaction() as db:
         day = weddings.by_id(db, ["w-0"])[0].starts_local.strftime("%Y-%m-%d")
     [found] = json.loads(_run("plan", "day", day, "--json").output)["regions"]
@@ -149,6 +156,11 @@ def test_a_day_is_planned_by_hour() -> None:
     assert max(hour["p50"] for hour in found["hours"]) == pytest.approx(3 * 200 * 0.45 + 3 * 2 * 0.7 + 9, abs=40)
     shown = _run("plan", "day", "2026-09-07").output
     assert "0 weddings, 0 guests" in shown
+    monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "40")
+    [found] = json.loads(_run("plan", "day", day, "--json").output)["regions"]
+    busiest = max(found["hours"], key=lambda hour: hour["p99"])
+    full = json.loads(_run("plan", "capacity", "--json").output)["full"]
+    assert busiest["instances"] < busiest["instances_p99"] == next(one["needed"] for one in full if one["day"] == day)
     assert "Labor Day" in shown
     assert _run("plan", "day", "tomorrow").exit_code == 2
     assert "from 2000 to 2200" in _run("plan", "day", "9999-12-31").output
@@ -162,5 +174,9 @@ def test_the_same_seed_is_the_same_saturday(tmp_path: Path, monkeypatch: pytest.
     for region in json.loads(first.output)["regions"].values():
         assert region["weddings"] > 10
         assert region["short"] <= 0.1
+    # The weeks before it had many, the day has hardly any.
+    quiet = json.loads(_run("simulate", "--day", "2020-01-01", "--json").output)["regions"]
+    assert {one["weddings"] for one in quiet.values()} <= {0, 1}
+    assert max(one["peak"] for one in quiet.values()) < 1000
     assert (tmp_path / "saturday.png").stat().st_size > 10_000
     assert _run("simulate", "--saturday", "--day", "2026-10-30").exit_code == 2

@@ -40,7 +40,7 @@ def live(region: str, reason: str) -> None:
 def shadow(region: str, lasts: timedelta | None, reason: str) -> None:
     """Have a region decide and write, and nothing carried out: for a time, or until `live` ends it."""
     _order(region, Kind.SHADOW, reason, lasts=lasts)
-    click.echo(f"{region} only watches; `wedops scaling regret {region}` compares")
+    click.echo(f"{region} only watches" + (f"; `wedops scaling regret {region}` compares" if region != EVERYWHERE else ""))
 
 
 @click.command("hold")
@@ -86,6 +86,8 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
         watched = readings.in_shadow(db, policy, now=clock.now(), also=[region])
     if region in watched:
         raise NoEmergency(region=region)
+    if to and region == EVERYWHERE:
+        raise click.BadParameter("the cache gets all it may have; leave it out", param_hint="--to")
     if to and to > most:
         raise click.BadParameter(f"{most} is the cap; SCALING_INSTANCES_MAX raises it", param_hint="--to")
     _order(region, Kind.EMERGENCY, reason, lasts=lasts or timedelta(hours=2), value=to or most)

@@ -40,6 +40,7 @@ def show(as_json: bool) -> None:
             click.echo(f"    {order.kind} {_until(order)} by {order.asked_by}: {order.reason}")
     for one in proposals:
         until = f", until {one.until:%Y-%m-%d %H:%M}" if one.until else f": `wedops scaling approve {one.id} --for 6h`"
+        until += ", over: it goes when nobody needs it" if one.until and one.until <= now else ""
         click.echo(f"{one.state}: {one.resource} of {one.region} up to {one.to}{until}")
 
 
@@ -133,8 +134,11 @@ def _settled(one: Action) -> str:
 def dry_run(resource: str, region: str, to: int) -> None:
     """Say what the actuators of a resource would do, without doing it."""
     asked, bounds = Resource(resource), settings.read(rules.Policy, "SCALING_").bounds(Resource(resource))
+    if (asked in rules.SHARED) != (region == EVERYWHERE):
+        whose = f"all regions share {resource}" if asked in rules.SHARED else f"each region has its {resource}"
+        raise click.BadParameter(f"{whose}: name {EVERYWHERE if asked in rules.SHARED else 'one'}", param_hint="REGION")
     with database.transaction() as db:
-        check(region, [EVERYWHERE] if asked in rules.SHARED else weddings.regions(db))
+        check(region, places(db))
     if not bounds.least <= to <= bounds.ceiling:
         raise click.BadParameter(f"must be from {bounds.least} to {bounds.ceiling}", param_hint="TO")
     action = Action(0, region, asked, 0, to, "", State.PROPOSED, clock.now(), operator())

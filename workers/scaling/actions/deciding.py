@@ -119,7 +119,7 @@ def _ask(
         if not _stands(db, reading, decision, proposals.get(key, []), policy, now) and decision.beyond:
             follows = written.get(key, reading.follows)
             row = _row(reading, decision.beyond, Reason.ABOVE_CAP, Purpose.ABOVE_CAP, follows, now)
-            asking[key] = row, f"{decision.beyond} are needed, {decision.to} are allowed"
+            asking[key] = row, f"{decision.beyond} are needed, the cap is {policy.bounds(reading.resource).most}"
     for key, id in _write(db, [row for row, _ in asking.values()]).items():
         where = f"{key[1]} of {key[0]}"
         body = f"{where}: {asking[key][1]}. `wedops scaling approve {id} --for 6h`"

@@ -29,6 +29,9 @@ from workers.seasons.rules import Season
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
+#: So near a day is in the season of today.
+SAME_SEASON = timedelta(days=14)
+
 
 class CalendarForgotten(Anticipated):
     """how the calendar was known before {since} is not kept; RETENTION_KEEP_DAYS says how long it is"""
@@ -46,12 +49,13 @@ def full_days(db: Connection, *, now: datetime, days: int) -> list[capacity.Full
 
 @dataclass(frozen=True)
 class Hour:
-    """An hour's highest load, in half of all cases and in 1 of 100, and the instances for the 90 % quantile of it."""
+    """An hour's highest load, in half of all cases and in 1 of 100; the instances for its 90 and its 99 % quantile."""
 
     at: datetime
     p50: float
     p99: float
     instances: int
+    instances_p99: int
     most: int
 
 
@@ -68,9 +72,11 @@ class Day:
     hours: list[Hour]
 
 
-def day(db: Connection, local: date) -> list[Day]:
+def day(db: Connection, local: date, *, now: datetime) -> list[Day]:
     """Return what each region needs in the 36 hours from its midnight of a day on."""
-    policy, current, found = settings.read(rules.Policy, "SCALING_"), seasons.current(db), []
+    policy, found = settings.read(rules.Policy, "SCALING_"), []
+    # The season that is now says nothing of another one.
+    current = seasons.current(db) if abs(local - now.date()) <= SAME_SEASON else {}
     noon = datetime(local.year, local.month, local.day, 12, tzinfo=UTC)
     around = weddings.between(db, noon - timedelta(days=2), noon + timedelta(days=2))
     for one in forecasts.by_calendar(db, now=noon - timedelta(hours=27), horizon=timedelta(days=3)):
@@ -88,7 +94,8 @@ def _hours(forecast: Forecast, midnight: datetime, policy: rules.Policy) -> Iter
         at = midnight + timedelta(hours=number)
         until = at + timedelta(hours=1) - forecast.step
         p50, p90, p99 = (forecast.peak(at, until, name) or 0.0 for name in ("p50", "p90", "p99"))
-        yield Hour(at, round(p50, 1), round(p99, 1), bounds.holding(p90, policy.utilisation), bounds.most)
+        instances, in_100 = (bounds.holding(value, policy.utilisation) for value in (p90, p99))
+        yield Hour(at, round(p50, 1), round(p99, 1), instances, in_100, bounds.most)
 
 
 def played(

@@ -11,8 +11,11 @@ class Gateways:
     serves = (Resource.INSTANCES, Resource.CONNECTION_POOL)
 
     def seen(self, action: Action) -> int | None:
-        """Return what the action wants once a gateway has confirmed it."""
-        return action.to if 0 < action.id <= store.confirmed(action.region) else None
+        """Return what the action wants once a gateway has confirmed it; of no action what they were told and confirmed last."""
+        if action.id:
+            return action.to if action.id <= store.confirmed(action.region) else None
+        told = store.told(action.region)
+        return told.get(action.resource) if told and told["action"] <= store.confirmed(action.region) else None
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:  # noqa: ARG002 - nothing is done here
         """Wait for them: they were told."""

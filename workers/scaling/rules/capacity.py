@@ -31,7 +31,8 @@ class Limit(StrEnum):
 class FullDay:
     """A day on which more may be `needed` of something than the `most` there can be, in 1 of 100 cases at that moment.
 
-    A region's days are its own; those of all regions together are the first one's.
+    A region's days are its own; those of all regions together are the largest one's. `at` is when most is needed, the first
+    time.
     """
 
     region: str
@@ -49,10 +50,10 @@ def full_days(forecasts: Sequence[Forecast], policy: Policy) -> list[FullDay]:
     for one in forecasts:
         found += _days(one, one.region, Limit.INSTANCES, one.quantiles["p99"] / carried, policy.instances_max)
     if forecasts:
-        together = _together(forecasts)
-        joins = _joins(forecasts[0], together)
-        found += _days(forecasts[0], EVERYWHERE, Limit.CONNECTIONS, together, policy.plan_connections)
-        found += _days(forecasts[0], EVERYWHERE, Limit.JOINS_PER_SECOND, joins, policy.plan_joins_per_second)
+        together, largest = _together(forecasts), max(forecasts, key=lambda one: float(one.quantiles["p99"].max(initial=0.0)))
+        joins = _joins(largest, together)
+        found += _days(largest, EVERYWHERE, Limit.CONNECTIONS, together, policy.plan_connections)
+        found += _days(largest, EVERYWHERE, Limit.JOINS_PER_SECOND, joins, policy.plan_joins_per_second)
     return sorted(found, key=lambda one: (one.day, one.region, one.limit))
 
 
@@ -61,7 +62,7 @@ def _days(forecast: Forecast, region: str, limit: Limit, needed: Array, most: in
     for number in np.flatnonzero(needed > most).tolist() if most else ():
         at = forecast.starts_at + number * forecast.step
         day = at.astimezone(zone).date()
-        worst[day] = max(worst.get(day, (0.0, at)), (float(needed[number]), at))
+        worst[day] = max(worst.get(day, (0.0, at)), (float(needed[number]), at), key=lambda one: one[0])
     return [FullDay(region, day, at, limit, min(ceil(value), 2**31 - 1), most) for day, (value, at) in worst.items()]
 
 

@@ -93,17 +93,22 @@ class Policy:
                 raise ValueError(f"{resource}_min must be from 1 to {resource}_max")
         if self.instances_ceiling and self.instances_ceiling < self.instances_max:
             raise ValueError("instances_ceiling must be instances_max or more, or 0 for twice as many")
-        loads = (self.connections_per_instance, self.people_per_database_connection, self.people_per_cache_mb)
-        if not 0 < self.utilisation <= 1 or min(*loads, self.weddings_per_worker_process) < 1:
-            raise ValueError("utilisation must be above 0 and at most 1, connections_per_instance and the like 1 or more")
-        if not min(self.latency_ms, self.cpu, self.memory, self.queue_seconds) > 0 or self.attempts_most < 1:
-            raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_most must be above 0")
+        self._check_loads()
         if self.new_regions not in {"shadow", "live"}:
             raise ValueError("new_regions must be shadow or live")
         times = {name: value for name, value in vars(self).items() if isinstance(value, timedelta)}
         longest = {name: _LONGEST.get(name, timedelta(days=30)) for name in times}
         if wrong := [name for name, value in times.items() if not timedelta(0) <= value <= longest[name]]:
             raise ValueError(f"{wrong[0]} must be from 0s to {longest[wrong[0]]}")
+
+    def _check_loads(self) -> None:
+        loads = (self.connections_per_instance, self.people_per_database_connection, self.people_per_cache_mb)
+        if not 0 < self.utilisation <= 1 or min(*loads, self.weddings_per_worker_process) < 1:
+            raise ValueError("utilisation must be above 0 and at most 1, connections_per_instance and the like 1 or more")
+        if not min(self.latency_ms, self.cpu, self.memory, self.queue_seconds) > 0 or self.attempts_most < 1:
+            raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_most must be above 0")
+        if self.plan_connections < 0 or self.plan_joins_per_second < 0:
+            raise ValueError("plan_connections and plan_joins_per_second must be 0 (no limit) or more")
 
     def bounds(self, resource: Resource) -> Bounds:
         """Return a resource's bounds; the load of worker processes is weddings, of a pool places, of all others people."""

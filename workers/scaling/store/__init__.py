@@ -78,7 +78,7 @@ Index("newest_action", actions.c.region, actions.c.resource, actions.c.id.desc()
 
 
 class ActionUnknown(Anticipated):
-    """there is no proposed action {id}; `wedops scaling actions` lists them"""
+    """no proposal {id} waits to be settled; `wedops scaling actions` lists what became of each"""
 
 
 @dataclass(frozen=True)
@@ -284,6 +284,11 @@ def tell(region: str, wanted: Iterable[Action], *, connections_per_instance: int
     redis.connections().hset(DESIRED + region, mapping=desired)
     redis.connections().publish(TOLD, region)
     return True
+
+
+def told(region: str) -> dict[str, int]:
+    """Return what the region's gateways were told last: the newest `action`, and how much of each resource."""
+    return {name: int(value) for name, value in redis.connections().hgetall(DESIRED + region).items()}
 
 
 def confirmed(region: str) -> int:
