@@ -1,12 +1,12 @@
 """Scaling on real traces: our planner and its peers on nine loads, six of them with a calendar of events.
 
-    python -m benchmarks.scaling_traces --data DIR [--boot 10] [--traces wc98-group,taylor] [--quantiles 0.99]
+    python -m benchmarks.scaling_traces --data DIR [--boot 10] [--traces wc98-group,taylor] [--quantiles 0.985]
 
 DIR holds the traces and their benches.json; the simulator, its metrics and the peers are `elastic.py`, under tools beside DIR's
 parent (--tools names another place). `tau_u` is the share of time short of capacity, `surge_u` the same within the busiest
 minutes, `worst15` the worst quarter of an hour's share that was not served (all in percent), `cost` billed instances over those
 of a plan that knew everything. The frontier is cost against tau_u over headrooms. `no_calendar` is ours without events,
-`placebo` with all of them 11 hours late.
+`placebo` with all of them 11 hours late. `waste` is cost - 1 where tau_u is 0.1 %, between the quantiles that were run.
 """
 
 import argparse
@@ -29,6 +29,8 @@ from workers.forecasting.rules.outlook import Policy
 from workers.scaling.rules.ahead import Planner
 
 LATE = 11 * 60
+#: In percent of the time: where frontiers are compared.
+SHORT = 0.1
 FIGURES = {"tau_u": "tauU", "surge_u": "surgeU", "unserved": "unserved", "worst15": "worst15", "cost": "cost"}
 HEADROOMS = (0.5, 0.6, 0.7, 0.8)
 
@@ -48,7 +50,7 @@ def main() -> None:
     options.add_argument("--tools", type=Path)
     options.add_argument("--boot", type=int, default=10)
     options.add_argument("--traces", default="")
-    options.add_argument("--quantiles", default="0.97,0.98,0.99,0.995")
+    options.add_argument("--quantiles", default="0.97,0.98,0.985,0.99,0.995")
     options.add_argument("--jobs", type=int, default=2)
     given = options.parse_args()
     tools = given.tools or given.data.parent.parent / "tools" / "elastic.py"
@@ -75,10 +77,11 @@ def measure(tools: Path, data: Path, name: str, boot: int, quantiles: Iterable[f
         return lambda: _Ours(calendar, boot, capacity, policy)
 
     contestants: dict[str, Callable[[], Any]] = {f"ours_{q:g}": ours(events, Policy(quantile=q)) for q in quantiles}
-    shipped = f"ours_{Policy().quantile:g}"
-    contestants.setdefault(shipped, ours(events, Policy()))
+    shipped = f"{Policy().quantile:g}"
+    contestants.setdefault(f"ours_{shipped}", ours(events, Policy()))
     if events:
-        contestants |= {"no_calendar": ours([], Policy()), "placebo": ours(late, Policy())}
+        contestants |= {name.replace("ours", "no_calendar"): ours([], Policy(quantile=float(name[5:]))) for name in contestants}
+        contestants["placebo"] = ours(late, Policy())
     contestants |= {f"hpa_{share:g}": partial(elastic.HPA, share) for share in HEADROOMS}
     contestants |= {peer.name: partial(_same, peer) for peer in elastic.peers()}
     found = {}
@@ -86,7 +89,7 @@ def measure(tools: Path, data: Path, name: str, boot: int, quantiles: Iterable[f
         print(f"{name}: {contestant}", file=sys.stderr)
         figures = elastic.simulate(load, t0, first, last, make(), capacity, rows, boot)
         found[contestant] = {ours: round(float(figures[theirs]), 4) for ours, theirs in FIGURES.items()}
-    return found | {"ours": found[shipped]}
+    return found | {name: found[f"{name}_{shipped}"] for name in ("ours", "no_calendar") if f"{name}_{shipped}" in found}
 
 
 def _same(peer: Any) -> Any:
@@ -109,8 +112,20 @@ def _report(found: Mapping[str, Mapping[str, Mapping[str, float]]], with_calenda
     peers = {name: figures for name, figures in means[first].items() if name != "ours"}
     return {
         "schema": "wedops.bench/1", "name": "scaling_traces", "runs": 1, "boot": boot, "figures": means[first]["ours"],
-        "peers": peers, "means": means, "traces": found,
+        "peers": peers, "waste": _wastes(means[first]), "means": means, "traces": found,
     }  # fmt: skip
+
+
+def _wastes(means: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
+    """Return cost - 1 at SHORT of each frontier, between its points; None where they do not reach it."""
+    found: dict[str, float | None] = {}
+    for frontier in ("ours_", "no_calendar_", "hpa_"):
+        points = sorted((row["tau_u"], row["cost"] - 1) for name, row in means.items() if name.startswith(frontier))
+        if points:
+            short, waste = zip(*points, strict=True)
+            within = short[0] <= SHORT <= short[-1]
+            found[frontier.rstrip("_")] = round(float(np.interp(SHORT, short, waste)), 4) if within else None
+    return found
 
 
 def _means(traces: list[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:

@@ -149,7 +149,7 @@ def test_a_dip_of_a_moment_gives_nothing_up() -> None:
     load = _load(9, [])
     outlook = Outlook(load[: 8 * DAY], 0, [], boot=BOOT, unit=50)
     before = outlook.see(load[8 * DAY])
-    assert min(outlook.see(5.0) for _ in range(3)) >= before
+    assert min(outlook.see(5.0) for _ in range(2)) >= before
     assert min(outlook.see(5.0) for _ in range(60)) < 0.5 * before
 
 
@@ -167,7 +167,7 @@ def test_a_first_of_its_kind_adds_less_where_there_is_less_time() -> None:
         with_it, without = (Outlook(load, 0, events, boot=boot, unit=50).now() + 50 for events in ([gala], []))
         raised.append(with_it / without)
     assert 1 < raised[0] < 1.2
-    assert 1.7 < raised[1] == pytest.approx(raised[2], rel=0.1)
+    assert 1.3 < raised[1] == pytest.approx(raised[2], rel=0.1)
 
 
 def test_a_planner_learns_anew_when_a_day_is_over_and_when_an_event_becomes_known() -> None:

@@ -103,8 +103,9 @@ def expect(load: Array, start: int, events: Iterable[Event], *, ahead: int) -> E
         here = 1 + (one.bins >= BEFORE // BIN) + (one.bins >= BEFORE // BIN + DURING)
         phase[felt] = np.maximum(phase[felt], here)
         if one.event.end - one.event.start <= _RUSH:
+            # A mean of so many is wrong by the root of that.
             near = slice(max(0, one.event.start - 60 - start), max(0, one.event.end + 30 - start))
-            doubt[near] = np.maximum(doubt[near], 1.0 / (1.0 + seen))
+            doubt[near] = np.maximum(doubt[near], (1.0 + seen) ** -0.5)
     return Expectation(np.maximum(expected, 0.0), base + high, phase, doubt)
 
 
@@ -173,7 +174,10 @@ class _Shapes:
         self._most_of_all = _most(added)
 
     def of(self, kind: str, row: int | None) -> tuple[Array, Array, float]:
-        """Return a kind's mean and its most in each bin, and how many events that comes from; without the event of that row."""
+        """Return a kind's mean in each bin without the event of that row, the most of any, and how many that comes from.
+
+        The most has the event of that row too: without it the learner took a record for what happens, and gave less room.
+        """
         nothing, none = np.zeros(BINS), np.zeros(len(self._added))
         says = self._kinds.get(kind, none)
         pooled, weight = self._without(self._sum, self._all, row)

@@ -2,7 +2,7 @@
 
 A linear quantile regression (Koenker and Bassett 1978) of the logarithm of the climb on what the expectation says will come,
 how far the load is from it, its slopes and its unrest; fitted on what was seen, the newer the more. A promise that was broken
-raises those after it by half as much again, and that fades.
+raises those after it by what was missing, and that fades. A crowd that is expected and has not come yet is waited for.
 """
 
 from collections import deque
@@ -24,9 +24,11 @@ _COARSE = 4
 #: A first of its kind takes so many minutes for all it may add.
 _RISE = 10
 #: What was promised so many minutes ago still holds: a load that is gone for a moment comes back before capacity would.
-_HOLD = 3
-#: What was missing is made up for with half as much again: a load that rises faster than expected is seldom done.
-_AGAIN = 1.5
+_HOLD = 2
+#: An extreme quantile has few rows to go by and falls below a lower one where they are rare: no promise is below this one's.
+_USUAL = 0.9
+#: Around an event so much of what is expected stands ready, and for so many minutes after it should have come.
+_WAITED, _LATE = 0.5, 30
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ class Policy:
     are minutes.
     """
 
-    quantile: float = 0.99
+    quantile: float = 0.985
     days: int = 35
     half_life: int = 7 * DAY
-    unknown: float = 2.0
+    unknown: float = 1.4
     surprise: float = 90.0
     every: int = 3
 
@@ -74,6 +76,8 @@ class Outlook:
         expected = expect(load, start, events, ahead=DAY + boot + 1)
         self._expected, self._high = np.log(expected.load + unit), _running_max(np.log(expected.high + unit), boot)
         self._top = _running_max(self._expected, boot)
+        late = np.exp(_running_max(self._top[::-1], _LATE)[::-1]) - unit
+        self._least = np.where(expected.doubt > 0, np.maximum(_WAITED * late, 0.0), 0.0)
         # In less time than a rise takes, less of it can come.
         self._phase, self._doubt = expected.phase, expected.doubt * log(self.policy.unknown) * min(1.0, boot / _RISE)
         logs = np.log(load + unit)
@@ -100,7 +104,8 @@ class Outlook:
         self._logs.append(log(value + self.unit))
         self._unrest += _PER_MINUTE * (abs(self._logs[-1] - self._logs[-2]) - self._unrest)
         at = len(self._logs)
-        return self._promise(at, self._logs[-1] + sum(map(mul, self._row(at), self._coefficients)))
+        row = self._row(at)
+        return self._promise(at, self._logs[-1] + max(sum(map(mul, row, each)) for each in self._coefficients))
 
     def now(self) -> float:
         """Return what was promised last."""
@@ -112,9 +117,9 @@ class Outlook:
             promises.popleft()
         missed = load - promises[0][1] if promises else 0.0
         # What was missing is counted in load: relative to next to nothing any load is a great surprise.
-        self._missed = max(self._missed * 0.5 ** (1 / self.policy.surprise), _AGAIN * missed)
+        self._missed = max(self._missed * 0.5 ** (1 / self.policy.surprise), missed)
         # The next minute will hardly be below this one, whatever few events may have taught.
-        self._wanted.append(max(load, 0.0, exp(upper + self._doubt.item(at)) - self.unit) + self._missed)
+        self._wanted.append(max(load, self._least.item(at), exp(upper + self._doubt.item(at)) - self.unit) + self._missed)
         promised = self.now()
         # The lowest of those that still stand comes first.
         while promises and promises[-1][1] >= promised:
@@ -125,7 +130,7 @@ class Outlook:
     def _replay(self, logs: Array, unrest: Array) -> None:
         """Promise again what would have been in the last hours: what surprised then still counts."""
         at = np.arange(max(1, self._first - int(5 * self.policy.surprise)), self._first + 1)
-        upper = self._rows(logs, unrest, at) @ self._weights + logs[at - 1]
+        upper = (self._rows(logs, unrest, at) @ self._weights.T).max(axis=1) + logs[at - 1]
         for minute, value in zip(at.tolist(), upper.tolist(), strict=True):
             self._promise(minute, value)
 
@@ -134,11 +139,12 @@ class Outlook:
         at = np.arange(first, self._first - self.boot, self.policy.every)
         if self._first < DAY:
             # Nothing to learn from yet: as much room as an autoscaler leaves that aims at 70 %.
-            unlearned: Array = np.eye(len(self._row(self._first)))[0] * log(1 / 0.7)
+            unlearned: Array = np.eye(1, len(self._row(self._first))) * log(1 / 0.7)
             return unlearned
         climb = _running_max(logs, self.boot)[at] - logs[at - 1]
         newer = 0.5 ** ((self._first - at) / self.policy.half_life)
-        return quantile_regression(self._rows(logs, unrest, at), climb, self.policy.quantile, newer)
+        rows, quantiles = self._rows(logs, unrest, at), (min(_USUAL, self.policy.quantile), self.policy.quantile)
+        return np.stack([quantile_regression(rows, climb, quantile, newer) for quantile in quantiles])
 
     def _rows(self, logs: Array, unrest: Array, at: NDArray[np.int64]) -> Array:
         last = logs[at - 1]
