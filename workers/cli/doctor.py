@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 
 import click
 from kombu.exceptions import OperationalError
@@ -25,6 +26,8 @@ from workers.scaling.client import kubernetes, pgbouncer, supabase
 
 #: Actuators that have settings of their own.
 ACTUATORS = {"PGBOUNCER_": pgbouncer.Policy, "KUBERNETES_": kubernetes.Policy, "SUPABASE_": supabase.Policy}
+#: Without which they do nothing.
+NEEDED = {"pgbouncer": ("PGBOUNCER_ADMIN_URL",), "supabase": ("SUPABASE_API_URL", "SUPABASE_API_JWT_SECRET")}
 #: All settings of a prefix, so that a misspelt one is seen.
 STEERED = {"SCALING_": (scale.Policy, scaling.Policy), "OUTLOOK_": (outlook.Policy,), "RETENTION_": (retention.Policy,)}
 #: A problem and its remedy; a check that finds none is fine.
@@ -102,6 +105,7 @@ def _settings() -> Problems:
     yield from _bad(lambda: settings.read(live.Policy, "ALERTS_"))
     yield from _bad(lambda: [scaling.of(resource) for resource in scaling.managed()])
     yield from _bad(lambda: [settings.read(policy, prefix) for prefix, policy in ACTUATORS.items()])
+    yield from _lacking()
     yield from _bad(notify.check_targets)
     for prefix, policies in STEERED.items():
         known = {prefix + field.name.upper() for policy in policies for field in fields(policy)}
@@ -112,6 +116,19 @@ def _settings() -> Problems:
         yield "note: alerts go to the log only; set NOTIFY_TARGETS to where people look"
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         yield "note: PROMETHEUS_MULTIPROC_DIR is not set here: the workers' counts are not summed"
+
+
+def _lacking() -> Problems:
+    try:
+        named = {name for names in scaling.managed().values() for name in names}
+    except settings.SettingInvalid:
+        return
+    for name in sorted(named & NEEDED.keys()):
+        for variable in NEEDED[name]:
+            if not os.environ.get(variable):
+                yield f"{variable} is not set, and SCALING_ACTUATORS names {name}"
+    if "kubernetes" in named and find_spec("kubernetes") is None:
+        yield "SCALING_ACTUATORS names kubernetes: install the extra `kubernetes`"
 
 
 def _bad(read: Callable[[], object]) -> Problems:

@@ -1,6 +1,8 @@
 """The operator's command."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tests import ROOT
 from tests.made import NOON, connection, wedding
 from tests.unit.weddings.test_client import GOOD, HEADER
 from workers import cli
@@ -16,6 +19,7 @@ from workers.alerts.rules import Breach, Change, Kind, Reason, Severity, State
 from workers.api.routes import api
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
+from workers.cli import doctor
 from workers.connections import actions
 from workers.connections import store as registry
 from workers.connections.store import service
@@ -159,6 +163,27 @@ def test_doctor_names_each_problem_with_its_remedy() -> None:
 def test_doctor_names_a_setting_of_the_outlook_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTLOOK_QUANTILE", "1.5")
     assert "OUTLOOK_" in _run("doctor").output
+
+
+def test_settings_that_could_not_work_are_found_before_anything_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert doctor.unsound() == []
+    monkeypatch.setenv("SCALING_INSTANCES_MIN", "0")
+    monkeypatch.setenv("SCALING_INSTANCES_MAX", "8")
+    monkeypatch.setenv("RETENTION_KEEP_DAYS", "7")
+    monkeypatch.setenv("SCALING_INSTANCE_MAX", "20")
+    monkeypatch.setenv("SCALING_ACTUATORS", "database_connections=pgbouncer")
+    allowed = "instances_min must be from 1 to instances_max"
+    assert doctor.unsound() == [
+        "RETENTION_KEEP_DAYS='7': keep_days must be from 35 to 36500",
+        f"SCALING_INSTANCES_MIN, SCALING_INSTANCES_MAX='0, 8': {allowed}",
+        "PGBOUNCER_ADMIN_URL is not set, and SCALING_ACTUATORS names pgbouncer",
+    ]
+    assert "SCALING_INSTANCE_MAX is no setting; did you mean SCALING_INSTANCES_MAX?" in _run("doctor").output
+    monkeypatch.setenv("WEDOPS_STATE", str(tmp_path))
+    words = [sys.executable, "-c", "from workers.cli import main; main()", "up", "--seconds", "5"]
+    refused = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("wedops: nothing was started: RETENTION_KEEP_DAYS='7'")
 
 
 def test_doctor_looks_at_a_server_of_the_connections_own(monkeypatch: pytest.MonkeyPatch) -> None:

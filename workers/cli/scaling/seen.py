@@ -9,7 +9,7 @@ import orjson
 
 from workers.cli.parameters import operator
 from workers.cli.scaling.places import check, places
-from workers.foundation import clock, database, settings
+from workers.foundation import clock, database, redis, settings
 from workers.foundation.errors import Anticipated, named, said
 from workers.scaling import client, rules, store
 from workers.scaling.actions import plans
@@ -60,6 +60,8 @@ def _found(action: Action | None, resource: Resource) -> dict[str, Any]:
     found: dict[str, Any] = {"wanted": action.to if action else None, "state": action.state if action else None}
     try:
         seen = {name: actuator.seen(action) for name, actuator in client.of(resource).items()} if action else {}
+    except redis.UNREACHABLE:
+        raise
     except Exception as error:
         # A plug-in may raise anything; the other rows are shown.
         return found | {"seen": {}, "problem": said(error) or named(error)}
