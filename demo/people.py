@@ -25,7 +25,7 @@ from workers.weddings import store as weddings
 log = logs.get("people")
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
-MOST = int(os.environ.get("DEMO_PEOPLE", "300"))
+MOST = int(os.environ.get("DEMO_PEOPLE", "400"))
 A_SECOND = 25
 TALK_EVERY = (4.0, 12.0)
 DROP_OFF = 0.02
