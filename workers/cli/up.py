@@ -143,11 +143,11 @@ def _forget(home: Path) -> None:
 
 def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ended: list[int]) -> dict[str, Any]:
     _environment(system)
+    if demo:
+        world.begin(system.home, seconds)
     if problems := doctor.unsound():
         raise SetUpUnsound(problems="; ".join(problems))
     _servers(system)
-    if demo:
-        world.begin(system.home, seconds)
     schema.upgrade()
     with database.transaction() as db:
         metrics.make_partitions(db, world=clock.now(), now=clock.machine_now())
