@@ -50,7 +50,7 @@ def main() -> None:
     options.add_argument("--tools", type=Path)
     options.add_argument("--boot", type=int, default=10)
     options.add_argument("--traces", default="")
-    options.add_argument("--quantiles", default="0.97,0.98,0.985,0.99,0.995")
+    options.add_argument("--quantiles", default="0.97,0.98,0.985,0.99,0.995,0.9975")
     options.add_argument("--jobs", type=int, default=2)
     given = options.parse_args()
     tools = given.tools or given.data.parent.parent / "tools" / "elastic.py"
