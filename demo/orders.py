@@ -18,7 +18,7 @@ from workers.connections.store import Connection
 from workers.connections.store.service import LEVELS, PHASES, SERVICE
 from workers.foundation import clock, logs, settings
 from workers.foundation.errors import Anticipated
-from workers.scaling.store import CONFIRMED, DESIRED, TOLD
+from workers.scaling.store.gateways import CONFIRMED, DESIRED, TOLD
 
 log = logs.get("gateway")
 

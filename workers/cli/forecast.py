@@ -86,7 +86,7 @@ def backtest(as_json: bool) -> None:
     """Say how the last days' forecasts did, by region and how far ahead: coverage of each quantile, bias, pinball loss."""
     with database.transaction() as db:
         actions.judge(db, now=clock.now())
-        found = store.judged(db, since=clock.now() - timedelta(days=1))
+        found = store.judged(db, since=clock.now() - actions.STANDS, until=clock.now())
     if as_json:
         regions = {
             region: {str(ahead): vars(one) | {"trust": one.trust} for ahead, one in rows.items()}

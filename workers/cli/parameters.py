@@ -44,7 +44,8 @@ class Words(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
         """Return it without spaces around it."""
-        return str(value).strip() or self.fail("say it in words", param, context)
+        text = str(value).strip()
+        return text if text and text.isprintable() else self.fail("say it in words", param, context)
 
 
 def operator() -> str:

@@ -167,7 +167,8 @@ _FAR = text(
 
 def far_since(db: Connection) -> datetime | None:
     """Return when the last far forecasts begin."""
-    found: datetime | None = db.execute(select(func.max(sets.c.starts_at)).where(sets.c.far)).scalar_one()
+    newest = select(sets.c.starts_at).where(sets.c.far).order_by(sets.c.id.desc()).limit(1)
+    found: datetime | None = db.execute(newest).scalar_one_or_none()
     return found
 
 
@@ -181,10 +182,12 @@ def judge(db: Connection, judged: Iterable[tuple[str, int, Score]], *, at: datet
         db.execute(statement.on_conflict_do_update(index_elements=["region", "day", "horizon_minutes"], set_=row))
 
 
-def judged(db: Connection, *, since: datetime) -> dict[str, dict[int, Score]]:
-    """Return each region's newest scores that are not older than `since`, by minutes ahead."""
+def judged(db: Connection, *, since: datetime, until: datetime) -> dict[str, dict[int, Score]]:
+    """Return each region's newest scores that were given in [since, until], by minutes ahead."""
     keys = scores.c.region, scores.c.horizon_minutes
-    rows = db.execute(select(scores).where(scores.c.at >= since).ext(distinct_on(*keys)).order_by(*keys, scores.c.day.desc()))
+    rows = db.execute(
+        select(scores).where(scores.c.at.between(since, until)).ext(distinct_on(*keys)).order_by(*keys, scores.c.day.desc())
+    )
     found: dict[str, dict[int, Score]] = {}
     for row in rows:
         found.setdefault(row.region, {})[row.horizon_minutes] = _score(row)

@@ -20,8 +20,9 @@ class Anticipated(Exception):  # noqa: N818 - named for what happened, as all th
 
 
 def said(error: Exception) -> str:
-    """Return the message of an error of ours; what a library says may hold a token."""
-    return str(error) if isinstance(error, Anticipated) else ""
+    """Return the message of an error of ours, as PostgreSQL can keep it; what a library says may hold a token."""
+    text = str(error) if isinstance(error, Anticipated) else ""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:500]
 
 
 def named(error: Exception) -> str:

@@ -14,6 +14,8 @@ from workers.foundation.errors import Anticipated
 Policy = TypeVar("Policy")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
+#: What PostgreSQL keeps in an integer; and a hundred years.
+_MOST, _LONGEST = 2**31, timedelta(days=36_525)
 #: What may hold a password.
 _SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -51,9 +53,12 @@ def _parse(variable: str, value: str, kind: Any) -> Any:
     if kind is timedelta:
         return duration(variable, value)
     try:
-        return TypeAdapter(kind).validate_python(value)
+        found = TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         raise SettingInvalid(variable=variable, value=value, allowed=error.errors()[0]["msg"]) from error
+    if isinstance(found, float | int) and not abs(found) < _MOST:
+        raise SettingInvalid(variable=variable, value=value, allowed="must be a number, and below 2147483648")
+    return found
 
 
 def duration(variable: str, value: str) -> timedelta:
@@ -62,9 +67,12 @@ def duration(variable: str, value: str) -> timedelta:
     if not match:
         raise SettingInvalid(variable=variable, value=value, allowed="write a duration as 250ms, 30s, 5m, 2h or 7d")
     try:
-        return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+        lasts = timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
     except OverflowError:
-        raise SettingInvalid(variable=variable, value=value, allowed="that is longer than any wedding") from None
+        lasts = timedelta.max
+    if lasts > _LONGEST:
+        raise SettingInvalid(variable=variable, value=value, allowed="that is longer than any wedding")
+    return lasts
 
 
 @dataclass(frozen=True)
@@ -85,9 +93,12 @@ class Servers:
         """Refuse addresses of another kind, and what is no address."""
         for name, url in vars(self).items():
             try:
-                urlsplit(url).port  # noqa: B018 - reading it checks it
-            except ValueError as error:
-                raise ValueError(f"{name} is no address: {error}") from None
+                sound = urlsplit(url).port != -1 and urlsplit(url).netloc.count("@") <= 1
+            except ValueError:
+                sound = False
+            if not sound:
+                # What the library says of it may quote the password.
+                raise ValueError(f"{name} is no address; percent-encode what is special in user and password")
         for name, url in (("broker_url", self.broker_url), ("cache_url", self.cache_url)):
             if not url.startswith(("redis://", "rediss://")):
                 raise ValueError(f"{name} must start with redis:// or rediss:// (also for Valkey)")

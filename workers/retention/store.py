@@ -3,8 +3,11 @@
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Table, Text, delete, literal_column, select
+from sqlalchemy.exc import DBAPIError
 
-from workers.foundation import clock, database
+from workers.foundation import clock, database, logs
+
+log = logs.get("retention")
 
 #: Rows that one transaction drops: a backlog of years must not hold rows for minutes.
 AT_ONCE = 20_000
@@ -16,13 +19,19 @@ def drop(*, before: datetime, enough: float) -> tuple[dict[str, int], list[str]]
     The tables take turns, so that one with a backlog keeps no other waiting.
     """
     begun, dropped = clock.stopwatch(), dict[str, int]()
-    waiting = [table for table in database.metadata.sorted_tables if database.OVER in table.info]
+    waiting, failed = [table for table in database.metadata.sorted_tables if database.OVER in table.info], set[str]()
     while waiting and clock.stopwatch() - begun < enough:
         table = waiting.pop(0)
-        rows = _drop(table, before)
+        try:
+            rows = _drop(table, before)
+        except DBAPIError as error:
+            # Somebody holds its rows, or it takes too long: the others go on.
+            log.warning("not dropped", table=table.name, reason=type(error).__name__)
+            failed.add(table.name)
+            continue
         dropped[table.name] = dropped.get(table.name, 0) + rows
         waiting += [table] * (rows == AT_ONCE)
-    return {name: rows for name, rows in dropped.items() if rows}, sorted(table.name for table in waiting)
+    return {name: rows for name, rows in dropped.items() if rows}, sorted({table.name for table in waiting} | failed)
 
 
 def _drop(table: Table, before: datetime) -> int:

@@ -14,8 +14,9 @@ from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
-from workers.scaling import store, tasks
+from workers.scaling import tasks
 from workers.scaling.rules import Purpose
+from workers.scaling.store import gateways
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -95,7 +96,7 @@ def test_an_actuator_says_what_it_would_do() -> None:
     assert "gateways: has None;" in _run("scaling", "try", "instances", REGION, "4").output
     id = _action(to=5)
     tasks.verify()
-    redis.registry().hset(store.CONFIRMED + REGION, "gateway-1", id)
+    redis.registry().hset(gateways.CONFIRMED + REGION, "gateway-1", id)
     assert "gateways: has 5;" in _run("scaling", "try", "instances", REGION, "4").output
 
 

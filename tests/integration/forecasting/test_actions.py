@@ -64,7 +64,7 @@ def test_a_forecast_that_was_wrong_for_days_is_trusted_less(times: float, trust:
         assert score.trust is trust
         expected = actions.expected(db, {REGION: timedelta(hours=1)}, now=NOW - timedelta(hours=1))
         assert actions.judged(db, now=NOW + timedelta(days=2)) == {}, "an old verdict is none"
-        horizons = store.judged(db, since=NOW - timedelta(days=1))[REGION]
+        horizons = store.judged(db, since=NOW - timedelta(days=1), until=NOW)[REGION]
     assert set(horizons) == {60, 360, 1440}
     assert score.pairs >= 48
     assert expected.keys() == {REGION}
@@ -85,9 +85,12 @@ def test_what_was_said_weeks_ahead_is_judged_for_the_whole_day() -> None:
         assert store.latest(db) == {}, "nothing is decided by them"
         assert store.peaks(db, NOW, NOW + timedelta(hours=1)) == {}
         actions.judge(db, now=NOW)
-        found = store.judged(db, since=NOW - timedelta(days=1))[REGION]
+        found = store.judged(db, since=NOW - timedelta(days=1), until=NOW)[REGION]
+        # The clock had gone a month ahead, and came back.
+        store.record(db, actions.far(db, now=NOW + timedelta(days=31)), version=1, at=NOW + timedelta(days=31), far=True)
+        assert actions.far(db, now=NOW)
         store.forget(db, before=NOW, far_before=NOW - actions.far_kept(rules.Policy()))
-        assert store.count(db) == 32
+        assert store.count(db) == 33
     assert set(found) == {7 * 1440, 28 * 1440}
     for score in found.values():
         # Two or three days by the hour, without the hours in which nobody is there.

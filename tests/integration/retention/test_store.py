@@ -88,3 +88,15 @@ def test_a_backlog_ends_when_its_time_is_over_and_keeps_nobody_waiting(monkeypat
     dropped, waiting = store.drop(before=NOON + timedelta(days=1), enough=0.0)
     assert (dropped, "requests" in waiting) == ({}, True)
     assert store.drop(before=NOON + timedelta(days=1), enough=9.0) == ({"requests": 3}, [])
+
+
+def test_a_table_that_somebody_holds_keeps_no_other_waiting() -> None:
+    with database.transaction() as db:
+        emergencies.open_once(db, key="k", kind="power_cut", wedding_id="w-1", protocol=(), at=NOON)
+        emergencies.close(db, 1, at=NOON)
+        requests.accept(db, requests.Request("k", "a.task", {}), at=NOON)
+        requests.settle(db, "k", at=NOON)
+    with database.transaction() as db:
+        db.execute(emergencies.emergencies.select().with_for_update())
+        dropped, waiting = store.drop(before=NOON + timedelta(days=1), enough=30.0)
+    assert (dropped, waiting) == ({"requests": 1}, ["emergencies"])

@@ -126,6 +126,27 @@ def test_a_server_that_never_ends_its_answer_costs_some_seconds_once(dripping: i
     client._loaded.cache_clear()
 
 
+class _Exiting:
+    serves = (Resource.INSTANCES,)
+
+    def seen(self, _action: Action) -> int | None:
+        sys.exit("bad configuration")
+
+    def apply(self, _action: Action, *, dry_run: bool = False) -> str:
+        raise GeneratorExit(dry_run)
+
+
+def test_a_plug_in_that_exits_takes_nobody_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    actuator = client._InTime("exiting", _Exiting)
+    with pytest.raises(RuntimeError, match="SystemExit: bad configuration"):
+        actuator.seen(_cache(0))
+    with pytest.raises(RuntimeError, match="GeneratorExit"):
+        actuator.apply(_cache(0))
+    monkeypatch.setattr(client, "PATIENCE", 0.2)
+    with pytest.raises(ActuatorUnreachable, match="no answer within"):
+        client._InTime("hanging", lambda: Event().wait(3))  # type: ignore[arg-type,return-value]
+
+
 def test_actuators_are_found_by_name_and_a_wrong_list_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_ACTUATORS", "instances=gateways+nobodys")
     with pytest.raises(ActuatorUnknown, match="'nobodys', and there is no such actuator; there are celery, gateways"):

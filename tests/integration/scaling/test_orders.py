@@ -23,7 +23,7 @@ from workers.scaling.actions import deciding, plans
 from workers.scaling.actions.readings import in_shadow, readings
 from workers.scaling.client.valkey import Valkey
 from workers.scaling.rules import EVERYWHERE, Purpose, Reading, Resource, State
-from workers.scaling.store import Action, ActionUnknown, orders
+from workers.scaling.store import Action, ActionUnknown, gateways, orders
 from workers.scaling.store.orders import Kind, Order
 from workers.weddings import store as weddings
 
@@ -62,7 +62,7 @@ def test_a_new_region_decides_and_writes_and_nothing_is_carried_out(monkeypatch:
     tasks.decide()
     [action] = _instances()
     assert (action.purpose, action.state, action.to) == (Purpose.SHADOW, State.PROPOSED, 7)
-    assert not redis.registry().exists(store.DESIRED + REGION)
+    assert not redis.registry().exists(gateways.DESIRED + REGION)
     with database.transaction() as db:
         regret = plans.regret(db, REGION, now=clock.now() + timedelta(minutes=2), days=1)
     assert regret
@@ -70,7 +70,7 @@ def test_a_new_region_decides_and_writes_and_nothing_is_carried_out(monkeypatch:
     _order(Kind.LIVE)
     tasks.decide()
     assert [(one.purpose, one.before, one.to) for one in _instances()] == [(Purpose.ACT, 2, 7), (Purpose.SHADOW, 2, 7)]
-    assert redis.registry().hget(store.DESIRED + REGION, "instances") == "7"
+    assert redis.registry().hget(gateways.DESIRED + REGION, "instances") == "7"
 
 
 def test_a_hold_holds_until_its_time_is_over_and_an_emergency_is_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(monk
     assert (action.state, action.problem) == (State.FAILED, "gateways has not confirmed it yet")
     with database.transaction() as db:
         assert [one.id for one in store.failed(db)] == [action.id]
-    redis.registry().hset(store.CONFIRMED + REGION, "gateway-1", action.id)
+    redis.registry().hset(gateways.CONFIRMED + REGION, "gateway-1", action.id)
     tasks.verify()
     [action] = _instances()
     assert (action.state, action.problem) == (State.CONFIRMED, None)
@@ -208,11 +208,11 @@ def test_an_actuator_that_can_not_be_asked_stops_nobody_else(monkeypatch: pytest
 def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     _crowd(5, monkeypatch)
     tasks.decide()
-    assert redis.registry().hget(store.DESIRED + REGION, "instances") == "7"
+    assert redis.registry().hget(gateways.DESIRED + REGION, "instances") == "7"
     _order(Kind.SHADOW, until=clock.now() + timedelta(hours=1))
     tasks.verify()
     tasks.reconcile()
-    assert not redis.registry().exists(store.DESIRED + REGION)
+    assert not redis.registry().exists(gateways.DESIRED + REGION)
     with database.transaction() as db:
         later = clock.now() + timedelta(hours=2)
         assert REGION not in in_shadow(db, rules.Policy(new_regions="live"), now=later), "what was before holds again"
@@ -250,11 +250,11 @@ def test_gateways_are_told_no_less_during_a_ceremony() -> None:
         scaled(db, follows=first, before=6, to=3)
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(hours=1))], at=NOON)
     tasks.verify()
-    assert redis.registry().hmget(store.DESIRED + REGION, "instances", "connection_limit") == ["6", "6000"]
+    assert redis.registry().hmget(gateways.DESIRED + REGION, "instances", "connection_limit") == ["6", "6000"]
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(days=1))], at=NOON)
     tasks.verify()
-    assert redis.registry().hget(store.DESIRED + REGION, "instances") == "3"
+    assert redis.registry().hget(gateways.DESIRED + REGION, "instances") == "3"
 
 
 def test_a_shadow_for_a_time_leaves_the_one_without_end() -> None:
@@ -372,3 +372,39 @@ def test_old_actions_are_forgotten_but_for_the_newest() -> None:
     assert retention.drop(before=NOON + timedelta(seconds=1), enough=9) == ({"scaling_actions": 2}, [])
     # What somebody said of it is kept for good.
     assert [one.to for one in _instances()] == [15, 14, 5]
+
+
+def test_what_is_no_number_loses_nobody_a_decision() -> None:
+    odd = Reading(region=REGION, has=2, load=5_000.0, expected=1.0, pressure=float("inf"), lately=float("nan"))
+    fine = Reading(region="us-west", has=2, load=5_000.0, expected=1.0)
+    with database.transaction() as db:
+        both = [(one, rules.decide(one, rules.Policy(), now=NOON)) for one in (odd, fine)]
+        deciding.record(db, both, rules.Policy(), now=NOON)
+    assert sorted((one.region, one.to, one.state) for one in _instances()) == [
+        (REGION, 7, State.APPROVED), ("us-west", 7, State.APPROVED),
+    ]  # fmt: skip
+
+
+def test_who_rejects_late_is_not_asked_again_at_once() -> None:
+    first = Reading(region=REGION, has=10, load=9_000.0, expected=0.0, changed_at=NOON - timedelta(hours=1))
+    _decide(first, NOON)
+    asked, late = _instances()[0].id, NOON + timedelta(minutes=118)
+    with database.transaction() as db:
+        store.settle(db, asked, State.REJECTED, by="tester", at=late, problem=store.REJECTED)
+    _decide(replace(first, follows=asked), late + timedelta(minutes=5))
+    assert len(_proposals()) == 1
+    _decide(replace(first, follows=asked), late + timedelta(hours=3))
+    assert len(_proposals()) == 2
+
+
+def test_a_gateway_that_writes_nonsense_confirms_nothing() -> None:
+    _recorded(2, 6, at=NOON)
+    tasks.verify()
+    for nonsense in ("v1.2", "1000000000", ""):
+        redis.registry().hset(gateways.CONFIRMED + REGION, "gateway-1", nonsense)
+        tasks.verify()
+        assert _instances()[0].state is State.APPLIED
+    redis.registry().hset(gateways.DESIRED + REGION, "instances", "many")
+    redis.registry().hset(gateways.CONFIRMED + REGION, "gateway-2", _instances()[0].id)
+    tasks.verify()
+    assert _instances()[0].state is State.CONFIRMED

@@ -10,6 +10,7 @@ from workers.connections.store import open
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
 from workers.scaling import rules, store, tasks
+from workers.scaling.store import gateways
 from workers.weddings import store as weddings
 from workers.weddings.rules import VenueType
 
@@ -41,9 +42,9 @@ def test_a_wedding_two_hours_ahead_scales_up_once_and_a_gateway_confirms(monkeyp
         [action] = store.recent(db)
     assert (action.reason, action.state, action.before) == (rules.Reason.CEREMONY_AHEAD, rules.State.APPLIED, 2)
     assert action.to > 2
-    desired = redis.registry().hgetall(store.DESIRED + "us-northeast")
+    desired = redis.registry().hgetall(gateways.DESIRED + "us-northeast")
     assert desired == {"action": "1", "instances": str(action.to), "connection_limit": str(action.to * 10)}
-    redis.registry().hset(store.CONFIRMED + "us-northeast", "gateway-1", action.id)
+    redis.registry().hset(gateways.CONFIRMED + "us-northeast", "gateway-1", action.id)
     tasks.verify()
     with database.transaction() as db:
         assert store.recent(db)[0].state is rules.State.CONFIRMED
@@ -63,11 +64,11 @@ def test_what_was_lost_from_redis_is_told_again(monkeypatch: pytest.MonkeyPatch)
         weddings.upsert(db, [wedding()], at=NOON)
         _record(db, 0, 4)
     tasks.verify()
-    redis.registry().hset(store.CONFIRMED + "east", "gateway-1", 1)
+    redis.registry().hset(gateways.CONFIRMED + "east", "gateway-1", 1)
     tasks.verify()
-    redis.registry().delete(store.DESIRED + "east")
+    redis.registry().delete(gateways.DESIRED + "east")
     tasks.verify()
-    assert redis.registry().hget(store.DESIRED + "east", "instances") == "4"
+    assert redis.registry().hget(gateways.DESIRED + "east", "instances") == "4"
     with database.transaction() as db:
         assert store.recent(db)[0].state is rules.State.CONFIRMED
 

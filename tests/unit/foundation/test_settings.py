@@ -61,3 +61,21 @@ def test_a_server_of_another_kind_is_refused_without_showing_its_password(
         settings.servers()
     assert "must start with" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://wedops:Hunter2/x@broker:6379/0", "redis://wedops:Hunter2\u2100@broker:6379", "redis://u:a@Hunter2@broker/0"],
+)
+def test_an_address_that_is_none_shows_no_password(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEDOPS_BROKER_URL", url)
+    with pytest.raises(SettingInvalid, match="broker_url is no address; percent-encode") as refused:
+        settings.servers()
+    assert "Hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e308", "99999999999"])
+def test_what_is_no_number_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_CPU", value)
+    with pytest.raises(SettingInvalid, match="must be a number, and below"):
+        settings.read(Policy, "SCALING_")

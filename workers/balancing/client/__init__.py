@@ -66,6 +66,8 @@ class Policy:
         """Refuse what is no address."""
         if any(not url.startswith(("http://", "https://")) for url in self.urls.split()):
             raise ValueError("urls must each start with http:// or https://")
+        if "@" in self.urls:
+            raise ValueError("urls must have no user and password; set SUPABASE_JWT_SECRET")
         if self.capacity < 1:
             raise ValueError("capacity must be 1 or more")
 

@@ -100,7 +100,7 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
 
 
 @click.command("approve")
-@click.argument("id", type=int)
+@click.argument("id", type=click.IntRange(1, 2**63 - 1))
 @FOR
 def approve(id: int, lasts: timedelta | None) -> None:
     """Let a proposal above the cap be, for 6h unless said otherwise; when its time is over it is undone by itself."""
@@ -112,7 +112,7 @@ def approve(id: int, lasts: timedelta | None) -> None:
 
 
 @click.command("reject")
-@click.argument("id", type=int)
+@click.argument("id", type=click.IntRange(1, 2**63 - 1))
 def reject(id: int) -> None:
     """Refuse a proposal above the cap."""
     with database.transaction() as db:

@@ -46,7 +46,7 @@ def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
 def far(db: Connection, *, now: datetime) -> list[rules.Forecast]:
     """Return the next weeks' forecasts, a step of each hour; none while those of the last day are there."""
     last = store.far_since(db)
-    if last and now - last < timedelta(days=1):
+    if last and abs(now - last) < timedelta(days=1):
         return []
     return [one.sparser(HOUR) for one in by_calendar(db, now=now, horizon=FAR)]
 
@@ -93,7 +93,7 @@ def expected(db: Connection, leads: Mapping[str, timedelta], *, now: datetime) -
 
 def judged(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
     """Return each region's score that its trust goes by, if there was one in the last day."""
-    scores = store.judged(db, since=now - STANDS)
+    scores = store.judged(db, since=now - STANDS, until=now)
     return {region: by_horizon[TRUSTED_BY] for region, by_horizon in scores.items() if TRUSTED_BY in by_horizon}
 
 
@@ -154,5 +154,6 @@ def _taking_place(db: Connection, start: datetime, end: datetime, phases: calend
     around = phases.setup_before + phases.wind_down_lasts
     by_region: dict[str, list[calendar.Wedding]] = {region: [] for region in weddings.regions(db)}
     for wedding in weddings.between(db, start - around, end + around):
-        by_region[wedding.region].append(wedding)
+        # One may have come since the regions were read.
+        by_region.setdefault(wedding.region, []).append(wedding)
     return by_region

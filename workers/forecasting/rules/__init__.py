@@ -52,8 +52,10 @@ class Policy:
             raise ValueError("step must be from 1s to 1h, in whole seconds")
         if not self.step <= self.horizon <= timedelta(days=1000) or self.pull_most < 1:
             raise ValueError("horizon must be from a step to 1000d, and pull_most 1 or more")
-        if self.learn_days < 1 or self.judge_days < 1 or self.learn_every < self.step:
-            raise ValueError("learn_days and judge_days must be 1 or more, learn_every a step or more")
+        if not (1 <= self.learn_days <= 1000 and 1 <= self.judge_days <= 1000) or self.learn_every < self.step:
+            raise ValueError("learn_days and judge_days must be from 1 to 1000, learn_every a step or more")
+        if not (0 <= self.spread <= 10 and 0 <= self.common <= 10 and 0 <= self.couple_and_planner <= 1000):
+            raise ValueError("spread and common must be from 0 to 10, couple_and_planner from 0 to 1000")
 
     @cached_property
     def assumed(self) -> Shares:

@@ -55,10 +55,14 @@ class Event:
         return np.where(minutes < self.start, before, np.where(minutes < self.end, during, after))
 
 
+#: A wedding counts as so many guests at least: one whose guests nobody entered must not teach what each of them brings.
+SMALLEST = 50.0
+
+
 def of_wedding(wedding: Wedding) -> Event:
     """Return a wedding as an event: its kind is the venue's, its weight the guests."""
     starts, ends = (int(edge.timestamp()) // 60 for edge in (wedding.starts_at, wedding.ends_at))
-    return Event(starts, max(ends, starts + 1), wedding.venue_type, max(1.0, float(wedding.guest_count)))
+    return Event(starts, max(ends, starts + 1), wedding.venue_type, max(SMALLEST, float(wedding.guest_count)))
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ class Outlook:
         self._expected, self._high = np.log(expected.load + unit), _running_max(np.log(expected.high + unit), boot)
         self._top = _running_max(self._expected, boot)
         late = np.exp(_running_max(self._top[::-1], _LATE)[::-1]) - unit
-        self._least = np.where(expected.doubt > 0, np.maximum(_WAITED * late, 0.0), 0.0)
+        # No more than ever came is waited for: what was learned of a few events may be far off.
+        self._least = np.where(expected.doubt > 0, np.clip(_WAITED * late, 0.0, load.max()), 0.0)
         # In less time than a rise takes, less of it can come.
         self._phase, self._doubt = expected.phase, expected.doubt * log(self.policy.unknown) * min(1.0, boot / _RISE)
         logs = np.log(load + unit)

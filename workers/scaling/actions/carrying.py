@@ -12,7 +12,7 @@ from workers.foundation.errors import named, said
 from workers.scaling import client, store
 from workers.scaling.actions.readings import held_regions, in_shadow
 from workers.scaling.rules import EVERYWHERE, Policy, State
-from workers.scaling.store import Action
+from workers.scaling.store import Action, gateways
 
 log = logs.get("scaling")
 
@@ -51,9 +51,9 @@ def _tell(actions: Iterable[Action], watched: Iterable[str], held: Collection[st
         if action.region != EVERYWHERE:
             by_region.setdefault(action.region, []).append(action)
     for region, ours in by_region.items():
-        store.tell(region, ours, connections_per_instance=policy.connections_per_instance, lower=region not in held)
+        gateways.tell(region, ours, connections_per_instance=policy.connections_per_instance, lower=region not in held)
     for region in watched:
-        store.untell(region)
+        gateways.untell(region)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ def _sure(reading: Reading, policy: Policy, now: datetime, away: set[Resource]) 
 
 def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: Policy, *, now: datetime) -> None:
     """Write what changes; ask for approval of what is above the cap."""
+    decided = [(rules.sound(reading), decision) for reading, decision in decided]
     changing = []
     for reading, decision in decided:
         telemetry.decisions.labels("scaling", decision.reason).inc()
@@ -80,8 +81,8 @@ def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: 
             changing.append(_row(reading, decision.to, decision.reason, purpose, reading.follows, now))
     written = _write(db, changing)
     for reading, decision in decided:
-        back = decision.to >= reading.shrunk_from > 0 and reading.pressure > rules.TOLERANCE
-        if back and (id := written.get((reading.region, reading.resource))):
+        id = written.get((reading.region, reading.resource))
+        if id and rules.gives_back(reading, decision, policy):
             store.roll_back(db, id, problem="strain rose when it was gone")
     _ask(db, [(reading, decision) for reading, decision in decided if not reading.shadow], written, policy, now)
 
@@ -141,9 +142,11 @@ def _stands(
                 with suppress(store.ActionUnknown):
                     store.settle(db, one.id, State.ROLLED_BACK, by=store.SCHEDULE, at=now, problem="its time is over")
         elif problem := _outlived(one, decision, policy, now):
-            # Somebody may have settled it since it was read.
-            with suppress(store.ActionUnknown):
+            try:
                 store.settle(db, one.id, State.REJECTED, by=store.SCHEDULE, at=now, problem=problem)
+            except store.ActionUnknown:
+                # Somebody has settled it since it was read: the next run sees how.
+                standing = True
         else:
             standing = True
             store.raise_proposal(db, one.id, decision.beyond)

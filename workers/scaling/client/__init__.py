@@ -122,23 +122,32 @@ def _loaded(name: str) -> Actuator:
     known = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in known:
         raise ActuatorUnknown(name=name, known=", ".join(sorted(known)) or "none: install the package")
+
+    def make() -> Actuator:
+        actuator: Actuator = known[name].load()()
+        return actuator
+
     try:
-        return _InTime(name, known[name].load()())
+        return _InTime(name, make)
+    except ActuatorUnreachable:
+        raise
     except Exception as error:
         # Anybody's code: whatever it raises, the operator is told which one it was.
         raise ActuatorBroken(name=name, problem=f"{type(error).__name__}: {error}") from error
 
 
 Answer = TypeVar("Answer")
+#: The calls that did not end in time, and when they began, by actuator.
+_late: dict[str, tuple[Thread, float]] = {}
 
 
 class _InTime:
-    """An actuator whose calls end within PATIENCE; nothing more is asked of it while one goes on after that."""
+    """An actuator whose calls end within PATIENCE and raise no more than errors; while one goes on, no other is begun."""
 
-    def __init__(self, name: str, actuator: Actuator) -> None:
-        self.serves, self._name, self._actuator = actuator.serves, name, actuator
-        self._late: Thread | None = None
-        self._begun = 0.0
+    def __init__(self, name: str, make: Callable[[], Actuator]) -> None:
+        self._name = name
+        self._actuator = self._ask(make)
+        self.serves = self._actuator.serves
 
     def seen(self, action: Action) -> int | None:
         return self._ask(partial(self._actuator.seen, action))
@@ -147,7 +156,8 @@ class _InTime:
         return self._ask(partial(self._actuator.apply, action, dry_run=dry_run))
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
-        if self._late and self._late.is_alive() and clock.stopwatch() - self._begun < GIVEN_UP:
+        thread, begun = _late.get(self._name, (None, 0.0))
+        if thread and thread.is_alive() and clock.stopwatch() - begun < GIVEN_UP:
             raise ActuatorUnreachable(actuator=self._name, problem="a call of before has not ended yet")
         answer: Future[Answer] = Future()
         thread, begun = Thread(target=_settle, args=(call, answer), daemon=True), clock.stopwatch()
@@ -160,11 +170,14 @@ class _InTime:
             raise ActuatorUnreachable(actuator=self._name, problem=f"no answer within {PATIENCE:.0f} s") from None
         finally:
             if not answer.done():
-                self._late, self._begun = thread, begun
+                _late[self._name] = thread, begun
 
 
 def _settle(call: Callable[[], Answer], answer: Future[Answer]) -> None:
     try:
         answer.set_result(call())
-    except BaseException as error:
+    except Exception as error:
         answer.set_exception(error)
+    except BaseException as error:
+        # A plug-in that wants to exit must not take the worker with it, and its task's message again and again.
+        answer.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))

@@ -1,21 +1,20 @@
 """The gateways of a region: they read what is wanted in Redis, obey, and confirm."""
 
-from workers.scaling import store
 from workers.scaling.rules import Resource
-from workers.scaling.store import Action
+from workers.scaling.store import Action, gateways
 
 
 class Gateways:
-    """They are told by `store.tell` whatever carries an action out; here their confirmation is read."""
+    """They are told by `store.gateways.tell` whatever carries an action out; here their confirmation is read."""
 
     serves = (Resource.INSTANCES, Resource.CONNECTION_POOL)
 
     def seen(self, action: Action) -> int | None:
         """Return what the action wants once a gateway has confirmed it; of no action what they were told and confirmed last."""
         if action.id:
-            return action.to if action.id <= store.confirmed(action.region) else None
-        told = store.told(action.region)
-        return told.get(action.resource) if told and told["action"] <= store.confirmed(action.region) else None
+            return action.to if action.id <= gateways.confirmed(action.region) else None
+        told = gateways.told(action.region)
+        return told.get(action.resource) if told and told["action"] <= gateways.confirmed(action.region) else None
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:  # noqa: ARG002 - nothing is done here
         """Wait for them: they were told."""

@@ -114,7 +114,7 @@ class Decision:
 
 def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     """Return how much of the resource there should be at `now`, and why."""
-    reading, bounds = _sound(reading), policy.bounds(reading.resource)
+    reading, bounds = sound(reading), policy.bounds(reading.resource)
     wanted, reason = _wanted(reading, bounds, policy, now)
     cap = max(bounds.most, min(reading.allowed, bounds.ceiling))
     if not reading.over:
@@ -135,10 +135,10 @@ def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     calm = max(to, min(cap, bounds.holding(reading.lately or 0.0, policy.utilisation)))
     # What strains so many would strain fewer the more.
     calm = max(calm, min(cap, Bounds(bounds.least, cap, 1.0, bounds.step).holding(reading.has * reading.pressure)))
-    return Decision(*_shrink(reading, calm, cap, policy, now), beyond)
+    return Decision(*_shrink(reading, bounds.step, calm, cap, policy, now), beyond)
 
 
-def _sound(reading: Reading) -> Reading:
+def sound(reading: Reading) -> Reading:
     """Return the reading without figures that are none: what was measured or forecast wrongly is as good as not at all."""
     wrong: dict[str, Any] = {
         name: None
@@ -172,7 +172,14 @@ def _wanted(reading: Reading, bounds: Bounds, policy: Policy, now: datetime) -> 
     return max(found, key=lambda one: one[0])
 
 
-def _shrink(reading: Reading, to: int, cap: int, policy: Policy, now: datetime) -> tuple[int, Reason]:
+def gives_back(reading: Reading, decision: Decision, policy: Policy) -> bool:
+    """Tell whether a decision undoes the last one, which took some away: as far as the cap lets it."""
+    bounds = policy.bounds(reading.resource)
+    lost = min(reading.shrunk_from, max(bounds.most, min(reading.allowed, bounds.ceiling)))
+    return decision.to >= lost > reading.has and reading.pressure > TOLERANCE
+
+
+def _shrink(reading: Reading, step: int, to: int, cap: int, policy: Policy, now: datetime) -> tuple[int, Reason]:
     # Only shrinking waits: a surge must never queue behind a cooldown.
     held = [
         (reading.hold_in, Reason.PAUSED),
@@ -191,4 +198,4 @@ def _shrink(reading: Reading, to: int, cap: int, policy: Policy, now: datetime) 
     if reading.has > cap:
         return cap, Reason.APPROVAL_ENDED
     # Who leaves one wedding may look at the next: half at a time.
-    return max(to, ceil(reading.has / 2)), Reason.FEWER_EXPECTED
+    return max(to, ceil(reading.has / 2 / step) * step), Reason.FEWER_EXPECTED

@@ -91,6 +91,8 @@ class Policy:
             least, most = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
             if not 1 <= least <= most:
                 raise ValueError(f"{resource}_min must be from 1 to {resource}_max")
+            if not 0 <= getattr(self, f"{resource}_peak_min", 0) <= most:
+                raise ValueError(f"{resource}_peak_min must be from 0 to {resource}_max")
         if self.instances_ceiling and self.instances_ceiling < self.instances_max:
             raise ValueError("instances_ceiling must be instances_max or more, or 0 for twice as many")
         self._check_loads()

@@ -1,6 +1,6 @@
-"""Scaling actions as rows, and the desired state that gateways obey and confirm."""
+"""Scaling actions as rows."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,13 +25,11 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
-from workers.foundation import redis
 from workers.foundation.database import metadata, over
 from workers.foundation.errors import Anticipated
 from workers.scaling.rules import Purpose, Resource, State
 
 #: Where a gateway finds what its region should have, and where it says what it has.
-DESIRED, CONFIRMED, TOLD = "wedops:desired:", "wedops:confirmed:", "wedops:desired"
 
 
 def _overtaken(table: FromClause, before: datetime) -> ColumnElement[bool]:
@@ -189,7 +187,9 @@ def record(db: Connection, decided: Sequence[Decided]) -> list[int]:
     if not decided:
         return []
     names = {"before": "from_value", "to": "to_value", "at": "created_at"}
-    rows = [{names.get(name, name): value for name, value in vars(one).items()} for one in decided]
+    # In one order, so that two runs wait for each other instead of deadlocking.
+    ordered = sorted(decided, key=lambda one: (one.region, one.resource))
+    rows = [{names.get(name, name): value for name, value in vars(one).items()} for one in ordered]
     states = {Purpose.ACT: State.APPROVED}
     rows = [row | {"state": states.get(row["purpose"], State.PROPOSED)} for row in rows]
     key = actions.c.region, actions.c.resource
@@ -234,7 +234,8 @@ def proposals(db: Connection, *, rejected_since: datetime | None = None) -> list
     """Return what waits for somebody's approval, and what was allowed and is not over; also what somebody rejected since."""
     open_ones: ColumnElement[bool] = actions.c.state.in_((State.PROPOSED, State.APPROVED))
     if rejected_since:
-        open_ones |= (actions.c.problem == REJECTED) & (actions.c.created_at >= rejected_since)
+        settled = func.coalesce(actions.c.settled_at, actions.c.created_at)
+        open_ones |= (actions.c.problem == REJECTED) & (settled >= rejected_since)
     rows = db.execute(select(*_FACTS).where(actions.c.purpose == Purpose.ABOVE_CAP, open_ones).order_by(actions.c.id))
     return [_action(row) for row in rows]
 
@@ -259,38 +260,3 @@ def raise_proposal(db: Connection, id: int, to: int) -> None:
     """Have a standing proposal be for as much as is needed now; it is never lowered, and its id stays."""
     ours = (actions.c.id == id) & (actions.c.state == State.PROPOSED) & (actions.c.to_value < to)
     db.execute(update(actions).where(ours).values(to_value=to))
-
-
-def untell(region: str) -> None:
-    """Take back what the region's gateways were told: somebody else sees to it now."""
-    if redis.connections().delete(DESIRED + region):
-        redis.connections().publish(TOLD, region)
-
-
-def tell(region: str, wanted: Iterable[Action], *, connections_per_instance: int, lower: bool = True) -> bool:
-    """Tell the region's gateways, at once and for those who ask later; False when they were told already.
-
-    Without `lower` no figure gets less than they were told before.
-    """
-    told = list(wanted)
-    desired = {"action": max(action.id for action in told)} | {str(action.resource): action.to for action in told}
-    if instances := desired.get(Resource.INSTANCES):
-        desired["connection_limit"] = instances * connections_per_instance
-    if not lower:
-        before = dict(zip(desired, redis.connections().hmget(DESIRED + region, list(desired)), strict=True))
-        desired = {name: max(value, int(before[name] or 0)) for name, value in desired.items()}
-    if redis.connections().hmget(DESIRED + region, list(desired)) == [str(value) for value in desired.values()]:
-        return False
-    redis.connections().hset(DESIRED + region, mapping=desired)
-    redis.connections().publish(TOLD, region)
-    return True
-
-
-def told(region: str) -> dict[str, int]:
-    """Return what the region's gateways were told last: the newest `action`, and how much of each resource."""
-    return {name: int(value) for name, value in redis.connections().hgetall(DESIRED + region).items()}
-
-
-def confirmed(region: str) -> int:
-    """Return the newest action that a gateway of the region says it carries out; 0 when none."""
-    return max((int(action) for action in redis.connections().hvals(CONFIRMED + region)), default=0)

@@ -1,0 +1,53 @@
+"""What a region's gateways are told, in Redis, and what they say they carry out."""
+
+from collections.abc import Iterable
+
+from workers.foundation import redis
+from workers.scaling.rules import Resource
+from workers.scaling.store import Action
+
+DESIRED, CONFIRMED, TOLD = "wedops:desired:", "wedops:confirmed:", "wedops:desired"
+
+
+def untell(region: str) -> None:
+    """Take back what the region's gateways were told: somebody else sees to it now."""
+    if redis.connections().delete(DESIRED + region):
+        redis.connections().publish(TOLD, region)
+
+
+def tell(region: str, wanted: Iterable[Action], *, connections_per_instance: int, lower: bool = True) -> bool:
+    """Tell the region's gateways, at once and for those who ask later; False when they were told already.
+
+    Without `lower` no figure gets less than they were told before.
+    """
+    told = list(wanted)
+    desired = {"action": max(action.id for action in told)} | {str(action.resource): action.to for action in told}
+    if instances := desired.get(Resource.INSTANCES):
+        desired["connection_limit"] = instances * connections_per_instance
+    if not lower:
+        before = dict(zip(desired, redis.connections().hmget(DESIRED + region, list(desired)), strict=True))
+        desired = {name: max(value, _number(before[name])) for name, value in desired.items()}
+    if redis.connections().hmget(DESIRED + region, list(desired)) == [str(value) for value in desired.values()]:
+        return False
+    redis.connections().hset(DESIRED + region, mapping=desired)
+    redis.connections().publish(TOLD, region)
+    return True
+
+
+def told(region: str) -> dict[str, int]:
+    """Return what the region's gateways were told last: the newest `action`, and how much of each resource."""
+    return {name: _number(value) for name, value in redis.connections().hgetall(DESIRED + region).items()}
+
+
+def confirmed(region: str) -> int:
+    """Return the newest action that a gateway of the region says it carries out; 0 when none.
+
+    Gateways write that themselves: what is no number, or above what they were told, is not believed.
+    """
+    newest = _number(redis.connections().hget(DESIRED + region, "action"))
+    said = map(_number, redis.connections().hvals(CONFIRMED + region))
+    return max((action for action in said if action <= newest), default=0)
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() else 0
