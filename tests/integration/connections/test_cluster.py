@@ -17,9 +17,8 @@ from workers.connections import actions, store
 from workers.connections.rules import report
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, redis
-from workers.scaling import store as scaling
 from workers.scaling.rules import Resource, State
-from workers.scaling.store import Action
+from workers.scaling.store import Action, gateways
 from workers.supervision import servers
 
 SLOTS = 16_384
@@ -83,4 +82,4 @@ def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
     assert [service.tell_levels({"guest|mobile|setup": {"batch_ms": 5}}) for _ in range(2)] == [1, 0]
     assert [service.tell_phases({"w-1": "setup"}) for _ in range(2)] == [1, 0]
     action = Action(1, "east", Resource.INSTANCES, 2, 4, "demand", State.APPROVED, clock.now(), "test")
-    assert [scaling.tell("east", [action], connections_per_instance=10) for _ in range(2)] == [True, False]
+    assert [gateways.tell("east", [action], connections_per_instance=10) for _ in range(2)] == [True, False]
