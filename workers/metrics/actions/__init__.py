@@ -114,9 +114,10 @@ def retain(db: Connection, *, world: datetime, now: datetime) -> dict[str, list[
     """
     limits = settings.read(rules.Policy, "METRICS_")
     make_partitions(db, world=world, now=now)
+    midnight = world.replace(hour=0, minute=0, second=0, microsecond=0)
     for ago in (3, 2, 1):
-        past = world.date() - timedelta(days=ago)
-        seasons.note_loads(db, store.highest(db, past), day=past)
+        past = midnight - timedelta(days=ago)
+        seasons.note_loads(db, store.highest(db, past, past + timedelta(days=1)), day=past.date())
     events.sum_hours(db, since=now - timedelta(days=3))
     events.sum_weddings(db, since=now - timedelta(days=3), at=now)
     dropped = {}

@@ -1,7 +1,7 @@
 """Snapshots in PostgreSQL: one partition a day, written by COPY, dropped whole."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 
 import orjson
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, cast, func, select
@@ -77,11 +77,8 @@ def by_minute(db: Connection, start: datetime, end: datetime, *, region: str | N
     return found
 
 
-def highest(db: Connection, day: date) -> dict[str, float]:
-    """Return the most connections that each region had on a day (UTC)."""
-    start = datetime.combine(day, time(), UTC)
+def highest(db: Connection, start: datetime, end: datetime) -> dict[str, float]:
+    """Return the most connections that each region had in [start, end)."""
     asked = select(snapshots.c.region, func.max(snapshots.c.connections))
-    rows = db.execute(
-        asked.where(snapshots.c.at >= start, snapshots.c.at < start + timedelta(days=1)).group_by(snapshots.c.region)
-    )
+    rows = db.execute(asked.where(snapshots.c.at >= start, snapshots.c.at < end).group_by(snapshots.c.region))
     return {region: float(most) for region, most in rows}

@@ -173,7 +173,7 @@ def _regions(db: Connection, standing: _Standing, near: Sequence[calendar.Weddin
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
     # Where no wedding is left nobody is expected, whatever was forecast while there was one.
     expected = _expected(db, {region: here[region] for region in regions}, policy, now) | dict.fromkeys(left, 0.0)
-    lately = {name: max(minutes.values()) for name, minutes in metrics.by_minute(db, now - policy.shrink_after, now).items()}
+    lately = metrics.highest(db, now - policy.shrink_after, now)
     uppers, waiting = outlooks(db, regions, now=now, boot=policy.boot, unit=policy.connections_per_instance / 2)
     nodes, found = _nodes(), []
     strain = _strain(nodes or [], policy)

@@ -193,7 +193,7 @@ def record(db: Connection, decided: Sequence[Decided]) -> list[int]:
     states = {Purpose.ACT: State.APPROVED}
     rows = [row | {"state": states.get(row["purpose"], State.PROPOSED)} for row in rows]
     key = actions.c.region, actions.c.resource
-    written = db.execute(insert(actions).values(rows).on_conflict_do_nothing().returning(actions.c.id, *key))
+    written = db.execute(insert(actions).on_conflict_do_nothing().returning(actions.c.id, *key), rows)
     ids = {(row.region, row.resource): row.id for row in written}
     _overtake(db, [id for one in decided if one.purpose is Purpose.ACT and (id := ids.get((one.region, one.resource)))])
     return [ids.get((one.region, one.resource), 0) for one in decided]
