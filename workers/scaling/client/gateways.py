@@ -14,7 +14,7 @@ class Gateways:
         if action.id:
             return action.to if action.id <= gateways.confirmed(action.region) else None
         told = gateways.told(action.region)
-        return told.get(action.resource) if told and told["action"] <= gateways.confirmed(action.region) else None
+        return told.get(action.resource) if 0 < told.get("action", 0) <= gateways.confirmed(action.region) else None
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:  # noqa: ARG002 - nothing is done here
         """Wait for them: they were told."""
