@@ -100,8 +100,10 @@ class Servers:
                 # What the library says of it may quote the password.
                 raise ValueError(f"{name} is no address; percent-encode what is special in user and password")
         for name, url in (("broker_url", self.broker_url), ("cache_url", self.cache_url)):
-            if not url.startswith(("redis://", "rediss://")):
-                raise ValueError(f"{name} must start with redis:// or rediss:// (also for Valkey)")
+            if not re.match(r"rediss?://[^/?#]*(/\d*)?([?#]|$)", url):
+                raise ValueError(
+                    f"{name} must start with redis:// or rediss:// (also for Valkey), and end with a number, as /0"
+                )
         if self.connections_url and not re.match(r"rediss?(\+cluster)?://", self.connections_url):
             raise ValueError("connections_url must start with redis://, rediss:// or redis+cluster://")
         if not self.database_url.startswith(("postgresql://", "postgres://")):

@@ -1,7 +1,9 @@
 """Load from the calendar."""
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +85,10 @@ def test_a_night_in_which_the_clocks_change_is_as_long_as_it_is(start: str, end:
     evening = rules.people(one, Phase.RECEPTION, POLICY)
     during = int((abs(made.quantiles["p50"] - evening) < 1e-6).sum())
     assert during * POLICY.step == timedelta(hours=hours) - PHASES.ceremony_lasts
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "Australia/Adelaide", "America/New_York", "UTC"])
+def test_the_hour_of_the_week_is_that_of_the_clocks(zone: str) -> None:
+    moments = NOON.timestamp() + np.arange(0, 8 * 86_400, 420.0)
+    local = [datetime.fromtimestamp(moment, ZoneInfo(zone)) for moment in moments.tolist()]
+    assert rules.hours_of_week(moments, zone).tolist() == [at.weekday() * 24 + at.hour for at in local]

@@ -130,10 +130,11 @@ def _steps(first: Any, last: Any, value: Array, steps: int) -> Array:
 
 def hours_of_week(moments: Array, zone: str, holidays: Collection[date] = ()) -> NDArray[np.int64]:
     """Return the hour of the local week, 0 for Monday's first, of moments in seconds since 1970; a holiday is a Sunday."""
-    hours = np.unique(moments // 3600)
-    local = [datetime.fromtimestamp(hour * 3600, ZoneInfo(zone)) for hour in hours.tolist()]
+    # Clocks differ by quarters of an hour: Kathmandu's are at a quarter to when others strike.
+    quarters = np.unique(moments // 900)
+    local = [datetime.fromtimestamp(quarter * 900, ZoneInfo(zone)) for quarter in quarters.tolist()]
     numbers = np.array([(6 if at.date() in holidays else at.weekday()) * 24 + at.hour for at in local], np.int64)
-    found: NDArray[np.int64] = numbers[np.searchsorted(hours, moments // 3600)]
+    found: NDArray[np.int64] = numbers[np.searchsorted(quarters, moments // 900)]
     return found
 
 
