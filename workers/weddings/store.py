@@ -175,10 +175,13 @@ def between(
     db: Connection, start: datetime, end: datetime, *, most: int | None = None, region: str | None = None
 ) -> list[Wedding]:
     """Return weddings that take place and overlap [start, end), of a region or of all, by start."""
-    overlap = (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
-    if region is not None:
-        overlap &= weddings.c.region == region
-    return _facts(db.execute(select(*_FACTS).where(overlap).order_by(weddings.c.starts_at).limit(most)))
+    ours = _felt(start, end) if region is None else _felt(start, end) & (weddings.c.region == region)
+    return _facts(db.execute(select(*_FACTS).where(ours).order_by(weddings.c.starts_at).limit(most)))
+
+
+def _felt(start: datetime, end: datetime) -> ColumnElement[bool]:
+    """Tell the weddings that take place and overlap [start, end)."""
+    return (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
 
 
 def as_known(db: Connection, at: datetime, start: datetime, end: datetime) -> list[Wedding]:
@@ -214,8 +217,7 @@ _REGIONS = text(
 
 def busy_regions(db: Connection, start: datetime, end: datetime) -> set[str]:
     """Return the regions that have weddings which take place and overlap [start, end)."""
-    overlap = (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
-    return set(db.execute(select(weddings.c.region).distinct().where(overlap)).scalars())
+    return set(db.execute(select(weddings.c.region).distinct().where(_felt(start, end))).scalars())
 
 
 def zones(db: Connection) -> dict[str, str]:
@@ -227,8 +229,7 @@ def zones(db: Connection) -> dict[str, str]:
 def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, datetime, datetime]]:
     """Return (region, start, end) of the weddings that take place and overlap [start, end); those that are alike once."""
     facts = (weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
-    overlap = (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
-    return [(row[0], row[1], row[2]) for row in db.execute(select(*facts).distinct().where(overlap))]
+    return [(row[0], row[1], row[2]) for row in db.execute(select(*facts).distinct().where(_felt(start, end)))]
 
 
 def running(db: Connection, at: datetime) -> list[tuple[str, str, datetime, datetime]]:

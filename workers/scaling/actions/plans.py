@@ -148,7 +148,7 @@ def _given(db: Connection, region: str, start: datetime, end: datetime) -> Calla
         margin = next((one.margin for said, one in reversed(verdicts) if at - forecasts.STANDS <= said <= at), 1.0)
         holding = {one.kind: one for one in ordered if one.holds(at)}
         emergency = holding[Kind.EMERGENCY].value if Kind.EMERGENCY in holding else 0
-        floor = policy.instances_peak_min if season is Season.PEAK else 0
+        floor = policy.peak_floor(Resource.INSTANCES) if season is Season.PEAK else 0
         return Given(margin, floor, Kind.HOLD_IN in holding, Kind.HOLD_OUT in holding, emergency)
 
     return given

@@ -68,7 +68,7 @@ class _Standing:
             "hold_in": Kind.HOLD_IN in given,
             "hold_out": Kind.HOLD_OUT in given,
             "emergency": self._emergency(given, region, resource),
-            "floor": getattr(self.policy, f"{resource}_peak_min", 0) if self._busy(region) else 0,
+            "floor": self.policy.peak_floor(resource) if self._busy(region) else 0,
             "allowed": self.allowed.get(key, 0),
             "shadow": shadow,
         }

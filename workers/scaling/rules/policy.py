@@ -91,7 +91,7 @@ class Policy:
             least, most = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
             if not 1 <= least <= most:
                 raise ValueError(f"{resource}_min must be from 1 to {resource}_max")
-            if not 0 <= getattr(self, f"{resource}_peak_min", 0) <= most:
+            if not 0 <= self.peak_floor(resource) <= most:
                 raise ValueError(f"{resource}_peak_min must be from 0 to {resource}_max")
         if self.instances_ceiling and self.instances_ceiling < self.instances_max:
             raise ValueError("instances_ceiling must be instances_max or more, or 0 for twice as many")
@@ -111,6 +111,10 @@ class Policy:
             raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_most must be above 0")
         if self.plan_connections < 0 or self.plan_joins_per_second < 0:
             raise ValueError("plan_connections and plan_joins_per_second must be 0 (no limit) or more")
+
+    def peak_floor(self, resource: Resource) -> int:
+        """Return what there is of a resource at least in a peak season."""
+        return int(getattr(self, f"{resource}_peak_min", 0))
 
     def bounds(self, resource: Resource) -> Bounds:
         """Return a resource's bounds; the load of worker processes is weddings, of a pool places, of all others people."""
