@@ -96,7 +96,7 @@ def _prepare() -> None:
     from workers.connections import store as connections
     from workers.foundation import redis, schema
     from workers.weddings import actions
-    from workers.weddings.client import Reading
+    from workers.weddings.formats.rows import Reading
     from workers.weddings.rules import VenueType, Wedding
 
     _forget()

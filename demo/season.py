@@ -12,7 +12,9 @@ import numpy as np
 
 from workers.foundation import logs
 from workers.scaling.rules import imagined
-from workers.weddings import actions, client
+from workers.weddings import actions
+from workers.weddings.formats import csv as csv_calendar
+from workers.weddings.formats.rows import COLUMNS
 
 FIRST, LAST = date(2026, 4, 1), date(2028, 1, 1)
 A_YEAR = 200
@@ -23,7 +25,7 @@ def season(seed: int = 7) -> str:
     days = [FIRST + timedelta(days=offset) for offset in range((LAST - FIRST).days)]
     text = io.StringIO()
     rows = csv.writer(text)
-    rows.writerow(client.COLUMNS)
+    rows.writerow(COLUMNS)
     for one in imagined.weddings(days, A_YEAR, np.random.default_rng(seed)):
         times = (local.isoformat(timespec="minutes") for local in (one.starts_local, one.ends_local))
         facts = one.guest_count, one.venue_type, one.region, one.status, ";".join(one.supplier_ids), ""
@@ -34,6 +36,6 @@ def season(seed: int = 7) -> str:
 if __name__ == "__main__":
     if "--take" in sys.argv:
         logs.configure(30)
-        print(actions.take(client.read_csv(season())).version)
+        print(actions.take(csv_calendar.read(season().encode())).version)
     else:
         print(season(), end="")

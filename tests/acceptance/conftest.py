@@ -20,7 +20,7 @@ from tests.made import empty_servers, eventually, wedding
 from workers.foundation import clock, database
 from workers.supervision import servers
 from workers.weddings import actions
-from workers.weddings.client import Reading
+from workers.weddings.formats.rows import Reading
 from workers.weddings.rules import VenueType
 
 #: People of this size of crowd need more than the two instances a region starts with.

@@ -26,6 +26,8 @@ SHELF = {
     "functions",
     "client",
     "actions",
+    # What comes in or goes out as text.
+    "formats",
 }
 REFUSED = {"utils", "helpers", "common", "core", "manager"}
 

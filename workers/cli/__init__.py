@@ -65,7 +65,9 @@ def main(*arguments: Any) -> None:
     except Exception as error:
         if (line := _line(error)) is None:
             raise
-        click.echo(f"wedops: {line}", err=True)
+        from workers.foundation.errors import printable  # noqa: PLC0415
+
+        click.echo(f"wedops: {printable(line)}", err=True)
         sys.exit(1)
 
 

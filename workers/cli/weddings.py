@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from workers.foundation import clock, database, logs, settings
-from workers.weddings import actions, client, rules, store
+from workers.foundation.errors import printable
+from workers.weddings import actions, formats, rules, store
+from workers.weddings.formats.rows import Reading
 
 
 @click.group("weddings")
@@ -19,24 +21,51 @@ def command() -> None:
 
 @command.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--strict", is_flag=True, help="Take nothing when one row is refused.")
-def import_file(file: Path, strict: bool) -> None:
-    """Take a calendar in: CSV, or iCalendar when FILE ends in .ics. Exit code 2 when a row was refused."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise client.CalendarUnreadable(cause=f"{file.name} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    reading = client.read_icalendar(text) if file.suffix.lower() == ".ics" else client.read_csv(text)
-    for line in reading.notes + reading.refused:
-        click.echo(line, err=True)
-    if not (strict and reading.refused):
+@click.option("--strict", is_flag=True, help="Take nothing when a row is refused or anything had to be passed over or decided.")
+@click.option("--check", is_flag=True, help="Change nothing; print what would change.")
+def import_file(file: Path, strict: bool, check: bool) -> None:
+    """Take a calendar in: CSV or iCalendar. Exit code 2 when a row was refused, or --strict refused the file."""
+    reading = formats.read(file.name, file.read_bytes())
+    for line in reading.said + reading.notes + reading.refused:
+        click.echo(printable(line), err=True)
+    unfit = bool(reading.refused or (strict and reading.notes))
+    if strict and unfit:
+        click.echo(f"nothing was taken: {len(reading.refused)} refused, {len(reading.notes)} to look at", err=True)
+    elif check:
+        _preview(reading)
+    else:
         change = actions.take(reading)
+        older = f", older than known {change.outdated}" if change.outdated else ""
         click.echo(
-            f"added {change.added}, changed {change.changed}, unchanged {change.unchanged}, refused "
+            f"added {change.added}, changed {change.changed}, unchanged {change.unchanged}{older}, refused "
             f"{len(reading.refused)}; calendar version {change.version}"
         )
-    if reading.refused:
+    if unfit:
         raise SystemExit(2)
+
+
+def _preview(reading: Reading) -> None:
+    found = actions.preview(reading)
+    for one in found.added:
+        click.echo(f"would add {one.id}: {one.starts_local:%Y-%m-%d %H:%M} {one.zone}, {one.guest_count} guests, {one.status}")
+    for before, after in found.changed:
+        click.echo(f"would change {after.id}: {'; '.join(_changes(before, after))}")
+    for id in found.outdated:
+        click.echo(f"would leave {id}: its SEQUENCE is lower than the one that was imported before")
+    same = len(reading.weddings) - len(found.added) - len(found.changed) - len(found.outdated)
+    click.echo(
+        f"would add {len(found.added)}, change {len(found.changed)}, leave {same + len(found.outdated)}, refuse "
+        f"{len(reading.refused)}; nothing was changed"
+    )
+
+
+def _changes(before: rules.Wedding, after: rules.Wedding) -> list[str]:
+    facts = ((name, getattr(before, name), getattr(after, name)) for name in vars(before))
+    return [f"{name} {_plain(was)} → {_plain(becomes)}" for name, was, becomes in facts if was != becomes]
+
+
+def _plain(value: object) -> str:
+    return " ".join(value) or "none" if isinstance(value, tuple) else str(value)
 
 
 @command.command("next")

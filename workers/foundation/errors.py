@@ -28,3 +28,8 @@ def said(error: Exception) -> str:
 def named(error: Exception) -> str:
     """Return what an error is called."""
     return error.reason if isinstance(error, Anticipated) else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return a text as a terminal may get it: what it would obey (escape sequences, line ends) is written out."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

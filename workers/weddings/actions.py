@@ -5,7 +5,9 @@ from redis.exceptions import RedisError
 
 from workers.app import app
 from workers.foundation import clock, database, logs
-from workers.weddings import client, store
+from workers.weddings import store
+from workers.weddings.formats.rows import Reading
+from workers.weddings.formats.text import CalendarUnreadable
 
 log = logs.get("weddings")
 
@@ -14,17 +16,28 @@ WOKEN = ("seasons.detect", "forecasting.refresh")
 FORGET = "caching.forget"
 
 
-def take(reading: client.Reading) -> store.Change:
-    """Bring the calendar to what was read, and wake those who depend on it. All of it or nothing is taken."""
-    if twice := client.duplicates(reading.weddings):
-        raise client.CalendarUnreadable(
-            cause=f"id {', '.join(twice[:5])} stands more than once; keep one row each: nothing was taken"
-        )
+def preview(reading: Reading) -> store.Difference:
+    """Return what `take` would do, and do nothing."""
+    _check(reading)
     with database.transaction() as db:
-        change = store.upsert(db, reading.weddings, at=clock.now())
+        return store.difference(db, reading.weddings, reading.sequences)
+
+
+def _check(reading: Reading) -> None:
+    if twice := reading.twice():
+        raise CalendarUnreadable(cause=f"id {', '.join(twice[:5])} stands more than once; keep one row each: nothing was taken")
+
+
+def take(reading: Reading) -> store.Change:
+    """Bring the calendar to what was read, and wake those who depend on it. All of it or nothing is taken."""
+    _check(reading)
+    with database.transaction() as db:
+        change = store.upsert(db, reading.weddings, at=clock.now(), sequences=reading.sequences)
+        # An older copy of an event must not bring back the hour, or the wedding, that it had then.
+        current = store.by_id(db, [wedding.id for wedding in reading.weddings]) if change.outdated else reading.weddings
     log.info("calendar taken", reason="import", refused=len(reading.refused), **vars(change))
     try:
-        store.list_due(reading.weddings, at=clock.now())
+        store.list_due(current, at=clock.now())
         if change.added or change.changed:
             for name in WOKEN:
                 app.send_task(name, retry=False)

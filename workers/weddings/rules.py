@@ -1,5 +1,6 @@
 """Weddings as facts, and what phase one is in. Pure: no clock, no SQL."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -9,6 +10,12 @@ from zoneinfo import ZoneInfo, available_timezones
 #: No region has this name: it is where things are that all regions share.
 EVERYWHERE = "everywhere"
 ZONES = frozenset(available_timezones())
+
+#: What an id of ours is, in every room, in Lua and in messages: what the calendar takes can join, be measured and be asked for.
+#: UIDs of calendars have an at sign. A colon separates parts of channels and keys, so no id has one.
+ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}"
+ID = re.compile(ID_PATTERN)
+ID_REMEDY = "1-128 letters, digits, dots, at signs, dashes, underscores, a letter or digit first"
 
 
 class VenueType(StrEnum):

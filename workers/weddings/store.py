@@ -1,6 +1,6 @@
 """The calendar's memory: weddings in PostgreSQL, and in Redis when each is to be looked at."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
@@ -59,6 +59,8 @@ weddings = Table(
     Column("digest", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    # The highest SEQUENCE that an iCalendar had of it: an older copy of the file must not undo a newer one.
+    Column("sequence", BigInteger, nullable=False, server_default="0"),
 )
 Index("weddings_by_region", weddings.c.region)
 Index("weddings_by_version", weddings.c.version)
@@ -79,7 +81,7 @@ history = Table(
     *(
         Column(column.name, column.type, nullable=False, index=column.index)
         for column in weddings.c
-        if column.name not in {"id", "timeline", "digest", "version", "updated_at"}
+        if column.name not in {"id", "timeline", "digest", "version", "updated_at", "sequence"}
     ),
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, primary_key=True),
@@ -95,28 +97,69 @@ class WeddingUnknown(Anticipated):
 
 @dataclass(frozen=True)
 class Change:
-    """What an upsert did. `version` is the calendar's after it."""
+    """What an upsert did. `version` is the calendar's after it; `outdated` weddings had a newer SEQUENCE already."""
 
     added: int
     changed: int
     unchanged: int
     version: int
+    outdated: int = 0
 
 
-def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime) -> Change:
-    """Bring the calendar to `calendar`; a wedding that is the same stays untouched, the rest get a new version."""
+@dataclass(frozen=True)
+class Difference:
+    """What taking a calendar in changes: new weddings, (before, after) of those that change, ids that are older than known."""
+
+    added: list[Wedding]
+    changed: list[tuple[Wedding, Wedding]]
+    outdated: list[str]
+
+
+def difference(db: Connection, calendar: Sequence[Wedding], sequences: Mapping[str, int]) -> Difference:
+    """Return what `upsert` would do, and do nothing."""
+    known, digests = _known(db, [wedding.id for wedding in calendar]), {one.id: _digest(one) for one in calendar}
+    outdated = _outdated(known, sequences)
+    new = [one for one in calendar if one.id not in outdated and known.get(one.id, ("",))[0] != digests[one.id]]
+    before = {one.id: one for one in by_id(db, [one.id for one in new])}
+    added = [one for one in new if one.id not in before]
+    return Difference(added, [(before[one.id], one) for one in new if one.id in before], sorted(outdated))
+
+
+def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime, sequences: Mapping[str, int] | None = None) -> Change:
+    """Bring the calendar to `calendar`; a wedding that is the same stays untouched, the rest get a new version.
+
+    `sequences` are the revisions of those that have one; a lower one than is known changes nothing.
+    """
     # One import after the other: versions must come in the order in which they are seen.
     db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops calendar'))"))
+    sequences = sequences or {}
     digests = {wedding.id: _digest(wedding) for wedding in calendar}
-    known = _digests(db, list(digests))
-    changed = [wedding for wedding in calendar if known.get(wedding.id) != digests[wedding.id]]
+    known = _known(db, list(digests))
+    outdated = _outdated(known, sequences)
+    current = {id: max(sequence, sequences.get(id, 0)) for id, (_, sequence) in known.items()} | {
+        id: sequence for id, sequence in sequences.items() if id not in known
+    }
+    changed = [
+        one for one in calendar
+        if one.id not in outdated and known.get(one.id) != (digests[one.id], current.get(one.id, 0))
+    ]  # fmt: skip
     if changed:
         version = db.execute(select(versions.next_value())).scalar_one()
         _write(
-            db, [_row(wedding) | {"digest": digests[wedding.id], "version": version, "updated_at": at} for wedding in changed]
+            db,
+            [
+                _row(one)
+                | {"digest": digests[one.id], "version": version, "updated_at": at, "sequence": current.get(one.id, 0)}
+                for one in changed
+            ],
         )
     added = sum(wedding.id not in known for wedding in changed)
-    return Change(added, len(changed) - added, len(calendar) - len(changed), version_of(db))
+    left = len(calendar) - len(changed) - len(outdated)
+    return Change(added, len(changed) - added, left, version_of(db), len(outdated))
+
+
+def _outdated(known: Mapping[str, tuple[str, int]], sequences: Mapping[str, int]) -> set[str]:
+    return {id for id, sequence in sequences.items() if id in known and sequence < known[id][1]}
 
 
 def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -134,10 +177,12 @@ def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
     db.execute(text("DROP TABLE arriving"))
 
 
-def _digests(db: Connection, ids: list[str]) -> dict[str, str]:
+def _known(db: Connection, ids: list[str]) -> dict[str, tuple[str, int]]:
+    """Return digest and SEQUENCE by id."""
     # Locked in one order, so that two imports of the same calendar wait for each other instead of deadlocking.
-    rows = db.execute(select(weddings.c.id, weddings.c.digest).where(_among(ids)).order_by(weddings.c.id).with_for_update())
-    return {row.id: row.digest for row in rows}
+    facts = (weddings.c.id, weddings.c.digest, weddings.c.sequence)
+    rows = db.execute(select(*facts).where(_among(ids)).order_by(weddings.c.id).with_for_update())
+    return {row.id: (row.digest, row.sequence) for row in rows}
 
 
 def _among(ids: list[str]) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from workers.connections import store as connections
 from workers.connections.store import upkeep
 from workers.foundation import clock, database, redis
 from workers.weddings import actions as weddings
-from workers.weddings.client import Reading
+from workers.weddings.formats.rows import Reading
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -14,7 +14,7 @@ from workers.foundation import database
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
 from workers.weddings import actions as weddings
-from workers.weddings.client import Reading
+from workers.weddings.formats.rows import Reading
 from workers.weddings.rules import Policy as Phases
 
 pytestmark = pytest.mark.usefixtures("world")

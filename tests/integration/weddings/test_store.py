@@ -7,7 +7,9 @@ import pytest
 
 from tests.made import NOON, wedding
 from workers.foundation import database, redis
-from workers.weddings import actions, client, store
+from workers.weddings import actions, store
+from workers.weddings.formats.rows import Reading
+from workers.weddings.formats.text import CalendarUnreadable
 from workers.weddings.rules import Status
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -53,13 +55,35 @@ def test_a_calendar_of_ten_thousand_is_taken_at_once() -> None:
 
 
 def test_an_id_that_stands_twice_is_refused_and_nothing_taken() -> None:
-    with pytest.raises(client.CalendarUnreadable, match="id a stands more than once"):
-        actions.take(client.Reading([wedding("b"), wedding("a"), wedding("a", guest_count=3)]))
+    with pytest.raises(CalendarUnreadable, match="id a stands more than once"):
+        actions.take(Reading([wedding("b"), wedding("a"), wedding("a", guest_count=3)]))
     with database.transaction() as db:
         assert store.version_of(db) == 0
 
 
 def test_taking_a_calendar_wakes_who_depends_on_it_and_lists_the_weddings() -> None:
-    actions.take(client.Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]))
+    actions.take(Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]))
     assert redis.registry().llen("bulk") == 3
     assert redis.registry().zrange(store.DUE, 0, -1) == ["a"]
+
+
+def test_an_older_copy_of_an_event_undoes_nothing() -> None:
+    actions.take(Reading([wedding("a", status=Status.CANCELLED)], sequences={"a": 2}))
+    older = Reading([wedding("a"), wedding("b")], sequences={"a": 1})
+    assert actions.preview(older).outdated == ["a"]
+    change = actions.take(older)
+    assert (change.added, change.changed, change.outdated) == (1, 0, 1)
+    assert redis.registry().zrange(store.DUE, 0, -1) == ["b"]
+    # A row of a file that counts nothing is what somebody wants now.
+    assert actions.take(Reading([wedding("a")])).changed == 1
+    assert actions.take(Reading([wedding("a")], sequences={"a": 2})).unchanged == 1
+
+
+def test_a_preview_says_what_would_change_and_changes_nothing() -> None:
+    _upsert(wedding("a"), wedding("b"))
+    found = actions.preview(Reading([wedding("a", guest_count=3), wedding("b"), wedding("c")]))
+    assert [one.id for one in found.added] == ["c"]
+    [(before, after)] = found.changed
+    assert (before.guest_count, after.guest_count) == (100, 3)
+    with database.transaction() as db:
+        assert [one.guest_count for one in store.by_id(db, ["a", "c"])] == [100]

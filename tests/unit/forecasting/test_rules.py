@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made import NOON, wedding
-from tests.unit.weddings.test_client import GOOD, HEADER
+from tests.unit.weddings.test_formats import GOOD, HEADER
 from workers.forecasting import rules
-from workers.weddings.client import read_csv
+from workers.weddings.formats import csv
 from workers.weddings.rules import Phase, VenueType, phase
 from workers.weddings.rules import Policy as Phases
 
@@ -79,7 +79,7 @@ def test_what_was_seen_pulls_more_the_more_people_it_was() -> None:
 )
 def test_a_night_in_which_the_clocks_change_is_as_long_as_it_is(start: str, end: str, zone: str, hours: int) -> None:
     row = GOOD.replace("2026-10-10T15:00", start).replace("2026-10-10T21:00", end).replace("America/New_York", zone)
-    [one] = read_csv(HEADER + row).weddings
+    [one] = csv.read((HEADER + row).encode()).weddings
     assert one.ends_at - one.starts_at == timedelta(hours=hours)
     made = _forecast(one, starts_at=one.starts_at)
     evening = rules.people(one, Phase.RECEPTION, POLICY)

@@ -1,0 +1,153 @@
+"""Rows of any calendar, field by field, into weddings."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import orjson
+
+from workers.foundation.errors import Anticipated
+from workers.weddings.formats import zones
+from workers.weddings.rules import EVERYWHERE, ID, ID_REMEDY, Status, VenueType, Wedding, instant
+
+COLUMNS = (
+    "id", "start", "end", "zone", "guest_count", "venue_type", "region", "status", "supplier_ids", "timeline",
+)  # fmt: skip
+REQUIRED = COLUMNS[:7]
+GUESTS_MOST = 100_000
+LONGEST = timedelta(days=4)
+
+#: A day and a time of it, in ISO 8601's forms; an offset is refused in words of its own.
+_LOCAL = re.compile(r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}.*", re.ASCII | re.IGNORECASE)
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class RowRefused(Anticipated):
+    """{problem}"""
+
+
+@dataclass
+class Reading:
+    """What a calendar held.
+
+    `said` is how it was read, `notes` what had to be decided or was passed over, `refused` what was not taken and why; each
+    line says where. `sequences` are the revisions of those weddings whose calendar counts them (RFC 5545's SEQUENCE).
+    """
+
+    weddings: list[Wedding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    sequences: dict[str, int] = field(default_factory=dict)
+    places: dict[str, list[str]] = field(default_factory=dict)
+
+    def take(self, where: str, row: Mapping[str, Any]) -> bool:
+        """Add a row, or the reason why it can't be taken; tell whether it was taken."""
+        try:
+            wedding, notes = _wedding(row)
+        except RowRefused as error:
+            self.refused.append(f"{where}: {error}")
+            return False
+        self.weddings.append(wedding)
+        self.notes.extend(f"{where}: {note}" for note in notes)
+        self.places.setdefault(wedding.id, []).append(where)
+        return True
+
+    def twice(self) -> list[str]:
+        """Return the ids that stand more than once, and where; which one is meant nobody can tell."""
+        counts = Counter(wedding.id for wedding in self.weddings)
+        return [" ".join((id, *self.places.get(id, ()))) for id, count in sorted(counts.items()) if count > 1]
+
+
+def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
+    given = {name: str(row.get(name) or "").strip() for name in COLUMNS}
+    if missing := [name for name in REQUIRED if not given[name]]:
+        raise RowRefused(problem=f"{', '.join(missing)} is missing")
+    start, end, zone = _local("start", given["start"]), _local("end", given["end"]), zones.iana(given["zone"])
+    begins, finishes = instant(start, zone), instant(end, zone, end=True)
+    for resolution in (begins, finishes):
+        if resolution.problem:
+            raise RowRefused(problem=resolution.problem)
+    if not begins.at or not finishes.at or not timedelta(0) < finishes.at - begins.at <= LONGEST:
+        raise RowRefused(problem=f"end={given['end']} must be after start={given['start']}, by at most {LONGEST.days} days")
+    wedding = Wedding(
+        id=_id("id", given["id"]),
+        starts_local=start,
+        ends_local=end,
+        zone=zone,
+        starts_at=begins.at,
+        ends_at=finishes.at,
+        guest_count=_guests(given["guest_count"]),
+        venue_type=_choice("venue_type", given["venue_type"], VenueType),
+        region=_region(given["region"]),
+        status=_choice("status", given["status"] or "confirmed", Status),
+        supplier_ids=_suppliers(given["supplier_ids"]),
+        timeline=_timeline(given["timeline"]),
+    )
+    notes = [resolution.note for resolution in (begins, finishes) if resolution.note]
+    if zones.is_fixed(zone):
+        notes.append(f"zone={zone!r} is a fixed offset, without summer time; give the venue's zone, as America/New_York")
+    return wedding, notes
+
+
+def _local(name: str, text: str) -> datetime:
+    remedy = "write local wall time as 2026-10-10T15:00"
+    if re.fullmatch(r"\d{4}-?(\d{2}-?\d{2}|W\d{2}(-?\d)?|\d{3})", text, re.ASCII):
+        raise RowRefused(problem=f"{name}={text[:40]!r} is a date without a time; all-day entries are no weddings: {remedy}")
+    try:
+        moment = datetime.fromisoformat(text) if _LOCAL.fullmatch(text) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise RowRefused(problem=f"{name}={text[:40]!r} is no time; {remedy}")
+    if not 2000 <= moment.year <= 2200:
+        raise RowRefused(problem=f"{name}={text!r} is in no year from 2000 to 2200")
+    if moment.tzinfo:
+        raise RowRefused(problem=f"{name}={text!r} has an offset; write local wall time and put the zone into `zone`")
+    return moment
+
+
+def _region(text: str) -> str:
+    if text == EVERYWHERE:
+        raise RowRefused(problem=f"region={text!r} is what all regions share; give it a name of its own")
+    return _id("region", text)
+
+
+def _id(name: str, text: str) -> str:
+    if not ID.fullmatch(text):
+        raise RowRefused(problem=f"{name}={text[:80]!r}: use {ID_REMEDY}")
+    return text
+
+
+def _suppliers(text: str) -> tuple[str, ...]:
+    given = (one.strip() for one in text.split(";"))
+    return tuple(dict.fromkeys(_id("supplier_ids", one) for one in given if one))
+
+
+def _guests(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 6 or int(text) > GUESTS_MOST:
+        raise RowRefused(problem=f"guest_count={text[:20]!r} must be a whole number from 0 to {GUESTS_MOST}")
+    return int(text)
+
+
+def _choice(name: str, text: str, choices: type[_Choice]) -> _Choice:
+    try:
+        return choices(text.casefold())
+    except ValueError:
+        raise RowRefused(problem=f"{name}={text[:40]!r} is none of {', '.join(choices)}") from None
+
+
+def _timeline(text: str) -> dict[str, Any]:
+    try:
+        timeline = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError as error:
+        raise RowRefused(problem=f"timeline is no JSON: {error}") from None
+    if not isinstance(timeline, dict) or not all(isinstance(value, str | int | float) for value in timeline.values()):
+        raise RowRefused(problem="timeline must be a JSON object of times by name")
+    if "\\u0000" in text:
+        raise RowRefused(problem="timeline holds a NUL character; take it out")
+    return timeline
