@@ -14,6 +14,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
 from workers.connections import store as registry
+from workers.connections.rules import names_wedding
 from workers.connections.store import Admission, Connection, ConnectionRefused, permits
 from workers.connections.store.permits import PermitRefused
 from workers.foundation.errors import Anticipated
@@ -38,7 +39,7 @@ def asked(path: str) -> dict[str, str]:
 def record(permit: permits.Permit, asked: dict[str, str]) -> Connection:
     permits.check_wedding(permit, asked.get("wedding_id"))
     channels = tuple(asked["channels"].split(",")) if "channels" in asked else ()
-    if any(permit.wedding_id not in channel.split(":") for channel in channels):
+    if not all(names_wedding(channel, permit.wedding_id or "") for channel in channels):
         raise PermitRefused(why="wrong_wedding", remedy="ask for channels of the wedding that the permit is for")
     region = asked.get("region", REGIONS[0])
     if region not in REGIONS:

@@ -28,6 +28,7 @@ from demo.outbox import Outbox
 from demo.presence import Presence
 from demo.tenants import Tenant
 from workers.connections import store as registry
+from workers.connections.rules import names_wedding
 from workers.connections.store import Admission, ConnectionRefused, Measurement, permits, upkeep
 from workers.connections.store.permits import PermitRefused
 from workers.foundation import heartbeat, logs
@@ -174,7 +175,7 @@ class Gateway:
         await client.tell(state)
 
     def _may_not_join(self, client: Client, channel: str) -> str:
-        if client.record.wedding_id not in channel.split(":"):
+        if not names_wedding(channel, client.record.wedding_id or ""):
             door.count("wrong_wedding", client.record.id)
             return "wrong_wedding"
         try:

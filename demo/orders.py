@@ -62,7 +62,8 @@ class Orders:
         while True:
             await self._take_limits()
             if clock.stopwatch() >= self._read_again:
-                self._levels = {name: orjson.loads(text) for name, text in (await self._redis.hgetall(LEVELS)).items()}
+                levels_told = (await self._redis.hgetall(LEVELS)).items()
+                self._levels = {name: level for name, text in levels_told if (level := _level(text))}
                 self._phases = await self._redis.hgetall(PHASES)
                 self._read_again = clock.stopwatch() + READ_EVERY
             message = await channel.get_message(timeout=1.0)
@@ -80,12 +81,18 @@ class Orders:
     async def _take_limits(self) -> None:
         for region in self.regions:
             wanted = await self._redis.hgetall(DESIRED + region)
-            if "connection_limit" in wanted:
-                self.limits[region] = int(wanted["connection_limit"])
-            else:
-                self.limits.pop(region, None)
+            self._take_limit(region, wanted.get("connection_limit"))
             if wanted:
-                await self._redis.hset(CONFIRMED + region, self.node, wanted["action"])
+                await self._redis.hset(CONFIRMED + region, self.node, wanted.get("action", ""))
+
+    def _take_limit(self, region: str, limit: str | None) -> None:
+        """Obey a region's limit; one that is no number changes nothing, and is said."""
+        if limit is None:
+            self.limits.pop(region, None)
+        elif limit.isascii() and limit.isdigit():
+            self.limits[region] = int(limit)
+        else:
+            log.error("limit not understood", region=region, reason="not_a_number")
 
     async def report(self, by_region: Callable[[], Mapping[str, int]], sent: Callable[[], int]) -> None:
         """Report this node each second, until cancelled; `sent` is how many bytes it ever sent."""
@@ -103,6 +110,15 @@ class Orders:
         """Say goodbye: a node that goes on purpose alarms nobody."""
         with suppress(RedisError, Anticipated):
             balancing.leave(self.node)
+
+
+def _level(text: str) -> dict[str, Any] | None:
+    """Return a service level; None for what is none."""
+    try:
+        level = orjson.loads(text)
+        return level if UNTOLD.keys() <= level.keys() else None
+    except (orjson.JSONDecodeError, AttributeError):
+        return None
 
 
 def _memory() -> float:

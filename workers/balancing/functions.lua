@@ -28,8 +28,8 @@ local function refuse(text)
 end
 
 local function bad_name(name, value)
-  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^[%w._:-]+$') then
-    return name .. ' must be 1-128 letters, digits, dots, colons, dashes, underscores'
+  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^%w[%w._@-]*$') then
+    return name .. ' must be 1-128 letters, digits, dots, at signs, dashes, underscores, a letter or digit first'
   end
 end
 

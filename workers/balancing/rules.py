@@ -47,7 +47,7 @@ class Policy:
             raise ValueError("comfort must be from 0 to 1")
         if self.joins_per_second < 1:
             raise ValueError("joins_per_second must be 1 or more")
-        chains = re.fullmatch(r"(\s*[\w.:-]+(\s*>\s*[\w.:-]+)+\s*(,|$))*", self.near, re.ASCII)
+        chains = re.fullmatch(r"(\s*[\w.@-]+(\s*>\s*[\w.@-]+)+\s*(,|$))*", self.near, re.ASCII)
         if not chains or self.near.count(">") != sum(len(others) for others in self.nearest.values()):
             raise ValueError("near must be regions, nearest first, such as us-east>us-central>us-west, eu-west>eu-central")
 

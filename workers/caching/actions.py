@@ -22,5 +22,5 @@ def warm_up(wedding: Wedding) -> dict[str, Any]:
     cache.put(Kind.WEDDING, wedding.id, facts)
     for supplier in wedding.supplier_ids:
         channels = [f"wedding:{wedding.id}", f"wedding:{wedding.id}:{supplier}"]
-        cache.put(Kind.SUBSCRIPTION, f"{wedding.id}:{supplier}", channels)
+        cache.put(Kind.SUBSCRIPTION, (wedding.id, supplier), channels)
     return {"entries": 1 + len(wedding.supplier_ids)}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import orjson
@@ -18,6 +19,9 @@ from workers.foundation.database import insert_once, metadata, over
 
 log = logs.get("caching")
 
+#: What an entry is called: an id, or several as `(wedding, supplier)`.
+Id = str | tuple[str, ...]
+ENTRIES, LOADING = "wedops:cache:", "wedops:loading:"
 CHANGED = "wedops:cache:changed"
 EXPIRE = "*expire*"
 
@@ -71,7 +75,7 @@ class TwoLayers:
         self._generation = 0
         threading.Thread(target=self._listen, name="cache-changes", daemon=True).start()
 
-    def get(self, kind: Kind, id: str, load: Callable[[], Any]) -> Any:
+    def get(self, kind: Kind, id: Id, load: Callable[[], Any]) -> Any:
         """Return the entry, loading it when neither layer has it; one process loads, others wait for it.
 
         A cache server that is away costs time, not the answer.
@@ -104,7 +108,7 @@ class TwoLayers:
         return orjson.loads(text), clock.stopwatch() + max(0, left) / 1000
 
     def _load(self, kind: Kind, key: str, load: Callable[[], Any]) -> Any:
-        server, token, loading = redis.cache_server(), uuid4().hex, f"{key}:loading"
+        server, token, loading = redis.cache_server(), uuid4().hex, _lock(key)
         patience = int(self._policy.load_within.total_seconds() * 1000)
         if not server.set(loading, token, nx=True, px=patience) and (text := self._wait(key)):
             return orjson.loads(text)
@@ -124,21 +128,21 @@ class TwoLayers:
             threading.Event().wait(0.02)
         return None
 
-    def put(self, kind: Kind, id: str, value: Any) -> None:
+    def put(self, kind: Kind, id: Id, value: Any) -> None:
         """Write an entry and have every process drop its copy."""
         key = _key(kind, id)
         with redis.cache_server().pipeline(transaction=True) as pipe:
             pipe.set(key, orjson.dumps(value), px=int(self._policy.ttl(kind).total_seconds() * 1000))
-            pipe.delete(f"{key}:loading")
+            pipe.delete(_lock(key))
             pipe.publish(CHANGED, key)
             pipe.execute()
         self._drop(key)
 
-    def invalidate(self, kind: Kind, id: str) -> None:
+    def invalidate(self, kind: Kind, id: Id) -> None:
         """Drop an entry from both layers, in every process."""
         key = _key(kind, id)
         with redis.cache_server().pipeline(transaction=True) as pipe:
-            pipe.delete(key, f"{key}:loading")
+            pipe.delete(key, _lock(key))
             pipe.publish(CHANGED, key)
             pipe.execute()
         self._drop(key)
@@ -173,8 +177,14 @@ def layers() -> TwoLayers:
     return TwoLayers(settings.read(Policy, "CACHING_"))
 
 
-def _key(kind: Kind, id: str) -> str:
-    return f"wedops:cache:{kind}:{id}"
+def _key(kind: Kind, id: Id) -> str:
+    # A part that holds a colon is written out: no id can be taken for two, nor two for one.
+    parts = (id,) if isinstance(id, str) else id
+    return ":".join((ENTRIES + kind, *(quote(part, safe="@") for part in parts)))
+
+
+def _lock(key: str) -> str:
+    return LOADING + key.removeprefix(ENTRIES)
 
 
 def expire() -> int:

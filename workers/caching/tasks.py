@@ -19,6 +19,7 @@ def warm_up(self: Task, **fields: Any) -> None:
     """Have a wedding's data in the cache before its people come."""
     message = asked.read(contract.WarmUp, "caching.warm_up", fields)
     key = message.request_key or self.request.id
+    asked.bind(message, "caching.warm_up", key)
     with asked.settling(key), database.transaction() as db:
         loaded = actions.warm_up(weddings.require(db, message.wedding_id))
         at = clock.now()

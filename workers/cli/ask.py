@@ -1,11 +1,16 @@
 """`wedops ask`."""
 
+from time import sleep
+
 import click
 
 from workers import client
 from workers.emergencies import store as emergencies
 from workers.foundation import clock, database, logs
 from workers.requests.rules import EmergencyKind
+
+#: Seconds in which an emergency has long begun when all is well.
+WAIT = 1.0
 
 
 @click.group("ask")
@@ -27,20 +32,36 @@ def warm_up(wedding_id: str, key: str | None) -> None:
 @click.argument("wedding_id")
 @click.option("--key", help="The same key does it once.")
 def emergency(kind: str, wedding_id: str, key: str | None) -> None:
-    """Open an emergency of a wedding."""
+    """Open an emergency of a wedding; one of this kind that is open there is joined."""
     _tell(client.open_emergency(kind, wedding_id, request_key=key))
 
 
 @command.command("close")
-@click.argument("emergency_id", type=click.IntRange(1, 2**63 - 1))
-def close(emergency_id: int) -> None:
-    """Close an emergency by its id: `wedops status` shows those that are open."""
+@click.argument("emergency_ids", type=click.IntRange(1, 2**63 - 1), nargs=-1)
+@click.option("--wedding", "wedding_id", default="", help="All of this wedding.")
+def close(emergency_ids: tuple[int, ...], wedding_id: str) -> None:
+    """Close emergencies by their ids, or all of a wedding: `wedops status` shows those that are open."""
+    if bool(emergency_ids) == bool(wedding_id):
+        raise click.UsageError("name ids, or a wedding with --wedding")
     with database.transaction() as db:
-        closed = emergencies.close(db, emergency_id, at=clock.now())
+        closed = emergencies.close(db, emergency_ids, wedding_id=wedding_id, at=clock.now())
+    for emergency_id in closed:
+        click.echo(f"emergency {emergency_id} closed")
+    if missing := sorted(set(emergency_ids) - set(closed)):
+        raise click.BadParameter(f"no open emergency has id {', '.join(map(str, missing))}", param_hint="EMERGENCY_IDS")
     if not closed:
-        raise click.BadParameter(f"no open emergency has id {emergency_id}", param_hint="EMERGENCY_ID")
-    click.echo(f"emergency {emergency_id} closed")
+        raise click.BadParameter(f"no emergency is open at {wedding_id}", param_hint="--wedding")
 
 
 def _tell(request: client.Request) -> None:
-    click.echo(f"{request.state}: {request.task} {request.message['wedding_id']}, key {request.key}")
+    """Say what became of a request, its id first when there is one within a moment; it is kept whether or not."""
+    until = clock.stopwatch() + WAIT
+    while request.state == "accepted" and clock.stopwatch() < until:
+        sleep(0.05)
+        request = client.find(request.key) or request
+    click.echo(f"{request.effect or request.state}: {request.task} {request.message['wedding_id']}, key {request.key}")
+    if request.state == "refused":
+        click.echo(f"refused: {request.reason}", err=True)
+        raise SystemExit(1)
+    if request.state == "accepted":
+        click.echo("it has a row and will be done; no worker took it yet (`wedops status` says why)", err=True)

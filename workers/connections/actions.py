@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from math import nan
 
-from workers.connections import rules, store
+from workers.connections import store
 from workers.connections.rules import levels, peak, report
 from workers.connections.store import plans, service
 from workers.foundation import clock, database, redis, settings, telemetry
@@ -15,6 +15,7 @@ from workers.seasons import store as seasons
 from workers.seasons.rules import KindOfDay
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
+from workers.weddings.rules import ID
 
 #: Who is connected belongs to a wedding that is not further off.
 NEAR = timedelta(hours=24)
@@ -78,7 +79,7 @@ def tell_levels() -> None:
 def limit_supplier(supplier_id: str, connections: int) -> None:
     """Give a supplier the limit of its plan, 0 for the one that all have; kept, and obeyed at once. Raises LimitRefused."""
     all_have = store.policy().supplier_limit
-    if not rules.NAME.fullmatch(supplier_id):
+    if not ID.fullmatch(supplier_id):
         raise LimitRefused(problem="supplier_id must be 1-128 letters, digits, dots, colons, dashes, underscores")
     if connections and not all_have <= connections <= MOST_A_SUPPLIER:
         raise LimitRefused(problem=f"connections must be from {all_have} (which all have) to {MOST_A_SUPPLIER}, or 0")

@@ -1,9 +1,23 @@
 """Emergencies and their steps, as rows."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, ForeignKey, Identity, Integer, Table, Text, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    select,
+    update,
+)
 
 from workers.emergencies.rules import Step
 from workers.foundation.database import insert_once, metadata, over
@@ -20,6 +34,8 @@ emergencies = Table(
     Column("closed_at", DateTime(timezone=True)),
     info=over("closed_at"),
 )
+_OPEN = emergencies.c.state == "open"
+Index("one_open_emergency", emergencies.c.wedding_id, emergencies.c.kind, unique=True, postgresql_where=_OPEN)
 
 steps = Table(
     "emergency_steps",
@@ -42,28 +58,38 @@ class Emergency:
     opened_at: datetime
 
 
-def open_once(db: Connection, *, key: str, kind: str, wedding_id: str, protocol: tuple[Step, ...], at: datetime) -> int | None:
-    """Open an emergency with its steps; None when the key was known."""
+@dataclass(frozen=True)
+class Opening:
+    """The emergency that stands now, and whether it was opened by this."""
+
+    id: int
+    new: bool
+
+
+def open_or_join(db: Connection, *, key: str, kind: str, wedding_id: str, protocol: tuple[Step, ...], at: datetime) -> Opening:
+    """Open an emergency with its steps; join the one of the same key, or of this kind that is open at this wedding."""
     row = {"key": key, "kind": kind, "wedding_id": wedding_id, "state": "open", "opened_at": at}
-    opened: int | None
-    [opened] = insert_once(db, emergencies, [row]) or [None]
-    if opened:
-        rows = [
-            {"emergency_id": opened, "number": number, "what": step.what, "who": step.who, "due_at": at + step.within}
-            for number, step in enumerate(protocol, start=1)
-        ]
-        insert_once(db, steps, rows)
-    return opened
+    if not (new := insert_once(db, emergencies, [row])):
+        same = (emergencies.c.kind == kind) & (emergencies.c.wedding_id == wedding_id) & _OPEN
+        known = select(emergencies.c.id).where((emergencies.c.key == key) | same).order_by(emergencies.c.key != key)
+        return Opening(int(db.execute(known.limit(1)).scalar_one()), new=False)
+    rows = [
+        {"emergency_id": new[0], "number": number, "what": step.what, "who": step.who, "due_at": at + step.within}
+        for number, step in enumerate(protocol, start=1)
+    ]
+    insert_once(db, steps, rows)
+    return Opening(int(new[0]), new=True)
 
 
 def standing(db: Connection) -> list[Emergency]:
     """Return the open emergencies, the newest first."""
     facts = [emergencies.c[name] for name in Emergency.__dataclass_fields__]
-    rows = db.execute(select(*facts).where(emergencies.c.state == "open").order_by(emergencies.c.id.desc()))
+    rows = db.execute(select(*facts).where(_OPEN).order_by(emergencies.c.id.desc()))
     return [Emergency(*row) for row in rows]
 
 
-def close(db: Connection, emergency_id: int, *, at: datetime) -> bool:
-    """Close an emergency; False when none of that id is open."""
-    open_one = (emergencies.c.id == emergency_id) & (emergencies.c.state == "open")
-    return bool(db.execute(update(emergencies).where(open_one).values(state="closed", closed_at=at)).rowcount)
+def close(db: Connection, ids: Collection[int] = (), *, wedding_id: str = "", at: datetime) -> list[int]:
+    """Close the open emergencies among `ids`, or all of a wedding; return those that were closed."""
+    chosen = (emergencies.c.wedding_id == wedding_id) if wedding_id else emergencies.c.id.in_(ids)
+    closing = update(emergencies).where(chosen, _OPEN).values(state="closed", closed_at=at)
+    return sorted(db.execute(closing.returning(emergencies.c.id)).scalars())

@@ -20,12 +20,14 @@ def open_emergency(self: Task, **fields: Any) -> None:
     """Open an emergency of a wedding: its protocol begins, and people are told."""
     message = asked.read(contract.OpenEmergency, "emergencies.open", fields)
     key, protocol, now = message.request_key or self.request.id, rules.PROTOCOLS[message.kind], clock.now()
+    asked.bind(message, "emergencies.open", key)
     with asked.settling(key), database.transaction() as db:
         wedding_id = weddings.require(db, message.wedding_id).id
-        opened = store.open_once(db, key=key, kind=message.kind, wedding_id=wedding_id, protocol=protocol, at=now)
-        notify.tell(db, _notification(key, message, protocol[0]), at=now)
-        requests.settle(db, key, at=clock.machine_now())
-    log.warning("emergency opened", emergency_id=opened, kind=message.kind, reason="asked" if opened else "known_key")
+        found = store.open_or_join(db, key=key, kind=message.kind, wedding_id=wedding_id, protocol=protocol, at=now)
+        if found.new:
+            notify.tell(db, _notification(key, message, protocol[0]), at=now)
+        requests.settle(db, key, at=clock.machine_now(), effect=f"emergency {found.id}")
+    log.warning("emergency opened", emergency_id=found.id, kind=message.kind, reason="asked" if found.new else "known")
     app.send_task("notify.deliver", retry=False)
 
 

@@ -43,7 +43,7 @@ local function claim(keys, args)
   local due, pace = tonumber(args[1]), tonumber(args[2])
   local last = tonumber(redis.call('HGET', keys[1], 'due')) or 0
   -- The server's clock judges the beats': one that runs ahead must not keep the others from firing.
-  if due > now + 2000 then return 0 end
+  if not due or not pace or due ~= due or pace ~= pace or due > now + 2000 then return 0 end
   if last > now + pace then last = 0 end
   if due <= last then return 0 end
   redis.call('HSET', keys[1], 'due', args[1], 'pace', args[2], 'fired', args[3], 'beat', args[4])

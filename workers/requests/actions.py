@@ -57,6 +57,16 @@ def accept(task: str, fields: dict[str, Any]) -> store.Request:
     return stands
 
 
+def bind(message: rules.Message, task: str, key: str) -> None:
+    """Bind a key to what is asked under it, whichever way the message came; raises RequestKeyReused for other content."""
+    asked = store.Request(key, task, message.model_dump(mode="json") | {"request_key": key})
+    with database.transaction() as db:
+        known = store.accept(db, asked, at=clock.machine_now())
+    before = rules.CONTRACT[known.task].model_validate(known.message).model_dump(mode="json") if known.task == task else None
+    if before != asked.message:
+        raise RequestKeyReused(key=key, task=known.task)
+
+
 def send(requests: Iterable[store.Request]) -> list[str]:
     """Send requests to the broker; return the keys that got there. What did not is sent again by redelivery."""
     keys = []

@@ -17,6 +17,8 @@ requests = Table(
     Column("message", JSONB, nullable=False),
     Column("state", Text, nullable=False, server_default="accepted"),
     Column("reason", Text),
+    # What came of it, for who asked: `emergency 7`.
+    Column("effect", Text),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("accepted_at", DateTime(timezone=True), nullable=False),
     Column("sent_at", DateTime(timezone=True)),
@@ -35,9 +37,10 @@ class Request:
     message: dict[str, Any]
     state: str = "accepted"
     reason: str | None = None
+    effect: str | None = None
 
 
-_FACTS = (requests.c.key, requests.c.task, requests.c.message, requests.c.state, requests.c.reason)
+_FACTS = tuple(requests.c[name] for name in Request.__dataclass_fields__)
 
 
 def accept(db: Connection, request: Request, *, at: datetime) -> Request:
@@ -58,11 +61,11 @@ def sent(db: Connection, keys: list[str], *, at: datetime) -> None:
     db.execute(update(requests).where(requests.c.key.in_(keys)).values(sent_at=at, attempts=requests.c.attempts + 1))
 
 
-def settle(db: Connection, key: str, *, at: datetime, refused: str | None = None) -> None:
+def settle(db: Connection, key: str, *, at: datetime, refused: str | None = None, effect: str | None = None) -> None:
     """Remember, in the transaction of the effect, that the request is done; or why it was refused."""
     state = "refused" if refused else "done"
     pending = (requests.c.key == key) & (requests.c.state == "accepted")
-    db.execute(update(requests).where(pending).values(state=state, reason=refused, settled_at=at))
+    db.execute(update(requests).where(pending).values(state=state, reason=refused, effect=effect, settled_at=at))
 
 
 def unsettled(db: Connection, *, at: datetime, patience: timedelta, most: int = 500) -> list[Request]:

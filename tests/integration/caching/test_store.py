@@ -69,7 +69,7 @@ def test_a_cold_key_is_loaded_once(layers: store.TwoLayers) -> None:
 
 def test_a_loader_that_died_does_not_keep_others_waiting_for_ever(layers: store.TwoLayers) -> None:
     quick = store.TwoLayers(Policy(load_within=timedelta(milliseconds=100)))
-    redis.cache_server().set("wedops:cache:user:u1:loading", "dead", px=100_000)
+    redis.cache_server().set("wedops:loading:user:u1", "dead", px=100_000)
     assert quick.get(Kind.USER, "u1", lambda: 5) == 5
 
 
@@ -82,7 +82,7 @@ def test_a_wedding_is_warmed_up_and_its_result_recorded_once() -> None:
         assert store.count(db, "warm_up") == 1
         assert requests.waiting(db) == 0
     assert store.layers().get(Kind.WEDDING, "w-1", _fail)["guest_count"] == 100
-    assert store.layers().get(Kind.SUBSCRIPTION, "w-1:s1", _fail) == ["wedding:w-1", "wedding:w-1:s1"]
+    assert store.layers().get(Kind.SUBSCRIPTION, ("w-1", "s1"), _fail) == ["wedding:w-1", "wedding:w-1:s1"]
     tasks.forget(wedding_ids=["w-1"])
     assert not redis.cache_server().exists("wedops:cache:wedding:w-1")
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from tests import ROOT
 from tests.made import NOON, connection, wedding
-from tests.unit.weddings.test_client import GOOD, HEADER
+from tests.unit.weddings.test_formats import GOOD, HEADER
 from workers import cli
 from workers.alerts import store as alerts
 from workers.alerts.rules import Breach, Change, Kind, Reason, Severity, State
@@ -141,7 +141,7 @@ def test_a_calendar_is_imported_and_each_bad_row_named(tmp_path: Path) -> None:
 def test_asking_for_an_emergency_says_what_became_of_it() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-1")], at=NOON)
-    assert _run("ask", "emergency", "weather", "w-1", "--key", "k").output == "accepted: emergencies.open w-1, key k\n"
+    assert _run("ask", "emergency", "weather", "w-1", "--key", "k").output.startswith("accepted: emergencies.open w-1, key k\n")
     assert "not in the calendar" in str(_run("ask", "warm-up", "w-9").exception)
     assert _run("ask", "emergency", "flood", "w-1").exit_code == 2
 
@@ -300,7 +300,9 @@ def test_a_permit_is_issued_and_read() -> None:
     token = _run("permit", "issue", "--user", "u1", "--type", "couple", "--wedding", "w-1").output.strip()
     assert json.loads(_run("permit", "read", token).output)["wedding_id"] == "w-1"
     assert "token_invalid" in str(_run("permit", "read", "nonsense").exception)
-    assert "user_id='a@b'" in str(_run("permit", "issue", "--user", "a@b", "--type", "couple", "--wedding", "w-1").exception)
+    assert "user_id must be 1-128 letters" in str(
+        _run("permit", "issue", "--user", "a@b", "--type", "couple", "--wedding", "w-1").exception
+    )
 
 
 def test_who_is_online_is_shown_and_guests_give_way_when_asked() -> None:

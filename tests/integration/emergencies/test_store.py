@@ -3,9 +3,12 @@
 import pytest
 
 from tests.made import NOON, wedding
+from workers.caching import tasks as caching
 from workers.emergencies import rules, store, tasks
 from workers.foundation import database
 from workers.notify import store as notify
+from workers.requests import actions
+from workers.requests import store as requests
 from workers.requests.rules import EmergencyKind
 from workers.weddings import store as weddings
 
@@ -26,6 +29,35 @@ def test_an_emergency_begins_its_protocol_once_and_is_told_once(kind: EmergencyK
     assert [step.due_at - emergency.opened_at for step in steps] == [step.within for step in rules.PROTOCOLS[kind]]
     assert [row.key for row in told] == ["emergency/k/operations/target-1"]
     with database.transaction() as db:
-        assert store.close(db, emergency.id, at=NOON)
-        assert not store.close(db, emergency.id, at=NOON)
+        assert store.close(db, [emergency.id], at=NOON) == [emergency.id]
+        assert not store.close(db, [emergency.id], at=NOON)
         assert store.standing(db) == []
+
+
+def test_a_second_emergency_of_a_kind_joins_the_first_until_that_is_closed() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1")], at=NOON)
+    for key in ("a", "b"):
+        tasks.open_emergency(kind="venue", wedding_id="w-1", request_key=key)
+    tasks.open_emergency(kind="vendor", wedding_id="w-1", request_key="c")
+    with database.transaction() as db:
+        assert [one.kind for one in store.standing(db)] == ["vendor", "venue"]
+        assert [requests.find(db, key).effect for key in "abc"] == ["emergency 1", "emergency 1", "emergency 3"]
+        assert len(list(db.execute(notify.notifications.select()))) == 2
+        assert store.close(db, wedding_id="w-1", at=NOON) == [1, 3]
+    tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="d")
+    with database.transaction() as db:
+        assert [one.id for one in store.standing(db)] == [4]
+
+
+def test_a_key_is_bound_to_what_was_first_asked_under_it_whichever_way_it_came() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1"), wedding("w-2")], at=NOON)
+    tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="k")
+    tasks.open_emergency(kind="venue", wedding_id="w-2", request_key="k")
+    caching.warm_up(wedding_id="w-1", request_key="k")
+    with pytest.raises(actions.RequestKeyReused, match="was used for something else"):
+        actions.accept("emergencies.open", {"kind": "venue", "wedding_id": "w-2", "request_key": "k"})
+    with database.transaction() as db:
+        assert [(one.wedding_id, one.kind) for one in store.standing(db)] == [("w-1", "venue")]
+        assert requests.find(db, "k").state == "done"

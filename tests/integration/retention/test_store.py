@@ -38,8 +38,8 @@ def test_what_belongs_to_a_row_goes_with_it() -> None:
     with database.transaction() as db:
         step = Step("call the venue", "planner", timedelta(minutes=1))
         for key in ("closed", "open"):
-            emergencies.open_once(db, key=key, kind="power_cut", wedding_id="w-1", protocol=(step,), at=NOON)
-        assert emergencies.close(db, 1, at=NOON)
+            emergencies.open_or_join(db, key=key, kind=f"power_cut {key}", wedding_id="w-1", protocol=(step,), at=NOON)
+        assert emergencies.close(db, [1], at=NOON)
     assert _forget() == {"emergencies": 1}
     with database.transaction() as db:
         assert [one.id for one in emergencies.standing(db)] == [2]
@@ -92,8 +92,8 @@ def test_a_backlog_ends_when_its_time_is_over_and_keeps_nobody_waiting(monkeypat
 
 def test_a_table_that_somebody_holds_keeps_no_other_waiting() -> None:
     with database.transaction() as db:
-        emergencies.open_once(db, key="k", kind="power_cut", wedding_id="w-1", protocol=(), at=NOON)
-        emergencies.close(db, 1, at=NOON)
+        emergencies.open_or_join(db, key="k", kind="power_cut", wedding_id="w-1", protocol=(), at=NOON)
+        emergencies.close(db, [1], at=NOON)
         requests.accept(db, requests.Request("k", "a.task", {}), at=NOON)
         requests.settle(db, "k", at=NOON)
     with database.transaction() as db:

@@ -210,7 +210,7 @@ def test_encoding_delimiter_and_line_ends_are_recognised(encoding: str, delimite
 
 def test_a_first_line_may_name_the_delimiter() -> None:
     found = _csv("sep=;\n" + HEADER.replace(",", ";") + GOOD.replace("s1;s2", "s1").replace(",", ";").replace("120", "-1"))
-    assert found.refused[0].startswith("line 3 ('w-1'): guest_count='-1'")
+    assert found.refused[0].startswith("line 3 (w-1): guest_count='-1'")
 
 
 @pytest.mark.parametrize(

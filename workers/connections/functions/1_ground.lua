@@ -24,7 +24,8 @@ local SRTT, JITTER, MESSAGES, ERRORS, BYTES, RECONNECTS = 12, 13, 14, 15, 16, 17
 local FIRST_FIELDS = '^([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),'
 local ALL_FIELDS = FIRST_FIELDS .. '([^,]*),([^,]*),([^,]*),([^,]*),'
   .. '([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),(.*)$'
-local MOST_CHANNELS, MOST_IN_A_CALL = 100, 2000
+-- A channel's name has room for a kind, a wedding and a supplier.
+local MOST_CHANNELS, MOST_IN_A_CALL, MOST_IN_A_NAME = 100, 2000, 320
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -49,6 +50,13 @@ local function crc32(text)
   return bxor(c, 0xFFFFFFFF) % 4294967296
 end
 
+-- Returns a number between two bounds, or what stands for one. NaN is between none.
+local function number_in(text, default, least, most)
+  local number = tonumber(text)
+  if number and number >= least and number <= most then return number end
+  return default
+end
+
 local function refuse(text)
   return redis.error_reply('REFUSED ' .. text)
 end
@@ -70,16 +78,18 @@ local function problem(name, value, needed)
     if needed then return name .. ' is missing; send it' end
     return nil
   end
-  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^[%w._:-]+$') then
-    return name .. ' must be 1-128 letters, digits, dots, colons, dashes, underscores'
+  -- The same as ID in workers/weddings/rules.py: what the calendar takes can join. A colon separates parts, so no id has one.
+  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^%w[%w._@-]*$') then
+    return name .. ' must be 1-128 letters, digits, dots, at signs, dashes, underscores, a letter or digit first'
   end
+  if name == 'user_id' and string.find(value, '@', 1, true) then return 'user_id must be an id, and nobody\'s mail address' end
 end
 
 -- A channel's kind is the text before its first colon, so it cannot begin with one.
 local function bad_channel(channel)
-  local wrong = problem('channels', channel, true)
-  if not wrong and string.sub(channel, 1, 1) == ':' then wrong = 'channels must begin with their kind' end
-  return wrong
+  if type(channel) ~= 'string' or #channel > MOST_IN_A_NAME or string.find(channel, '::', 1, true) or string.sub(channel, -1) == ':' or not string.match(channel, '^%w[%w._@:-]*$') then
+    return 'channels must be a kind and ids with colons between them, ' .. MOST_IN_A_NAME .. ' characters at most'
+  end
 end
 
 local function bad_channels(channels)

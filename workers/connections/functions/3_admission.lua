@@ -95,7 +95,7 @@ local NEEDED, NUMBERS = {'id', 'user_id', 'user_type', 'node', 'region'}, {'held
 local FLAGS = {'reuse', 'backup', 'resume'}
 local OPTIONAL = {'wedding_id', 'supplier_id', 'supplier_type', 'api_version', 'device', 'address'}
 
-local function fits(value) return type(value) == 'string' and value ~= '' and #value <= 128 end
+local function fits(value) return type(value) == 'string' and #value <= 128 and string.match(value, '^%w[%w._@-]*$') end
 
 -- What a sound request passes in one step; what does not is looked at field by field, for its name.
 local function plainly_sound(asked)
@@ -103,8 +103,7 @@ local function plainly_sound(asked)
   local wedding, supplier, address = asked.wedding_id or 'w', asked.supplier_id or 's', asked.address or 'a'
   local version, device, trade = asked.api_version or 'v', asked.device or 'd', asked.supplier_type or 't'
   return fits(id) and fits(user) and fits(kind) and fits(node) and fits(region) and fits(wedding) and fits(supplier) and fits(address)
-    and fits(version) and fits(device) and fits(trade)
-    and string.match(id .. user .. kind .. node .. region .. wedding .. supplier .. address .. version .. device .. trade, '^[%w._:-]+$')
+    and fits(version) and fits(device) and fits(trade) and not string.find(user, '@', 1, true)
 end
 
 local function bad_fields(asked)
@@ -251,13 +250,21 @@ local function limit(keys, args)
   return 1
 end
 
+-- Why a gateway may refuse somebody by itself. A label of metrics is made of it, so there are no others.
+local OWN_REASONS = {
+  token_missing = true, token_invalid = true, token_expired = true, token_key_unknown = true, wrong_wedding = true, region_full = true,
+  too_fast = true,
+}
+
 -- KEYS shard of the address; ARGV region, reason, address (opaque). Counts an attempt that the gateway itself refused, e.g. for its
 -- token. Returns how many ms the caller has to wait: nothing for a slip, more and more for who keeps trying.
 local function refused(keys, args)
   local shard, region, reason, address = keys[1], args[1], args[2], args[3]
   local limits, shards = limits_of(shard, {})
   local wrong = bad_shard(shard, shards) or problem('region', region, true) or problem('address', address, true)
-  if not wrong and not string.match(reason or '', '^[%l_]+$') then wrong = 'reason must be lower case letters and underscores' end
+  if not wrong and not OWN_REASONS[reason or ''] then
+    wrong = 'reason must be token_missing, token_invalid, token_expired, token_key_unknown, wrong_wedding, region_full or too_fast'
+  end
   if wrong then return refuse(wrong) end
   local book, now, key = ledger(shard), now_ms(), shard .. ':r:refused:' .. address
   local wait, arrival = wait_of(key, 1000, 10, now)

@@ -158,7 +158,7 @@ end
 
 -- KEYS shards (on a cluster, one); ARGV idle_ms. Returns how many of each show no life for idle_ms.
 local function stale(keys, args)
-  local until_ms, found = now_ms() - (tonumber(args[1]) or 300000), {}
+  local until_ms, found = now_ms() - number_in(args[1], 300000, 0, 2^50), {}
   for i, shard in ipairs(keys) do found[i] = redis.call('ZCOUNT', shard .. ':active', '-inf', until_ms) end
   return found
 end
@@ -166,7 +166,7 @@ end
 -- KEYS shard; ARGV idle_ms, most. Ends up to `most` connections that showed no life for idle_ms, and tells their gateways.
 -- Returns how many; costs what is stale, not what exists.
 local function sweep(keys, args)
-  local until_ms, most = now_ms() - (tonumber(args[1]) or 300000), math.min(tonumber(args[2]) or 200, MOST_IN_A_CALL)
+  local until_ms, most = now_ms() - number_in(args[1], 300000, 0, 2^50), number_in(args[2], 200, 1, MOST_IN_A_CALL)
   local refs = redis.call('ZRANGEBYSCORE', keys[1] .. ':active', '-inf', until_ms, 'LIMIT', 0, most)
   if #refs > 0 then
     end_all(keys[1], refs, 'swept')

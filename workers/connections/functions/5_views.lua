@@ -50,8 +50,8 @@ local function snapshot(keys, args)
   if redis.call('EXISTS', shard .. ':taken') == 0 and redis.call('EXISTS', shard .. ':flow') == 1 then
     redis.call('RENAME', shard .. ':flow', shard .. ':taken')
   end
-  local until_ms = now_ms() - (tonumber(args[1]) or 60000)
-  local quiet = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', until_ms, 'LIMIT', 0, tonumber(args[2]) or 200)
+  local until_ms = now_ms() - number_in(args[1], 60000, 0, 2^50)
+  local quiet = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', until_ms, 'LIMIT', 0, number_in(args[2], 200, 1, MOST_IN_A_CALL))
   local by_region, silent = {}, {}
   for _, ref in ipairs(quiet) do
     local records, at = known(shard, ref)

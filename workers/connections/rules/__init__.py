@@ -1,13 +1,14 @@
 """Who may connect, when a connection counts as silent or abandoned, where its record lives. Pure."""
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from zlib import crc32
 
-#: What an id may be: it goes into key names.
-NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+def names_wedding(channel: str, wedding_id: str) -> bool:
+    """Tell whether a channel belongs to a wedding: `kind:wedding` or `kind:wedding:…`, compared at its fixed place."""
+    return channel.split(":")[1:2] == [wedding_id]
 
 
 class UserType(StrEnum):

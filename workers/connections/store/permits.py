@@ -10,10 +10,11 @@ from datetime import timedelta
 
 import jwt
 
-from workers.connections.rules import NAME, UserType
+from workers.connections.rules import UserType
 from workers.foundation import clock
 from workers.foundation.errors import Anticipated
 from workers.foundation.settings import SettingInvalid
+from workers.weddings.rules import ID, ID_REMEDY
 
 VARIABLE = "CONNECTIONS_PERMIT_KEYS"
 AUDIENCE = "wedops"
@@ -60,8 +61,9 @@ def keys() -> dict[str, str]:
 def check_names(permit: Permit) -> None:
     """Raise PermitRefused for an id that no registry would take."""
     for name, value in vars(permit).items():
-        if value is not None and not NAME.fullmatch(value):
-            remedy = f"{name}={value!r} must be 1-128 letters, digits, dots, colons, dashes, underscores: no address or name"
+        if value is not None and not (ID.fullmatch(value) and (name != "user_id" or "@" not in value)):
+            # Never the value: it may be somebody's name or address.
+            remedy = f"{name} must be {ID_REMEDY}, and a user's id nobody's address or name"
             raise PermitRefused(why="token_invalid", remedy=remedy)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from workers.weddings.rules import ID, ID_REMEDY
+
 Row = np.dtype([("series", "<i8"), ("at", "<i8"), ("value", "<f8")])
 """One point: the series by its place in a batch (later by its id), microseconds since 1970, the value."""
 
@@ -44,8 +46,10 @@ _VALUE = re.compile(r"[A-Za-z0-9_.:/+-]{0,128}")
 _NUMBER = re.compile(r"(tel:)?\+?\d[\d.:/_-]{8,}")
 #: Logins and keys are written like these.
 _SECRET = re.compile(r"://|^eyJ|^sk_|-at-|^[A-Za-z0-9+/_-]{60,}$")
+#: What these labels hold are ids of the calendar: a UID may be digits only, or long, or have an at sign.
+_IDS = frozenset({"wedding_id", "tenant"})
 #: What these labels hold is numbers by nature: bounds, versions, addresses of our own machines.
-_NUMERIC = frozenset({"le", "quantile", "version", "host", "instance", "node", "code"})
+_NUMERIC = frozenset({"le", "quantile", "version", "host", "instance", "node", "code", "region"})
 #: A series' text is a key in PostgreSQL, which has a limit; a value beyond this overflows its means.
 LONGEST, LARGEST = 1_000, 1e100
 
@@ -148,14 +152,19 @@ def series(name: str, labels: tuple[tuple[str, str], ...], more: frozenset[str] 
     for label, value in labels:
         if label not in LABELS and label not in more:
             return "", f"{name}: label {label[:40]!r} is not allowed: leave it out, or have METRICS_INGEST_MORE_LABELS name it"
-        personal = _SECRET.search(value) or (label not in _NUMERIC and _NUMBER.fullmatch(value))
-        if not _VALUE.fullmatch(value) or personal:
-            return (
-                "",
-                f"{name}: the value of {label} must be an id: 128 letters, digits, _ . : / + - and nobody's address or number",
-            )
+        if problem := _value_problem(label, value):
+            return "", f"{name}: the value of {label} must be {problem}"
     inner = ",".join(f'{label}="{value}"' for label, value in sorted(labels) if value)
     return (f"{name}{{{inner}}}" if inner else name), ""
+
+
+def _value_problem(label: str, value: str) -> str:
+    if label in _IDS:
+        return "" if not value or ID.fullmatch(value) else ID_REMEDY
+    personal = _SECRET.search(value) or (label not in _NUMERIC and _NUMBER.fullmatch(value))
+    if _VALUE.fullmatch(value) and not personal:
+        return ""
+    return "an id: 128 letters, digits, _ . : / + - and nobody's address or number"
 
 
 def parts(text: str) -> tuple[str, dict[str, str]]:

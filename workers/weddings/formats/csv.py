@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
+from workers.foundation.errors import printable
 from workers.weddings.formats.rows import COLUMNS, REQUIRED, Reading
 from workers.weddings.formats.text import CalendarUnreadable, decoded, unmarked
 
@@ -95,7 +96,7 @@ def _names(header: Sequence[str], delimiter: str, reading: Reading) -> list[str]
 
 def _take(reading: Reading, line: int, names: Sequence[str], values: Sequence[str]) -> None:
     row = {name: _INVISIBLE.sub("", value) for name, value in zip(names, values, strict=False) if name}
-    where = f"line {line} ({row.get('id', '').strip()[:80]!r})" if row.get("id", "").strip() else f"line {line} (no id)"
+    where = f"line {line} ({printable(row.get('id', '').strip()[:80]) or 'no id'})"
     surplus = [value for value in values[len(names) :] if value.strip()]
     surplus += [value for name, value in zip(names, values, strict=False) if not name and value.strip()]
     if surplus:

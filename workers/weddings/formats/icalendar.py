@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from icalendar import vDuration
 from icalendar.parser import Contentline
 
+from workers.foundation.errors import printable
 from workers.weddings.formats import zones
 from workers.weddings.formats.rows import COLUMNS, Reading, RowRefused
 from workers.weddings.formats.text import CalendarUnreadable, unmarked
@@ -175,12 +176,7 @@ def _events(component: _Component) -> Iterator[_Component]:
 
 
 def _where(event: _Component) -> str:
-    return f"event {_shown(event)} (line {event.number})"
-
-
-def _shown(event: _Component) -> str:
-    uid = event.text("UID")
-    return (uid if uid.isprintable() else repr(uid))[:100] or "without UID"
+    return f"event {printable(event.text('UID')[:100]) or 'without UID'} (line {event.number})"
 
 
 _Events = list[tuple[_Component, _Component]]

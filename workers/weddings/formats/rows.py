@@ -114,6 +114,8 @@ def _local(name: str, text: str) -> datetime:
 def _region(text: str) -> str:
     if text == EVERYWHERE:
         raise RowRefused(problem=f"region={text!r} is what all regions share; give it a name of its own")
+    if "@" in text:
+        raise RowRefused(problem=f"region={text[:80]!r} has an at sign; a region is a name of ours, as us-northeast")
     return _id("region", text)
 
 
