@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from workers.foundation import redis
-from workers.weddings.store import DUE, SPANS
+from workers.weddings.store.due import DUE, SPANS
 
 #: Time to the start -> how long until the next look.
 PACES = (

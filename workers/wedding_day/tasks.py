@@ -6,6 +6,7 @@ from workers.app import app
 from workers.foundation import clock, database
 from workers.wedding_day import actions
 from workers.weddings import store as weddings
+from workers.weddings.store import due
 
 #: Farther away than this, one listing a day's time ahead is early enough.
 AHEAD, LATEST = timedelta(days=14), timedelta(hours=3)
@@ -17,7 +18,7 @@ def list_due(**_later: object) -> None:
     now = clock.now()
     with database.transaction() as db:
         ahead = weddings.between(db, now - LATEST, now + AHEAD)
-    weddings.list_due(ahead, at=now, anew=False)
+    due.list_due(ahead, at=now, anew=False)
 
 
 @app.task(name="wedding_day.look")

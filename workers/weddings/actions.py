@@ -8,6 +8,7 @@ from workers.foundation import clock, database, logs
 from workers.weddings import store
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
+from workers.weddings.store import due
 
 log = logs.get("weddings")
 
@@ -37,7 +38,7 @@ def take(reading: Reading) -> store.Change:
         current = store.by_id(db, [wedding.id for wedding in reading.weddings]) if change.outdated else reading.weddings
     log.info("calendar taken", reason="import", refused=len(reading.refused), **vars(change))
     try:
-        store.list_due(current, at=clock.now())
+        due.list_due(current, at=clock.now())
         if change.added or change.changed:
             for name in WOKEN:
                 app.send_task(name, retry=False)

@@ -134,8 +134,8 @@ def test_a_calendar_is_imported_and_each_bad_row_named(tmp_path: Path) -> None:
     strict = tmp_path / "strict.csv"
     strict.write_text(file.read_text().replace("w-1", "w-5"))
     assert "added" not in _run("weddings", "import", "--strict", str(strict)).output
-    file.write_bytes(b"\xff\xfe")
-    assert "is not UTF-8" in str(_run("weddings", "import", str(file)).exception)
+    file.write_bytes(b"PK\x03\x04")
+    assert "Excel workbook" in str(_run("weddings", "import", str(file)).exception)
 
 
 def test_asking_for_an_emergency_says_what_became_of_it() -> None:

@@ -14,8 +14,8 @@ from workers.app import app
 from workers.foundation import clock, jobs, redis
 from workers.seasons import store as seasons
 from workers.seasons.rules import KindOfDay, Reason
-from workers.weddings import store as weddings
 from workers.weddings.rules import Status
+from workers.weddings.store import due
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -97,7 +97,7 @@ def test_a_message_expires_and_says_which_job_it_is(at: list[float]) -> None:
 
 
 def test_ten_thousand_weddings_cost_a_bounded_number_of_tasks() -> None:
-    weddings.list_due((wedding(f"w-{number}") for number in range(10_000)), at=NOON)
+    due.list_due((wedding(f"w-{number}") for number in range(10_000)), at=NOON)
     batches = proximity.take_due(now=NOON)
     assert sum(map(len, batches)) == 10_000
     assert len(batches) == 20
@@ -106,10 +106,10 @@ def test_ten_thousand_weddings_cost_a_bounded_number_of_tasks() -> None:
 
 
 def test_a_wedding_that_is_over_or_cancelled_is_not_looked_at_again() -> None:
-    weddings.list_due([wedding("over", starts_at=NOON - timedelta(hours=20)), wedding("off")], at=NOON)
-    weddings.list_due([wedding("off", status=Status.CANCELLED)], at=NOON)
+    due.list_due([wedding("over", starts_at=NOON - timedelta(hours=20)), wedding("off")], at=NOON)
+    due.list_due([wedding("off", status=Status.CANCELLED)], at=NOON)
     assert proximity.take_due(now=NOON) == [["over"]]
-    assert redis.registry().exists(weddings.DUE, weddings.SPANS) == 0
+    assert redis.registry().exists(due.DUE, due.SPANS) == 0
 
 
 def test_a_look_with_nothing_due_is_no_job_that_stopped(at: list[float]) -> None:

@@ -11,6 +11,7 @@ from workers.wedding_day import store, tasks
 from workers.wedding_day.rules import Seen
 from workers.weddings import store as weddings
 from workers.weddings.rules import Phase
+from workers.weddings.store import due
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -36,7 +37,7 @@ def test_a_wedding_that_redis_lost_is_listed_again_and_one_that_is_listed_keeps_
     soon, later = clock.now() + timedelta(hours=1), clock.now() + timedelta(days=3)
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-1", starts_at=soon), wedding("w-2", starts_at=later)], at=clock.now())
-    redis.registry().zadd(weddings.DUE, {"w-2": 9e15})
+    redis.registry().zadd(due.DUE, {"w-2": 9e15})
     tasks.list_due()
-    assert redis.registry().zscore(weddings.DUE, "w-1") <= clock.now().timestamp() * 1000
-    assert redis.registry().zscore(weddings.DUE, "w-2") == 9e15
+    assert redis.registry().zscore(due.DUE, "w-1") <= clock.now().timestamp() * 1000
+    assert redis.registry().zscore(due.DUE, "w-2") == 9e15

@@ -11,6 +11,7 @@ from workers.weddings import actions, store
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
 from workers.weddings.rules import Status
+from workers.weddings.store import due
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -64,7 +65,7 @@ def test_an_id_that_stands_twice_is_refused_and_nothing_taken() -> None:
 def test_taking_a_calendar_wakes_who_depends_on_it_and_lists_the_weddings() -> None:
     actions.take(Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]))
     assert redis.registry().llen("bulk") == 3
-    assert redis.registry().zrange(store.DUE, 0, -1) == ["a"]
+    assert redis.registry().zrange(due.DUE, 0, -1) == ["a"]
 
 
 def test_an_older_copy_of_an_event_undoes_nothing() -> None:
@@ -73,7 +74,7 @@ def test_an_older_copy_of_an_event_undoes_nothing() -> None:
     assert actions.preview(older).outdated == ["a"]
     change = actions.take(older)
     assert (change.added, change.changed, change.outdated) == (1, 0, 1)
-    assert redis.registry().zrange(store.DUE, 0, -1) == ["b"]
+    assert redis.registry().zrange(due.DUE, 0, -1) == ["b"]
     # A row of a file that counts nothing is what somebody wants now.
     assert actions.take(Reading([wedding("a")])).changed == 1
     assert actions.take(Reading([wedding("a")], sequences={"a": 2})).unchanged == 1

@@ -5,16 +5,15 @@ each problem is told with its line.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from icalendar import vDuration
-from icalendar.parser import Contentline
 
 from workers.foundation.errors import printable
 from workers.weddings.formats import zones
+from workers.weddings.formats.lines import Component, Line, components, lines
 from workers.weddings.formats.rows import COLUMNS, Reading, RowRefused
 from workers.weddings.formats.text import CalendarUnreadable, unmarked
 from workers.weddings.rules import instant
@@ -35,37 +34,7 @@ STATUS = {"": "", "TENTATIVE": "planned", "CONFIRMED": "confirmed", "CANCELLED":
 #: What a calendar may be for; a reply or a counter-proposal is no calendar to take.
 METHODS = ("", "PUBLISH", "REQUEST", "ADD", "CANCEL")
 
-_FOLD = re.compile(rb"(?:\r\n|\r|\n)[ \t]")
-_NAME = re.compile(r"[A-Za-z0-9-]+")
 _STAMP = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})(Z?)", re.ASCII)
-
-
-@dataclass
-class _Line:
-    """A content line: its number in the file, its name, parameters and value; `problem` when it can't be read."""
-
-    number: int
-    name: str
-    value: str = ""
-    params: dict[str, str] = field(default_factory=dict)
-    problem: str = ""
-
-
-@dataclass
-class _Component:
-    """What stands between a BEGIN and its END. `problem` says why it can't be taken, when it can't."""
-
-    name: str
-    number: int
-    lines: list[_Line] = field(default_factory=list)
-    parts: list["_Component"] = field(default_factory=list)
-    problem: str = ""
-
-    def all(self, name: str) -> list[_Line]:
-        return [line for line in self.lines if line.name == name]
-
-    def text(self, name: str) -> str:
-        return next((line.value.strip() for line in self.all(name)), "")
 
 
 def read(data: bytes) -> Reading:
@@ -74,12 +43,12 @@ def read(data: bytes) -> Reading:
 
     Raises CalendarUnreadable for what is no calendar, and for one in which no event is.
     """  # fmt: skip
-    lines = list(_lines(unmarked(data)))
+    content = list(lines(unmarked(data)))
     reading = Reading()
-    roots = list(_components(lines, reading))
+    roots = list(components(content, reading))
     events = [(event, calendar) for calendar in roots for event in _events(calendar)]
     if not events and not reading.refused:
-        first = repr(lines[0].value[:60]) if lines else "nothing"
+        first = repr(content[0].value[:60]) if content else "nothing"
         found = sorted({part.name for calendar in roots for part in calendar.parts})
         raise CalendarUnreadable(
             cause=f"no event (BEGIN:VEVENT) is in it: it holds {', '.join(found)}" if found
@@ -90,101 +59,23 @@ def read(data: bytes) -> Reading:
     return reading
 
 
-def _lines(data: bytes) -> Iterator[_Line]:
-    """Yield content lines, unfolded before they are decoded: a fold may lie within a character (RFC 5545, 3.1)."""
-    number = 1
-    for raw in re.split(rb"\r\n|\r|\n", _FOLD.sub(b"\0", data)):
-        line = raw.replace(b"\0", b"")
-        if line.strip():
-            yield _line(number, line)
-        number += 1 + raw.count(b"\0")
-
-
-def _line(number: int, raw: bytes) -> _Line:
-    text = raw.decode("utf-8", "backslashreplace")
-    found = _NAME.match(text)
-    name = found[0].upper() if found and text[found.end() : found.end() + 1] in (":", ";") else ""
-    try:
-        raw.decode()
-        _, params, value = Contentline(text).parts()
-        return _Line(number, name, str(value), {key.upper(): _plain(one) for key, one in params.items()})
-    except UnicodeDecodeError:
-        return _Line(number, name, text, problem="it is not UTF-8; save the file as UTF-8")
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError):
-        return _Line(number, name, text, problem=f"{text[:60]!r} is no content line (NAME;PARAMETER=…:VALUE)")
-
-
-def _plain(value: object) -> str:
-    return str(value[0] if isinstance(value, list) and value else value)
-
-
-def _components(lines: Iterable[_Line], reading: Reading) -> Iterator[_Component]:
-    """Yield the outermost components; what has no END, or the END of another, can't be taken."""
-    within: list[_Component] = []
-    for line in lines:
-        if line.name == "BEGIN":
-            part = _Component(line.value.strip().upper(), line.number)
-            within = _room_for(part, within)
-            if within:
-                within[-1].parts.append(part)
-            else:
-                yield part
-            within.append(part)
-        elif line.name == "END":
-            _end(within, line, reading)
-        elif within:
-            within[-1].lines.append(line)
-    for part in within:
-        part.problem = part.problem or f"the file ends in the middle of this {part.name}: END:{part.name} is missing"
-    for part in within[:1]:
-        reading.refused.append(f"line {part.number}: {part.problem}; was it cut off on its way?")
-
-
-def _room_for(part: _Component, within: list[_Component]) -> list[_Component]:
-    """Return what a component is part of; what an event or a calendar can't be part of has lost its END."""
-    if part.name not in ("VEVENT", "VCALENDAR"):
-        return within
-    while within and (within[-1].name != "VCALENDAR" or part.name == "VCALENDAR"):
-        _lose(within, part.number)
-    return within
-
-
-def _lose(within: list[_Component], line: int) -> _Component:
-    """Take out a component whose END is lost: what followed in what it is part of may have been taken for its own."""
-    lost = within.pop()
-    lost.problem = lost.problem or f"END:{lost.name} is missing before line {line}"
-    if within and within[-1].name == "VEVENT":
-        within[-1].problem = within[-1].problem or lost.problem
-    return lost
-
-
-def _end(within: list[_Component], line: _Line, reading: Reading) -> None:
-    name = line.value.strip().upper()
-    if name not in [part.name for part in within]:
-        reading.refused.append(f"line {line.number}: END:{name[:40]} without its BEGIN")
-        return
-    while within[-1].name != name:
-        _lose(within, line.number)
-    within.pop()
-
-
-def _events(component: _Component) -> Iterator[_Component]:
+def _events(component: Component) -> Iterator[Component]:
     if component.name == "VEVENT":
         yield component
     for part in component.parts if component.name == "VCALENDAR" else ():
         yield from _events(part)
 
 
-def _where(event: _Component) -> str:
+def _where(event: Component) -> str:
     return f"event {printable(event.text('UID')[:100]) or 'without UID'} (line {event.number})"
 
 
-_Events = list[tuple[_Component, _Component]]
+_Events = list[tuple[Component, Component]]
 
 
-def _newest(events: _Events, reading: Reading) -> Iterator[tuple[_Component, _Component]]:
+def _newest(events: _Events, reading: Reading) -> Iterator[tuple[Component, Component]]:
     """Yield the newest revision of each event (RFC 5546, 2.1.5); those of a series are refused one by one."""
-    newest: dict[str, tuple[_Component, _Component]] = {}
+    newest: dict[str, tuple[Component, Component]] = {}
     for event, calendar in events:
         uid = event.text("UID")
         before = newest.get(uid)
@@ -200,16 +91,16 @@ def _newest(events: _Events, reading: Reading) -> Iterator[tuple[_Component, _Co
     yield from newest.values()
 
 
-def _revision(event: _Component) -> tuple[int, str]:
+def _revision(event: Component) -> tuple[int, str]:
     return _sequence(event), event.text("DTSTAMP")
 
 
-def _sequence(event: _Component) -> int:
+def _sequence(event: Component) -> int:
     text = event.text("SEQUENCE")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _take(reading: Reading, event: _Component, calendar: _Component) -> None:
+def _take(reading: Reading, event: Component, calendar: Component) -> None:
     try:
         row = _row(event, calendar)
     except RowRefused as error:
@@ -220,7 +111,7 @@ def _take(reading: Reading, event: _Component, calendar: _Component) -> None:
         reading.sequences[row["id"]] = _sequence(event)
 
 
-def _passed_over(event: _Component) -> Iterator[str]:
+def _passed_over(event: Component) -> Iterator[str]:
     for line in event.lines:
         if line.problem:
             yield f"{_where(event)}: line {line.number} was passed over: {line.problem}"
@@ -228,7 +119,7 @@ def _passed_over(event: _Component) -> Iterator[str]:
             yield f"{_where(event)}: line {line.number}: {line.name} is not read; there are {', '.join(sorted(FIELDS)[1:])}"
 
 
-def _row(event: _Component, calendar: _Component) -> dict[str, str]:
+def _row(event: Component, calendar: Component) -> dict[str, str]:
     _check(event, calendar)
     row = {column: event.text(name) for name, column in FIELDS.items()}
     row |= _times(event)
@@ -239,7 +130,7 @@ def _row(event: _Component, calendar: _Component) -> dict[str, str]:
     return {name: row.get(name, "") for name in COLUMNS} | {"status": "cancelled" if cancelled else STATUS[status]}
 
 
-def _check(event: _Component, calendar: _Component) -> None:
+def _check(event: Component, calendar: Component) -> None:
     """Refuse what stands in the way of taking an event: of its calendar, of its own lines, of a series."""
     if problem := event.problem or _calendar_problem(calendar):
         raise RowRefused(problem=problem)
@@ -256,7 +147,7 @@ def _check(event: _Component, calendar: _Component) -> None:
         raise RowRefused(problem=f"SEQUENCE:{text[:20]} is no whole number")
 
 
-def _calendar_problem(calendar: _Component) -> str:
+def _calendar_problem(calendar: Component) -> str:
     if calendar.name != "VCALENDAR":
         return ""
     for line in calendar.lines:
@@ -275,7 +166,7 @@ def _calendar_problem(calendar: _Component) -> str:
     return ""
 
 
-def _times(event: _Component) -> dict[str, str]:
+def _times(event: Component) -> dict[str, str]:
     start, zone = _moment(event, "DTSTART")
     ends, lasts = event.all("DTEND"), event.all("DURATION")
     if ends and lasts:
@@ -291,7 +182,7 @@ def _times(event: _Component) -> dict[str, str]:
     return {"start": start.isoformat(), "end": end.isoformat(), "zone": zone}
 
 
-def _moment(event: _Component, name: str) -> tuple[datetime, str]:
+def _moment(event: Component, name: str) -> tuple[datetime, str]:
     """Return the local time of a property, and its zone."""
     line = next(iter(event.all(name)), None)
     if line is None:
@@ -312,10 +203,10 @@ def _moment(event: _Component, name: str) -> tuple[datetime, str]:
         raise RowRefused(problem=f"{name}={value[:40]!r} (line {line.number}) is no time; write 20261010T160000") from None
 
 
-def _after(start: datetime, zone: str, line: _Line) -> datetime:
+def _after(start: datetime, zone: str, line: Line) -> datetime:
     """Return the local end: days count by the wall clock, hours and minutes by what really passes (RFC 5545, 3.3.6)."""
     try:
-        lasts: timedelta = vDuration.from_ical(line.value.strip())
+        lasts: timedelta = vDuration.from_ical(line.value.strip())  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, OverflowError):
         raise RowRefused(problem=f"DURATION={line.value[:40]!r} (line {line.number}) is no duration; write PT6H") from None
     begins = instant(start + timedelta(days=lasts.days) if lasts > timedelta(0) else start, zone)

@@ -1,4 +1,4 @@
-"""The calendar's memory: weddings in PostgreSQL, and in Redis when each is to be looked at."""
+"""The calendar's memory: weddings in PostgreSQL."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,13 +31,9 @@ from sqlalchemy import (
 from sqlalchemy import Sequence as Counter
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
-from workers.foundation import redis
 from workers.foundation.database import copy, metadata, over
 from workers.foundation.errors import Anticipated
 from workers.weddings.rules import Status, VenueType, Wedding
-
-DUE = "wedops:weddings:due"
-SPANS = "wedops:weddings:spans"
 
 versions = Counter("calendar_versions", metadata=metadata)
 
@@ -136,20 +132,17 @@ def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime, sequenc
     digests = {wedding.id: _digest(wedding) for wedding in calendar}
     known = _known(db, list(digests))
     outdated = _outdated(known, sequences)
-    current = {id: max(sequence, sequences.get(id, 0)) for id, (_, sequence) in known.items()} | {
-        id: sequence for id, sequence in sequences.items() if id not in known
-    }
+    current = {id: max(sequences.get(id, 0), known.get(id, ("", 0))[1]) for id in digests}
     changed = [
         one for one in calendar
-        if one.id not in outdated and known.get(one.id) != (digests[one.id], current.get(one.id, 0))
+        if one.id not in outdated and known.get(one.id) != (digests[one.id], current[one.id])
     ]  # fmt: skip
     if changed:
         version = db.execute(select(versions.next_value())).scalar_one()
         _write(
             db,
             [
-                _row(one)
-                | {"digest": digests[one.id], "version": version, "updated_at": at, "sequence": current.get(one.id, 0)}
+                _row(one) | {"digest": digests[one.id], "version": version, "updated_at": at, "sequence": current[one.id]}
                 for one in changed
             ],
         )
@@ -307,17 +300,3 @@ def _facts(rows: Iterable[Any]) -> list[Wedding]:
         )
         for row in rows
     ]
-
-
-def list_due(calendar: Iterable[Wedding], *, at: datetime, anew: bool = True) -> None:
-    """Have each wedding looked at from `at` on; `anew` also those that were to be looked at later."""
-    score = int(at.timestamp() * 1000)
-    with redis.registry().pipeline(transaction=True) as pipe:
-        for wedding in calendar:
-            if wedding.status is Status.CANCELLED:
-                pipe.zrem(DUE, wedding.id)
-                pipe.hdel(SPANS, wedding.id)
-            else:
-                pipe.hset(SPANS, wedding.id, f"{wedding.starts_at.isoformat()}/{wedding.ends_at.isoformat()}")
-                pipe.zadd(DUE, {wedding.id: score}, nx=not anew)
-        pipe.execute()

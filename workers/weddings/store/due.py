@@ -1,0 +1,24 @@
+"""When each wedding is to be looked at, in Redis."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from workers.foundation import redis
+from workers.weddings.rules import Status, Wedding
+
+DUE = "wedops:weddings:due"
+SPANS = "wedops:weddings:spans"
+
+
+def list_due(calendar: Iterable[Wedding], *, at: datetime, anew: bool = True) -> None:
+    """Have each wedding looked at from `at` on; `anew` also those that were to be looked at later."""
+    score = int(at.timestamp() * 1000)
+    with redis.registry().pipeline(transaction=True) as pipe:
+        for wedding in calendar:
+            if wedding.status is Status.CANCELLED:
+                pipe.zrem(DUE, wedding.id)
+                pipe.hdel(SPANS, wedding.id)
+            else:
+                pipe.hset(SPANS, wedding.id, f"{wedding.starts_at.isoformat()}/{wedding.ends_at.isoformat()}")
+                pipe.zadd(DUE, {wedding.id: score}, nx=not anew)
+        pipe.execute()
