@@ -113,7 +113,7 @@ class Metrics:
         if answer.status_code == 429 or answer.status_code >= 500:
             self.problem = str(said)
             return False
-        taken = said.get("accepted", 0)
+        taken = said.get("accepted", 0) + said.get("doubles", 0)
         self.sent, self.dropped = self.sent + taken, self.dropped + len(batch) - taken
         if taken < len(batch):
             self.problem = str(said.get("detail") or said.get("refused"))

@@ -1,5 +1,6 @@
 """Real connections → state → beat → workers → actions and alerts, with real processes and the official client."""
 
+import base64
 import json
 import os
 import subprocess
@@ -103,9 +104,26 @@ def _nonsense() -> list[str]:
         {"headers": headers | {"task": ["a"]}},
         {"headers": headers | {"id": [1]}},
         {"headers": headers | {"timelimit": ["a", "b"]}},
+        {"headers": headers | {"eta": ""}},
+        {"headers": headers | {"expires": "tomorrow"}},
+        {"headers": headers | {"eta": "2099-01-01T00:00:00Z"}},
+        {"headers": headers | {"retries": "many"}},
+        *({"headers": {}, "body": _body(**one)} for one in _SPOILT_BODIES),
     ]
     whole = sound | {"headers": headers, "properties": properties}
     return ["this is no message", "", "5", "[]", *(json.dumps(whole | one) for one in spoilt)]
+
+
+#: Protocol 1 has its options in the body.
+_SPOILT_BODIES: tuple[dict[str, object], ...] = (
+    {"eta": ""}, {"expires": ""}, {"timelimit": "5"}, {"timelimit": ["5", None]}, {"timelimit": [-1, 5]}, {"kwargs": [1]},
+    {"args": 5}, {"id": 7}, {"retries": "x"}, {"eta": "2099-01-01T00:00:00"}, {"kwargs": "[" * 50_000},
+)  # fmt: skip
+
+
+def _body(**facts: object) -> str:
+    sound = {"task": "emergencies.open", "id": "i", "args": [], "kwargs": {"kind": "flood"}}
+    return base64.b64encode(json.dumps(sound | facts).encode()).decode()
 
 
 def test_messages_that_make_no_sense_are_refused_and_the_workers_go_on(system: System, rows: Query) -> None:

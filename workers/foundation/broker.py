@@ -3,20 +3,25 @@
 Measured by benchmarks.task_rate; nothing else of kombu's transport or Celery's consumer is changed.
 """
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from queue import Empty
 from typing import Any
 
 from celery.worker.consumer import Consumer
+from kombu.exceptions import DecodeError
 from kombu.transport import TRANSPORT_ALIASES, redis
 from redis.exceptions import RedisError
 
-from workers.foundation import jobs, logs, telemetry
+from workers.foundation import clock, jobs, logs, telemetry
 
 log = logs.get("broker")
 
 
+#: In seconds: what is to run later waits in a worker; after the visibility timeout another worker would get it too.
+ETA_MOST = 30.0
 #: What Celery and kombu raise on something that is no task message.
-NOT_A_MESSAGE = (ValueError, KeyError, TypeError)
+NOT_A_MESSAGE = (ValueError, KeyError, TypeError, RecursionError, AttributeError)
 
 
 def problem(message: Any) -> str | None:
@@ -30,20 +35,60 @@ def problem(message: Any) -> str | None:
         return "properties.delivery_tag must be a string"
     if not isinstance(headers, dict):
         return "headers must be an object"
-    return _header_problem(headers) if "task" in headers else None
+    return _options_problem(headers, "headers.") if "task" in headers else None
 
 
-def _header_problem(headers: dict[str, Any]) -> str | None:
+def _options_problem(options: Mapping[str, Any], where: str) -> str | None:
+    """Return what is wrong with the headers of a message of protocol 2, or with the body of one of protocol 1."""
     for name in ("task", "id"):
-        if not isinstance(headers.get(name), str):
-            return f"headers.{name} must be a string"
+        if not isinstance(options.get(name), str):
+            return f"{where}{name} must be a string"
     for name in ("eta", "expires"):
-        if not isinstance(headers.get(name), str | None):
-            return f"headers.{name} must be a string"
-    limits = headers.get("timelimit") or [None, None]
-    if not isinstance(limits, list) or len(limits) != 2 or not all(isinstance(one, int | float | None) for one in limits):
-        return "headers.timelimit must be two numbers"
+        if why := _moment_problem(options.get(name)):
+            return f"{where}{name} {why}"
+    if (eta := options.get("eta")) and _at(eta) - clock.epoch() > ETA_MOST:
+        # Redis hands a message that waits longer to another worker, again and again.
+        return f"{where}eta is more than {ETA_MOST} s ahead; send it when it is due"
+    limits = options.get("timelimit") or [None, None]
+    if not isinstance(limits, list | tuple) or len(limits) != 2 or not all(map(_is_limit, limits)):
+        return f"{where}timelimit must be two numbers above 0, or null"
+    if not isinstance(options.get("retries") or 0, int):
+        return f"{where}retries must be a whole number"
     return None
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6)
+
+
+def _moment_problem(value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        _at(value)
+    except (TypeError, ValueError, OverflowError):
+        return "must be a moment in ISO 8601, or absent"
+    return None
+
+
+def _at(text: str) -> float:
+    """Return seconds since 1970; a moment without a zone is UTC's, as Celery has it."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _body_problem(message: Any) -> str | None:
+    """Return what is wrong with a message of protocol 1, whose options stand in its body; None for one of protocol 2."""
+    if "task" in message.headers:
+        return None
+    body = message.payload
+    if not isinstance(body, dict) or "task" not in body:
+        return None
+    if not isinstance(body.get("args") or [], list) or not isinstance(body.get("kwargs") or {}, dict):
+        return "args must be a list and kwargs an object"
+    if body.get("retries") is not None and not isinstance(body["retries"], int):
+        return "retries must be a whole number"
+    return _options_problem(body, "")
 
 
 def _refuse(why: str | Exception) -> None:
@@ -108,13 +153,22 @@ class GatheringConsumer(Consumer):
         """Return what takes messages."""
         take = super().create_task_handler(*args, **kwargs)
 
-        def _take(message: Any) -> None:
+        def _take(message: Any) -> Any:
+            slots = self.controller.semaphore
+            free = slots.value if slots else 0
+            # Whatever one message raises is that message's refusal: it must neither end the worker nor come back to it.
             try:
-                take(message)
-            except NOT_A_MESSAGE as error:
+                if why := _body_problem(message):
+                    _refuse(why)
+                else:
+                    return take(message)
+            except (*NOT_A_MESSAGE, DecodeError, AttributeError, RecursionError, ArithmeticError, LookupError) as error:
                 _refuse(error)
-                if not message.acknowledged:
-                    message.ack()
+                while slots and slots.value < free:
+                    slots.release()
+            if not message.acknowledged:
+                message.ack()
+            return None
 
         return _take
 

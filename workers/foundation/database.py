@@ -1,6 +1,7 @@
 """PostgreSQL: one engine a process, opened after fork; short transactions; COPY for bulk."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -33,6 +34,10 @@ class DatabaseUnavailable(Anticipated):
     """PostgreSQL does not answer ({cause}); start it or mend WEDOPS_DATABASE_URL, then run `wedops doctor`"""
 
 
+class LoginRefused(DatabaseUnavailable):
+    """PostgreSQL answers and lets us not in ({cause}); mend user, password or database in WEDOPS_DATABASE_URL"""
+
+
 @cache
 def engine() -> Engine:
     """Return this process's engine; a forked child gets its own."""
@@ -43,6 +48,8 @@ def engine() -> Engine:
         max_overflow=2,
         pool_pre_ping=True,
         pool_timeout=5,
+        # An error must not quote what a row holds: it goes to logs.
+        hide_parameters=True,
         connect_args={
             "connect_timeout": 3,
             # No statement may outlive a task, nor a half-dead server hold one.
@@ -70,9 +77,15 @@ def transaction() -> Iterator[Connection]:
     except breaker.CircuitOpen as error:
         raise DatabaseUnavailable(cause=str(error)) from error
     except (OperationalError, psycopg.OperationalError) as error:
+        if _REFUSED.search(str(error)) and not getattr(getattr(error, "orig", error), "sqlstate", None):
+            raise LoginRefused(cause=_first_line(error)) from None
         if not _away(error):
             raise
-        raise DatabaseUnavailable(cause=str(getattr(error, "orig", error)).strip().partition("\n")[0]) from error
+        raise DatabaseUnavailable(cause=_first_line(error)) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(getattr(error, "orig", error)).strip().partition("\n")[0]
 
 
 def knock() -> None:
@@ -87,12 +100,22 @@ def knock() -> None:
         raise DatabaseUnavailable(cause=str(error).strip().partition("\n")[0]) from error
 
 
+#: What a server that is well answers to who may not come in, and what a wrong address says of itself.
+_REFUSED = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|role .* does not exist|database .* does not exist"
+    r"|permission denied|not permitted to log in|invalid connection option|invalid dsn|fe_sendauth"
+)
+
+
 def _away(error: BaseException) -> bool:
     if not isinstance(error, OperationalError | psycopg.OperationalError):
         return False
     # Deadlocks, time-outs and full disks are operational errors as well. No SQLSTATE: there was no server to give one;
     # 08: connection exception; 57P: shutdown, crash, starting up; 53300: too many connections.
     state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    # A login that is refused has no SQLSTATE either when psycopg connects: it says nothing of the server's health.
+    if not state and _REFUSED.search(str(error)):
+        return False
     return not state or state.startswith(("08", "57P")) or state == "53300"
 
 

@@ -1,6 +1,8 @@
 """What others measure, in the formats they speak: OTLP over HTTP (JSON, protobuf), Prometheus' text."""
 
+import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -15,6 +17,8 @@ from workers.foundation.errors import Anticipated
 from workers.metrics.rules import samples
 from workers.metrics.rules.samples import Policy, Sample
 
+#: OTLP's flag of a point that has no value: the collector's mark of a series that ended.
+NO_RECORDED_VALUE = 1
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 #: What OpenTelemetry calls things that we have a name for.
 _RESOURCE = {
@@ -23,6 +27,9 @@ _RESOURCE = {
     "service.version": "version",
     "deployment.environment": "environment",
 }
+
+
+_NAN = re.compile(rb"(:\s*)(?:NaN|-?Infinity)\b")
 
 
 class MetricsRefused(Anticipated):
@@ -35,6 +42,7 @@ class MetricsTooLarge(MetricsRefused):
 
 def unpacked(body: bytes, encoding: str, policy: Policy) -> bytes:
     """Return a body as it was before gzip or deflate; raises MetricsTooLarge, also for what only gets large when unpacked."""
+    encoding = encoding.strip().casefold().removeprefix("x-")
     if len(body) <= policy.bytes_most and encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate", "", "identity"):
@@ -51,10 +59,12 @@ def unpacked(body: bytes, encoding: str, policy: Policy) -> bytes:
     return plain
 
 
-def json(body: bytes, policy: Policy, *, now: datetime) -> list[Sample]:
-    """Return the samples of our own format; raises MetricsRefused."""
+def json(body: bytes, policy: Policy, *, now: datetime) -> tuple[list[Sample], Counter[str]]:
+    """Return the samples of our own format, and by why those that are none; raises MetricsRefused for what is no batch."""
     try:
-        return samples.from_json(orjson.loads(body), policy, now=now)
+        # Python's json writes NaN, which is no JSON: that sample is refused, not its batch.
+        document = orjson.loads(_NAN.sub(rb"\1null", body))
+        return samples.from_json(document, policy, now=now)
     except ValueError as error:
         raise MetricsRefused(problem=str(error)) from None
 
@@ -67,12 +77,16 @@ def otlp(body: bytes, content_type: str, policy: Policy) -> list[Sample]:
     """
     request = ExportMetricsServiceRequest()
     try:
-        if content_type.startswith(JSON):
-            json_format.Parse(body, request, ignore_unknown_fields=True)
+        if content_type.casefold().startswith(JSON):
+            json_format.Parse(body, request, ignore_unknown_fields=True, max_recursion_depth=64)
         else:
             request.ParseFromString(body)
     except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise MetricsRefused(problem=f"the body is no OTLP metrics ({str(error)[:120]})") from None
+    if not request.resource_metrics and len(body.strip()) > 2:
+        raise MetricsRefused(problem="no metrics are in it: resourceMetrics is missing. Traces and logs are not taken here")
+    if not any(scope.metrics for resource in request.resource_metrics for scope in resource.scope_metrics) and len(body) > 64:
+        raise MetricsRefused(problem="no metrics are in it: scopeMetrics is missing; collectors before 0.49 wrote another name")
     found = []
     for sample in _otlp(request):
         found.append(sample)
@@ -96,6 +110,9 @@ def _otlp(request: Any) -> Iterator[Sample]:
             for metric in scope.metrics:
                 data = getattr(metric, metric.WhichOneof("data") or "gauge")
                 for point in data.data_points:
+                    # Absent is not zero.
+                    if point.flags & NO_RECORDED_VALUE:
+                        continue
                     labels = common | _labels(point.attributes, {})
                     yield from _points(metric.name, metric.WhichOneof("data") or "", point, labels)
 
@@ -115,9 +132,12 @@ def _points(name: str, kind: str, point: Any, labels: dict[str, str]) -> Iterato
         return Sample(name + suffix, tuple((labels | more).items()), at, float(value))
 
     if kind in ("gauge", "sum"):
-        yield _one("", getattr(point, point.WhichOneof("value") or "as_double"))
+        if value := point.WhichOneof("value"):
+            yield _one("", getattr(point, value))
         return
-    yield from (_one("_count", point.count), _one("_sum", point.sum))
+    yield _one("_count", point.count)
+    if kind == "summary" or point.HasField("sum"):
+        yield _one("_sum", point.sum)
     if kind == "summary":
         yield from (_one("", each.value, quantile=f"{each.quantile:g}") for each in point.quantile_values)
     elif kind == "histogram":
@@ -127,16 +147,34 @@ def _points(name: str, kind: str, point: Any, labels: dict[str, str]) -> Iterato
             yield _one("_bucket", below, le="+Inf" if bound == float("inf") else f"{bound:g}")
 
 
-def prometheus(body: bytes, policy: Policy, *, now: datetime) -> list[Sample]:
-    """Return the samples of Prometheus' text format; raises MetricsRefused. A sample without a time is of now."""
-    found = []
-    try:
-        for family in text_string_to_metric_families(body.decode()):
-            for one in family.samples:
-                at = float(one.timestamp) if one.timestamp is not None else now.timestamp()
-                found.append(Sample(one.name, tuple(one.labels.items()), at, float(one.value)))
-            if len(found) > policy.samples_most:
-                raise MetricsTooLarge(problem=f"more than {policy.samples_most} samples; push smaller groups")
-    except (ValueError, KeyError, IndexError, OverflowError) as error:
-        raise MetricsRefused(problem=f"the body is no Prometheus text ({str(error)[:120]})") from None
-    return found
+def prometheus(body: bytes, policy: Policy, *, now: datetime) -> tuple[list[Sample], Counter[str]]:
+    """Return the samples of a page of Prometheus' text format, and its lines that can't be read, named, by why.
+
+    A sample without a time is of now. Raises MetricsRefused when no line can be read.
+    """
+    found: list[Sample] = []
+    refused = Counter[str]()
+    for number, line in enumerate(body.decode("utf-8", "replace").splitlines(), start=1):
+        try:
+            found += _prometheus_line(line, now)
+        except (ValueError, KeyError, IndexError, OverflowError):
+            refused[f"line {number}: {line[:60]!r} is no sample"] += 1
+        if len(found) > policy.samples_most:
+            raise MetricsTooLarge(problem=f"more than {policy.samples_most} samples; push smaller groups")
+    if refused and not found:
+        raise MetricsRefused(problem=f"the body is no Prometheus text ({next(iter(refused))})")
+    return found, refused
+
+
+def _prometheus_line(line: str, now: datetime) -> list[Sample]:
+    # OpenMetrics ends a page with # EOF, and a sample may have an exemplar behind a #.
+    if not line.strip() or line.startswith("#"):
+        return []
+    families = text_string_to_metric_families(line.partition(" # ")[0] + "\n")
+    return [
+        Sample(
+            one.name, tuple(one.labels.items()),
+            float(one.timestamp) if one.timestamp is not None else now.timestamp(), float(one.value),
+        )
+        for family in families for one in family.samples
+    ]  # fmt: skip

@@ -8,7 +8,9 @@ import httpx2 as httpx
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
+from tests import ROOT
 from workers.api.routes import api
 from workers.client import Metrics
 from workers.foundation import clock, database
@@ -162,3 +164,61 @@ def test_the_python_client_says_what_was_refused(url: str) -> None:
         assert metrics.dropped == 1
         assert "no token" in metrics.problem
     assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+CASES = ROOT / "tests" / "cases"
+
+
+def _case(name: str) -> bytes:
+    return (CASES / name).read_bytes().replace(b"@NOW_NS@", str(int(clock.epoch() * 1e9)).encode())
+
+
+def test_absent_is_not_zero(http: TestClient) -> None:
+    kind = {"Content-Type": "application/json"}
+    assert (
+        http.post("/otlp/v1/metrics", content=_case("45-otlp-stale-marker/body.json"), headers=HEAD | kind).status_code == 200
+    )
+    assert _written() == []
+
+
+@pytest.mark.parametrize("name", ["49-otlp-old-envelope", "50-otlp-traces-to-metrics"])
+def test_a_request_in_which_no_metrics_are_is_refused(http: TestClient, name: str) -> None:
+    headers = HEAD | {"Content-Type": "Application/JSON; charset=utf-8"}
+    answer = http.post("/otlp/v1/metrics", content=_case(f"{name}/body.json"), headers=headers)
+    assert answer.status_code == 422
+    assert "no metrics are in it" in answer.text
+
+
+@pytest.mark.parametrize("name", ["body.json", "body-null.json"])
+def test_a_sample_without_a_number_costs_itself(http: TestClient, name: str) -> None:
+    answer = http.post("/v1/metrics", content=_case(f"51-json-nan/{name}"), headers=HEAD).json()
+    assert answer["accepted"] == 1
+    assert list(answer["refused"]) == ["samples.1.value must be a number"]
+
+
+def test_one_broken_line_of_a_page_is_named_and_the_others_taken(http: TestClient) -> None:
+    answer = http.post("/v1/prometheus", content=_case("42-prom-one-bad-line/page.txt"), headers=HEAD).json()
+    assert answer["accepted"] == 2
+    assert list(answer["refused"]) == ["line 2: 'not a line at all {' is no sample"]
+
+
+def test_words_of_headers_ignore_case(http: TestClient) -> None:
+    for scheme in ("bearer", "BEARER", "Bearer"):
+        headers = {"Authorization": f"{scheme} {SECRET}", "Content-Encoding": "GZIP"}
+        body = gzip.compress(_case("52-bearer-lower-case/body.json"))
+        assert http.post("/v1/metrics", content=body, headers=headers).status_code == 200
+
+
+def test_what_is_accepted_is_stored_and_doubles_are_counted(http: TestClient) -> None:
+    many = [{"name": "g", "value": n} for n in range(1000)]
+    assert http.post("/v1/metrics", json={"samples": many}, headers=HEAD).json()["accepted"] == 1000
+    at = clock.epoch() - 60
+    twice = [{"name": "h", "value": 1, "at": at}] * 2
+    assert http.post("/v1/metrics", json={"samples": twice}, headers=HEAD).json() == {
+        "accepted": 1,
+        "refused": {},
+        "doubles": 1,
+    }
+    actions.write(Writer("test"))
+    with database.transaction() as db:
+        assert db.execute(text("SELECT count(*) FROM metric_points")).scalar_one() == 1001

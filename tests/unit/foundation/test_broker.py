@@ -24,7 +24,7 @@ def test_a_message_is_one(message: object) -> None:
         (SOUND | {"headers": [1]}, "headers must be an object"),
         (SOUND | {"headers": {"task": ["a"], "id": "i"}}, "headers.task must be a string"),
         (SOUND | {"headers": {"task": "a"}}, "headers.id must be a string"),
-        (SOUND | {"headers": {"task": "a", "id": "i", "expires": 5}}, "headers.expires must be a string"),
+        (SOUND | {"headers": {"task": "a", "id": "i", "expires": 5}}, "headers.expires must be a moment in ISO 8601"),
         (SOUND | {"headers": {"task": "a", "id": "i", "timelimit": ["a", "b"]}}, "headers.timelimit must be two numbers"),
     ],
 )

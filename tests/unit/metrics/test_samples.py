@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made import NOON
-from workers.metrics.rules.samples import Policy, Sample, check, from_json, parts, series
+from workers.metrics.rules.samples import Policy, Sample, apart, check, from_json, parts, series
 
 POLICY = Policy()
 
@@ -63,6 +63,16 @@ def test_more_labels_may_be_allowed_by_name() -> None:
         ([], "samples"),
         ({"samples": 3}, "samples"),
         ({"samples": [{"name": "a", "value": 1}] * 10_001}, "send 10000 at once"),
+    ],
+)
+def test_a_document_that_makes_no_sense_is_refused_by_field(document: Any, field: str) -> None:
+    with pytest.raises(ValueError, match=field.replace(".", r"\.")):
+        from_json(document, POLICY, now=NOON)
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
         ({"samples": [{"name": "a", "value": 1}, {"value": 1}]}, "samples.1.name"),
         ({"samples": [{"name": "a"}]}, "samples.0.value"),
         ({"samples": [{"name": "a", "value": True}]}, "samples.0.value"),
@@ -71,17 +81,26 @@ def test_more_labels_may_be_allowed_by_name() -> None:
         ({"samples": [{"name": "a", "value": 1, "at": "yesterday"}]}, "samples.0.at"),
         ({"samples": [{"name": "a", "value": 1, "at": "2026-10-10T12:00:00"}]}, "samples.0.at"),
         ({"samples": [{"name": "a", "value": 10**400}]}, "samples.0"),
+        ({"samples": [{"name": "a", "value": None}]}, "samples.0.value"),
     ],
 )
-def test_a_document_that_makes_no_sense_is_refused_by_field(document: Any, field: str) -> None:
-    with pytest.raises(ValueError, match=field.replace(".", r"\.")):
-        from_json(document, POLICY, now=NOON)
+def test_a_sample_that_is_none_costs_itself_and_is_named(document: Any, field: str) -> None:
+    document["samples"].append({"name": "b", "value": 1})
+    found, refused = from_json(document, POLICY, now=NOON)
+    assert found[-1].name == "b"
+    [why] = refused
+    assert field in why
+
+
+def test_samples_of_one_series_without_a_time_are_all_kept() -> None:
+    found, _ = from_json({"samples": [{"name": "a", "value": n} for n in range(1000)]}, POLICY, now=NOON)
+    assert len(set(check(apart(found, now=NOON), POLICY, now=NOON).rows["at"].tolist())) == 1000
 
 
 def test_a_moment_may_be_a_number_a_text_or_left_out() -> None:
     later = NOON + timedelta(minutes=1)
     given = [{"name": "a", "value": 1, "at": at} for at in (later.timestamp(), later.isoformat())]
-    found = from_json({"samples": [*given, {"name": "a", "value": 2}]}, POLICY, now=NOON)
+    found, _ = from_json({"samples": [*given, {"name": "a", "value": 2}]}, POLICY, now=NOON)
     assert [one.at for one in found] == [later.timestamp(), later.timestamp(), NOON.timestamp()]
 
 

@@ -1,10 +1,12 @@
 """Taking in what is measured, writing it down, rolling it up, letting it go."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import compare_digest
 
+import numpy as np
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -33,10 +35,11 @@ class TooManySamples(Anticipated):
 
 @dataclass(frozen=True)
 class Taken:
-    """How many samples were taken, and how many were not by why."""
+    """How many samples were taken, how many said what another one of them says, and how many were not taken by why."""
 
     accepted: int
     refused: dict[str, int]
+    doubles: int = 0
 
 
 def policy() -> Policy:
@@ -46,24 +49,27 @@ def policy() -> Policy:
 
 def source(authorization: str) -> str:
     """Return whose token an Authorization header has; raises PusherUnknown."""
-    given = authorization.removeprefix("Bearer ").encode()
+    scheme, _, secret_given = authorization.partition(" ")
+    given = secret_given.strip().encode() if scheme.casefold() == "bearer" else authorization.encode()
     for name, _, secret in (token.partition(":") for token in policy().tokens.split()):
         if compare_digest(given, secret.encode()):
             return name
     raise PusherUnknown
 
 
-def take(samples: Iterable[Sample], *, sent_by: str) -> Taken:
+def take(samples: Iterable[Sample], unread: Counter[str] | None = None, *, sent_by: str) -> Taken:
     """Check samples and put them on their way; when this returns they are in the stream. Raises TooManySamples, BufferFull."""
     limits, now = policy(), clock.machine_now()
     batch = check(samples, limits, now=now)
+    batch.refused.update(unread or {})
     if not points.spend(sent_by, len(batch.rows), at=clock.epoch(), most=limits.samples_per_second):
         raise TooManySamples(source=sent_by, most=limits.samples_per_second)
     points.buffer(batch, most=limits.buffer_most)
     refused = sum(batch.refused.values())
-    telemetry.samples.labels(sent_by, "accepted").inc(len(batch.rows))
+    distinct = len(np.unique(batch.rows[["series", "at"]]))
+    telemetry.samples.labels(sent_by, "accepted").inc(distinct)
     telemetry.samples.labels(sent_by, "refused").inc(refused)
-    return Taken(len(batch.rows), dict(batch.refused.most_common(20)))
+    return Taken(distinct, dict(batch.refused.most_common(20)), len(batch.rows) - distinct)
 
 
 def write(writer: Writer) -> tuple[Writer, int]:

@@ -7,7 +7,7 @@ number or address gets in by accident; what looks like one is refused as a value
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import isfinite
@@ -192,14 +192,38 @@ def moment(value: Any, *, now: datetime) -> float:
     return found.timestamp()
 
 
-def from_json(document: Any, policy: Policy, *, now: datetime) -> list[Sample]:
-    """Return the samples of {"samples": [{"name", "value", "at"?, "labels"?}]}; raises ValueError naming the field."""
+def from_json(document: Any, policy: Policy, *, now: datetime) -> tuple[list[Sample], Counter[str]]:
+    """Return the samples of {"samples": [{"name", "value", "at"?, "labels"?}]}, and by why those that are none.
+
+    Raises ValueError for what is no batch. Samples of one series without `at` are set apart by `apart`: each is one.
+    """
     given = document.get("samples") if isinstance(document, Mapping) else None
     if not isinstance(given, list):
         raise ValueError("samples must be a list of objects with name and value")
     if len(given) > policy.samples_most:
         raise ValueError(f"samples has {len(given)} entries; send {policy.samples_most} at once")
-    return [_sample(number, one, now) for number, one in enumerate(given)]
+    found, refused = [], Counter[str]()
+    for number, one in enumerate(given):
+        try:
+            found.append(_sample(number, one, now))
+        except ValueError as error:
+            refused[str(error)] += 1
+    return found, refused
+
+
+def apart(samples: Iterable[Sample], *, now: datetime) -> list[Sample]:
+    """Return samples with those of one series that all came without a time two microseconds apart: each was measured.
+
+    A float of today's epoch is told to a quarter of a microsecond, so one would not be enough.
+    """
+    stamp, seen, result = now.timestamp(), Counter[tuple[str, tuple[tuple[str, str], ...]]](), []
+    for one in samples:
+        if one.at == stamp:
+            series_of = one.name, one.labels
+            one = replace(one, at=stamp - seen[series_of] * 2e-6)  # noqa: PLW2901
+            seen[series_of] += 1
+        result.append(one)
+    return result
 
 
 def _sample(number: int, one: Any, now: datetime) -> Sample:

@@ -139,13 +139,9 @@ def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime, sequenc
     ]  # fmt: skip
     if changed:
         version = db.execute(select(versions.next_value())).scalar_one()
-        _write(
-            db,
-            [
-                _row(one) | {"digest": digests[one.id], "version": version, "updated_at": at, "sequence": current[one.id]}
-                for one in changed
-            ],
-        )
+        common = {"version": version, "updated_at": at}
+        rows = [_row(one) | common | {"digest": digests[one.id], "sequence": current[one.id]} for one in changed]
+        _write(db, rows)
     added = sum(wedding.id not in known for wedding in changed)
     left = len(calendar) - len(changed) - len(outdated)
     return Change(added, len(changed) - added, left, version_of(db), len(outdated))
