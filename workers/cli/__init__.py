@@ -37,6 +37,10 @@ COMMANDS = {
 }
 
 
+#: These run for ever and share the circuits of all processes; all other commands are somebody who wants to know.
+PROCESSES = {"watch", "ingest", "listen", "up", "supervise"}
+
+
 class _Lazy(click.Group):
     def list_commands(self, _context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -60,6 +64,8 @@ def wedops() -> None:
 
 def main(*arguments: Any) -> None:
     """Run a command; what was anticipated is one line, and exit code 1."""
+    if not PROCESSES & set(sys.argv[1:2]):
+        _pass_by()
     try:
         wedops(*arguments, standalone_mode=True)
     except Exception as error:
@@ -69,6 +75,12 @@ def main(*arguments: Any) -> None:
 
         click.echo(f"wedops: {printable(line)}", err=True)
         sys.exit(1)
+
+
+def _pass_by() -> None:
+    from workers.foundation import breaker  # noqa: PLC0415
+
+    breaker.pass_by()
 
 
 def _line(error: Exception) -> str | None:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, MetaData, Table, create_engine
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, MetaData, Table, create_engine, make_url
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
@@ -68,11 +68,18 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
+@cache
+def _dependency() -> str:
+    """Return what the circuit is called: who has another address or login has another one."""
+    url = make_url(settings.servers().database_url)
+    return f"database {url.host or url.query.get('host', 'socket')}:{url.port or 5432} as {url.username}"
+
+
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """Yield a connection in a transaction that commits at the end; raises DatabaseUnavailable."""
     try:
-        with breaker.guarded("database", _away), engine().begin() as db:
+        with breaker.guarded(_dependency(), _away), engine().begin() as db:
             yield db
     except breaker.CircuitOpen as error:
         raise DatabaseUnavailable(cause=str(error)) from error

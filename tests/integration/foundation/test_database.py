@@ -1,14 +1,16 @@
 """Migrations, bulk, and servers that are away."""
 
+import os
 import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from tests.made import NOON
 from workers.forecasting import store as forecasting
-from workers.foundation import database, redis, schema, settings
+from workers.foundation import breaker, database, redis, schema, settings
 from workers.scaling import store as scaling
 from workers.scaling.actions.readings import in_shadow
 from workers.scaling.rules import Policy, Resource
@@ -85,3 +87,48 @@ def test_functions_of_another_version_are_found_and_replaced() -> None:
     assert redis.outdated_functions() == ["wedops_connections"]
     redis.load_functions()
     assert redis.outdated_functions() == []
+
+
+def _login(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("WEDOPS_DATABASE_URL", url)
+    database.engine.cache_clear()
+    database._dependency.cache_clear()
+
+
+def _forget_login() -> None:
+    database.engine.cache_clear()
+    database._dependency.cache_clear()
+
+
+@pytest.mark.parametrize("field", ["password", "username", "database"])
+def test_who_is_not_let_in_opens_no_circuit_and_is_told_so(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    right = os.environ["WEDOPS_DATABASE_URL"]
+    wrong = make_url(right).set(**{field: "nobody"}).render_as_string(hide_password=False)
+    _login(monkeypatch, wrong)
+    for _ in range(7):
+        with pytest.raises(database.LoginRefused, match="mend user, password or database"), database.transaction():
+            pass
+    assert [one for one in breaker.circuits() if one.failures or one.state != "closed"] == []
+    _login(monkeypatch, right)
+    with database.transaction() as db:
+        assert db.execute(text("SELECT 1")).scalar_one() == 1
+    _forget_login()
+
+
+def test_a_server_that_is_away_opens_the_circuit_of_its_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = os.environ["WEDOPS_DATABASE_URL"]
+    _login(monkeypatch, make_url(right).set(port=1).render_as_string(hide_password=False))
+    for _ in range(6):
+        with pytest.raises(database.DatabaseUnavailable), database.transaction():
+            pass
+    assert [one.dependency for one in breaker.circuits() if one.state == "open"] == ["database 127.0.0.1:1 as wedops"]
+    _login(monkeypatch, right)
+    with database.transaction():
+        pass
+    _forget_login()
+
+
+def test_an_error_of_the_database_quotes_no_parameter() -> None:
+    with pytest.raises(DBAPIError) as error, database.transaction() as db:
+        db.execute(text("SELECT 1 / :zero, :address"), {"zero": 0, "address": "ada@example.com"})
+    assert "ada@" not in str(error.value)

@@ -107,6 +107,7 @@ def test_a_page_of_prometheus_is_taken(http: TestClient) -> None:
     ).json() == {
         "accepted": 2,
         "refused": {},
+        "doubles": 0,
     }
     assert _written() == ['uploads_total{region="us-west"}', "wait"]
 
