@@ -1,5 +1,6 @@
 """The Celery app: queues, routes, limits, signals; names the tasks' rooms."""
 
+import ssl
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -162,7 +163,10 @@ _WORKERS = {
 
 # Never the current app: a service that imports workers.client keeps its own.
 app = App("wedops", task_cls=Task, set_as_current=False, include=[f"{room}.tasks" for room in ROOMS])
-app.conf.update(broker_url=settings.servers().broker_url, **_BROKER, **_MESSAGES, **_WORKERS)
+# Without this kombu takes any certificate behind rediss://, where our own clients ask for a good one.
+_TLS = {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}}
+_URL = settings.servers().broker_url
+app.conf.update(broker_url=_URL, **(_TLS if _URL.startswith("rediss://") else {}), **_BROKER, **_MESSAGES, **_WORKERS)
 
 
 class SignOfLife(bootsteps.StartStopStep):

@@ -49,8 +49,8 @@ api.include_router(metrics_routes.router)
 
 
 @api.get("/livez")
-def livez() -> dict[str, str]:
-    """Say that this process answers: who restarts it asks here."""
+async def livez() -> dict[str, str]:
+    """Say that this process answers: who restarts it asks here. On the loop: threads may all wait for a server."""
     return {"status": "ok"}
 
 

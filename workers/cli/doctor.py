@@ -10,9 +10,12 @@ from importlib.util import find_spec
 
 import click
 from kombu.exceptions import OperationalError
+from redis.exceptions import ResponseError
+from sqlalchemy.exc import DBAPIError
 
 from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
+from workers.cli import one_line
 from workers.forecasting.rules import outlook
 from workers.foundation import clock, database, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
@@ -151,6 +154,8 @@ def _problems(check: Callable[[], Problems]) -> list[str]:
         return [f"Redis does not answer ({error}); start it, or mend WEDOPS_BROKER_URL and WEDOPS_CACHE_URL"]
     except Anticipated as error:
         return [str(error)]
+    except (ResponseError, DBAPIError) as error:
+        return [one_line(error) or type(error).__name__]
 
 
 @click.command("doctor")

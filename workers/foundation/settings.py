@@ -5,7 +5,7 @@ import re
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from typing import Any, TypeVar, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -75,6 +75,21 @@ def duration(variable: str, value: str) -> timedelta:
     return lasts
 
 
+#: What an address of Redis may say behind its question mark, to redis-py and kombu alike.
+_QUERY = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "db"}
+_CERTIFICATES = ("required", "optional", "none")
+
+
+def _query_problem(url: str) -> str | None:
+    """Return what is wrong with the query of an address of Redis."""
+    query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    if unknown := sorted(query.keys() - _QUERY):
+        return f"has the unknown parameter {unknown[0]}; there are {', '.join(sorted(_QUERY))}"
+    if query.get("ssl_cert_reqs", "required") not in _CERTIFICATES:
+        return f"has ssl_cert_reqs={query['ssl_cert_reqs'][:20]}; write {', '.join(_CERTIFICATES)}"
+    return None
+
+
 @dataclass(frozen=True)
 class Servers:
     """Where the servers are; the defaults are those of docker-compose.yml.
@@ -104,10 +119,17 @@ class Servers:
                 raise ValueError(
                     f"{name} must start with redis:// or rediss:// (also for Valkey), and end with a number, as /0"
                 )
+        _check_queries(self)
         if self.connections_url and not re.match(r"rediss?(\+cluster)?://", self.connections_url):
             raise ValueError("connections_url must start with redis://, rediss:// or redis+cluster://")
         if not self.database_url.startswith(("postgresql://", "postgres://")):
             raise ValueError("database_url must start with postgresql://")
+
+
+def _check_queries(servers: Servers) -> None:
+    for name in ("broker_url", "cache_url", "connections_url"):
+        if problem := _query_problem(getattr(servers, name)):
+            raise ValueError(f"{name} {problem}")
 
 
 def servers() -> Servers:

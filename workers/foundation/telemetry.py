@@ -6,7 +6,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 
-if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    # Below /run it is gone after each start of the machine.
+    Path(folder).mkdir(parents=True, exist_ok=True)
     # Containers that share the folder have the same pids: the host's name tells their files apart.
     values.ValueClass = values.MultiProcessValue(lambda: f"{socket.gethostname()}-{os.getpid()}")  # type: ignore[no-untyped-call]
 

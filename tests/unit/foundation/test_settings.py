@@ -79,3 +79,23 @@ def test_what_is_no_number_is_refused(value: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SCALING_CPU", value)
     with pytest.raises(SettingInvalid, match="must be a number, and below"):
         settings.read(Policy, "SCALING_")
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("foo=bar", "unknown parameter foo"),
+        ("ssl_cert_reqs=CERT_NONE", "write required, optional, none"),
+        ("ssl_cert_reqs=", "write required, optional, none"),
+        ("ssl_ca_cert=/x", "unknown parameter ssl_ca_cert"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_CONNECTIONS_URL"])
+def test_what_two_libraries_would_read_differently_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, query: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, f"rediss://127.0.0.1:6379/0?{query}")
+    with pytest.raises(SettingInvalid, match=says):
+        settings.servers()
+    monkeypatch.setenv(variable, "rediss://127.0.0.1:6379/0?ssl_ca_certs=/x&ssl_cert_reqs=required")
+    settings.servers()
