@@ -39,6 +39,8 @@ from workers.supervision import servers
 PROCESSES = ("beat", "worker-emergency", "worker-steady", "worker-bulk")
 FAULTS = ("worker", "child", "beat", "broker", "postgres")
 ROOT = Path(__file__).parent.parent
+#: One emergency of a kind is open at a wedding: each request has its own.
+WEDDINGS = 5_000
 #: One request in so many is a warm-up, the others are emergencies.
 WARM_UPS = 5
 
@@ -105,10 +107,10 @@ def _prepare() -> None:
     schema.upgrade()
     redis.load_functions()
     connections.tell_limits()
-    starts, lasts = clock.now() + timedelta(hours=2), timedelta(hours=6)
+    starts, lasts = clock.now() + timedelta(days=40), timedelta(hours=6)
     local = starts.replace(tzinfo=None)
-    wedding = Wedding("w-1", local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, "us-west")
-    actions.take(Reading([wedding]))
+    facts = local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, "us-west"
+    actions.take(Reading([Wedding(f"w-{number}", *facts) for number in range(WEDDINGS)]))
 
 
 def _forget() -> None:
@@ -168,7 +170,7 @@ class Faults:
                 try:
                     # As a service would: the same key until it is accepted.
                     if number % WARM_UPS:
-                        client.open_emergency("technical", "w-1", request_key=key)
+                        client.open_emergency("technical", f"w-{number % WEDDINGS}", request_key=key)
                     else:
                         client.warm_up("w-1", request_key=key)
                     self.accepted.append(key)

@@ -2,15 +2,17 @@
 
 import os
 import signal
+from datetime import timedelta
 from time import sleep
 
 import pytest
 
 from schedules.table import TABLE
 from tests.acceptance.conftest import Query, System
-from tests.made import eventually
+from tests.made import eventually, wedding
 from workers import client
-from workers.foundation import clock, jobs
+from workers.foundation import clock, database, jobs
+from workers.weddings import store as weddings
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(420)]
 
@@ -18,11 +20,15 @@ MEMBERS = ["-Q emergency", "-Q steady", "-Q bulk", "schedules.beat"]
 
 
 def test_nothing_accepted_is_lost_and_nothing_happens_twice(system: System, rows: Query) -> None:
-    keys = []
+    keys: list[str] = []
+    # One emergency of a kind is open at a wedding: each has its own.
+    with database.transaction() as db:
+        ahead = clock.now() + timedelta(days=40)
+        weddings.upsert(db, [wedding(f"crash-{n}", starts_at=ahead) for n in range(25 * len(MEMBERS))], at=clock.now())
     for member in MEMBERS:
         for number in range(25):
             keys.append(f"crash/{member[-6:].strip()}/{number}".replace(" ", "-"))
-            client.open_emergency("technical", "w-1", request_key=keys[-1])
+            client.open_emergency("technical", f"crash-{len(keys) - 1}", request_key=keys[-1])
             if number == 10:
                 before = system.pid(member)
                 os.kill(before, signal.SIGKILL)

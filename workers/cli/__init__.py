@@ -1,6 +1,7 @@
 """The operator's command, `wedops`. Each command's module is imported when it is called: Celery takes seconds."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -64,10 +65,9 @@ def wedops() -> None:
 
 def main(*arguments: Any) -> None:
     """Run a command; what was anticipated is one line, and exit code 1."""
-    if not PROCESSES & set(sys.argv[1:2]):
-        _pass_by()
     try:
-        wedops(*arguments, standalone_mode=True)
+        with nullcontext() if PROCESSES & set(sys.argv[1:2]) else _passed_by():
+            wedops(*arguments, standalone_mode=True)
     except Exception as error:
         if (line := one_line(error)) is None:
             raise
@@ -77,10 +77,10 @@ def main(*arguments: Any) -> None:
         sys.exit(1)
 
 
-def _pass_by() -> None:
+def _passed_by() -> AbstractContextManager[None]:
     from workers.foundation import breaker  # noqa: PLC0415
 
-    breaker.pass_by()
+    return breaker.passed_by()
 
 
 def one_line(error: Exception) -> str | None:

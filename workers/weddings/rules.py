@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 #: No region has this name: it is where things are that all regions share.
 EVERYWHERE = "everywhere"
+#: No wedding has this id: permits of operators are for it.
+OPERATIONS = "ops"
 ZONES = frozenset(available_timezones())
 
 #: What an id of ours is, in every room, in Lua and in messages: what the calendar takes can join, be measured and be asked for.

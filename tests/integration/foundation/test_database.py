@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -95,6 +96,12 @@ def _login(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     database._dependency.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def _own_login() -> Iterator[None]:
+    yield
+    _forget_login()
+
+
 def _forget_login() -> None:
     database.engine.cache_clear()
     database._dependency.cache_clear()
@@ -112,7 +119,6 @@ def test_who_is_not_let_in_opens_no_circuit_and_is_told_so(monkeypatch: pytest.M
     _login(monkeypatch, right)
     with database.transaction() as db:
         assert db.execute(text("SELECT 1")).scalar_one() == 1
-    _forget_login()
 
 
 def test_a_server_that_is_away_opens_the_circuit_of_its_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +131,6 @@ def test_a_server_that_is_away_opens_the_circuit_of_its_own_address(monkeypatch:
     _login(monkeypatch, right)
     with database.transaction():
         pass
-    _forget_login()
 
 
 def test_an_error_of_the_database_quotes_no_parameter() -> None:

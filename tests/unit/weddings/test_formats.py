@@ -57,6 +57,7 @@ def test_a_row_becomes_a_wedding() -> None:
         ("s1;s2,", "s1;s2,[1]", "timeline must be a JSON object"),
         ("s1;s2,", "s1;s2,{oops", "timeline is no JSON"),
         ("w-1", "w:1", "id='w:1': use 1-128 letters"),
+        ("w-1", "ops", "id='ops' is reserved"),
         ("w-1", "\x1b[31mw", "id='\\x1b[31mw': use 1-128 letters"),
         ("2026-10-10T15:00", "2026-10-10", "start='2026-10-10' is a date without a time"),
         ("2026-10-10T15:00", "2026-W41-6", "is a date without a time"),

@@ -52,6 +52,9 @@ def test_lua_has_the_same_alphabet() -> None:
         ("timeline:w-17", "timeline", False),
         ("wedding:w-18:w-17", "w-17", False),
         ("timeline", "w-17", False),
+        ("ops:alerts", "ops", True),
+        ("ops:alerts", "alerts", False),
+        ("timeline:ops", "w-17", False),
         ("timeline:", "", False),
     ],
 )

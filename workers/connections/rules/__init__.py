@@ -5,10 +5,16 @@ from datetime import timedelta
 from enum import StrEnum
 from zlib import crc32
 
+from workers.weddings.rules import OPERATIONS
+
 
 def names_wedding(channel: str, wedding_id: str) -> bool:
-    """Tell whether a channel belongs to a wedding: `kind:wedding` or `kind:wedding:…`, compared at its fixed place."""
-    return channel.split(":")[1:2] == [wedding_id]
+    """Tell whether a channel belongs to a wedding: `kind:wedding` or `kind:wedding:…`, compared at its fixed place.
+
+    What operators hear (`ops:alerts`) belongs to no wedding; their permits are for OPERATIONS.
+    """
+    kind, *ids = channel.split(":")
+    return wedding_id == OPERATIONS if kind == OPERATIONS else ids[:1] == [wedding_id]
 
 
 class UserType(StrEnum):

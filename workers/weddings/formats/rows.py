@@ -12,7 +12,7 @@ import orjson
 
 from workers.foundation.errors import Anticipated
 from workers.weddings.formats import zones
-from workers.weddings.rules import EVERYWHERE, ID, ID_REMEDY, Status, VenueType, Wedding, instant
+from workers.weddings.rules import EVERYWHERE, ID, ID_REMEDY, OPERATIONS, Status, VenueType, Wedding, instant
 
 COLUMNS = (
     "id", "start", "end", "zone", "guest_count", "venue_type", "region", "status", "supplier_ids", "timeline",
@@ -75,7 +75,7 @@ def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
     if not begins.at or not finishes.at or not timedelta(0) < finishes.at - begins.at <= LONGEST:
         raise RowRefused(problem=f"end={given['end']} must be after start={given['start']}, by at most {LONGEST.days} days")
     wedding = Wedding(
-        id=_id("id", given["id"]),
+        id=_wedding_id(given["id"]),
         starts_local=start,
         ends_local=end,
         zone=zone,
@@ -117,6 +117,12 @@ def _region(text: str) -> str:
     if "@" in text:
         raise RowRefused(problem=f"region={text[:80]!r} has an at sign; a region is a name of ours, as us-northeast")
     return _id("region", text)
+
+
+def _wedding_id(text: str) -> str:
+    if text == OPERATIONS:
+        raise RowRefused(problem=f"id={text!r} is reserved for the permits of operators; give the wedding another one")
+    return _id("id", text)
 
 
 def _id(name: str, text: str) -> str:
