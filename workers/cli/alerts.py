@@ -129,17 +129,15 @@ def hand_over(alert_id: int, to: str, note: str) -> None:
 @click.option("--region", default="*", help="Pattern.")
 @click.option("--for", "lasts", type=Duration(), required=True, help="30m, 2h, 7d; at most 30d.")
 @click.option("--weekly", default="", help="Only in a window of the week: `sat,sun 02:00-04:00 America/New_York`.")
-@click.option(
-    "--only", default="", type=click.Choice(["no_wedding", *map(str, Phase)]), help="Only while no wedding runs, or in a phase."
-)
+@click.option("--only", type=click.Choice(["no_wedding", *map(str, Phase)]), help="Only while no wedding runs, or in a phase.")
 @click.option(
     "--up-to",
-    default=Severity.HIGH,
+    default=str(Severity.HIGH),
     type=click.Choice([str(one) for one in Severity]),
     help="What is worse is told all the same.",
 )
 @click.option("--reason", required=True, type=Words(), help="Why; it is kept.")
-def silence(lasts: timedelta, weekly: str, **facts: Any) -> None:
+def silence(lasts: timedelta, weekly: str, only: str | None, **facts: Any) -> None:
     """Have nobody told of some alerts for a while; they are found and kept all the same."""
     if not any(fnmatchcase(kind, facts["kind"]) for kind in Kind):
         raise click.BadParameter(f"no kind of alert is called so; there are {', '.join(Kind)}", param_hint="--kind")
@@ -150,7 +148,7 @@ def silence(lasts: timedelta, weekly: str, **facts: Any) -> None:
     now = clock.now()
     span = {"starts_at": now, "ends_at": now + lasts, "asked_by": operator()}
     with database.transaction() as db:
-        number = silences.add(db, weekly=weekly, **span, **facts)
+        number = silences.add(db, weekly=weekly, only=only or "", **span, **facts)
     click.echo(f"silence {number} until {now + lasts:%Y-%m-%d %H:%M}Z")
 
 

@@ -318,3 +318,12 @@ def test_who_is_online_is_shown_and_guests_give_way_when_asked() -> None:
     _run("emergency-mode", "off")
     assert not registry.emergency_mode()
     assert _run("listen", "--url", "ws://127.0.0.1:1").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "more", [["--weekly", "sat,sun 02:00-04:00 America/New_York", "--only", "no_wedding"], ["--subject", "us-*"], []]
+)
+def test_a_silence_is_asked_for_as_its_guide_writes_it(more: list[str]) -> None:
+    done = _run("alerts", "silence", "--kind", "cpu", "--for", "7d", "--reason", "a weekly backup", *more)
+    assert done.exit_code == 0, done.output
+    assert "a weekly backup" in _run("alerts", "silences").output
