@@ -1,5 +1,7 @@
 """A socket of the demo's gateway, and what it knows of who is at its other end."""
 
+import asyncio
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +10,14 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from demo import phoenix
+from demo.limits import Allowance
 from demo.outbox import Outbox
-from workers.connections.store import Connection
+from workers.connections.store import Connection, Measurement
+
+#: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
+BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
+#: A client that takes nothing for so many seconds, or answers no ping for so many, is cut off.
+PATIENCE, SILENCE = 5.0, 40.0
 
 
 @dataclass
@@ -20,7 +28,9 @@ class Client:
     record: Connection
     version: str
     outbox: Outbox
-    topics: dict[str, bool] = field(default_factory=dict)
+    #: By topic, whether it wants its own broadcasts, and whether each is acknowledged.
+    topics: dict[str, tuple[bool, bool]] = field(default_factory=dict)
+    allowance: Allowance = field(default_factory=Allowance)
     messages: int = 0
     size: int = 0
     next_beat: float = 0.0
@@ -29,14 +39,37 @@ class Client:
 
     async def tell(self, frame: phoenix.Frame) -> None:
         """Send a message now."""
-        await send(self.socket, frame.write(self.version))
+        if (text := frame.write(self.version)) is not None:
+            await send(self.socket, text)
 
     def cut(self) -> None:
         """End a socket whose client takes nothing: a goodbye would wait for ever."""
         self.socket.transport.abort()
 
+    async def ping(self, now: float, heartbeat_seconds: float) -> Measurement | None:
+        """Ping it again; return what it did since the last ping, if that was answered."""
+        found = None
+        if self.pong is not None:
+            if not self.pong.done():
+                if now - self.pinged > SILENCE:
+                    self.cut()
+                return None
+            with suppress(ConnectionClosed):
+                found = Measurement(self.record.ref, await self.pong * 1000, self.messages, self.outbox.dropped, self.size)
+                self.messages = self.size = self.outbox.dropped = 0
+        self.pinged = now
+        try:
+            # A ping waits until the client has taken what was sent before: one that takes nothing must hold up nobody.
+            self.pong = await asyncio.wait_for(self.socket.ping(), PATIENCE)
+        except TimeoutError:
+            self.cut()
+        except ConnectionClosed:
+            pass
+        self.next_beat = now + min(BEAT_MOST, heartbeat_seconds)
+        return found
 
-async def send(socket: ServerConnection, text: str) -> None:
+
+async def send(socket: ServerConnection, text: str | bytes) -> None:
     """Send a text to who is still there."""
     with suppress(ConnectionClosed):
         await socket.send(text)

@@ -21,7 +21,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from demo import door, phoenix
+from demo import door, limits, phoenix
 from demo.client import Client, send
 from demo.orders import Orders
 from demo.outbox import Outbox
@@ -29,18 +29,14 @@ from demo.presence import Presence
 from demo.tenants import Tenant
 from workers.connections import store as registry
 from workers.connections.rules import names_wedding
-from workers.connections.store import Admission, ConnectionRefused, Measurement, permits, upkeep
+from workers.connections.store import Admission, ConnectionRefused, permits, upkeep
 from workers.connections.store.permits import PermitRefused
 from workers.foundation import heartbeat, logs
 from workers.foundation.errors import Anticipated
 
 log = logs.get("gateway")
 
-#: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
-BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 GOODBYES = {1000, 1001}
-#: A client that takes nothing for so many seconds, or answers no ping for so many, is cut off.
-PATIENCE, SILENCE = 5.0, 40.0
 #: What the node can send, bytes a second; its people share it by their service levels.
 BANDWIDTH = float(os.environ.get("GATEWAY_BANDWIDTH", "50e6"))
 
@@ -123,13 +119,24 @@ class Gateway:
             async for text in socket:
                 client.messages += 1
                 client.size += len(text)
+                if not client.allowance.spend(len(text), asyncio.get_running_loop().time()):
+                    await self._too_fast(client)
+                    break
                 if frame := phoenix.read(text):
-                    await self._answer(client, frame)
+                    await self._answer(client, frame, len(text))
+                # A socket that always has something to read must not keep the others waiting.
+                await asyncio.sleep(0)
         except ConnectionClosed:
             pass
         finally:
             writer.cancel()
             await self.leave(client)
+
+    async def _too_fast(self, client: Client) -> None:
+        """Close who takes more than a share, and nobody else; the next handshake from there waits."""
+        log.warning("connection closed", reason=limits.TOO_FAST, node=door.NODE)
+        await asyncio.to_thread(door.count, limits.TOO_FAST, door.opaque(client.socket))
+        await client.socket.close(1008, limits.TOO_FAST)
 
     async def leave(self, client: Client) -> None:
         """Take a client out; one that went without a goodbye keeps its place until the next sweep."""
@@ -146,8 +153,10 @@ class Gateway:
         if client := self.clients.get(id):
             self._keep(client.socket.close(4000, "ended by the control plane"))
 
-    async def _answer(self, client: Client, frame: phoenix.Frame) -> None:
-        if frame.event == phoenix.JOIN:
+    async def _answer(self, client: Client, frame: phoenix.Frame, size: int) -> None:
+        if why := limits.problem(frame, size, len(client.topics)):
+            await client.tell(frame.reply({"reason": why}, "error"))
+        elif frame.event == phoenix.JOIN:
             await self._join(client, frame)
         elif frame.event == phoenix.LEAVE:
             client.topics.pop(frame.topic, None)
@@ -158,9 +167,17 @@ class Gateway:
             await client.tell(frame.reply({}))
         elif frame.event == phoenix.HEARTBEAT:
             await client.tell(frame.reply({}))
-        elif frame.event == phoenix.BROADCAST and frame.topic in client.topics:
+        elif frame.topic not in client.topics:
+            await client.tell(frame.reply({"reason": "unmatched topic"}, "error"))
+        else:
+            await self._push(client, frame)
+
+    async def _push(self, client: Client, frame: phoenix.Frame) -> None:
+        if frame.event == phoenix.BROADCAST:
             self._relay(client, phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload))
-        elif frame.event == phoenix.PRESENCE and frame.topic in client.topics:
+            if client.topics[frame.topic][1]:
+                await client.tell(frame.reply({}))
+        elif frame.event == phoenix.PRESENCE:
             await client.tell(frame.reply({}))
             self._tell(frame.topic, self.presence.take(frame, client.record.id))
 
@@ -168,7 +185,7 @@ class Gateway:
         if why := await asyncio.to_thread(self._may_not_join, client, phoenix.channel(frame.topic)):
             await client.tell(frame.reply({"reason": why}, "error"))
             return
-        client.topics[frame.topic] = _wants_its_own(frame.payload)
+        client.topics[frame.topic] = phoenix.config(frame.payload)
         await client.tell(frame.reply({"postgres_changes": []}))
         state, left = self.presence.join(frame, client.record.id)
         self._tell(frame.topic, left)
@@ -189,18 +206,20 @@ class Gateway:
 
     def _tell(self, topic: str, message: phoenix.Frame | None) -> None:
         if message:
-            for client in self.clients.values():
-                if topic in client.topics:
-                    self._post(client, message)
+            self._post([one for one in self.clients.values() if topic in one.topics], message)
 
     def _relay(self, sender: Client, message: phoenix.Frame) -> None:
-        for client in self.clients.values():
-            if message.topic in client.topics and (client is not sender or client.topics[message.topic]):
-                self._post(client, message)
+        own = sender.topics[message.topic][0]
+        people = [one for one in self.clients.values() if message.topic in one.topics and (one is not sender or own)]
+        self._post(people, message)
 
-    def _post(self, client: Client, message: phoenix.Frame) -> None:
-        level = self.orders.level(client.record)
-        client.outbox.put(message.write(client.version), level, BANDWIDTH * level["bandwidth_share"] / self.shares)
+    def _post(self, people: list[Client], message: phoenix.Frame) -> None:
+        # Written once for each version, however many hear it.
+        texts = {version: message.write(version) for version in {one.version for one in people}}
+        for client in people:
+            if (text := texts[client.version]) is not None:
+                level = self.orders.level(client.record)
+                client.outbox.put(text, level, BANDWIDTH * level["bandwidth_share"] / self.shares)
 
     async def beat(self) -> None:
         """Ping each client as often as its service level says, and show the registry who answered, and how fast.
@@ -212,36 +231,14 @@ class Gateway:
             await asyncio.sleep(0.5)
             self.shares = sum(self.orders.level(one.record)["bandwidth_share"] for one in self.clients.values()) or 1
             due = [client for client in self.clients.values() if client.next_beat <= loop.time()]
-            pings = await asyncio.gather(*(self._ping(client, loop.time()) for client in due))
+            seconds = [float(self.orders.level(client.record)["heartbeat_seconds"]) for client in due]
+            pings = await asyncio.gather(*(one.ping(loop.time(), pause) for one, pause in zip(due, seconds, strict=True)))
             measured = [one for one in pings if one]
             try:
                 for ref in await asyncio.to_thread(registry.measure, measured):
                     await self._again(ref)
             except (Anticipated, RedisError) as error:
                 log.warning("no heartbeat", reason="redis", detail=str(error))
-
-    async def _ping(self, client: Client, now: float) -> Measurement | None:
-        found = None
-        if client.pong is not None:
-            if not client.pong.done():
-                if now - client.pinged > SILENCE:
-                    client.cut()
-                return None
-            with suppress(ConnectionClosed):
-                found = Measurement(
-                    client.record.ref, await client.pong * 1000, client.messages, client.outbox.dropped, client.size
-                )
-                client.messages = client.size = client.outbox.dropped = 0
-        client.pinged = now
-        try:
-            # A ping waits until the client has taken what was sent before: one that takes nothing must hold up nobody.
-            client.pong = await asyncio.wait_for(client.socket.ping(), PATIENCE)
-        except TimeoutError:
-            client.cut()
-        except ConnectionClosed:
-            pass
-        client.next_beat = now + min(BEAT_MOST, float(self.orders.level(client.record)["heartbeat_seconds"]))
-        return found
 
     async def _again(self, ref: str) -> None:
         """Open again what the registry does not know any more, or end it."""
@@ -253,12 +250,6 @@ class Gateway:
             elif record.id not in self.clients:
                 # It left meanwhile: nobody else would say so.
                 await asyncio.to_thread(registry.lost, record.ref)
-
-
-def _wants_its_own(payload: dict[str, Any]) -> bool:
-    config = payload.get("config")
-    broadcast = config.get("broadcast") if isinstance(config, dict) else None
-    return bool(broadcast.get("self")) if isinstance(broadcast, dict) else False
 
 
 async def main() -> None:
@@ -273,6 +264,8 @@ async def main() -> None:
         door.PORT,
         process_request=gateway.admit,
         ping_interval=None,
+        max_size=limits.LARGEST,
+        origins=limits.origins(),
         close_timeout=2,
         start_serving=False,
     ) as server:

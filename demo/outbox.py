@@ -16,8 +16,8 @@ MOST = 250_000
 class Outbox:
     """Messages from others for one client, in their order. One task writes them: who reads slowly holds up nobody else."""
 
-    send: Callable[[str], Awaitable[None]]
-    waiting: deque[str] = field(default_factory=deque)
+    send: Callable[[str | bytes], Awaitable[None]]
+    waiting: deque[str | bytes] = field(default_factory=deque)
     size: int = 0
     gathers: float = 0.0
     rate: float = 1e9
@@ -27,7 +27,7 @@ class Outbox:
     sent: int = 0
     some: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def put(self, text: str, level: dict[str, Any], rate: float) -> None:
+    def put(self, text: str | bytes, level: dict[str, Any], rate: float) -> None:
         """Have a text sent as the level says, at `rate` bytes a second."""
         self.gathers, self.rate = float(level["batch_ms"]) / 1000, rate
         if len(text) > MOST:

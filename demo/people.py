@@ -89,7 +89,7 @@ async def person(wedding: calendar.Wedding) -> None:
 
 
 async def _talk(socket: ClientConnection, topic: str) -> None:
-    await socket.send(phoenix.Frame(topic, phoenix.JOIN, {"config": {"broadcast": {"self": False}}}, "1", "1").write("1"))
+    await socket.send(phoenix.Frame(topic, phoenix.JOIN, {"config": {"broadcast": {"self": False}}}, "1", "1").text())
     listening = asyncio.create_task(_listen(socket))
     try:
         while True:
@@ -97,7 +97,7 @@ async def _talk(socket: ClientConnection, topic: str) -> None:
             if random.random() < DROP_OFF:
                 socket.transport.abort()
                 return
-            await socket.send(phoenix.Frame("phoenix", phoenix.HEARTBEAT, ref="2").write("1"))
+            await socket.send(phoenix.Frame("phoenix", phoenix.HEARTBEAT, ref="2").text())
     finally:
         listening.cancel()
 

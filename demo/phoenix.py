@@ -7,6 +7,8 @@ import orjson
 
 JOIN, LEAVE, REPLY, HEARTBEAT = "phx_join", "phx_leave", "phx_reply", "heartbeat"
 BROADCAST, PRESENCE = "broadcast", "presence"
+#: Kinds of binary frames of 2.0.0, and what stands before a pushed one's texts.
+_PUSHED, _TOLD, _HEAD = 3, 4, 7
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,53 @@ class Frame:
     ref: str | None = None
     join_ref: str | None = None
 
-    def write(self, version: str) -> str:
-        """Return it as text for a client of `version`."""
+    def write(self, version: str) -> str | bytes | None:
+        """Return it for a client of `version`; None for bytes that somebody of 1.0.0 can't be told."""
+        if isinstance(said := self.payload.get("payload"), bytes):
+            return _binary(self.topic, str(self.payload["event"]), said) if version.startswith("2") else None
         if version.startswith("2"):
             return orjson.dumps([self.join_ref, self.ref, self.topic, self.event, self.payload]).decode()
+        return self.text()
+
+    def text(self) -> str:
+        """Return it for a client of 1.0.0."""
         return orjson.dumps(vars(self)).decode()
 
     def reply(self, response: dict[str, Any], status: str = "ok") -> "Frame":
         """Return the answer to it."""
         return Frame(self.topic, REPLY, {"status": status, "response": response}, self.ref, self.join_ref)
+
+
+def config(payload: dict[str, Any]) -> tuple[bool, bool]:
+    """Return what a join asks of broadcasts: whether its own are told to it as well, and whether each is acknowledged."""
+    asked = payload.get("config")
+    broadcast = asked.get("broadcast") if isinstance(asked, dict) else None
+    found = broadcast if isinstance(broadcast, dict) else {}
+    return bool(found.get("self")), bool(found.get("ack"))
+
+
+def _binary(topic: str, event: str, payload: bytes) -> bytes:
+    """Return a broadcast as 2.0.0 has it: kind, sizes of topic, event and metadata, encoding (0: bytes), then all of them."""
+    names = topic.encode(), event.encode()
+    return bytes([_TOLD, *map(len, names), 0, 0]) + b"".join(names) + payload
+
+
+def _pushed(data: bytes) -> Frame | None:
+    """Read a broadcast that somebody of 2.0.0 pushes: kind, five sizes, encoding (1: JSON), five texts, the payload."""
+    if len(data) < _HEAD or data[0] != _PUSHED:
+        return None
+    parts, at = [], _HEAD
+    for size in data[1:6]:
+        parts.append(data[at : at + size].decode("utf-8", "replace"))
+        at += size
+    join_ref, ref, topic, event, _metadata = parts
+    try:
+        payload = orjson.loads(data[at:]) if data[6] == 1 else data[at:]
+    except orjson.JSONDecodeError:
+        return None
+    if at > len(data) or not topic:
+        return None
+    return Frame(topic, BROADCAST, {"type": BROADCAST, "event": event, "payload": payload}, ref or None, join_ref or None)
 
 
 def channel(topic: str) -> str:
@@ -37,6 +77,8 @@ def channel(topic: str) -> str:
 
 def read(text: str | bytes) -> Frame | None:
     """Return a client's message in either version; None for what is none."""
+    if isinstance(text, bytes):
+        return _pushed(text)
     try:
         message = orjson.loads(text)
         # What is nested too deeply can be read and not written.

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -15,9 +15,11 @@ from urllib.parse import urlencode
 import httpx2 as httpx
 import pytest
 from realtime import AsyncRealtimeClient
-from websockets.exceptions import InvalidStatus
+from websockets.asyncio.client import connect as connect_async
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from demo import phoenix
 from tests import ROOT
 from tests.acceptance import javascript
 from tests.acceptance.conftest import System, person, running, said
@@ -58,9 +60,9 @@ def _official(system: System, user: str) -> Person:
     return person([sys.executable, "-m", "tests.acceptance.person", system.gateway, "us-south", "stay", user])
 
 
-def _javascript(system: System, user: str, topic: str = "wedding:w-1") -> Person:
+def _javascript(system: System, user: str, topic: str = "wedding:w-1", *say: str) -> Person:
     permit = permits.issue(Permit(user, "guest", "w-1"))
-    return person([*javascript.prepare(ROOT / "tests/acceptance/person.ts"), system.gateway, permit, "us-south", topic])
+    return person([*javascript.prepare(ROOT / "tests/acceptance/person.ts"), system.gateway, permit, "us-south", topic, *say])
 
 
 def _raised(one: Person) -> Person:
@@ -93,6 +95,44 @@ def test_the_javascript_client_may_join_its_own_wedding_only(system: System) -> 
         assert said(other) == "CHANNEL_ERROR"
         online = upkeep.presence("w-1")
         assert (online.connections["guest"], set(online.people)) == (2, {"bea", "carl"})
+
+
+def test_broadcasts_of_the_javascript_client_are_heard_and_acknowledged(system: System) -> None:
+    with _javascript(system, "dora") as hears, _official(system, "emil") as other:
+        assert said(hears) == said(other) == "joined"
+        with _javascript(system, "fay", "wedding:w-1", "21:30 – café") as says:
+            assert [said(says), said(says)] == ["joined", "ok"]
+        assert said(hears) == 'heard {"at":"21:30 – café"}'
+
+
+def test_who_sends_as_fast_as_they_can_is_closed_and_nobody_else(system: System) -> None:
+    before = system.pid("demo.gateway")
+    with _javascript(system, "gil") as hears:
+        assert said(hears) == "joined"
+        codes = asyncio.run(_storm(system))
+        # Who goes on sending never reads the goodbye: cut off then, which is 1006.
+        assert set(codes) <= {1008, 1006}
+        with _javascript(system, "hans", "wedding:w-1", "22:00") as says:
+            assert [said(says), said(says)] == ["joined", "ok"]
+        assert eventually(lambda: said(hears) == 'heard {"at":"22:00"}')
+    assert system.pid("demo.gateway") == before
+
+
+async def _storm(system: System) -> list[int | None]:
+    """Have two guests broadcast as fast as they can; return how each was closed."""
+
+    async def _one(user: str) -> int | None:
+        query = urlencode({"apikey": permits.issue(Permit(user, "guest", "w-1")), "region": "us-south", "vsn": "1.0.0"})
+        async with connect_async(f"{system.gateway}/websocket?{query}", ping_interval=None) as socket:
+            topic = "realtime:wedding:w-1"
+            await socket.send(phoenix.Frame(topic, phoenix.JOIN, {}, "1", "1").text())
+            with suppress(ConnectionClosed):
+                for number in range(100_000):
+                    await socket.send(phoenix.Frame(topic, phoenix.BROADCAST, {"n": number}, "2", "1").text())
+            await socket.wait_closed()
+            return socket.close_code
+
+    return list(await asyncio.gather(_one("storm1"), _one("storm2")))
 
 
 def test_presence_is_heard_with_the_official_client(system: System) -> None:
