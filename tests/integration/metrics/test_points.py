@@ -10,7 +10,7 @@ from sqlalchemy import text
 from workers.foundation import clock, database, redis
 from workers.metrics import actions
 from workers.metrics.rules.objectives import MONTH
-from workers.metrics.rules.samples import Sample
+from workers.metrics.rules.samples import Row, Sample
 from workers.metrics.store import events, points, rollups
 from workers.metrics.store.points import BufferFull
 from workers.metrics.store.writer import Writer
@@ -188,3 +188,34 @@ def test_a_day_without_partition_is_noticed_and_made() -> None:
         assert "metric_points" in actions.missing_partitions(db, now=clock.machine_now() + timedelta(days=9))
         days = points.days(db)
     assert {later - earlier for earlier, later in pairwise(days)} == {timedelta(days=1)}
+
+
+def _row(series: int = 0, at: float | None = None, value: float = 1.0) -> bytes:
+    moment = int((clock.epoch() if at is None else at) * 1e6)
+    return np.array([(series, moment, value)], Row).tobytes()
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"x": b"y"},
+        {"s": b"not json", "r": _row()},
+        {"s": b'{"a": 1}', "r": _row()},
+        {"s": b"[1]", "r": _row()},
+        {"s": b'["a\\u0000"]', "r": _row()},
+        {"s": b'["' + b"a" * 5000 + b'"]', "r": _row()},
+        {"s": b'["a"]', "r": b"cut"},
+        {"s": b'["a"]', "r": _row(series=1)},
+        {"s": b'["a"]', "r": _row(series=-1)},
+        {"s": b'["a"]', "r": _row(at=9e12)},
+        {"s": b'["a"]', "r": _row(at=-9e12)},
+        {"s": b'["a"]', "r": _row(value=float("nan"))},
+        {"s": b'["a"]', "r": _row(value=float("inf"))},
+    ],
+)
+def test_a_block_that_is_none_of_ours_is_put_aside_and_holds_up_nobody(block: dict[str, bytes]) -> None:
+    redis.undecoded().xadd(points.STREAM, block)
+    _take(_sample(1.5, 1))
+    assert _write() == 1
+    assert redis.registry().xlen(points.STREAM) == 0
+    assert redis.undecoded().xlen("wedops:metrics:aside") == 1

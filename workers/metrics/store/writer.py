@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from workers.foundation import logs, redis
 from workers.metrics.rules.objectives import BY_SERIES
-from workers.metrics.rules.samples import Row, parts
+from workers.metrics.rules.samples import LARGEST, LONGEST, Row, parts
 from workers.metrics.store import partitions
 from workers.metrics.store.points import POINTS, STREAM, note_due, positions, series
 
@@ -25,6 +25,10 @@ log = logs.get("metrics")
 #: Rows of points, or a mask of them.
 Points = np.ndarray[Any, Any]
 
+#: The last blocks that were none of ours, for who wants to see what they were.
+ASIDE = "wedops:metrics:aside"
+#: Microseconds since 1970 of 2000 and 2200: PostgreSQL and our partitions take no other years.
+_FIRST, _LAST = 946_684_800_000_000, 7_258_118_400_000_000
 #: Blocks that one transaction takes at most.
 TAKE = 100
 #: A writer remembers the series of so many different blocks.
@@ -114,16 +118,26 @@ class Writer:
         return found
 
     def _sound(self, fields: dict[bytes, bytes]) -> bool:
-        """Tell whether a block is one of ours; what somebody else wrote into the stream is left out, and said."""
+        """Tell whether a block is one of ours; what is none is put aside and said, or all behind it would wait for ever."""
         try:
-            key, rows = fields[b"s"], np.frombuffer(fields[b"r"], Row)
-            places = len(self.lists[key]) if key in self.lists else len(orjson.loads(key))
-            sound = not len(rows) or (int(rows["series"].min()) >= 0 and int(rows["series"].max()) < places)
+            sound = _fits(np.frombuffer(fields[b"r"], Row), self._names(fields[b"s"]))
         except (KeyError, ValueError, TypeError):
             sound = False
         if not sound:
-            log.error("block left out", reason="not_ours", stream=STREAM)
+            log.error("block put aside", reason="not_ours", stream=STREAM, kept_in=ASIDE)
+            redis.undecoded().xadd(ASIDE, fields, maxlen=100, approximate=False)
         return sound
+
+    def _names(self, key: bytes) -> int:
+        """Return how many series a block names; raises ValueError for what are no names of series."""
+        if key in self.lists:
+            return len(self.lists[key])
+        names = orjson.loads(key)
+        if not isinstance(names, list) or not all(
+            isinstance(one, str) and "\0" not in one and len(one) <= LONGEST * 2 for one in names
+        ):
+            raise ValueError("no names of series")
+        return len(names)
 
     def _learn(self, db: Connection, texts: set[str]) -> None:
         if not texts:
@@ -170,6 +184,15 @@ class Writer:
                 sink.write(binary(part))
             sink.write(TAIL)
         note_due(db, "minute", starts)
+
+
+def _fits(rows: Points, series_named: int) -> bool:
+    """Tell whether rows are of the series that are named, of our centuries, and numbers."""
+    if not len(rows):
+        return True
+    places, at, value = rows["series"], rows["at"], rows["value"]
+    of_ours = int(places.min()) >= 0 and int(places.max()) < series_named
+    return of_ours and int(at.min()) >= _FIRST and int(at.max()) < _LAST and bool((np.abs(value) <= LARGEST).all())
 
 
 def _once(rows: Points) -> Points:
