@@ -273,13 +273,8 @@ async def main() -> None:
         await asyncio.to_thread(upkeep.evict, door.NODE)
         await server.start_serving()
         orders = gateway.orders
-        works = (
-            gateway.beat,
-            orders.obey,
-            lambda: orders.report(lambda: gateway.by_region, lambda: gateway.sent),
-            heartbeat.pulse,
-        )
-        tasks = [asyncio.create_task(work()) for work in works]
+        report = orders.report(lambda: gateway.by_region, lambda: gateway.sent)
+        tasks = [asyncio.create_task(work) for work in (gateway.beat(), orders.obey(), report, heartbeat.pulse())]
         log.info("gateway ready", port=door.PORT, node=door.NODE, reason="started")
         await ended.wait()
         for task in tasks:

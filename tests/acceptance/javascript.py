@@ -1,5 +1,6 @@
 """Node and the JavaScript clients, from wheels and the npm registry, in a folder beside this interpreter's packages."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -30,18 +31,26 @@ def prepare(script: Path) -> list[str]:
 
 @cache
 def _installed() -> str:
-    """Install the packages, once; return what went wrong, if anything did."""
-    if (HOME / "ready").exists():
-        return ""
-    HOME.mkdir(exist_ok=True)
+    """Install the packages, once, whoever comes first; return what went wrong, if anything did."""
+    with HOME.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (HOME / "ready").exists():
+            return ""
+        # What an earlier try left behind may lack half of its files.
+        shutil.rmtree(HOME, ignore_errors=True)
+        return _install()
+
+
+def _install() -> str:
+    HOME.mkdir()
     # Modules, for our scripts wait at their top level.
     (HOME / "package.json").write_text('{"private": true, "type": "module"}')
     # The machine's own certificates: a registry's mirror may have one that Node does not bring.
     command = [NODE, "--use-system-ca", NPM, "install", *_QUIET, "--prefix", str(HOME), *PACKAGES]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     except subprocess.TimeoutExpired:
-        return "no answer within 100 s"
+        return "no answer within 150 s"
     if done.returncode:
         return done.stderr.strip()[-300:]
     (HOME / "ready").touch()
