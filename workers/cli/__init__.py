@@ -1,7 +1,6 @@
 """The operator's command, `wedops`. Each command's module is imported when it is called: Celery takes seconds."""
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -37,7 +36,6 @@ COMMANDS = {
     "run": "Run a job now.",
 }
 
-
 #: These run for ever and share the circuits of all processes; all other commands are somebody who wants to know.
 PROCESSES = {"watch", "ingest", "listen", "up", "supervise"}
 
@@ -59,77 +57,24 @@ class _Lazy(click.Group):
 
 @click.command(cls=_Lazy)
 @click.version_option(package_name="wedops")
-def wedops() -> None:
+@click.pass_context
+def wedops(context: click.Context) -> None:
     """Run and watch WedSync's realtime operations."""
+    from workers.foundation import breaker, settings  # noqa: PLC0415 - not for --help
+
+    settings.drop_service_links()
+    if context.invoked_subcommand not in PROCESSES:
+        context.with_resource(breaker.passed_by())
 
 
 def main(*arguments: Any) -> None:
     """Run a command; what was anticipated is one line, and exit code 1."""
     try:
-        with nullcontext() if PROCESSES & set(sys.argv[1:2]) else _passed_by():
-            wedops(*arguments, standalone_mode=True)
+        wedops(*arguments, standalone_mode=True)
     except Exception as error:
+        from workers.cli.problems import one_line  # noqa: PLC0415 - only when something went wrong
+
         if (line := one_line(error)) is None:
             raise
-        from workers.foundation.errors import printable  # noqa: PLC0415
-
-        click.echo(f"wedops: {printable(line)}", err=True)
+        click.echo(f"wedops: {line}", err=True)
         sys.exit(1)
-
-
-def _passed_by() -> AbstractContextManager[None]:
-    from workers.foundation import breaker  # noqa: PLC0415
-
-    return breaker.passed_by()
-
-
-def one_line(error: Exception) -> str | None:
-    """Return what a person is told of an error, with its remedy; None for one that nobody expected."""
-    # Imported only when something went wrong.
-    from kombu.exceptions import OperationalError  # noqa: PLC0415
-    from redis.exceptions import ResponseError  # noqa: PLC0415
-    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
-
-    from workers.foundation.errors import Anticipated  # noqa: PLC0415
-    from workers.foundation.redis import UNREACHABLE  # noqa: PLC0415
-
-    if isinstance(error, Anticipated):
-        return str(error)
-    if isinstance(error, (OperationalError, *UNREACHABLE)):
-        return f"the broker does not answer ({error}); start it or mend WEDOPS_BROKER_URL, then run `wedops doctor`"
-    if isinstance(error, ResponseError):
-        return f"Redis refuses ({error}); {_redis_remedy(str(error))}"
-    if isinstance(error, DBAPIError):
-        return _database_line(error)
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename or ''}; give it to the user that runs this, or name another place"
-    return None
-
-
-def _redis_remedy(answer: str) -> str:
-    remedies = {
-        "NOPERM": "grant its user the command: see docs/guides/gateway.md, or run `wedops doctor`",
-        "READONLY": "it is a replica, or becomes one: point its WEDOPS_…_URL to the primary",
-        "OOM": "its memory is full: raise maxmemory",
-        "MISCONF": "it can't write to its disk: see its log, and make room",
-        "NOAUTH": "put user and password into its WEDOPS_…_URL",
-        "WRONGPASS": "mend user and password in its WEDOPS_…_URL",
-        "unknown command": "it does not offer that command (a managed server?): run `wedops doctor`",
-    }
-    return next((remedy for word, remedy in remedies.items() if word in answer), "run `wedops doctor`")
-
-
-def _database_line(error: Any) -> str:
-    """Say what PostgreSQL answered, by its SQLSTATE, and never what a row holds."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if state in ("42P01", "42703", "3F000"):
-        return "the database lacks our tables, or has older ones; run `wedops migrate`"
-    remedies = {
-        "42501": "grant its user the right: GRANT USAGE, CREATE ON SCHEMA public TO …, as the owner of the schema",
-        "25006": "it is read-only: point WEDOPS_DATABASE_URL to the primary",
-        "53100": "its disk is full: make room",
-        "57014": "it took too long: run `wedops doctor`",
-    }
-    primary = getattr(getattr(error.orig, "diag", None), "message_primary", "") or type(error.orig).__name__
-    shown = primary if state in remedies else type(error.orig).__name__
-    return f"PostgreSQL refuses ({shown}, SQLSTATE {state or 'none'}); {remedies.get(state, 'run `wedops doctor`')}"

@@ -10,12 +10,10 @@ from importlib.util import find_spec
 
 import click
 from kombu.exceptions import OperationalError
-from redis.exceptions import ResponseError
-from sqlalchemy.exc import DBAPIError
 
 from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
-from workers.cli import one_line
+from workers.cli.problems import one_line
 from workers.forecasting.rules import outlook
 from workers.foundation import clock, database, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
@@ -152,10 +150,10 @@ def _problems(check: Callable[[], Problems]) -> list[str]:
         return list(check())
     except (*redis.UNREACHABLE, OperationalError) as error:
         return [f"Redis does not answer ({error}); start it, or mend WEDOPS_BROKER_URL and WEDOPS_CACHE_URL"]
-    except Anticipated as error:
-        return [str(error)]
-    except (ResponseError, DBAPIError) as error:
-        return [one_line(error) or type(error).__name__]
+    except Exception as error:
+        if line := one_line(error):
+            return [line]
+        raise
 
 
 @click.command("doctor")

@@ -49,8 +49,8 @@ def _preview(reading: Reading) -> None:
     for one in found.added:
         click.echo(f"would add {one.id}: {one.starts_local:%Y-%m-%d %H:%M} {one.zone}, {one.guest_count} guests, {one.status}")
     for before, after in found.changed:
-        click.echo(f"would change {after.id}: {'; '.join(_changes(before, after))}")
-    for id in found.outdated:
+        click.echo(f"would change {after.id}: {'; '.join(_changes(before, after)) or 'its SEQUENCE alone'}")
+    for id in sorted(found.outdated):
         click.echo(f"would leave {id}: its SEQUENCE is lower than the one that was imported before")
     same = len(reading.weddings) - len(found.added) - len(found.changed) - len(found.outdated)
     click.echo(

@@ -13,9 +13,7 @@ if ":" not in _login:
     raise SettingInvalid(variable="FLOWER_BASIC_AUTH", value="", allowed="set it to user:password, or nobody could be kept out")
 
 address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1")
-# Kubernetes sets FLOWER_PORT=tcp://… for a service called flower: that is an address, and none of ours.
-_port = os.environ.get("FLOWER_PORT", "5555")
-port = int(_port) if _port.isdigit() else 5555
+port = int(os.environ.get("FLOWER_PORT", "5555"))
 basic_auth = _login.split(",")
 # Stable over restarts, so that nobody is thrown out by one.
 cookie_secret = os.environ.get("FLOWER_COOKIE_SECRET") or blake2b(_login.encode(), person=b"flower-cookie").hexdigest()

@@ -61,6 +61,16 @@ def _parse(variable: str, value: str, kind: Any) -> Any:
     return found
 
 
+def drop_service_links() -> None:
+    """Take out what Kubernetes puts into the environment for a Service named as a part of ours: FLOWER_PORT=tcp://10.0.0.1:80.
+
+    Flower and the Procfile would take it for a port of their own.
+    """
+    for variable, value in list(os.environ.items()):
+        if variable.endswith("_PORT") and re.match(r"(tcp|udp|sctp)://", value):
+            del os.environ[variable]
+
+
 def duration(variable: str, value: str) -> timedelta:
     """Return what 250ms, 30s, 5m, 2h or 7d says; raises SettingInvalid naming `variable`."""
     match = _DURATION.fullmatch(value.strip())

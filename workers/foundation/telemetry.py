@@ -34,7 +34,6 @@ decisions = Counter("wedops_decisions", "Decisions by room and reason", ["room",
 def collector() -> CollectorRegistry:
     """Return a registry that sums over all processes that share the directory."""
     sums = CollectorRegistry()
-    if directory := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        Path(directory).mkdir(parents=True, exist_ok=True)
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         multiprocess.MultiProcessCollector(sums)  # type: ignore[no-untyped-call]
     return sums

@@ -104,21 +104,40 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """What taking a calendar in changes: new weddings, (before, after) of those that change, ids that are older than known."""
+    """What taking a calendar in changes.
 
-    added: list[Wedding]
-    changed: list[tuple[Wedding, Wedding]]
-    outdated: list[str]
+    `new` are the weddings that are to be written, `before` those of them that are known, as they are; `outdated` have a newer
+    SEQUENCE already, `sequences` is the one that each of the calendar has afterwards.
+    """
+
+    new: list[Wedding]
+    before: dict[str, Wedding]
+    outdated: set[str]
+    sequences: dict[str, int]
+
+    @property
+    def added(self) -> list[Wedding]:
+        """Return those that are not known yet."""
+        return [one for one in self.new if one.id not in self.before]
+
+    @property
+    def changed(self) -> list[tuple[Wedding, Wedding]]:
+        """Return (before, after) of those that are known."""
+        return [(self.before[one.id], one) for one in self.new if one.id in self.before]
 
 
-def difference(db: Connection, calendar: Sequence[Wedding], sequences: Mapping[str, int]) -> Difference:
-    """Return what `upsert` would do, and do nothing."""
-    known, digests = _known(db, [wedding.id for wedding in calendar]), {one.id: _digest(one) for one in calendar}
-    outdated = _outdated(known, sequences)
-    new = [one for one in calendar if one.id not in outdated and known.get(one.id, ("",))[0] != digests[one.id]]
-    before = {one.id: one for one in by_id(db, [one.id for one in new])}
-    added = [one for one in new if one.id not in before]
-    return Difference(added, [(before[one.id], one) for one in new if one.id in before], sorted(outdated))
+def difference(db: Connection, calendar: Sequence[Wedding], sequences: Mapping[str, int], *, hold: bool = False) -> Difference:
+    """Return what taking a calendar in changes; `hold` locks what is known until the end of the transaction."""
+    facts = select(weddings.c.digest, weddings.c.sequence, *_FACTS).where(_among([one.id for one in calendar]))
+    # Locked in one order, so that two imports of the same calendar wait for each other instead of deadlocking.
+    asked = facts.order_by(weddings.c.id)
+    rows = {row.id: row for row in db.execute(asked.with_for_update() if hold else asked)}
+    known = {id: (row.digest, row.sequence) for id, row in rows.items()}
+    outdated = {id for id, sequence in sequences.items() if id in known and sequence < known[id][1]}
+    after = {one.id: max(sequences.get(one.id, 0), known.get(one.id, ("", 0))[1]) for one in calendar}
+    new = [one for one in calendar if one.id not in outdated and known.get(one.id) != (_digest(one), after[one.id])]
+    before = _facts(rows[one.id] for one in new if one.id in rows)
+    return Difference(new, {one.id: one for one in before}, outdated, after)
 
 
 def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime, sequences: Mapping[str, int] | None = None) -> Change:
@@ -128,27 +147,13 @@ def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime, sequenc
     """
     # One import after the other: versions must come in the order in which they are seen.
     db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops calendar'))"))
-    sequences = sequences or {}
-    digests = {wedding.id: _digest(wedding) for wedding in calendar}
-    known = _known(db, list(digests))
-    outdated = _outdated(known, sequences)
-    current = {id: max(sequences.get(id, 0), known.get(id, ("", 0))[1]) for id in digests}
-    changed = [
-        one for one in calendar
-        if one.id not in outdated and known.get(one.id) != (digests[one.id], current[one.id])
-    ]  # fmt: skip
-    if changed:
-        version = db.execute(select(versions.next_value())).scalar_one()
-        common = {"version": version, "updated_at": at}
-        rows = [_row(one) | common | {"digest": digests[one.id], "sequence": current[one.id]} for one in changed]
-        _write(db, rows)
-    added = sum(wedding.id not in known for wedding in changed)
-    left = len(calendar) - len(changed) - len(outdated)
-    return Change(added, len(changed) - added, left, version_of(db), len(outdated))
-
-
-def _outdated(known: Mapping[str, tuple[str, int]], sequences: Mapping[str, int]) -> set[str]:
-    return {id for id, sequence in sequences.items() if id in known and sequence < known[id][1]}
+    found = difference(db, calendar, sequences or {}, hold=True)
+    if found.new:
+        common = {"version": db.execute(select(versions.next_value())).scalar_one(), "updated_at": at}
+        own = ({"digest": _digest(one), "sequence": found.sequences[one.id]} for one in found.new)
+        _write(db, [_row(one) | common | more for one, more in zip(found.new, own, strict=True)])
+    left = len(calendar) - len(found.new) - len(found.outdated)
+    return Change(len(found.added), len(found.changed), left, version_of(db), len(found.outdated))
 
 
 def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -164,14 +169,6 @@ def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
     known = {each.name: arriving.c["updated_at" if each.name == "known_from" else each.name] for each in history.c}
     db.execute(insert(history).from_select(list(known), select(*known.values())))
     db.execute(text("DROP TABLE arriving"))
-
-
-def _known(db: Connection, ids: list[str]) -> dict[str, tuple[str, int]]:
-    """Return digest and SEQUENCE by id."""
-    # Locked in one order, so that two imports of the same calendar wait for each other instead of deadlocking.
-    facts = (weddings.c.id, weddings.c.digest, weddings.c.sequence)
-    rows = db.execute(select(*facts).where(_among(ids)).order_by(weddings.c.id).with_for_update())
-    return {row.id: (row.digest, row.sequence) for row in rows}
 
 
 def _among(ids: list[str]) -> ColumnElement[bool]:
@@ -287,7 +284,7 @@ def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, 
 def _facts(rows: Iterable[Any]) -> list[Wedding]:
     return [
         Wedding(
-            **dict(row._mapping)
+            **{name: row._mapping[name] for name in row._mapping if name in Wedding.__dataclass_fields__}
             | {
                 "venue_type": VenueType(row.venue_type),
                 "status": Status(row.status),

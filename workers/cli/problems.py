@@ -1,0 +1,83 @@
+"""What went wrong, in one line with its remedy: for every command, and for `wedops doctor`."""
+
+import errno
+from typing import Any
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from sqlalchemy.exc import DBAPIError
+
+from workers.foundation.errors import Anticipated, printable
+from workers.foundation.redis import UNREACHABLE
+
+#: What Redis answers with, and what to do about it: by redis-py's error, or by the word that an answer of a function keeps.
+REDIS: tuple[tuple[type[RedisError], str, str], ...] = (
+    (NoPermissionError, "NOPERM", "grant its user the command (ACL SETUSER), as docs/guides/gateway.md names it"),
+    (ReadOnlyError, "READONLY", "it is a replica, or becomes one: point its WEDOPS_…_URL to the primary"),
+    (OutOfMemoryError, "OOM", "its memory is full: raise maxmemory"),
+    (AuthenticationError, "NOAUTH", "mend user and password in its WEDOPS_…_URL"),
+    (AuthenticationWrongNumberOfArgsError, "WRONGPASS", "mend user and password in its WEDOPS_…_URL"),
+    (ResponseError, "MISCONF", "it can't write to its disk: see its log, and make room"),
+    (ResponseError, "unknown command", "it does not offer that command, as some managed servers do"),
+)
+#: PostgreSQL's SQLSTATEs.
+POSTGRES = {
+    "42501": "grant its user the right: GRANT USAGE, CREATE ON SCHEMA public TO …, as the owner of the schema",
+    "25006": "it is read-only: point WEDOPS_DATABASE_URL to the primary",
+    "53100": "its disk is full: make room",
+    "57014": "it took too long: run `wedops doctor`",
+}
+#: What the machine answers with.
+SYSTEM = {
+    errno.EACCES: "give it to the user that runs this, or name another place",
+    errno.EPERM: "give it to the user that runs this, or name another place",
+    errno.EROFS: "it can't be written to; name another place",
+    errno.ENOSPC: "the disk is full: make room",
+    errno.ENOTDIR: "a file stands where a folder should; name another place",
+    errno.EEXIST: "a file stands where a folder should; name another place",
+}
+_NO_TABLES = ("42P01", "42703", "3F000")
+
+
+def one_line(error: BaseException) -> str | None:
+    """Return what a person is told of an error; None for one that nobody expected."""
+    line = _line(error)
+    return printable(line) if line else None
+
+
+def _line(error: BaseException) -> str | None:
+    if isinstance(error, Anticipated):
+        return str(error)
+    if isinstance(error, RedisError) and (remedy := _redis_remedy(error)):
+        return f"Redis refuses ({error}); {remedy}"
+    if isinstance(error, (OperationalError, *UNREACHABLE)):
+        return f"the broker does not answer ({error}); start it or mend WEDOPS_BROKER_URL, then run `wedops doctor`"
+    if isinstance(error, DBAPIError):
+        return _database_line(error.orig)
+    if isinstance(error, OSError) and error.errno in SYSTEM:
+        return f"{error.strerror}: {error.filename or 'a file'}; {SYSTEM[error.errno]}"
+    return None
+
+
+def _redis_remedy(error: RedisError) -> str | None:
+    named = next((remedy for kind, _, remedy in REDIS if kind is not ResponseError and isinstance(error, kind)), None)
+    told = next((remedy for _, word, remedy in REDIS if word in str(error)), None)
+    return named or told or ("run `wedops doctor`" if isinstance(error, ResponseError) else None)
+
+
+def _database_line(error: Any) -> str:
+    """Return what PostgreSQL answered; of an answer that we don't know only its kind, for it may quote what a row holds."""
+    state = getattr(error, "sqlstate", None) or "none"
+    if state in _NO_TABLES:
+        return "the database lacks our tables, or has older ones; run `wedops migrate`"
+    if state not in POSTGRES:
+        return f"PostgreSQL refuses ({type(error).__name__}, SQLSTATE {state}); run `wedops doctor`"
+    return f"PostgreSQL refuses ({error.diag.message_primary}, SQLSTATE {state}); {POSTGRES[state]}"
