@@ -17,7 +17,7 @@ from tests.acceptance.conftest import Query, System, person, said
 from tests.made import eventually
 from workers.connections import store as registry
 from workers.connections.store import permits
-from workers.foundation import clock, jobs, redis
+from workers.foundation import clock, dead_letters, jobs, redis
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
 
@@ -108,6 +108,14 @@ def _nonsense() -> list[str]:
         {"headers": headers | {"expires": "tomorrow"}},
         {"headers": headers | {"eta": "2099-01-01T00:00:00Z"}},
         {"headers": headers | {"retries": "many"}},
+        {"headers": headers | {"compression": "application/x-gzip"}},
+        {"content-encoding": "rot13"},
+        {"content-encoding": "zlib"},
+        {"content-type": "application/x-python-serialize"},
+        {"body": base64.b64encode(b"[" * 100_000).decode()},
+        {"body": base64.b64encode(b'{"a":' * 50_000).decode(), "headers": {}},
+        {"body": "A" * 2_000_000},
+        {"body": 7},
         *({"headers": {}, "body": _body(**one)} for one in _SPOILT_BODIES),
     ]
     whole = sound | {"headers": headers, "properties": properties}
@@ -138,11 +146,20 @@ def test_messages_that_make_no_sense_are_refused_and_the_workers_go_on(system: S
         redis.registry().lpush("emergency", nonsense)
     assert eventually(lambda: "kind='flood': Input should be" in system.log("worker-emergency"), within=30)
     assert eventually(lambda: "wedding_id='w-404' is not in the calendar; import it first" in system.log("worker-emergency"))
-    assert eventually(lambda: "emergencies.no_such_task" in system.log("worker-emergency"), within=30)
+    assert eventually(lambda: "there is no such task" in system.log("worker-emergency"), within=30)
     app.send_task("emergencies.open", kwargs={"kind": "venue", "wedding_id": "w-1", "request_key": "after-the-nonsense"})
     assert eventually(lambda: rows("SELECT 1 FROM emergencies WHERE key = 'after-the-nonsense'"), within=30)
     assert system.pid("-Q emergency") == before
-    assert jobs.tallies()["messages_refused"] >= len(_nonsense())
+    assert eventually(lambda: jobs.tallies()["messages_refused"] >= len(_nonsense()))
+    # Each is kept with its reason; one that is mended is sent again, and taken then.
+    letters = dead_letters.newest(200)
+    reasons = {one.reason for one in letters}
+    assert {"there is no such task", "headers.compression is not taken here; send the body as it is"} <= reasons
+    again = next(one for one in letters if one.reason == "there is no such task")
+    assert dead_letters.replay(again.id).queue == "emergency"
+    assert eventually(lambda: dead_letters.newest(1)[0].reason == "there is no such task")
+    assert all(again.id != one.id for one in dead_letters.newest(200))
+    assert system.pid("-Q emergency") == before
 
 
 def test_a_job_that_waited_past_its_time_is_dropped_and_counted(system: System) -> None:

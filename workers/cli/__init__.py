@@ -33,6 +33,7 @@ COMMANDS = {
     "metrics": "What services measure.",
     "ingest": "Write what is measured into PostgreSQL: a process of the Procfile.",
     "watch": "Watch the task system itself: a process of the Procfile.",
+    "dead-letters": "Messages that were refused, and why; send one again.",
     "run": "Run a job now.",
 }
 

@@ -17,7 +17,7 @@ from workers.balancing import store as balancing
 from workers.connections import store as connections
 from workers.connections.store import service
 from workers.emergencies import store as emergencies
-from workers.foundation import breaker, clock, database, jobs, queues, redis, settings
+from workers.foundation import breaker, clock, database, dead_letters, jobs, queues, redis, settings
 from workers.metrics import store as metrics
 from workers.notify import store as notify
 from workers.requests import store as requests
@@ -63,6 +63,7 @@ class Status:
     emergency_mode: bool = False
     beats: int = 0
     tallies: dict[str, int] = field(default_factory=dict)
+    dead_letters: int = 0
 
     def blame(self, code: int, why: str) -> None:
         """Add a reason; the worst one sets the code."""
@@ -95,7 +96,7 @@ def _from_redis(status: Status) -> None:
             status.blame(code, f"queue {queue['name']} is {queue['oldest']:.0f} s behind: is its worker running?")
     _from_jobs(status, at)
     _from_nodes(status)
-    status.beats, status.tallies = len(jobs.beats(at)), jobs.tallies()
+    status.beats, status.tallies, status.dead_letters = len(jobs.beats(at)), jobs.tallies(), dead_letters.count()
     if not status.beats:
         status.blame(
             CRITICAL,
@@ -233,6 +234,7 @@ def _headline(status: Status) -> str:
         f"only watched: {', '.join(status.shadow)} (`wedops scaling live`)" if status.shadow else "",
         f"{status.beats} beat(s)",
         f"{status.requests_waiting} request(s) waiting",
+        f"{status.dead_letters} refused message(s) (`wedops dead-letters`)" if status.dead_letters else "",
         ", ".join(f"{region} {season}" for region, season in list(status.seasons.items())[:6]),
     ]
     return "  ·  ".join(part for part in parts if part)

@@ -9,19 +9,22 @@ from queue import Empty
 from typing import Any
 
 from celery.worker.consumer import Consumer
-from kombu.exceptions import DecodeError
+from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.utils.json import dumps
 from redis.exceptions import RedisError
 
-from workers.foundation import clock, jobs, logs, telemetry
+from workers.foundation import clock, dead_letters, jobs, logs, telemetry
 
 log = logs.get("broker")
 
 
 #: In seconds: what is to run later waits in a worker; after the visibility timeout another worker would get it too.
 ETA_MOST = 30.0
-#: What Celery and kombu raise on something that is no task message.
-NOT_A_MESSAGE = (ValueError, KeyError, TypeError, RecursionError, AttributeError)
+#: In bytes: messages hold ids, and a larger one is none of ours.
+LARGEST = 1_000_000
+#: What says that the broker is away, or that nothing waits; all else that a message raises is about the message.
+NOT_THE_MESSAGE = (RedisError, OSError, Empty, OperationalError)
 
 
 def problem(message: Any) -> str | None:
@@ -35,6 +38,21 @@ def problem(message: Any) -> str | None:
         return "properties.delivery_tag must be a string"
     if not isinstance(headers, dict):
         return "headers must be an object"
+    return _wrapping_problem(message, headers) or _headers_problem(headers)
+
+
+def _wrapping_problem(message: Mapping[str, Any], headers: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with how the body is packed: it is read before anybody asks how large it gets."""
+    if headers.get("compression"):
+        return "headers.compression is not taken here; send the body as it is"
+    if (message.get("content-encoding") or "utf-8").lower() not in ("utf-8", "us-ascii", "binary"):
+        return "content-encoding must be utf-8"
+    if not isinstance(message.get("body"), str) or len(message["body"]) > LARGEST:
+        return f"body must be a text of {LARGEST} bytes at most"
+    return None
+
+
+def _headers_problem(headers: Mapping[str, Any]) -> str | None:
     return _options_problem(headers, "headers.") if "task" in headers else None
 
 
@@ -86,17 +104,22 @@ def _body_problem(message: Any) -> str | None:
         return None
     if not isinstance(body.get("args") or [], list) or not isinstance(body.get("kwargs") or {}, dict):
         return "args must be a list and kwargs an object"
-    if body.get("retries") is not None and not isinstance(body["retries"], int):
-        return "retries must be a whole number"
     return _options_problem(body, "")
 
 
-def _refuse(why: str | Exception) -> None:
-    telemetry.refusals.labels("message", "not_a_message").inc()
-    detail = f"{why if isinstance(why, str) else repr(why)}; send Celery protocol 2, see docs/guides/services.md"
-    log.error("message refused", reason="not_a_message", detail=detail)
+def refuse(why: str | Exception, message: Any = None, queue: str = "", *, reason: str = "not_a_message") -> None:
+    """Count, keep and say what was refused; of an error only its kind, for it may quote what the message said.
+
+    `message` is kombu's, or what stood in the queue.
+    """
+    telemetry.refusals.labels("message", reason).inc()
+    said = why if isinstance(why, str) else f"it raised {type(why).__name__}"
+    if hasattr(message, "serializable"):
+        queue, message = message.delivery_info.get("routing_key", ""), message.serializable()
+    log.error("message refused", reason=reason, detail=f"{said}; see `wedops dead-letters`", queue=queue)
     try:
         jobs.tally("messages_refused")
+        dead_letters.keep(queue, said, dumps(message).encode() if message else b"")
     except RedisError:
         log.warning("count lost", what="messages_refused", reason="redis")
 
@@ -118,8 +141,10 @@ class Channel(redis.Channel):
         # What is no message at all would end the worker: anybody who can write to a queue could.
         try:
             return super()._brpop_read(**options)
-        except NOT_A_MESSAGE as error:
-            _refuse(error)
+        except NOT_THE_MESSAGE:
+            raise
+        except Exception as error:
+            refuse(error)
             raise Empty from error
 
 
@@ -130,7 +155,7 @@ class Transport(redis.Transport):
 
     def _deliver(self, message: Any, queue: str) -> None:
         if why := problem(message):
-            _refuse(why)
+            refuse(why, message, queue)
         else:
             super()._deliver(message, queue)
 
@@ -158,19 +183,41 @@ class GatheringConsumer(Consumer):
             free = slots.value if slots else 0
             # Whatever one message raises is that message's refusal: it must neither end the worker nor come back to it.
             try:
-                if why := _body_problem(message):
-                    _refuse(why)
-                else:
+                why: str | Exception | None = _body_problem(message)
+                if not why:
                     return take(message)
-            except (*NOT_A_MESSAGE, DecodeError, AttributeError, RecursionError, ArithmeticError, LookupError) as error:
-                _refuse(error)
-                while slots and slots.value < free:
-                    slots.release()
-            if not message.acknowledged:
-                message.ack()
+            except NOT_THE_MESSAGE:
+                raise
+            except Exception as error:
+                why = error
+            self._refuse(message, why)
+            while slots and slots.value < free:
+                slots.release()
             return None
 
         return _take
+
+    def _refuse(self, message: Any, why: str | Exception, *, reason: str = "not_a_message") -> None:
+        refuse(why, message, reason=reason)
+        if not message.acknowledged:
+            message.ack()
+
+    # Celery's own four ways to drop a message write what it said into the log, and keep nothing.
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Refuse a body that can't be read."""
+        self._refuse(message, exc)
+
+    def on_invalid_task(self, _body: Any, message: Any, exc: Exception) -> None:
+        """Refuse a task whose message is none."""
+        self._refuse(message, exc)
+
+    def on_unknown_message(self, _body: Any, message: Any) -> None:
+        """Refuse what is no task."""
+        self._refuse(message, "it is no task message")
+
+    def on_unknown_task(self, _body: Any, message: Any, _exc: Exception) -> None:
+        """Refuse a task that we don't have."""
+        self._refuse(message, "there is no such task", reason="task_unknown")
 
     def on_send_event_buffered(self) -> None:
         """Have what is buffered sent soon."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from workers.foundation import clock, database, redis
+from workers.foundation import clock, database, dead_letters, redis
 from workers.metrics import actions
 from workers.metrics.rules.objectives import MONTH
 from workers.metrics.rules.samples import Row, Sample
@@ -213,9 +213,9 @@ def _row(series: int = 0, at: float | None = None, value: float = 1.0) -> bytes:
         {"s": b'["a"]', "r": _row(value=float("inf"))},
     ],
 )
-def test_a_block_that_is_none_of_ours_is_put_aside_and_holds_up_nobody(block: dict[str, bytes]) -> None:
+def test_a_block_that_is_none_of_ours_is_refused_and_holds_up_nobody(block: dict[str, bytes]) -> None:
     redis.undecoded().xadd(points.STREAM, block)
     _take(_sample(1.5, 1))
     assert _write() == 1
     assert redis.registry().xlen(points.STREAM) == 0
-    assert redis.undecoded().xlen("wedops:metrics:aside") == 1
+    assert [one.reason for one in dead_letters.newest()] == ["it is no block of samples"]

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection, Text, any_, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from workers.foundation import logs, redis
+from workers.foundation import dead_letters, logs, redis
 from workers.metrics.rules.objectives import BY_SERIES
 from workers.metrics.rules.samples import LARGEST, LONGEST, Row, parts
 from workers.metrics.store import partitions
@@ -25,8 +25,6 @@ log = logs.get("metrics")
 #: Rows of points, or a mask of them.
 Points = np.ndarray[Any, Any]
 
-#: The last blocks that were none of ours, for who wants to see what they were.
-ASIDE = "wedops:metrics:aside"
 #: Microseconds since 1970 of 2000 and 2200: PostgreSQL and our partitions take no other years.
 _FIRST, _LAST = 946_684_800_000_000, 7_258_118_400_000_000
 #: Blocks that one transaction takes at most.
@@ -118,14 +116,14 @@ class Writer:
         return found
 
     def _sound(self, fields: dict[bytes, bytes]) -> bool:
-        """Tell whether a block is one of ours; what is none is put aside and said, or all behind it would wait for ever."""
+        """Tell whether a block is one of ours; what is none is refused, or all behind it would wait for ever."""
         try:
             sound = _fits(np.frombuffer(fields[b"r"], Row), self._names(fields[b"s"]))
         except (KeyError, ValueError, TypeError):
             sound = False
         if not sound:
-            log.error("block put aside", reason="not_ours", stream=STREAM, kept_in=ASIDE)
-            redis.undecoded().xadd(ASIDE, fields, maxlen=100, approximate=False)
+            log.error("block refused", reason="not_ours", stream=STREAM)
+            dead_letters.keep(STREAM, "it is no block of samples")
         return sound
 
     def _names(self, key: bytes) -> int:

@@ -1,0 +1,67 @@
+"""What came in and could not be taken: kept with its reason, for who wants to see it and send it again."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from workers.foundation import queues, redis
+from workers.foundation.errors import Anticipated
+
+STREAM = "wedops:dead_letters"
+#: The newest so many are kept; of a larger one only its reason.
+MOST, LARGEST = 1_000, 100_000
+
+
+class LetterUnknown(Anticipated):
+    """there is no dead letter {id!r}; `wedops dead-letters` lists those that are kept"""
+
+
+class LetterNotKept(Anticipated):
+    """dead letter {id!r} can't be sent again: it was no message, or too large to be kept"""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What was refused: where it waited, why it was not taken, and itself when it is kept (empty when it is not)."""
+
+    id: str
+    at: datetime
+    queue: str
+    reason: str
+    message: bytes
+
+
+def keep(queue: str, reason: str, message: bytes = b"") -> None:
+    """Keep what could not be taken; a reason has no word of what it said."""
+    fields = {"queue": queue, "reason": reason[:300], "message": message if len(message) <= LARGEST else b""}
+    redis.undecoded().xadd(STREAM, fields, maxlen=MOST)
+
+
+def count() -> int:
+    """Return how many are kept."""
+    return int(redis.undecoded().xlen(STREAM))
+
+
+def newest(most: int = 50) -> list[Letter]:
+    """Return the newest, the last one first."""
+    return [_letter(id, fields) for id, fields in redis.undecoded().xrevrange(STREAM, count=most)]
+
+
+def replay(id: str) -> Letter:
+    """Send a message again, to the end of its queue, and forget the letter; raises LetterUnknown, LetterNotKept."""
+    found = redis.undecoded().xrange(STREAM, min=id, max=id) if id.replace("-", "").isdigit() else []
+    if not found:
+        raise LetterUnknown(id=id)
+    letter = _letter(*found[0])
+    if not letter.message or letter.queue not in queues.NAMES:
+        raise LetterNotKept(id=id)
+    with redis.undecoded().pipeline(transaction=True) as pipe:
+        pipe.lpush(letter.queue, letter.message)
+        pipe.xdel(STREAM, id)
+        pipe.execute()
+    return letter
+
+
+def _letter(id: bytes, fields: dict[bytes, bytes]) -> Letter:
+    milliseconds = int(id.partition(b"-")[0])
+    queue, reason = (fields.get(name, b"").decode("utf-8", "replace") for name in (b"queue", b"reason"))
+    return Letter(id.decode(), datetime.fromtimestamp(milliseconds / 1000, UTC), queue, reason, fields.get(b"message", b""))
