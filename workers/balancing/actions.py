@@ -61,7 +61,7 @@ def probe() -> None:
         samples.append(Sample("probe_ok", labels, at, float(seconds is not None)))
         if seconds is not None:
             samples.append(Sample("probe_seconds", labels, at, seconds))
-    measuring.take(samples, sent_by="probe")
+    measuring.take(samples, sent_by="probe", now=clock.machine_now())
 
 
 def take_scraped(scraped: Iterable[Scraped], capacity: int) -> list[Snapshot]:

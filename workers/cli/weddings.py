@@ -9,7 +9,8 @@ from rich.table import Table
 
 from workers.foundation import clock, database, logs, settings
 from workers.foundation.errors import printable
-from workers.weddings import actions, formats, rules, store
+from workers.weddings import actions, rules, store
+from workers.weddings.formats import file as files
 from workers.weddings.formats.rows import Reading
 
 
@@ -25,7 +26,7 @@ def command() -> None:
 @click.option("--check", is_flag=True, help="Change nothing; print what would change.")
 def import_file(file: Path, strict: bool, check: bool) -> None:
     """Take a calendar in: CSV or iCalendar. Exit code 2 when a row was refused, or --strict refused the file."""
-    reading = formats.read(file.name, file.read_bytes())
+    reading = files.read(file.name, file.read_bytes())
     for line in reading.said + reading.notes + reading.refused:
         click.echo(printable(line), err=True)
     unfit = bool(reading.refused or (strict and reading.notes))

@@ -1,6 +1,6 @@
 """What others measure, in the formats they speak: OTLP over HTTP (JSON, protobuf), Prometheus' text."""
 
-import re
+import json as stdlib
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +20,12 @@ from workers.metrics.rules.samples import Policy, Sample
 #: OTLP's flag of a point that has no value: the collector's mark of a series that ended.
 NO_RECORDED_VALUE = 1
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
+#: What an export of nothing is; a request that says something else, and in which no metrics were found, was meant otherwise.
+_NOTHING = (b"", b"{}", b'{"resourceMetrics":[]}')
+_NO_METRICS = (
+    "no metrics are in it: send resourceMetrics with scopeMetrics. Traces and logs are not taken here, and collectors before"
+    " 0.49 wrote other names"
+)
 #: What OpenTelemetry calls things that we have a name for.
 _RESOURCE = {
     "service.name": "service",
@@ -27,9 +33,6 @@ _RESOURCE = {
     "service.version": "version",
     "deployment.environment": "environment",
 }
-
-
-_NAN = re.compile(rb"(:\s*)(?:NaN|-?Infinity)\b")
 
 
 class MetricsRefused(Anticipated):
@@ -62,11 +65,17 @@ def unpacked(body: bytes, encoding: str, policy: Policy) -> bytes:
 def json(body: bytes, policy: Policy, *, now: datetime) -> tuple[list[Sample], Counter[str]]:
     """Return the samples of our own format, and by why those that are none; raises MetricsRefused for what is no batch."""
     try:
-        # Python's json writes NaN, which is no JSON: that sample is refused, not its batch.
-        document = orjson.loads(_NAN.sub(rb"\1null", body))
-        return samples.from_json(document, policy, now=now)
-    except ValueError as error:
+        return samples.from_json(_document(body), policy, now=now)
+    except (ValueError, RecursionError) as error:
         raise MetricsRefused(problem=str(error)) from None
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # Python's own json writes NaN, which is no JSON, and reads it: that sample is refused then, not its batch.
+        return stdlib.loads(body)
 
 
 def otlp(body: bytes, content_type: str, policy: Policy) -> list[Sample]:
@@ -83,10 +92,9 @@ def otlp(body: bytes, content_type: str, policy: Policy) -> list[Sample]:
             request.ParseFromString(body)
     except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise MetricsRefused(problem=f"the body is no OTLP metrics ({str(error)[:120]})") from None
-    if not request.resource_metrics and len(body.strip()) > 2:
-        raise MetricsRefused(problem="no metrics are in it: resourceMetrics is missing. Traces and logs are not taken here")
-    if not any(scope.metrics for resource in request.resource_metrics for scope in resource.scope_metrics) and len(body) > 64:
-        raise MetricsRefused(problem="no metrics are in it: scopeMetrics is missing; collectors before 0.49 wrote another name")
+    scopes = [scope for resource in request.resource_metrics for scope in resource.scope_metrics]
+    if not any(scope.metrics for scope in scopes) and b"".join(body.split()) not in _NOTHING:
+        raise MetricsRefused(problem=_NO_METRICS)
     found = []
     for sample in _otlp(request):
         found.append(sample)

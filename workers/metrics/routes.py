@@ -9,7 +9,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from workers.foundation import clock
 from workers.metrics import actions, client
 from workers.metrics.client import JSON, PROTOBUF
-from workers.metrics.rules import samples as rules
 
 router = APIRouter()
 
@@ -37,8 +36,7 @@ Body = Annotated[bytes, Depends(_body)]
 def samples(sent_by: Pusher, body: Body) -> dict[str, Any]:
     """Take {"samples": [{"name", "value", "at"?, "labels"?}]}; say how many were taken, and why the rest were not."""
     now = clock.machine_now()
-    found, unread = client.json(body, actions.policy(), now=now)
-    return vars(actions.take(rules.apart(found, now=now), unread, sent_by=sent_by))
+    return vars(actions.take(*client.json(body, actions.policy(), now=now), sent_by=sent_by, now=now))
 
 
 @router.post("/v1/prometheus")
@@ -46,14 +44,13 @@ def samples(sent_by: Pusher, body: Body) -> dict[str, Any]:
 def prometheus(sent_by: Pusher, body: Body) -> dict[str, Any]:
     """Take a page of Prometheus' text format."""
     now = clock.machine_now()
-    found, unread = client.prometheus(body, actions.policy(), now=now)
-    return vars(actions.take(rules.apart(found, now=now), unread, sent_by=sent_by))
+    return vars(actions.take(*client.prometheus(body, actions.policy(), now=now), sent_by=sent_by, now=now))
 
 
 @router.post("/otlp/v1/metrics")
 def otlp(sent_by: Pusher, body: Body, content_type: Annotated[str, Header()] = PROTOBUF) -> Response:
     """Take OTLP over HTTP, as JSON or protobuf; answer in kind, with what was refused as a partial success."""
-    taken = actions.take(client.otlp(body, content_type, actions.policy()), sent_by=sent_by)
+    taken = actions.take(client.otlp(body, content_type, actions.policy()), sent_by=sent_by, now=clock.machine_now())
     kind = JSON if content_type.casefold().startswith(JSON) else PROTOBUF
     answer = client.answered(ExportMetricsServiceResponse(), taken.refused, kind)
     return Response(answer, media_type=kind)

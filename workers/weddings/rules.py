@@ -18,6 +18,9 @@ ZONES = frozenset(available_timezones())
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}"
 ID = re.compile(ID_PATTERN)
 ID_REMEDY = "1-128 letters, digits, dots, at signs, dashes, underscores, a letter or digit first"
+#: What a region and a user are called: an id without an at sign, so nobody's mail address.
+NAME = re.compile(ID_PATTERN.replace("@", ""))
+NAME_REMEDY = ID_REMEDY.replace(" at signs,", "")
 
 
 class VenueType(StrEnum):

@@ -29,7 +29,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def _measure(name: str, values: list[float], *, ago: float = 0, every: float = 1, **labels: str) -> None:
     now = clock.epoch() - ago
     samples = [Sample(name, tuple(labels.items()), now - number * every, value) for number, value in enumerate(values)]
-    assert actions.take(samples, sent_by="test").accepted == len(values)
+    assert actions.take(samples, sent_by="test", now=clock.machine_now()).accepted == len(values)
     assert actions.write(Writer("test"))[1] == len(values)
 
 

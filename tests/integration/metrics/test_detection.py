@@ -25,7 +25,7 @@ NOW = datetime.fromtimestamp(clock.epoch() // 60 * 60, UTC)
 
 def _measure(value: float, ago: float, **labels: str) -> None:
     sample = Sample("queue_seconds", tuple(labels.items()), NOW.timestamp() - ago, value)
-    actions.take([sample], sent_by="test")
+    actions.take([sample], sent_by="test", now=clock.machine_now())
     actions.write(Writer("test"))
 
 

@@ -26,7 +26,7 @@ def _sample(value: float = 1.0, seconds: float = 0, name: str = "a", **labels: s
 
 
 def _take(*samples: Sample) -> None:
-    taken = actions.take(samples, sent_by="test")
+    taken = actions.take(samples, sent_by="test", now=clock.machine_now())
     assert taken.accepted + taken.doubles == len(samples)
 
 
@@ -126,7 +126,7 @@ def test_a_database_that_is_too_far_behind_is_told_to_who_pushes(monkeypatch: py
 def test_who_sends_too_much_in_a_second_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METRICS_INGEST_SAMPLES_PER_SECOND", "1")
     with pytest.raises(actions.TooManySamples):
-        actions.take([_sample(), _sample(2, 1)], sent_by="loud")
+        actions.take([_sample(), _sample(2, 1)], sent_by="loud", now=clock.machine_now())
 
 
 def test_minutes_become_hours_and_days_and_late_points_change_them() -> None:

@@ -190,6 +190,15 @@ def test_a_request_in_which_no_metrics_are_is_refused(http: TestClient, name: st
     assert "no metrics are in it" in answer.text
 
 
+def test_an_export_of_nothing_is_taken_and_a_word_that_looks_like_nan_stays_one(http: TestClient) -> None:
+    kind = {"Content-Type": "application/json"}
+    for nothing in ("{}", '{"resourceMetrics": []}'):
+        assert http.post("/otlp/v1/metrics", content=nothing, headers=HEAD | kind).status_code == 200
+    body = '{"samples": [{"name": "g", "value": NaN}, {"name": "h", "value": 1, "labels": {"route": "a:NaN"}}]}'
+    assert http.post("/v1/metrics", content=body, headers=HEAD).json()["accepted"] == 1
+    assert _written() == ['h{route="a:NaN"}']
+
+
 @pytest.mark.parametrize("name", ["body.json", "body-null.json"])
 def test_a_sample_without_a_number_costs_itself(http: TestClient, name: str) -> None:
     answer = http.post("/v1/metrics", content=_case(f"51-json-nan/{name}"), headers=HEAD).json()

@@ -7,8 +7,8 @@ import icalendar as icalendar_library
 import pytest
 
 from tests import ROOT
-from workers.weddings import formats
-from workers.weddings.formats import csv, icalendar, zones
+from workers.weddings.formats import file as formats
+from workers.weddings.formats import zones
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
 from workers.weddings.rules import Status
@@ -19,11 +19,11 @@ GOOD = "w-1,2026-10-10T15:00,2026-10-10T21:00,America/New_York,120,garden,us-nor
 
 
 def _csv(text: str) -> Reading:
-    return csv.read(text.encode())
+    return formats.read("season.csv", text.encode())
 
 
 def _ics(text: str) -> Reading:
-    return icalendar.read(text.encode())
+    return formats.read("season.ics", text.encode())
 
 
 def test_a_row_becomes_a_wedding() -> None:
@@ -203,7 +203,7 @@ def test_what_is_no_calendar_says_what_it_is() -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_encoding_delimiter_and_line_ends_are_recognised(encoding: str, delimiter: str, end: str) -> None:
     text = (HEADER.replace("timeline", "Ort des Caf\u00e9s") + GOOD.replace("s1;s2", "s1")).replace(",", delimiter)
-    found = csv.read(text.replace("\n", end).encode(encoding))
+    found = formats.read("season.csv", text.replace("\n", end).encode(encoding))
     assert [wedding.guest_count for wedding in found.weddings] == [120]
     assert bool(found.said) == (delimiter != "," or encoding == "cp1252")
     assert "is not read" in found.notes[0]
@@ -307,3 +307,16 @@ def test_public_calendars_are_read_or_refused_in_our_words() -> None:
         except CalendarUnreadable:
             continue
         assert found.refused or found.weddings
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "utf-8"])
+def test_a_file_is_known_by_what_it_begins_with_however_long_it_is(encoding: str) -> None:
+    # Characters of two units each, so that no place in the middle is safe to cut.
+    text = ICS.replace("UID:w-9", "SUMMARY:" + "\U0001f492" * 3000 + "\r\nUID:w-9")
+    assert [one.id for one in formats.read("export.txt", text.encode(encoding)).weddings] == ["w-9"]
+
+
+def test_a_nul_is_no_text_in_any_encoding() -> None:
+    for encoding in ("utf-8", "utf-16"):
+        with pytest.raises(CalendarUnreadable, match="is NUL"):
+            formats.read("season.ics", ICS.replace("w-9", "w\0-9").encode(encoding))

@@ -39,6 +39,11 @@ def test_a_user_is_nobody_s_address() -> None:
         permits.check_names(permits.Permit("ada@example.com", "guest", "w-1"))
 
 
+@pytest.mark.parametrize("region", ["+491701234567", "ada@example.com", "us west", "us:west"])
+def test_a_region_is_nobody_s_number_or_address(region: str) -> None:
+    assert samples.series("guest_list_seconds", (("region", region),))[1]
+
+
 def test_lua_has_the_same_alphabet() -> None:
     for path in ("connections/functions/1_ground.lua", "connections/functions/3_admission.lua", "balancing/functions.lua"):
         assert re.search(r"'\^%w\[%w\._@-\]\*\$'", (ROOT / "workers" / path).read_text()), path

@@ -14,7 +14,7 @@ from workers.connections.rules import UserType
 from workers.foundation import clock
 from workers.foundation.errors import Anticipated
 from workers.foundation.settings import SettingInvalid
-from workers.weddings.rules import ID, ID_REMEDY
+from workers.weddings.rules import ID, ID_REMEDY, NAME, NAME_REMEDY
 
 VARIABLE = "CONNECTIONS_PERMIT_KEYS"
 AUDIENCE = "wedops"
@@ -61,9 +61,10 @@ def keys() -> dict[str, str]:
 def check_names(permit: Permit) -> None:
     """Raise PermitRefused for an id that no registry would take."""
     for name, value in vars(permit).items():
-        if value is not None and not (ID.fullmatch(value) and (name != "user_id" or "@" not in value)):
+        allowed, remedy = (NAME, NAME_REMEDY) if name == "user_id" else (ID, ID_REMEDY)
+        if value is not None and not allowed.fullmatch(value):
             # Never the value: it may be somebody's name or address.
-            remedy = f"{name} must be {ID_REMEDY}, and a user's id nobody's address or name"
+            remedy = f"{name} must be {remedy}, and nobody's address or name"
             raise PermitRefused(why="token_invalid", remedy=remedy)
 
 

@@ -1,10 +1,10 @@
 """Taking in what is measured, writing it down, rolling it up, letting it go."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import compare_digest
+from types import MappingProxyType
 
 import numpy as np
 from redis.exceptions import RedisError
@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from workers.foundation import clock, database, logs, settings, telemetry
 from workers.foundation.errors import Anticipated
 from workers.metrics import rules, store
-from workers.metrics.rules.samples import Policy, Sample, check
+from workers.metrics.rules.samples import Policy, Sample, apart, check
 from workers.metrics.store import events, partitions, points, rollups
 from workers.metrics.store.writer import Writer
 from workers.seasons import store as seasons
@@ -57,11 +57,11 @@ def source(authorization: str) -> str:
     raise PusherUnknown
 
 
-def take(samples: Iterable[Sample], unread: Counter[str] | None = None, *, sent_by: str) -> Taken:
+def take(samples: Iterable[Sample], unread: Mapping[str, int] = MappingProxyType({}), *, sent_by: str, now: datetime) -> Taken:
     """Check samples and put them on their way; when this returns they are in the stream. Raises TooManySamples, BufferFull."""
-    limits, now = policy(), clock.machine_now()
-    batch = check(samples, limits, now=now)
-    batch.refused.update(unread or {})
+    limits = policy()
+    batch = check(apart(samples, now=now), limits, now=now)
+    batch.refused.update(unread)
     if not points.spend(sent_by, len(batch.rows), at=clock.epoch(), most=limits.samples_per_second):
         raise TooManySamples(source=sent_by, most=limits.samples_per_second)
     points.buffer(batch, most=limits.buffer_most)

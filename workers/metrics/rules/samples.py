@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from workers.weddings.rules import ID, ID_REMEDY
+from workers.weddings.rules import ID, ID_REMEDY, NAME, NAME_REMEDY
 
 Row = np.dtype([("series", "<i8"), ("at", "<i8"), ("value", "<f8")])
 """One point: the series by its place in a batch (later by its id), microseconds since 1970, the value."""
@@ -46,10 +46,10 @@ _VALUE = re.compile(r"[A-Za-z0-9_.:/+-]{0,128}")
 _NUMBER = re.compile(r"(tel:)?\+?\d[\d.:/_-]{8,}")
 #: Logins and keys are written like these.
 _SECRET = re.compile(r"://|^eyJ|^sk_|-at-|^[A-Za-z0-9+/_-]{60,}$")
-#: What these labels hold are ids of the calendar: a UID may be digits only, or long, or have an at sign.
-_IDS = frozenset({"wedding_id", "tenant"})
+#: What these labels hold are words of the calendar: a UID may be digits only, or long, or have an at sign.
+_WORDS = {"wedding_id": (ID, ID_REMEDY), "tenant": (ID, ID_REMEDY), "region": (NAME, NAME_REMEDY)}
 #: What these labels hold is numbers by nature: bounds, versions, addresses of our own machines.
-_NUMERIC = frozenset({"le", "quantile", "version", "host", "instance", "node", "code", "region"})
+_NUMERIC = frozenset({"le", "quantile", "version", "host", "instance", "node", "code"})
 #: A series' text is a key in PostgreSQL, which has a limit; a value beyond this overflows its means.
 LONGEST, LARGEST = 1_000, 1e100
 
@@ -159,8 +159,9 @@ def series(name: str, labels: tuple[tuple[str, str], ...], more: frozenset[str] 
 
 
 def _value_problem(label: str, value: str) -> str:
-    if label in _IDS:
-        return "" if not value or ID.fullmatch(value) else ID_REMEDY
+    if label in _WORDS:
+        allowed, remedy = _WORDS[label]
+        return "" if not value or allowed.fullmatch(value) else remedy
     personal = _SECRET.search(value) or (label not in _NUMERIC and _NUMBER.fullmatch(value))
     if _VALUE.fullmatch(value) and not personal:
         return ""
@@ -230,7 +231,7 @@ def _sample(number: int, one: Any, now: datetime) -> Sample:
     if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
         raise ValueError(f"samples.{number}.name must be a text")
     value, labels = one.get("value"), one.get("labels") or {}
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:  # noqa: PLR0124 - NaN is not itself
         raise ValueError(f"samples.{number}.value must be a number")
     if not isinstance(labels, Mapping) or not all(isinstance(text, str) for text in labels.values()):
         raise ValueError(f"samples.{number}.labels must be an object of texts")

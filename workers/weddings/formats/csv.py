@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from workers.foundation.errors import printable
 from workers.weddings.formats.rows import COLUMNS, REQUIRED, Reading
-from workers.weddings.formats.text import CalendarUnreadable, decoded, unmarked
+from workers.weddings.formats.text import CalendarUnreadable, decoded
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _DIRECTIVE = re.compile(r"sep=(.)\n", re.IGNORECASE)
@@ -23,7 +23,7 @@ def read(data: bytes) -> Reading:
     columns are compared without blanks around them and without case; delimiter (or a first line `sep=;`) and encoding are
     recognised. Raises CalendarUnreadable when the header can't be right, or no row is there.
     """
-    text, encoding = decoded(unmarked(data))
+    text, encoding = decoded(data)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     directive = _DIRECTIVE.match(text)
     body = text[directive.end() :] if directive else text

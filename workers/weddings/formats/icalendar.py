@@ -15,7 +15,7 @@ from workers.foundation.errors import printable
 from workers.weddings.formats import zones
 from workers.weddings.formats.lines import Component, Line, components, lines
 from workers.weddings.formats.rows import COLUMNS, Reading, RowRefused
-from workers.weddings.formats.text import CalendarUnreadable, unmarked
+from workers.weddings.formats.text import CalendarUnreadable
 from workers.weddings.rules import instant
 
 #: What of an event becomes which field. Whatever else an event says is nobody's business here.
@@ -43,7 +43,7 @@ def read(data: bytes) -> Reading:
 
     Raises CalendarUnreadable for what is no calendar, and for one in which no event is.
     """  # fmt: skip
-    content = list(lines(unmarked(data)))
+    content = list(lines(data))
     reading = Reading()
     roots = list(components(content, reading))
     events = [(event, calendar) for calendar in roots for event in _events(calendar)]

@@ -12,7 +12,7 @@ import orjson
 
 from workers.foundation.errors import Anticipated
 from workers.weddings.formats import zones
-from workers.weddings.rules import EVERYWHERE, ID, ID_REMEDY, OPERATIONS, Status, VenueType, Wedding, instant
+from workers.weddings.rules import EVERYWHERE, ID, ID_REMEDY, NAME, NAME_REMEDY, OPERATIONS, Status, VenueType, Wedding, instant
 
 COLUMNS = (
     "id", "start", "end", "zone", "guest_count", "venue_type", "region", "status", "supplier_ids", "timeline",
@@ -114,9 +114,9 @@ def _local(name: str, text: str) -> datetime:
 def _region(text: str) -> str:
     if text == EVERYWHERE:
         raise RowRefused(problem=f"region={text!r} is what all regions share; give it a name of its own")
-    if "@" in text:
-        raise RowRefused(problem=f"region={text[:80]!r} has an at sign; a region is a name of ours, as us-northeast")
-    return _id("region", text)
+    if not NAME.fullmatch(text):
+        raise RowRefused(problem=f"region={text[:80]!r}: use {NAME_REMEDY}")
+    return text
 
 
 def _wedding_id(text: str) -> str:

@@ -35,20 +35,13 @@ def unmarked(data: bytes) -> bytes:
     if cause := next((what for begins, what in _NO_TEXT if data.startswith(begins)), None):
         raise CalendarUnreadable(cause=cause)
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
-    if encoding == "utf-8-sig":
-        return data.removeprefix(codecs.BOM_UTF8)
-    if encoding:
-        return _decoded(data, encoding).encode()
-    if b"\0" in data:
-        raise CalendarUnreadable(cause=f"it is no text: byte {data.index(0)} is NUL; save it as UTF-8 text")
-    return data
-
-
-def _decoded(data: bytes, encoding: str) -> str:
     try:
-        return data.decode(encoding)
+        plain = data.removeprefix(codecs.BOM_UTF8) if encoding in ("", "utf-8-sig") else data.decode(encoding).encode()
     except UnicodeDecodeError as error:
         raise CalendarUnreadable(cause=f"it begins as {encoding.upper()} and is none at byte {error.start}") from None
+    if b"\0" in plain:
+        raise CalendarUnreadable(cause=f"it is no text: byte {plain.index(0)} is NUL; save it as UTF-8 text")
+    return plain
 
 
 def decoded(data: bytes) -> tuple[str, str]:

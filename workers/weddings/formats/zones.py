@@ -24,7 +24,7 @@ def iana(name: str) -> str:
 
 def is_fixed(zone: str) -> bool:
     """Tell whether a zone is a mere offset, as EST or Etc/GMT+5: no place where people marry keeps it all year by that name."""
-    return zone.startswith("Etc/") or ("/" not in zone and zone in _OFFSETS)
+    return zone.startswith("Etc/") or zone in _OFFSETS
 
 
 _OFFSETS = frozenset({"EST", "MST", "HST", "GMT", "GMT0", "GMT+0", "GMT-0", "UTC", "UCT", "Zulu", "Universal", "Greenwich"})
