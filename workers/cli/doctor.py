@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import click
 from kombu.exceptions import OperationalError
+from sqlalchemy import make_url
 
 from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
@@ -76,6 +77,9 @@ def _cache() -> Problems:
 def _database() -> Problems:
     with database.transaction() as db:
         has, newest = schema.revisions(db)
+    url = make_url(settings.servers().database_url)
+    if url.host not in (None, "127.0.0.1", "localhost", "::1") and url.query.get("sslmode") != "verify-full":
+        yield "note: anybody between here and the database could read it; add ?sslmode=verify-full to WEDOPS_DATABASE_URL"
     if has != newest:
         yield f"the database is at revision {has}, this version needs {newest}; run `wedops migrate`"
 

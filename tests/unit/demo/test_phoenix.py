@@ -48,3 +48,17 @@ def test_a_share_fills_up_again_and_who_takes_more_has_none() -> None:
     assert not share.spend(10, 0.0)
     assert share.spend(10, 10.0)
     assert not share.spend(int(limits.BYTES_AT_ONCE) + 1, 20.0)
+
+
+def test_who_is_in_too_many_topics_or_tracks_too_much_is_told() -> None:
+    join, track = (phoenix.Frame("realtime:a", event) for event in (phoenix.JOIN, phoenix.PRESENCE))
+    assert limits.problem(join, 10, limits.TOPICS - 1) == ""
+    assert "too many topics" in limits.problem(join, 10, limits.TOPICS)
+    assert limits.problem(track, limits.PRESENCE, 1) == ""
+    assert "too large" in limits.problem(track, limits.PRESENCE + 1, 1)
+
+
+def test_pages_that_may_connect_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert limits.origins() is None
+    monkeypatch.setenv("GATEWAY_ORIGINS", "https://a.example https://b.example")
+    assert limits.origins() == [None, "https://a.example", "https://b.example"]
