@@ -31,7 +31,7 @@ from workers.connections import store as registry
 from workers.connections.rules import names_wedding
 from workers.connections.store import Admission, ConnectionRefused, permits, upkeep
 from workers.connections.store.permits import PermitRefused
-from workers.foundation import heartbeat, logs
+from workers.foundation import background, heartbeat, logs
 from workers.foundation.errors import Anticipated
 
 log = logs.get("gateway")
@@ -273,8 +273,13 @@ async def main() -> None:
         await asyncio.to_thread(upkeep.evict, door.NODE)
         await server.start_serving()
         orders = gateway.orders
-        report = orders.report(lambda: gateway.by_region, lambda: gateway.sent)
-        tasks = [asyncio.create_task(work) for work in (gateway.beat(), orders.obey(), report, heartbeat.pulse())]
+        always = {
+            "beat": gateway.beat,
+            "orders": orders.obey,
+            "report": lambda: orders.report(lambda: gateway.by_region, lambda: gateway.sent),
+            "heartbeat": heartbeat.pulse,
+        }
+        tasks = [asyncio.create_task(background.kept(name, work)) for name, work in always.items()]
         log.info("gateway ready", port=door.PORT, node=door.NODE, reason="started")
         await ended.wait()
         for task in tasks:

@@ -48,15 +48,13 @@ class Orders:
         return level
 
     async def obey(self) -> None:
-        """Do what the control plane wants and confirm it, until cancelled."""
-        while True:
-            try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(TOLD, SERVICE, f"wedops:close:{self.node}")
-                    await self._follow(channel)
-            except (RedisError, Anticipated) as error:
-                log.warning("no orders", reason="redis", detail=str(error))
-                await asyncio.sleep(1)
+        """Do what the control plane wants and confirm it, until the broker is away or this is cancelled."""
+        try:
+            async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+                await channel.subscribe(TOLD, SERVICE, f"wedops:close:{self.node}")
+                await self._follow(channel)
+        except (RedisError, Anticipated) as error:
+            log.warning("no orders", reason="redis", detail=str(error))
 
     async def _follow(self, channel: Any) -> None:
         while True:

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from demo import phoenix
 from workers.connections.store import permits
 from workers.forecasting import rules as forecasting
-from workers.foundation import clock, database, heartbeat, logs
+from workers.foundation import background, clock, database, heartbeat, logs
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
@@ -112,13 +112,14 @@ async def main() -> None:
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    pulse = asyncio.create_task(heartbeat.pulse())
-    following = asyncio.create_task(Crowd().follow())
-    ending = asyncio.create_task(ended.wait())
-    await asyncio.wait({following, ending}, return_when=asyncio.FIRST_COMPLETED)
-    pulse.cancel()
-    if following.done():
-        following.result()
+    crowd = Crowd()
+    tasks = [
+        asyncio.create_task(background.kept(name, work))
+        for name, work in (("heartbeat", heartbeat.pulse), ("crowd", crowd.follow))
+    ]
+    await ended.wait()
+    for task in tasks:
+        task.cancel()
 
 
 if __name__ == "__main__":

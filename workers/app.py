@@ -11,7 +11,7 @@ from celery import bootsteps, signals
 from kombu import Exchange, Queue
 from redis.exceptions import RedisError
 
-from workers.foundation import broker, clock, database, heartbeat, jobs, logs, queues, redis, settings, telemetry
+from workers.foundation import broker, clock, database, dead_letters, heartbeat, jobs, logs, queues, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
 
 log = logs.get("app")
@@ -62,6 +62,8 @@ class App(celery.Celery):
 class PositionalRefused(Anticipated):
     """{task} got {count} positional argument(s); send keyword arguments only, as docs/guides/services.md says"""
 
+    keeps_message = True
+
 
 class Task(celery.Task):
     """Runs a body; for a periodic job also one copy at a time, with a record.
@@ -73,16 +75,15 @@ class Task(celery.Task):
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the body with its ids bound to the log; an anticipated error ends the task well."""
         request = self.request
-        ids = {"task": self.name, "task_id": request.id}
-        if "wedding_id" in kwargs:
-            ids["wedding_id"] = kwargs["wedding_id"]
         # A label only for what is one: anybody may write any routing key.
         told = (request.delivery_info or {}).get("routing_key", "")
         queue = told if told in QUEUES else "other"
         if isinstance(enqueued_at := request.get("enqueued_at"), int | float):
             telemetry.task_wait_seconds.labels(queue).observe(max(0.0, clock.epoch() - enqueued_at))
         begun = clock.stopwatch()
-        with structlog.contextvars.bound_contextvars(**ids):
+        # What a message names reaches the log where it was checked: requests.actions.read.
+        structlog.contextvars.clear_contextvars()
+        with structlog.contextvars.bound_contextvars(task=self.name, task_id=request.id):
             outcome = self._job(request, args, kwargs) if request.get("job") else self._body(args, kwargs)
         telemetry.tasks.labels(self.name, outcome).inc()
         telemetry.task_seconds.labels(self.name).observe(clock.stopwatch() - begun)
@@ -103,6 +104,8 @@ class Task(celery.Task):
 
     def _ended(self, error: Anticipated) -> str:
         telemetry.refusals.labels(self.name, error.reason).inc()
+        if error.keeps_message and not self.request.called_directly:
+            _keep(self.request, self.name, str(error))
         log.warning("task ended early", reason=error.reason, detail=str(error))
         return error.reason
 
@@ -173,8 +176,16 @@ _URL = settings.servers().broker_url
 app.conf.update(broker_url=_URL, **(_TLS if _URL.startswith("rediss://") else {}), **_BROKER, **_MESSAGES, **_WORKERS)
 
 
+def _touch(consumer: Any) -> None:
+    if consumer.is_consuming():
+        heartbeat.touch()
+
+
 class SignOfLife(bootsteps.StartStopStep):
-    """Touches the supervisor's file from the worker's own loop: a hung loop shows as well as a stopped process."""
+    """Touches the supervisor's file from the worker's own loop, while it consumes.
+
+    A hung loop shows as well as a stopped process, and a loop that goes round and takes nothing.
+    """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -183,7 +194,7 @@ class SignOfLife(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """Touch it each second of the loop; while it reconnects to the broker it has none, and is not hung."""
         heartbeat.touch()
-        consumer.timer.call_repeatedly(heartbeat.EVERY, heartbeat.touch)
+        consumer.timer.call_repeatedly(heartbeat.EVERY, _touch, (consumer,))
         if not type(self)._kept:
             type(self)._kept = True
             heartbeat.keep(lambda: consumer.connection is None)
@@ -208,6 +219,9 @@ def _failed(sender: Any = None, exception: BaseException | None = None, task_id:
     telemetry.tasks.labels(sender.name, "failed").inc()
     log.error("task failed", task=sender.name, task_id=task_id, reason=type(exception).__name__, detail=str(exception))
     _tally("tasks_failed")
+    # A periodic job comes again by itself, and so does what has no content.
+    if (request := getattr(sender, "request", None)) and request.kwargs and not request.get("job"):
+        _keep(request, sender.name, f"it raised {type(exception).__name__}")
 
 
 @signals.task_revoked.connect
@@ -226,6 +240,14 @@ def _ends(sender: Any = None, **_later: Any) -> None:
     # Who ends in good order is not missed.
     with suppress(*redis.UNREACHABLE):
         redis.registry().hdel(jobs.WORKERS, str(getattr(sender, "hostname", sender)))
+
+
+def _keep(request: Any, task: str, why: str) -> None:
+    queue = (request.delivery_info or {}).get("routing_key", "")
+    try:
+        dead_letters.keep(queue, why, dead_letters.enveloped(task, request.id, request.args, request.kwargs, queue))
+    except (RedisError, TypeError) as error:
+        log.warning("dead letter lost", task=task, reason=type(error).__name__)
 
 
 def _tally(what: str) -> None:

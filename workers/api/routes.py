@@ -1,8 +1,9 @@
 """Health that tells the truth, and everything Prometheus wants."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from secrets import compare_digest
 from typing import Annotated
 
@@ -13,15 +14,15 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
-from sqlalchemy import text
 
 from workers.api.gauges import Now
+from workers.api.health import Checks
 from workers.balancing import actions
 from workers.balancing import client as supabase
 from workers.balancing import rules as placing
 from workers.balancing import store as balancing
 from workers.connections.store import permits
-from workers.foundation import clock, database, heartbeat, logs, redis, settings, telemetry
+from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
 from workers.foundation.errors import Anticipated
 from workers.metrics import actions as metrics_in
 from workers.metrics import client as measured
@@ -39,8 +40,11 @@ class NothingDesired(Anticipated):
 @asynccontextmanager
 async def _life(_api: FastAPI) -> AsyncIterator[None]:
     logs.configure()
-    pulse = asyncio.create_task(heartbeat.pulse())
+    pulse = asyncio.create_task(background.kept("heartbeat", heartbeat.pulse))
+    checks = _checks()
     yield
+    checks.stop()
+    _checks.cache_clear()
     pulse.cancel()
 
 
@@ -55,16 +59,15 @@ async def livez() -> dict[str, str]:
 
 
 @api.get("/healthz")
-def healthz(response: Response) -> dict[str, str]:
-    """Say whether the system can do its work: 503 when broker or database is away."""
-    return _told({"broker": _answers(redis.registry), "database": _database()}, response)
+async def healthz(response: Response) -> dict[str, str]:
+    """Say whether what comes in can be kept: 503 when broker or database takes no write."""
+    return _told(await _checks().told("broker", "database"), response)
 
 
 @api.get("/readyz")
-def readyz(response: Response) -> dict[str, str]:
-    """Say which part is away; 503 when one is."""
-    servers = {"broker": redis.registry, "cache": redis.cache_server, "connections": redis.connections}
-    return _told({name: _answers(client) for name, client in servers.items()} | {"database": _database()}, response)
+async def readyz(response: Response) -> dict[str, str]:
+    """Say of each part whether it does its work; 503 when a server takes no write, or beat or a queue stands still."""
+    return _told(await _checks().told(), response)
 
 
 @api.get("/metrics")
@@ -153,18 +156,6 @@ def _told(parts: dict[str, str], response: Response) -> dict[str, str]:
     return parts
 
 
-def _answers(client: Callable[[], redis.Client]) -> str:
-    try:
-        client().ping()
-    except redis.UNREACHABLE:
-        return "away"
-    return "ok"
-
-
-def _database() -> str:
-    try:
-        with database.transaction() as db:
-            db.execute(text("SELECT 1"))
-    except Anticipated:
-        return "away"
-    return "ok"
+@cache
+def _checks() -> Checks:
+    return Checks()

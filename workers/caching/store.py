@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Integ
 from sqlalchemy.dialects.postgresql import JSONB
 
 from workers.caching.rules import Kind, Policy, Structure
-from workers.foundation import breaker, clock, logs, redis, settings
+from workers.foundation import background, breaker, clock, logs, redis, settings
 from workers.foundation.database import insert_once, metadata, over
 
 log = logs.get("caching")
@@ -73,7 +73,7 @@ class TwoLayers:
             timer=clock.stopwatch,
         )
         self._generation = 0
-        threading.Thread(target=self._listen, name="cache-changes", daemon=True).start()
+        background.keep("cache-changes", self._listen)
 
     def get(self, kind: Kind, id: Id, load: Callable[[], Any]) -> Any:
         """Return the entry, loading it when neither layer has it; one process loads, others wait for it.
@@ -158,17 +158,19 @@ class TwoLayers:
                 self._local.pop(key, None)
 
     def _listen(self) -> None:
-        while True:
-            try:
-                with redis.cache_server().pubsub(ignore_subscribe_messages=True) as channel:
-                    channel.subscribe(CHANGED)
-                    self._drop(None)
-                    while True:
-                        if message := channel.get_message(timeout=1.0):
-                            self._drop(message["data"])
-            except redis.UNREACHABLE:
+        # The client is kept: when its last user lets it go, it closes the lines of all.
+        server = redis.cache_server()
+        try:
+            with server.pubsub(ignore_subscribe_messages=True) as channel:
+                channel.subscribe(CHANGED)
                 self._drop(None)
-                threading.Event().wait(0.5)
+                while True:
+                    if message := channel.get_message(timeout=1.0):
+                        self._drop(message["data"])
+        except redis.UNREACHABLE as error:
+            log.warning("changes not heard", reason="redis_unreachable", detail=str(error))
+        finally:
+            self._drop(None)
 
 
 @cache

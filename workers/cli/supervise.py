@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from redis.exceptions import RedisError
 
-from workers.foundation import jobs, logs
+from workers.foundation import jobs, logs, redis
 from workers.supervision.processes import Supervisor, read_procfile
 
 
@@ -34,7 +34,7 @@ def command(procfile: Path, only: tuple[str, ...], folder: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: ended.append(number))
     home = folder or Path(tempfile.mkdtemp(prefix="wedops-"))
-    supervisor = Supervisor(home, commands, on_restart=count_restart)
+    supervisor = Supervisor(home, commands, on_restart=count_restart, server_hangs=redis.broker_hangs)
     try:
         supervisor.start(lambda: bool(ended))
         supervisor.run(lambda: bool(ended))

@@ -156,7 +156,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     if demo:
         subprocess.run([sys.executable, "-m", "demo.season", "--take"], check=True, stdout=subprocess.DEVNULL)
     commands = read_procfile(Path("Procfile")) | (read_procfile(Path("demo/Procfile")) if demo else {})
-    supervisor = Supervisor(system.home, commands, on_restart=count_restart)
+    supervisor = Supervisor(system.home, commands, on_restart=count_restart, server_hangs=redis.broker_hangs)
     before = _counts()
     try:
         supervisor.start(lambda: bool(ended))

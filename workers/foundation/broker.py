@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from queue import Empty
 from typing import Any
 
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, redis
@@ -23,6 +24,8 @@ log = logs.get("broker")
 ETA_MOST = 30.0
 #: In bytes: messages hold ids, and a larger one is none of ours.
 LARGEST = 1_000_000
+#: How often a message is put back that nobody settled: what ends its worker each time must not come back for ever.
+RESTORED_MOST = 10
 #: What says that the broker is away, or that nothing waits; all else that a message raises is about the message.
 NOT_THE_MESSAGE = (RedisError, OSError, Empty, OperationalError)
 
@@ -73,6 +76,12 @@ def _options_problem(options: Mapping[str, Any], where: str) -> str | None:
     if not isinstance(options.get("retries") or 0, int):
         return f"{where}retries must be a whole number"
     return None
+
+
+def _restored(headers: Mapping[str, Any]) -> int:
+    """Return how often a message was put back."""
+    often = headers.get("restored")
+    return often if isinstance(often, int) else 0
 
 
 def _is_limit(value: Any) -> bool:
@@ -137,6 +146,12 @@ class Channel(redis.Channel):
             self._client = super()._create_client()
         return self._client
 
+    def _do_restore_message(self, payload: Any, *where: Any, **options: Any) -> None:
+        # The message itself carries how often: another worker takes it next.
+        if isinstance(headers := payload.get("headers"), dict):
+            headers["restored"] = _restored(headers) + 1
+        super()._do_restore_message(payload, *where, **options)
+
     def _brpop_read(self, **options: Any) -> Any:
         # What is no message at all would end the worker: anybody who can write to a queue could.
         try:
@@ -156,6 +171,10 @@ class Transport(redis.Transport):
     def _deliver(self, message: Any, queue: str) -> None:
         if why := problem(message):
             refuse(why, message, queue)
+        elif _restored(message.get("headers") or {}) > RESTORED_MOST:
+            # A replay starts from nothing again.
+            del message["headers"]["restored"]
+            refuse(f"it was put back {RESTORED_MOST} times; it may be what ends its worker", message, queue, reason="restored")
         else:
             super()._deliver(message, queue)
 
@@ -196,6 +215,13 @@ class GatheringConsumer(Consumer):
             return None
 
         return _take
+
+    def is_consuming(self) -> bool:
+        """Tell whether it waits for messages, or works on some; neither is so when a pool slot is held by nobody."""
+        channel, slots = getattr(self.task_consumer, "channel", None), self.controller.semaphore
+        if self.hub is None or channel is None or not channel.active_queues or state.reserved_requests:
+            return True
+        return bool(channel._in_poll) and (slots is None or slots.value > 0)
 
     def _refuse(self, message: Any, why: str | Exception, *, reason: str = "not_a_message") -> None:
         refuse(why, message, reason=reason)

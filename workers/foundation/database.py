@@ -52,6 +52,11 @@ def engine() -> Engine:
         hide_parameters=True,
         connect_args={
             "connect_timeout": 3,
+            # What is sent to a machine that is gone is given up after so many ms; what is only read, after some seconds.
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 2,
             # No statement may outlive a task, nor a half-dead server hold one.
             "options": "-c statement_timeout=20000 -c lock_timeout=5000 -c timezone=UTC",
         },

@@ -7,6 +7,9 @@ from typing import Any
 class Anticipated(Exception):  # noqa: N818 - named for what happened, as all that derive from it
     """{message}"""
 
+    #: What says of a message that it can't be done as it stands: it is kept as a dead letter.
+    keeps_message = False
+
     def __init__(self, **facts: Any) -> None:
         """Keep the facts that the docstring's placeholders name; they go to the log as fields."""
         self.facts = facts

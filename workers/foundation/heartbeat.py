@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from workers.foundation import background
+
 VARIABLE = "WEDOPS_HEARTBEAT_FILE"
 EVERY = 1.0
 
@@ -35,4 +37,4 @@ def keep(alive: Callable[[], bool] = lambda: True) -> None:
                 touch()
 
     touch()
-    threading.Thread(target=_beat, name="heartbeat", daemon=True).start()
+    background.keep("heartbeat", _beat)

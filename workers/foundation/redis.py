@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 from redis.cluster import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from workers.foundation import settings
@@ -82,6 +82,20 @@ def _client(url: str, kind: Any = Redis, *, decode: bool = True) -> Client:
         health_check_interval=15,
         socket_keepalive=True,
     )
+
+
+def broker_hangs() -> bool:
+    """Tell, within some 2 s, whether the broker takes a connection and then says nothing, or lets nobody in at all."""
+    client = Redis.from_url(settings.servers().broker_url, socket_timeout=1, socket_connect_timeout=1, retry=None)
+    try:
+        client.ping()
+    except RedisTimeoutError:
+        return True
+    except RedisError:
+        return False
+    finally:
+        client.close()
+    return False
 
 
 def _forget() -> None:

@@ -17,6 +17,7 @@ task_seconds = Histogram("wedops_task_seconds", "Run time of a task", ["task"], 
 task_wait_seconds = Histogram(
     "wedops_task_wait_seconds", "From enqueue to start", ["queue"], buckets=(0.01, 0.05, 0.2, 1, 5, 30, 300)
 )
+background_failures = Counter("wedops_background_failures", "Failures of work beside a process's main one", ["work"])
 refusals = Counter("wedops_refusals", "What was refused, and why", ["what", "reason"])
 admissions = Counter("wedops_admissions", "Requests that got a connection: opened, or reused", ["how"])
 quality = Gauge(

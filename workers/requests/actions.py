@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -20,6 +21,8 @@ log = logs.get("requests")
 class MessageRefused(Anticipated):
     """{task} refused: {problems}"""
 
+    keeps_message = True
+
 
 class TaskNotOffered(Anticipated):
     """{task!r} is no task for other services; offered are: {offered}"""
@@ -28,12 +31,16 @@ class TaskNotOffered(Anticipated):
 class RequestKeyReused(Anticipated):
     """request_key {key!r} was used for something else ({task}); use a new key for a new request"""
 
+    keeps_message = True
+
 
 def read(message: type[rules.Kind], task: str, fields: dict[str, Any]) -> rules.Kind:
     """Return the message, checked; raises MessageRefused naming each field and its remedy."""
     if found := rules.problems(message, fields):
         raise MessageRefused(task=task, problems="; ".join(found))
-    return message.model_validate(fields)
+    checked = message.model_validate(fields)
+    structlog.contextvars.bind_contextvars(wedding_id=checked.wedding_id)
+    return checked
 
 
 def accept(task: str, fields: dict[str, Any]) -> store.Request:

@@ -1,5 +1,6 @@
 """The contract of what other services may ask, by task name. Messages are checked by pydantic, and by nothing else."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -45,6 +46,8 @@ class OpenEmergency(Message):
 #: What may be asked: task name -> message. docs/reference/messages.json is this, as JSON Schema.
 CONTRACT: dict[str, type[Message]] = {"caching.warm_up": WarmUp, "emergencies.open": OpenEmergency}
 
+_WORD = re.compile(r"[a-z_]{1,20}")
+
 Kind = TypeVar("Kind", bound=Message)
 
 
@@ -61,7 +64,10 @@ def _line(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "missing":
         return f"{name} is missing; send it"
-    return f"{name}={str(problem['input'])[:80]!r}: {problem['msg']}"
+    value = problem["input"]
+    # Shown when it is a word: what else people write into a field may be personal, and this goes to logs.
+    shown = f"={value!r}" if isinstance(value, str) and _WORD.fullmatch(value) else ""
+    return f"{name}{shown}: {problem['msg']}"
 
 
 def schemas() -> dict[str, Any]:

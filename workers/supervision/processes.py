@@ -103,12 +103,17 @@ class Process:
 
 @dataclass
 class Supervisor:
-    """Keeps processes running until told to stop. `on_restart` is called with a name and `died` or `hung`."""
+    """Keeps processes running until told to stop. `on_restart` is called with a name and `died` or `hung`.
+
+    `server_hangs` tells, within a second or so, whether a server that all wait for stands still: who is silent then is
+    not put back, for it would wait as its successor would.
+    """
 
     folder: Path
     commands: dict[str, str]
     policy: Policy = field(default_factory=Policy)
     on_restart: Callable[[str, str], None] = lambda _name, _how: None
+    server_hangs: Callable[[], bool] = lambda: False
     restarts: int = 0
 
     def __post_init__(self) -> None:
@@ -156,7 +161,14 @@ class Supervisor:
             if process.running.poll() is not None:
                 self._put_back(process, "died", now)
             elif not held_up and process.silent_for(now) > self.policy.hung_after:
-                self._put_back(process, "hung", now)
+                self._judge_silent(process, now)
+
+    def _judge_silent(self, process: Process, now: float) -> None:
+        if self.server_hangs():
+            log.warning("process waits", process=process.name, reason="server_hangs")
+            process.seen = clock.stopwatch()
+        else:
+            self._put_back(process, "hung", now)
 
     def _put_back(self, process: Process, how: str, now: float) -> None:
         if now < process.again_at:

@@ -100,7 +100,9 @@ def test_unreachable_is_69(monkeypatch: pytest.MonkeyPatch, client: str) -> None
 def _ready() -> tuple[int, str]:
     from fastapi.testclient import TestClient
 
-    answer = TestClient(api).get("/readyz")
+    with TestClient(api) as web:
+        answer = web.get("/healthz")
+        assert answer.status_code == (200 if set(answer.json().values()) == {"ok"} else 503)
     return answer.status_code, ",".join(part for part, state in answer.json().items() if state != "ok")
 
 
@@ -108,11 +110,10 @@ def test_the_probes_and_metrics_tell_what_is() -> None:
     from fastapi.testclient import TestClient
 
     redis.registry().lpush("bulk", "x")
-    web = TestClient(api)
-    assert web.get("/livez").json() == {"status": "ok"}
-    assert web.get("/healthz").json() == {"broker": "ok", "database": "ok"}
     assert _ready() == (200, "")
-    assert 'wedops_queue_depth{queue="bulk"} 1.0' in web.get("/metrics").text
+    with TestClient(api) as web:
+        assert web.get("/livez").json() == {"status": "ok"}
+        assert 'wedops_queue_depth{queue="bulk"} 1.0' in web.get("/metrics").text
 
 
 def test_status_for_people_shows_what_is_there() -> None:

@@ -55,6 +55,24 @@ def test_a_process_that_dies_or_hangs_is_put_back_and_counted(tmp_path: Path, nu
     assert eventually(lambda: not _living(_pid(supervisor, "worker")))
 
 
+def test_who_is_silent_because_a_server_hangs_is_left_alone_until_it_answers(tmp_path: Path) -> None:
+    supervisor, seen = _supervise(tmp_path, {"worker": LIVELY})
+    hangs = [True]
+    supervisor.server_hangs = lambda: hangs[0]
+    try:
+        supervisor.start()
+        os.kill(_pid(supervisor, "worker"), signal.SIGSTOP)
+        until = clock.stopwatch() + 2.5
+        supervisor.run(lambda: clock.stopwatch() > until)
+        assert seen == []
+        hangs[0] = False
+        until = clock.stopwatch() + 10
+        supervisor.run(lambda: bool(seen) or clock.stopwatch() > until)
+        assert seen == [("worker", "hung")]
+    finally:
+        supervisor.stop()
+
+
 def test_beat_is_started_after_the_workers_are_ready(tmp_path: Path) -> None:
     order = tmp_path / "order"
     commands = {

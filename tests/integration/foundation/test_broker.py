@@ -1,0 +1,102 @@
+"""A real worker that goes round and takes nothing shows no sign of life; a message that comes back for ever is given up."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from tests.made import eventually
+from workers.foundation import broker, dead_letters, heartbeat, redis
+from workers.foundation.dead_letters import enveloped
+
+pytestmark = pytest.mark.usefixtures("world")
+
+#: A worker that loses its pool's only slot when told to by a file.
+LOSES_SLOT = """
+import os, sys
+from celery import signals
+from workers.app import app
+
+@signals.worker_ready.connect
+def _ready(sender=None, **_later):
+    def _lose():
+        if os.path.exists(sys.argv[1]):
+            sender.controller.semaphore.acquire(lambda: None)
+    sender.timer.call_repeatedly(0.2, _lose)
+
+app.worker_main(["worker", "-Q", "bulk", "-c", "1", "-n", "loses@%h", "--without-gossip", "--without-mingle"])
+"""
+
+
+@contextmanager
+def _worker(folder: Path) -> Iterator[Path]:
+    """Yield a worker's sign of life."""
+    sign = folder / "life"
+    with subprocess.Popen(
+        [sys.executable, "-c", LOSES_SLOT, str(folder / "lose")], cwd=ROOT, env=os.environ | {heartbeat.VARIABLE: str(sign)}
+    ) as process:
+        try:
+            assert eventually(sign.exists, within=30)
+            yield sign
+        finally:
+            process.kill()
+
+
+def _beats(sign: Path, within: float) -> bool:
+    before = sign.stat().st_mtime_ns
+    return eventually(lambda: sign.stat().st_mtime_ns != before, within=within)
+
+
+def test_a_worker_that_lost_its_slot_shows_no_sign_of_life(tmp_path: Path) -> None:
+    with _worker(tmp_path) as sign:
+        assert _beats(sign, 5)
+        (tmp_path / "lose").touch()
+        assert eventually(lambda: not _beats(sign, 3), within=20)
+
+
+def test_a_message_that_was_put_back_too_often_is_kept_aside_and_may_be_sent_again(tmp_path: Path) -> None:
+    message = json.loads(enveloped("caching.warm_up", "i", [], {"wedding_id": "w-404"}, "bulk"))
+    message["headers"]["restored"] = broker.RESTORED_MOST + 1
+    with _worker(tmp_path):
+        redis.registry().lpush("bulk", json.dumps(message))
+        assert eventually(dead_letters.count, within=20)
+        [letter] = dead_letters.newest()
+        assert "may be what ends its worker" in letter.reason
+        dead_letters.replay(letter.id)
+        assert eventually(lambda: redis.registry().llen("bulk") == 0)
+        assert eventually(lambda: dead_letters.count() == 0)
+
+
+def test_each_time_a_message_is_put_back_it_says_so() -> None:
+    from workers.app import app
+
+    app.send_task("caching.warm_up", kwargs={"wedding_id": "w-1"})
+    with app.connection_for_read(transport=f"{broker.__name__}:Transport") as connection:
+        channel = connection.channel()
+        for often in (1, 2, 3):
+            message = channel.basic_get("bulk")
+            assert message
+            channel.basic_reject(message.delivery_tag, requeue=True)
+            assert json.loads(redis.registry().lindex("bulk", -1))["headers"]["restored"] == often
+
+
+def test_a_message_whose_content_is_refused_is_kept_whole() -> None:
+    from workers.app import app
+
+    fields = {"wedding_id": "Anna Smith +49 170 1234567", "request_key": "k"}
+    task = app.tasks["caching.warm_up"]
+    task.push_request(id="i", kwargs=fields, args=[], called_directly=False, delivery_info={"routing_key": "bulk"})
+    try:
+        task(**fields)
+    finally:
+        task.pop_request()
+    [letter] = dead_letters.newest()
+    assert letter.reason.startswith("caching.warm_up refused: wedding_id: String should match pattern")
+    assert "Anna" not in letter.reason
+    assert json.loads(letter.message)["headers"]["task"] == "caching.warm_up"

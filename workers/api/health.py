@@ -1,0 +1,143 @@
+"""What /healthz and /readyz say: asked and written to in the background, so that a server that hangs holds up no answer."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+import psycopg
+from redis.exceptions import RedisError
+from sqlalchemy import Column, Connection, DateTime, Table, Text, delete, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from workers.alerts.rules.ourselves import PROMISES
+from workers.foundation import background, clock, database, jobs, queues, redis
+from workers.foundation.errors import Anticipated
+
+#: Where each process that answers for the system's health wrote last: who can't write can't work.
+marks = Table(
+    "health",
+    database.metadata,
+    Column("process", Text, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+#: In seconds: from check to check, for how long one may take, and after which a first answer no longer waits.
+EVERY, PATIENCE = 1.0, 1.0
+OK, AWAY, HANGS = "ok", "away", "hangs"
+KEY = "wedops:health"
+
+
+@dataclass
+class _Part:
+    """One part: what it said last, and since when it is being asked (None while it is not)."""
+
+    check: Callable[[], str]
+    said: str = ""
+    since: float | None = None
+
+    def ask(self) -> None:
+        self.since = clock.stopwatch()
+        try:
+            self.said = self.check()
+        finally:
+            self.since = None
+
+    def told(self) -> str:
+        """Return what is known of it."""
+        since = self.since
+        late = since is not None and clock.stopwatch() - since > PATIENCE
+        return HANGS if late else self.said
+
+
+class Checks:
+    """Asks each part once a second, in a thread of its own, until stopped."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self._stopped = threading.Event()
+        self._parts = {name: _Part(check) for name, check in CHECKS.items()}
+        for name, part in self._parts.items():
+            background.keep(f"health of {name}", lambda part=part: self._keep_asking(part), until=self._stopped)  # type: ignore[misc]
+
+    def _keep_asking(self, part: _Part) -> None:
+        while not self._stopped.is_set():
+            part.ask()
+            self._stopped.wait(EVERY)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped.set()
+
+    async def told(self, *names: str) -> dict[str, str]:
+        """Return what each part says, or those named; of one that was never asked within `PATIENCE`: it hangs."""
+        until = clock.stopwatch() + PATIENCE
+        while not all(part.told() for part in self._parts.values()) and clock.stopwatch() < until:
+            await asyncio.sleep(0.02)
+        return {name: part.told() or HANGS for name, part in self._parts.items() if not names or name in names}
+
+
+def _redis(client: Callable[[], redis.Client]) -> Callable[[], str]:
+    def _writes() -> str:
+        try:
+            client().set(KEY, 1, ex=60)
+        except redis.UNREACHABLE:
+            return AWAY
+        except RedisError as error:
+            return f"takes nothing ({type(error).__name__})"
+        return OK
+
+    return _writes
+
+
+_PROCESS = uuid4().hex
+
+
+def _database() -> str:
+    try:
+        with database.transaction() as db:
+            mark(db)
+    except database.DatabaseUnavailable:
+        return AWAY
+    except (SQLAlchemyError, psycopg.Error, Anticipated) as error:
+        state = getattr(getattr(error, "orig", error), "sqlstate", None)
+        return f"takes nothing ({state or type(error).__name__})"
+    return OK
+
+
+def mark(db: Connection) -> None:
+    """Write this process's mark, and forget those of processes that are gone."""
+    db.execute(delete(marks).where(marks.c.at < func.now() - timedelta(days=1)))
+    statement = insert(marks).values(process=_PROCESS, at=func.now())
+    db.execute(statement.on_conflict_do_update(index_elements=["process"], set_={"at": func.now()}))
+
+
+def _beat() -> str:
+    at = clock.epoch()
+    try:
+        if not jobs.beats(at):
+            return "no beat runs"
+        late = [record.name for record in jobs.records() if record.overdue(at)]
+    except RedisError:
+        return "not known"
+    return f"does not fire {late[0]}" if late else OK
+
+
+def _queues() -> str:
+    try:
+        behind = [one.name for one in queues.lengths_and_ages() if one.oldest > PROMISES[one.name]]
+    except RedisError:
+        return "not known"
+    return f"{behind[0]} does not move" if behind else OK
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "broker": _redis(redis.registry),
+    "cache": _redis(redis.cache_server),
+    "connections": _redis(redis.connections),
+    "database": _database,
+    "beat": _beat,
+    "queues": _queues,
+}

@@ -1,0 +1,43 @@
+"""Work that goes on beside a process's main one: what it raises is said and counted, and it goes on."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+
+from workers.foundation import logs, telemetry
+
+log = logs.get("background")
+
+#: In seconds: between a failure and the next try.
+PAUSE = 0.5
+
+
+def keep(name: str, work: Callable[[], None], *, until: threading.Event | None = None) -> None:
+    """Run endless work in a thread of its own; whenever it fails or ends before `until` is set it is begun anew."""
+    ended = until or threading.Event()
+
+    def _run() -> None:
+        while not ended.is_set():
+            try:
+                work()
+            except Exception as error:
+                _say(name, error)
+            ended.wait(PAUSE)
+
+    threading.Thread(target=_run, name=name, daemon=True).start()
+
+
+async def kept(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run endless work on this loop until cancelled; whenever it fails or ends it is begun anew."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            _say(name, error)
+        await asyncio.sleep(PAUSE)
+
+
+def _say(name: str, error: Exception) -> None:
+    telemetry.background_failures.labels(name).inc()
+    # Of an error that nobody foresaw the place helps more than its text, which may quote data.
+    log.error("background work failed", work=name, reason=type(error).__name__, exc_info=error)
