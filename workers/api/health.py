@@ -4,26 +4,15 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from uuid import uuid4
 
 import psycopg
 from redis.exceptions import RedisError
-from sqlalchemy import Column, Connection, DateTime, Table, Text, delete, func
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.alerts.rules.ourselves import PROMISES
-from workers.foundation import background, clock, database, jobs, queues, redis
+from workers.foundation import background, clock, database, health, jobs, queues, redis
 from workers.foundation.errors import Anticipated
 
-#: Where each process that answers for the system's health wrote last: who can't write can't work.
-marks = Table(
-    "health",
-    database.metadata,
-    Column("process", Text, primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False),
-)
 #: In seconds: from check to check, for how long one may take, and after which a first answer no longer waits.
 EVERY, PATIENCE = 1.0, 1.0
 OK, AWAY, HANGS = "ok", "away", "hangs"
@@ -92,26 +81,16 @@ def _redis(client: Callable[[], redis.Client]) -> Callable[[], str]:
     return _writes
 
 
-_PROCESS = uuid4().hex
-
-
 def _database() -> str:
     try:
         with database.transaction() as db:
-            mark(db)
+            health.mark(db)
     except database.DatabaseUnavailable:
         return AWAY
     except (SQLAlchemyError, psycopg.Error, Anticipated) as error:
         state = getattr(getattr(error, "orig", error), "sqlstate", None)
         return f"takes nothing ({state or type(error).__name__})"
     return OK
-
-
-def mark(db: Connection) -> None:
-    """Write this process's mark, and forget those of processes that are gone."""
-    db.execute(delete(marks).where(marks.c.at < func.now() - timedelta(days=1)))
-    statement = insert(marks).values(process=_PROCESS, at=func.now())
-    db.execute(statement.on_conflict_do_update(index_elements=["process"], set_={"at": func.now()}))
 
 
 def _beat() -> str:

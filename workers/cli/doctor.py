@@ -10,13 +10,12 @@ from importlib.util import find_spec
 
 import click
 from kombu.exceptions import OperationalError
-from sqlalchemy import make_url
 
 from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
 from workers.cli.problems import one_line
 from workers.forecasting.rules import outlook
-from workers.foundation import clock, database, jobs, logs, redis, schema, settings
+from workers.foundation import addresses, clock, database, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
 from workers.metrics import actions as metrics
 from workers.notify import client as notify
@@ -77,8 +76,9 @@ def _cache() -> Problems:
 def _database() -> Problems:
     with database.transaction() as db:
         has, newest = schema.revisions(db)
-    url = make_url(settings.servers().database_url)
-    if url.host not in (None, "127.0.0.1", "localhost", "::1") and url.query.get("sslmode") != "verify-full":
+    to = addresses.postgres(settings.servers().database_url)
+    host = to.get("host", "/")
+    if not host.startswith("/") and host not in ("127.0.0.1", "localhost", "::1") and to.get("sslmode") != "verify-full":
         yield "note: anybody between here and the database could read it; add ?sslmode=verify-full to WEDOPS_DATABASE_URL"
     if has != newest:
         yield f"the database is at revision {has}, this version needs {newest}; run `wedops migrate`"

@@ -9,11 +9,11 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, MetaData, Table, create_engine, make_url
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, MetaData, Table, create_engine, event, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
-from workers.foundation import breaker, settings
+from workers.foundation import addresses, breaker, settings
 from workers.foundation.errors import Anticipated
 
 Outdated = Callable[[FromClause, datetime], ColumnElement[bool]]
@@ -38,29 +38,59 @@ class LoginRefused(DatabaseUnavailable):
     """PostgreSQL answers and lets us not in ({cause}); mend user, password or database in WEDOPS_DATABASE_URL"""
 
 
+#: No statement may outlive a task, nor a half-dead server hold one.
+_SESSION = {"statement_timeout": "20000", "lock_timeout": "5000", "timezone": "UTC"}
+#: Tells whether the server took our settings at the start of a session: a pooler in between drops or refuses them.
+_MARK = "wedops.session"
+
+
+def _conninfo() -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what to connect with, and the settings of a session; what the address says of them wins over ours."""
+    given: dict[str, Any] = dict(addresses.postgres(settings.servers().database_url))
+    session = _SESSION | addresses.session(given.pop("options", ""))
+    # What is sent to a machine that is gone is given up after so many ms; what is only read, after some seconds.
+    patience = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2}
+    return {"connect_timeout": 3} | patience | given, session
+
+
+def _connect(context: Any) -> Any:
+    """Connect; behind a pooler without settings of the session and without prepared statements, for it changes servers."""
+    into, session = _conninfo()
+    try:
+        made = psycopg.connect(**into, context=context, options=addresses.options(session | {_MARK: "1"}))
+    except psycopg.OperationalError as error:
+        if "startup parameter" not in str(error):
+            raise
+        made = psycopg.connect(**into, context=context)
+    [mark] = made.execute("SELECT current_setting(%s, true)", (_MARK,)).fetchone() or [None]
+    made.rollback()
+    if mark != "1":
+        made.prepare_threshold = None
+    return made
+
+
 @cache
 def engine() -> Engine:
     """Return this process's engine; a forked child gets its own."""
-    url = settings.servers().database_url.replace("postgres://", "postgresql://", 1)
-    return create_engine(
-        url.replace("postgresql://", "postgresql+psycopg://", 1),
+    made = create_engine(
+        "postgresql+psycopg://",
         pool_size=2,
         max_overflow=2,
         pool_pre_ping=True,
         pool_timeout=5,
         # An error must not quote what a row holds: it goes to logs.
         hide_parameters=True,
-        connect_args={
-            "connect_timeout": 3,
-            # What is sent to a machine that is gone is given up after so many ms; what is only read, after some seconds.
-            "tcp_user_timeout": 10_000,
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 2,
-            # No statement may outlive a task, nor a half-dead server hold one.
-            "options": "-c statement_timeout=20000 -c lock_timeout=5000 -c timezone=UTC",
-        },
     )
+    # libpq reads the address, not SQLAlchemy: so several hosts and all its parameters mean what they mean everywhere.
+    event.listen(made, "do_connect", lambda _dialect, _record, _arguments, named: _connect(named.get("context")))
+    event.listen(made, "begin", _begin)
+    return made
+
+
+def _begin(db: Connection) -> None:
+    """Set what a pooler did not pass on, for this transaction: the next one may be on another server."""
+    if db.connection.driver_connection.prepare_threshold is None:  # type: ignore[union-attr]
+        db.execute(select(*(func.set_config(name, value, True) for name, value in _conninfo()[1].items())))
 
 
 def _forget() -> None:
@@ -76,8 +106,8 @@ os.register_at_fork(after_in_child=_forget)
 @cache
 def _dependency() -> str:
     """Return what the circuit is called: who has another address or login has another one."""
-    url = make_url(settings.servers().database_url)
-    return f"database {url.host or url.query.get('host', 'socket')}:{url.port or 5432} as {url.username}"
+    to = addresses.postgres(settings.servers().database_url)
+    return f"database {to.get('host', 'socket')}:{to.get('port', 5432)} as {to.get('user')}"
 
 
 @contextmanager
@@ -105,9 +135,9 @@ def knock() -> None:
 
     A pooled connection to such a server would wait for an answer for ever.
     """
-    url = settings.servers().database_url
+    into, _session = _conninfo()
     try:
-        psycopg.connect(url, connect_timeout=3).close()
+        psycopg.connect(**into).close()
     except psycopg.Error as error:
         raise DatabaseUnavailable(cause=str(error).strip().partition("\n")[0]) from error
 

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from workers.foundation import database
+from workers.foundation import database, health  # noqa: F401 - a table of its own
 
 FOLDER = Path(__file__).parent / "migrations"
 

@@ -5,10 +5,10 @@ import re
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from typing import Any, TypeVar, get_type_hints
-from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
+from workers.foundation import addresses
 from workers.foundation.errors import Anticipated
 
 Policy = TypeVar("Policy")
@@ -85,21 +85,6 @@ def duration(variable: str, value: str) -> timedelta:
     return lasts
 
 
-#: What an address of Redis may say behind its question mark, to redis-py and kombu alike.
-_QUERY = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "db"}
-_CERTIFICATES = ("required", "optional", "none")
-
-
-def _query_problem(url: str) -> str | None:
-    """Return what is wrong with the query of an address of Redis."""
-    query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-    if unknown := sorted(query.keys() - _QUERY):
-        return f"has the unknown parameter {unknown[0]}; there are {', '.join(sorted(_QUERY))}"
-    if query.get("ssl_cert_reqs", "required") not in _CERTIFICATES:
-        return f"has ssl_cert_reqs={query['ssl_cert_reqs'][:20]}; write {', '.join(_CERTIFICATES)}"
-    return None
-
-
 @dataclass(frozen=True)
 class Servers:
     """Where the servers are; the defaults are those of docker-compose.yml.
@@ -115,31 +100,15 @@ class Servers:
     connections_url: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse addresses of another kind, and what is no address."""
+        """Refuse what is no address, or one that two libraries would read differently."""
         for name, url in vars(self).items():
-            try:
-                sound = urlsplit(url).port != -1 and urlsplit(url).netloc.count("@") <= 1
-            except ValueError:
-                sound = False
-            if not sound:
-                # What the library says of it may quote the password.
-                raise ValueError(f"{name} is no address; percent-encode what is special in user and password")
-        for name, url in (("broker_url", self.broker_url), ("cache_url", self.cache_url)):
-            if not re.match(r"rediss?://[^/?#]*(/\d*)?([?#]|$)", url):
-                raise ValueError(
-                    f"{name} must start with redis:// or rediss:// (also for Valkey), and end with a number, as /0"
-                )
-        _check_queries(self)
-        if self.connections_url and not re.match(r"rediss?(\+cluster)?://", self.connections_url):
-            raise ValueError("connections_url must start with redis://, rediss:// or redis+cluster://")
-        if not self.database_url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("database_url must start with postgresql://")
-
-
-def _check_queries(servers: Servers) -> None:
-    for name in ("broker_url", "cache_url", "connections_url"):
-        if problem := _query_problem(getattr(servers, name)):
-            raise ValueError(f"{name} {problem}")
+            if name == "database_url":
+                problem = addresses.postgres_problem(url)
+            else:
+                cluster = name == "connections_url"
+                problem = addresses.redis_problem(url, may_be_cluster=cluster) if url or not cluster else None
+            if problem:
+                raise ValueError(f"{name} {problem}")
 
 
 def servers() -> Servers:

@@ -1,11 +1,9 @@
 """Actuators on the real things: Valkey, PgBouncer, a Celery worker; Kubernetes' own client on an API server that is played."""
 
 import os
-import shutil
 import socketserver
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +15,7 @@ import yaml
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from tests import ROOT
+from tests import ROOT, pooler
 from tests.integration.scaling.kubernetes import KubernetesApi
 from tests.made import NOON, eventually, scaled
 from workers.foundation import database, redis, settings
@@ -164,40 +162,9 @@ def test_actuators_are_found_by_name_and_a_wrong_list_is_refused(monkeypatch: py
 @pytest.fixture
 def pgbouncer(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Yield the address of a PgBouncer in front of the tests' PostgreSQL."""
-    if not (program := shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")):
-        pytest.skip("no pgbouncer on PATH (Debian's package of this name)")
-    database_url, port = settings.servers().database_url, servers.free_port()
-    secret, where = database_url.partition("//wedops:")[2].split("@")
-    # A folder that somebody unprivileged may look into.
-    folder = Path(tempfile.mkdtemp(prefix="wedops-pgbouncer-"))
-    users, ini = folder / "users", folder / "pgbouncer.ini"
-    users.write_text(f'"wedops" "{secret}"\n')
-    host, _, name = where.partition("/")
-    ini.write_text(
-        f"[databases]\n{name} = host=127.0.0.1 port={host.partition(':')[2]}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {users}\nadmin_users = wedops\n"
-        "unix_socket_dir =\ndefault_pool_size = 20\npool_mode = transaction\n"
-    )
-    folder.chmod(0o755)
-    # PgBouncer does not run as root, as PostgreSQL does not.
-    process = subprocess.Popen([program, str(ini)], stderr=subprocess.DEVNULL, **servers.unprivileged())
-    url = f"postgresql://wedops:{secret}@127.0.0.1:{port}/{name}"
-    monkeypatch.setenv("PGBOUNCER_ADMIN_URL", url.rpartition("/")[0] + "/pgbouncer")
-    try:
-        assert eventually(lambda: _answers(url))
+    with pooler.pgbouncer() as url:
+        monkeypatch.setenv("PGBOUNCER_ADMIN_URL", url.rpartition("/")[0] + "/pgbouncer")
         yield url
-    finally:
-        process.terminate()
-        process.wait(10)
-        shutil.rmtree(folder)
-
-
-def _answers(url: str) -> bool:
-    try:
-        psycopg.connect(url, connect_timeout=1).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def _pool(size: int) -> Action:

@@ -56,7 +56,7 @@ def test_what_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch, address: s
 def test_a_server_of_another_kind_is_refused_without_showing_its_password(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    monkeypatch.setenv(variable, "mysql://root:hunter2@db/1" if "DATA" in variable else "redis://root:hunter2@db:1/one")
+    monkeypatch.setenv(variable, "mysql://root:hunter2@db/1" if "DATA" in variable else "amqp://root:hunter2@db:1/1")
     with pytest.raises(SettingInvalid) as caught:
         settings.servers()
     assert "must start with" in str(caught.value)
