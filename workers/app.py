@@ -125,6 +125,8 @@ class Task(celery.Task):
 #: What loses least on a crash, as measured: see docs/decisions/0003-delivery.md.
 _BROKER = {
     "broker_connection_retry_on_startup": True,
+    # A server that became a replica, or can't write to its disk, answers with an error: a worker waits for it, too.
+    "broker_channel_error_retry": True,
     "broker_transport_options": {
         # Above the longest task, or a running task would be handed to a second worker.
         "visibility_timeout": int(HARD_LIMIT.total_seconds()) + 15,
@@ -238,7 +240,7 @@ def _late(sender: Any = None, request: Any = None, expired: bool = False, **_lat
 @signals.worker_shutdown.connect
 def _ends(sender: Any = None, **_later: Any) -> None:
     # Who ends in good order is not missed.
-    with suppress(*redis.UNREACHABLE):
+    with suppress(RedisError):
         redis.registry().hdel(jobs.WORKERS, str(getattr(sender, "hostname", sender)))
 
 

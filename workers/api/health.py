@@ -85,6 +85,8 @@ def _database() -> str:
     try:
         with database.transaction() as db:
             health.mark(db)
+    except database.WritesRefused as error:
+        return f"takes nothing ({error.reason})"
     except database.DatabaseUnavailable:
         return AWAY
     except (SQLAlchemyError, psycopg.Error, Anticipated) as error:

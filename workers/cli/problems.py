@@ -31,8 +31,6 @@ REDIS: tuple[tuple[type[RedisError], str, str], ...] = (
 #: PostgreSQL's SQLSTATEs.
 POSTGRES = {
     "42501": "grant its user the right: GRANT USAGE, CREATE ON SCHEMA public TO …, as the owner of the schema",
-    "25006": "it is read-only: point WEDOPS_DATABASE_URL to the primary",
-    "53100": "its disk is full: make room",
     "57014": "it took too long: run `wedops doctor`",
 }
 #: What the machine answers with.
@@ -42,6 +40,8 @@ SYSTEM = {
     errno.EROFS: "it can't be written to; name another place",
     errno.ENOSPC: "the disk is full: make room",
     errno.ENOTDIR: "a file stands where a folder should; name another place",
+    errno.ENOENT: "there is none; make it, or name another place",
+    errno.ENAMETOOLONG: "the name is too long; name another place",
     errno.EEXIST: "a file stands where a folder should; name another place",
 }
 _NO_TABLES = ("42P01", "42703", "3F000")

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, MetaData, Table, create_engine, event, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from workers.foundation import addresses, breaker, settings
 from workers.foundation.errors import Anticipated
@@ -103,6 +103,17 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
+class WritesRefused(DatabaseUnavailable):
+    """PostgreSQL answers and takes no writes ({cause}); {remedy}"""
+
+
+#: By SQLSTATE: what keeps a server that is well from being written to, and what to do. It passes: who may wait, waits.
+_NO_WRITES = {
+    "25006": "it is read-only: point WEDOPS_DATABASE_URL to the primary",
+    "53100": "its disk is full: make room",
+}
+
+
 @cache
 def _dependency() -> str:
     """Return what the circuit is called: who has another address or login has another one."""
@@ -118,12 +129,19 @@ def transaction() -> Iterator[Connection]:
             yield db
     except breaker.CircuitOpen as error:
         raise DatabaseUnavailable(cause=str(error)) from error
-    except (OperationalError, psycopg.OperationalError) as error:
-        if _REFUSED.search(str(error)) and not getattr(getattr(error, "orig", error), "sqlstate", None):
+    except (DBAPIError, psycopg.Error) as error:
+        if remedy := _NO_WRITES.get(_state(error)):
+            raise WritesRefused(cause=_first_line(error), remedy=remedy) from None
+        if _REFUSED.search(str(error)) and not _state(error):
             raise LoginRefused(cause=_first_line(error)) from None
         if not _away(error):
             raise
         raise DatabaseUnavailable(cause=_first_line(error)) from error
+
+
+def _state(error: BaseException) -> str:
+    """Return the SQLSTATE of an error; empty when no server gave one."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
 
 
 def _first_line(error: BaseException) -> str:
@@ -154,7 +172,7 @@ def _away(error: BaseException) -> bool:
         return False
     # Deadlocks, time-outs and full disks are operational errors as well. No SQLSTATE: there was no server to give one;
     # 08: connection exception; 57P: shutdown, crash, starting up; 53300: too many connections.
-    state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    state = _state(error)
     # A login that is refused has no SQLSTATE either when psycopg connects: it says nothing of the server's health.
     if not state and _REFUSED.search(str(error)):
         return False

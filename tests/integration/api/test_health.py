@@ -51,8 +51,7 @@ def test_a_database_that_only_reads_takes_nothing(web: TestClient) -> None:
         db.execute(text("ALTER ROLE wedops SET default_transaction_read_only = on"))
     database.engine().dispose()
     try:
-        # 25006: read_only_sql_transaction.
-        assert eventually(lambda: _says(web)["database"] == "takes nothing (25006)")
+        assert eventually(lambda: _says(web)["database"] == "takes nothing (writes_refused)")
     finally:
         with database.engine().connect() as db:
             db.execute(text("SET default_transaction_read_only = off"))

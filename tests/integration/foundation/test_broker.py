@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -46,6 +47,38 @@ def _worker(folder: Path) -> Iterator[Path]:
             yield sign
         finally:
             process.kill()
+
+
+@contextmanager
+def _replica() -> Iterator[None]:
+    redis.registry().replicaof("127.0.0.1", 1)
+    try:
+        yield
+    finally:
+        redis.registry().replicaof("NO", "ONE")
+
+
+@contextmanager
+def _without_replicas() -> Iterator[None]:
+    redis.registry().config_set("min-replicas-to-write", 1)
+    try:
+        yield
+    finally:
+        redis.registry().config_set("min-replicas-to-write", 0)
+
+
+@pytest.mark.parametrize("refusing", [_replica, _without_replicas])
+def test_a_worker_waits_for_a_broker_that_takes_no_writes(
+    tmp_path: Path, refusing: Callable[[], AbstractContextManager[None]]
+) -> None:
+    with _worker(tmp_path) as sign:
+        for _ in range(2):
+            with refusing():
+                sleep(3)
+        # _worker's process is the same: a new one would show no sign of life.
+        assert _beats(sign, 5)
+        redis.registry().lpush("bulk", enveloped("no.such", "i", [], {}, "bulk"))
+        assert eventually(dead_letters.count, within=10)
 
 
 def _beats(sign: Path, within: float) -> bool:
