@@ -9,8 +9,13 @@ help: ## list the commands
 
 install: .venv/installed ## make .venv and install everything into it
 
+# A .venv whose Python is gone, or that was left half made, is made anew.
+$(shell test ! -e .venv || .venv/bin/python -c '' 2> /dev/null || rm -f .venv/installed)
+
 .venv/installed: pyproject.toml requirements.txt
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "this needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	@$(BIN)/python -c 'import pip' 2> /dev/null || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet "uv>=0.13,<1"
 	$(UV) -r requirements.txt || $(UV) --system-certs -r requirements.txt
 	$(UV) --no-deps -e . || $(UV) --system-certs --no-deps -e .

@@ -169,7 +169,7 @@ _WORKERS = {
 }
 
 # Before Flower, a command of this app, reads its own.
-settings.drop_service_links()
+settings.settle_environment()
 # Never the current app: a service that imports workers.client keeps its own.
 app = App("wedops", task_cls=Task, set_as_current=False, include=[f"{room}.tasks" for room in ROOMS])
 # Without this kombu takes any certificate behind rediss://, where our own clients ask for a good one.

@@ -63,7 +63,7 @@ def wedops(context: click.Context) -> None:
     """Run and watch WedSync's realtime operations."""
     from workers.foundation import breaker, settings  # noqa: PLC0415 - not for --help
 
-    settings.drop_service_links()
+    settings.settle_environment()
     if context.invoked_subcommand not in PROCESSES:
         context.with_resource(breaker.passed_by())
 

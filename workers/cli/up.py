@@ -202,6 +202,7 @@ def _forget_last_start(home: Path) -> None:
 
 
 def _servers(system: System) -> None:
+    servers.check_room(system.home)
     if "WEDOPS_BROKER_URL" not in os.environ:
         system.started.append(servers.start_valkey(system.home, "broker", servers.BROKER))
         os.environ["WEDOPS_BROKER_URL"] = system.started[-1].url

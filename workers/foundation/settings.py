@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +18,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
 #: What PostgreSQL keeps in an integer; and a hundred years.
 _MOST, _LONGEST = 2**31, timedelta(days=36_525)
 #: What may hold a password.
-_SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS")
+_SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS|AUTH")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -61,14 +62,36 @@ def _parse(variable: str, value: str, kind: Any) -> Any:
     return found
 
 
-def drop_service_links() -> None:
-    """Take out what Kubernetes puts into the environment for a Service named as a part of ours: FLOWER_PORT=tcp://10.0.0.1:80.
+def settle_environment() -> None:
+    """Settle the environment, once at a process's start: before Flower or the Procfile read their own.
 
-    Flower and the Procfile would take it for a port of their own.
+    Out goes what Kubernetes puts there for a Service named as a part of ours (FLOWER_PORT=tcp://10.0.0.1:80), and a
+    secret may be in a file that X_FILE names, as X. Raises SettingInvalid.
     """
     for variable, value in list(os.environ.items()):
         if variable.endswith("_PORT") and re.match(r"(tcp|udp|sctp)://", value):
             del os.environ[variable]
+        elif variable.endswith("_FILE") and _SECRET.search(variable) and variable.startswith(_PREFIXES):
+            _take_from_file(variable.removesuffix("_FILE"), Path(value))
+
+
+#: Whose secrets may be in files.
+_PREFIXES = ("WEDOPS_", "CONNECTIONS_", "METRICS_", "ALERTS_", "NOTIFY_", "SUPABASE_", "PGBOUNCER_", "FLOWER_", "KUBERNETES_")
+
+
+def _take_from_file(variable: str, path: Path) -> None:
+    if os.environ.get(variable):
+        raise SettingInvalid(variable=f"{variable}_FILE", value=str(path), allowed=f"{variable} is set, too; keep one of them")
+    try:
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise SettingInvalid(variable=f"{variable}_FILE", value=str(path), allowed=f"{why}; name a file to read") from None
+    if not text:
+        raise SettingInvalid(variable=f"{variable}_FILE", value=str(path), allowed="the file is empty")
+    os.environ[variable] = text
+    # A child of this process has it already.
+    del os.environ[f"{variable}_FILE"]
 
 
 def duration(variable: str, value: str) -> timedelta:

@@ -2,13 +2,51 @@
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 
-if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+from workers.foundation import clock, logs
+
+log = logs.get("telemetry")
+
+#: In seconds: an older file that can't be read is of a process that died while it wrote, not of one that begins.
+_SPOILT_AFTER = 60
+
+
+def _readable(path: str) -> bool:
+    try:
+        multiprocess.MultiProcessCollector.merge([path])  # type: ignore[no-untyped-call]
+    except Exception:
+        return False
+    return True
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, and take out files that were cut off: who writes to such a one would fail at its first count."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.db"):
+        with suppress(OSError):
+            if clock.epoch() - path.stat().st_mtime > _SPOILT_AFTER and not _readable(str(path)):
+                path.unlink()
+
+
+class _Collector(multiprocess.MultiProcessCollector):
+    """Sums over all processes; a file that can't be read costs its own counts, and is said."""
+
+    def collect(self) -> Any:
+        files = [str(path) for path in Path(self._path).glob("*.db")]
+        found = [path for path in files if _readable(path)]
+        for path in set(files) - set(found):
+            log.warning("counts not readable", file=Path(path).name, reason="spoilt")
+        return self.merge(found, accumulate=True)  # type: ignore[no-untyped-call]
+
+
+if told := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     # Below /run it is gone after each start of the machine.
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    _prepare(Path(told))
     # Containers that share the folder have the same pids: the host's name tells their files apart.
     values.ValueClass = values.MultiProcessValue(lambda: f"{socket.gethostname()}-{os.getpid()}")  # type: ignore[no-untyped-call]
 
@@ -36,5 +74,5 @@ def collector() -> CollectorRegistry:
     """Return a registry that sums over all processes that share the directory."""
     sums = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        multiprocess.MultiProcessCollector(sums)  # type: ignore[no-untyped-call]
+        _Collector(sums)  # type: ignore[no-untyped-call]
     return sums

