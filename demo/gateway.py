@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -221,6 +221,15 @@ class Gateway:
                 level = self.orders.level(client.record)
                 client.outbox.put(text, level, BANDWIDTH * level["bandwidth_share"] / self.shares)
 
+    def always(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return what goes on beside the connections, by name."""
+        return {
+            "beat": self.beat,
+            "orders": self.orders.obey,
+            "report": lambda: self.orders.report(lambda: self.by_region, lambda: self.sent),
+            "heartbeat": heartbeat.pulse,
+        }
+
     async def beat(self) -> None:
         """Ping each client as often as its service level says, and show the registry who answered, and how fast.
 
@@ -272,20 +281,13 @@ async def main() -> None:
         # The port is ours: what an earlier process by this name held died with it.
         await asyncio.to_thread(upkeep.evict, door.NODE)
         await server.start_serving()
-        orders = gateway.orders
-        always = {
-            "beat": gateway.beat,
-            "orders": orders.obey,
-            "report": lambda: orders.report(lambda: gateway.by_region, lambda: gateway.sent),
-            "heartbeat": heartbeat.pulse,
-        }
-        tasks = [asyncio.create_task(background.kept(name, work)) for name, work in always.items()]
+        tasks = [asyncio.create_task(background.kept(name, work)) for name, work in gateway.always().items()]
         log.info("gateway ready", port=door.PORT, node=door.NODE, reason="started")
         await ended.wait()
         for task in tasks:
             task.cancel()
     await asyncio.gather(*(gateway.leave(client) for client in list(gateway.clients.values())))
-    await asyncio.to_thread(orders.leave)
+    await asyncio.to_thread(gateway.orders.leave)
 
 
 if __name__ == "__main__":

@@ -133,8 +133,8 @@ _BROKER = {
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
         # Below the supervisor's patience: a server that hangs must not make a worker look hung.
-        "socket_timeout": 3,
-        "socket_connect_timeout": 3,
+        "socket_timeout": settings.patience(),
+        "socket_connect_timeout": settings.patience(),
         "socket_keepalive": True,
     },
     "task_publish_retry_policy": {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
@@ -212,7 +212,9 @@ def _logs(loglevel: int | str | None = None, **_later: Any) -> None:
 
 @signals.celeryd_init.connect
 @signals.beat_init.connect
-def _our_transport(**_later: Any) -> None:
+def _begin(**_later: Any) -> None:
+    # Before Celery's own set-up, whose warnings would have a form of their own.
+    logs.configure()
     broker.install()
 
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "ingest": "Write what is measured into PostgreSQL: a process of the Procfile.",
     "watch": "Watch the task system itself: a process of the Procfile.",
     "dead-letters": "Messages that were refused, and why; send one again.",
+    "timeline": "What happened and what was done about it, in the order of time.",
     "run": "Run a job now.",
 }
 
@@ -70,6 +71,10 @@ def wedops(context: click.Context) -> None:
 
 def main(*arguments: Any) -> None:
     """Run a command; what was anticipated is one line, and exit code 1."""
+    if sys.argv[1:2] and sys.argv[1] not in PROCESSES:
+        from workers.foundation import settings  # noqa: PLC0415 - not for --help
+
+        settings.hurry()
     try:
         wedops(*arguments, standalone_mode=True)
     except Exception as error:

@@ -12,7 +12,7 @@ import orjson
 from pydantic import ValidationError
 
 from workers.alerts import store
-from workers.alerts.actions import orders
+from workers.alerts.actions import orders, telling
 from workers.alerts.rules import Kind, Severity, Standing, State
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules.quiet import Weekly
@@ -70,7 +70,7 @@ def show(alert_id: int) -> None:
     with database.transaction() as db:
         changes, told = store.history(db, alert_id), escalation.arrived(db, alert_id)
         alert = store.find(db, alert_id)
-    click.echo(f"{alert.line}{_aside(alert)}\nsee docs/runbooks/{alert.kind}.md")
+    click.echo(f"{alert.line}{_aside(alert)}\nsee {telling.runbook(alert.kind)}")
     for one in changes:
         by = f" by {one['by']}" if one["by"] else ""
         click.echo(

@@ -15,7 +15,7 @@ from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
 from workers.cli.problems import one_line
 from workers.forecasting.rules import outlook
-from workers.foundation import addresses, clock, database, jobs, logs, redis, schema, settings
+from workers.foundation import addresses, background, clock, database, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
 from workers.metrics import actions as metrics
 from workers.notify import client as notify
@@ -31,6 +31,8 @@ ACTUATORS = {"PGBOUNCER_": pgbouncer.Policy, "KUBERNETES_": kubernetes.Policy, "
 NEEDED = {"pgbouncer": ("PGBOUNCER_ADMIN_URL",), "supabase": ("SUPABASE_API_URL", "SUPABASE_API_JWT_SECRET")}
 #: All settings of a prefix, so that a misspelt one is seen.
 STEERED = {"SCALING_": (scale.Policy, scaling.Policy), "OUTLOOK_": (outlook.Policy,), "RETENTION_": (retention.Policy,)}
+#: In seconds: for how long somebody waits for all checks, which run at once.
+PATIENCE = 4.0
 #: A problem and its remedy; a check that finds none is fine.
 Problems = Iterator[str]
 
@@ -85,7 +87,7 @@ def _database() -> Problems:
 
 
 def _workers() -> Problems:
-    answers = app.control.inspect(timeout=2).active_queues() or {}
+    answers = app.control.inspect(timeout=1).active_queues() or {}
     served = {queue["name"] for rows in answers.values() for queue in rows}
     for queue in QUEUES:
         if queue not in served:
@@ -160,13 +162,19 @@ def _problems(check: Callable[[], Problems]) -> list[str]:
         raise
 
 
+def _of(check: Callable[[], Problems]) -> Callable[[], list[str]]:
+    return lambda: _problems(check)
+
+
 @click.command("doctor")
 def command() -> None:
     """Say what is wrong with a set-up, and how to mend it. Exit code 1 when something is."""
     logs.configure(40)
     wrong = 0
-    for name, check in CHECKS.items():
-        problems = _problems(check)
+    for name, found in zip(CHECKS, background.within(PATIENCE, *map(_of, CHECKS.values())), strict=True):
+        problems = [f"{found}; see what holds it up"] if isinstance(found, TimeoutError) else found
+        if isinstance(problems, Exception):
+            raise problems
         if not problems:
             click.echo(f"{name:<12} fine")
         for problem in problems:

@@ -2,6 +2,7 @@
 
 import click
 
+from workers.cli.parameters import operator
 from workers.connections import actions
 from workers.degradation import client as degradation
 
@@ -11,5 +12,5 @@ from workers.degradation import client as degradation
 def command(mode: str) -> None:
     """Have guests give way first: they may fill half of a pool, and wait longest for messages. Gateways follow at once."""
     degradation.leave_to_people()
-    actions.set_emergency_mode(mode == "on")
+    actions.set_emergency_mode(mode == "on", by=operator())
     click.echo(f"emergency mode is {mode}")

@@ -10,8 +10,8 @@ from workers.alerts import actions
 from workers.alerts.actions import ourselves
 from workers.foundation import clock, heartbeat, jobs, logs
 
-#: In seconds.
-LONGEST = 60.0
+#: In seconds: a look that takes longer hangs; and for so long after a start others may only be about to come.
+LONGEST, SETTLES = 60.0, 15.0
 
 
 @click.command("watch")
@@ -22,7 +22,7 @@ def command(once: bool) -> None:
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: ended.append(number))
-    watch, begun = ourselves.Watch(), [clock.stopwatch()]
+    watch, begun = ourselves.Watch(0.0 if once else clock.stopwatch() + SETTLES), [clock.stopwatch()]
     # A look at servers that stand still takes its time; one that takes longer hangs.
     heartbeat.keep(lambda: clock.stopwatch() - begun[0] < LONGEST)
     while not ended:

@@ -7,7 +7,7 @@ from math import nan
 from workers.connections import store
 from workers.connections.rules import levels, peak, report
 from workers.connections.store import plans, service
-from workers.foundation import clock, database, redis, settings, telemetry
+from workers.foundation import clock, database, journal, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
 from workers.metrics.rules import Snapshot
 from workers.requests import actions as requests
@@ -58,16 +58,17 @@ def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
     service.tell_quality(report.scores(totals, "wedding"))
 
 
-def set_emergency_mode(on: bool) -> None:
-    """Have guests give way first, or no longer: admission and service levels follow at once."""
-    store.set_emergency_mode(on)
+def set_emergency_mode(on: bool, *, by: str) -> None:
+    """Have guests give way first, or no longer: admission and service levels follow at once; who ordered it is kept."""
+    store.set_emergency_mode(on, by=f"{by} since {clock.now():%Y-%m-%d %H:%M}Z")
+    journal.note(f"emergency mode {'on' if on else 'off'}", by=by)
     tell_levels()
 
 
 def tell_levels() -> None:
     """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
     store.tell_limits()
-    emergency, busy = store.emergency_mode(), seasons.kind_of_day() is KindOfDay.WEDDING_DAY
+    emergency, busy = bool(store.emergency_mode()), seasons.kind_of_day() is KindOfDay.WEDDING_DAY
     # The phases need the calendar; what does not is told before, also when that is away.
     service.tell_levels(levels.service_levels(busy=busy, emergency=emergency))
     service.tell_phases(phases(clock.now()))

@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 from tornado.ioloop import PeriodicCallback
 
-from workers.foundation import heartbeat
+from workers.foundation import heartbeat, logs
 from workers.foundation.settings import SettingInvalid
 
 _login = os.environ.get("FLOWER_BASIC_AUTH", "")
@@ -25,5 +25,9 @@ state_save_interval = 60_000
 purge_offline_workers = 300
 tasks_columns = "name,kwargs,state,received,started,runtime,worker,uuid"
 natural_time = False
+
+# Tornado's own form of a line is not ours.
+logging = "none"
+logs.configure()
 
 PeriodicCallback(heartbeat.touch, heartbeat.EVERY * 1000).start()

@@ -96,13 +96,13 @@ def _begin_emergency_mode(_doing: Doing | None = None) -> str:
     if registry.emergency_mode() or redis.registry().exists(LEFT):
         return "emergency mode is as somebody ordered it"
     redis.registry().set(OURS, 1)
-    connections.set_emergency_mode(True)
+    connections.set_emergency_mode(True, by=WHO)
     return "guests give way"
 
 
 def _end_emergency_mode(_doing: Doing | None = None) -> None:
     if redis.registry().exists(OURS):
-        connections.set_emergency_mode(False)
+        connections.set_emergency_mode(False, by=WHO)
         redis.registry().delete(OURS)
 
 

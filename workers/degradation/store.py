@@ -23,6 +23,7 @@ from workers.alerts.rules import Standing
 from workers.alerts.store import alerts
 from workers.degradation.rules import Action, Outcome, Reason, Response
 from workers.foundation.database import insert_once, metadata
+from workers.foundation.journal import Happening
 
 responses = Table(
     "degradation_responses",
@@ -84,3 +85,16 @@ def undo(db: Connection, step: Response, *, at: datetime) -> None:
 def history(db: Connection, *, most: int = 50) -> list[dict[str, object]]:
     """Return what was done, the newest first."""
     return [dict(row) for row in db.execute(select(responses).order_by(responses.c.id.desc()).limit(most)).mappings()]
+
+
+def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+    """Return the steps that were taken or undone from a moment on."""
+    asked = select(responses, alerts.c.wedding_id).join_from(responses, alerts)
+    within = (responses.c.at >= since) | (responses.c.undone_at >= since)
+    found = []
+    for row in db.execute(asked.where(within).order_by(responses.c.id.desc()).limit(most)):
+        what = f"alert {row.alert_id}: step {row.number}, {row.action}"
+        found.append(Happening(row.at, f"{what} ({row.reason}): {row.outcome}", row.region, row.wedding_id, "playbook"))
+        if row.undone_at:
+            found.append(Happening(row.undone_at, f"{what} undone", row.region, row.wedding_id, "playbook"))
+    return [one for one in found if one.at >= since]

@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from workers.emergencies.rules import Step
 from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.journal import Happening
 
 emergencies = Table(
     "emergencies",
@@ -93,3 +94,15 @@ def close(db: Connection, ids: Collection[int] = (), *, wedding_id: str = "", at
     chosen = (emergencies.c.wedding_id == wedding_id) if wedding_id else emergencies.c.id.in_(ids)
     closing = update(emergencies).where(chosen, _OPEN).values(state="closed", closed_at=at)
     return sorted(db.execute(closing.returning(emergencies.c.id)).scalars())
+
+
+def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+    """Return the emergencies that were opened or closed from a moment on."""
+    within = (emergencies.c.opened_at >= since) | (emergencies.c.closed_at >= since)
+    found = []
+    for row in db.execute(select(emergencies).where(within).order_by(emergencies.c.id.desc()).limit(most)):
+        what = f"emergency {row.id} ({row.kind}) at {row.wedding_id}"
+        found.append(Happening(row.opened_at, f"{what} opened", wedding_id=row.wedding_id))
+        if row.closed_at:
+            found.append(Happening(row.closed_at, f"{what} closed", wedding_id=row.wedding_id))
+    return [one for one in found if one.at >= since]

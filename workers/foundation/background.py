@@ -3,8 +3,11 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from workers.foundation import logs, telemetry
+from workers.foundation import clock, logs, telemetry
+
+Result = TypeVar("Result")
 
 log = logs.get("background")
 
@@ -25,6 +28,25 @@ def keep(name: str, work: Callable[[], None], *, until: threading.Event | None =
             ended.wait(PAUSE)
 
     threading.Thread(target=_run, name=name, daemon=True).start()
+
+
+def within(seconds: float, *works: Callable[[], Result]) -> list[Result | Exception]:
+    """Run all at once, each in a thread of its own; return what each returned or raised, TimeoutError for who takes longer."""
+    found: list[Result | Exception] = [TimeoutError(f"no answer within {seconds:g} s") for _ in works]
+
+    def _run(place: int, work: Callable[[], Result]) -> None:
+        try:
+            found[place] = work()
+        except Exception as error:
+            found[place] = error
+
+    threads = [threading.Thread(target=_run, args=one, daemon=True) for one in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    until = clock.stopwatch() + seconds
+    for thread in threads:
+        thread.join(max(0.0, until - clock.stopwatch()))
+    return list(found)
 
 
 async def kept(name: str, work: Callable[[], Awaitable[None]]) -> None:

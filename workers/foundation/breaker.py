@@ -20,7 +20,7 @@ from pybreaker import (
     CircuitRedisStorage,
 )
 
-from workers.foundation import clock, logs, redis
+from workers.foundation import clock, journal, logs, redis
 from workers.foundation.errors import Anticipated
 
 log = logs.get("foundation")
@@ -89,6 +89,8 @@ class _Watch(CircuitBreakerListener):
     def state_change(self, cb: CircuitBreaker, old_state: object, new_state: object) -> None:
         before, after = (getattr(state, "name", "") for state in (old_state, new_state))
         log.warning("circuit", dependency=cb.name, before=before, to=after, reason="calls_fail" if after == "open" else "probe")
+        if after != STATE_HALF_OPEN:
+            journal.note(f"circuit of {cb.name} is {after}", by="circuit breaker")
         if after == STATE_CLOSED:
             with suppress(*redis.UNREACHABLE):
                 redis.registry().delete(f"wedops:{cb.name}:probe")

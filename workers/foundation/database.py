@@ -50,7 +50,8 @@ def _conninfo() -> tuple[dict[str, Any], dict[str, str]]:
     session = _SESSION | addresses.session(given.pop("options", ""))
     # What is sent to a machine that is gone is given up after so many ms; what is only read, after some seconds.
     patience = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2}
-    return {"connect_timeout": 3} | patience | given, session
+    # libpq takes less than 2 for 2.
+    return {"connect_timeout": max(2, int(settings.patience()))} | patience | given, session
 
 
 def _connect(context: Any) -> Any:

@@ -41,6 +41,7 @@ def configure(level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.captureWarnings(True)
     # A line a task from Celery's own tracer says nothing that the job record does not.
     for chatty in ("celery.worker.strategy", "celery.app.trace", "apprise", "httpx"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))

@@ -77,8 +77,8 @@ def _client(url: str, kind: Any = Redis, *, decode: bool = True) -> Client:
     return kind.from_url(
         url,
         decode_responses=decode,
-        socket_timeout=3,
-        socket_connect_timeout=2,
+        socket_timeout=settings.patience(),
+        socket_connect_timeout=min(2.0, settings.patience()),
         health_check_interval=15,
         socket_keepalive=True,
     )

@@ -62,6 +62,20 @@ def _parse(variable: str, value: str, kind: Any) -> Any:
     return found
 
 
+_patience = 3.0
+
+
+def hurry() -> None:
+    """Have servers answer sooner, for a person waits. Before anything connects."""
+    global _patience  # noqa: PLW0603 - a process is either a person's command or one of ours
+    _patience = 1.0
+
+
+def patience() -> float:
+    """Return for how many seconds a call waits for a server."""
+    return _patience
+
+
 def settle_environment() -> None:
     """Settle the environment, once at a process's start: before Flower or the Procfile read their own.
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from workers.foundation import redis
 from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.journal import Happening
 from workers.notify.rules import BODY, TITLE, Notification, Policy, safe
 
 TAKEN = "wedops:notified:"
@@ -159,3 +160,10 @@ def channels(db: Connection, who: str, wedding_id: str = "") -> list[str]:
     """Return the channels by which somebody is reached: of a wedding, or for all."""
     that = (addresses.c.who == who) & (addresses.c.wedding_id == wedding_id)
     return list(db.execute(select(addresses.c.channel).where(that).order_by(addresses.c.channel)).scalars())
+
+
+def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+    """Return the messages that arrived from a moment on."""
+    own = notifications.c
+    rows = db.execute(select(notifications).where(own.sent_at >= since).order_by(own.sent_at.desc()).limit(most))
+    return [Happening(row.sent_at, f"told {row.who} by {row.channel}: {row.title}", wedding_id=row.wedding_id) for row in rows]

@@ -46,8 +46,17 @@ def _alert(severity: Severity) -> None:
         alerts.carry_out(db, [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)], at=NOON, flapping_within=timedelta())
 
 
-def test_healthy_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_weddings_and_nodes_it_is_idle() -> None:
     redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
+    idle = "idle: no wedding is in the calendar (`wedops weddings import FILE`); no realtime node has reported"
+    assert (_status()["exit"], _status()["verdict"]) == (0, idle)
+
+
+def test_healthy_is_0() -> None:
+    redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
+    balancing.report(Report("n1", "us-northeast", "ws://n1", 1000, connections=0))
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1", starts_at=clock.now() + timedelta(days=30))], at=NOON)
     found = _status()
     assert (found["exit"], found["schema"], found["verdict"]) == (
         0,

@@ -180,11 +180,11 @@ def test_guests_never_take_the_last_places_of_a_pool(user_type: str, places: int
 
 def test_a_small_node_says_its_own_capacity_and_in_an_emergency_guests_give_way_first() -> None:
     assert store.open(connection(), held=80, capacity=100).ok
-    actions.set_emergency_mode(True)
+    actions.set_emergency_mode(True, by="ada")
     assert store.emergency_mode()
     assert store.open(connection("c2", user_id="u2"), held=80, capacity=100).reason == "pool_full"
     assert store.open(connection("c3", user_id="u3", user_type="couple"), held=80, capacity=100).ok
-    actions.set_emergency_mode(False)
+    actions.set_emergency_mode(False, by="ada")
     assert store.open(connection("c2", user_id="u2"), held=80, capacity=100).ok
 
 

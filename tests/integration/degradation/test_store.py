@@ -120,7 +120,7 @@ def test_when_nothing_helps_somebody_is_called() -> None:
     assert _respond(100)[-1] == "help"
     _calm(110)
     assert _respond(130)[-1] == "grow_cache no_better undone"
-    assert (_scaled(), registry.emergency_mode()) == (set(), False)
+    assert (_scaled(), registry.emergency_mode()) == (set(), "")
 
 
 def test_what_two_alerts_need_is_undone_with_the_last_of_them() -> None:
@@ -137,7 +137,7 @@ def test_what_two_alerts_need_is_undone_with_the_last_of_them() -> None:
 
 
 def test_what_people_ordered_is_left_to_them() -> None:
-    connections.set_emergency_mode(True)
+    connections.set_emergency_mode(True, by="ada")
     with database.transaction() as db:
         orders.give(db, orders.Order("east", orders.Kind.EMERGENCY, "storm", "ada", NOON, _at(3600)))
     _alert(6000, 0)

@@ -47,7 +47,7 @@ def test_the_same_key_does_it_once_and_another_use_of_it_is_refused() -> None:
     ("kind", "wedding_id", "says"),
     [
         ("flood", "w-1", "kind='flood': Input should be 'weather', 'venue', 'vendor' or 'technical'"),
-        ("venue", "w 1", "wedding_id='w 1'"),
+        ("venue", "w 1", "wedding_id: String should match pattern"),
         ("venue", "w-404", "wedding_id='w-404' is not in the calendar; import it first"),
     ],
 )

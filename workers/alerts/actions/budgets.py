@@ -18,6 +18,7 @@ from workers.metrics.rules.objectives import (
     Window,
     burns,
     rate,
+    said,
     wedding_windows,
     worst,
 )
@@ -54,7 +55,8 @@ def _of_regions(db: Connection, policy: Policy, now: datetime) -> tuple[list[Bre
             judged |= {f"{objective.alert}/{_subject(region, objective)}", f"{Kind.AVAILABILITY}/{region}"}
         if burn := worst((window, burns(objective, window, each)) for window, each in own):
             value = rate(objective, latest.get((name, region)))
-            found.append(_breach(objective, region, *burn, value))
+            text = said(objective, burn[0], dict(own)[burn[0]], burn[1])
+            found.append(_breach(objective, region, burn[0], f"{text} in {region or 'all regions'}", value))
         if objective.alert == Kind.AVAILABILITY and recent.bad_short >= BAD_LEAST:
             share = recent.bad_short / recent.total_short
             if severity := policy.severity("outage", share):
@@ -79,11 +81,8 @@ def _subject(who: str, objective: Objective) -> str:
     return f"{who or 'everywhere'}/{objective.name}"
 
 
-def _breach(objective: Objective, region: str, window: Window, burn: float, value: float) -> Breach:
+def _breach(objective: Objective, region: str, window: Window, detail: str, value: float) -> Breach:
     severity = Severity.MEDIUM if not window.pages else Severity.CRITICAL if window is MONTH[0] else Severity.HIGH
-    detail = (
-        f"{objective.name} burns its month's budget {burn:,.0f} times too fast over {window.long} in {region or 'all regions'}"
-    )
     return Breach(Kind(objective.alert), _subject(region, objective), severity, value, detail, region)
 
 
@@ -93,11 +92,11 @@ def _of_weddings(db: Connection, world: datetime, now: datetime) -> list[Breach]
         by_length[_whole_hours(ends_at - starts_at)][wedding_id] = region
     found = []
     for lasts, regions in by_length.items():
-        burnt: dict[tuple[str, str], list[tuple[Window, float]]] = defaultdict(list)
+        counts: dict[tuple[str, str], dict[Window, Counts]] = defaultdict(dict)
         for window in wedding_windows(lasts):
             for one in events.of_weddings(db, window, now=now, ids=regions, bad_least=BAD_LEAST):
-                burnt[one.objective, one.who].append((window, burns(BY_NAME[one.objective], window, one.counts)))
-        found += list(_pages(burnt.items(), regions))
+                counts[one.objective, one.who][window] = one.counts
+        found += list(_pages(counts.items(), regions))
     return found
 
 
@@ -106,12 +105,12 @@ def _whole_hours(lasts: timedelta) -> timedelta:
     return timedelta(hours=max(1, round(lasts.total_seconds() / 3600)))
 
 
-def _pages(burnt: Iterable[tuple[tuple[str, str], list[tuple[Window, float]]]], regions: dict[str, str]) -> Iterable[Breach]:
-    for (name, wedding_id), windows in burnt:
-        if burn := worst(windows):
+def _pages(found: Iterable[tuple[tuple[str, str], dict[Window, Counts]]], regions: dict[str, str]) -> Iterable[Breach]:
+    for (name, wedding_id), counts in found:
+        objective = BY_NAME[name]
+        if burn := worst((window, burns(objective, window, each)) for window, each in counts.items()):
             window, times = burn
-            objective = BY_NAME[name]
-            detail = f"{name} of wedding {wedding_id} burns its own budget {times:,.0f} times too fast over {window.long}"
+            detail = f"{said(objective, window, counts[window], times)} at wedding {wedding_id}"
             kind = Kind(objective.alert)
             subject = _subject(f"{WEDDING}{wedding_id}", objective)
             yield Breach(kind, subject, Severity.CRITICAL, times, detail, regions[wedding_id], wedding_id)

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -16,14 +16,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from workers.alerts import actions
 from workers.alerts.actions import telling
 from workers.alerts.rules import Breach, Kind, Policy, Severity
-from workers.alerts.rules.ourselves import SILENT, Postgres, Seen, judge
+from workers.alerts.rules.ourselves import SILENT, Postgres, Seen, judge, starting, unexplained
 from workers.app import app
-from workers.foundation import clock, database, jobs, logs, queues, redis, settings
+from workers.foundation import clock, database, jobs, journal, logs, queues, redis, settings
 from workers.metrics import actions as metrics
 from workers.metrics.store import points
 from workers.notify import actions as notify
 from workers.notify import client, store
-from workers.notify.rules import BODY, safe
+from workers.notify.rules import BODY, OPERATIONS, safe
 
 log = logs.get("alerts")
 
@@ -37,18 +37,22 @@ EVERY = 5.0
 
 @dataclass
 class Watch:
-    """What the watch remembers between looks when there is no database: what is critical, since how many looks, and told."""
+    """What the watch remembers between looks when there is no database: what is critical, since how many looks, and told.
 
+    Until `settled_at` (of the stopwatch) what has not started yet is not missed.
+    """
+
+    settled_at: float = 0.0
     seen: Counter[str] = field(default_factory=Counter)
-    told: set[str] = field(default_factory=set)
+    told: dict[str, Breach] = field(default_factory=dict)
 
     def look(self) -> None:
         """Look at everything once, and tell; what is away is what it is there to find."""
         policy = settings.read(Policy, "ALERTS_")
         seen = observe()
-        found, known = judge(seen, policy)
+        found, known = judge(seen if clock.stopwatch() >= self.settled_at else starting(seen), policy)
         if Kind.DATABASE in seen.away:
-            self._tell_without(found)
+            self._tell_without(found, seen.away)
             return
         try:
             actions.bring(found, lambda fingerprint: fingerprint.partition("/")[0] in known, policy)
@@ -56,28 +60,42 @@ class Watch:
                 telling.escalate(db, policy, now=clock.now())
             # Beside the task that does: this must not wait in a queue that it is about.
             notify.deliver(ENOUGH)
-            self.seen.clear()
-            self.told.clear()
         except (database.DatabaseUnavailable, SQLAlchemyError, psycopg.Error) as error:
             log.error("alerts not written", reason=type(error).__name__)
             away = Breach(
                 Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, f"the database takes nothing ({type(error).__name__})"
             )
-            self._tell_without([*found, away])
+            self._tell_without([*found, away], {Kind.DATABASE})
+        else:
+            self._tell_end({breach.fingerprint for breach in found})
 
-    def _tell_without(self, found: list[Breach]) -> None:
+    def _tell_without(self, found: list[Breach], away: Container[Kind]) -> None:
         """Tell NOTIFY_TARGETS of what is critical in a second look as well, once while it lasts: no row remembers it."""
-        urgent = {breach.fingerprint: breach for breach in found if breach.severity is Severity.CRITICAL}
+        critical = (one for one in unexplained(found, away) if one.severity is Severity.CRITICAL)
+        urgent = {breach.fingerprint: breach for breach in critical}
         self.seen = Counter({name: self.seen[name] + 1 for name in urgent})
-        self.told &= urgent.keys()
         for fingerprint, breach in urgent.items():
             if fingerprint in self.told or self.seen[fingerprint] < LOOKS:
                 continue
-            body = safe(f"{breach.detail}. See docs/runbooks/{breach.kind}.md", BODY)
             title = f"{breach.severity} firing: {breach.kind}"
-            sent = [client.send(url, title, body, breach.severity, key=fingerprint) for url in client.targets().values()]
-            if any(sent):
-                self.told.add(fingerprint)
+            if _send(title, f"{breach.detail}. See {telling.runbook(breach.kind)}", breach, fingerprint):
+                self.told[fingerprint] = breach
+
+    def _tell_end(self, standing: Container[str]) -> None:
+        """Say of what was told without the database that it is over, or that it is an alert now like any other."""
+        for fingerprint, breach in self.told.items():
+            over = "is still so: `wedops alerts list`" if fingerprint in standing else "is over"
+            _send(f"resolved: {breach.kind}", f"{breach.detail}: this {over}", breach, f"{fingerprint}/end")
+        self.seen.clear()
+        self.told.clear()
+
+
+def _send(title: str, body: str, breach: Breach, key: str) -> bool:
+    """Tell every target, and note it: no row has it."""
+    text = safe(body, BODY)
+    sent = [client.send(url, title, text, breach.severity, key=key) for url in client.targets().values()]
+    journal.note(f"told {OPERATIONS} without the database: {title}: {text}", by="watch")
+    return any(sent)
 
 
 def observe() -> Seen:

@@ -1,15 +1,15 @@
 """Who is told of which alert now: quiet ones nobody, the rest step by step, a group in one message."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from workers.alerts import client, store
-from workers.alerts.rules import Policy, Reason, Severity, Standing, State, quiet
+from workers.alerts.rules import Kind, Policy, Reason, Severity, Standing, State, quiet
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules.escalation import Notice, Tempo
 from workers.alerts.rules.quiet import Around
@@ -32,6 +32,18 @@ END = "end"
 TOLD_LIVE = "wedops:alerts:told_live"
 
 
+@dataclass(frozen=True)
+class Runbooks:
+    """`url` is where the pages on each kind of alert are: RUNBOOK_URL."""
+
+    url: str = "docs/runbooks"
+
+
+def runbook(kind: Kind | str) -> str:
+    """Return where it says what to do about a kind of alert."""
+    return f"{settings.read(Runbooks, 'RUNBOOK_').url.rstrip('/')}/{kind}.md"
+
+
 def escalate(db: Connection, policy: Policy, *, now: datetime) -> int:
     """Bring everybody up to date about every alert; return how many were told something. Runs any number of times."""
     alerts = store.hold(db)
@@ -41,7 +53,7 @@ def escalate(db: Connection, policy: Policy, *, now: datetime) -> int:
     alerts = [replace(one, people=ranks[one.id][0], rank=ranks[one.id][1]) for one in alerts]
     alerts = _awake(db, _hushed(db, alerts, around, now), now)
     due = _due(db, alerts, around, policy, now)
-    told = _tell(db, {alert.id: alert for alert in alerts}, due, now)
+    told = _tell(db, {alert.id: alert for alert in alerts}, due, around, now)
     messages.withdraw(db, escalation.stale_messages(db), at=now)
     return told + _tell_ends(db, now)
 
@@ -69,17 +81,18 @@ def surroundings(db: Connection, alerts: Sequence[Standing], *, now: datetime) -
     """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
     phases = settings.read(calendar.Policy, "WEDDINGS_")
     people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
-    near: dict[str, set[calendar.Phase]] = defaultdict(set)
+    near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
     for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
         begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)
-        near[region].add(next(begun, calendar.Phase.PLANNING))
-    regions = {region: Around(people.get(region, 0), frozenset(near[region])) for region in {*people, *near}}
-    everywhere = Around(sum(people.values()), frozenset(phase for one in near.values() for phase in one))
+        near[region][next(begun, calendar.Phase.PLANNING)] += 1
+    regions = {one: Around(people.get(one, 0), frozenset(near[one]), near[one].total()) for one in {*people, *near}}
+    phases_on = frozenset(phase for one in near.values() for phase in one)
+    everywhere = Around(sum(people.values()), phases_on, sum(one.total() for one in near.values()))
     own = {one.id: one for one in weddings.by_id(db, {alert.wedding_id for alert in alerts if alert.wedding_id})}
     found = {}
     for alert in alerts:
         if wedding := own.get(alert.wedding_id):
-            found[alert.id] = Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}))
+            found[alert.id] = Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}), 1)
         else:
             found[alert.id] = regions.get(alert.region, Around()) if alert.region else everywhere
     return found
@@ -147,14 +160,16 @@ def _calm() -> Tempo:
         return Tempo.ORDINARY
 
 
-def _tell(db: Connection, alerts: Mapping[int, Standing], due: Sequence[Notice], now: datetime) -> int:
+def _tell(
+    db: Connection, alerts: Mapping[int, Standing], due: Sequence[Notice], around: Mapping[int, Around], now: datetime
+) -> int:
     reached, found = {}, set()
     for notice in due:
         wedding_id = alerts[notice.alert_id].wedding_id if notice.who == rules.CONTACTS else ""
         if (notice.who, wedding_id) not in reached:
             reached[notice.who, wedding_id] = notify.reached(db, notice.who, wedding_id)
         found |= {Told(notice.alert_id, notice.step, *to) for to in reached[notice.who, wedding_id]}
-    told = _write(db, alerts, found - escalation.told(db, alerts), now)
+    told = _write(db, alerts, found - escalation.told(db, alerts), around, now)
     escalation.mark(db, {notice.alert_id for notice in due}, at=now)
     return told
 
@@ -164,27 +179,33 @@ def _tell_ends(db: Connection, now: datetime) -> int:
     ended = {alert.id: alert for alert in store.ended_untold(db)}
     told = {replace(one, step=END) for one in escalation.told(db, ended)}
     escalation.mark(db, ended, at=now, column="end_told_at")
-    return _write(db, ended, told, now)
+    return _write(db, ended, told, {}, now)
 
 
-def _write(db: Connection, alerts: Mapping[int, Standing], new: Iterable[Told], now: datetime) -> int:
+def _write(
+    db: Connection, alerts: Mapping[int, Standing], new: Iterable[Told], around: Mapping[int, Around], now: datetime
+) -> int:
     """Write notices, and one message for each group, person and channel among them."""
     bundles: dict[tuple[str, str, str, str], list[Told]] = defaultdict(list)
     for one in sorted(new):
         bundles[alerts[one.alert_id].group, one.who, one.wedding_id, one.channel].append(one)
     for (group, who, wedding_id, channel), bundle in bundles.items():
         key = f"alert/{bundle[0].alert_id}/{bundle[0].step}/{who}/{channel}"
-        message = _bundled(key, group, [alerts[alert_id] for alert_id in sorted({one.alert_id for one in bundle})])
+        message = _bundled(key, group, [alerts[alert_id] for alert_id in sorted({one.alert_id for one in bundle})], around)
         messages.write(db, message, who=who, wedding_id=wedding_id, channel=channel, at=now)
         escalation.note(db, bundle, message=key, at=now)
     return len(bundles)
 
 
-def _bundled(key: str, group: str, alerts: list[Standing]) -> Notification:
-    """Return one message about a group's alerts, those that matter most first."""
+def _bundled(key: str, group: str, alerts: list[Standing], around: Mapping[int, Around]) -> Notification:
+    """Return one message about a group's alerts, those that matter most first: what is wrong, who is affected, what to do."""
     first, *more = sorted(alerts, key=lambda alert: -alert.rank)
     severity = next(one for one in Severity if one in {alert.severity for alert in alerts})
     title = f"{severity} {first.state}: {first.kind} {first.subject}" + (f" and {len(more)} more in {group}" if more else "")
-    lines = [f"{alert.line}. See docs/runbooks/{alert.kind}.md" for alert in (first, *more)]
+    lines = [
+        "; ".join(filter(None, [f"alert {one.id} {one.line}", around.get(one.id, Around()).said]))
+        + f". See {runbook(one.kind)}"
+        for one in (first, *more)
+    ]
     take = "" if first.state is State.RESOLVED else f"\nTake it: wedops alerts ack {first.id}"
     return Notification(key, title, "\n".join(lines[:10]) + take, severity)

@@ -1,9 +1,10 @@
 """What is wrong with the task system itself, from what its watch saw. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.alerts.rules.quiet import INHIBITIONS
 
 #: What waits longer than this breaks the queue's promise, in seconds.
 PROMISES = {"emergency": 1.0, "steady": 30.0, "bulk": 600.0}
@@ -46,6 +47,19 @@ class Seen:
     postgres: Postgres | None = None
     untold: int | None = None
     disks: Mapping[str, float] = field(default_factory=dict)
+
+
+def starting(seen: Seen) -> Seen:
+    """Return what is to be believed while the system may be starting: beats, workers and jobs are only about to come."""
+    return replace(seen, beats=seen.beats or None, overdue=None, silent=None, stopped=None)
+
+
+def unexplained(breaches: Sequence[Breach], away: Container[Kind]) -> list[Breach]:
+    """Return the breaches but those that a server which is away altogether explains: a storm is told by its cause."""
+    explained = {
+        kind for rule in INHIBITIONS if rule.whole and any(one in away for one in rule.sources) for kind in rule.targets
+    }
+    return [one for one in breaches if one.kind not in explained]
 
 
 def judge(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]:

@@ -51,6 +51,15 @@ class Around:
 
     people: int = 0
     phases: frozenset[Phase] = frozenset()
+    weddings: int = 0
+
+    @property
+    def said(self) -> str:
+        """Return it in words; empty when it hurts nobody."""
+        on = ", ".join(phase.replace("_", " ") for phase in Phase if phase in self.phases)
+        at = f"{self.weddings:,} wedding{'s' if self.weddings > 1 else ''}" + (f" ({on})" if on else "")
+        parts = [f"{self.people:,} people"] if self.people else []
+        return " at ".join([*parts, at] if self.weddings else parts)
 
     @property
     def running(self) -> bool:

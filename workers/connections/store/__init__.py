@@ -210,15 +210,15 @@ def total() -> int:
         return sum(pipe.execute())
 
 
-def emergency_mode() -> bool:
-    """Tell whether guests give way first."""
-    return bool(redis.connections().exists(EMERGENCY))
+def emergency_mode() -> str:
+    """Return who has guests give way first, and since when; empty when they need not."""
+    return redis.connections().get(EMERGENCY) or ""
 
 
-def set_emergency_mode(on: bool) -> None:
+def set_emergency_mode(on: bool, *, by: str = "somebody") -> None:
     """Have guests give way first, or no longer, once limits and levels are told again."""
     if on:
-        redis.connections().set(EMERGENCY, 1)
+        redis.connections().set(EMERGENCY, by)
     else:
         redis.connections().delete(EMERGENCY)
 
@@ -234,5 +234,5 @@ def tell_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[str,
         names += [f"supplier:{supplier_id}", str(connections or "")]
     profiles = {f"profile:{kind}": ",".join(channels) for kind, channels in rules.PROFILES.items()}
     told_names = [word for pair in (profiles | dict(own or {})).items() for word in pair]
-    common = orjson.dumps(rules.admission(policy(), emergency=emergency_mode())).decode()
+    common = orjson.dumps(rules.admission(policy(), emergency=bool(emergency_mode()))).decode()
     _calls([("wedops_limit", shard, policy().shards, common, *told_names, *theirs.get(shard, ())) for shard in shards()])

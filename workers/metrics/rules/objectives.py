@@ -22,6 +22,11 @@ class Objective:
     least: float = float("-inf")
     window: timedelta = timedelta(days=30)
 
+    @property
+    def bad(self) -> str:
+        """Return in words what a bad event is."""
+        return f"{DOING[self.name]} " + ("failed" if self.most == float("inf") else f"took longer than {self.most:g} s")
+
 
 # fmt: off
 OBJECTIVES = (
@@ -36,6 +41,17 @@ OBJECTIVES = (
     Objective("availability",      "probe_ok",                  0.999,  "availability",  least=1.0),
 )
 # fmt: on
+#: What people do, whose events these are.
+DOING = {
+    "realtime_update": "realtime updates",
+    "emergency_change": "emergency changes",
+    "timeline_sync": "timeline changes",
+    "guest_list": "loads of the guest list",
+    "photo_upload": "photo uploads",
+    "vendor_notice": "notices to suppliers",
+    "critical_operation": "critical operations",
+    "availability": "round trips that were tried",
+}
 BY_NAME = {objective.name: objective for objective in OBJECTIVES}
 BY_SERIES = {objective.series: number for number, objective in enumerate(OBJECTIVES)}
 
@@ -110,6 +126,15 @@ def judge(objective: Objective, values: "np.ndarray[tuple[int], np.dtype[np.floa
     """Return (events, bad ones) among a series' values; `failed` when its label says that all of them are."""
     good = 0 if failed else int(((values >= objective.least) & (values <= objective.most)).sum())
     return len(values), len(values) - good
+
+
+def said(objective: Objective, window: Window, counts: Counts, burn: float) -> str:
+    """Return in people's words how many events were bad, and what that costs: 348 of 348 loads … in the last 5 min."""
+    span = window.short if counts.bad_short else window.long
+    bad, total = (counts.bad_short, counts.total_short) if counts.bad_short else (counts.bad_long, counts.total_long)
+    minutes = span.total_seconds() / 60
+    last = f"{minutes:,.0f} min" if minutes >= 1 else f"{span.total_seconds():.0f} s"
+    return f"{bad:,} of {total:,} {objective.bad} in the last {last} ({burn:,.0f} times what the error budget allows)"
 
 
 def worst(found: Iterable[tuple[Window, float]]) -> tuple[Window, float] | None:

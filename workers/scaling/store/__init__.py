@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from workers.foundation.database import metadata, over
 from workers.foundation.errors import Anticipated
+from workers.foundation.journal import Happening
 from workers.scaling.rules import Purpose, Resource, State
 
 #: Where a gateway finds what its region should have, and where it says what it has.
@@ -148,6 +149,17 @@ def latest(db: Connection) -> dict[tuple[str, str], Action]:
 def recent(db: Connection, *, most: int = 10) -> list[Action]:
     """Return the newest actions first."""
     return [_action(row) for row in db.execute(select(*_FACTS).order_by(actions.c.id.desc()).limit(most))]
+
+
+def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+    """Return what was decided from a moment on, and what became of it."""
+    rows = db.execute(select(*_FACTS).where(actions.c.created_at >= since).order_by(actions.c.id.desc()).limit(most))
+    return [
+        Happening(
+            one.created_at, f"{one.region}: {one.resource} {one.before} to {one.to} ({one.reason}): {one.state}", one.region
+        )
+        for one in map(_action, rows)
+    ]
 
 
 def settled(db: Connection, *, most: int) -> list[Action]:

@@ -1,0 +1,178 @@
+"""What somebody on call sees: what is wrong, who is affected, what was done, what to do, also while a server is away."""
+
+import os
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+
+import orjson
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import make_url
+
+from tests.made import wedding
+from workers.alerts import actions as alerting
+from workers.alerts import store as alerts
+from workers.alerts.actions import ourselves, telling
+from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.cli import wedops
+from workers.connections import actions as connections
+from workers.degradation import store as degradation
+from workers.degradation.rules import Action, Reason
+from workers.emergencies import rules as protocols
+from workers.emergencies import store as emergencies
+from workers.foundation import clock, database, journal, redis, settings
+from workers.weddings import store as weddings
+from workers.weddings.rules import Wedding
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PENDING_FOR", "RESOLVE_AFTER", "GROUP_WAIT"):
+        monkeypatch.setenv(f"ALERTS_{name}", "0s")
+
+
+def _run(*words: str) -> str:
+    done = CliRunner().invoke(wedops, words)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.output
+
+
+def _ceremony() -> Wedding:
+    return wedding("w-1", starts_at=clock.now() - timedelta(minutes=10), guest_count=348)
+
+
+SLOW = Breach(
+    Kind.GUEST_LIST, "wedding:w-1/guest_list", Severity.CRITICAL, 1000.0,
+    "348 of 348 loads of the guest list took longer than 1 s", "us-northeast", "w-1",
+)  # fmt: skip
+JITTER = Breach(Kind.ANOMALY, "guest_list_seconds{}", Severity.MEDIUM, 1.0, "a step", "us-northeast", "w-1")
+
+
+def _trouble() -> None:
+    """A ceremony whose guest list is slow: a step was taken, and an emergency opened."""
+    policy = settings.read(Policy, "ALERTS_")
+    with database.transaction() as db:
+        weddings.upsert(db, [_ceremony()], at=clock.now())
+        protocol = protocols.PROTOCOLS["technical"]
+        emergencies.open_or_join(db, key="k", kind="technical", wedding_id="w-1", protocol=protocol, at=clock.now())
+    alerting.bring([SLOW], lambda _: True, policy)
+    with database.transaction() as db:
+        telling.escalate(db, policy, now=clock.now())
+        [alert] = alerts.standing(db, ended=False)
+        degradation.take(db, alert, Action.EMERGENCY_MODE, 1, Reason.DEGRADED, at=clock.now())
+    connections.set_emergency_mode(True, by="degradation")
+
+
+def test_status_says_what_is_wrong_who_is_affected_what_was_done_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNBOOK_URL", "https://wiki.example/runbooks/")
+    _trouble()
+    verdict = orjson.loads(_run("status", "--json"))["verdict"]
+    assert "alert 1, critical: 348 of 348 loads of the guest list took longer than 1 s" in verdict
+    assert "affects 348 people at 1 wedding (ceremony)" in verdict
+    assert "done: emergency mode (acting)" in verdict
+    assert "to do: https://wiki.example/runbooks/guest_list.md" in verdict
+    assert "emergency mode is on, by degradation since" in verdict
+
+
+def test_a_page_says_the_same_and_how_to_take_it() -> None:
+    _trouble()
+    with database.transaction() as db:
+        body = str(db.exec_driver_sql("SELECT body FROM notifications WHERE key LIKE 'alert/%%' LIMIT 1").scalar_one())
+    assert "alert 1 critical firing" in body
+    assert "348 people at 1 wedding (ceremony)" in body
+    assert "docs/runbooks/guest_list.md" in body
+    assert "wedops alerts ack 1" in body
+
+
+def test_the_timeline_tells_all_of_it_in_order() -> None:
+    _trouble()
+    journal.note("process worker-steady hung and was put back", by="supervisor")
+    shown = _run("timeline", "--since", "30m")
+    for what in (
+        "emergency 1 (technical) at w-1 opened",
+        "alert 1 critical firing",
+        "alert 1: step 1, emergency_mode",
+        "emergency mode on  (degradation)",
+        "process worker-steady hung and was put back  (supervisor)",
+    ):
+        assert what in shown
+    lines = shown.splitlines()
+    assert lines == sorted(lines, key=lambda line: line[:20])
+
+
+def test_the_timeline_of_a_wedding_leaves_out_others() -> None:
+    _trouble()
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-2", starts_at=clock.now() + timedelta(days=3))], at=clock.now())
+        protocol = protocols.PROTOCOLS["venue"]
+        emergencies.open_or_join(db, key="k2", kind="venue", wedding_id="w-2", protocol=protocol, at=clock.now())
+    shown = _run("timeline", "--wedding", "w-1")
+    assert "at w-1 opened" in shown
+    assert "at w-2" not in shown
+    found = orjson.loads(_run("timeline", "--json"))
+    assert found["schema"] == "wedops.timeline/1"
+    assert found["missing"] == []
+
+
+@pytest.fixture
+def hanging() -> Iterator[int]:
+    """Yield the port of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
+        yield server.getsockname()[1]
+
+
+def _hang(monkeypatch: pytest.MonkeyPatch, variable: str, port: int) -> None:
+    monkeypatch.setattr(settings, "_patience", 1.0)
+    monkeypatch.setenv(variable, make_url(os.environ[variable]).set(port=port).render_as_string(hide_password=False))
+    redis._forget()
+    database.engine.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("variable", "known", "words"),
+    [
+        ("WEDOPS_DATABASE_URL", "emergency mode on", ("timeline",)),
+        ("WEDOPS_BROKER_URL", "emergency 1 (technical) at w-1 opened", ("timeline",)),
+        ("WEDOPS_BROKER_URL", "alert 1, critical", ("status", "--json")),
+        ("WEDOPS_DATABASE_URL", "emergency mode is on, by degradation", ("status", "--json")),
+        ("WEDOPS_DATABASE_URL", "broker ", ("doctor",)),
+        ("WEDOPS_BROKER_URL", "database     fine", ("doctor",)),
+    ],
+)
+def test_what_can_be_known_is_shown_while_a_server_hangs(
+    monkeypatch: pytest.MonkeyPatch, hanging: int, variable: str, known: str, words: tuple[str, ...]
+) -> None:
+    _trouble()
+    _hang(monkeypatch, variable, hanging)
+    begun = clock.stopwatch()
+    try:
+        assert known in _run(*words)
+    finally:
+        redis._forget()
+        database.engine.cache_clear()
+    # Chosen above what it takes, for machines are busy; without a limit it would be some 20 s.
+    assert clock.stopwatch() - begun < 8
+
+
+def test_a_storm_without_a_database_is_told_by_its_cause_once_and_then_said_to_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(ourselves.client, "send", lambda _url, title, *_more, **_named: told.append(title) or True)
+    watch = ourselves.Watch()
+    storm = [Breach(Kind.JOB_STOPPED, f"job-{one}", Severity.CRITICAL, 1.0, "it fired and did not finish") for one in range(6)]
+    away = Breach(Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, "the database does not answer")
+    for _ in range(3):
+        watch._tell_without([away, *storm], {Kind.DATABASE: "hangs"})
+    assert told == ["critical firing: database"]
+    watch._tell_end(set())
+    assert told == ["critical firing: database", "resolved: database"]
+    assert "told operations without the database: resolved: database" in _run("timeline")
+
+
+def test_who_is_only_about_to_start_is_not_missed() -> None:
+    ourselves.Watch(settled_at=clock.stopwatch() + 60).look()
+    assert "beat_stopped" not in _run("alerts", "list")
+    ourselves.Watch().look()
+    assert "beat_stopped" in _run("alerts", "list")

@@ -1,0 +1,212 @@
+"""What `wedops status` rests on: the verdict, and why."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from workers.alerts import store as alerts
+from workers.alerts.actions import telling
+from workers.alerts.rules import Severity, Standing, State
+from workers.alerts.rules.ourselves import PROMISES
+from workers.balancing import store as balancing
+from workers.connections import store as connections
+from workers.connections.store import service
+from workers.degradation import store as degradation
+from workers.emergencies import store as emergencies
+from workers.foundation import background, breaker, clock, database, dead_letters, jobs, queues, redis, settings
+from workers.metrics import store as metrics
+from workers.notify import store as notify
+from workers.requests import store as requests
+from workers.scaling import rules as scaling_rules
+from workers.scaling import store as scaling
+from workers.scaling.actions import readings
+from workers.scaling.rules import State as ActionState
+from workers.seasons import store as seasons
+from workers.seasons.rules import KindOfDay
+from workers.weddings import rules as calendar
+from workers.weddings import store as weddings
+
+#: In seconds: for how long somebody waits for each server; both are asked at once.
+PATIENCE = 2.5
+HEALTHY, DEGRADED, CRITICAL, UNREACHABLE = 0, 3, 4, 69
+WORDS = {HEALTHY: "healthy", DEGRADED: "degraded", CRITICAL: "critical", UNREACHABLE: "unreachable"}
+
+
+@dataclass
+class Status:
+    """Everything an operator wants to see first. Moments are ISO texts; the world's, but for the jobs'."""
+
+    verdict: str = ""
+    code: int = HEALTHY
+    why: list[str] = field(default_factory=list)
+    now: str = ""
+    kind_of_day: str = ""
+    connections: int = 0
+    regions: list[dict[str, Any]] = field(default_factory=list)
+    seasons: dict[str, str] = field(default_factory=dict)
+    next_weddings: list[dict[str, Any]] = field(default_factory=list)
+    emergencies: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    actions: list[dict[str, Any]] = field(default_factory=list)
+    #: Regions whose decisions nobody carries out, and what waits for an approval.
+    shadow: list[str] = field(default_factory=list)
+    proposals: list[dict[str, Any]] = field(default_factory=list)
+    requests_waiting: int = 0
+    queues: list[dict[str, Any]] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    circuits: list[dict[str, Any]] = field(default_factory=list)
+    nodes: int = 0
+    peak: int = 0
+    peak_until: str | None = None
+    emergency_mode: str = ""
+    beats: int = 0
+    tallies: dict[str, int] = field(default_factory=dict)
+    dead_letters: int = 0
+    has_calendar: bool = False
+    #: Alerts that wait whether they last.
+    pending: int = 0
+
+    def blame(self, code: int, why: str) -> None:
+        """Add a reason; the worst one sets the code."""
+        self.why.append(why)
+        self.code = max(self.code, code)
+
+
+def gather() -> Status:
+    """Return what is known now; a server that is away is the verdict, and what the other one knows is there all the same."""
+    status = Status(now=clock.now().isoformat(timespec="seconds"))
+    for error in background.within(PATIENCE, lambda: _from_redis(status), lambda: _from_postgres(status)):
+        if isinstance(error, redis.UNREACHABLE):
+            status.blame(UNREACHABLE, f"Redis does not answer ({error}); see WEDOPS_BROKER_URL, or run `wedops doctor`")
+        elif isinstance(error, (database.DatabaseUnavailable, TimeoutError)):
+            status.blame(UNREACHABLE, f"{error}; run `wedops doctor`" if isinstance(error, TimeoutError) else str(error))
+        elif error:
+            raise error
+    word = WORDS[status.code]
+    if not status.why and (lacking := _lacking(status)):
+        word, status.why = "idle", lacking
+    more = [f"and {len(status.why) - 5} more"] if len(status.why) > 5 else []
+    status.verdict = f"{word}: {'; '.join(status.why[:5] + more) or 'all jobs run, nothing waits, no alert'}"
+    return status
+
+
+def _lacking(status: Status) -> list[str]:
+    """Return what a system lacks that has nothing to look after: healthy would say too much."""
+    calendar = [] if status.has_calendar else ["no wedding is in the calendar (`wedops weddings import FILE`)"]
+    return calendar + ([] if status.nodes else ["no realtime node has reported"])
+
+
+def _from_redis(status: Status) -> None:
+    at = clock.epoch()
+    status.kind_of_day, status.connections = seasons.kind_of_day(), connections.total()
+    status.queues = [asdict(queue) for queue in queues.lengths_and_ages()]
+    for queue in status.queues:
+        if queue["oldest"] > PROMISES[queue["name"]]:
+            code = CRITICAL if queue["name"] == "emergency" else DEGRADED
+            status.blame(code, f"queue {queue['name']} is {queue['oldest']:.0f} s behind: is its worker running?")
+    _from_jobs(status, at)
+    _from_nodes(status)
+    status.beats, status.tallies, status.dead_letters = len(jobs.beats(at)), jobs.tallies(), dead_letters.count()
+    if not status.beats:
+        status.blame(
+            CRITICAL,
+            "no beat runs: start one (`celery -A schedules.beat beat`; `wedops up` and `supervise` do in some seconds)",
+        )
+
+
+def _from_jobs(status: Status, at: float) -> None:
+    for record in jobs.records():
+        status.jobs.append(_job(record, at))
+        if record.stopped():
+            status.blame(CRITICAL, f"job {record.name} fired {record.unanswered} times and did not finish")
+        elif record.result not in ("ok", "nothing_due", ""):
+            status.blame(DEGRADED, f"job {record.name} ended with {record.result} at its last run: see the log of its worker")
+        elif record.overdue(at):
+            status.blame(DEGRADED, f"job {record.name} was due {at - record.next:.0f} s ago and beat did not fire it")
+
+
+def _from_nodes(status: Status) -> None:
+    status.circuits = [asdict(circuit) for circuit in breaker.circuits()]
+    for circuit in status.circuits:
+        if circuit["state"] != "closed":
+            status.blame(DEGRADED, f"{circuit['dependency']} fails: its circuit is {circuit['state']}")
+    nodes = balancing.nodes()
+    status.nodes, status.emergency_mode = len([node for node in nodes if not node.out]), connections.emergency_mode()
+    if nodes and not any(node.usable or not node.url for node in nodes):
+        status.blame(CRITICAL, "no realtime node takes anybody: all are out or drained (`wedops nodes`)")
+    if not nodes and status.kind_of_day == KindOfDay.WEDDING_DAY:
+        status.blame(DEGRADED, "no realtime node has reported: does a gateway run, and reach the registry?")
+    status.peak = service.peak(clock.now())
+    if status.peak:
+        status.peak_until = str(service.planned_peak()[1])
+    if status.emergency_mode:
+        status.blame(
+            DEGRADED, f"emergency mode is on, by {status.emergency_mode}: guests give way first (`wedops emergency-mode off`)"
+        )
+
+
+def _job(record: jobs.Record, at: float) -> dict[str, Any]:
+    return asdict(record) | {
+        "last": _moment(record.finished),
+        "next": _moment(record.next),
+        "overdue": round(max(0.0, at - record.next), 3) if record.pace else 0.0,
+        "ago": f"{at - record.finished:,.0f} s ago" if record.finished else None,
+        "in": f"in {record.next - at:,.0f} s" if record.pace else None,
+    }
+
+
+def _moment(epoch: float) -> str | None:
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds") if epoch else None
+
+
+def _from_postgres(status: Status) -> None:
+    now, phases = clock.now(), settings.read(calendar.Policy, "WEDDINGS_")
+    with database.transaction() as db:
+        status.regions = [_plain(row) for row in metrics.latest(db, since=now - timedelta(days=1))]
+        status.seasons = {region: str(season) for region, season in seasons.current(db).items()}
+        near = weddings.between(db, now, now + timedelta(hours=24), most=5)
+        status.next_weddings = [_wedding(one, phases, now) for one in near]
+        status.emergencies = [_plain(one) for one in emergencies.standing(db)]
+        found = alerts.standing(db)
+        status.alerts = [_plain(one) for one in found]
+        status.pending = sum(one.state is State.PENDING for one in found)
+        status.has_calendar = bool(weddings.regions(db))
+        _from_alerts(db, status, [one for one in found if one.state is State.FIRING and not one.quiet], now)
+        status.actions = [_plain(one) for one in scaling.recent(db)]
+        status.shadow = readings.in_shadow(db, settings.read(scaling_rules.Policy, "SCALING_"), now=now)
+        status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
+        status.requests_waiting = requests.waiting(db)
+        if failed := notify.overdue(db):
+            status.blame(DEGRADED, f"{failed} notification(s) did not arrive: see NOTIFY_TARGETS and the log of worker-steady")
+    for one in status.proposals:
+        what = f"{one['to']} {one['resource']} of {one['region']}"
+        status.blame(DEGRADED, f"{what} wait for approval (`wedops scaling approve {one['id']} --for 6h`, or `reject`)")
+    for emergency in status.emergencies:
+        status.blame(DEGRADED, f"{emergency['kind']} emergency {emergency['id']} at {emergency['wedding_id']} is open")
+
+
+def _from_alerts(db: Connection, status: Status, found: list[Standing], now: datetime) -> None:
+    """Say of each alert that no worse one explains what is wrong, who is affected, what was done, and what to do."""
+    around, done = telling.surroundings(db, found, now=now), degradation.standing(db)
+    for alert in found:
+        steps = ", ".join(f"{step.action.replace('_', ' ')} ({step.outcome})" for step in done.get(alert.id, ()))
+        parts = [
+            f"alert {alert.id}, {alert.severity}: {alert.detail}",
+            f"affects {hurts}" if (hurts := around[alert.id].said) else "",
+            f"done: {steps}" if steps else "",
+            f"to do: {telling.runbook(alert.kind)}",
+        ]
+        status.blame(CRITICAL if alert.severity is Severity.CRITICAL else DEGRADED, ", ".join(filter(None, parts)))
+
+
+def _wedding(wedding: calendar.Wedding, phases: calendar.Policy, now: datetime) -> dict[str, Any]:
+    facts = {name: getattr(wedding, name) for name in ("id", "region", "zone", "guest_count")}
+    local = wedding.starts_local.isoformat(timespec="minutes")
+    return facts | {"starts_local": local, "phase": str(calendar.phase(wedding, phases, now=now))}
+
+
+def _plain(fact: Any) -> dict[str, Any]:
+    texts = {name: value.isoformat(timespec="seconds") for name, value in vars(fact).items() if isinstance(value, datetime)}
+    return {**vars(fact), **texts}

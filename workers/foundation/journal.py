@@ -1,0 +1,39 @@
+"""What happened that no table has: restarts, circuits, modes that were switched, what was told without the database."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from redis.exceptions import RedisError
+
+from workers.foundation import clock, redis
+
+STREAM = "wedops:journal"
+#: The newest so many are kept.
+MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that happened: where, at which wedding (empty: all, or none in particular), and by whom."""
+
+    at: datetime
+    what: str
+    region: str = ""
+    wedding_id: str = ""
+    by: str = ""
+
+
+def note(what: str, *, by: str = "") -> None:
+    """Write down what happened just now; while Redis is away the log alone tells."""
+    with suppress(RedisError):
+        redis.registry().xadd(
+            STREAM, {"at": clock.now().isoformat(), "what": what[:500], "by": by}, maxlen=MOST, approximate=True
+        )
+
+
+def since(moment: datetime, *, most: int = 500) -> list[Happening]:
+    """Return what was noted from a moment of the world's on, the newest `most`, the oldest first."""
+    rows = redis.registry().xrevrange(STREAM, count=most)
+    found = [Happening(datetime.fromisoformat(row["at"]), row["what"], by=row["by"]) for _, row in rows]
+    return [one for one in reversed(found) if one.at >= moment]
