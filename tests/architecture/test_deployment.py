@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests import ROOT
+from workers.app import HARD_LIMIT
 from workers.supervision.processes import read_procfile
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -25,10 +26,13 @@ SERVICE = {
         "command": {"type": "string"},
         "user": {"type": "string"},
         "restart": {"enum": ["always", "on-failure"]},
+        "env_file": {"type": "array"},
+        "stop_grace_period": {"type": "string", "pattern": "^[0-9]+s$"},
+        "mem_limit": {"type": "string", "pattern": "^[0-9]+[mg]$"},
         "environment": {"type": "object", "additionalProperties": {"type": "string"}},
         "volumes": {"type": "array", "items": {"type": "string", "pattern": "^[^:]+:/"}},
         "ports": {"type": "array", "items": {"type": "string", "pattern": r"^127\.0\.0\.1:\d+:\d+$"}},
-        "healthcheck": {"type": "object", "required": ["test"]},
+        "healthcheck": {"type": "object", "minProperties": 1},
         "depends_on": {
             "type": "object",
             "additionalProperties": {
@@ -93,3 +97,16 @@ def test_no_listener_is_open_to_the_world_by_default() -> None:
 
 def test_no_registry_address_stands_in_the_requirements() -> None:
     assert "://" not in (ROOT / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize("name", [name for name, service in COMPOSE["services"].items() if "build" in service])
+def test_what_is_ours_has_limits_a_check_and_time_to_end_and_is_not_root(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert {"mem_limit", "stop_grace_period", "healthcheck", "env_file"} <= service.keys()
+    assert "user" not in service
+    assert int(service["stop_grace_period"].rstrip("s")) > HARD_LIMIT.total_seconds()
+
+
+def test_nobody_gets_in_by_a_default_login() -> None:
+    for secret in ("POSTGRES_PASSWORD", "VALKEY_PASSWORD", "GRAFANA_PASSWORD", "FLOWER_BASIC_AUTH", "CONNECTIONS_PERMIT_KEYS"):
+        assert f"${{{secret}:?" in (ROOT / "docker-compose.yml").read_text()

@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
 from workers.cli.problems import one_line
+from workers.connections.store import permits
 from workers.forecasting.rules import outlook
 from workers.foundation import addresses, background, clock, database, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
@@ -82,6 +83,7 @@ def _database() -> Problems:
     host = to.get("host", "/")
     if not host.startswith("/") and host not in ("127.0.0.1", "localhost", "::1") and to.get("sslmode") != "verify-full":
         yield "note: anybody between here and the database could read it; add ?sslmode=verify-full to WEDOPS_DATABASE_URL"
+    schema.refuse_newer(has, newest)
     if has != newest:
         yield f"the database is at revision {has}, this version needs {newest}; run `wedops migrate`"
 
@@ -126,6 +128,8 @@ def _settings() -> Problems:
 
 
 def _lacking() -> Problems:
+    if permits.VARIABLE not in os.environ:
+        yield f"note: {permits.VARIABLE} is not set here: nobody can issue or check permits; set it to name:secret"
     try:
         named = {name for names in scaling.managed().values() for name in names}
     except settings.SettingInvalid:

@@ -35,6 +35,7 @@ def command(procfile: Path, only: tuple[str, ...], folder: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: ended.append(number))
     home = folder or Path(tempfile.mkdtemp(prefix="wedops-"))
+    click.echo(f"logs: {home / 'log'}", err=True)
     supervisor = Supervisor(home, commands, on_restart=count_restart, server_hangs=redis.broker_hangs)
     try:
         supervisor.start(lambda: bool(ended))

@@ -9,8 +9,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from workers.foundation import database, health  # noqa: F401 - a table of its own
+from workers.foundation.errors import Anticipated
 
 FOLDER = Path(__file__).parent / "migrations"
+
+
+class DatabaseNewer(Anticipated):
+    """the database is at revision {has}, newer than this version's {newest}: docs/guides/deploying.md says how to go back"""
 
 
 def _config() -> Config:
@@ -29,8 +34,16 @@ def bring(db: Connection, revision: str = "head") -> None:
     """Bring a database to a revision."""
     config = _config()
     db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops migrations'))"))
+    refuse_newer(*revisions(db))
     config.attributes["connection"] = db
     command.upgrade(config, revision)
+
+
+def refuse_newer(has: str | None, newest: str | None) -> None:
+    """Refuse a database that a later version made; raises DatabaseNewer."""
+    known = {one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if has is not None and has not in known:
+        raise DatabaseNewer(has=has, newest=newest)
 
 
 def revisions(db: Connection) -> tuple[str | None, str | None]:

@@ -1,10 +1,12 @@
 """The supervisor: starts the Procfile's processes, and puts back what died or hung."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import sleep
@@ -20,7 +22,11 @@ LAST = ("beat", "watch")
 
 
 class ProcfileInvalid(Anticipated):
-    """{path}, line {line}: write `name: command`"""
+    """{path}, line {line}: write `name: command`, each name once, of letters, digits, dashes and underscores"""
+
+
+class NoProcfile(Anticipated):
+    """{path} is no Procfile: {why}"""
 
 
 @dataclass(frozen=True)
@@ -36,14 +42,20 @@ class Policy:
 
 
 def read_procfile(path: Path) -> dict[str, str]:
-    """Return the commands by process name; raises ProcfileInvalid."""
-    commands = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    """Return the commands by process name; raises ProcfileInvalid, NoProcfile."""
+    commands: dict[str, str] = {}
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoProcfile(path=path, why=getattr(error, "strerror", None) or "it is no text") from None
+    for number, line in enumerate(lines, start=1):
         if line.strip() and not line.startswith("#"):
             name, colon, command = line.partition(":")
-            if not (name.strip() and colon and command.strip()):
+            if not (re.fullmatch(r"\s*[A-Za-z0-9_-]+\s*", name) and colon and command.strip()) or name.strip() in commands:
                 raise ProcfileInvalid(path=path, line=number)
             commands[name.strip()] = command.strip()
+    if not commands:
+        raise NoProcfile(path=path, why="it names no process")
     return commands
 
 
@@ -89,6 +101,14 @@ class Process:
             except ProcessLookupError:
                 return
             self.running.wait()
+
+    def last_line(self) -> str:
+        """Return the last line of its log: mostly why it died."""
+        with suppress(OSError), self.log.open("rb") as log_file:
+            log_file.seek(max(0, self.log.stat().st_size - 2_000))
+            lines = log_file.read().decode(errors="replace").split("\n")
+            return next((line.strip()[-300:] for line in reversed(lines) if line.strip()), "")
+        return ""
 
     def silent_for(self, now: float) -> float:
         """Return for how many seconds it showed no sign of life; 0 when it never did: it is starting, or shows none.
@@ -175,12 +195,13 @@ class Supervisor:
             return
         if now - process.started > self.policy.steady_after:
             process.pause = 0.0
+        last = process.last_line()
         process.end_all()
         process.start()
         process.again_at = now + process.pause
         process.pause = min(max(0.5, process.pause * 2), self.policy.pause_most)
         self.restarts += 1
-        log.error("process put back", process=process.name, reason=how)
+        log.error("process put back", process=process.name, reason=how, last_line=last, log=str(process.log))
         self.on_restart(process.name, how)
 
     def stop(self) -> None:

@@ -1,6 +1,7 @@
 """What dies or hangs is put back; what is ended stays ended."""
 
 import os
+import re
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.made import eventually
 from workers.foundation import clock
-from workers.supervision.processes import Policy, ProcfileInvalid, Supervisor, read_procfile
+from workers.supervision.processes import NoProcfile, Policy, ProcfileInvalid, Supervisor, read_procfile
 
 #: Shows a sign of life like any process of ours, and has a child that must not be left behind.
 LIVELY = "sh -c 'sleep 1000 & while :; do touch \"$WEDOPS_HEARTBEAT_FILE\"; sleep 0.1; done'"
@@ -69,6 +70,36 @@ def test_who_is_silent_because_a_server_hangs_is_left_alone_until_it_answers(tmp
         until = clock.stopwatch() + 10
         supervisor.run(lambda: bool(seen) or clock.stopwatch() > until)
         assert seen == [("worker", "hung")]
+    finally:
+        supervisor.stop()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is no Procfile: it names no process"),
+        (b"# only a comment\n", "is no Procfile: it names no process"),
+        (b"\x7fELF\x80\x00", "is no Procfile: it is no text"),
+        (b'{"a": 1}', "line 1: write `name: command`"),
+        (b"web: a\nweb: b\n", "line 2: write `name: command`, each name once"),
+        (b"../web: a\n", "line 1"),
+    ],
+)
+def test_what_is_no_procfile_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "Procfile").write_bytes(content)
+    with pytest.raises((ProcfileInvalid, NoProcfile), match=re.escape(says)):
+        read_procfile(tmp_path / "Procfile")
+    with pytest.raises(NoProcfile, match="Is a directory"):
+        read_procfile(tmp_path)
+
+
+def test_it_says_why_a_process_died(tmp_path: Path) -> None:
+    supervisor, seen = _supervise(tmp_path, {"worker": "sh -c 'echo the disk is full >&2; exit 1'"})
+    try:
+        supervisor.start()
+        until = clock.stopwatch() + 10
+        supervisor.run(lambda: bool(seen) or clock.stopwatch() > until)
+        assert supervisor.processes[0].last_line() == "the disk is full"
     finally:
         supervisor.stop()
 

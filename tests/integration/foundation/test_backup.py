@@ -1,0 +1,101 @@
+"""Back up, lose everything, restore, go on: as docs/guides/deploying.md says it."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from tests.conftest import HOME
+from tests.made import NOON, wedding
+from workers import client
+from workers.cli import wedops
+from workers.foundation import database, redis, schema
+from workers.requests import actions as requests
+from workers.requests import store as kept
+from workers.supervision import servers
+from workers.weddings import store as weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+
+NAME = "wedops_lost"
+
+
+def _connect(name: str, patch: pytest.MonkeyPatch) -> str:
+    database.engine().dispose()
+    database.engine.cache_clear()
+    database._dependency.cache_clear()
+    url = os.environ["WEDOPS_DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+    patch.setenv("WEDOPS_DATABASE_URL", url)
+    return url
+
+
+def _server(statement: str) -> None:
+    with database.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+        db.execute(text(statement))
+
+
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Yield the address of a database of its own, which is dropped afterwards."""
+    _server(f"CREATE DATABASE {NAME}")
+    try:
+        yield _connect(NAME, monkeypatch)
+    finally:
+        monkeypatch.undo()
+        _connect("wedops", monkeypatch)
+        _server(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
+        monkeypatch.undo()
+        redis.load_functions()
+
+
+def _run(program: str, *words: str) -> None:
+    binary = servers._postgres_binaries(HOME) / program
+    subprocess.run([str(binary), *words], check=True, capture_output=True, text=True, timeout=120)
+
+
+def test_what_was_accepted_before_a_backup_is_done_after_a_restore(
+    lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema.upgrade()
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1", starts_at=NOON)], at=NOON)
+    client.open_emergency("venue", "w-1", request_key="before-the-fire")
+    dump = tmp_path / "wedops.dump"
+    _run("pg_dump", "--format=custom", f"--file={dump}", lost)
+
+    # Both are lost: database and Redis.
+    _connect("wedops", monkeypatch)
+    _server(f"DROP DATABASE {NAME} WITH (FORCE)")
+    _server(f"CREATE DATABASE {NAME}")
+    redis.registry().flushall()
+    redis.registry().function_flush()
+
+    _run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={lost}", str(dump))
+    _connect(NAME, monkeypatch)
+    migrated = CliRunner().invoke(wedops, ["migrate"])
+    assert migrated.exit_code == 0, migrated.output
+
+    with database.transaction() as db:
+        assert [one.id for one in weddings.by_id(db, ["w-1"])] == ["w-1"]
+        assert kept.waiting(db) == 1
+    # The same key is the same request, and it is sent again.
+    again = client.open_emergency("venue", "w-1", request_key="before-the-fire")
+    assert again.state == "accepted"
+    assert redis.registry().llen("emergency") == 1
+    with pytest.raises(requests.RequestKeyReused):
+        client.open_emergency("weather", "w-1", request_key="before-the-fire")
+
+
+def test_a_database_of_a_later_version_is_said_with_the_way_back(lost: str) -> None:
+    schema.upgrade()
+    with database.transaction() as db:
+        db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for words in (["migrate"], ["doctor"]):
+        done = CliRunner().invoke(wedops, words)
+        said = f"{done.output}{done.exception}"
+        assert "the database is at revision 9999, newer than this version's" in said
+        assert "docs/guides/deploying.md" in said
