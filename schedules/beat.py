@@ -27,6 +27,8 @@ log = logs.get("beat")
 
 #: Beat looks at the kind of day this often, and sleeps no longer.
 TICK = 1.0
+#: In seconds: on every kind of day something is due far more often.
+IDLE_MOST = 90.0
 
 
 class TableScheduler(Scheduler):
@@ -37,6 +39,7 @@ class TableScheduler(Scheduler):
         self._kind = KindOfDay.ORDINARY
         self._name = f"{socket.gethostname()}-{clock.epoch():.6f}"
         self._tried: dict[str, float] = {}
+        self._fired = clock.stopwatch()
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -46,7 +49,9 @@ class TableScheduler(Scheduler):
 
     def tick(self, *_args: Any, **_kwargs: Any) -> float:
         """Fire what is due; return the seconds until something is due next. A Redis that is away costs a tick."""
-        heartbeat.touch()
+        # A beat that goes round and fires nothing shows no sign of life.
+        if clock.stopwatch() - self._fired < IDLE_MOST:
+            heartbeat.touch()
         now = clock.epoch()
         try:
             self._follow_the_day(now)
@@ -56,6 +61,8 @@ class TableScheduler(Scheduler):
             for line in TABLE:
                 self._fire_if_due(line, now)
         except RedisError as error:
+            # That is not its fault, and a restart would not help.
+            self._fired = clock.stopwatch()
             log.error("tick failed", reason="redis", detail=str(error))
             if redis.is_missing_function(error):
                 self._bring_functions()
@@ -74,6 +81,7 @@ class TableScheduler(Scheduler):
         with redis.registry().pipeline(transaction=False) as pipe:
             pipe.zadd(jobs.BEATS, {self._name: now})
             pipe.zremrangebyscore(jobs.BEATS, "-inf", now - jobs.ALIVE_FOR)
+            pipe.zremrangebyscore(jobs.BEATS, now + jobs.ALIVE_FOR, "+inf")
             pipe.execute()
         kind = seasons.kind_of_day()
         if kind is not self._kind:
@@ -84,8 +92,11 @@ class TableScheduler(Scheduler):
     def _fire_if_due(self, line: Line, now: float) -> None:
         pace = line.pace(self._kind)
         due = pace.due(line.name, now)
-        if due is None or due <= self._tried.get(line.name, 0.0) or now - due > pace.grace:
+        tried = self._tried.get(line.name, 0.0)
+        # A moment of the future was tried by a clock that was put right meanwhile.
+        if due is None or due <= (tried if tried <= now else 0.0) or now - due > pace.grace:
             return
+        self._fired = clock.stopwatch()
         heartbeat.touch()
         if jobs.claim(line.name, due=due, pace=pace.every, beat=self._name):
             try:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from workers.alerts.rules import Kind, Severity, Standing, State
+from workers.alerts.rules import Kind, Severity, Standing, State, lasted
 from workers.alerts.rules.escalation import Tempo
 
 
@@ -172,7 +172,9 @@ def effect(before: float, after: float, policy: Policy) -> Outcome:
 
 def recovered(alert: Standing, policy: Policy, *, now: datetime) -> bool:
     """Tell whether an alert's indicator was measured below its threshold for long enough to undo what was done."""
-    return alert.state is State.RESOLVED or (alert.calm_since is not None and now - alert.calm_since >= policy.calm_for)
+    return alert.state is State.RESOLVED or (
+        alert.calm_since is not None and lasted(alert.calm_since, now=now) >= policy.calm_for
+    )
 
 
 def scope(step: Response) -> tuple[Action, str]:

@@ -100,8 +100,8 @@ def late(name: str) -> None:
 
 
 def beats(at: float) -> list[str]:
-    """Return the beats that showed themselves within 5 s of a moment."""
-    names: list[str] = redis.registry().zrangebyscore(BEATS, at - ALIVE_FOR, "+inf")
+    """Return the beats that showed themselves within 5 s of a moment; one that did in its future had a wrong clock."""
+    names: list[str] = redis.registry().zrangebyscore(BEATS, at - ALIVE_FOR, at + ALIVE_FOR)
     return names
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, delete, func, select, tuple_, update
@@ -70,7 +70,9 @@ def write(db: Connection, message: Notification, *, who: str, channel: str, at: 
 def claim(db: Connection, policy: Policy, *, at: datetime, but: Collection[tuple[str, str]] = ()) -> Waiting | None:
     """Return the oldest that is not sent and whose turn it is, held by this transaction; nobody in `but` (who, channel)."""
     doubled = func.power(2, func.least(notifications.c.attempts - 1, 6))
-    untried = notifications.c.tried_at.is_(None) | (notifications.c.tried_at + policy.retry_after * doubled <= at)
+    tried_at = notifications.c.tried_at
+    # What was tried by a clock that ran ahead would wait for it.
+    untried = tried_at.is_(None) | (tried_at + policy.retry_after * doubled <= at) | (tried_at > at + timedelta(minutes=1))
     due = [
         _UNSENT,
         notifications.c.attempts < policy.attempts,

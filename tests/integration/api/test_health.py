@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("world")
 
 @pytest.fixture
 def web() -> Iterator[TestClient]:
-    redis.registry().zadd(jobs.BEATS, {"b": clock.epoch() + 3600})
+    redis.registry().zadd(jobs.BEATS, {"b": clock.epoch() + 4})
     with TestClient(api) as client:
         yield client
 

@@ -53,6 +53,43 @@ def test_two_beats_fire_every_moment_between_them_once(at: list[float]) -> None:
     assert _sent()["caching.expire"] in {1, 2}
 
 
+@pytest.mark.parametrize("step", [-7200, -600, 3600])
+def test_a_clock_that_is_put_right_keeps_no_job_from_firing(at: list[float], step: float) -> None:
+    scheduler = TableScheduler(app)
+    scheduler.tick()
+    at[0] += step
+    if step < 0:
+        # The server's clock ran ahead as well, and was put right: what it was told then lies in its future.
+        for line in TABLE:
+            redis.registry().hset(jobs.key(line.name), "due", int((clock.machine_now().timestamp() + 7200) * 1000))
+    redis.registry().delete("steady", "bulk")
+    for _ in range(60):
+        at[0] += 1
+        scheduler.tick()
+    assert _sent()["connections.sweep"] in {2, 3}
+    assert jobs.beats(at[0]) == [scheduler._name]
+
+
+def test_a_beat_that_fires_nothing_shows_no_sign_of_life(at: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    touched: list[int] = []
+    monkeypatch.setattr(beat.heartbeat, "touch", lambda: touched.append(1))
+    scheduler = TableScheduler(app)
+    monkeypatch.setattr(beat, "TABLE", ())
+    monkeypatch.setattr(scheduler, "_wait", lambda: 1.0)
+    scheduler.tick()
+    assert touched
+    touched.clear()
+    scheduler._fired -= beat.IDLE_MOST
+    scheduler.tick()
+    assert not touched
+
+
+def test_a_wedding_that_a_clock_ahead_put_off_is_looked_at() -> None:
+    due.list_due([wedding("w-1", starts_at=NOON)], at=NOON + timedelta(hours=2))
+    assert proximity.take_due(now=NOON) == [["w-1"]]
+    assert proximity.take_due(now=NOON) == []
+
+
 def test_a_beat_that_died_is_replaced_within_the_same_moment(at: list[float]) -> None:
     one, other = TableScheduler(app), TableScheduler(app)
     one.tick()

@@ -234,6 +234,15 @@ class Change:
     breach: Breach | None = None
 
 
+#: Clocks of two machines differ by less; what was noted further ahead was noted before a clock was put right.
+AHEAD = timedelta(minutes=1)
+
+
+def lasted(since: datetime, *, now: datetime) -> timedelta:
+    """Return for how long something has lasted: for ever, when it was noted by a clock that ran ahead."""
+    return now - since if since <= now + AHEAD else timedelta.max
+
+
 def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *, now: datetime) -> list[Change]:
     """Return what becomes of each of `alerts`: opened, fired, made worse or better, seen again, resolved.
 
@@ -252,13 +261,13 @@ def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *,
         else:
             result.append(_again(alert, breach, policy, now))
     for alert in open_alerts.values():
-        if alert.fingerprint not in seen and now - alert.seen_at >= policy.quiet_for(alert.flaps):
+        if alert.fingerprint not in seen and lasted(alert.seen_at, now=now) >= policy.quiet_for(alert.flaps):
             result.append(Change(alert.id, State.RESOLVED, Reason.BACK_TO_NORMAL))
     return result
 
 
 def _again(alert: Alert, breach: Breach, policy: Policy, now: datetime) -> Change:
-    if alert.state is State.PENDING and now - alert.since >= policy.pending_for:
+    if alert.state is State.PENDING and lasted(alert.since, now=now) >= policy.pending_for:
         return Change(alert.id, State.FIRING, Reason.STILL_ABOVE, breach)
     # Somebody took on what was less bad: that says nothing about this. One that only swings is not told again.
     if breach.severity.worse_than(alert.severity) and breach.severity.worse_than(alert.worst):

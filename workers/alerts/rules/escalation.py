@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workers.alerts.rules import Policy, Severity, Standing, State
+from workers.alerts.rules import Policy, Severity, Standing, State, lasted
 from workers.notify.rules import OPERATIONS
 
 #: In the place of each wedding's own people.
@@ -109,7 +109,7 @@ def due(alert: Standing, path: Path, tempo: Tempo, policy: Policy, *, now: datet
         return []
     if alert.snoozed_until and alert.snoozed_until > now:
         return []
-    at, found = alert.escalates_from, list[Notice]()
+    at, found = min(alert.escalates_from, now), list[Notice]()
     for number, step in enumerate(path.steps, start=1):
         at += step.wait(tempo)
         if at > now:
@@ -131,9 +131,9 @@ def may_speak(alerts: Iterable[Standing], told_at: datetime | None, policy: Poli
     waited = [
         alert
         for alert in alerts
-        if alert.escalates_from and now >= alert.escalates_from + waits.get(alert.severity, policy.group_wait)
+        if alert.escalates_from and lasted(alert.escalates_from, now=now) >= waits.get(alert.severity, policy.group_wait)
     ]
-    if told_at is None or now >= told_at + policy.group_interval:
+    if told_at is None or lasted(told_at, now=now) >= policy.group_interval:
         return bool(waited)
     return any(alert.severity is Severity.CRITICAL for alert in waited)
 
