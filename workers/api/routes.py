@@ -129,18 +129,18 @@ STATUS: dict[type[Anticipated], int] = {
 
 
 @api.exception_handler(Anticipated)
-def _refused(_request: Request, error: Anticipated) -> JSONResponse:
+def _refused(request: Request, error: Anticipated) -> Response:
     status = 403 if error.reason == "wrong_wedding" else STATUS.get(type(error), 503)
     telemetry.refusals.labels("api", error.reason).inc()
     again = {"Retry-After": "2"} if status in (429, 503) else None
-    return JSONResponse({"reason": error.reason, "detail": str(error)}, status, again)
+    return _answer(request, status, error.reason, str(error), again)
 
 
 @api.exception_handler(RedisError)
-def _broker_away(_request: Request, error: RedisError) -> JSONResponse:
+def _broker_away(request: Request, error: RedisError) -> Response:
     telemetry.refusals.labels("api", "broker_away").inc()
     detail = f"the broker does not answer ({type(error).__name__}); nothing was taken: send it again"
-    return JSONResponse({"reason": "broker_away", "detail": detail}, 503, {"Retry-After": "2"})
+    return _answer(request, 503, "broker_away", detail, {"Retry-After": "2"})
 
 
 @api.exception_handler(RequestValidationError)
@@ -148,6 +148,12 @@ def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
     problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
     telemetry.refusals.labels("api", "invalid").inc()
     return JSONResponse({"reason": "invalid", "detail": problems}, 422)
+
+
+def _answer(request: Request, status: int, reason: str, detail: str, headers: dict[str, str] | None) -> Response:
+    """Return what was not done and why, in the form that the sender reads."""
+    body = {"reason": reason, "detail": detail}
+    return metrics_routes.refused(request, status, detail, headers) or JSONResponse(body, status, headers)
 
 
 def _told(parts: dict[str, str], response: Response) -> dict[str, str]:

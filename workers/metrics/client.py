@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
+from google.rpc import code_pb2, status_pb2
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -111,6 +112,23 @@ def answered(response: Any, refused: Mapping[str, int], content_type: str) -> by
     return json_format.MessageToJson(response).encode() if content_type == JSON else bytes(response.SerializeToString())
 
 
+#: HTTP's status as google.rpc.Code, as OTLP answers a request that it did not take.
+_CODES = {
+    400: code_pb2.INVALID_ARGUMENT,
+    401: code_pb2.UNAUTHENTICATED,
+    413: code_pb2.OUT_OF_RANGE,
+    429: code_pb2.RESOURCE_EXHAUSTED,
+}
+
+
+def refusal(status: int, message: str, content_type: str) -> tuple[bytes, str]:
+    """Return OTLP's answer to what was not taken, a google.rpc.Status in the sender's own encoding, and its content type."""
+    answer = status_pb2.Status(code=_CODES.get(status, code_pb2.UNAVAILABLE), message=message)
+    if content_type.casefold().startswith(JSON):
+        return json_format.MessageToJson(answer).encode(), JSON
+    return bytes(answer.SerializeToString()), PROTOBUF
+
+
 def _otlp(request: Any) -> Iterator[Sample]:
     for resource in request.resource_metrics:
         common = _labels(resource.resource.attributes, _RESOURCE)
@@ -155,16 +173,27 @@ def _points(name: str, kind: str, point: Any, labels: dict[str, str]) -> Iterato
             yield _one("_bucket", below, le="+Inf" if bound == float("inf") else f"{bound:g}")
 
 
-def prometheus(body: bytes, policy: Policy, *, now: datetime) -> tuple[list[Sample], Counter[str]]:
-    """Return the samples of a page of Prometheus' text format, and its lines that can't be read, named, by why.
+#: What is no text of Prometheus or OpenMetrics. curl sends a form's type with everything, so that passes.
+_NO_TEXT = ("application/json", PROTOBUF, "application/vnd.google.protobuf")
+OPENMETRICS = "application/openmetrics-text"
+
+
+def prometheus(body: bytes, content_type: str, policy: Policy, *, now: datetime) -> tuple[list[Sample], Counter[str]]:
+    """Return the samples of a page of Prometheus' text format or of OpenMetrics, and its lines that can't be read, by why.
 
     A sample without a time is of now. Raises MetricsRefused when no line can be read.
     """
     found: list[Sample] = []
+    kind = content_type.partition(";")[0].strip().casefold()
+    if kind in _NO_TEXT:
+        why = f"{kind} is not taken here: send Prometheus' text format (text/plain) or {OPENMETRICS}; remote write is not taken"
+        raise MetricsRefused(problem=why)
+    # Times are in milliseconds in the one, in seconds in the other.
+    unit = 1000.0 if kind == OPENMETRICS else 1.0
     refused = Counter[str]()
     for number, line in enumerate(body.decode("utf-8", "replace").splitlines(), start=1):
         try:
-            found += _prometheus_line(line, now)
+            found += _prometheus_line(line, unit, now)
         except (ValueError, KeyError, IndexError, OverflowError):
             refused[f"line {number}: {line[:60]!r} is no sample"] += 1
         if len(found) > policy.samples_most:
@@ -174,7 +203,7 @@ def prometheus(body: bytes, policy: Policy, *, now: datetime) -> tuple[list[Samp
     return found, refused
 
 
-def _prometheus_line(line: str, now: datetime) -> list[Sample]:
+def _prometheus_line(line: str, unit: float, now: datetime) -> list[Sample]:
     # OpenMetrics ends a page with # EOF, and a sample may have an exemplar behind a #.
     if not line.strip() or line.startswith("#"):
         return []
@@ -182,7 +211,7 @@ def _prometheus_line(line: str, now: datetime) -> list[Sample]:
     return [
         Sample(
             one.name, tuple(one.labels.items()),
-            float(one.timestamp) if one.timestamp is not None else now.timestamp(), float(one.value),
+            float(one.timestamp) * unit if one.timestamp is not None else now.timestamp(), float(one.value),
         )
         for family in families for one in family.samples
     ]  # fmt: skip

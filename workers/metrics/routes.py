@@ -41,10 +41,10 @@ def samples(sent_by: Pusher, body: Body) -> dict[str, Any]:
 
 @router.post("/v1/prometheus")
 @router.put("/v1/prometheus")
-def prometheus(sent_by: Pusher, body: Body) -> dict[str, Any]:
-    """Take a page of Prometheus' text format."""
+def prometheus(sent_by: Pusher, body: Body, content_type: Annotated[str, Header()] = "") -> dict[str, Any]:
+    """Take a page of Prometheus' text format, or of OpenMetrics."""
     now = clock.machine_now()
-    return vars(actions.take(*client.prometheus(body, actions.policy(), now=now), sent_by=sent_by, now=now))
+    return vars(actions.take(*client.prometheus(body, content_type, actions.policy(), now=now), sent_by=sent_by, now=now))
 
 
 @router.post("/otlp/v1/metrics")
@@ -54,3 +54,13 @@ def otlp(sent_by: Pusher, body: Body, content_type: Annotated[str, Header()] = P
     kind = JSON if content_type.casefold().startswith(JSON) else PROTOBUF
     answer = client.answered(ExportMetricsServiceResponse(), taken.refused, kind)
     return Response(answer, media_type=kind)
+
+
+def refused(request: Request, status: int, message: str, headers: dict[str, str] | None) -> Response | None:
+    """Return the answer to a sender of OTLP whose request was not taken; None for all others."""
+    if not request.url.path.startswith("/otlp/"):
+        return None
+    # OTLP knows 400 for what can't be read, and clients heed no other.
+    status = 400 if status == 422 else status
+    answer, kind = client.refusal(status, message, request.headers.get("content-type", PROTOBUF))
+    return Response(answer, status, headers, kind)

@@ -8,6 +8,7 @@ import httpx2 as httpx
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
+from google.rpc import status_pb2
 from sqlalchemy import text
 
 from tests import ROOT
@@ -81,8 +82,6 @@ def test_json_is_taken_and_what_may_not_be_stored_is_said(http: TestClient) -> N
         ("/v1/metrics", b"{}", HEAD | {"Content-Encoding": "br"}, 422, "metrics_refused"),
         ("/v1/prometheus", b"no {metrics", HEAD, 422, "metrics_refused"),
         ("/v1/prometheus", b"\xff\xfe", HEAD, 422, "metrics_refused"),
-        ("/otlp/v1/metrics", b"\x01\x02garbage", HEAD, 422, "metrics_refused"),
-        ("/otlp/v1/metrics", b"[1]", HEAD | {"Content-Type": "application/json"}, 422, "metrics_refused"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_nothing_is_stored(
@@ -130,6 +129,49 @@ def test_the_official_sdk_of_opentelemetry_pushes_protobuf(url: str) -> None:
     assert 'uploads{region="us-west",service="photos"}' in found
     assert 'photo_upload_seconds_count{region="us-west",service="photos"}' in found
     assert 'photo_upload_seconds_bucket{le="+Inf",region="us-west",service="photos"}' in found
+
+
+@pytest.mark.parametrize(
+    ("body", "head", "status", "code"),
+    [
+        (b"\x01\x02garbage", HEAD, 400, 3),
+        (b"[1]", HEAD | {"Content-Type": "application/json"}, 400, 3),
+        (b"[1]", HEAD | {"Content-Type": "Application/JSON; charset=utf-8"}, 400, 3),
+        (b"", {"Authorization": "Bearer nobody"}, 401, 16),
+        (b"x" * 20_000_000, HEAD, 413, 11),
+    ],
+)
+def test_otlp_that_is_not_taken_is_answered_with_a_status_in_its_own_encoding(
+    http: TestClient, body: bytes, head: dict[str, str], status: int, code: int
+) -> None:
+    answer = http.post("/otlp/v1/metrics", content=body, headers=head)
+    assert answer.status_code == status
+    if "json" in head.get("Content-Type", "").lower():
+        assert answer.json()["code"] == code
+        assert answer.headers["content-type"] == "application/json"
+    else:
+        assert status_pb2.Status.FromString(answer.content).code == code
+        assert answer.headers["content-type"] == "application/x-protobuf"
+
+
+@pytest.mark.parametrize(
+    ("kind", "at"), [("text/plain; version=0.0.4", "{}000"), ("application/openmetrics-text; version=1.0.0", "{}.0")]
+)
+def test_times_are_read_in_the_unit_of_the_format(http: TestClient, kind: str, at: str) -> None:
+    moment = int(clock.epoch()) - 5
+    page = f'guest_list_seconds{{region="us-west"}} 0.5 {at.format(moment)}\n# EOF\n'
+    answer = http.post("/v1/prometheus", content=page.encode(), headers=HEAD | {"Content-Type": kind})
+    assert answer.json()["accepted"] == 1, answer.text
+    _written()
+    with database.transaction() as db:
+        assert db.execute(text("SELECT extract(epoch FROM max(at))::bigint FROM metric_points")).scalar_one() == moment
+
+
+@pytest.mark.parametrize("kind", ["application/x-protobuf", "application/json"])
+def test_what_is_no_text_of_prometheus_is_told_where_to_go(http: TestClient, kind: str) -> None:
+    answer = http.post("/v1/prometheus", content=b"x 1", headers=HEAD | {"Content-Type": kind})
+    assert answer.status_code == 422
+    assert "remote write is not taken" in answer.json()["detail"]
 
 
 def test_otlp_as_json_is_answered_in_json_with_what_was_refused(http: TestClient) -> None:
@@ -186,7 +228,7 @@ def test_absent_is_not_zero(http: TestClient) -> None:
 def test_a_request_in_which_no_metrics_are_is_refused(http: TestClient, name: str) -> None:
     headers = HEAD | {"Content-Type": "Application/JSON; charset=utf-8"}
     answer = http.post("/otlp/v1/metrics", content=_case(f"{name}/body.json"), headers=headers)
-    assert answer.status_code == 422
+    assert answer.status_code == 400
     assert "no metrics are in it" in answer.text
 
 
