@@ -26,6 +26,8 @@ ETA_MOST = 30.0
 LARGEST = 1_000_000
 #: How often a message is put back that nobody settled: what ends its worker each time must not come back for ever.
 RESTORED_MOST = 10
+#: In seconds: a worker that waits for messages reads each second whether one came.
+READS_WITHIN = 3.0
 #: What says that the broker is away, or that nothing waits; all else that a message raises is about the message.
 NOT_THE_MESSAGE = (RedisError, OSError, Empty, OperationalError)
 
@@ -137,6 +139,8 @@ class Channel(redis.Channel):
     """Keeps one client for its pool: kombu makes a new one, with its table of some 250 answers, for every operation."""
 
     _client: Any = None
+    #: When something was read last, or nothing was there to read.
+    read_at = 0.0
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
@@ -153,6 +157,8 @@ class Channel(redis.Channel):
         super()._do_restore_message(payload, *where, **options)
 
     def _brpop_read(self, **options: Any) -> Any:
+        # Also each second in which nothing came.
+        self.read_at = clock.stopwatch()
         # What is no message at all would end the worker: anybody who can write to a queue could.
         try:
             return super()._brpop_read(**options)
@@ -217,11 +223,11 @@ class GatheringConsumer(Consumer):
         return _take
 
     def is_consuming(self) -> bool:
-        """Tell whether it waits for messages, or works on some; neither is so when a pool slot is held by nobody."""
+        """Tell whether it takes messages, or works on some; neither is so when a pool slot is held by nobody."""
         channel, slots = getattr(self.task_consumer, "channel", None), self.controller.semaphore
         if self.hub is None or channel is None or not channel.active_queues or state.reserved_requests:
             return True
-        return bool(channel._in_poll) and (slots is None or slots.value > 0)
+        return clock.stopwatch() - channel.read_at < READS_WITHIN and (slots is None or slots.value > 0)
 
     def _refuse(self, message: Any, why: str | Exception, *, reason: str = "not_a_message") -> None:
         refuse(why, message, reason=reason)
