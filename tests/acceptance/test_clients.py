@@ -16,10 +16,11 @@ import httpx2 as httpx
 import pytest
 from realtime import AsyncRealtimeClient
 from websockets.asyncio.client import connect as connect_async
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from demo import phoenix
+from demo import kit, phoenix
 from tests import ROOT
 from tests.acceptance import javascript
 from tests.acceptance.conftest import System, person, running, said
@@ -135,6 +136,35 @@ async def _storm(system: System) -> list[int | None]:
     return list(await asyncio.gather(_one("storm1"), _one("storm2")))
 
 
+def test_the_kit_for_gateways_finds_nothing_wrong_with_ours(system: System) -> None:
+    # Somebody for each check, for a person has five places, and who was closed waits.
+    found = asyncio.run(
+        kit.check(kit.Gateway(f"{system.gateway}/websocket", permits.issue(Permit("kit", "guest", "w-1")), "w-1"))
+    )
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_the_kit_for_gateways_finds_what_is_wrong_with_one_that_limits_nothing() -> None:
+    async def _check() -> dict[str, str]:
+        async def _answer_all(socket: ServerConnection) -> None:
+            async for text in socket:
+                with suppress(ValueError, TypeError, AttributeError):
+                    told = json.loads(text)
+                    await socket.send(phoenix.Frame(told["topic"], "x", ref=told["ref"]).reply({}).text())
+
+        async with serve(_answer_all, "127.0.0.1", 0, max_size=None) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await kit.check(kit.Gateway(f"ws://127.0.0.1:{port}", "a.permit.of-anybody", "w-1"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kit, "STORM", 2.0)
+        found = asyncio.run(_check())
+    assert {name for name, wrong in found.items() if not wrong} == {
+        "who has a permit is let in",
+        "what is no message harms nobody",
+    }
+
+
 def test_presence_is_heard_with_the_official_client(system: System) -> None:
     """As at a deployment that keeps no registry: what the listener knows, it knows from Presence."""
     key = permits.issue(Permit("listener", "planner", "w-1"))
@@ -196,10 +226,11 @@ def test_compression_is_agreed_on_with_those_whose_level_says_so(system: System)
     assert not _agreed("couple", "fixed")
 
 
-def test_the_typescript_example_does_what_the_guide_says(system: System) -> None:
-    done = subprocess.run(
-        javascript.prepare(ROOT / "demo/typescript/gateway.ts"), capture_output=True, text=True, timeout=60, check=False
-    )
+@pytest.mark.parametrize("loader", [(), ("--import", "tsx")], ids=["node", "tsx, as Node 20 needs it"])
+def test_the_typescript_example_does_what_the_guide_says(system: System, loader: tuple[str, ...]) -> None:
+    node, script = javascript.prepare(ROOT / "demo/typescript/gateway.ts")
+    command = [node, *loader, script]
+    done = subprocess.run(command, cwd=javascript.HOME, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["ref"] == "w-17/u-ts/ts-1"
@@ -211,6 +242,7 @@ def test_the_typescript_example_does_what_the_guide_says(system: System) -> None
     assert said["route"]["url"] == "ws://127.0.0.1:4001/socket"
     assert said["refused"].startswith("REFUSED id must be")
     assert said["closed"] == 1
+    assert not any(one.name.startswith("node-") and one.url == "ws://127.0.0.1:4001/socket" for one in balancing.nodes())
 
 
 def test_the_probe_makes_a_real_round_trip_and_says_when_there_is_none(system: System) -> None:

@@ -11,6 +11,10 @@ from workers.metrics import actions
 from workers.metrics.store import points, rollups
 
 
+class NotRolledUp(Anticipated):
+    """{series!r} is measured, and nothing of the last {hours} h is rolled up yet: `metrics.roll_up` does it each minute"""
+
+
 class NothingMeasured(Anticipated):
     """nothing was measured of {series!r} in the last {hours} h; `wedops metrics series` lists what is"""
 
@@ -38,14 +42,15 @@ def show(series: str, hours: int, level: str, as_json: bool) -> None:
     """Show a series, or all of a name, by minute, hour or day: how many, least, median, 95th and 99th percentile, most."""
     now = clock.machine_now()
     with database.transaction() as db:
-        texts = rollups.known(db, series, most=20) or [series]
+        known = rollups.known(db, series, most=20)
+        texts = known or [series]
         start = now - timedelta(hours=hours)
         found = {text: rollups.history(db, text, level, start, now) for text in texts}
     rows = {text: [_row(one) for one in summaries] for text, summaries in found.items() if summaries}
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.series/1", "series": rows}).decode())
     elif not rows:
-        raise NothingMeasured(series=series, hours=hours)
+        raise (NotRolledUp if known else NothingMeasured)(series=series, hours=hours)
     else:
         for text, lines in rows.items():
             click.echo(text)

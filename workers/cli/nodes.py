@@ -6,7 +6,7 @@ from typing import Any
 import click
 import orjson
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from workers.balancing import actions, store
 from workers.foundation import logs
@@ -45,6 +45,19 @@ def undrain(node: str) -> None:
     click.echo(f"{node} takes people again")
 
 
+@command.command("forget")
+@click.argument("node")
+def forget(node: str) -> None:
+    """Forget a node that will not come back: nobody is alarmed by it any more. One that reports is known again."""
+    known = {one.name: one for one in store.nodes()}
+    if node not in known:
+        raise click.BadParameter(f"no node is called so; there are {', '.join(sorted(known)) or 'none'}", param_hint="NODE")
+    if not known[node].out:
+        raise click.BadParameter(f"{node} reports; drain it, and end its process first", param_hint="NODE")
+    store.leave(node)
+    click.echo(f"{node} is forgotten")
+
+
 def _show(as_json: bool) -> None:
     weddings = Counter(names[0] for names in store.places().values() if names)
     rows = [_row(node, weddings[node.name]) for node in store.nodes()]
@@ -54,10 +67,12 @@ def _show(as_json: bool) -> None:
     if not rows:
         click.echo("no node has reported: gateways call wedops_report each second (docs/guides/gateway.md)")
         return
-    table = Table(*rows[0], box=None, padding=(0, 2, 0, 0))
+    table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*map(str, row.values()))
-    Console(width=140).print(table)
+    console = Console()
+    # A pipe or a file has no width of its own.
+    (console if console.is_terminal else Console(width=140)).print(table)
 
 
 def _row(node: Any, weddings: int) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 import click
 import orjson
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from workers.cli.verdict import DEGRADED, HEALTHY, Status, gather
+from workers.foundation import clock
 
 
 @click.command("status")
@@ -53,7 +54,7 @@ def _show(status: Status, console: Console) -> None:
 
 def _headline(status: Status) -> str:
     parts = [
-        f"{status.now}  {status.kind_of_day.replace('_', ' ')}",
+        f"{status.now}{_whose_clock()}  {status.kind_of_day.replace('_', ' ')}",
         f"{status.connections} connections",
         f"{status.nodes} node(s)",
         f"peak of {status.peak} until {status.peak_until}" if status.peak else "",
@@ -67,10 +68,23 @@ def _headline(status: Status) -> str:
     return "  ·  ".join(part for part in parts if part)
 
 
+def _whose_clock() -> str:
+    played = clock.world()
+    return f" by the demo's clock, {played.speed:g} times as fast as ours" if played else ""
+
+
 def _table(console: Console, title: str, rows: list[dict[str, Any]], *columns: str) -> None:
     if not rows:
         return
-    table = Table(*columns, box=None, title=title, title_justify="left", title_style="bold", padding=(0, 2, 0, 0))
+    # What does not fit goes on below: no time may be cut off.
+    table = Table(
+        *(Column(name, overflow="fold") for name in columns),
+        box=None,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        padding=(0, 2, 0, 0),
+    )
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in columns))
     console.print(table)

@@ -68,9 +68,15 @@ class Status:
     #: Alerts that wait whether they last.
     pending: int = 0
 
+    def __post_init__(self) -> None:
+        """Begin with no reason."""
+        self._blamed: list[tuple[int, bool, str]] = []
+
     def blame(self, code: int, why: str) -> None:
-        """Add a reason; the worst one sets the code."""
-        self.why.append(why)
+        """Add a reason; the worst one sets the code, and comes first: before alerts what may be their cause."""
+        self._blamed.append((-code, why.startswith("alert "), why))
+        self._blamed.sort(key=lambda one: one[:2])
+        self.why = [why for *_, why in self._blamed]
         self.code = max(self.code, code)
 
 

@@ -3,11 +3,14 @@
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
 
 import orjson
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 from sqlalchemy import make_url
 
 from tests.made import wedding
@@ -15,13 +18,19 @@ from workers.alerts import actions as alerting
 from workers.alerts import store as alerts
 from workers.alerts.actions import ourselves, telling
 from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.balancing import store as balancing
 from workers.cli import wedops
+from workers.cli.status import _show
+from workers.cli.verdict import gather
 from workers.connections import actions as connections
 from workers.degradation import store as degradation
 from workers.degradation.rules import Action, Reason
 from workers.emergencies import rules as protocols
 from workers.emergencies import store as emergencies
 from workers.foundation import clock, database, journal, redis, settings
+from workers.metrics import actions as measuring
+from workers.metrics.rules.samples import Sample
+from workers.metrics.store.writer import Writer
 from workers.weddings import store as weddings
 from workers.weddings.rules import Wedding
 
@@ -176,3 +185,38 @@ def test_who_is_only_about_to_start_is_not_missed() -> None:
     assert "beat_stopped" not in _run("alerts", "list")
     ourselves.Watch().look()
     assert "beat_stopped" in _run("alerts", "list")
+
+
+def test_a_node_that_will_not_come_back_is_forgotten_and_one_that_reports_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    balancing.report(balancing.Report("n1", "us-northeast", "ws://n1", 1000, connections=0))
+    assert "n1 reports; drain it" in _run("nodes", "forget", "n1")
+    assert "no node is called so; there are n1" in _run("nodes", "forget", "n2")
+    monkeypatch.setattr(
+        balancing, "nodes", lambda now=balancing.nodes: [replace(one, silent=timedelta(minutes=1)) for one in now()]
+    )
+    assert "n1 is forgotten" in _run("nodes", "forget", "n1")
+    monkeypatch.undo()
+    assert balancing.nodes() == []
+
+
+def test_what_is_measured_and_not_rolled_up_yet_is_told_from_what_never_was() -> None:
+    now = clock.machine_now()
+    samples = [Sample("guest_list_seconds", (("region", "us-west"),), now.timestamp(), 0.5)]
+    measuring.take(samples, sent_by="test", now=now)
+    measuring.write(Writer("test"))
+    for series, says in (
+        ("guest_list_seconds", "is measured, and nothing of the last 3 h is rolled up yet"),
+        ("no_such", "nothing was measured"),
+    ):
+        done = CliRunner().invoke(wedops, ["metrics", "show", series])
+        assert says in str(done.exception)
+
+
+def test_eighty_columns_lose_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    _trouble()
+    console = Console(width=80, file=StringIO())
+    _show(gather(), console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in shown
+    [wedding] = gather().next_weddings
+    assert all(part in shown.replace("\n", "").replace(" ", "") for part in wedding["starts_local"].split("T"))

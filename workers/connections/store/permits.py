@@ -7,6 +7,7 @@ first of CONNECTIONS_PERMIT_KEYS signs, all of them verify, and each token names
 import os
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from math import isfinite
 
 import jwt
 
@@ -94,6 +95,9 @@ def read(token: str) -> Permit:
 
 
 def _permit(claims: dict[str, object]) -> Permit:
+    times = [claims["exp"], claims["iat"]]
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) and isfinite(one) for one in times):
+        raise PermitRefused(why="token_invalid", remedy="exp and iat must be numbers, in seconds since 1970")
     lives = float(str(claims["exp"])) - float(str(claims["iat"]))
     facts = {name: claims.get(name) for name in ("user_type", "wedding_id", "supplier_id", "supplier_type")}
     if not all(isinstance(value, str | None) for value in facts.values()) or facts["user_type"] not in set(UserType):

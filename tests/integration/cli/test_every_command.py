@@ -1,0 +1,96 @@
+"""Every command line of our pages, run on a system with a season in it; and every --json, which is one object and no more."""
+
+import json
+import re
+import shlex
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tests.made import wedding
+from tests.unit.cli.test_command_lines import ALTERNATIVES, LINES, _leaves
+from tests.unit.weddings.test_formats import GOOD, HEADER
+from workers.alerts import actions as alerting
+from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.balancing import store as balancing
+from workers.cli import wedops
+from workers.cli.problems import one_line
+from workers.foundation import clock, database, dead_letters, jobs, redis, settings
+from workers.weddings import store as weddings
+
+#: These run for ever, start a system, or need one of somebody else.
+NOT_RUN = {"up", "supervise", "watch", "ingest", "listen"}
+STANDS_FOR = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
+    "USER": "u1", "NODE": "n1", "REGION": "us-northeast", "ID": "1", "17": "1", "N": "300", "H": "2", "DATE": "2027-06-12",
+    "D": "2026-10-10", "KIND": "venue", "SERIES": "guest_list_seconds", "JOB": "connections.sweep", "WHO": "operations-lead",
+    "CHANNEL": "pager", "TOKEN": "no.permit.atall", "RESOURCE": "instances",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wedding today, a node, an alert, a beat, a dead letter; and the files that pages name."""
+    redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
+    balancing.report(balancing.Report("n1", "us-northeast", "ws://n1", 1000, connections=3))
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-17", starts_at=clock.now() + timedelta(hours=2))], at=clock.now())
+    breach = Breach(Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast")
+    monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
+    alerting.bring([breach], lambda _: True, settings.read(Policy, "ALERTS_"))
+    dead_letters.keep("bulk", "a reason", dead_letters.enveloped("caching.warm_up", "i", [], {}, "bulk"))
+    (tmp_path / "season.csv").write_text(HEADER + GOOD)
+    (tmp_path / "paths.toml").write_text('[[path]]\nname = "all"\n[[path.steps]]\nwho = ["operations"]\n')
+    monkeypatch.chdir(tmp_path)
+
+
+def _words(line: str) -> list[str]:
+    line = ALTERNATIVES.sub(r"\1", line).replace("--at …", "--at 2027-06-12T14:30").replace("--reason …", "--reason why")
+    line = line.replace("FILE", "season.csv")
+    words = shlex.split(re.split(r"\s(?:#|\||>|&&)\s?|…|\)", line, maxsplit=1)[0])
+    return [STANDS_FOR.get(word, word).partition("|")[0] for word in words]
+
+
+def _is_said(done: object) -> bool:
+    """Tell whether a command did what it was asked, or said in one line why not."""
+    error = getattr(done, "exception", None)
+    return error is None or isinstance(error, SystemExit) or one_line(error) is not None
+
+
+@pytest.mark.parametrize(("page", "line"), LINES)
+def test_a_command_line_of_our_pages_does_what_it_says(page: str, line: str) -> None:
+    words = _words(line)
+    if not words or words[0] in NOT_RUN:
+        pytest.skip("it runs for ever, or starts a system")
+    done = CliRunner().invoke(wedops, words, input="log://\n")
+    assert _is_said(done), f"{page}: wedops {line}: {done.exception!r}"
+    assert "Traceback" not in done.output
+
+
+JSON = [
+    (" ".join(path), command)
+    for path, command in _leaves(wedops)
+    if any("--json" in option.opts for option in command.params) and path[0] not in NOT_RUN
+]
+#: What a command can't be asked without.
+ARGUMENTS = {
+    "metrics show": ("guest_list_seconds",), "person": ("w-17", "u1"), "presence": ("w-17",),
+    "forecast show": ("us-northeast",), "scaling regret": ("us-northeast",),
+    "plan day": ("2027-06-12",), "plan peak": ("--connections", "3000", "--hours", "2"), "simulate": ("--seed", "7"),
+    "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"), "weddings import": ("season.csv",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "command"), JSON, ids=[path for path, _ in JSON])
+def test_json_is_one_object_and_nothing_else(path: str, command: click.Command) -> None:
+    done = CliRunner().invoke(wedops, [*path.split(), *ARGUMENTS.get(path, ()), "--json"])
+    assert _is_said(done), f"{path}: {done.exception!r}"
+    assert done.exit_code != 2, done.output
+    if not done.stdout:
+        # What has nothing to tell of yet says so in one line, to standard error.
+        assert done.exit_code == 1
+        return
+    found = json.loads(done.stdout)
+    assert str(found["schema"]).startswith("wedops.")
