@@ -1,6 +1,7 @@
 """Sending through apprise: NOTIFY_TARGETS and the table of addresses hold its URLs, which are secrets."""
 
 import logging
+import re
 from functools import cache, lru_cache
 from threading import Thread
 from typing import Any
@@ -31,8 +32,9 @@ def policy() -> Policy:
 
 
 def targets() -> dict[str, str]:
-    """Return NOTIFY_TARGETS by channel."""
-    return {f"{TARGET}{number}": url for number, url in enumerate(policy().targets.split(), start=1)}
+    """Return NOTIFY_TARGETS by channel: addresses with spaces between them, or commas, as apprise itself takes them."""
+    found = re.split(r"[\s,]+(?=[A-Za-z][\w+.-]*://)", policy().targets.strip())
+    return {f"{TARGET}{number}": url for number, url in enumerate(found, start=1)}
 
 
 def _to_log(body: str, title: str, notify_type: str, *_arguments: Any, **_options: Any) -> None:
@@ -54,7 +56,8 @@ def _apprise() -> Any:
 @lru_cache(maxsize=256)
 def _sender(url: str) -> Any:
     sender = _apprise()()
-    if not sender.add(url):
+    # Two in one would be one channel: when one of them fails, both would hear it again.
+    if not sender.add(url) or len(sender) != 1:
         raise AddressInvalid
     return sender
 

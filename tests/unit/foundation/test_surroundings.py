@@ -51,6 +51,15 @@ def test_our_own_files_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["WEDOPS_HEARTBEAT_FILE"] == "/nowhere"
 
 
+def test_what_kubernetes_puts_there_for_a_service_is_no_port_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = {"FLOWER_PORT": "tcp://10.0.0.1:80", "API_PORT": "udp://10.0.0.1:53", "GATEWAY_PORT": "sctp://10.0.0.1:1"}
+    for variable, value in (links | {"OTHER_PORT": "5555"}).items():
+        monkeypatch.setenv(variable, value)
+    settings.settle_environment()
+    assert not links.keys() & os.environ.keys()
+    assert os.environ["OTHER_PORT"] == "5555"
+
+
 COUNT = "from workers.foundation import telemetry; telemetry.tasks.labels('a', 'ok').inc()"
 READ = (
     "from workers.foundation import telemetry\n"
