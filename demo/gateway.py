@@ -31,7 +31,7 @@ from workers.connections import store as registry
 from workers.connections.rules import names_wedding
 from workers.connections.store import Admission, ConnectionRefused, permits, upkeep
 from workers.connections.store.permits import PermitRefused
-from workers.foundation import background, heartbeat, logs
+from workers.foundation import background, heartbeat, logs, settings
 from workers.foundation.errors import Anticipated
 
 log = logs.get("gateway")
@@ -291,5 +291,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    settings.settle_environment()
     logs.configure()
     asyncio.run(main())

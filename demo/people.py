@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from demo import phoenix
 from workers.connections.store import permits
 from workers.forecasting import rules as forecasting
-from workers.foundation import background, clock, database, heartbeat, logs
+from workers.foundation import background, clock, database, heartbeat, logs, settings
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
@@ -123,5 +123,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    settings.settle_environment()
     logs.configure()
     asyncio.run(main())

@@ -81,7 +81,7 @@ class Task(celery.Task):
         if isinstance(enqueued_at := request.get("enqueued_at"), int | float):
             telemetry.task_wait_seconds.labels(queue).observe(max(0.0, clock.epoch() - enqueued_at))
         begun = clock.stopwatch()
-        # What a message names reaches the log where it was checked: requests.actions.read.
+        # What a message names reaches the log once it was checked: requests.actions.bind.
         structlog.contextvars.clear_contextvars()
         with structlog.contextvars.bound_contextvars(task=self.name, task_id=request.id):
             outcome = self._job(request, args, kwargs) if request.get("job") else self._body(args, kwargs)
@@ -221,7 +221,7 @@ def _begin(**_later: Any) -> None:
 @signals.task_failure.connect
 def _failed(sender: Any = None, exception: BaseException | None = None, task_id: str = "", **_later: Any) -> None:
     telemetry.tasks.labels(sender.name, "failed").inc()
-    log.error("task failed", task=sender.name, task_id=task_id, reason=type(exception).__name__, detail=str(exception))
+    log.error("task failed", task=sender.name, task_id=task_id, reason=type(exception).__name__, detail=_detail(exception))
     _tally("tasks_failed")
     # A periodic job comes again by itself, and so does what has no content.
     if (request := getattr(sender, "request", None)) and request.kwargs and not request.get("job"):
@@ -244,6 +244,11 @@ def _ends(sender: Any = None, **_later: Any) -> None:
     # Who ends in good order is not missed.
     with suppress(RedisError):
         redis.registry().hdel(jobs.WORKERS, str(getattr(sender, "hostname", sender)))
+
+
+def _detail(error: BaseException | None) -> str:
+    # An answer of PostgreSQL quotes what a row holds.
+    return str(getattr(error, "orig", error)).partition("\n")[0] if error else ""
 
 
 def _keep(request: Any, task: str, why: str) -> None:

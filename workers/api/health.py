@@ -15,7 +15,7 @@ from workers.foundation.errors import Anticipated
 
 #: In seconds: from check to check, for how long one may take, and after which a first answer no longer waits.
 EVERY, PATIENCE = 1.0, 1.0
-OK, AWAY, HANGS = "ok", "away", "hangs"
+OK, AWAY, HANGS, UNKNOWN = "ok", "away", "hangs", "not known"
 KEY = "wedops:health"
 
 
@@ -31,6 +31,9 @@ class _Part:
         self.since = clock.stopwatch()
         try:
             self.said = self.check()
+        except Exception:
+            self.said = UNKNOWN
+            raise
         finally:
             self.since = None
 
@@ -102,7 +105,7 @@ def _beat() -> str:
             return "no beat runs"
         late = [record.name for record in jobs.records() if record.overdue(at)]
     except RedisError:
-        return "not known"
+        return UNKNOWN
     return f"does not fire {late[0]}" if late else OK
 
 
@@ -110,7 +113,7 @@ def _queues() -> str:
     try:
         behind = [one.name for one in queues.lengths_and_ages() if one.oldest > PROMISES[one.name]]
     except RedisError:
-        return "not known"
+        return UNKNOWN
     return f"{behind[0]} does not move" if behind else OK
 
 

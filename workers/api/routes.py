@@ -48,6 +48,7 @@ async def _life(_api: FastAPI) -> AsyncIterator[None]:
     pulse.cancel()
 
 
+settings.settle_environment()
 api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
 api.include_router(metrics_routes.router)
 

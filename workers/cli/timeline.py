@@ -19,6 +19,8 @@ from workers.notify import store as notify
 from workers.scaling import store as scaling
 from workers.weddings import store as weddings
 
+#: Of each kind the newest so many are looked at: those of one wedding may be few among them.
+LOOKED_AT = 5_000
 #: Each table that knows when something happened.
 TABLES: tuple[Callable[..., list[Happening]], ...] = (
     alerts.happened, degradation.happened, emergencies.happened, notify.happened, scaling.happened,
@@ -49,18 +51,20 @@ def command(lasts: timedelta, wedding_id: str, most: int, as_json: bool) -> None
 
 def _gather(moment: datetime, wedding_id: str, most: int) -> tuple[list[Happening], list[str]]:
     """Return what happened, and which part could not be asked: the other one is told all the same."""
-    found, missing = list[Happening](), list[str]()
+    parts, missing = list[list[Happening]](), list[str]()
     try:
         with database.transaction() as db:
             region = weddings.require(db, wedding_id).region if wedding_id else ""
-            found = [one for happened in TABLES for one in happened(db, moment, most=most)]
+            parts = [happened(db, moment, most=LOOKED_AT) for happened in TABLES]
     except database.DatabaseUnavailable as error:
         region, missing = "", [str(error)]
     try:
-        found += journal.since(moment, most=most)
+        parts.append(journal.since(moment, most=LOOKED_AT))
     except RedisError as error:
         missing.append(f"Redis does not answer ({error}); restarts, circuits and modes are not shown")
-    ours = (one for one in found if not wedding_id or _is_about(one, wedding_id, region))
+    if any(len(part) >= LOOKED_AT for part in parts):
+        missing.append(f"of one kind there are {LOOKED_AT} or more; what is older is left out: ask with a shorter --since")
+    ours = (one for part in parts for one in part if not wedding_id or _is_about(one, wedding_id, region))
     return sorted(ours, key=lambda one: one.at)[-most:], missing
 
 

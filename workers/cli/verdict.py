@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection
@@ -60,7 +61,8 @@ class Status:
     nodes: int = 0
     peak: int = 0
     peak_until: str | None = None
-    emergency_mode: str = ""
+    emergency_mode: bool = False
+    emergency_mode_by: str = ""
     beats: int = 0
     tallies: dict[str, int] = field(default_factory=dict)
     dead_letters: int = 0
@@ -71,13 +73,16 @@ class Status:
     def __post_init__(self) -> None:
         """Begin with no reason."""
         self._blamed: list[tuple[int, bool, str]] = []
+        # Redis and PostgreSQL are asked at once.
+        self._lock = Lock()
 
     def blame(self, code: int, why: str) -> None:
         """Add a reason; the worst one sets the code, and comes first: before alerts what may be their cause."""
-        self._blamed.append((-code, why.startswith("alert "), why))
-        self._blamed.sort(key=lambda one: one[:2])
-        self.why = [why for *_, why in self._blamed]
-        self.code = max(self.code, code)
+        with self._lock:
+            self._blamed.append((-code, why.startswith("alert "), why))
+            self._blamed.sort(key=lambda one: one[:2])
+            self.why = [why for *_, why in self._blamed]
+            self.code = max(self.code, code)
 
 
 def gather() -> Status:
@@ -139,7 +144,8 @@ def _from_nodes(status: Status) -> None:
         if circuit["state"] != "closed":
             status.blame(DEGRADED, f"{circuit['dependency']} fails: its circuit is {circuit['state']}")
     nodes = balancing.nodes()
-    status.nodes, status.emergency_mode = len([node for node in nodes if not node.out]), connections.emergency_mode()
+    status.nodes, status.emergency_mode_by = len([node for node in nodes if not node.out]), connections.emergency_mode()
+    status.emergency_mode = bool(status.emergency_mode_by)
     if nodes and not any(node.usable or not node.url for node in nodes):
         status.blame(CRITICAL, "no realtime node takes anybody: all are out or drained (`wedops nodes`)")
     if not nodes and status.kind_of_day == KindOfDay.WEDDING_DAY:
@@ -149,7 +155,8 @@ def _from_nodes(status: Status) -> None:
         status.peak_until = str(service.planned_peak()[1])
     if status.emergency_mode:
         status.blame(
-            DEGRADED, f"emergency mode is on, by {status.emergency_mode}: guests give way first (`wedops emergency-mode off`)"
+            DEGRADED,
+            f"emergency mode is on, by {status.emergency_mode_by}: guests give way first (`wedops emergency-mode off`)",
         )
 
 
@@ -179,7 +186,9 @@ def _from_postgres(status: Status) -> None:
         status.alerts = [_plain(one) for one in found]
         status.pending = sum(one.state is State.PENDING for one in found)
         status.has_calendar = bool(weddings.regions(db))
-        _from_alerts(db, status, [one for one in found if one.state is State.FIRING and not one.quiet], now)
+        _from_alerts(
+            db, status, [one for one in found if one.state is State.FIRING and not one.quiet.startswith("explained")], now
+        )
         status.actions = [_plain(one) for one in scaling.recent(db)]
         status.shadow = readings.in_shadow(db, settings.read(scaling_rules.Policy, "SCALING_"), now=now)
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
@@ -203,6 +212,7 @@ def _from_alerts(db: Connection, status: Status, found: list[Standing], now: dat
             f"affects {hurts}" if (hurts := around[alert.id].said) else "",
             f"done: {steps}" if steps else "",
             f"to do: {telling.runbook(alert.kind)}",
+            alert.quiet,
         ]
         status.blame(CRITICAL if alert.severity is Severity.CRITICAL else DEGRADED, ", ".join(filter(None, parts)))
 

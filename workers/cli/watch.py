@@ -32,7 +32,7 @@ def command(once: bool) -> None:
         _record(due)
         if once:
             return
-        while not ended and clock.epoch() < due + ourselves.EVERY:
+        while not ended and clock.stopwatch() < begun[0] + ourselves.EVERY:
             sleep(0.2)
 
 

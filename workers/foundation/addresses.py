@@ -27,7 +27,7 @@ _OTHER_SCHEMES = {
     "postgresql+psycopg2": "write postgresql://; the driver is ours",
     "postgresql+asyncpg": "write postgresql://; the driver is ours",
 }
-_SPECIAL = "is no address; percent-encode what is special in user and password (@ is %40, / is %2F, # is %23)"
+_SPECIAL = "is no address; percent-encode what is special in user and password (@ is %40, / is %2F, # is %23, ? is %3F)"
 
 
 def redis_problem(url: str, *, may_be_cluster: bool = False) -> str | None:
@@ -59,7 +59,13 @@ def _place_problem(url: str) -> str | None:
 
 
 def _words_problem(scheme: str, query: str) -> str | None:
-    words = dict(parse_qsl(query, keep_blank_values=True))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    words = dict(pairs)
+    if "@" in query:
+        # Then it is the end of a password that the question mark cut.
+        return _SPECIAL
+    if len(words) < len(pairs):
+        return "names a parameter twice"
     if unknown := sorted(words.keys() - _REDIS_WORDS):
         return f"has the unknown parameter {unknown[0][:40]}; there are {', '.join(sorted(_REDIS_WORDS))}"
     if words and not scheme.startswith("rediss"):
@@ -84,7 +90,7 @@ def postgres(url: str) -> dict[str, str]:
             f"has the unknown parameter {unknown[1]}; leave it out (a pooler is recognised by itself)" if unknown else _SPECIAL
         ) from None
     read = {name: str(value) for name, value in found.items() if value is not None}
-    if not re.fullmatch(r"(\d+(,\d+)*)?", read.get("port", "")) or "@" in read.get("host", "").removeprefix("@"):
+    if not re.fullmatch(r"\d*(,\d*)*", read.get("port", "")) or "@" in read.get("host", "").removeprefix("@"):
         raise ValueError(_SPECIAL)
     session(read.get("options", ""))
     return read

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 from workers.foundation import clock, logs, telemetry
@@ -61,5 +63,6 @@ async def kept(name: str, work: Callable[[], Awaitable[None]]) -> None:
 
 def _say(name: str, error: Exception) -> None:
     telemetry.background_failures.labels(name).inc()
-    # Of an error that nobody foresaw the place helps more than its text, which may quote data.
-    log.error("background work failed", work=name, reason=type(error).__name__, exc_info=error)
+    # Of an error that nobody foresaw the place is told, and not its text, which may quote data.
+    where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    log.error("background work failed", work=name, reason=type(error).__name__, where=" ".join(where[-5:]))

@@ -14,11 +14,13 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from pybreaker import (
     STATE_CLOSED,
     STATE_HALF_OPEN,
+    STATE_OPEN,
     CircuitBreaker,
     CircuitBreakerError,
     CircuitBreakerListener,
     CircuitRedisStorage,
 )
+from redis.exceptions import RedisError
 
 from workers.foundation import clock, journal, logs, redis
 from workers.foundation.errors import Anticipated
@@ -89,11 +91,19 @@ class _Watch(CircuitBreakerListener):
     def state_change(self, cb: CircuitBreaker, old_state: object, new_state: object) -> None:
         before, after = (getattr(state, "name", "") for state in (old_state, new_state))
         log.warning("circuit", dependency=cb.name, before=before, to=after, reason="calls_fail" if after == "open" else "probe")
-        if after != STATE_HALF_OPEN:
-            journal.note(f"circuit of {cb.name} is {after}", by="circuit breaker")
+        _note(str(cb.name), before, after)
         if after == STATE_CLOSED:
             with suppress(*redis.UNREACHABLE):
                 redis.registry().delete(f"wedops:{cb.name}:probe")
+
+
+def _note(name: str, before: str, after: str) -> None:
+    """Write down that a circuit opened or closed: once, whoever sees it, and not each try in between."""
+    if (before, after) == (STATE_HALF_OPEN, STATE_OPEN) or after == STATE_HALF_OPEN:
+        return
+    with suppress(RedisError):
+        if redis.registry().set(f"wedops:{name}:noted:{after}", 1, nx=True, ex=30):
+            journal.note(f"circuit of {name} is {after}", by="circuit breaker")
 
 
 @cache

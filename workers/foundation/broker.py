@@ -152,8 +152,8 @@ class Channel(redis.Channel):
 
     def _do_restore_message(self, payload: Any, *where: Any, **options: Any) -> None:
         # The message itself carries how often: another worker takes it next.
-        if isinstance(headers := payload.get("headers"), dict):
-            headers["restored"] = _restored(headers) + 1
+        headers = payload["headers"] = payload.get("headers") or {}
+        headers["restored"] = _restored(headers) + 1
         super()._do_restore_message(payload, *where, **options)
 
     def _brpop_read(self, **options: Any) -> Any:

@@ -25,7 +25,8 @@ def lengths_and_ages() -> list[Waiting]:
     """Return what waits in each queue."""
     found = []
     for name in NAMES:
-        with redis.registry().pipeline(transaction=False) as pipe:
+        # Anybody may have written anything there: bytes, not text.
+        with redis.undecoded().pipeline(transaction=False) as pipe:
             for priority in _PRIORITIES:
                 pipe.llen(name + priority)
             for priority in _PRIORITIES:
@@ -38,7 +39,7 @@ def lengths_and_ages() -> list[Waiting]:
     return found
 
 
-def _age(message: str) -> float:
+def _age(message: bytes) -> float:
     try:
         enqueued_at = orjson.loads(message)["headers"]["enqueued_at"]
         return max(0.0, clock.epoch() - float(enqueued_at))

@@ -95,14 +95,14 @@ _PREFIXES = ("WEDOPS_", "CONNECTIONS_", "METRICS_", "ALERTS_", "NOTIFY_", "SUPAB
 
 def _take_from_file(variable: str, path: Path) -> None:
     if os.environ.get(variable):
-        raise SettingInvalid(variable=f"{variable}_FILE", value=str(path), allowed=f"{variable} is set, too; keep one of them")
+        raise SettingInvalid(variable=f"{variable}_FILE", value="…", allowed=f"{variable} is set, too; keep one of them")
     try:
         text = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
-        raise SettingInvalid(variable=f"{variable}_FILE", value=str(path), allowed=f"{why}; name a file to read") from None
+        raise SettingInvalid(variable=f"{variable}_FILE", value="…", allowed=f"{why}; name a file to read") from None
     if not text:
-        raise SettingInvalid(variable=f"{variable}_FILE", value=str(path), allowed="the file is empty")
+        raise SettingInvalid(variable=f"{variable}_FILE", value="…", allowed="the file is empty")
     os.environ[variable] = text
     # A child of this process has it already.
     del os.environ[f"{variable}_FILE"]

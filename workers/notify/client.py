@@ -33,7 +33,8 @@ def policy() -> Policy:
 
 def targets() -> dict[str, str]:
     """Return NOTIFY_TARGETS by channel: addresses with spaces between them, or commas, as apprise itself takes them."""
-    found = re.split(r"[\s,]+(?=[A-Za-z][\w+.-]*://)", policy().targets.strip())
+    parts = re.split(r"\s+|,(?=[A-Za-z][\w+.-]*://)", policy().targets)
+    found = [part.strip(",") for part in parts if part.strip(",")]
     return {f"{TARGET}{number}": url for number, url in enumerate(found, start=1)}
 
 

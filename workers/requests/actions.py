@@ -38,9 +38,7 @@ def read(message: type[rules.Kind], task: str, fields: dict[str, Any]) -> rules.
     """Return the message, checked; raises MessageRefused naming each field and its remedy."""
     if found := rules.problems(message, fields):
         raise MessageRefused(task=task, problems="; ".join(found))
-    checked = message.model_validate(fields)
-    structlog.contextvars.bind_contextvars(wedding_id=checked.wedding_id)
-    return checked
+    return message.model_validate(fields)
 
 
 def accept(task: str, fields: dict[str, Any]) -> store.Request:
@@ -65,7 +63,11 @@ def accept(task: str, fields: dict[str, Any]) -> store.Request:
 
 
 def bind(message: rules.Message, task: str, key: str) -> None:
-    """Bind a key to what is asked under it, whichever way the message came; raises RequestKeyReused for other content."""
+    """Bind a key to what is asked under it, whichever way the message came; raises RequestKeyReused for other content.
+
+    From here on the log names the wedding: the message was checked.
+    """
+    structlog.contextvars.bind_contextvars(wedding_id=message.wedding_id)
     asked = store.Request(key, task, message.model_dump(mode="json") | {"request_key": key})
     with database.transaction() as db:
         known = store.accept(db, asked, at=clock.machine_now())

@@ -19,12 +19,18 @@ from workers.balancing import store as balancing
 from workers.cli import wedops
 from workers.cli.problems import one_line
 from workers.foundation import clock, database, dead_letters, jobs, redis, settings
+from workers.metrics import actions as measuring
+from workers.metrics.rules.samples import Sample
+from workers.metrics.store.writer import Writer
+from workers.notify import store as notify
 from workers.weddings import store as weddings
 
 #: These run for ever, start a system, or need one of somebody else.
 NOT_RUN = {"up", "supervise", "watch", "ingest", "listen"}
+#: No worker, forecast or proposal is there: these say so, each tested by itself elsewhere.
+MAY_REFUSE = {"doctor", "replay", "forecast show", "scaling approve", "scaling reject", "permit read", "forecast backtest"}
 STANDS_FOR = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
-    "USER": "u1", "NODE": "n1", "REGION": "us-northeast", "ID": "1", "17": "1", "N": "300", "H": "2", "DATE": "2027-06-12",
+    "USER": "u1", "NODE": "n1", "REGION": "us-northeast", "ID": "1", "17": "1", "N": "4", "H": "2", "DATE": "2027-06-12",
     "D": "2026-10-10", "KIND": "venue", "SERIES": "guest_list_seconds", "JOB": "connections.sweep", "WHO": "operations-lead",
     "CHANNEL": "pager", "TOKEN": "no.permit.atall", "RESOURCE": "instances",
 }  # fmt: skip
@@ -36,7 +42,16 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
     balancing.report(balancing.Report("n1", "us-northeast", "ws://n1", 1000, connections=3))
     with database.transaction() as db:
-        weddings.upsert(db, [wedding("w-17", starts_at=clock.now() + timedelta(hours=2))], at=clock.now())
+        soon = clock.now() + timedelta(hours=2)
+        weddings.upsert(
+            db, [wedding("w-17", starts_at=soon), wedding("w-18", starts_at=soon, region="us-west")], at=clock.now()
+        )
+        for who in ("operations-lead", "ada", "contacts"):
+            notify.register(db, who=who, channel="pager", url="log://")
+    labels = (("region", "us-west"),)
+    measuring.take([Sample("guest_list_seconds", labels, clock.epoch() - 120, 0.4)], sent_by="test", now=clock.machine_now())
+    measuring.write(Writer("test"))
+    measuring.roll_up(now=clock.machine_now() + timedelta(minutes=2))
     breach = Breach(Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast")
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
     alerting.bring([breach], lambda _: True, settings.read(Policy, "ALERTS_"))
@@ -47,6 +62,9 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def _words(line: str) -> list[str]:
+    line = line.replace("suppliers limit ID N", "suppliers limit s1 300")
+    if "dead-letters replay" in line:
+        return ["dead-letters", "replay", dead_letters.newest()[0].id]
     line = ALTERNATIVES.sub(r"\1", line).replace("--at …", "--at 2027-06-12T14:30").replace("--reason …", "--reason why")
     line = line.replace("FILE", "season.csv")
     words = shlex.split(re.split(r"\s(?:#|\||>|&&)\s?|…|\)", line, maxsplit=1)[0])
@@ -64,9 +82,13 @@ def test_a_command_line_of_our_pages_does_what_it_says(page: str, line: str) -> 
     words = _words(line)
     if not words or words[0] in NOT_RUN:
         pytest.skip("it runs for ever, or starts a system")
-    done = CliRunner().invoke(wedops, words, input="log://\n")
+    done = CliRunner().invoke(wedops, words, input="log://\n" if words[:2] == ["contacts", "add"] else "y\n")
     assert _is_said(done), f"{page}: wedops {line}: {done.exception!r}"
     assert "Traceback" not in done.output
+    if "Missing argument" in done.output or "Missing option" in done.output:
+        pytest.skip("the page names the command, and says elsewhere what it needs")
+    may_refuse = words[0] in MAY_REFUSE or " ".join(words[:2]) in MAY_REFUSE
+    assert may_refuse or done.exit_code in (0, 3), f"{page}: {words}: {done.output}{done.exception}"
 
 
 JSON = [

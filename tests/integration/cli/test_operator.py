@@ -18,6 +18,7 @@ from workers.alerts import actions as alerting
 from workers.alerts import store as alerts
 from workers.alerts.actions import ourselves, telling
 from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.alerts.rules.ourselves import unexplained
 from workers.balancing import store as balancing
 from workers.cli import wedops
 from workers.cli.status import _show
@@ -173,7 +174,7 @@ def test_a_storm_without_a_database_is_told_by_its_cause_once_and_then_said_to_b
     storm = [Breach(Kind.JOB_STOPPED, f"job-{one}", Severity.CRITICAL, 1.0, "it fired and did not finish") for one in range(6)]
     away = Breach(Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, "the database does not answer")
     for _ in range(3):
-        watch._tell_without([away, *storm], {Kind.DATABASE: "hangs"})
+        watch._tell_without(unexplained([away, *storm], {Kind.DATABASE}))
     assert told == ["critical firing: database"]
     watch._tell_end(set())
     assert told == ["critical firing: database", "resolved: database"]

@@ -82,6 +82,8 @@ def test_redis_py_and_kombu_read_an_address_alike(url: str) -> None:
         ("rediss://h/0?ssl_cert_reqs=CERT_NONE", "write required, optional, none"),
         ("rediss://h/0?ssl_check_hostname=0", "write true, false"),
         ("rediss://h/0?foo=bar", "unknown parameter foo"),
+        ("rediss://h/0?ssl_cert_reqs=required&ssl_cert_reqs=none", "names a parameter twice"),
+        ("redis://user:12?hunter2@h/0", "is no address; percent-encode"),
     ],
 )
 def test_what_they_would_read_differently_is_refused_in_plain_words(url: str, says: str) -> None:
@@ -105,6 +107,8 @@ def test_connections_may_be_in_a_cluster(url: str) -> None:
         ("postgresql://u:p%40s%2Fs%23@h/d", {"password": "p@s/s#"}),
         ("postgresql://[::1]:5433/d", {"host": "::1", "port": "5433"}),
         ("postgresql://h1:5432,h2:5433/d?target_session_attrs=read-write", {"host": "h1,h2", "port": "5432,5433"}),
+        ("postgresql://u@h1,h2/d?target_session_attrs=read-write", {"host": "h1,h2"}),
+        ("postgresql://u@h1:5433,h2/d", {"host": "h1,h2"}),
         ("postgresql:///d?host=h1&port=5432", {"host": "h1", "port": "5432"}),
         ("postgresql:///d?host=/var/run/postgresql", {"host": "/var/run/postgresql"}),
         ("postgresql://%2Fvar%2Frun%2Fpostgresql/d", {"host": "/var/run/postgresql"}),

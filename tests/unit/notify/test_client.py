@@ -30,3 +30,10 @@ def test_a_comma_within_an_address_stays(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_not_one_address_is_refused(url: str) -> None:
     with pytest.raises(client.AddressInvalid):
         client.check(url)
+
+
+@pytest.mark.parametrize("targets", ["json://a.example/x slack.com/hook", "log:// mailto:x@y", "json://a.example/x # pager"])
+def test_a_word_that_is_no_target_is_named_not_swallowed(monkeypatch: pytest.MonkeyPatch, targets: str) -> None:
+    monkeypatch.setenv("NOTIFY_TARGETS", targets)
+    with pytest.raises(client.TargetsInvalid, match="target 2"):
+        client.check_targets()

@@ -31,6 +31,8 @@ log = logs.get("alerts")
 WORKERS = jobs.WORKERS
 #: In seconds: for so long a worker that is gone is missed; a look sends no longer; so many looks make sure without a database.
 FORGOTTEN, ENOUGH, LOOKS = 3600, 4.0, 2
+#: In seconds: the slowest pace of jobs that page is a minute.
+AFTERMATH = 90.0
 #: From look to look, in seconds.
 EVERY = 5.0
 
@@ -45,14 +47,19 @@ class Watch:
     settled_at: float = 0.0
     seen: Counter[str] = field(default_factory=Counter)
     told: dict[str, Breach] = field(default_factory=dict)
+    #: What was away of late, and until when that explains what follows from it: jobs need a run to be well again.
+    explaining: dict[Kind, float] = field(default_factory=dict)
 
     def look(self) -> None:
         """Look at everything once, and tell; what is away is what it is there to find."""
         policy = settings.read(Policy, "ALERTS_")
         seen = observe()
-        found, known = judge(seen if clock.stopwatch() >= self.settled_at else starting(seen), policy)
+        now = clock.stopwatch()
+        self.explaining |= dict.fromkeys(seen.away, now + AFTERMATH)
+        found, known = judge(seen if now >= self.settled_at else starting(seen), policy)
+        found = unexplained(found, {kind for kind, until in self.explaining.items() if now < until})
         if Kind.DATABASE in seen.away:
-            self._tell_without(found, seen.away)
+            self._tell_without(found)
             return
         try:
             actions.bring(found, lambda fingerprint: fingerprint.partition("/")[0] in known, policy)
@@ -65,15 +72,17 @@ class Watch:
             away = Breach(
                 Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, f"the database takes nothing ({type(error).__name__})"
             )
-            self._tell_without([*found, away], {Kind.DATABASE})
+            self._tell_without(unexplained([*found, away], {Kind.DATABASE}))
         else:
-            self._tell_end({breach.fingerprint for breach in found})
+            # What still stands is an alert like any other now, and told as one.
+            self._tell_end(())
+            self.seen.clear()
 
-    def _tell_without(self, found: list[Breach], away: Container[Kind]) -> None:
+    def _tell_without(self, found: list[Breach]) -> None:
         """Tell NOTIFY_TARGETS of what is critical in a second look as well, once while it lasts: no row remembers it."""
-        critical = (one for one in unexplained(found, away) if one.severity is Severity.CRITICAL)
-        urgent = {breach.fingerprint: breach for breach in critical}
+        urgent = {breach.fingerprint: breach for breach in found if breach.severity is Severity.CRITICAL}
         self.seen = Counter({name: self.seen[name] + 1 for name in urgent})
+        self._tell_end(urgent.keys())
         for fingerprint, breach in urgent.items():
             if fingerprint in self.told or self.seen[fingerprint] < LOOKS:
                 continue
@@ -82,19 +91,18 @@ class Watch:
                 self.told[fingerprint] = breach
 
     def _tell_end(self, standing: Container[str]) -> None:
-        """Say of what was told without the database that it is over, or that it is an alert now like any other."""
-        for fingerprint, breach in self.told.items():
-            over = "is still so: `wedops alerts list`" if fingerprint in standing else "is over"
-            _send(f"resolved: {breach.kind}", f"{breach.detail}: this {over}", breach, f"{fingerprint}/end")
-        self.seen.clear()
-        self.told.clear()
+        """Say of what was told without the database and does not stand any more that it is over."""
+        for fingerprint in [one for one in self.told if one not in standing]:
+            breach = self.told.pop(fingerprint)
+            _send(f"resolved: {breach.kind}", f"{breach.detail}: this is over", breach, f"{fingerprint}/end")
 
 
 def _send(title: str, body: str, breach: Breach, key: str) -> bool:
     """Tell every target, and note it: no row has it."""
     text = safe(body, BODY)
     sent = [client.send(url, title, text, breach.severity, key=key) for url in client.targets().values()]
-    journal.note(f"told {OPERATIONS} without the database: {title}: {text}", by="watch")
+    if any(sent):
+        journal.note(f"told {OPERATIONS} without the database: {title}: {text}", by="watch")
     return any(sent)
 
 

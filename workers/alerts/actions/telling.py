@@ -46,6 +46,7 @@ def runbook(kind: Kind | str) -> str:
 
 def escalate(db: Connection, policy: Policy, *, now: datetime) -> int:
     """Bring everybody up to date about every alert; return how many were told something. Runs any number of times."""
+    escalation.put_right(db, at=now)
     alerts = store.hold(db)
     around = surroundings(db, alerts, now=now)
     ranks = {one.id: (around[one.id].people, quiet.rank(one.severity, around[one.id])) for one in alerts}

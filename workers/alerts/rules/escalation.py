@@ -109,7 +109,7 @@ def due(alert: Standing, path: Path, tempo: Tempo, policy: Policy, *, now: datet
         return []
     if alert.snoozed_until and alert.snoozed_until > now:
         return []
-    at, found = min(alert.escalates_from, now), list[Notice]()
+    at, found = alert.escalates_from, list[Notice]()
     for number, step in enumerate(path.steps, start=1):
         at += step.wait(tempo)
         if at > now:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
+from workers.alerts.rules import AHEAD
 from workers.alerts.rules.escalation import DEFAULT, Path, Paths
 from workers.alerts.store import alerts
 from workers.foundation.database import metadata
@@ -131,3 +132,9 @@ def stale_messages(db: Connection) -> list[str]:
         HAVING bool_and(a.state IN ('acknowledged', 'resolved'))
     """
     return list(db.execute(text(statement)).scalars())
+
+
+def put_right(db: Connection, *, at: datetime) -> None:
+    """Have what a clock that ran ahead began to escalate begin now."""
+    ahead = alerts.c.escalates_from > at + AHEAD
+    db.execute(update(alerts).where(ahead).values(escalates_from=at))
