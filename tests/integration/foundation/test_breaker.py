@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
 from tests import ROOT
 from tests.made import eventually
-from workers.foundation import breaker, database, redis
+from workers.foundation import breaker, clock, database, journal, redis
 from workers.foundation.breaker import Circuit, CircuitOpen
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -67,19 +68,30 @@ def _refused() -> bool:
     return False
 
 
+def test_the_journal_says_that_it_opened_and_closed_once_and_nothing_of_the_tries_between() -> None:
+    hour = clock.now() - timedelta(hours=1)
+    _fail(5)
+    for _ in range(2):
+        # A probe that fails: half-open, and open again.
+        assert eventually(_probes_badly, within=10)
+    assert [one.what for one in journal.since(hour)] == ["circuit of supabase is open"]
+    assert eventually(lambda: not _refused(), within=10)
+    assert [one.what for one in journal.since(hour)] == ["circuit of supabase is open", "circuit of supabase is closed"]
+
+
+def _probes_badly() -> bool:
+    try:
+        _call(AwayError())
+    except AwayError:
+        return True
+    except CircuitOpen:
+        return False
+    return False
+
+
 def test_a_bad_probe_leaves_it_open() -> None:
     _fail(5)
-
-    def _probed() -> bool:
-        try:
-            _call(AwayError())
-        except AwayError:
-            return True
-        except CircuitOpen:
-            return False
-        return False
-
-    assert eventually(_probed, within=10)
+    assert eventually(_probes_badly, within=10)
     assert _state().state == "open"
 
 
