@@ -72,9 +72,11 @@ def wedops(context: click.Context) -> None:
 def main(*arguments: Any) -> None:
     """Run a command; what was anticipated is one line, and exit code 1."""
     if sys.argv[1:2] and sys.argv[1] not in PROCESSES:
-        from workers.foundation import settings  # noqa: PLC0415 - not for --help
+        from workers.foundation import logs, settings  # noqa: PLC0415 - not for --help
 
         settings.hurry()
+        # To standard error: what a command prints is what it was asked for.
+        logs.configure(30)
     try:
         wedops(*arguments, standalone_mode=True)
     except Exception as error:

@@ -1,15 +1,20 @@
 """Every command line of our pages, run on a system with a season in it; and every --json, which is one object and no more."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import make_url
 
+from tests import ROOT
 from tests.made import wedding
 from tests.unit.cli.test_command_lines import ALTERNATIVES, LINES, _leaves
 from tests.unit.weddings.test_formats import GOOD, HEADER
@@ -23,6 +28,7 @@ from workers.metrics import actions as measuring
 from workers.metrics.rules.samples import Sample
 from workers.metrics.store.writer import Writer
 from workers.notify import store as notify
+from workers.supervision import servers
 from workers.weddings import store as weddings
 
 #: These run for ever, start a system, or need one of somebody else.
@@ -116,3 +122,18 @@ def test_json_is_one_object_and_nothing_else(path: str, command: click.Command) 
         return
     found = json.loads(done.stdout)
     assert str(found["schema"]).startswith("wedops.")
+
+
+@pytest.mark.parametrize("variable", ["WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL"])
+@pytest.mark.parametrize("words", [("status",), ("timeline",), ("nodes",), ("alerts", "list")])
+def test_what_is_logged_goes_to_standard_error(variable: str, words: tuple[str, ...]) -> None:
+    nobody = make_url(os.environ[variable]).set(port=servers.free_port()).render_as_string(hide_password=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.acceptance.wedops", *words, "--json"],
+        cwd=ROOT, env=os.environ | {variable: nobody}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    if done.stdout:
+        assert str(json.loads(done.stdout)["schema"]).startswith("wedops.")
+    else:
+        assert done.stderr.splitlines()[-1].startswith("wedops: ")
