@@ -52,6 +52,15 @@ def test_a_broker_that_hangs_is_told_without_it_and_over_when_it_answers(
     assert _standing()["broker"] is State.RESOLVED
 
 
+def test_a_broker_that_answers_with_an_error_is_not_said_to_be_silent(world: list[Server]) -> None:
+    redis.registry().config_set("maxmemory", "1")
+    try:
+        away = ourselves.observe().away
+    finally:
+        redis.registry().config_set("maxmemory", "1gb")
+    assert away[Kind.BROKER].startswith("the broker answers with an error (")
+
+
 def test_a_cache_that_hangs_is_found(world: list[Server]) -> None:
     with _stopped(world[1]):
         assert set(ourselves.observe().away) == {Kind.CACHE}

@@ -127,8 +127,11 @@ def _noting(away: dict[Kind, str], kind: Kind) -> Iterator[None]:
         yield
     except database.DatabaseUnavailable as error:
         away[kind] = str(error)
-    except (SQLAlchemyError, psycopg.Error, RedisError, OperationalError, OSError, ValueError) as error:
-        away[kind] = type(error).__name__
+    except (*redis.UNREACHABLE, OperationalError, OSError) as error:
+        away[kind] = f"the {kind} does not answer ({type(error).__name__})"
+    except (SQLAlchemyError, psycopg.Error, RedisError, ValueError) as error:
+        # A replica, a full memory, a right that is missing: it is there, and of no use.
+        away[kind] = f"the {kind} answers with an error ({type(error).__name__}); `wedops doctor` names the remedy"
 
 
 def _of_redis() -> dict[str, object]:

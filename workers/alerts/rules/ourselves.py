@@ -30,8 +30,8 @@ class Postgres:
 class Seen:
     """What the watch saw. What could not be asked is None: nothing is known of it, and nothing is over.
 
-    `away` has what does not answer, with its error; `queues` the age of the oldest message of each; `silent` each worker that
-    does not answer, by for how long; `overdue` each job that beat did not fire, by for how long.
+    `away` has what can't be worked with, and says why: it does not answer, or refuses; `queues` the age of the oldest message of
+    each; `silent` each worker that does not answer, by for how long; `overdue` each job that beat did not fire, by for how long.
     """
 
     away: Mapping[Kind, str] = field(default_factory=dict)
@@ -64,10 +64,7 @@ def unexplained(breaches: Sequence[Breach], away: Container[Kind]) -> list[Breac
 
 def judge(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]:
     """Return what is wrong, and the kinds of alert about which something is known."""
-    found = [
-        Breach(kind, kind, Severity.CRITICAL, 1.0, f"the {kind} does not answer: {problem}")
-        for kind, problem in seen.away.items()
-    ]
+    found = [Breach(kind, kind, Severity.CRITICAL, 1.0, problem) for kind, problem in seen.away.items()]
     known = {Kind.DATABASE, Kind.BROKER, Kind.CACHE, Kind.STORAGE} if seen.postgres else {Kind.BROKER, Kind.CACHE}
     if Kind.BROKER not in seen.away:
         found += _jobs(seen) + _queues(seen) + _servers(seen, policy)
