@@ -5,6 +5,9 @@ from workers.alerts.actions import telling
 from workers.app import app
 from workers.foundation import clock, database, settings
 
+#: When this process began, and for how many seconds after that others may only be about to.
+BEGUN, SETTLES = clock.stopwatch(), 20.0
+
 
 @app.task(name="alerts.check")
 def check(**_later: object) -> None:
@@ -22,7 +25,7 @@ def watch(**_later: object) -> None:
     policy = settings.read(rules.Policy, "ALERTS_")
     with database.transaction() as db:
         found = actions.capacity(db, now=clock.now()) + actions.realtime(db, policy)
-    found += actions.watch()
+    found += actions.watch(settled=clock.stopwatch() - BEGUN > SETTLES)
     if actions.bring(found, actions.watched, policy):
         app.send_task("alerts.escalate", retry=False)
 

@@ -16,12 +16,13 @@ def command(context: click.Context, as_json: bool) -> None:
         return
     found = dead_letters.newest()
     if as_json:
-        rows = [{**vars(one), "message": None, "kept": bool(one.message)} for one in found]
+        rows = [{**vars(one), "task": one.task, "message": None, "kept": bool(one.message)} for one in found]
         click.echo(orjson.dumps({"schema": "wedops.dead_letters/1", "letters": rows}).decode())
         return
     for one in found:
         kept = "" if one.message else "  (not kept)"
-        click.echo(f"{one.id}  {one.at:%Y-%m-%d %H:%M:%S}Z  {one.queue}  {printable(one.reason)}{kept}")
+        task = f"  {printable(one.task)}" if one.task else ""
+        click.echo(f"{one.id}  {one.at:%Y-%m-%d %H:%M:%S}Z  {one.queue}{task}  {printable(one.reason)}{kept}")
     if not found:
         click.echo("no message was refused")
 

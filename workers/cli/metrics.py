@@ -12,7 +12,7 @@ from workers.metrics.store import points, rollups
 
 
 class NotRolledUp(Anticipated):
-    """{series!r} is measured, and nothing of the last {hours} h is rolled up yet: `metrics.roll_up` does it each minute"""
+    """{series!r} is measured, and nothing of the last {hours} h is rolled up yet: a minute or an hour is once it is over"""
 
 
 class NothingMeasured(Anticipated):
@@ -42,8 +42,10 @@ def show(series: str, hours: int, level: str, as_json: bool) -> None:
     """Show a series, or all of a name, by minute, hour or day: how many, least, median, 95th and 99th percentile, most."""
     now = clock.machine_now()
     with database.transaction() as db:
-        known = rollups.known(db, series, most=20)
-        texts = known or [series]
+        # A name stands for all its series.
+        named = rollups.known(db, series.partition("{")[0], most=1000)
+        texts = [series] if "{" in series else named[:20]
+        known = set(texts) & set(named)
         start = now - timedelta(hours=hours)
         found = {text: rollups.history(db, text, level, start, now) for text in texts}
     rows = {text: [_row(one) for one in summaries] for text, summaries in found.items() if summaries}

@@ -8,6 +8,7 @@ import orjson
 
 from workers.cli import pictures
 from workers.degradation import store
+from workers.degradation.rules import Outcome
 from workers.foundation import clock, database
 from workers.metrics import store as metrics
 
@@ -33,8 +34,11 @@ def command(most: int, as_json: bool, region: str, picture: Path | None) -> None
         return
     for row in found:
         after = f" → {row['after']:.4g}" if row["after"] is not None else ""
-        undone = f", undone {row['undone_at']:%H:%M:%S}Z" if row["undone_at"] else ""
+        acts = row["outcome"] == Outcome.ACTING
+        ended = f"undone {row['undone_at']:%H:%M:%S}Z" if row["undone_at"] else ""
+        # What is undone acts no more.
+        outcome = ", ".join(filter(None, ["" if ended and acts else str(row["outcome"]), ended]))
         what = f"alert {row['alert_id']} {row['kind']} {row['region']}: {row['action']} ({row['reason']})"
-        click.echo(f"{row['at']:%Y-%m-%d %H:%M:%S}Z  {what}  {row['before']:.4g}{after}  {row['outcome']}{undone}")
+        click.echo(f"{row['at']:%Y-%m-%d %H:%M:%S}Z  {what}  {row['before']:.4g}{after}  {outcome}")
     if not found:
         click.echo("nothing was degraded yet")

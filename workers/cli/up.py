@@ -131,6 +131,8 @@ def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> No
                 server.stop()
     if as_json:
         click.echo(orjson.dumps(report).decode())
+    else:
+        click.echo(f"all is ended; the data stays in {home}")
 
 
 def _forget(home: Path) -> None:
@@ -255,7 +257,9 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
         name for name in os.environ if name.startswith(("WEDOPS_", "METRICS_", "SCALING_", "PROMETHEUS_", permits.VARIABLE))
     ]
     environment.touch(mode=0o600)
-    environment.write_text("".join(f"export {name}='{os.environ[name]}'\n" for name in sorted(names)))
+    lines = [f"export {name}='{os.environ[name]}'\n" for name in sorted(names)]
+    # Then `wedops` and `python` are this checkout's there.
+    environment.write_text("".join(lines) + f"export PATH='{Path(sys.executable).parent}':\"$PATH\"\n")
     click.echo(f"up: {', '.join(supervisor.commands)}; {', '.join(server.name for server in system.started)}")
     if demo:
         played = clock.world()
@@ -265,9 +269,9 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     click.echo(f"logs: {system.home / 'log'}")
     click.echo("\nin another terminal, try (the first line again after each start, for ports change):")
     click.echo(f"  . {environment}")
-    click.echo("  .venv/bin/wedops status")
-    click.echo("  .venv/bin/wedops weddings next")
-    click.echo("  .venv/bin/wedops ask emergency weather WEDDING_ID")
+    click.echo("  wedops status")
+    click.echo("  wedops weddings next")
+    click.echo("  wedops ask emergency weather WEDDING_ID")
     sample = '{"samples": [{"name": "guest_list_seconds", "value": 0.4, "labels": {"region": "us-west"}}]}'
     click.echo(f"  curl -H \"Authorization: Bearer ${{METRICS_INGEST_TOKENS#*:}}\" -d '{sample}' {urls['api']}/v1/metrics\n")
     click.echo("Ctrl-C ends all of it.")

@@ -59,6 +59,12 @@ def now() -> datetime:
     return demo.at(time.time()) if demo else machine_now()
 
 
+def of_the_world(moment: datetime) -> datetime:
+    """Return the world's moment at a moment of the machine's."""
+    demo = world()
+    return demo.at(moment.timestamp()) if demo else moment
+
+
 def machine_now() -> datetime:
     """Return the machine's moment, aware, in UTC: for job records and leases, never for weddings."""
     return datetime.now(UTC)

@@ -34,6 +34,15 @@ class Letter:
     reason: str
     message: bytes
 
+    @property
+    def task(self) -> str:
+        """Return which task it names; empty when none can be read."""
+        try:
+            headers = orjson.loads(self.message)["headers"]
+            return str(headers["task"])[:100] if isinstance(headers["task"], str) else ""
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return ""
+
 
 def keep(queue: str, reason: str, message: bytes = b"") -> None:
     """Keep what could not be taken; a reason has no word of what it said."""

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from workers.foundation import redis
+from workers.foundation import clock, redis
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.journal import Happening
 from workers.notify.rules import BODY, TITLE, Notification, Policy, safe
@@ -165,7 +165,11 @@ def channels(db: Connection, who: str, wedding_id: str = "") -> list[str]:
 
 
 def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
-    """Return the messages that arrived from a moment on."""
-    own = notifications.c
-    rows = db.execute(select(notifications).where(own.sent_at >= since).order_by(own.sent_at.desc()).limit(most))
-    return [Happening(row.sent_at, f"told {row.who} by {row.channel}: {row.title}", wedding_id=row.wedding_id) for row in rows]
+    """Return the messages that arrived from a moment of the world's on; they are sent by the machine's clock."""
+    sent = notifications.c.sent_at
+    rows = db.execute(select(notifications).where(sent.is_not(None)).order_by(sent.desc()).limit(most))
+    found = [
+        Happening(clock.of_the_world(row.sent_at), f"told {row.who} by {row.channel}: {row.title}", wedding_id=row.wedding_id)
+        for row in rows
+    ]
+    return [one for one in found if one.at >= since]

@@ -97,12 +97,12 @@ def measured(db: Connection, policy: Thresholds, *, now: datetime) -> tuple[list
     return found, findings.judged(rows, policy) | known
 
 
-def watch() -> list[Breach]:
-    """Return a breach when the watch over ourselves ran once and does not run now."""
-    late = [record for record in jobs.records() if record.name == WATCH and record.overdue(clock.epoch())]
+def watch(*, settled: bool = True) -> list[Breach]:
+    """Return a breach when the watch over ourselves ran once and does not run now; none while all is only about to start."""
+    late = settled and [record for record in jobs.records() if record.name == WATCH and record.overdue(clock.epoch())]
     return [
         Breach(Kind.WATCH_STOPPED, "watch", Severity.CRITICAL, 1.0, "the process `watch` does not look: start it (Procfile)")
-        for _ in late
+        for _ in late or ()
     ]
 
 
