@@ -231,6 +231,8 @@ def _failed(sender: Any = None, exception: BaseException | None = None, task_id:
 @signals.task_revoked.connect
 def _late(sender: Any = None, request: Any = None, expired: bool = False, **_later: Any) -> None:
     job = getattr(request, "job", None)
+    if expired and not job:
+        _keep(request, sender.name, "it expired before a worker took it")
     if not expired or not job:
         return
     telemetry.tasks.labels(sender.name, "late").inc()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.alerts.rules.ourselves import PROMISES
@@ -75,6 +76,8 @@ def _redis(client: Callable[[], redis.Client]) -> Callable[[], str]:
     def _writes() -> str:
         try:
             client().set(KEY, 1, ex=60)
+        except RedisTimeoutError:
+            return HANGS
         except redis.UNREACHABLE:
             return AWAY
         except RedisError as error:
@@ -86,7 +89,7 @@ def _redis(client: Callable[[], redis.Client]) -> Callable[[], str]:
 
 def _database() -> str:
     try:
-        with database.transaction() as db:
+        with database.unguarded() as db:
             health.mark(db)
     except database.WritesRefused as error:
         return f"takes nothing ({error.reason})"

@@ -10,13 +10,14 @@ from importlib.util import find_spec
 
 import click
 from kombu.exceptions import OperationalError
+from redis.exceptions import AuthenticationError
 
 from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
 from workers.cli.problems import one_line
 from workers.connections.store import permits
 from workers.forecasting.rules import outlook
-from workers.foundation import addresses, background, clock, database, jobs, logs, redis, schema, settings
+from workers.foundation import addresses, background, clock, database, health, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
 from workers.metrics import actions as metrics
 from workers.notify import client as notify
@@ -33,7 +34,7 @@ NEEDED = {"pgbouncer": ("PGBOUNCER_ADMIN_URL",), "supabase": ("SUPABASE_API_URL"
 #: All settings of a prefix, so that a misspelt one is seen.
 STEERED = {"SCALING_": (scale.Policy, scaling.Policy), "OUTLOOK_": (outlook.Policy,), "RETENTION_": (retention.Policy,)}
 #: In seconds: for how long somebody waits for all checks, which run at once.
-PATIENCE = 4.0
+PATIENCE = 3.0
 #: A problem and its remedy; a check that finds none is fine.
 Problems = Iterator[str]
 
@@ -79,6 +80,9 @@ def _cache() -> Problems:
 def _database() -> Problems:
     with database.transaction() as db:
         has, newest = schema.revisions(db)
+        # Who can't write can't work.
+        if has == newest:
+            health.mark(db)
     to = addresses.postgres(settings.servers().database_url)
     host = to.get("host", "/")
     if not host.startswith("/") and host not in ("127.0.0.1", "localhost", "::1") and to.get("sslmode") != "verify-full":
@@ -158,9 +162,9 @@ CHECKS: dict[str, Callable[[], Problems]] = {
 def _problems(check: Callable[[], Problems]) -> list[str]:
     try:
         return list(check())
-    except (*redis.UNREACHABLE, OperationalError) as error:
-        return [f"Redis does not answer ({error}); start it, or mend WEDOPS_BROKER_URL and WEDOPS_CACHE_URL"]
     except Exception as error:
+        if isinstance(error, (*redis.UNREACHABLE, OperationalError)) and not isinstance(error, AuthenticationError):
+            return [f"Redis does not answer ({error}); start it, or mend WEDOPS_BROKER_URL and WEDOPS_CACHE_URL"]
         if line := one_line(error):
             return [line]
         raise

@@ -26,6 +26,7 @@ REDIS: tuple[tuple[type[RedisError], str, str], ...] = (
     (AuthenticationError, "NOAUTH", "mend user and password in its WEDOPS_…_URL"),
     (AuthenticationWrongNumberOfArgsError, "WRONGPASS", "mend user and password in its WEDOPS_…_URL"),
     (ResponseError, "MISCONF", "it can't write to its disk: see its log, and make room"),
+    (ResponseError, "DB index is out of range", "name a database that it has, as /0"),
     (ResponseError, "unknown command", "it does not offer that command, as some managed servers do"),
 )
 #: PostgreSQL's SQLSTATEs.

@@ -1,5 +1,6 @@
 """What `wedops status` rests on: the verdict, and why."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -16,7 +17,7 @@ from workers.connections import store as connections
 from workers.connections.store import service
 from workers.degradation import store as degradation
 from workers.emergencies import store as emergencies
-from workers.foundation import background, breaker, clock, database, dead_letters, jobs, queues, redis, settings
+from workers.foundation import background, breaker, clock, database, dead_letters, jobs, journal, queues, redis, settings
 from workers.metrics import store as metrics
 from workers.notify import store as notify
 from workers.requests import store as requests
@@ -117,6 +118,11 @@ def _from_redis(status: Status) -> None:
         if queue["oldest"] > PROMISES[queue["name"]]:
             code = CRITICAL if queue["name"] == "emergency" else DEGRADED
             status.blame(code, f"queue {queue['name']} is {queue['oldest']:.0f} s behind: is its worker running?")
+    for what, often in Counter(one for one in journal.lately(60) if one.startswith("process ")).items():
+        if often > 2:
+            status.blame(
+                DEGRADED, f"{what} {often} times in the last minute: see the end of its log (`wedops supervise` says where)"
+            )
     _from_jobs(status, at)
     _from_nodes(status)
     status.beats, status.tallies, status.dead_letters = len(jobs.beats(at)), jobs.tallies(), dead_letters.count()

@@ -32,6 +32,8 @@ _SPECIAL = "is no address; percent-encode what is special in user and password (
 
 def redis_problem(url: str, *, may_be_cluster: bool = False) -> str | None:
     """Return what is wrong with an address of Redis or Valkey; None when redis-py and kombu read it alike."""
+    if problem := _outline_problem(url):
+        return problem
     scheme = url.partition("://")[0]
     allowed = ("redis", "rediss", "redis+cluster", "rediss+cluster") if may_be_cluster else ("redis", "rediss")
     if scheme not in allowed:
@@ -55,6 +57,8 @@ def _place_problem(url: str) -> str | None:
         return _SPECIAL
     if not parts.hostname:
         return "names no host"
+    if parts.port == 0 or not (":" in parts.hostname or _HOST.fullmatch(parts.hostname)):
+        return "names a host or port that can't be one"
     return None if re.fullmatch(r"(/\d*)?", parts.path) else "must end with the number of a database, as /0"
 
 
@@ -78,6 +82,8 @@ def _words_problem(scheme: str, query: str) -> str | None:
 
 def postgres(url: str) -> dict[str, str]:
     """Return what an address of PostgreSQL says, as libpq reads it; raises ValueError in plain words."""
+    if problem := _outline_problem(url):
+        raise ValueError(problem)
     scheme = url.partition("://")[0]
     if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise ValueError(_scheme_problem(scheme, "postgresql://"))
@@ -92,6 +98,8 @@ def postgres(url: str) -> dict[str, str]:
     read = {name: str(value) for name, value in found.items() if value is not None}
     if not re.fullmatch(r"\d*(,\d*)*", read.get("port", "")) or "@" in read.get("host", "").removeprefix("@"):
         raise ValueError(_SPECIAL)
+    if problem := _parameters_problem(read):
+        raise ValueError(problem)
     session(read.get("options", ""))
     return read
 
@@ -123,6 +131,33 @@ def session(options: str) -> dict[str, str]:
 def options(settings: dict[str, str]) -> str:
     """Return settings as libpq's `options`."""
     return " ".join(f"-c {name}=" + re.sub(r"([\\ ])", r"\\\1", value) for name, value in settings.items())
+
+
+#: Labels of 63 letters at most, with dots between them.
+_HOST = re.compile(r"(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?")
+#: What libpq reads as a number, and takes for nothing or for an error of its own when it is none.
+_NUMBERS = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+def _outline_problem(url: str) -> str | None:
+    if url != url.strip():
+        return "has spaces or a line end around it; write it without"
+    scheme = url.partition("://")[0]
+    return "must have its scheme in small letters" if scheme.isalpha() and scheme != scheme.lower() else None
+
+
+def _parameters_problem(read: dict[str, str]) -> str | None:
+    """Return what is wrong with what libpq read of an address."""
+    for name in _NUMBERS:
+        if not re.fullmatch(r"[0-9]{0,9}", read.get(name, "")):
+            return f"has {name} with something that is no number"
+    if read.get("sslmode", "disable") not in _SSL_MODES:
+        return f"has an unknown sslmode; write {', '.join(_SSL_MODES)}"
+    ports, hosts = read.get("port", "").split(","), read.get("host", "").split(",")
+    if len(ports) not in (1, len(hosts)) or not all(0 < int(port or 5432) < 65_536 for port in ports):
+        return "names a port that can't be one, or more ports than hosts"
+    return _SPECIAL if re.search("://|@", read.get("dbname", "")) else None
 
 
 def _scheme_problem(scheme: str, start: str) -> str:

@@ -39,6 +39,8 @@ def problem(message: Any) -> str | None:
     properties, headers = message.get("properties"), message.get("headers") or {}
     if not isinstance(properties, dict) or not isinstance(properties.get("delivery_info"), dict):
         return "properties must be an object with delivery_info"
+    if not all(isinstance(properties["delivery_info"].get(name), str) for name in ("exchange", "routing_key")):
+        return "properties.delivery_info must name exchange and routing_key"
     if not isinstance(properties.get("delivery_tag"), str):
         return "properties.delivery_tag must be a string"
     if not isinstance(headers, dict):
@@ -50,7 +52,9 @@ def _wrapping_problem(message: Mapping[str, Any], headers: Mapping[str, Any]) ->
     """Return what is wrong with how the body is packed: it is read before anybody asks how large it gets."""
     if headers.get("compression"):
         return "headers.compression is not taken here; send the body as it is"
-    if (message.get("content-encoding") or "utf-8").lower() not in ("utf-8", "us-ascii", "binary"):
+    if message.get("properties", {}).get("body_encoding") not in (None, "base64"):
+        return "properties.body_encoding must be base64, or absent"
+    if str(message.get("content-encoding") or "utf-8").lower() not in ("utf-8", "us-ascii", "binary"):
         return "content-encoding must be utf-8"
     if not isinstance(message.get("body"), str) or len(message["body"]) > LARGEST:
         return f"body must be a text of {LARGEST} bytes at most"
@@ -72,12 +76,24 @@ def _options_problem(options: Mapping[str, Any], where: str) -> str | None:
     if (eta := options.get("eta")) and _at(eta) - clock.epoch() > ETA_MOST:
         # Redis hands a message that waits longer to another worker, again and again.
         return f"{where}eta is more than {ETA_MOST} s ahead; send it when it is due"
+    return _rest_problem(options, where)
+
+
+def _rest_problem(options: Mapping[str, Any], where: str) -> str | None:
     limits = options.get("timelimit") or [None, None]
     if not isinstance(limits, list | tuple) or len(limits) != 2 or not all(map(_is_limit, limits)):
         return f"{where}timelimit must be two numbers above 0, or null"
+    if "job" in options and not _is_job(options["job"]):
+        return f"{where}job is beat's own: leave it out"
     if not isinstance(options.get("retries") or 0, int):
         return f"{where}retries must be a whole number"
     return None
+
+
+def _is_job(job: Any) -> bool:
+    return job is None or (
+        isinstance(job, dict) and isinstance(job.get("name"), str) and isinstance(job.get("due"), int | float)
+    )
 
 
 def _restored(headers: Mapping[str, Any]) -> int:
@@ -107,10 +123,11 @@ def _at(text: str) -> float:
 
 
 def _body_problem(message: Any) -> str | None:
-    """Return what is wrong with a message of protocol 1, whose options stand in its body; None for one of protocol 2."""
-    if "task" in message.headers:
-        return None
+    """Return what is wrong with what a message holds: of protocol 1 its options stand in there, too."""
     body = message.payload
+    if "task" in message.headers:
+        whole = isinstance(body, list) and len(body) == 3 and all(map(isinstance, body, (list, dict, dict | None)))
+        return None if whole else "body must be [args, kwargs, embed]: a list and two objects"
     if not isinstance(body, dict) or "task" not in body:
         return None
     if not isinstance(body.get("args") or [], list) or not isinstance(body.get("kwargs") or {}, dict):

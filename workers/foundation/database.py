@@ -125,9 +125,21 @@ def _dependency() -> str:
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """Yield a connection in a transaction that commits at the end; raises DatabaseUnavailable."""
+    with _named_errors(), breaker.guarded(_dependency(), _away), engine().begin() as db:
+        yield db
+
+
+@contextmanager
+def unguarded() -> Iterator[Connection]:
+    """Yield the same without asking a circuit, which Redis keeps: for who wants to know of PostgreSQL alone."""
+    with _named_errors(), engine().begin() as db:
+        yield db
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
     try:
-        with breaker.guarded(_dependency(), _away), engine().begin() as db:
-            yield db
+        yield
     except breaker.CircuitOpen as error:
         raise DatabaseUnavailable(cause=str(error)) from error
     except (DBAPIError, psycopg.Error) as error:

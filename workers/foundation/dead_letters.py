@@ -1,5 +1,7 @@
 """What came in and could not be taken: kept with its reason, for who wants to see it and send it again."""
 
+import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,9 @@ from workers.foundation.errors import Anticipated
 STREAM = "wedops:dead_letters"
 #: The newest so many are kept; of a larger one only its reason.
 MOST, LARGEST = 1_000, 100_000
+
+
+_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,10}")
 
 
 class LetterUnknown(Anticipated):
@@ -52,7 +57,8 @@ def keep(queue: str, reason: str, message: bytes = b"") -> None:
 
 def enveloped(task: str, id: str, args: Sequence[Any], kwargs: Mapping[str, Any], queue: str) -> bytes:
     """Return a task's message as it stood in its queue (Celery's protocol 2 in kombu's envelope for Redis)."""
-    body = b64encode(orjson.dumps([args or [], kwargs or {}, {}])).decode()
+    # Python's own: it writes half characters, which are no text, as it read them.
+    body = b64encode(json.dumps([args or [], kwargs or {}, {}]).encode()).decode()
     wrapping = {"content-type": "application/json", "content-encoding": "utf-8"}
     delivery = {"delivery_info": {"exchange": "", "routing_key": queue}, "delivery_tag": id, "body_encoding": "base64"}
     properties = delivery | {"correlation_id": id, "priority": 0}
@@ -71,16 +77,15 @@ def newest(most: int = 50) -> list[Letter]:
 
 def replay(id: str) -> Letter:
     """Send a message again, to the end of its queue, and forget the letter; raises LetterUnknown, LetterNotKept."""
-    found = redis.undecoded().xrange(STREAM, min=id, max=id) if id.replace("-", "").isdigit() else []
+    found = redis.undecoded().xrange(STREAM, min=id, max=id) if _ID.fullmatch(id) else []
     if not found:
         raise LetterUnknown(id=id)
     letter = _letter(*found[0])
     if not letter.message or letter.queue not in queues.NAMES:
         raise LetterNotKept(id=id)
-    with redis.undecoded().pipeline(transaction=True) as pipe:
-        pipe.lpush(letter.queue, letter.message)
-        pipe.xdel(STREAM, id)
-        pipe.execute()
+    if not redis.undecoded().fcall("wedops_letter_replay", 2, STREAM, letter.queue, id, letter.message):
+        # Somebody else just did.
+        raise LetterUnknown(id=id)
     return letter
 
 

@@ -58,6 +58,13 @@ local function unclaim(keys, args)
   return redis.call('HDEL', keys[1], 'due')
 end
 
+-- KEYS stream, queue; ARGV letter's id, message. Returns 1 for who took it out of the stream: he alone sends it again.
+local function replay(keys, args)
+  local mine = redis.call('XDEL', keys[1], args[1])
+  if mine == 1 then redis.call('LPUSH', keys[2], args[2]) end
+  return mine
+end
+
 -- A server that is full must not keep jobs from running: it is they that free it.
 local function register(name, callback)
   redis.register_function{function_name = name, callback = callback, flags = {'allow-oom'}}
@@ -65,6 +72,7 @@ end
 
 register('wedops_once_take', take)
 register('wedops_once_drop', drop)
+register('wedops_letter_replay', replay)
 register('wedops_job_claim', claim)
 register('wedops_job_unclaim', unclaim)
 register('wedops_job_begin', begin)

@@ -32,6 +32,12 @@ def note(what: str, *, by: str = "") -> None:
         )
 
 
+def lately(seconds: float) -> list[str]:
+    """Return what was noted in the last seconds of the machine's."""
+    rows = redis.registry().xrange(STREAM, min=int((clock.epoch() - seconds) * 1000))
+    return [row["what"] for _, row in rows]
+
+
 def since(moment: datetime, *, most: int = 500) -> list[Happening]:
     """Return what was noted from a moment of the world's on, the newest `most`, the oldest first."""
     rows = redis.registry().xrevrange(STREAM, count=most)

@@ -67,6 +67,8 @@ def bind(message: rules.Message, task: str, key: str) -> None:
 
     From here on the log names the wedding: the message was checked.
     """
+    # The id of the task is the key where none is given: no row may have one that no message could.
+    read(type(message), task, message.model_dump(mode="json") | {"request_key": key})
     structlog.contextvars.bind_contextvars(wedding_id=message.wedding_id)
     asked = store.Request(key, task, message.model_dump(mode="json") | {"request_key": key})
     with database.transaction() as db:

@@ -145,6 +145,7 @@ class Supervisor:
             for name, command in self.commands.items()
         ]
         self._last_look = clock.stopwatch()
+        self._hanging = False
 
     def start(self, ended: Callable[[], bool] = lambda: False) -> None:
         """Start all: workers first, beat once they are ready, or its first messages would come late, and with it the watch.
@@ -175,18 +176,27 @@ class Supervisor:
         now = clock.stopwatch()
         # When this process itself was held up, so were the others: their silence proves nothing.
         held_up, self._last_look = now - self._last_look > 1.0, now
+        waits = self._all_wait()
         for process in self.processes:
             if process.running is None:
                 continue
             if process.running.poll() is not None:
                 self._put_back(process, "died", now)
-            elif not held_up and process.silent_for(now) > self.policy.hung_after:
+            elif not held_up and not waits and process.silent_for(now) > self.policy.hung_after:
                 self._judge_silent(process, now)
+
+    def _all_wait(self) -> bool:
+        """Tell whether a server that all wait for still hangs; once it answers they have a while to show that they live."""
+        if self._hanging and not self.server_hangs():
+            self._hanging = False
+            for process in self.processes:
+                process.seen = clock.stopwatch() + self.policy.hung_after
+        return self._hanging
 
     def _judge_silent(self, process: Process, now: float) -> None:
         if self.server_hangs():
             log.warning("process waits", process=process.name, reason="server_hangs")
-            process.seen = clock.stopwatch()
+            self._hanging = True
         else:
             self._put_back(process, "hung", now)
 

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 EVERYWHERE = "everywhere"
 #: No wedding has this id: permits of operators are for it.
 OPERATIONS = "ops"
-ZONES = frozenset(available_timezones())
+#: Those that are a place: what this machine is set to, or nobody is in, is none.
+ZONES = frozenset(available_timezones() - {"localtime", "Factory", "posixrules"})
 
 #: What an id of ours is, in every room, in Lua and in messages: what the calendar takes can join, be measured and be asked for.
 #: UIDs of calendars have an at sign. A colon separates parts of channels and keys, so no id has one.

@@ -1,19 +1,22 @@
 """A real worker that goes round and takes nothing shows no sign of life; a message that comes back for ever is given up."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from time import sleep
 
 import pytest
+from sqlalchemy import text
 
 from tests import ROOT
 from tests.made import eventually
-from workers.foundation import broker, dead_letters, heartbeat, redis
+from workers.foundation import background, broker, database, dead_letters, heartbeat, redis
 from workers.foundation.dead_letters import enveloped
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -133,3 +136,48 @@ def test_a_message_whose_content_is_refused_is_kept_whole() -> None:
     assert letter.reason.startswith("caching.warm_up refused: wedding_id: String should match pattern")
     assert "Anna" not in letter.reason
     assert json.loads(letter.message)["headers"]["task"] == "caching.warm_up"
+
+
+def test_of_many_who_send_a_dead_letter_again_at_once_one_does() -> None:
+    for _ in range(5):
+        dead_letters.keep("bulk", "a reason", enveloped("caching.warm_up", "i", [], {}, "bulk"))
+        [letter] = dead_letters.newest(1)
+        redis.registry().delete("bulk")
+        done = background.within(20, *[partial(dead_letters.replay, letter.id)] * 6)
+        assert sum(isinstance(one, dead_letters.Letter) for one in done) == 1
+        assert sum(isinstance(one, dead_letters.LetterUnknown) for one in done) == 5
+        assert redis.registry().llen("bulk") == 1
+
+
+@pytest.mark.parametrize("id", ["1-2-3", "1--2", "٣", "٣-٣", "99999999999999999999999-0", "x", ""])
+def test_what_is_no_letter_is_said_so(id: str) -> None:
+    with pytest.raises(dead_letters.LetterUnknown):
+        dead_letters.replay(id)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "says"),
+    [
+        ({"expires": "2020-01-01T00:00:00Z"}, [[], {"wedding_id": "w-1"}, {}], "it expired before a worker took it"),
+        ({}, [[], [["wedding_id", "w-1"]], {}], "body must be [args, kwargs, embed]"),
+        ({}, [[], {"wedding_id": "w-1"}, "abc"], "body must be [args, kwargs, embed]"),
+        ({}, [[], {"wedding_id": "w-1"}, [1]], "body must be [args, kwargs, embed]"),
+        ({"job": 5}, [[], {"wedding_id": "w-1"}, {}], "headers.job is beat's own"),
+        ({}, [[], {"wedding_id": "\ud800"}, {}], "caching.warm_up refused: wedding_id: Input should be a valid string"),
+        ({"id": "a b"}, [[], {"wedding_id": "w-1"}, {}], "caching.warm_up refused: request_key: String should match pattern"),
+    ],
+)
+def test_what_is_not_done_is_kept_with_its_reason(
+    tmp_path: Path, headers: dict[str, object], body: list[object], says: str
+) -> None:
+    message = json.loads(enveloped("caching.warm_up", "i", [], {}, "bulk"))
+    message["headers"] |= headers
+    message["body"] = base64.b64encode(json.dumps(body).encode()).decode()
+    with _worker(tmp_path):
+        redis.registry().lpush("bulk", json.dumps(message))
+        assert eventually(dead_letters.count, within=20)
+    [letter] = dead_letters.newest()
+    assert letter.reason.startswith(says)
+    assert letter.message
+    with database.transaction() as db:
+        assert db.execute(text("SELECT count(*) FROM requests")).scalar_one() == 0

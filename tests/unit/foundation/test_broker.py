@@ -6,7 +6,7 @@ import pytest
 
 from workers.foundation import broker
 
-PROPERTIES = {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "steady"}}
+PROPERTIES: dict[str, Any] = {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "steady"}}
 SOUND: dict[str, Any] = {"body": "", "headers": {"task": "a.b", "id": "i", "timelimit": [None, 3]}, "properties": PROPERTIES}
 
 
@@ -24,6 +24,17 @@ def test_a_message_is_one(message: object) -> None:
         (SOUND | {"headers": [1]}, "headers must be an object"),
         (SOUND | {"headers": {"task": ["a"], "id": "i"}}, "headers.task must be a string"),
         (SOUND | {"headers": {"task": "a"}}, "headers.id must be a string"),
+        (SOUND | {"properties": PROPERTIES | {"delivery_info": {}}}, "properties.delivery_info must name exchange"),
+        (
+            SOUND | {"properties": PROPERTIES | {"delivery_info": {"routing_key": "steady"}}},
+            "properties.delivery_info must name",
+        ),
+        (SOUND | {"properties": PROPERTIES | {"body_encoding": "rot13"}}, "properties.body_encoding must be base64"),
+        (SOUND | {"properties": PROPERTIES | {"body_encoding": ["base64"]}}, "properties.body_encoding must be base64"),
+        (SOUND | {"content-encoding": 5}, "content-encoding must be utf-8"),
+        (SOUND | {"content-encoding": ["utf-8"]}, "content-encoding must be utf-8"),
+        (SOUND | {"headers": {"task": "a", "id": "i", "job": 5}}, "headers.job is beat's own"),
+        (SOUND | {"headers": {"task": "a", "id": "i", "job": {"name": "x"}}}, "headers.job is beat's own"),
         (SOUND | {"headers": {"task": "a", "id": "i", "expires": 5}}, "headers.expires must be a moment in ISO 8601"),
         (SOUND | {"headers": {"task": "a", "id": "i", "timelimit": ["a", "b"]}}, "headers.timelimit must be two numbers"),
     ],

@@ -209,7 +209,9 @@ def _after(start: datetime, zone: str, line: Line) -> datetime:
         lasts: timedelta = vDuration.from_ical(line.value.strip())  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, OverflowError):
         raise RowRefused(problem=f"DURATION={line.value[:40]!r} (line {line.number}) is no duration; write PT6H") from None
-    begins = instant(start + timedelta(days=lasts.days) if lasts > timedelta(0) else start, zone)
+    if lasts <= timedelta(0):
+        raise RowRefused(problem=f"DURATION={line.value[:40]!r} (line {line.number}) must be above 0")
+    begins = instant(start + timedelta(days=lasts.days), zone)
     if begins.problem or not begins.at:
         raise RowRefused(problem=begins.problem or "")
     return (begins.at + timedelta(seconds=lasts.seconds)).astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
