@@ -1,6 +1,7 @@
 """What `wedops status` rests on: the verdict, and why."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -31,7 +32,7 @@ from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
 #: In seconds: for how long somebody waits for each server; both are asked at once.
-PATIENCE = 2.5
+PATIENCE = 2.0
 HEALTHY, DEGRADED, CRITICAL, UNREACHABLE = 0, 3, 4, 69
 WORDS = {HEALTHY: "healthy", DEGRADED: "degraded", CRITICAL: "critical", UNREACHABLE: "unreachable"}
 
@@ -89,11 +90,17 @@ class Status:
 def gather() -> Status:
     """Return what is known now; a server that is away is the verdict, and what the other one knows is there all the same."""
     status = Status(now=clock.now().isoformat(timespec="seconds"))
-    for error in background.within(PATIENCE, lambda: _from_redis(status), lambda: _from_postgres(status)):
+    parts: dict[str, Callable[[], None]] = {
+        "Redis": lambda: _from_redis(status),
+        "PostgreSQL": lambda: _from_postgres(status),
+    }
+    for name, error in zip(parts, background.within(PATIENCE, *parts.values()), strict=True):
         if isinstance(error, redis.UNREACHABLE):
             status.blame(UNREACHABLE, f"Redis does not answer ({error}); see WEDOPS_BROKER_URL, or run `wedops doctor`")
-        elif isinstance(error, (database.DatabaseUnavailable, TimeoutError)):
-            status.blame(UNREACHABLE, f"{error}; run `wedops doctor`" if isinstance(error, TimeoutError) else str(error))
+        elif isinstance(error, TimeoutError):
+            status.blame(UNREACHABLE, f"{name} gave {error}; run `wedops doctor`")
+        elif isinstance(error, database.DatabaseUnavailable):
+            status.blame(UNREACHABLE, str(error))
         elif error:
             raise error
     word = WORDS[status.code]
