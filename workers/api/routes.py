@@ -29,8 +29,9 @@ from workers.metrics import client as measured
 from workers.metrics import routes as metrics_routes
 from workers.scaling import rules as scaling_rules
 from workers.scaling import store as scaling
-from workers.scaling.actions import readings
 from workers.scaling.rules import EVERYWHERE, Resource
+from workers.scaling.rules.orders import Mode
+from workers.scaling.store import orders
 
 
 class NothingDesired(Anticipated):
@@ -98,8 +99,8 @@ def desired(resource: Resource, region: str = EVERYWHERE) -> dict[str, int]:
     policy = settings.read(scaling_rules.Policy, "SCALING_")
     with database.transaction() as db:
         action = scaling.latest(db).get((region, resource))
-        watched = readings.in_shadow(db, policy, now=clock.now())
-    if action is None or region in watched:
+        mode = orders.mode_of(db, region, policy, at=clock.now())
+    if action is None or mode is Mode.SHADOW:
         raise NothingDesired(resource=resource, region=region)
     return {"desired": action.to}
 

@@ -12,10 +12,9 @@ from workers.connections import store as registry
 from workers.degradation.rules import Action, Policy
 from workers.foundation import redis, settings
 from workers.scaling import rules as scaling
-from workers.scaling.actions import readings
 from workers.scaling.rules import EVERYWHERE
+from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.store import orders
-from workers.scaling.store.orders import Kind, Order
 
 #: Who orders, in the tables that people order in too; what people ordered is left alone.
 WHO = "degradation"
@@ -65,7 +64,7 @@ def undo(action: Action, doing: Doing) -> None:
 def _order(doing: Doing, region: str) -> str:
     """Order an emergency for a region, again while it holds; return why not, where nobody would carry it out."""
     policy = settings.read(scaling.Policy, "SCALING_")
-    if region in readings.in_shadow(doing.db, policy, now=doing.now, also=[region]):
+    if orders.mode_of(doing.db, region, policy, at=doing.now) is Mode.SHADOW:
         return f"{region} only watches: nothing is scaled"
     standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
     if standing and standing.until and standing.until - doing.now > doing.policy.order_for / 2:

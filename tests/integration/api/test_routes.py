@@ -15,8 +15,8 @@ from workers.balancing.store import Report
 from workers.connections.store import permits
 from workers.connections.store.permits import Permit
 from workers.foundation import clock, database
+from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.store import orders
-from workers.scaling.store.orders import Kind, Order
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")

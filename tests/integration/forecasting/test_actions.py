@@ -13,8 +13,8 @@ from workers.foundation import database
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
 from workers.scaling.actions import plans
+from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.store import orders
-from workers.scaling.store.orders import Kind, Order
 from workers.seasons import store as seasons
 from workers.seasons.rules import Decision, Reason, Season
 from workers.weddings import store as weddings

@@ -25,8 +25,8 @@ from workers.scaling.client.celery_pool import CeleryPool
 from workers.scaling.client.kubernetes import Kubernetes
 from workers.scaling.client.pgbouncer import PgBouncer
 from workers.scaling.client.valkey import Valkey
-from workers.scaling.rules import EVERYWHERE, Resource, State
-from workers.scaling.store import Action
+from workers.scaling.rules import EVERYWHERE, Policy, Resource, State
+from workers.scaling.store import Action, published
 from workers.supervision import servers
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -263,6 +263,7 @@ def test_no_worker_is_no_size() -> None:
 def test_keda_reads_what_is_desired_and_nothing_else() -> None:
     with database.transaction() as db:
         scaled(db, region="us-west", follows=scaled(db, region="us-west"), before=4, to=6)
+        published.publish(db, Policy(new_regions="live"))
     with database.transaction() as db:
         db.execute(text("SET LOCAL ROLE wedops_keda"))
         # The very query of the example.

@@ -23,8 +23,8 @@ from workers.scaling.actions import deciding, plans
 from workers.scaling.actions.readings import in_shadow, readings
 from workers.scaling.client.valkey import Valkey
 from workers.scaling.rules import EVERYWHERE, Purpose, Reading, Resource, State
+from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.store import Action, ActionUnknown, gateways, orders
-from workers.scaling.store.orders import Kind, Order
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -10,10 +10,9 @@ from workers.cli.scaling.places import check, places
 from workers.foundation import clock, database, settings
 from workers.foundation.errors import Anticipated
 from workers.scaling import rules, store
-from workers.scaling.actions import readings
 from workers.scaling.rules import EVERYWHERE, State
+from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.store import orders
-from workers.scaling.store.orders import Kind, Order
 
 
 class NoEmergency(Anticipated):
@@ -83,8 +82,8 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
     policy = settings.read(rules.Policy, "SCALING_")
     most = policy.instances_max
     with database.transaction() as db:
-        watched = readings.in_shadow(db, policy, now=clock.now(), also=[region])
-    if region in watched:
+        mode = orders.mode_of(db, region, policy, at=clock.now())
+    if mode is Mode.SHADOW:
         raise NoEmergency(region=region)
     if to and region == EVERYWHERE:
         raise click.BadParameter("the cache gets all it may have; leave it out", param_hint="--to")

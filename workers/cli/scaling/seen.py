@@ -14,8 +14,8 @@ from workers.foundation.errors import Anticipated, named, said
 from workers.scaling import client, rules, store
 from workers.scaling.actions import plans
 from workers.scaling.rules import EVERYWHERE, Resource, State
+from workers.scaling.rules.orders import Kind, Order, mode
 from workers.scaling.store import Action, orders
-from workers.scaling.store.orders import Kind, Order
 from workers.weddings import store as weddings
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -49,10 +49,9 @@ def _print(schema: str, **facts: Any) -> None:
 
 
 def _row(region: str, latest: Any, given: Mapping[Kind, Order], policy: rules.Policy) -> dict[str, Any]:
-    mode = next((str(kind) for kind in (Kind.LIVE, Kind.SHADOW) if kind in given), policy.new_regions)
     ours = [one for one in client.managed() if (one in rules.SHARED) == (region == EVERYWHERE)]
     has = {str(resource): _found(latest.get((region, resource)), resource) for resource in ours}
-    return {"region": region, "mode": mode, "has": has, "orders": list(given.values())}
+    return {"region": region, "mode": str(mode(given, policy)), "has": has, "orders": list(given.values())}
 
 
 def _found(action: Action | None, resource: Resource) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from workers.scaling import client, rules, store
 from workers.scaling.actions.carrying import AT_ONCE
 from workers.scaling.actions.readings import readings
 from workers.scaling.rules import Decision, Policy, Purpose, Reading, Reason, Resource, State
-from workers.scaling.store import Action, Decided
+from workers.scaling.store import Action, Decided, published
 
 log = logs.get("scaling")
 
@@ -40,6 +40,7 @@ def decide() -> None:
     sure = [_sure(reading, policy, now, away if clock.stopwatch() - begun < AT_ONCE else set(Resource)) for reading in found]
     decided = [(reading, rules.decide(reading, policy, now=now)) for reading in sure]
     with database.transaction() as db:
+        published.publish(db, policy)
         record(db, decided, policy, now=now)
 
 

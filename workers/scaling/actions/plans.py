@@ -19,9 +19,9 @@ from workers.metrics import store as metrics
 from workers.retention.rules import Policy as Retention
 from workers.scaling import rules, store
 from workers.scaling.rules import Resource, capacity
+from workers.scaling.rules.orders import Kind
 from workers.scaling.rules.replay import Counts, Given, Outcome, Past, Planner, judge, replay
 from workers.scaling.store import orders
-from workers.scaling.store.orders import Kind
 from workers.seasons import client as holidays
 from workers.seasons import rules as seasonal
 from workers.seasons import store as seasons

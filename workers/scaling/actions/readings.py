@@ -17,8 +17,8 @@ from workers.metrics import rules as measuring
 from workers.metrics import store as metrics
 from workers.scaling import client, store
 from workers.scaling.rules import EVERYWHERE, Policy, Purpose, Reading, Resource, State
+from workers.scaling.rules.orders import Kind, Mode, Order, mode
 from workers.scaling.store import Action, orders
-from workers.scaling.store.orders import Kind, Order
 from workers.seasons import store as seasons
 from workers.seasons.rules import Season
 from workers.seasons.rules.venues import PROFILES
@@ -49,7 +49,7 @@ class _Standing:
     def of(self, region: str, resource: Resource) -> dict[str, Any]:
         """Return a reading's facts about what was decided and ordered."""
         key, given = (region, resource), self.orders.get(region, {})
-        shadow = _only_watched(given, self.policy)
+        shadow = mode(given, self.policy) is Mode.SHADOW
         last = self.planned.get(key)
         if last and last.purpose is Purpose.SHADOW and not shadow:
             # What was decided while it only watched was carried out by nobody.
@@ -118,7 +118,7 @@ def in_shadow(db: Connection, policy: Policy, *, now: datetime, also: Iterable[s
     """Return the regions (and EVERYWHERE) whose decisions are not carried out; `also` looks at those that have no wedding."""
     given = orders.standing(db, at=now)
     regions = dict.fromkeys([*weddings.regions(db), EVERYWHERE, *given, *also])
-    return [region for region in regions if _only_watched(given.get(region, {}), policy)]
+    return [region for region in regions if mode(given.get(region, {}), policy) is Mode.SHADOW]
 
 
 def failed(db: Connection, policy: Policy, *, now: datetime) -> list[Action]:
@@ -126,10 +126,6 @@ def failed(db: Connection, policy: Policy, *, now: datetime) -> list[Action]:
     ours = [one for one in store.failed(db) if one.resource in client.managed()]
     watched = in_shadow(db, policy, now=now, also=[one.region for one in ours])
     return [one for one in ours if one.region not in watched]
-
-
-def _only_watched(given: Mapping[Kind, Order], policy: Policy) -> bool:
-    return Kind.SHADOW in given or (Kind.LIVE not in given and policy.new_regions == "shadow")
 
 
 def _near(db: Connection, policy: Policy, now: datetime) -> list[calendar.Wedding]:

@@ -1,8 +1,6 @@
 """What people ordered of scaling: which regions act, what is held, what an emergency wants. It is the audit: all is kept."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -22,17 +20,8 @@ from sqlalchemy import (
 )
 
 from workers.foundation.database import metadata
-
-
-class Kind(StrEnum):
-    """What may be ordered. The first two exclude each other."""
-
-    LIVE = "live"
-    SHADOW = "shadow"
-    HOLD_IN = "hold_in"
-    HOLD_OUT = "hold_out"
-    EMERGENCY = "emergency"
-
+from workers.scaling.rules import Policy
+from workers.scaling.rules.orders import MODES, Kind, Mode, Order, mode
 
 orders = Table(
     "scaling_orders",
@@ -49,28 +38,6 @@ orders = Table(
     Column("ended_by", Text),
 )
 
-_MODES = (Kind.LIVE, Kind.SHADOW)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What somebody ordered for a region, why, and until when (None: until it is ended)."""
-
-    region: str
-    kind: Kind
-    reason: str
-    asked_by: str
-    at: datetime
-    until: datetime | None = None
-    value: int = 0
-    ended_at: datetime | None = None
-    ended_by: str | None = None
-
-    def holds(self, at: datetime) -> bool:
-        """Tell whether it held at a moment."""
-        return self.at <= at and not any(end is not None and end <= at for end in (self.until, self.ended_at))
-
-
 _FACTS = [orders.c[name] for name in Order.__dataclass_fields__]
 
 
@@ -79,8 +46,8 @@ def give(db: Connection, order: Order) -> None:
 
     A mode for a time does not: when its time is over, what was before it holds again.
     """
-    for_a_time = order.kind in _MODES and order.until is not None
-    for kind in _MODES if order.kind in _MODES and not for_a_time else (order.kind,):
+    for_a_time = order.kind in MODES and order.until is not None
+    for kind in MODES if order.kind in MODES and not for_a_time else (order.kind,):
         end(db, order.region, kind, by=order.asked_by, at=order.at, timed_only=for_a_time)
     db.execute(orders.insert().values(**vars(order)))
 
@@ -99,6 +66,11 @@ def standing(db: Connection, *, at: datetime) -> dict[str, dict[Kind, Order]]:
     for row in db.execute(select(*_FACTS).where(_standing(at)).order_by(orders.c.id)):
         found.setdefault(row.region, {})[Kind(row.kind)] = _order(row)
     return found
+
+
+def mode_of(db: Connection, region: str, policy: Policy, *, at: datetime) -> Mode:
+    """Return the mode that a region, or EVERYWHERE, is in at a moment."""
+    return mode(standing(db, at=at).get(region, {}), policy)
 
 
 def history(db: Connection, *, most: int = 50) -> list[Order]:
