@@ -2,6 +2,7 @@
 
 from workers.alerts import actions, rules
 from workers.alerts.actions import telling
+from workers.alerts.rules import Evaluator
 from workers.app import app
 from workers.foundation import clock, database, settings
 
@@ -15,7 +16,7 @@ def check(**_later: object) -> None:
     policy = settings.read(rules.Policy, "ALERTS_")
     with database.transaction() as db:
         found, judged = actions.measured(db, policy, now=clock.now())
-    if actions.bring(found, lambda fingerprint: actions.was_measured(fingerprint, judged), policy):
+    if actions.bring(found, Evaluator.MEASUREMENTS, policy, judged=lambda name: actions.was_measured(name, judged)):
         app.send_task("alerts.escalate", retry=False)
 
 
@@ -26,7 +27,7 @@ def watch(**_later: object) -> None:
     with database.transaction() as db:
         found = actions.capacity(db, now=clock.now()) + actions.realtime(db, policy)
     found += actions.watch(settled=clock.stopwatch() - BEGUN > SETTLES)
-    if actions.bring(found, actions.watched, policy):
+    if actions.bring(found, Evaluator.REALTIME, policy):
         app.send_task("alerts.escalate", retry=False)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from workers.alerts import actions as alerting
 from workers.alerts import store as alerts
 from workers.alerts.actions import telling
-from workers.alerts.rules import Breach, Kind, Severity, Standing
+from workers.alerts.rules import Breach, Evaluator, Kind, Severity, Standing
 from workers.alerts.rules import Policy as Thresholds
 from workers.alerts.rules.escalation import Tempo
 from workers.caching import store as results
@@ -110,4 +110,4 @@ def _breach(alert: Standing) -> Breach:
 def tell(helpless: Sequence[Breach]) -> bool:
     """Bring the alerts about responses that did not help up to date; tell whether one changed."""
     policy = settings.read(Thresholds, "ALERTS_")
-    return alerting.bring(helpless, lambda fingerprint: fingerprint.partition("/")[0] == Kind.RESPONSE_FAILED, policy)
+    return alerting.bring(helpless, Evaluator.RESPONSES, policy)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from fnmatch import fnmatchcase
 
-from workers.alerts.rules import Kind, Severity, Standing, State, lasted
+from workers.alerts.rules import Severity, Standing, State, kinds, lasted
 from workers.alerts.rules.escalation import Tempo
 
 
@@ -72,22 +71,22 @@ class Policy:
 
 @dataclass(frozen=True)
 class Playbook:
-    """The ladder for alerts of some kinds (patterns) and severities, at some tempo: what is tried first stands first."""
+    """The ladder of a playbook for some severities, at some tempo: what is tried first stands first."""
 
-    kinds: tuple[str, ...]
+    name: kinds.Playbook
     severities: tuple[Severity, ...]
     tempos: tuple[Tempo, ...]
     ladder: tuple[Action, ...]
 
 
-_SLOW = (Kind.RESPONSE_TIME, Kind.ERROR_RATE, Kind.ERROR_BUDGET, Kind.GUEST_LIST, Kind.PHOTO_UPLOAD, Kind.TIMELINE_SYNC)
+_OUTAGE, _SLOW, _ODD = kinds.Playbook.OUTAGE, kinds.Playbook.SLOW, kinds.Playbook.ODD
 _WEDDING, _ALWAYS = (Tempo.WEDDING_DAY, Tempo.RUNNING), tuple(Tempo)
 _PAGED = (Severity.CRITICAL, Severity.HIGH)
 #: The first that fits an alert is its own.
 PLAYBOOKS = (
     # Nobody gets in: more room does not help, another region does.
-    Playbook((Kind.AVAILABILITY,), (Severity.CRITICAL,), _WEDDING, (Action.EMERGENCY_MODE, Action.DRAIN_REGION, Action.SCALE)),
-    Playbook((Kind.AVAILABILITY,), _PAGED, _ALWAYS, (Action.SCALE, Action.DRAIN_REGION)),
+    Playbook(_OUTAGE, (Severity.CRITICAL,), _WEDDING, (Action.EMERGENCY_MODE, Action.DRAIN_REGION, Action.SCALE)),
+    Playbook(_OUTAGE, _PAGED, _ALWAYS, (Action.SCALE, Action.DRAIN_REGION)),
     # On a wedding day guests give way at once: its minutes do not come again.
     Playbook(_SLOW, (Severity.CRITICAL,), _WEDDING, (Action.EMERGENCY_MODE, Action.SCALE, Action.GROW_CACHE)),
     Playbook(_SLOW, (Severity.CRITICAL,), _ALWAYS, (Action.SCALE, Action.GROW_CACHE, Action.EMERGENCY_MODE)),
@@ -95,7 +94,7 @@ PLAYBOOKS = (
     Playbook(_SLOW, (Severity.HIGH,), _ALWAYS, (Action.GROW_CACHE, Action.SCALE)),
     Playbook(_SLOW, (Severity.MEDIUM,), _ALWAYS, (Action.GROW_CACHE, Action.WATCH)),
     # What is only odd gets only what does no harm.
-    Playbook((Kind.ANOMALY,), tuple(Severity), _ALWAYS, (Action.WATCH,)),
+    Playbook(_ODD, tuple(Severity), _ALWAYS, (Action.WATCH,)),
 )
 
 
@@ -125,8 +124,8 @@ class Decision:
 
 def playbook(alert: Standing, tempo: Tempo, playbooks: Sequence[Playbook] = PLAYBOOKS) -> Playbook | None:
     """Return the ladder for an alert; None where nothing is done by itself."""
-    fitting = (one for one in playbooks if alert.severity in one.severities and tempo in one.tempos)
-    return next((one for one in fitting if any(fnmatchcase(alert.kind, kind) for kind in one.kinds)), None)
+    own = (one for one in playbooks if one.name is alert.kind.playbook)
+    return next((one for one in own if alert.severity in one.severities and tempo in one.tempos), None)
 
 
 def decide(

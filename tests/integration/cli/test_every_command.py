@@ -19,7 +19,7 @@ from tests.made import wedding
 from tests.unit.cli.test_command_lines import ALTERNATIVES, LINES, _leaves
 from tests.unit.weddings.test_formats import GOOD, HEADER
 from workers.alerts import actions as alerting
-from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.alerts.rules import Breach, Evaluator, Kind, Policy, Severity
 from workers.balancing import store as balancing
 from workers.cli import wedops
 from workers.cli.problems import one_line
@@ -60,7 +60,7 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     measuring.roll_up(now=clock.machine_now() + timedelta(minutes=2))
     breach = Breach(Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast")
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
-    alerting.bring([breach], lambda _: True, settings.read(Policy, "ALERTS_"))
+    alerting.bring([breach], Evaluator.MEASUREMENTS, settings.read(Policy, "ALERTS_"))
     dead_letters.keep("bulk", "a reason", dead_letters.enveloped("caching.warm_up", "i", [], {}, "bulk"))
     (tmp_path / "season.csv").write_text(HEADER + GOOD)
     (tmp_path / "paths.toml").write_text('[[path]]\nname = "all"\n[[path.steps]]\nwho = ["operations"]\n')

@@ -17,7 +17,7 @@ from tests.made import wedding
 from workers.alerts import actions as alerting
 from workers.alerts import store as alerts
 from workers.alerts.actions import ourselves, telling
-from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.alerts.rules import Breach, Evaluator, Kind, Policy, Severity
 from workers.alerts.rules.ourselves import unexplained
 from workers.balancing import store as balancing
 from workers.cli import wedops
@@ -68,7 +68,7 @@ def _trouble() -> None:
         weddings.upsert(db, [_ceremony()], at=clock.now())
         protocol = protocols.PROTOCOLS["technical"]
         emergencies.open_or_join(db, key="k", kind="technical", wedding_id="w-1", protocol=protocol, at=clock.now())
-    alerting.bring([SLOW], lambda _: True, policy)
+    alerting.bring([SLOW], Evaluator.MEASUREMENTS, policy)
     with database.transaction() as db:
         telling.escalate(db, policy, now=clock.now())
         [alert] = alerts.standing(db, ended=False)

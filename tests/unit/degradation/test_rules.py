@@ -8,7 +8,7 @@ import pytest
 
 from tests.made import NOON
 from tests.unit.alerts.test_quiet import standing
-from workers.alerts.rules import Kind, Severity, State
+from workers.alerts.rules import Kind, Severity, State, kinds
 from workers.alerts.rules.escalation import Tempo
 from workers.degradation.rules import (
     PLAYBOOKS,
@@ -59,7 +59,7 @@ def test_the_ladder_follows_kind_severity_and_time(kind: Kind, severity: Severit
 
 def test_what_is_only_odd_never_gets_what_could_do_harm() -> None:
     for one in PLAYBOOKS:
-        if Kind.ANOMALY in one.kinds:
+        if one.name is Kind.ANOMALY.playbook:
             assert set(one.ladder) == {Action.WATCH}
 
 
@@ -115,3 +115,11 @@ def test_what_all_share_has_one_scope_and_what_is_a_regions_its_own() -> None:
 def test_a_policy_that_calls_everything_better_is_refused(facts: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="better must lie"):
         Policy(**facts)
+
+
+def test_every_playbook_that_a_kind_names_has_its_ladders_for_all_that_pages() -> None:
+    assert {one.name for one in PLAYBOOKS} == {kind.playbook for kind in Kind} - {kinds.Playbook.NONE}
+    for kind in Kind:
+        for severity in Severity if kind.playbook is kinds.Playbook.SLOW else ():
+            for tempo in Tempo:
+                assert playbook(replace(SLOW, kind=kind, severity=severity), tempo)

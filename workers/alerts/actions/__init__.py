@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from workers.alerts import store
 from workers.alerts.actions import budgets
-from workers.alerts.rules import Breach, Kind, Severity, changes, findings
+from workers.alerts.rules import Breach, Evaluator, Kind, changes, findings
 from workers.alerts.rules import Policy as Thresholds
 from workers.balancing import store as balancing
 from workers.connections import store as connections
@@ -67,21 +67,6 @@ def capacity(db: Connection, *, now: datetime) -> list[Breach]:
     return findings.actions_failed(failed) + ahead + findings.forecasts_unfit(forecasting.judged(db, now=now))
 
 
-#: What each of the two looks can find; the watch over ourselves has the rest.
-MEASURED = frozenset(
-    {Kind.RESPONSE_TIME, Kind.ERROR_RATE, Kind.AVAILABILITY, Kind.PHOTO_UPLOAD, Kind.GUEST_LIST, Kind.TIMELINE_SYNC}
-    | {Kind.ERROR_BUDGET}
-)
-WATCHED = frozenset(
-    {Kind.NODE_OUT, Kind.QUALITY, Kind.CPU, Kind.ACTION_FAILED, Kind.CAPACITY_AHEAD, Kind.FORECAST_UNFIT, Kind.WATCH_STOPPED}
-)
-
-
-def watched(fingerprint: str) -> bool:
-    """Tell whether the watch says anything about such an alert."""
-    return fingerprint.partition("/")[0] in WATCHED
-
-
 def was_measured(fingerprint: str, judged: Container[str]) -> bool:
     """Tell whether the look at measurements says anything about such an alert: of anomalies always."""
     kind = fingerprint.partition("/")[0]
@@ -101,18 +86,27 @@ def watch(*, settled: bool = True) -> list[Breach]:
     """Return a breach when the watch over ourselves ran once and does not run now; none while all is only about to start."""
     late = settled and [record for record in jobs.records() if record.name == WATCH and record.overdue(clock.epoch())]
     return [
-        Breach(Kind.WATCH_STOPPED, "watch", Severity.CRITICAL, 1.0, "the process `watch` does not look: start it (Procfile)")
+        Breach(
+            Kind.WATCH_STOPPED, "watch", Kind.WATCH_STOPPED.worst, 1.0, "the process `watch` does not look: start it (Procfile)"
+        )
         for _ in late or ()
     ]
 
 
-def bring(breaches: Sequence[Breach], judged: Callable[[str], bool], policy: Thresholds) -> bool:
-    """Bring the alerts of which something is known (`judged`) up to date; tell whether one changed."""
-    now = clock.now()
+def _always(_fingerprint: str) -> bool:
+    return True
+
+
+def bring(breaches: Sequence[Breach], by: Evaluator, policy: Thresholds, *, judged: Callable[[str], bool] = _always) -> bool:
+    """Bring the alerts that an evaluator answers for up to date; tell whether one changed.
+
+    `judged` tells of a fingerprint whether anything is known about it now: silence is not health. What was found is known.
+    """
+    now, above = clock.now(), {breach.fingerprint for breach in breaches}
     with database.transaction() as db:
-        ours = [alert for alert in store.unresolved(db) if judged(alert.fingerprint)]
+        own = [alert for alert in store.unresolved(db) if alert.kind.evaluator is by or alert.fingerprint in above]
+        ours = [alert for alert in own if alert.fingerprint in above or judged(alert.fingerprint)]
         decided = changes(breaches, ours, policy, now=now)
-        above = {breach.fingerprint for breach in breaches}
         store.calm(db, [alert.id for alert in ours if alert.fingerprint not in above], at=now)
         changed = store.carry_out(db, decided, at=now, flapping_within=policy.flapping_within)
     for change in changed[:MOST_LINES]:

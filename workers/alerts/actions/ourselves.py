@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from workers.alerts import actions
 from workers.alerts.actions import telling
-from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.alerts.rules import Breach, Evaluator, Kind, Policy, Severity
 from workers.alerts.rules.ourselves import SILENT, Postgres, Seen, judge, starting, unexplained
 from workers.app import app
 from workers.foundation import clock, database, jobs, journal, logs, queues, redis, settings
@@ -62,7 +62,7 @@ class Watch:
             self._tell_without(found)
             return
         try:
-            actions.bring(found, lambda fingerprint: fingerprint.partition("/")[0] in known, policy)
+            actions.bring(found, Evaluator.TASK_SYSTEM, policy, judged=lambda name: name.partition("/")[0] in known)
             with database.transaction() as db:
                 telling.escalate(db, policy, now=clock.now())
             # Beside the task that does: this must not wait in a queue that it is about.

@@ -6,55 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from math import isfinite
 
-
-class Kind(StrEnum):
-    """What an alert is about; each has a page in docs/runbooks."""
-
-    # How the platform feels to its people.
-    RESPONSE_TIME = "response_time"
-    ERROR_RATE = "error_rate"
-    AVAILABILITY = "availability"
-    QUALITY = "quality"
-    ANOMALY = "anomaly"
-    # What a wedding cannot do without.
-    PHOTO_UPLOAD = "photo_upload"
-    GUEST_LIST = "guest_list"
-    TIMELINE_SYNC = "timeline_sync"
-    ERROR_BUDGET = "error_budget"
-    # What failed.
-    NODE_OUT = "node_out"
-    DATABASE = "database"
-    CACHE = "cache"
-    BROKER = "broker"
-    JOB_STOPPED = "job_stopped"
-    BEAT_STOPPED = "beat_stopped"
-    WATCH_STOPPED = "watch_stopped"
-    WORKER_FROZEN = "worker_frozen"
-    QUEUE_AGE = "queue_age"
-    CLOCK_SKEW = "clock_skew"
-    NOTIFICATION = "notification"
-    RESPONSE_FAILED = "response_failed"
-    # What runs out.
-    MEMORY = "memory"
-    CPU = "cpu"
-    STORAGE = "storage"
-    # What capacity lacks.
-    ACTION_FAILED = "action_failed"
-    CAPACITY_AHEAD = "capacity_ahead"
-    FORECAST_UNFIT = "forecast_unfit"
-
-
-class Severity(StrEnum):
-    """How bad it is, the worst first."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-
-    def worse_than(self, other: "Severity") -> bool:
-        """Tell whether it is worse than another."""
-        order = list(Severity)
-        return order.index(self) < order.index(other)
+from workers.alerts.rules.kinds import Evaluator as Evaluator
+from workers.alerts.rules.kinds import Kind as Kind
+from workers.alerts.rules.kinds import Severity as Severity
 
 
 class State(StrEnum):
@@ -179,6 +133,11 @@ class Alert:
     seen_at: datetime
     flaps: int = 0
     worst: Severity = Severity.MEDIUM
+
+    @property
+    def kind(self) -> Kind:
+        """Return what it is about."""
+        return Kind(self.fingerprint.partition("/")[0])
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def quality(scores: Mapping[str, Iterable[float]], regions: Mapping[str, str]) -
 def actions_failed(problems: Mapping[str, str]) -> list[Breach]:
     """Return a breach for each resource (`region/resource`) that could not be brought to what it should be."""
     return [
-        Breach(Kind.ACTION_FAILED, what, Severity.HIGH, 1.0, f"{what}: {why}", what.partition("/")[0])
+        Breach(Kind.ACTION_FAILED, what, Kind.ACTION_FAILED.worst, 1.0, f"{what}: {why}", what.partition("/")[0])
         for what, why in problems.items()
     ]
 
@@ -72,7 +72,7 @@ def anomalies(found: Iterable[Anomaly]) -> list[Breach]:
         Breach(
             Kind.ANOMALY,
             one.series,
-            Severity.MEDIUM,
+            Kind.ANOMALY.worst,
             one.value,
             f"{one.series} {said[one.kind]} {one.value:.4g}",
             parts(one.series)[1].get("region", ""),
@@ -102,7 +102,7 @@ def forecasts_unfit(scores: Mapping[str, Score]) -> list[Breach]:
     """Return a breach for each region whose forecast is not believed, or should not be."""
     return [
         Breach(
-            Kind.FORECAST_UNFIT, region, Severity.MEDIUM, score.coverage["p90"],
+            Kind.FORECAST_UNFIT, region, Kind.FORECAST_UNFIT.worst, score.coverage["p90"],
             f"the forecast of {region} {_UNFIT[score.trust].format(score.coverage['p90'])}", region,
         )
         for region, score in scores.items() if score.trust in _UNFIT

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.alerts.rules import Breach, Evaluator, Kind, Policy, Severity
 from workers.alerts.rules.quiet import INHIBITIONS
 
 #: What waits longer than this breaks the queue's promise, in seconds.
@@ -62,27 +62,38 @@ def unexplained(breaches: Sequence[Breach], away: Container[Kind]) -> list[Breac
     return [one for one in breaches if one.kind not in explained]
 
 
+#: What only the broker tells, and what only the database does: of these nothing is known while it is away.
+_OF_BROKER = frozenset({Kind.JOB_STOPPED, Kind.BEAT_STOPPED, Kind.QUEUE_AGE, Kind.WORKER_FROZEN, Kind.MEMORY})
+_OF_DATABASE = frozenset({Kind.DATABASE, Kind.STORAGE, Kind.CLOCK_SKEW, Kind.NOTIFICATION})
+
+
 def judge(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]:
     """Return what is wrong, and the kinds of alert about which something is known."""
-    found = [Breach(kind, kind, Severity.CRITICAL, 1.0, problem) for kind, problem in seen.away.items()]
-    known = {Kind.DATABASE, Kind.BROKER, Kind.CACHE, Kind.STORAGE} if seen.postgres else {Kind.BROKER, Kind.CACHE}
+    found = [Breach(kind, kind, kind.worst, 1.0, problem) for kind, problem in seen.away.items()]
     if Kind.BROKER not in seen.away:
         found += _jobs(seen) + _queues(seen) + _servers(seen, policy)
-        known |= {Kind.JOB_STOPPED, Kind.BEAT_STOPPED, Kind.QUEUE_AGE, Kind.WORKER_FROZEN, Kind.MEMORY}
     if seen.postgres is not None:
         found += _postgres(seen.postgres) + _clocks(seen)
-        known |= {Kind.CLOCK_SKEW, Kind.NOTIFICATION}
     found += _disks(seen, policy)
     if seen.untold:
         found.append(
-            Breach(Kind.NOTIFICATION, "untold", Severity.HIGH, seen.untold, f"{seen.untold} notification(s) do not arrive")
+            Breach(
+                Kind.NOTIFICATION,
+                "untold",
+                Kind.NOTIFICATION.worst,
+                seen.untold,
+                f"{seen.untold} notification(s) do not arrive",
+            )
         )
-    return found, frozenset(known)
+    unasked = (_OF_BROKER if Kind.BROKER in seen.away else frozenset()) | (
+        _OF_DATABASE if seen.postgres is None else frozenset()
+    )
+    return found, frozenset(kind for kind in Kind if kind.evaluator is Evaluator.TASK_SYSTEM) - unasked
 
 
 def _jobs(seen: Seen) -> list[Breach]:
     found = [
-        Breach(Kind.JOB_STOPPED, job, Severity.CRITICAL, 1.0, f"{job} fired and did not finish, again and again")
+        Breach(Kind.JOB_STOPPED, job, Kind.JOB_STOPPED.worst, 1.0, f"{job} fired and did not finish, again and again")
         for job in seen.stopped or ()
     ]
     late = {job: seconds for job, seconds in (seen.overdue or {}).items() if seconds > 0}
@@ -94,7 +105,7 @@ def _jobs(seen: Seen) -> list[Breach]:
         found.append(Breach(Kind.BEAT_STOPPED, "beat", Severity.HIGH, late[worst], detail))
     for worker, seconds in (seen.silent or {}).items():
         detail = f"worker {worker} has not answered for {seconds:.0f} s: it is gone, or stands still"
-        found.append(Breach(Kind.WORKER_FROZEN, worker, Severity.HIGH, seconds, detail))
+        found.append(Breach(Kind.WORKER_FROZEN, worker, Kind.WORKER_FROZEN.worst, seconds, detail))
     return found
 
 
@@ -159,7 +170,13 @@ def _postgres(seen: Postgres) -> list[Breach]:
 def _clocks(seen: Seen) -> list[Breach]:
     skews = {"PostgreSQL": seen.postgres.skew if seen.postgres else 0.0, "the broker": seen.redis_skew or 0.0}
     return [
-        Breach(Kind.CLOCK_SKEW, name, Severity.HIGH, skew, f"the clock of {name} differs from this machine's by {skew:+.1f} s")
+        Breach(
+            Kind.CLOCK_SKEW,
+            name,
+            Kind.CLOCK_SKEW.worst,
+            skew,
+            f"the clock of {name} differs from this machine's by {skew:+.1f} s",
+        )
         for name, skew in skews.items()
         if abs(skew) > SKEW
     ]

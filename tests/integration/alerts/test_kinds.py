@@ -1,0 +1,77 @@
+"""Every kind of alert lives its whole life: it opens, fires and is over, by who evaluates it and by nobody else."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from workers.alerts import actions, store, tasks
+from workers.alerts.actions.ourselves import Watch
+from workers.alerts.rules import Breach, Evaluator, Kind, Policy, State
+from workers.degradation import tasks as responses
+from workers.foundation import database
+from workers.metrics.rules.objectives import OBJECTIVES
+
+pytestmark = pytest.mark.usefixtures("world")
+#: It must last, and it must be away: both for next to no time.
+POLICY = Policy(pending_for=timedelta(milliseconds=1), resolve_after=timedelta(0))
+
+
+def _breach(kind: Kind) -> Breach:
+    return Breach(kind, "a subject", kind.worst, 1.0, "a test")
+
+
+def _find_all() -> None:
+    for evaluator in Evaluator:
+        actions.bring([_breach(kind) for kind in Kind if kind.evaluator is evaluator], evaluator, POLICY)
+
+
+def _states() -> dict[Kind, State]:
+    with database.transaction() as db:
+        return {one.kind: one.state for one in store.standing(db, most=None)}
+
+
+def test_every_kind_opens_fires_and_is_over() -> None:
+    for expected in (State.PENDING, State.FIRING):
+        _find_all()
+        assert set(_states().values()) == {expected}
+    over = set[Kind]()
+    for evaluator in Evaluator:
+        actions.bring([], evaluator, POLICY)
+        over |= {kind for kind in Kind if kind.evaluator is evaluator}
+        assert {kind for kind, state in _states().items() if state is State.RESOLVED} == over, (
+            "nobody ends what another evaluates"
+        )
+    assert over == set(Kind)
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "look"),
+    [
+        (Evaluator.REALTIME, tasks.watch),
+        (Evaluator.TASK_SYSTEM, lambda: Watch(settled_at=1e12).look()),
+        (Evaluator.RESPONSES, responses.respond),
+    ],
+)
+def test_who_evaluates_a_kind_really_ends_it(
+    evaluator: Evaluator, look: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On servers that are well; what is measured ends by measurements, which other tests have."""
+    monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
+    _find_all()
+    _find_all()
+    look()
+    over = {kind for kind, state in _states().items() if state is State.RESOLVED}
+    assert over == {kind for kind in Kind if kind.evaluator is evaluator}
+
+
+def test_what_was_found_is_known_whoever_found_it() -> None:
+    """One that is handed in by the wrong evaluator must not stay pending for ever."""
+    for _ in range(2):
+        actions.bring([_breach(Kind.NODE_OUT)], Evaluator.TASK_SYSTEM, POLICY, judged=lambda _: False)
+    assert _states() == {Kind.NODE_OUT: State.FIRING}
+
+
+def test_objectives_alert_by_a_kind_that_measurements_evaluate() -> None:
+    for one in OBJECTIVES:
+        assert Kind(one.alert).evaluator is Evaluator.MEASUREMENTS

@@ -1,0 +1,92 @@
+"""The kinds of alert, each declared once: how bad it is at worst, who evaluates it, what is done by itself. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad it is, the worst first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+
+    def worse_than(self, other: "Severity") -> bool:
+        """Tell whether it is worse than another."""
+        order = list(Severity)
+        return order.index(self) < order.index(other)
+
+
+class Evaluator(StrEnum):
+    """Who finds an alert, and says when it is over: a task, or the process `watch`."""
+
+    MEASUREMENTS = "alerts.check"
+    REALTIME = "alerts.watch"
+    TASK_SYSTEM = "watch"
+    RESPONSES = "degradation.respond"
+
+
+class Playbook(StrEnum):
+    """Which ladder of responses an alert has: responses.rules has the steps."""
+
+    NONE = ""
+    OUTAGE = "outage"
+    SLOW = "slow"
+    ODD = "odd"
+
+
+@dataclass(frozen=True)
+class _About:
+    name: str
+    worst: Severity
+    evaluator: Evaluator
+    playbook: Playbook = Playbook.NONE
+
+
+class Kind(StrEnum):
+    """What an alert is about; each has a page in docs/runbooks of its name."""
+
+    worst: Severity
+    evaluator: Evaluator
+    playbook: Playbook
+
+    def __new__(cls, about: "_About | str") -> "Kind":
+        """Take what is declared below; a stored name finds its kind without coming here."""
+        if isinstance(about, str):
+            raise ValueError(f"{about!r} is no kind of alert")
+        made = str.__new__(cls, about.name)
+        made._value_, made.worst, made.evaluator, made.playbook = about.name, about.worst, about.evaluator, about.playbook
+        return made
+
+    # How the platform feels to its people.
+    RESPONSE_TIME = _About("response_time", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
+    ERROR_RATE = _About("error_rate", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
+    AVAILABILITY = _About("availability", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.OUTAGE)
+    QUALITY = _About("quality", Severity.HIGH, Evaluator.REALTIME)
+    ANOMALY = _About("anomaly", Severity.MEDIUM, Evaluator.MEASUREMENTS, Playbook.ODD)
+    # What a wedding cannot do without.
+    PHOTO_UPLOAD = _About("photo_upload", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
+    GUEST_LIST = _About("guest_list", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
+    TIMELINE_SYNC = _About("timeline_sync", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
+    ERROR_BUDGET = _About("error_budget", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
+    # What failed.
+    NODE_OUT = _About("node_out", Severity.CRITICAL, Evaluator.REALTIME)
+    DATABASE = _About("database", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
+    CACHE = _About("cache", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
+    BROKER = _About("broker", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
+    JOB_STOPPED = _About("job_stopped", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
+    BEAT_STOPPED = _About("beat_stopped", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
+    WATCH_STOPPED = _About("watch_stopped", Severity.CRITICAL, Evaluator.REALTIME)
+    WORKER_FROZEN = _About("worker_frozen", Severity.HIGH, Evaluator.TASK_SYSTEM)
+    QUEUE_AGE = _About("queue_age", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
+    CLOCK_SKEW = _About("clock_skew", Severity.HIGH, Evaluator.TASK_SYSTEM)
+    NOTIFICATION = _About("notification", Severity.HIGH, Evaluator.TASK_SYSTEM)
+    RESPONSE_FAILED = _About("response_failed", Severity.CRITICAL, Evaluator.RESPONSES)
+    # What runs out.
+    MEMORY = _About("memory", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
+    CPU = _About("cpu", Severity.CRITICAL, Evaluator.REALTIME)
+    STORAGE = _About("storage", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
+    # What capacity lacks.
+    ACTION_FAILED = _About("action_failed", Severity.HIGH, Evaluator.REALTIME)
+    CAPACITY_AHEAD = _About("capacity_ahead", Severity.HIGH, Evaluator.REALTIME)
+    FORECAST_UNFIT = _About("forecast_unfit", Severity.MEDIUM, Evaluator.REALTIME)
