@@ -132,9 +132,7 @@ def _lenient() -> None:
     """Have every limit and rate checked, and none reached: the crowd comes all at once."""
     from workers.connections import store
 
-    common = (
-        '{"user": 5, "supplier": 200, "pool": 1000000, "guests": 0.9, "vendors": 0.97, "user_every": 1, "user_burst": 100000, '
-    )
+    common = '{"user": 5, "supplier": 200, "pool": 1000000, "shares": {"guest": 0.9, "vendor": 0.97}, "user_every": 1, "user_burst": 100000, '
     common += '"supplier_every": 1, "supplier_burst": 100000, "address_every": 1, "address_burst": 1000000}'
     store.each(store.shards(), "wedops_limit", len(store.shards()), common)
 

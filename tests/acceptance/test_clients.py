@@ -67,7 +67,7 @@ def _javascript(system: System, user: str, topic: str = "wedding:w-1", *say: str
 
 
 def _raised(one: Person) -> Person:
-    common = '{"user": 7, "supplier": 200, "pool": 1000, "guests": 0.9, "vendors": 0.97}'
+    common = '{"user": 7, "supplier": 200, "pool": 1000, "shares": {"guest": 0.9, "vendor": 0.97}}'
     registry.each(registry.shards(), "wedops_limit", 64, common)
     return one
 

@@ -8,6 +8,7 @@ from workers.balancing import rules, store
 from workers.balancing.client import Scraped
 from workers.balancing.client.probe import round_trip
 from workers.connections import store as connections
+from workers.connections.rules import UserType, shares
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs, settings
 from workers.metrics import actions as measuring
@@ -42,7 +43,8 @@ def place() -> int:
     # Couple, planner and vendors come on top of the guests.
     parties = [rules.Party(one.id, one.guest_count + 3 + len(one.supplier_ids), one.region) for one in near]
     before = store.places()
-    changed = store.tell_places(rules.place(parties, store.nodes(), policy(), kept=before), before)
+    share = shares(connections.policy(), emergency=bool(connections.emergency_mode()))[UserType.GUEST]
+    changed = store.tell_places(rules.place(parties, store.nodes(), policy(), kept=before, share=share), before)
     if changed:
         log.info("weddings placed", changed=changed, weddings=len(parties), reason="nodes_or_calendar")
     return changed

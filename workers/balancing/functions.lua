@@ -6,32 +6,16 @@
 --   …:seen     zset    node -> when it reported last, ms
 --   …:places   hash    wedding -> the nodes its people go to, best first, separated by spaces; the control plane writes it
 --   …:drained  set     nodes that an operator empties: nobody is sent there until they are back
+--   …:limits   string  pool and shares as JSON, as admission has them; the control plane writes it with those
 --   …:near     hash    region -> other regions, nearest first, separated by spaces
 --   …:met:W    string  where people of a wedding went whose places were missing or failed them; gone six hours after the last of them
 --   …:r:WHAT   string  theoretical arrival time, ms, of a node's next join, and of a person's next question
--- Time is the server's.
 
 -- `wedops nodes` and the control plane judge by the same figure, in balancing/rules.py.
 local SILENT_MS = 5000
 local MET_FOR_MS = 6 * 3600 * 1000
 local LONGEST_WAIT_MS = 30000
--- What of a node each kind of person may fill, as admission has it when all is calm.
-local SHARES = {guest = 0.9, vendor = 0.97, planner = 1, couple = 1}
-
-local function now_ms()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
-
-local function refuse(text)
-  return redis.error_reply('REFUSED ' .. text)
-end
-
-local function bad_name(name, value)
-  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^%w[%w._@-]*$') then
-    return name .. ' must be 1-128 letters, digits, dots, at signs, dashes, underscores, a letter or digit first'
-  end
-end
+local USER_TYPES = {guest = true, vendor = true, planner = true, couple = true}
 
 local function bad_number(name, value, most)
   if type(value) ~= 'number' or not (value >= 0 and value <= most) then return name .. ' must be a number from 0 to ' .. most end
@@ -42,7 +26,7 @@ end
 local function report(keys, args)
   local read, facts = pcall(cjson.decode, args[1] or '')
   if not read or type(facts) ~= 'table' then return refuse('the report must be a JSON object') end
-  local wrong = bad_name('node', facts.node) or bad_name('region', facts.region)
+  local wrong = bad_id('node', facts.node) or bad_id('region', facts.region)
     or bad_number('capacity', facts.capacity, 1e6) or bad_number('connections', facts.connections, 1e6)
     or bad_number('cpu', facts.cpu or 0, 1) or bad_number('memory', facts.memory or 0, 1) or bad_number('network', facts.network or 0, 1e12)
   if not wrong and (type(facts.url) ~= 'string' or not string.match(facts.url, '^[!-~]*$') or #facts.url > 256) then
@@ -71,25 +55,25 @@ local function facts_of(key, node)
   return text and cjson.decode(text)
 end
 
--- Returns a node's facts if somebody of this type may be sent there.
-local function open_to(key, node, user_type, now)
+-- Returns a node's facts if somebody of this type may be sent there: admission lets them in.
+local function open_to(key, limits, node, user_type, now)
   local seen = tonumber(redis.call('ZSCORE', key .. ':seen', node))
   local facts = seen and now - seen < SILENT_MS and facts_of(key, node)
-  if facts and facts.url ~= '' and not facts.draining and facts.connections < facts.capacity * (SHARES[user_type] or 0.9)
+  if facts and facts.url ~= '' and not facts.draining and facts.connections < places(limits, facts.capacity, user_type)
     and redis.call('SISMEMBER', key .. ':drained', node) == 0 then
     return facts
   end
 end
 
 -- The least filled node that takes them, of the nearest region that has one, but for `avoid` and `also`.
-local function least_filled(key, region, avoid, user_type, now, also)
+local function least_filled(key, limits, region, avoid, user_type, now, also)
   local best, best_load, distance, steps = nil, nil, {[region] = 0}, 0
   for near in string.gmatch(redis.call('HGET', key .. ':near', region) or '', '%S+') do
     steps = steps + 1
     distance[near] = steps
   end
   for _, node in ipairs(redis.call('ZRANGEBYSCORE', key .. ':seen', now - SILENT_MS, '+inf')) do
-    local facts = node ~= avoid and node ~= also and open_to(key, node, user_type, now)
+    local facts = node ~= avoid and node ~= also and open_to(key, limits, node, user_type, now)
     if facts then
       local load = facts.connections / facts.capacity + 1000 * (distance[facts.region] or steps + 1)
       if not best or load < best_load or (load == best_load and node < best) then best, best_load = node, load end
@@ -111,24 +95,27 @@ end
 -- for couples and planners backup and backup_url; or {} when no node takes them.
 local function route(keys, args)
   local key, wedding, user_type, region, avoid, who = keys[1], args[1], args[2], args[3], args[4] or '', args[6] or ''
-  local wrong = bad_name('wedding', wedding) or bad_name('region', region)
-    or (not SHARES[user_type] and 'user_type must be one of couple, planner, vendor, guest') or (who ~= '' and bad_name('who', who))
+  local wrong = bad_id('wedding', wedding) or bad_id('region', region)
+    or (not USER_TYPES[user_type] and 'user_type must be one of couple, planner, vendor, guest') or (who ~= '' and bad_id('who', who))
   if wrong then return refuse(wrong) end
   local per_second = tonumber(args[5] or 200)
   if not per_second or not (per_second >= 1 and per_second <= 100000) then
     return refuse('joins a second must be a number from 1 to 100000')
   end
   local now, chosen, backup, critical = now_ms(), nil, nil, user_type == 'couple' or user_type == 'planner'
-  local met = key .. ':met:' .. wedding
+  local told = redis.call('GET', key .. ':limits')
+  -- Before limits are published admission lets nobody in.
+  if not told then return '{}' end
+  local limits, met = cjson.decode(told), key .. ':met:' .. wedding
   local went = redis.call('GET', met) or ''
   for node in string.gmatch((redis.call('HGET', key .. ':places', wedding) or '') .. ' ' .. went, '%S+') do
     -- A wedding that is spread fills its first node, then the next.
-    if node ~= avoid and open_to(key, node, user_type, now) then
+    if node ~= avoid and open_to(key, limits, node, user_type, now) then
       if not chosen then chosen = node elseif not backup and node ~= chosen then backup = node end
     end
   end
   if not chosen then
-    chosen = least_filled(key, region, avoid, user_type, now)
+    chosen = least_filled(key, limits, region, avoid, user_type, now)
     if not chosen then return '{}' end
     -- The next of the wedding follows: first of all whoever else is failed by the same node.
     if #went > 400 then went = '' end
@@ -144,7 +131,7 @@ local function route(keys, args)
   end
   local answer = {node = chosen, url = facts_of(key, chosen).url, wait_ms = wait}
   if critical then
-    backup = backup or least_filled(key, region, chosen, user_type, now, avoid)
+    backup = backup or least_filled(key, limits, region, chosen, user_type, now, avoid)
     if backup then answer.backup, answer.backup_url = backup, facts_of(key, backup).url end
   end
   return cjson.encode(answer)

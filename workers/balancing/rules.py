@@ -16,8 +16,6 @@ from math import inf, log
 
 #: From this share of its processor on, a node counts for less; at the whole of it for a tenth.
 BUSY, FLOOR = 0.7, 0.1
-#: Guests may fill so much of a node.
-FULL = 0.9
 #: Without a report for so long a node is out; balancing/functions.lua routes by the same figure. One that is scraped says
 #: nothing by itself: it is out when several scrapes brought nothing.
 SILENT_AFTER, UNSCRAPED_AFTER = timedelta(seconds=5), timedelta(minutes=3)
@@ -114,11 +112,13 @@ def _pull(wedding_id: str, node: Node) -> float:
     return node.weight / -log(share) if node.weight > 0 else -inf
 
 
-def place(parties: Sequence[Party], nodes: Sequence[Node], policy: Policy, *, kept: Mapping[str, Sequence[str]]) -> Places:
+def place(
+    parties: Sequence[Party], nodes: Sequence[Node], policy: Policy, *, kept: Mapping[str, Sequence[str]], share: float = 1.0
+) -> Places:
     """Return the nodes of every party. Who has a place in `kept` that still stands stays; the largest choose first.
 
     A party's region serves it; when that has no node left, as many of the nearest regions as it takes, or else all others. A
-    party larger than any room is spread over its next nodes.
+    party larger than any room is spread over its next nodes. `share` is what guests may fill of a node.
     """
     usable = [node for node in nodes if node.usable]
     regions = {node.region for node in usable}
@@ -129,12 +129,13 @@ def place(parties: Sequence[Party], nodes: Sequence[Node], policy: Policy, *, ke
     for region in sorted({party.region for party in parties} - regions):
         homeless = [party for party in parties if party.region == region]
         had = {name for party in homeless for name in kept.get(party.wedding_id, ())}
-        refuge = _refuge(policy.nearest.get(region, ()), sum(party.size for party in homeless), usable, taken, had)
+        room = {node.name: share * node.weight - taken[node.name] for node in usable}
+        refuge = _refuge(policy.nearest.get(region, ()), sum(party.size for party in homeless), usable, room, had)
         found |= _place_on(refuge, homeless, policy, kept, taken) if refuge else {party.wedding_id: [] for party in homeless}
     return found
 
 
-def _refuge(near: Iterable[str], size: int, usable: list[Node], taken: Counter[str], had: set[str]) -> list[Node]:
+def _refuge(near: Iterable[str], size: int, usable: list[Node], room: Mapping[str, float], had: set[str]) -> list[Node]:
     """Return the nodes of as many of the nearest regions as have room for `size`; all nodes when no distance is known.
 
     The regions of nodes that they `had` are among them: who found refuge is not moved because there is room nearer by.
@@ -143,8 +144,7 @@ def _refuge(near: Iterable[str], size: int, usable: list[Node], taken: Counter[s
     settled = {node.region for node in usable if node.name in had}
     for region in near:
         nodes += [node for node in usable if node.region == region]
-        room = sum(FULL * node.weight - taken[node.name] for node in nodes)
-        if room >= size and settled <= {node.region for node in nodes}:
+        if sum(room[node.name] for node in nodes) >= size and settled <= {node.region for node in nodes}:
             return nodes
     return usable
 

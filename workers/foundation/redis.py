@@ -109,11 +109,14 @@ os.register_at_fork(after_in_child=_forget)
 def libraries() -> dict[str, str]:
     """Return the source of each room's functions by the library name in its first line.
 
-    They are its `functions.lua`, or where that grew too long the parts in its folder `functions`, by name.
+    They are its `functions.lua`, or where that grew too long the parts in its folder `functions`, by name; after the first
+    line each has `common.lua`.
     """
+    common = Path(__file__).with_name("common.lua").read_text()
     rooms = sorted(Path(__file__).parent.parent.iterdir())
     parts = ([*room.glob("functions.lua"), *sorted(room.glob("functions/*.lua"))] for room in rooms)
-    sources = ["\n".join(path.read_text() for path in paths) for paths in parts if paths]
+    texts = ["\n".join(path.read_text() for path in paths) for paths in parts if paths]
+    sources = ["\n".join((first, common, rest)) for first, _, rest in (text.partition("\n") for text in texts)]
     return {source.partition("\n")[0].partition("name=")[2].strip(): source for source in sources}
 
 

@@ -1,14 +1,20 @@
 """Nodes report, are routed to, fall silent and come back."""
 
 from datetime import timedelta
+from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
 from tests.made import connection, wedding
 from workers.balancing import actions, rules, store
 from workers.balancing.store import Report
 from workers.connections import store as connections
+from workers.connections.rules import Policy as Limits
+from workers.connections.rules import UserType
 from workers.connections.store import upkeep
 from workers.foundation import clock, database, redis
 from workers.weddings import actions as weddings
@@ -17,8 +23,12 @@ from workers.weddings.formats.rows import Reading
 pytestmark = pytest.mark.usefixtures("world")
 
 
+MILLISECOND = timedelta(milliseconds=1)
+
+
 def _up(name: str, region: str = "us-northeast", **facts: object) -> None:
-    store.report(Report(name, region, f"ws://{name}", 1000, **{"connections": 0} | facts))  # type: ignore[arg-type]
+    given = {"capacity": 1000, "connections": 0} | facts
+    store.report(Report(name, region, f"ws://{name}", **given))  # type: ignore[arg-type]
 
 
 def _silence(*names: str) -> None:
@@ -63,6 +73,50 @@ def test_a_pace_that_is_none_is_refused(pace: str) -> None:
     _up("n1")
     with pytest.raises(ResponseError, match="REFUSED joins a second must be"):
         redis.connections().fcall("wedops_route", 1, store.NODES, "w-1", "guest", "east", "", pace)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    capacity=st.integers(1, 2_000),
+    pool=st.sampled_from([50, 1_000, 5_000]),
+    shares=st.tuples(*[st.floats(0.05, 1.0)] * 3).map(sorted),
+    emergency=st.booleans(),
+    data=st.data(),
+)
+def test_whoever_is_routed_to_a_node_is_admitted_there_and_nobody_else(
+    capacity: int, pool: int, shares: list[float], emergency: bool, data: st.DataObject
+) -> None:
+    own = Limits(
+        pool_limit=pool,
+        guests_share_emergency=shares[0],
+        guests_share=shares[1],
+        vendors_share=shares[2],
+        user_every=MILLISECOND,
+    )
+    user_type = data.draw(st.sampled_from(list(UserType)))
+    # Around each edge, and anywhere.
+    edges = [int(min(capacity, pool) * share) for share in (*shares, 1.0)]
+    held = data.draw(st.sampled_from([edge + by for edge in edges for by in (-1, 0, 1)]) | st.integers(0, capacity))
+    held = min(capacity, max(0, held))
+    with patch.object(connections, "policy", lambda: own):
+        connections.set_emergency_mode(emergency)
+        connections.tell_limits()
+        _up("n1", capacity=capacity, connections=held)
+        try:
+            routed = store.route("w-1", user_type, "us-northeast").node == "n1"
+        except store.NoNode:
+            routed = False
+        one = connection(f"c{held}", user_id=f"u-{uuid4().hex}", user_type=user_type)
+        answer = connections.open(one, held=held, capacity=capacity)
+        assert (answer.ok, answer.reason) == ((True, "") if routed else (False, "pool_full"))
+        connections.close(one.ref)
+
+
+def test_before_limits_are_published_nobody_is_sent_where_nobody_is_let_in() -> None:
+    _up("n1")
+    redis.connections().delete(connections.ROUTING_LIMITS)
+    with pytest.raises(store.NoNode):
+        store.route("w-1", "guest", "us-northeast")
 
 
 def test_a_node_is_known_as_it_reported() -> None:

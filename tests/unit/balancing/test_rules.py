@@ -133,14 +133,14 @@ def test_a_lost_regions_people_go_to_the_nearest_regions_that_have_room(people: 
     policy = Policy(near=" west > central>east, north>east")
     nodes = [node for region in ("east", "central", "south") for node in _nodes(2, region)]
     parties = [Party(f"w-{number}", 10, "west") for number in range(people // 10)]
-    assert {name.partition("-")[0] for name in _loads(place(parties, nodes, policy, kept={}))} == refuge
+    assert {name.partition("-")[0] for name in _loads(place(parties, nodes, policy, kept={}, share=0.9))} == refuge
 
 
 def test_who_found_refuge_stays_there_when_there_is_room_nearer_by() -> None:
     policy = Policy(near="west>central>east")
     nodes = [node for region in ("east", "central") for node in _nodes(2, region)]
-    before = place([Party(f"w-{number}", 10, "west") for number in range(200)], nodes, policy, kept={})
-    after = place([Party(f"w-{number}", 10, "west") for number in range(100)], nodes, policy, kept=_kept(before))
+    before = place([Party(f"w-{number}", 10, "west") for number in range(200)], nodes, policy, kept={}, share=0.9)
+    after = place([Party(f"w-{number}", 10, "west") for number in range(100)], nodes, policy, kept=_kept(before), share=0.9)
     assert any(names[0].startswith("east") for names in _kept(before).values())
     assert all(after[wedding] == before[wedding] for wedding in after)
 

@@ -43,8 +43,10 @@ def test_refusals_scores_and_reuse_are_read_from_what_went_by() -> None:
 
 def test_in_emergency_mode_only_the_guests_share_shrinks() -> None:
     calm, emergency = (rules.admission(rules.Policy(), emergency=mode) for mode in (False, True))
-    assert {name for name in calm if calm[name] != emergency[name]} == {"guests"}
-    assert emergency["guests"] < calm["guests"]
+    assert {name for name in calm if calm[name] != emergency[name]} == {"shares"}
+    shares = [rules.shares(rules.Policy(), emergency=mode) for mode in (False, True)]
+    assert {kind for kind in UserType if shares[0][kind] != shares[1][kind]} == {UserType.GUEST}
+    assert shares[1][UserType.GUEST] < shares[0][UserType.GUEST]
 
 
 @pytest.mark.parametrize("phase", Phase)

@@ -45,7 +45,7 @@ def test_a_region_is_nobody_s_number_or_address(region: str) -> None:
 
 
 def test_lua_has_the_same_alphabet() -> None:
-    for path in ("connections/functions/1_ground.lua", "connections/functions/3_admission.lua", "balancing/functions.lua"):
+    for path in ("foundation/common.lua",):
         assert re.search(r"'\^%w\[%w\._@-\]\*\$'", (ROOT / "workers" / path).read_text()), path
 
 

@@ -79,31 +79,27 @@ local function over_limit(shard, limits, asked, records, now)
     local open = tonumber(redis.call('HGET', shard .. ':counts', 'supplier:' .. asked.supplier_id)) or 0
     -- A supplier's vendors never take the places of its planners, which are a few beyond the limit.
     local planner = asked.user_type == 'planner' or asked.user_type == 'couple'
-    local most = planner and math.ceil(limits.supplier / (limits.vendors or 1)) or limits.supplier
+    local most = planner and math.ceil(limits.supplier / (limits.shares and limits.shares.vendor or 1)) or limits.supplier
     if open >= most then return later('supplier_limit', 10000, asked.id, now) end
   end
   -- Who holds the socket already is no newcomer to its node.
   if limits.drained then return later('node_draining', 1000, asked.id, now) end
   if asked.resume then return nil end
   -- Who is in a ceremony has a place: guests stop below the brim, then vendors.
-  local share = asked.user_type == 'guest' and limits.guests or asked.user_type == 'vendor' and limits.vendors or 1
-  local pool = math.min(limits.pool or math.huge, tonumber(asked.capacity) or math.huge)
-  if (tonumber(asked.held) or 0) >= math.floor(pool * share) then return later('pool_full', 2000, asked.id, now) end
+  if (tonumber(asked.held) or 0) >= places(limits, tonumber(asked.capacity), asked.user_type) then return later('pool_full', 2000, asked.id, now) end
 end
 
 local NEEDED, NUMBERS = {'id', 'user_id', 'user_type', 'node', 'region'}, {'held', 'capacity', 'reconnects'}
 local FLAGS = {'reuse', 'backup', 'resume'}
 local OPTIONAL = {'wedding_id', 'supplier_id', 'supplier_type', 'api_version', 'device', 'address'}
 
-local function fits(value) return type(value) == 'string' and #value <= 128 and string.match(value, '^%w[%w._@-]*$') end
-
 -- What a sound request passes in one step; what does not is looked at field by field, for its name.
 local function plainly_sound(asked)
   local id, user, kind, node, region = asked.id, asked.user_id, asked.user_type, asked.node, asked.region
   local wedding, supplier, address = asked.wedding_id or 'w', asked.supplier_id or 's', asked.address or 'a'
   local version, device, trade = asked.api_version or 'v', asked.device or 'd', asked.supplier_type or 't'
-  return fits(id) and fits(user) and fits(kind) and fits(node) and fits(region) and fits(wedding) and fits(supplier) and fits(address)
-    and fits(version) and fits(device) and fits(trade) and not string.find(user, '@', 1, true)
+  return is_id(id) and is_id(user) and is_id(kind) and is_id(node) and is_id(region) and is_id(wedding) and is_id(supplier) and is_id(address)
+    and is_id(version) and is_id(device) and is_id(trade) and not string.find(user, '@', 1, true)
 end
 
 local function bad_fields(asked)

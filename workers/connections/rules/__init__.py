@@ -105,14 +105,24 @@ def shard(tenant: str, shards: int) -> str:
     return f"wedops:{{{crc32(tenant.encode()) % shards}}}"
 
 
-def admission(policy: Policy, *, emergency: bool) -> dict[str, float]:
+def shares(policy: Policy, *, emergency: bool) -> dict[UserType, float]:
+    """Return which share of a node's places each type of people may fill, from 0 to 1; in emergency mode guests give way."""
+    guests = policy.guests_share_emergency if emergency else policy.guests_share
+    return {UserType.COUPLE: 1.0, UserType.PLANNER: 1.0, UserType.VENDOR: policy.vendors_share, UserType.GUEST: guests}
+
+
+def places(policy: Policy, *, emergency: bool) -> dict[str, object]:
+    """Return what says how many places of a node each type may fill: admission and routing both read it (common.lua)."""
+    by_type = {str(kind): share for kind, share in shares(policy, emergency=emergency).items()}
+    return {"pool": policy.pool_limit, "shares": by_type}
+
+
+def admission(policy: Policy, *, emergency: bool) -> dict[str, object]:
     """Return what admission reads in the registry, durations in ms; in emergency mode guests give way first."""
     return {
+        **places(policy, emergency=emergency),
         "user": policy.user_limit,
         "supplier": policy.supplier_limit,
-        "pool": policy.pool_limit,
-        "guests": policy.guests_share_emergency if emergency else policy.guests_share,
-        "vendors": policy.vendors_share,
         "healthy_ms": _ms(policy.silent_after),
         "poor_below": policy.poor_below,
         "user_every": _ms(policy.user_every),

@@ -14,6 +14,8 @@ from workers.foundation.errors import Anticipated
 
 #: While this key is there, guests give way first.
 EMERGENCY = "wedops:emergency_mode"
+#: What routing goes by, beside the nodes' own keys: balancing/functions.lua reads it.
+ROUTING_LIMITS = "wedops:{nodes}:limits"
 
 
 class ConnectionRefused(Anticipated):
@@ -226,9 +228,10 @@ def set_emergency_mode(on: bool, *, by: str = "somebody") -> None:
 
 
 def tell_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[str, int] | None = None) -> None:
-    """Tell the registry what admission obeys, in every shard; `own` are facts of single names, e.g. `out:node1` -> "1".
+    """Tell the registry what admission obeys, in every shard, and routing the same.
 
-    `suppliers` have a limit of their own. An empty value or 0 takes a name's own away.
+    `own` are facts of single names, e.g. `out:node1` -> "1"; `suppliers` have a limit of their own. An empty value or 0 takes
+    a name's own away.
     """
     theirs: dict[str, list[str]] = {}
     for supplier_id, connections in (suppliers or {}).items():
@@ -236,5 +239,7 @@ def tell_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[str,
         names += [f"supplier:{supplier_id}", str(connections or "")]
     profiles = {f"profile:{kind}": ",".join(channels) for kind, channels in rules.PROFILES.items()}
     told_names = [word for pair in (profiles | dict(own or {})).items() for word in pair]
-    common = orjson.dumps(rules.admission(policy(), emergency=bool(emergency_mode()))).decode()
+    emergency = bool(emergency_mode())
+    redis.connections().set(ROUTING_LIMITS, orjson.dumps(rules.places(policy(), emergency=emergency)))
+    common = orjson.dumps(rules.admission(policy(), emergency=emergency)).decode()
     _calls([("wedops_limit", shard, policy().shards, common, *told_names, *theirs.get(shard, ())) for shard in shards()])

@@ -11,7 +11,6 @@
 --   <shard>:flow        hash    `region|what` -> since the last snapshot: opened, reused, refused:why, messages, rtt buckets, …
 --   <shard>:limits      hash    what admission obeys: `shards`, `policy` (msgpack), `supplier:x`, `profile:x`, `out:node`, `drained:node`; see limit()
 --   <shard>:r:<what>    string  a rate limit's theoretical arrival time, ms; gone when it is past
--- Time is the server's: no gateway's clock can make a live connection look abandoned.
 
 local BOUNDS = {25, 50, 100, 200, 350, 500, 750, 1000, 1500, 2000, 3000, 5000, 10000, 30000}
 local LETTERS = {couple = 'c', planner = 'p', vendor = 'v', guest = 'g'}
@@ -26,11 +25,6 @@ local ALL_FIELDS = FIRST_FIELDS .. '([^,]*),([^,]*),([^,]*),([^,]*),'
   .. '([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),(.*)$'
 -- A channel's name has room for a kind, a wedding and a supplier.
 local MOST_CHANNELS, MOST_IN_A_CALL, MOST_IN_A_NAME = 100, 2000, 320
-
-local function now_ms()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
 
 -- CRC-32 as zlib has it (ISO 3309), so that every language finds the same shard.
 local CRC = {}
@@ -57,10 +51,6 @@ local function number_in(text, default, least, most)
   return default
 end
 
-local function refuse(text)
-  return redis.error_reply('REFUSED ' .. text)
-end
-
 -- Returns what is wrong with a shard's key, or nothing: a record in a key that no sweep visits would live for ever.
 local function bad_shard(shard, shards, tenant)
   local number = tonumber(string.match(shard or '', '^wedops:{(%d+)}$'))
@@ -72,16 +62,14 @@ local function bad_shard(shard, shards, tenant)
   end
 end
 
--- Returns a problem, or nothing. Ids go into key names, so they are checked here and nowhere else has to.
+-- Returns a problem, or nothing; what is not needed may be missing.
 local function problem(name, value, needed)
   if value == nil or value == cjson.null or value == '' then
     if needed then return name .. ' is missing; send it' end
     return nil
   end
-  -- The same as ID in workers/weddings/rules.py: what the calendar takes can join. A colon separates parts, so no id has one.
-  if type(value) ~= 'string' or #value > 128 or not string.match(value, '^%w[%w._@-]*$') then
-    return name .. ' must be 1-128 letters, digits, dots, at signs, dashes, underscores, a letter or digit first'
-  end
+  local wrong = bad_id(name, value)
+  if wrong then return wrong end
   if name == 'user_id' and string.find(value, '@', 1, true) then return 'user_id must be an id, and nobody\'s mail address' end
 end
 

@@ -1,0 +1,30 @@
+-- What every library has, put after its first line: functions of two libraries cannot call each other.
+
+-- The server's time: no gateway's clock can make a live connection look abandoned.
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function refuse(text)
+  return redis.error_reply('REFUSED ' .. text)
+end
+
+-- The same as ID in workers/weddings/rules.py: what the calendar takes can join. A colon separates parts, so no id has one.
+local function is_id(value)
+  return type(value) == 'string' and #value <= 128 and string.match(value, '^%w[%w._@-]*$') ~= nil
+end
+
+-- Returns a problem, or nothing. Ids go into key names, so they are checked here and nowhere else has to.
+local function bad_id(name, value)
+  if not is_id(value) then
+    return name .. ' must be 1-128 letters, digits, dots, at signs, dashes, underscores, a letter or digit first'
+  end
+end
+
+-- Returns how many connections of a node people of a type may fill: its capacity, the pool's limit at most, and of that their share.
+-- Admission lets in, and routing sends, by this figure. `limits` are those of connections/rules, `places`.
+local function places(limits, capacity, user_type)
+  local share = limits.shares and limits.shares[user_type] or 1
+  return math.floor(math.min(limits.pool or math.huge, capacity or math.huge) * share)
+end
