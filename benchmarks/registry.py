@@ -6,6 +6,7 @@ Admissions: `wedops_open` with rates and limits, from 4 sockets that each wait f
 which reads the counts, decides and writes in two round trips, and is not atomic. `per_cpu_s` is by the server's processor time.
 """
 
+import json
 import selectors
 import socket
 from collections import deque
@@ -132,8 +133,10 @@ def _lenient() -> None:
     """Have every limit and rate checked, and none reached: the crowd comes all at once."""
     from workers.connections import store
 
-    common = '{"user": 5, "supplier": 200, "pool": 1000000, "shares": {"guest": 0.9, "vendor": 0.97}, "user_every": 1, "user_burst": 100000, '
-    common += '"supplier_every": 1, "supplier_burst": 100000, "address_every": 1, "address_burst": 1000000}'
+    rates = {f"{who}_every": 1 for who in ("user", "supplier", "address")}
+    rates |= {f"{who}_burst": 100_000 for who in ("user", "supplier", "address")}
+    limits = {"user": 5, "supplier": 200, "pool": 1_000_000, "shares": {"guest": 0.9, "vendor": 0.97}}
+    common = json.dumps(limits | rates)
     store.each(store.shards(), "wedops_limit", len(store.shards()), common)
 
 

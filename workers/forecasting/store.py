@@ -118,17 +118,18 @@ def latest(db: Connection, *, before: datetime | None = None) -> dict[str, Forec
     }
 
 
-def peaks(db: Connection, start: datetime, end: datetime) -> dict[str, float]:
-    """Return the highest of the 90 % quantile in [start, end] of each region's newest forecast, where it reaches that far."""
+def peaks(db: Connection, start: datetime, end: datetime) -> dict[str, dict[str, float]]:
+    """Return the highest of each quantile in [start, end] of each region's newest forecast, where it reaches that far."""
 
     def place(at: datetime) -> ColumnElement[int]:
         return func.floor(func.extract("epoch", literal(at) - sets.c.starts_at) / sets.c.step_seconds).cast(Integer) + 1
 
     # Only these steps: all of them are a quarter of a megabyte for fifty regions.
-    steps = sets.c.p90[func.greatest(place(start), 1) : place(end)].label("steps")
-    asked = select(sets.c.region, steps).where(~sets.c.far).ext(distinct_on(sets.c.region))
+    first, last = func.greatest(place(start), 1), place(end)
+    steps = [sets.c[name][first:last].label(name) for name in QUANTILES]
+    asked = select(sets.c.region, *steps).where(~sets.c.far).ext(distinct_on(sets.c.region))
     rows = db.execute(asked.order_by(sets.c.region, sets.c.id.desc()))
-    return {row.region: max(row.steps) for row in rows if row.steps}
+    return {row.region: {name: max(getattr(row, name)) for name in QUANTILES} for row in rows if row.p90}
 
 
 def pairs(

@@ -16,7 +16,9 @@ from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
 from workers.scaling import tasks
 from workers.scaling.rules import Purpose
-from workers.scaling.store import gateways
+from workers.scaling.rules.orders import Kind as OrderKind
+from workers.scaling.rules.orders import Order
+from workers.scaling.store import gateways, orders
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -67,6 +69,36 @@ def test_a_region_is_let_act_held_and_resumed_and_all_is_kept(monkeypatch: pytes
     assert _run("scaling", "live", REGION, "--reason", "  ").exit_code == 2
     assert "10 is the cap" in _run("scaling", "emergency", REGION, "--to", "50", "--reason", "x").output
     assert "has no weddings" in str(_run("scaling", "resume", "nowhere").exception)
+
+
+def test_why_an_action_was_taken_is_told_from_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "40")
+    forecasting.refresh()
+    with database.transaction() as db:
+        given = Order(REGION, OrderKind.HOLD_IN, "the mayor comes", "ops", clock.now() - timedelta(minutes=1))
+        orders.give(db, given)
+    _measured()
+    tasks.decide()
+    shown = json.loads(_run("scaling", "actions", "--json").output)["actions"]
+    [(id, to)] = [(one["id"], one["to"]) for one in shown if one["resource"] == "instances" and one["purpose"] == "act"]
+    said = _run("scaling", "why", str(id)).output
+    assert f"action {id}, " in said
+    assert f"instances of us-northeast 2 → {to} (ceremony_ahead)" in said
+    assert "asked for: " in said
+    assert "bounds: 2 to 10, with approval 20" in said
+    assert "ordered then: hold_in by ops: the mayor comes" in said
+    assert "kept from scaling in by: paused" in said
+    found = json.loads(_run("scaling", "why", str(id), "--json").output)
+    assert (found["action"]["to"], found["why"]["cap"], found["made_from"]["policy"]["connections_per_instance"]) == (
+        to,
+        10,
+        40,
+    )
+    assert set(found["made_from"]["reading"]["quantiles"]) == {"p10", "p50", "p90", "p99"}
+    assert any(one["if_"] == "nobody had been forecast" for one in found["why"]["otherwise"])
+    old = _action(to=5, follows=id, inputs={"load": 812.5})
+    assert "an earlier version decided it and kept only: load=812.5" in _run("scaling", "why", str(old)).output
+    assert "there is no action 9999" in str(_run("scaling", "why", "9999").exception)
 
 
 def test_a_proposal_is_approved_or_rejected_once() -> None:

@@ -73,7 +73,7 @@ def test_an_upgrade_keeps_what_is_there_and_who_acted_acts_on() -> None:
             ]
             since = NOON - timedelta(days=1)
             assert forecasting.pairs(db, timedelta(minutes=5), since=since, until=NOON) == [], "without the newest quantile"
-            assert forecasting.peaks(db, NOON - timedelta(hours=2), NOON)["us-west"] == 3
+            assert forecasting.peaks(db, NOON - timedelta(hours=2), NOON)["us-west"]["p90"] == 3
     finally:
         before.dispose()
         with server.connect() as db:

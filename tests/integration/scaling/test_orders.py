@@ -24,7 +24,7 @@ from workers.scaling.actions.readings import in_shadow, readings
 from workers.scaling.client.valkey import Valkey
 from workers.scaling.rules import EVERYWHERE, Purpose, Reading, Resource, State
 from workers.scaling.rules.orders import Kind, Order
-from workers.scaling.store import Action, ActionUnknown, gateways, orders
+from workers.scaling.store import Action, ProposalUnknown, gateways, orders
 from workers.weddings import store as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -106,7 +106,7 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
         store.settle(db, proposal.id, State.APPROVED, by="tester", at=clock.now(), until=clock.now() + timedelta(hours=1))
     tasks.decide()
     assert (_instances()[0].to, _instances()[0].before) == (13, 10)
-    with database.transaction() as db, pytest.raises(ActionUnknown):
+    with database.transaction() as db, pytest.raises(ProposalUnknown):
         store.settle(db, proposal.id, State.APPROVED, by="tester", at=clock.now(), until=clock.now())
     policy, later = rules.Policy(connections_per_instance=1, new_regions="live"), clock.now() + timedelta(hours=2)
     with database.transaction() as db:

@@ -2,7 +2,7 @@
 
 import click
 
-from workers.cli.scaling import orders, seen
+from workers.cli.scaling import orders, seen, why
 
 
 @click.group("scaling")
@@ -11,7 +11,7 @@ def command() -> None:
 
 
 for one in (
-    seen.show, seen.actions, seen.audit, seen.dry_run, seen.regret,
+    seen.show, seen.actions, seen.audit, seen.dry_run, seen.regret, why.command,
     orders.live, orders.shadow, orders.hold, orders.resume, orders.emergency, orders.approve, orders.reject,
 ):  # fmt: skip
     command.add_command(one)

@@ -1,7 +1,7 @@
 """Forecasting every region: the calendar's part with what past weddings taught, drawn to what was seen in the last hour."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,17 +77,30 @@ def _known(zone: str, region: str, taught: dict[str, shares.Shares], start: date
     return {"shares": learned, "zone": zone, "holidays": holidays.between(zone, *days)}
 
 
-def expected(db: Connection, leads: Mapping[str, timedelta], *, now: datetime) -> dict[str, float]:
-    """Return the highest load that each region is to be ready for within its lead, as far as its forecast is trusted.
+@dataclass(frozen=True)
+class Ahead:
+    """What a region's forecast says of a time ahead: the highest of each quantile, and the margin that its scores ask for."""
+
+    quantiles: Mapping[str, float]
+    margin: float = 1.0
+
+    @property
+    def load(self) -> float:
+        """Return the load to be ready for: the 90 % quantile with its margin."""
+        return self.quantiles["p90"] * self.margin
+
+
+def expected(db: Connection, leads: Mapping[str, timedelta], *, now: datetime) -> dict[str, Ahead]:
+    """Return what each region is to be ready for within its lead, as far as its forecast is trusted.
 
     A region whose forecaster says too little has a margin; where it is off by more than a margin could mend, its word is a
     floor and no more, and what is seen decides. One without a forecast of now is not in the answer.
     """
     scores, found = judged(db, now=now), {}
     for lead in set(leads.values()):
-        for region, peak in store.peaks(db, now, now + lead).items():
+        for region, quantiles in store.peaks(db, now, now + lead).items():
             if leads.get(region) == lead:
-                found[region] = peak * (scores[region].margin if region in scores else 1.0)
+                found[region] = Ahead(quantiles, scores[region].margin if region in scores else 1.0)
     return found
 
 

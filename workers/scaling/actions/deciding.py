@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection
@@ -16,7 +17,7 @@ from workers.scaling import client, rules, store
 from workers.scaling.actions.carrying import AT_ONCE
 from workers.scaling.actions.readings import readings
 from workers.scaling.rules import Decision, Policy, Purpose, Reading, Reason, Resource, State
-from workers.scaling.store import Action, Decided, published
+from workers.scaling.store import Action, Decided, inputs, published
 
 log = logs.get("scaling")
 
@@ -66,7 +67,7 @@ def _sure(reading: Reading, policy: Policy, now: datetime, away: set[Resource]) 
         away.add(reading.resource)
         log.warning("not asked", region=reading.region, resource=reading.resource, reason=named(error), detail=said(error))
     if reading.resource in away:
-        return replace(reading, hold_in=True)
+        return replace(reading, unasked=True)
     # What somebody gave stays until more or less is wanted; what is too little does not.
     return replace(reading, has=seen) if seen is not None and (matters or seen < reading.has) else reading
 
@@ -79,7 +80,9 @@ def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: 
         telemetry.decisions.labels("scaling", decision.reason).inc()
         if decision.to != reading.has:
             purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
-            changing.append(_row(reading, decision.to, decision.reason, purpose, reading.follows, now))
+            changing.append(
+                _row(reading, decision.to, decision.reason, purpose, reading.follows, inputs.kept(reading, policy), now)
+            )
     written = _write(db, changing)
     for reading, decision in decided:
         id = written.get((reading.region, reading.resource))
@@ -88,11 +91,10 @@ def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: 
     _ask(db, [(reading, decision) for reading, decision in decided if not reading.shadow], written, policy, now)
 
 
-def _row(reading: Reading, to: int, reason: Reason, purpose: Purpose, follows: int, now: datetime) -> Decided:
-    numbers = {name: getattr(reading, name) for name in ("load", "lately", "expected", "upper", "pressure")}
-    inputs = {name: round(value, 2) if value is not None else None for name, value in numbers.items()}
-    inputs |= {"ceremony_ahead": reading.ceremony_ahead, "allowed": reading.allowed, "emergency": reading.emergency}
-    return Decided(reading.region, reading.resource, reading.has, to, reason, inputs, store.SCHEDULE, now, follows, purpose)
+def _row(
+    reading: Reading, to: int, reason: Reason, purpose: Purpose, follows: int, made_from: Mapping[str, Any], now: datetime
+) -> Decided:
+    return Decided(reading.region, reading.resource, reading.has, to, reason, made_from, store.SCHEDULE, now, follows, purpose)
 
 
 def _write(db: Connection, rows: Sequence[Decided]) -> dict[tuple[str, str], int]:
@@ -120,7 +122,8 @@ def _ask(
         key = reading.region, str(reading.resource)
         if not _stands(db, reading, decision, proposals.get(key, []), policy, now) and decision.beyond:
             follows = written.get(key, reading.follows)
-            row = _row(reading, decision.beyond, Reason.ABOVE_CAP, Purpose.ABOVE_CAP, follows, now)
+            made_from = inputs.kept(reading, policy)
+            row = _row(reading, decision.beyond, Reason.ABOVE_CAP, Purpose.ABOVE_CAP, follows, made_from, now)
             asking[key] = row, f"{decision.beyond} are needed, the cap is {policy.bounds(reading.resource).most}"
     for key, id in _write(db, [row for row, _ in asking.values()]).items():
         where = f"{key[1]} of {key[0]}"
@@ -140,12 +143,12 @@ def _stands(
             ended = one.until is not None and one.until <= now
             standing |= not ended and one.to >= decision.beyond
             if ended and decision.to <= policy.bounds(reading.resource).most:
-                with suppress(store.ActionUnknown):
+                with suppress(store.ProposalUnknown):
                     store.settle(db, one.id, State.ROLLED_BACK, by=store.SCHEDULE, at=now, problem="its time is over")
         elif problem := _outlived(one, decision, policy, now):
             try:
                 store.settle(db, one.id, State.REJECTED, by=store.SCHEDULE, at=now, problem=problem)
-            except store.ActionUnknown:
+            except store.ProposalUnknown:
                 # Somebody has settled it since it was read: the next run sees how.
                 standing = True
         else:

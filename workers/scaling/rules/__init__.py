@@ -1,6 +1,7 @@
 """How much of each resource there should be. Pure: no clock, no Redis, no SQL."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil, inf
@@ -75,8 +76,13 @@ class Reading:
     upper: float | None = None
     #: Not all of it was measured and forecast: there may be more.
     partly: bool = False
-    #: There is something to learn its `upper` from, and this process has not yet.
+    #: There is something to learn its `upper` from, and that was not done yet.
     unlearned: bool = False
+    #: The real system did not say how much it has.
+    unasked: bool = False
+    #: What the forecast says of the lead, by quantile, and the margin that `expected` has over its p90: for who asks why.
+    quantiles: Mapping[str, float] = field(default_factory=dict)
+    margin: float = 1.0
     pressure: float = 0.0
     ceremony_ahead: bool = False
     frozen_until: datetime | None = None
@@ -112,14 +118,20 @@ class Decision:
     beyond: int = 0
 
 
+@dataclass(frozen=True)
+class Bid:
+    """What one fact alone asks for."""
+
+    to: int
+    reason: Reason
+
+
 def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     """Return how much of the resource there should be at `now`, and why."""
     reading, bounds = sound(reading), policy.bounds(reading.resource)
-    wanted, reason = _wanted(reading, bounds, policy, now)
-    cap = max(bounds.most, min(reading.allowed, bounds.ceiling))
-    if not reading.over:
-        # Somebody gave it more than we would: it goes when nobody needs it, as all else.
-        cap = max(cap, reading.has)
+    # Of equals the first: what is seen or forecast says more than what may come.
+    highest = max(bids(reading, policy, now=now), key=lambda one: one.to)
+    wanted, reason, cap = highest.to, highest.reason, cap_of(reading, policy)
     beyond = min(wanted, bounds.ceiling) if wanted > cap < bounds.ceiling else 0
     to = min(wanted, cap)
     if reading.hold_out and to > reading.has:
@@ -138,6 +150,14 @@ def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
     return Decision(*_shrink(reading, bounds.step, calm, cap, policy, now), beyond)
 
 
+def cap_of(reading: Reading, policy: Policy) -> int:
+    """Return the most there may be now."""
+    bounds = policy.bounds(reading.resource)
+    cap = max(bounds.most, min(reading.allowed, bounds.ceiling))
+    # Somebody gave it more than we would: it goes when nobody needs it, as all else.
+    return cap if reading.over else max(cap, reading.has)
+
+
 def sound(reading: Reading) -> Reading:
     """Return the reading without figures that are none: what was measured or forecast wrongly is as good as not at all."""
     wrong: dict[str, Any] = {
@@ -150,26 +170,26 @@ def sound(reading: Reading) -> Reading:
     return replace(reading, **wrong) if wrong else reading
 
 
-def _wanted(reading: Reading, bounds: Bounds, policy: Policy, now: datetime) -> tuple[int, Reason]:
-    here, expected = reading.load or 0.0, reading.expected or 0.0
+def bids(reading: Reading, policy: Policy, *, now: datetime) -> list[Bid]:
+    """Return what each fact asks for, before the cap."""
+    bounds, here, expected = policy.bounds(reading.resource), reading.load or 0.0, reading.expected or 0.0
     ahead = Reason.CEREMONY_AHEAD if reading.ceremony_ahead else Reason.FORECAST
     found = [
-        (bounds.holding(max(here, expected), policy.utilisation), ahead if expected > here else Reason.DEMAND),
-        (bounds.holding(reading.upper or 0.0), Reason.MAY_CLIMB),
-        (min(reading.floor, bounds.most), Reason.PEAK_SEASON),
-        (reading.emergency, Reason.EMERGENCY),
+        Bid(bounds.holding(max(here, expected), policy.utilisation), ahead if expected > here else Reason.DEMAND),
+        Bid(bounds.holding(reading.upper or 0.0), Reason.MAY_CLIMB),
+        Bid(min(reading.floor, bounds.most), Reason.PEAK_SEASON),
+        Bid(reading.emergency, Reason.EMERGENCY),
     ]
     if reading.pressure > TOLERANCE and reading.shrunk_from:
         # What strains since some was taken away needs that back, and now.
         most = max(bounds.most, min(reading.allowed, bounds.ceiling))
-        found.append((min(reading.shrunk_from, most), Reason.TOOK_TOO_MUCH))
+        found.append(Bid(min(reading.shrunk_from, most), Reason.TOOK_TOO_MUCH))
     # What was ordered last must have had the time to help, before the same strain orders more.
     settled = not reading.changed_at or now - reading.changed_at >= policy.boot + timedelta(minutes=1)
     if reading.pressure > TOLERANCE and settled:
-        more = Bounds(bounds.least, bounds.most, 1.0, bounds.step).holding(reading.has * min(reading.pressure, LEAP))
-        found.append((more, Reason.PRESSURE))
-    # Of equals the first: what is seen or forecast says more than what may come.
-    return max(found, key=lambda one: one[0])
+        strained = reading.has * min(reading.pressure, LEAP)
+        found.append(Bid(Bounds(bounds.least, bounds.most, 1.0, bounds.step).holding(strained), Reason.PRESSURE))
+    return found
 
 
 def gives_back(reading: Reading, decision: Decision, policy: Policy) -> bool:
@@ -179,23 +199,27 @@ def gives_back(reading: Reading, decision: Decision, policy: Policy) -> bool:
     return decision.to >= lost > reading.has and reading.pressure > TOLERANCE
 
 
-def _shrink(reading: Reading, step: int, to: int, cap: int, policy: Policy, now: datetime) -> tuple[int, Reason]:
-    # Only shrinking waits: a surge must never queue behind a cooldown.
+def holds(reading: Reading, policy: Policy, *, now: datetime) -> list[Reason]:
+    """Return what keeps some from being taken away, the strongest first: only that waits, a surge never queues behind it."""
+    unknown = reading.load is None or reading.expected is None or reading.partly or reading.unlearned or reading.unasked
     held = [
         (reading.hold_in, Reason.PAUSED),
         (reading.frozen_until is not None and reading.frozen_until > now, Reason.CEREMONY_RUNNING),
-    ]
-    held += [
         (reading.pressure > 1.0, Reason.PRESSURE),
-        (reading.load is None or reading.expected is None or reading.partly or reading.unlearned, Reason.NOT_MEASURED),
+        (unknown, Reason.NOT_MEASURED),
     ]
-    if reading.has <= cap:
+    if reading.has <= cap_of(reading, policy):
         patience = policy.shrink_after * 2 ** min(reading.undone, 5)
-        cooling = reading.changed_at is not None and now - reading.changed_at < patience
-        held += [(cooling, Reason.COOLING_DOWN), (to >= reading.has, Reason.COOLING_DOWN)]
-    if (why := next((reason for holds, reason in held if holds), None)) is not None:
-        return reading.has, why
+        held.append((reading.changed_at is not None and now - reading.changed_at < patience, Reason.COOLING_DOWN))
+    return [reason for holding, reason in held if holding]
+
+
+def _shrink(reading: Reading, step: int, to: int, cap: int, policy: Policy, now: datetime) -> tuple[int, Reason]:
+    if held := holds(reading, policy, now=now):
+        return reading.has, held[0]
     if reading.has > cap:
         return cap, Reason.APPROVAL_ENDED
+    if to >= reading.has:
+        return reading.has, Reason.COOLING_DOWN
     # Who leaves one wedding may look at the next: half at a time.
     return max(to, ceil(reading.has / 2 / step) * step), Reason.FEWER_EXPECTED

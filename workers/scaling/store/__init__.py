@@ -76,7 +76,7 @@ REJECTED = "rejected"
 Index("newest_action", actions.c.region, actions.c.resource, actions.c.id.desc())
 
 
-class ActionUnknown(Anticipated):
+class ProposalUnknown(Anticipated):
     """no proposal {id} waits to be settled; `wedops scaling actions` lists what became of each"""
 
 
@@ -123,7 +123,10 @@ _TYPES = {"resource": Resource, "state": State, "purpose": Purpose}
 
 
 def _action(row: Any) -> Action:
-    facts: dict[str, Any] = dict(row._mapping)
+    return _action_of(dict(row._mapping))
+
+
+def _action_of(facts: dict[str, Any]) -> Action:
     return Action(**facts | {name: kind(facts[name]) for name, kind in _TYPES.items()})
 
 
@@ -149,6 +152,16 @@ def latest(db: Connection) -> dict[tuple[str, str], Action]:
 def recent(db: Connection, *, most: int = 10) -> list[Action]:
     """Return the newest actions first."""
     return [_action(row) for row in db.execute(select(*_FACTS).order_by(actions.c.id.desc()).limit(most))]
+
+
+def find(db: Connection, id: int) -> tuple[Action, dict[str, Any]] | None:
+    """Return an action and what it was made from."""
+    row = db.execute(select(*_FACTS, actions.c.inputs).where(actions.c.id == id)).one_or_none()
+    if row is None:
+        return None
+    facts = dict(row._mapping)
+    kept: dict[str, Any] = facts.pop("inputs")
+    return _action_of(facts), kept
 
 
 def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
@@ -255,7 +268,7 @@ def proposals(db: Connection, *, rejected_since: datetime | None = None) -> list
 def settle(
     db: Connection, id: int, state: State, *, by: str, at: datetime, until: datetime | None = None, problem: str | None = None
 ) -> Action:
-    """Approve (`until` a moment), reject or end a proposal; raises ActionUnknown when it is not to be settled so."""
+    """Approve (`until` a moment), reject or end a proposal; raises ProposalUnknown when it is not to be settled so."""
     may = [State.PROPOSED] if state in (State.APPROVED, State.REJECTED) else [State.APPROVED]
     row = db.execute(
         update(actions)
@@ -264,7 +277,7 @@ def settle(
         .returning(*_FACTS)
     ).one_or_none()
     if row is None:
-        raise ActionUnknown(id=id)
+        raise ProposalUnknown(id=id)
     return _action(row)
 
 
