@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from sqlalchemy import make_url
 
 from tests import ROOT
-from tests.made import wedding
+from tests.made import scaled, wedding
 from tests.unit.cli.test_command_lines import ALTERNATIVES, LINES, _leaves
 from tests.unit.weddings.test_formats import GOOD, HEADER
 from workers.alerts import actions as alerting
@@ -44,7 +44,7 @@ STANDS_FOR = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
 
 @pytest.fixture(autouse=True)
 def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wedding today, a node, an alert, a beat, a dead letter; and the files that pages name."""
+    """A wedding today, a node, an action, an alert, a beat, a dead letter; and the files that pages name."""
     redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
     balancing.report(balancing.Report("n1", "us-northeast", "ws://n1", 1000, connections=3))
     with database.transaction() as db:
@@ -52,6 +52,7 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         weddings.upsert(
             db, [wedding("w-17", starts_at=soon), wedding("w-18", starts_at=soon, region="us-west")], at=clock.now()
         )
+        scaled(db, at=clock.now())
         for who in ("operations-lead", "ada", "contacts"):
             notify.register(db, who=who, channel="pager", url="log://")
     labels = (("region", "us-west"),)
@@ -105,7 +106,7 @@ JSON = [
 #: What a command can't be asked without.
 ARGUMENTS = {
     "metrics show": ("guest_list_seconds",), "person": ("w-17", "u1"), "presence": ("w-17",),
-    "forecast show": ("us-northeast",), "scaling regret": ("us-northeast",),
+    "forecast show": ("us-northeast",), "scaling regret": ("us-northeast",), "scaling why": ("1",),
     "plan day": ("2027-06-12",), "plan peak": ("--connections", "3000", "--hours", "2"), "simulate": ("--seed", "7"),
     "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"), "weddings import": ("season.csv",),
 }  # fmt: skip
