@@ -89,10 +89,28 @@ end
 
 local function group(shard, tenant) return shard .. ':t:' .. tenant end
 
-local function records_in(text)
-  local records = {}
-  for one in string.gmatch(text, '[^|]+') do records[#records + 1] = {string.match(one, ALL_FIELDS)} end
+-- Returns the form of a user's records, and where the first one begins.
+local function form_of(text)
+  if string.byte(text, 2) == COLON then return tonumber(string.sub(text, 1, 1)) or 0, 3 end
+  return 1, 1
+end
+
+-- Returns a user's records, or nothing when they are damaged or a later version wrote them.
+local function readable(text)
+  local form, first = form_of(text)
+  local fields, records = FORMS[form], {}
+  if not fields then return nil end
+  for one in string.gmatch(string.sub(text, first), '[^|]+') do
+    local record = {string.match(one, fields)}
+    if not record[ID] then return nil end
+    records[#records + 1] = record
+  end
   return records
+end
+
+-- The same; what can't be read ends the call before it changes anything, and is kept for who can.
+local function records_in(text)
+  return readable(text) or error({err = 'REFUSED a record is unreadable: it is damaged, or of a later version; run that one\'s `wedops migrate`'})
 end
 
 local function held(shard, tenant, user)
@@ -107,7 +125,7 @@ local function hold(shard, tenant, user, records)
   end
   local texts = {}
   for i, record in ipairs(records) do texts[i] = table.concat(record, ',') end
-  redis.call('HSET', group(shard, tenant), user, table.concat(texts, '|'))
+  redis.call('HSET', group(shard, tenant), user, FORM .. ':' .. table.concat(texts, '|'))
 end
 
 -- Returns a record's channels as a list.
@@ -121,6 +139,14 @@ local function place(records, id)
   for i, record in ipairs(records) do
     if record[ID] == id then return i end
   end
+end
+
+-- Returns a ref's record, if there is one that can be read.
+local function peek(shard, ref)
+  local tenant, user, id = parts(ref)
+  local text = tenant and redis.call('HGET', group(shard, tenant), user)
+  local records = text and readable(text) or {}
+  return records[place(records, id)]
 end
 
 local function forget(shard, refs)
@@ -176,14 +202,17 @@ local function end_all(shard, refs, why)
     local key, gone = group(shard, tenant), {}
     for i, text in ipairs(redis.call('HMGET', key, unpack(found.users))) do
       local user = found.users[i]
-      if text and not string.find(text, '|', 1, true) then
-        local only = {string.match(text, FIRST_FIELDS)}
+      local form, first = form_of(text or '')
+      local only = text and FORMS[form] and not string.find(text, '|', 1, true) and {string.match(text, FIRST_FIELDS, first)}
+      local records = text and not (only and only[ID]) and readable(text)
+      if only and only[ID] then
         if has_value(found.ids[user], only[ID]) then
           end_one(only)
           gone[#gone + 1] = user
         end
+      elseif text and not records then
+        flow(book, '', 'refused:unreadable', 1)
       elseif text then
-        local records = records_in(text)
         for _, id in ipairs(found.ids[user]) do
           local at = place(records, id)
           if at then end_one(table.remove(records, at)) end

@@ -183,8 +183,8 @@ local function evict(keys, args)
   if not redis.call('HGET', shard .. ':counts', 'node:' .. node) then return {'0', 0} end
   local page = redis.call('ZSCAN', shard .. ':active', args[2] or '0', 'COUNT', args[3] or 200)
   for i = 1, #page[2], 2 do
-    local records, at = known(shard, page[2][i])
-    if at and records[at][NODE] == node then found[#found + 1] = page[2][i] end
+    local record = peek(shard, page[2][i])
+    if record and record[NODE] == node then found[#found + 1] = page[2][i] end
   end
   local ended = end_all(shard, found, 'swept')
   forget(shard, found)

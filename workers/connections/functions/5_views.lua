@@ -54,8 +54,8 @@ local function snapshot(keys, args)
   local quiet = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', until_ms, 'LIMIT', 0, number_in(args[2], 200, 1, MOST_IN_A_CALL))
   local by_region, silent = {}, {}
   for _, ref in ipairs(quiet) do
-    local records, at = known(shard, ref)
-    if at then add(by_region, records[at][REGION], 1) end
+    local record = peek(shard, ref)
+    if record then add(by_region, record[REGION], 1) end
   end
   for region, many in pairs(by_region) do
     silent[#silent + 1] = region

@@ -135,7 +135,8 @@ def audit() -> Audit:
     found = Audit([], [])
     for shard in shards():
         for _ in range(3):
-            drifts = _audit(shard)
+            with named_errors():
+                drifts = _audit(shard)
             if drifts is not None:
                 found.drifts.extend(drifts)
                 break
