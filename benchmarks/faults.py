@@ -110,7 +110,7 @@ def _prepare() -> None:
     starts, lasts = clock.now() + timedelta(days=40), timedelta(hours=6)
     local = starts.replace(tzinfo=None)
     facts = local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, "us-west"
-    actions.take(Reading([Wedding(f"w-{number}", *facts) for number in range(WEDDINGS)]))
+    actions.take(Reading([Wedding(f"w-{number}", *facts) for number in range(WEDDINGS)]), now=clock.now())
 
 
 def _forget() -> None:

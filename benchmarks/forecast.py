@@ -17,11 +17,12 @@ from benchmarks import form
 from workers.forecasting import rules
 from workers.forecasting.rules import calibration, shares
 from workers.foundation import clock
+from workers.foundation.moments import Moment
 from workers.scaling.rules import imagined
 from workers.weddings.rules import Phase, VenueType, Wedding
 from workers.weddings.rules import Policy as Phases
 
-START, DAYS = datetime(2026, 8, 1, tzinfo=UTC), 90
+START, DAYS = Moment(datetime(2026, 8, 1, tzinfo=UTC)), 90
 LEARNED, TRIED = 28, 14
 POLICY = replace(rules.Policy(), horizon=timedelta(days=DAYS))
 

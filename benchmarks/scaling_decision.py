@@ -5,13 +5,14 @@ approval of more for each, all without carrying it out; `rules_ms` is the pure r
 before, as they are in a process that runs.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 from sqlalchemy import Connection
 
 from benchmarks import form
 from workers.foundation import clock
+from workers.foundation.moments import Moment
 from workers.weddings.rules import VenueType, Wedding
 
 REGIONS, WEDDINGS = 50, 40
@@ -26,7 +27,7 @@ def main() -> None:
         form.main("scaling_decision", {"ours": _measure}, lambda _medians: {}, runs=5)
 
 
-def _fill(now: datetime) -> None:
+def _fill(now: Moment) -> None:
     from workers.forecasting import actions as forecasts
     from workers.forecasting import store as forecasting
     from workers.foundation import database
@@ -54,12 +55,12 @@ def _fill(now: datetime) -> None:
         _learn(db, now)
 
 
-def _wedding(id: str, region: str, starts: datetime) -> Wedding:
+def _wedding(id: str, region: str, starts: Moment) -> Wedding:
     local, lasts = starts.replace(tzinfo=None), timedelta(hours=6)
     return Wedding(id, local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, region)
 
 
-def _learn(db: Connection, now: datetime) -> None:
+def _learn(db: Connection, now: Moment) -> None:
     from workers.scaling.actions.readings import readings
     from workers.scaling.rules import Policy
 

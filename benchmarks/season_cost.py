@@ -22,6 +22,7 @@ import numpy as np
 
 from workers.forecasting.rules import Policy as Forecasting
 from workers.forecasting.rules.outlook import Policy as Outlooks
+from workers.foundation.moments import Moment
 from workers.scaling.rules import Policy, imagined
 from workers.scaling.rules.replay import Outcome, Past, Planner, judge, replay, run
 from workers.weddings.rules import Policy as Phases
@@ -65,7 +66,7 @@ def _past(region: str, days: int, a_year: int, seed: int) -> tuple[Past, Policy]
     all_days = [FIRST + timedelta(days=day) for day in range(days + WARM_UP)]
     here = {region: imagined.REGIONS[region]}
     versions = imagined.calendar(imagined.weddings(all_days, a_year / 3, chance, here), chance, storms=[STORM])
-    starts_at, phases = datetime(FIRST.year, FIRST.month, FIRST.day, 8, tzinfo=UTC), Phases()
+    starts_at, phases = Moment(datetime(FIRST.year, FIRST.month, FIRST.day, 8, tzinfo=UTC)), Phases()
     true, minutes = imagined.truth(Forecasting(), chance), (days + WARM_UP) * 1440
     held = imagined.took_place(versions)
     load = imagined.load(held, starts_at, minutes, true, phases, chance, crowded=[STORM])

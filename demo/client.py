@@ -46,18 +46,18 @@ class Client:
         """End a socket whose client takes nothing: a goodbye would wait for ever."""
         self.socket.transport.abort()
 
-    async def ping(self, now: float, heartbeat_seconds: float) -> Measurement | None:
+    async def ping(self, at: float, heartbeat_seconds: float) -> Measurement | None:
         """Ping it again; return what it did since the last ping, if that was answered."""
         found = None
         if self.pong is not None:
             if not self.pong.done():
-                if now - self.pinged > SILENCE:
+                if at - self.pinged > SILENCE:
                     self.cut()
                 return None
             with suppress(ConnectionClosed):
                 found = Measurement(self.record.ref, await self.pong * 1000, self.messages, self.outbox.dropped, self.size)
                 self.messages = self.size = self.outbox.dropped = 0
-        self.pinged = now
+        self.pinged = at
         try:
             # A ping waits until the client has taken what was sent before: one that takes nothing must hold up nobody.
             self.pong = await asyncio.wait_for(self.socket.ping(), PATIENCE)
@@ -65,7 +65,7 @@ class Client:
             self.cut()
         except ConnectionClosed:
             pass
-        self.next_beat = now + min(BEAT_MOST, heartbeat_seconds)
+        self.next_beat = at + min(BEAT_MOST, heartbeat_seconds)
         return found
 
 

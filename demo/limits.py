@@ -23,9 +23,9 @@ class Allowance:
     bytes: float = BYTES_AT_ONCE
     at: float = 0.0
 
-    def spend(self, size: int, now: float) -> bool:
+    def spend(self, size: int, at: float) -> bool:
         """Take one message of a size; False when there is not so much left."""
-        passed, self.at = max(0.0, now - self.at), now
+        passed, self.at = max(0.0, at - self.at), at
         self.messages = min(MESSAGES_AT_ONCE, self.messages + passed * MESSAGES) - 1
         self.bytes = min(BYTES_AT_ONCE, self.bytes + passed * BYTES) - size
         return self.messages >= 0 and self.bytes >= 0

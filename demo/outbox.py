@@ -55,11 +55,11 @@ class Outbox:
                 await self.send(text)
             self.some.clear()
 
-    def behind(self, now: float) -> float:
+    def behind(self, at: float) -> float:
         """Return how many seconds the next message has to wait for the client's share."""
-        return max(0.0, self.paid_until - now - BURST)
+        return max(0.0, self.paid_until - at - BURST)
 
-    def pay(self, size: int, now: float) -> None:
+    def pay(self, size: int, at: float) -> None:
         """Count what is sent."""
         self.sent += size
-        self.paid_until = max(now, self.paid_until) + size / self.rate
+        self.paid_until = max(at, self.paid_until) + size / self.rate

@@ -8,7 +8,7 @@ import os
 import random
 import signal
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from urllib.parse import urlencode
 
@@ -19,6 +19,7 @@ from demo import phoenix
 from workers.connections.store import permits
 from workers.forecasting import rules as forecasting
 from workers.foundation import background, clock, database, heartbeat, logs, settings
+from workers.foundation.moments import Moment
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
@@ -33,7 +34,7 @@ DROP_OFF = 0.02
 _numbers = count()
 
 
-def wanted(now: datetime) -> Counter[calendar.Wedding]:
+def wanted(now: Moment) -> Counter[calendar.Wedding]:
     """Return how many people of each wedding should be connected at `now`."""
     policy, phases, chance = forecasting.Policy(), calendar.Policy(), random.Random(now.timestamp() // 300)
     with database.transaction() as db:

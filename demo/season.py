@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from workers.foundation import logs
+from workers.foundation import clock, logs
 from workers.scaling.rules import imagined
 from workers.weddings import actions
 from workers.weddings.formats import csv as csv_calendar
@@ -36,6 +36,6 @@ def season(seed: int = 7) -> str:
 if __name__ == "__main__":
     if "--take" in sys.argv:
         logs.configure(30)
-        print(actions.take(csv_calendar.read(season().encode())).version)
+        print(actions.take(csv_calendar.read(season().encode()), now=clock.now()).version)
     else:
         print(season(), end="")

@@ -52,14 +52,14 @@ class TableScheduler(Scheduler):
         # A beat that goes round and fires nothing shows no sign of life.
         if clock.stopwatch() - self._fired < IDLE_MOST:
             heartbeat.touch()
-        now = clock.epoch()
+        epoch = clock.epoch()
         try:
-            self._follow_the_day(now)
+            self._follow_the_day(epoch)
             if not self._told:
                 jobs.expect({line.name: pace.every for line in TABLE if (pace := line.pace(self._kind)).every})
                 self._told = True
             for line in TABLE:
-                self._fire_if_due(line, now)
+                self._fire_if_due(line, epoch)
         except RedisError as error:
             # That is not its fault, and a restart would not help.
             self._fired = clock.stopwatch()
@@ -77,24 +77,24 @@ class TableScheduler(Scheduler):
         except RedisError as error:
             log.error("functions not loaded", reason="redis", detail=f"{error}; run `wedops migrate`")
 
-    def _follow_the_day(self, now: float) -> None:
+    def _follow_the_day(self, epoch: float) -> None:
         with redis.registry().pipeline(transaction=False) as pipe:
-            pipe.zadd(jobs.BEATS, {self._name: now})
-            pipe.zremrangebyscore(jobs.BEATS, "-inf", now - jobs.ALIVE_FOR)
-            pipe.zremrangebyscore(jobs.BEATS, now + jobs.ALIVE_FOR, "+inf")
+            pipe.zadd(jobs.BEATS, {self._name: epoch})
+            pipe.zremrangebyscore(jobs.BEATS, "-inf", epoch - jobs.ALIVE_FOR)
+            pipe.zremrangebyscore(jobs.BEATS, epoch + jobs.ALIVE_FOR, "+inf")
             pipe.execute()
-        kind = seasons.kind_of_day()
+        kind = seasons.kind_of_day(clock.now())
         if kind is not self._kind:
             log.info("pace changed", before=self._kind, to=kind, reason="kind_of_day")
             self._kind = kind
             self.setup_schedule()
 
-    def _fire_if_due(self, line: Line, now: float) -> None:
+    def _fire_if_due(self, line: Line, epoch: float) -> None:
         pace = line.pace(self._kind)
-        due = pace.due(line.name, now)
+        due = pace.due(line.name, epoch)
         tried = self._tried.get(line.name, 0.0)
         # A moment of the future was tried by a clock that was put right meanwhile.
-        if due is None or due <= (tried if tried <= now else 0.0) or now - due > pace.grace:
+        if due is None or due <= (tried if tried <= epoch else 0.0) or epoch - due > pace.grace:
             return
         self._fired = clock.stopwatch()
         heartbeat.touch()
@@ -126,9 +126,9 @@ class TableScheduler(Scheduler):
         return self.Entry(line.name, task=line.name, schedule=pace.every, kwargs=kwargs, options=options, app=self.app)
 
     def _wait(self) -> float:
-        now = clock.epoch()
+        epoch = clock.epoch()
         moments = ((line.pace(self._kind), line.name) for line in TABLE)
-        waits = (due + pace.every - now for pace, name in moments if (due := pace.due(name, now)) is not None)
+        waits = (due + pace.every - epoch for pace, name in moments if (due := pace.due(name, epoch)) is not None)
         return max(0.0, min(TICK, *waits))
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from workers.foundation import redis
+from workers.foundation.moments import Moment
 from workers.weddings.store.due import DUE, SPANS
 
 #: Time to the start -> how long until the next look.
@@ -25,14 +26,14 @@ BATCH = 500
 MOST = 10_000
 
 
-def until_next_look(start: datetime, end: datetime, *, now: datetime) -> timedelta | None:
+def until_next_look(start: datetime, end: datetime, *, now: Moment) -> timedelta | None:
     """Return how long until the next look at a wedding; None when it is over and was looked at after its end."""
     if now >= end + LOOKED_AT_AFTER_END:
         return None
     return next((pace for to_start, pace in PACES if start - now <= to_start), FAR)
 
 
-def take_due(*, now: datetime) -> list[list[str]]:
+def take_due(*, now: Moment) -> list[list[str]]:
     """Return the weddings that are due in batches, and note when each is due next. Only one beat may call it at a time."""
     milliseconds = now.timestamp() * 1000
     ids = redis.registry().zrangebyscore(DUE, "-inf", milliseconds, start=0, num=MOST)

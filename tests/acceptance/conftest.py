@@ -137,7 +137,9 @@ def system(real_servers: list[servers.Server]) -> Iterator[System]:
 def _begin_anew() -> None:
     empty_servers()
     soon = clock.now() + timedelta(hours=1, minutes=59)
-    actions.take(Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6, venue_type=VenueType.CHURCH)]))
+    actions.take(
+        Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6, venue_type=VenueType.CHURCH)]), now=clock.now()
+    )
 
 
 Query = Callable[[str], list[tuple[object, ...]]]

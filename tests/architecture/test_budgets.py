@@ -1,6 +1,7 @@
 """The house's budgets, counted."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,3 +91,29 @@ def test_every_task_is_named_for_its_room() -> None:
     for name, task in app.tasks.items():
         if not name.startswith("celery."):
             assert task.__module__ == f"workers.{name.partition('.')[0]}.tasks"
+
+
+#: How a run begins, and reads the clock; and what asks of the outside, or sends, whenever its turn comes.
+ENTRIES = {"tasks.py", "routes.py", "client", "client.py", "cli", "api", "supervision", "foundation", "app.py"}
+#: Each of their transactions is a run of its own.
+LOOPS = {"workers/notify/actions.py", "workers/requests/actions.py", "workers/alerts/actions/ourselves.py"}
+
+
+def test_a_run_reads_the_clock_where_it_begins() -> None:
+    """What decides takes `now` as an argument: two readings in one run may lie on two sides of an edge."""
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "workers").rglob("*.py")
+        if re.search(r"clock\.(now|machine_now|epoch)\(", path.read_text())
+    }
+    inside = {path for path in readers if not ENTRIES & set(Path(path).parts)}
+    assert inside - LOOPS - {"workers/connections/store/permits.py"} == set()
+
+
+def test_now_is_a_moment_of_one_of_two_times() -> None:
+    """`now` is the world's or the machine's moment, by its type; what is seconds has another name."""
+    for path in (path for path in _sources() if "benchmarks" not in path.parts):
+        for function, _ in _functions(path):
+            arguments = [*function.args.args, *function.args.kwonlyargs]
+            kinds = {ast.unparse(one.annotation) for one in arguments if one.arg == "now" and one.annotation}
+            assert kinds <= {"Moment", "MachineMoment"}, f"{path}: {function.name}"

@@ -13,21 +13,21 @@ BEGUN, SETTLES = clock.stopwatch(), 20.0
 @app.task(name="alerts.check")
 def check(**_later: object) -> None:
     """Compare what was measured with the thresholds."""
-    policy = settings.read(rules.Policy, "ALERTS_")
+    policy, now = settings.read(rules.Policy, "ALERTS_"), clock.now()
     with database.transaction() as db:
-        found, judged = actions.measured(db, policy, now=clock.now())
-    if actions.bring(found, Evaluator.MEASUREMENTS, policy, judged=lambda name: actions.was_measured(name, judged)):
+        found, judged = actions.measured(db, policy, now=now, machine=clock.machine_now())
+    if actions.bring(found, Evaluator.MEASUREMENTS, policy, now=now, judged=lambda name: actions.was_measured(name, judged)):
         app.send_task("alerts.escalate", retry=False)
 
 
 @app.task(name="alerts.watch")
 def watch(**_later: object) -> None:
     """See that every node is there, who matters is well connected, capacity is enough, and the watch over ourselves runs."""
-    policy = settings.read(rules.Policy, "ALERTS_")
+    policy, now = settings.read(rules.Policy, "ALERTS_"), clock.now()
     with database.transaction() as db:
-        found = actions.capacity(db, now=clock.now()) + actions.realtime(db, policy)
-    found += actions.watch(settled=clock.stopwatch() - BEGUN > SETTLES)
-    if actions.bring(found, Evaluator.REALTIME, policy):
+        found = actions.capacity(db, now=now) + actions.realtime(db, policy)
+    found += actions.watch(machine=clock.machine_now(), settled=clock.stopwatch() - BEGUN > SETTLES)
+    if actions.bring(found, Evaluator.REALTIME, policy, now=now):
         app.send_task("alerts.escalate", retry=False)
 
 

@@ -113,7 +113,10 @@ async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(
         raise supabase.PushRefused
     supabase.check_size(request.headers.get("content-length", ""))
     body, encoding = await request.body(), request.headers.get("content-encoding", "")
-    await run_in_threadpool(lambda: actions.take_scraped(supabase.pushed(body, encoding), policy.capacity))
+    now, machine = clock.now(), clock.machine_now()
+    await run_in_threadpool(
+        lambda: actions.take_scraped(supabase.pushed(body, encoding), policy.capacity, now=now, machine=machine)
+    )
 
 
 #: What an error is in HTTP; all others are 503.

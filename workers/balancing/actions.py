@@ -11,6 +11,7 @@ from workers.connections import store as connections
 from workers.connections.rules import UserType, shares
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs, settings
+from workers.foundation.moments import MachineMoment, Moment
 from workers.metrics import actions as measuring
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
@@ -30,9 +31,8 @@ def policy() -> rules.Policy:
     return settings.read(rules.Policy, "BALANCING_")
 
 
-def place() -> int:
+def place(*, now: Moment) -> int:
     """Place every wedding that is near; return how many places changed. Without a calendar all stay where they are."""
-    now = clock.now()
     store.tell_near(policy().nearest)
     try:
         with database.transaction() as db:
@@ -50,25 +50,25 @@ def place() -> int:
     return changed
 
 
-def probe() -> None:
+def probe(*, now: MachineMoment) -> None:
     """Measure a round trip through each node that reports, drained or not: `probe_ok` (1 or 0) and `probe_seconds`."""
     nodes = [node for node in store.nodes() if not node.out and node.url]
     if not nodes:
         return
     with ThreadPoolExecutor(min(8, len(nodes))) as pool:
         trips = list(pool.map(round_trip, nodes))
-    at, samples = clock.epoch(), list[Sample]()
+    at, samples = now.timestamp(), list[Sample]()
     for node, seconds in zip(nodes, trips, strict=True):
         labels = (("node", node.name), ("region", node.region))
         samples.append(Sample("probe_ok", labels, at, float(seconds is not None)))
         if seconds is not None:
             samples.append(Sample("probe_seconds", labels, at, seconds))
-    measuring.take(samples, sent_by="probe", now=clock.machine_now())
+    measuring.take(samples, sent_by="probe", now=now)
 
 
-def take_scraped(scraped: Iterable[Scraped], capacity: int) -> list[Snapshot]:
+def take_scraped(scraped: Iterable[Scraped], capacity: int, *, now: Moment, machine: MachineMoment) -> list[Snapshot]:
     """Remember what nodes without a registry say: as their reports, and as rows of their regions, which nobody else writes."""
-    now, rows = clock.now(), dict[str, Counter[str]]()
+    rows = dict[str, Counter[str]]()
     for node in scraped:
         connections_now = int(node.now["connections"])
         cpu, memory = (min(1.0, node.now[name] / 100) for name in ("cpu", "memory"))
@@ -87,20 +87,20 @@ def take_scraped(scraped: Iterable[Scraped], capacity: int) -> list[Snapshot]:
         )
         for region, row in rows.items()
     ]
-    service.tell_aggregated(rows, until=clock.epoch() + AGGREGATED_FOR)
+    service.tell_aggregated(rows, until=machine.timestamp() + AGGREGATED_FOR)
     with database.transaction() as db:
         metrics.append(db, found)
     return found
 
 
-def drain(name: str, *, end: bool) -> int:
+def drain(name: str, *, end: bool, now: Moment) -> int:
     """Place a node's weddings elsewhere and let nobody in there; return how many connections were ended, if asked to `end`."""
     store.drain(name)
-    place()
+    place(now=now)
     return upkeep.evict(name) if end else 0
 
 
-def watch_nodes() -> None:
+def watch_nodes(*, now: Moment) -> None:
     """Take out nodes that fell silent: their people's places are free, their weddings move. Take back who returned.
 
     A node is marked as out when all of that is done: what a failure or the end of this run leaves over, the next one does.
@@ -116,7 +116,7 @@ def watch_nodes() -> None:
     if gone or back or forgotten:
         limits = {f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back | forgotten}
         connections.tell_limits(limits)
-        place()
+        place(now=now)
         _take_out(gone)
         _take_back(back, forgotten)
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from workers.caching.rules import Kind, Policy, Structure
 from workers.foundation import background, breaker, clock, logs, redis, settings
 from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.moments import Moment
 
 log = logs.get("caching")
 
@@ -39,7 +39,7 @@ results = Table(
 )
 
 
-def record(db: Connection, *, key: str, kind: str, wedding_id: str | None, detail: dict[str, Any], at: datetime) -> bool:
+def record(db: Connection, *, key: str, kind: str, wedding_id: str | None, detail: dict[str, Any], at: Moment) -> bool:
     """Remember what an optimisation did, once a key; False when it was known."""
     row = {
         "key": key,

@@ -60,8 +60,8 @@ def remove(who: str, channel: str, wedding_id: str) -> None:
 @WEDDING
 def test(who: str, wedding_id: str) -> None:
     """Send somebody a test by each of their channels."""
-    now = clock.machine_now()
-    message = Notification(f"test/{now.timestamp():.6f}", "a test from wedops", "Nothing is wrong.", "info")
+    now = clock.now()
+    message = Notification(f"test/{clock.epoch():.6f}", "a test from wedops", "Nothing is wrong.", "info")
     failed = False
     with database.transaction() as db:
         if who != OPERATIONS and not store.channels(db, who, wedding_id):
@@ -70,7 +70,7 @@ def test(who: str, wedding_id: str) -> None:
         for waiting in store.unsent(db, message.key):
             arrived = actions.send(db, waiting)
             store.tried(db, waiting.key, arrived=arrived, at=clock.machine_now())
-            store.withdraw(db, [waiting.key], at=clock.machine_now())
+            store.withdraw(db, [waiting.key])
             click.echo(f"{waiting.who} by {waiting.channel}: {'arrived' if arrived else 'did not arrive'}")
             failed |= not arrived
     sys.exit(failed)

@@ -5,6 +5,7 @@ import click
 from workers.cli.parameters import operator
 from workers.connections import actions
 from workers.degradation import client as degradation
+from workers.foundation import clock
 
 
 @click.command("emergency-mode")
@@ -12,5 +13,5 @@ from workers.degradation import client as degradation
 def command(mode: str) -> None:
     """Have guests give way first: they may fill half of a pool, and wait longest for messages. Gateways follow at once."""
     degradation.leave_to_people()
-    actions.set_emergency_mode(mode == "on", by=operator())
+    actions.set_emergency_mode(mode == "on", by=operator(), now=clock.now())
     click.echo(f"emergency mode is {mode}")

@@ -1,5 +1,6 @@
 """`wedops forecast`: what is expected of each region, and how good it was."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import orjson
 from sqlalchemy import Connection
 
 from workers.cli import pictures
-from workers.cli.parameters import Moment
+from workers.cli.parameters import MomentText
 from workers.forecasting import actions, rules, store
 from workers.forecasting.rules.calibration import ENOUGH, Score
 from workers.forecasting.rules.shares import QUANTILES
@@ -33,7 +34,7 @@ def command() -> None:
 @click.argument("region")
 @click.option("--hours", type=click.IntRange(1, 48), default=24, show_default=True, help="How far to look.")
 @click.option("--back", type=click.IntRange(0, 48), default=6, show_default=True, help="Hours of the past in the picture.")
-@click.option("--at", type=Moment(["%Y-%m-%dT%H:%M"]), help="The forecast of another moment (UTC), not the newest.")
+@click.option("--at", type=MomentText(["%Y-%m-%dT%H:%M"]), help="The forecast of another moment (UTC), not the newest.")
 @_PICTURE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(region: str, hours: int, back: int, at: datetime | None, picture: Path | None, as_json: bool) -> None:
@@ -76,7 +77,7 @@ def _draw(db: Connection, picture: Path, found: rules.Forecast, back: int, hours
     pictures.band(picture, found, _line(seen), _line(steps), hours=hours)
 
 
-def _line(points: list[tuple[datetime, float]]) -> pictures.Line:
+def _line(points: Sequence[tuple[datetime, float]]) -> pictures.Line:
     return [at for at, _ in points], [value for _, value in points]
 
 

@@ -10,7 +10,7 @@ import click
 from workers.foundation import settings
 
 
-class Moment(click.DateTime):
+class MomentText(click.DateTime):
     """A click.DateTime of these centuries: a slip of the pen is refused before it is computed with."""
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> datetime:

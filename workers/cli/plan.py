@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 import orjson
 
-from workers.cli.parameters import Moment
+from workers.cli.parameters import MomentText
 from workers.connections import actions
 from workers.connections.rules.peak import PeakPlan, peak_plan
 from workers.connections.store import service
@@ -44,7 +44,7 @@ def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
         raise click.BadParameter("must be a number", param_hint="--hours")
     duration, until = timedelta(hours=hours), clock.now() + timedelta(hours=hours)
     if begin:
-        plan, warmed = actions.prepare_peak(connections, until)
+        plan, warmed = actions.prepare_peak(connections, until, now=clock.now())
     else:
         plan, warmed = peak_plan(connections, duration, capacity=service.capacity()), []
     if as_json:
@@ -86,7 +86,7 @@ def capacity(days: int, as_json: bool) -> None:
 
 
 @command.command("day")
-@click.argument("day", type=Moment(["%Y-%m-%d"]), metavar="YYYY-MM-DD")
+@click.argument("day", type=MomentText(["%Y-%m-%d"]), metavar="YYYY-MM-DD")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def day(day: datetime, as_json: bool) -> None:
     """Say what a day needs in each region, by hour of its own clocks until noon of the next: connections and instances."""

@@ -9,14 +9,14 @@ import click
 import orjson
 
 from workers.cli import pictures
-from workers.cli.parameters import Moment
+from workers.cli.parameters import MomentText
 from workers.foundation import clock, database, settings
 from workers.scaling import rules
 from workers.scaling.actions import plans
 from workers.scaling.rules.replay import Outcome
 from workers.weddings import store as weddings
 
-_MOMENT = Moment(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
+_MOMENT = MomentText(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
 
 @click.command("replay")

@@ -10,10 +10,11 @@ import numpy as np
 import orjson
 
 from workers.cli import pictures
-from workers.cli.parameters import Moment
+from workers.cli.parameters import MomentText
 from workers.forecasting.rules import Policy as Forecasting
 from workers.forecasting.rules import outlook
 from workers.foundation import clock, settings
+from workers.foundation.moments import Moment
 from workers.scaling import rules
 from workers.scaling.rules import imagined
 from workers.scaling.rules.replay import Past, Planner, replay
@@ -27,7 +28,7 @@ FIRST = BEFORE * 1440
 
 @click.command("simulate")
 @click.option("--saturday", is_flag=True, help="The next Saturday; without it the day of --day.")
-@click.option("--day", type=Moment(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Another day.")
+@click.option("--day", type=MomentText(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Another day.")
 @click.option("--x10", is_flag=True, help="Ten times the weddings of an ordinary one.")
 @click.option(
     "--a-year", type=click.IntRange(10, 2_000_000), default=20_000, show_default=True, help="Weddings a year, all regions."
@@ -90,7 +91,7 @@ def _pasts(on: date, a_year: int, times: int, storm: bool, seed: int) -> list[tu
     versions = imagined.calendar(planned, chance, storms=storms)
     shares = imagined.truth(settings.read(Forecasting, "FORECASTING_"), chance)
     # The American Saturday ends on Sunday, UTC.
-    starts_at = datetime(on.year, on.month, on.day, 8, tzinfo=UTC) - timedelta(days=BEFORE)
+    starts_at = Moment(datetime(on.year, on.month, on.day, 8, tzinfo=UTC)) - timedelta(days=BEFORE)
     found = []
     for region, zone in imagined.REGIONS.items():
         ours = [one for one in versions if one.wedding.region == region]

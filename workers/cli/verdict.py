@@ -19,6 +19,7 @@ from workers.connections.store import service
 from workers.degradation import store as degradation
 from workers.emergencies import store as emergencies
 from workers.foundation import background, breaker, clock, database, dead_letters, jobs, journal, queues, redis, settings
+from workers.foundation.moments import Moment
 from workers.metrics import store as metrics
 from workers.notify import store as notify
 from workers.requests import store as requests
@@ -119,7 +120,7 @@ def _lacking(status: Status) -> list[str]:
 
 def _from_redis(status: Status) -> None:
     at = clock.epoch()
-    status.kind_of_day, status.connections = seasons.kind_of_day(), connections.total()
+    status.kind_of_day, status.connections = seasons.kind_of_day(clock.now()), connections.total()
     status.queues = [asdict(queue) for queue in queues.lengths_and_ages()]
     for queue in status.queues:
         if queue["oldest"] > PROMISES[queue["name"]]:
@@ -215,7 +216,7 @@ def _from_postgres(status: Status) -> None:
         status.blame(DEGRADED, f"{emergency['kind']} emergency {emergency['id']} at {emergency['wedding_id']} is open")
 
 
-def _from_alerts(db: Connection, status: Status, found: list[Standing], now: datetime) -> None:
+def _from_alerts(db: Connection, status: Status, found: list[Standing], now: Moment) -> None:
     """Say of each alert that no worse one explains what is wrong, who is affected, what was done, and what to do."""
     around, done = telling.surroundings(db, found, now=now), degradation.standing(db)
     for alert in found:
@@ -230,7 +231,7 @@ def _from_alerts(db: Connection, status: Status, found: list[Standing], now: dat
         status.blame(CRITICAL if alert.severity is Severity.CRITICAL else DEGRADED, ", ".join(filter(None, parts)))
 
 
-def _wedding(wedding: calendar.Wedding, phases: calendar.Policy, now: datetime) -> dict[str, Any]:
+def _wedding(wedding: calendar.Wedding, phases: calendar.Policy, now: Moment) -> dict[str, Any]:
     facts = {name: getattr(wedding, name) for name in ("id", "region", "zone", "guest_count")}
     local = wedding.starts_local.isoformat(timespec="minutes")
     return facts | {"starts_local": local, "phase": str(calendar.phase(wedding, phases, now=now))}

@@ -35,7 +35,7 @@ def import_file(file: Path, strict: bool, check: bool) -> None:
     elif check:
         _preview(reading)
     else:
-        change = actions.take(reading)
+        change = actions.take(reading, now=clock.now())
         older = f", older than known {change.outdated}" if change.outdated else ""
         click.echo(
             f"added {change.added}, changed {change.changed}, unchanged {change.unchanged}{older}, refused "

@@ -7,8 +7,9 @@ from math import nan
 from workers.connections import store
 from workers.connections.rules import levels, peak, report
 from workers.connections.store import plans, service
-from workers.foundation import clock, database, journal, redis, settings, telemetry
+from workers.foundation import database, journal, redis, settings, telemetry
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import MachineMoment, Moment
 from workers.metrics.rules import Snapshot
 from workers.requests import actions as requests
 from workers.seasons import store as seasons
@@ -31,7 +32,7 @@ class LimitUntold(Anticipated):
     """the limit is kept, and obeyed within a minute of the registry's return: it does not answer now ({cause})"""
 
 
-def phases(now: datetime) -> dict[str, str]:
+def phases(now: Moment) -> dict[str, str]:
     """Return the phase of every wedding that is near."""
     policy = settings.read(calendar.Policy, "WEDDINGS_")
     with database.transaction() as db:
@@ -58,26 +59,26 @@ def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
     service.tell_quality(report.scores(totals, "wedding"))
 
 
-def set_emergency_mode(on: bool, *, by: str) -> None:
+def set_emergency_mode(on: bool, *, by: str, now: Moment) -> None:
     """Have guests give way first, or no longer: admission and service levels follow at once; who ordered it is kept."""
-    store.set_emergency_mode(on, by=f"{by} since {clock.now():%Y-%m-%d %H:%M}Z")
+    store.set_emergency_mode(on, by=f"{by} since {now:%Y-%m-%d %H:%M}Z")
     journal.note(f"emergency mode {'on' if on else 'off'}", by=by)
-    tell_levels()
+    tell_levels(now=now)
 
 
-def tell_levels() -> None:
+def tell_levels(*, now: Moment) -> None:
     """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
     store.tell_limits()
-    emergency, busy = bool(store.emergency_mode()), seasons.kind_of_day() is KindOfDay.WEDDING_DAY
+    emergency, busy = bool(store.emergency_mode()), seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY
     # The phases need the calendar; what does not is told before, also when that is away.
     service.tell_levels(levels.service_levels(busy=busy, emergency=emergency))
-    service.tell_phases(phases(clock.now()))
+    service.tell_phases(phases(now))
     with database.transaction() as db:
         limits = plans.limits(db)
     store.tell_limits(suppliers=limits)
 
 
-def limit_supplier(supplier_id: str, connections: int) -> None:
+def limit_supplier(supplier_id: str, connections: int, *, now: MachineMoment) -> None:
     """Give a supplier the limit of its plan, 0 for the one that all have; kept, and obeyed at once. Raises LimitRefused."""
     all_have = store.policy().supplier_limit
     if not ID.fullmatch(supplier_id):
@@ -85,20 +86,19 @@ def limit_supplier(supplier_id: str, connections: int) -> None:
     if connections and not all_have <= connections <= MOST_A_SUPPLIER:
         raise LimitRefused(problem=f"connections must be from {all_have} (which all have) to {MOST_A_SUPPLIER}, or 0")
     with database.transaction() as db:
-        plans.set_limit(db, supplier_id, connections, at=clock.machine_now())
+        plans.set_limit(db, supplier_id, connections, at=now)
     try:
         store.tell_limits(suppliers={supplier_id: connections})
     except redis.UNREACHABLE as error:
         raise LimitUntold(cause=error) from error
 
 
-def prepare_peak(expected: int, until: datetime) -> tuple[peak.PeakPlan, list[str]]:
+def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.PeakPlan, list[str]]:
     """Plan a peak and begin it; return the plan and the weddings that are warmed. Safe to repeat.
 
     Until `until` scaling keeps room, every job keeps the pace of a wedding day, guests wait a little as on any such day, and
     the sweep is aggressive. A new plan takes the place of the one before.
     """
-    now = clock.now()
     plan = peak.peak_plan(expected, until - now, capacity=service.capacity())
     with database.transaction() as db:
         warmed = peak.warmed(plan, weddings.between(db, now, until))

@@ -37,13 +37,13 @@ def snapshot(**_later: object) -> None:
 @app.task(name="connections.tell_levels")
 def tell_levels(**_later: object) -> None:
     """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
-    actions.tell_levels()
+    actions.tell_levels(now=clock.now())
 
 
 @app.task(name="connections.prepare_peak")
 def prepare_peak(*, connections: int, until: str, **_later: object) -> None:
     """Make room for a peak of so many connections until a moment (ISO 8601 with its offset from UTC)."""
-    plan, warmed = actions.prepare_peak(int(connections), datetime.fromisoformat(until))
+    plan, warmed = actions.prepare_peak(int(connections), datetime.fromisoformat(until), now=clock.now())
     steps = [str(step.step) for step in plan.steps]
     log.info("peak prepared", needed=plan.needed, pools=plan.pools, warmed=len(warmed), reason="asked", steps=steps)
 

@@ -1,7 +1,6 @@
 """Answering degradations: for each alert that stands one decision, carried out and written down; undone when it is over."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -16,18 +15,20 @@ from workers.degradation import client, rules, store
 from workers.degradation.client import Doing
 from workers.degradation.rules import Outcome, Policy, Reason, Response
 from workers.foundation import logs, settings, telemetry
+from workers.foundation.moments import Moment
 
 log = logs.get("degradation")
 
 
-def respond(db: Connection, policy: Policy, *, now: datetime) -> list[Breach]:
+def respond(db: Connection, policy: Policy, *, now: Moment) -> list[Breach]:
     """Take, renew, measure and undo what is to be by now; return a breach for each alert whose ladder is at its end.
 
     Alerts are held by the transaction, so that two runs at once take turns and the second finds it done.
     """
     standing, taken = alerts.hold(db), store.standing(db)
     tempos = telling.tempos(db, standing, now=now)
-    client.reconcile({step.action for own in taken.values() for step in own if step.outcome is not Outcome.WORSE})
+    needed = {step.action for own in taken.values() for step in own if step.outcome is not Outcome.WORSE}
+    client.reconcile(needed, now=now)
     helpless = []
     for alert in standing:
         own = taken.pop(alert.id, [])
@@ -46,14 +47,14 @@ def respond(db: Connection, policy: Policy, *, now: datetime) -> list[Breach]:
     return helpless
 
 
-def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: datetime) -> None:
+def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment) -> None:
     """Order again what a step ordered for a while, before that is over: its alert still stands."""
     for step in own:
         if step.outcome is not Outcome.WORSE and step.action in client.FOR_A_WHILE:
             client.do(step.action, Doing(db, step.region, policy, now))
 
 
-def _answer(db: Connection, alert: Standing, own: Sequence[Response], tempo: Tempo, policy: Policy, now: datetime) -> bool:
+def _answer(db: Connection, alert: Standing, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment) -> bool:
     """Carry out one decision about an alert; tell whether help is needed."""
     playbook = rules.playbook(alert, tempo)
     decision = rules.decide(alert, own, playbook.ladder, tempo, policy, now=now) if playbook else None
@@ -66,7 +67,7 @@ def _answer(db: Connection, alert: Standing, own: Sequence[Response], tempo: Tem
     return decision.reason is Reason.EXHAUSTED
 
 
-def _take(db: Connection, alert: Standing, decision: rules.Decision, policy: Policy, now: datetime) -> None:
+def _take(db: Connection, alert: Standing, decision: rules.Decision, policy: Policy, now: Moment) -> None:
     if decision.take and store.take(db, alert, decision.take, decision.number, decision.reason, at=now):
         done = client.do(decision.take, Doing(db, alert.region, policy, now))
         telemetry.decisions.labels("degradation", decision.reason).inc()
@@ -75,7 +76,7 @@ def _take(db: Connection, alert: Standing, decision: rules.Decision, policy: Pol
         )
 
 
-def _measured(db: Connection, alert: Standing, step: Response, outcome: Outcome, policy: Policy, now: datetime) -> None:
+def _measured(db: Connection, alert: Standing, step: Response, outcome: Outcome, policy: Policy, now: Moment) -> None:
     store.measure(db, step, outcome, alert.value, at=now)
     detail = {"indicator": alert.kind, "before": step.before, "after": alert.value, "outcome": outcome, "region": alert.region}
     results.record(db, key=f"response/{step.id}", kind=step.action, wedding_id=alert.wedding_id or None, detail=detail, at=now)
@@ -84,14 +85,14 @@ def _measured(db: Connection, alert: Standing, step: Response, outcome: Outcome,
         _end(db, step, policy, now)
 
 
-def _undo_all(db: Connection, own: Sequence[Response], policy: Policy, now: datetime) -> None:
+def _undo_all(db: Connection, own: Sequence[Response], policy: Policy, now: Moment) -> None:
     for step in reversed(own):
         store.undo(db, step, at=now)
         if step.outcome is not Outcome.WORSE:
             _end(db, step, policy, now)
 
 
-def _end(db: Connection, step: Response, policy: Policy, now: datetime) -> None:
+def _end(db: Connection, step: Response, policy: Policy, now: Moment) -> None:
     """Undo what a step did, unless another step needs it."""
     others = [one for steps in store.standing(db).values() for one in steps if one.id != step.id]
     if rules.scope(step) not in {rules.scope(one) for one in others if one.outcome is not Outcome.WORSE}:
@@ -107,7 +108,7 @@ def _breach(alert: Standing) -> Breach:
     )
 
 
-def tell(helpless: Sequence[Breach]) -> bool:
+def tell(helpless: Sequence[Breach], *, now: Moment) -> bool:
     """Bring the alerts about responses that did not help up to date; tell whether one changed."""
     policy = settings.read(Thresholds, "ALERTS_")
-    return alerting.bring(helpless, Evaluator.RESPONSES, policy)
+    return alerting.bring(helpless, Evaluator.RESPONSES, policy, now=now)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -11,6 +10,7 @@ from workers.connections import actions as connections
 from workers.connections import store as registry
 from workers.degradation.rules import Action, Policy
 from workers.foundation import redis, settings
+from workers.foundation.moments import Moment
 from workers.scaling import rules as scaling
 from workers.scaling.rules import EVERYWHERE
 from workers.scaling.rules.orders import Kind, Mode, Order
@@ -33,7 +33,7 @@ class Doing:
     db: Connection
     region: str
     policy: Policy
-    now: datetime
+    now: Moment
 
 
 def leave_to_people() -> None:
@@ -42,13 +42,13 @@ def leave_to_people() -> None:
     redis.registry().set(LEFT, 1, ex=LEFT_FOR)
 
 
-def reconcile(standing: Collection[Action]) -> None:
+def reconcile(standing: Collection[Action], *, now: Moment) -> None:
     """Bring emergency mode to what the rows say: a run may have died between the two, or Redis have lost it."""
     ours, needed = redis.registry().exists(OURS), Action.EMERGENCY_MODE in standing
     if ours and not needed:
-        _end_emergency_mode()
+        _end_emergency_mode(now)
     elif needed and not registry.emergency_mode():
-        _begin_emergency_mode()
+        _begin_emergency_mode(now)
 
 
 def do(action: Action, doing: Doing) -> str:
@@ -91,17 +91,17 @@ def _grow_cache(doing: Doing) -> str:
     return _order(doing, EVERYWHERE) or "the cache gets all that it may have"
 
 
-def _begin_emergency_mode(_doing: Doing | None = None) -> str:
+def _begin_emergency_mode(now: Moment) -> str:
     if registry.emergency_mode() or redis.registry().exists(LEFT):
         return "emergency mode is as somebody ordered it"
     redis.registry().set(OURS, 1)
-    connections.set_emergency_mode(True, by=WHO)
+    connections.set_emergency_mode(True, by=WHO, now=now)
     return "guests give way"
 
 
-def _end_emergency_mode(_doing: Doing | None = None) -> None:
+def _end_emergency_mode(now: Moment) -> None:
     if redis.registry().exists(OURS):
-        connections.set_emergency_mode(False, by=WHO)
+        connections.set_emergency_mode(False, by=WHO, now=now)
         redis.registry().delete(OURS)
 
 
@@ -130,7 +130,10 @@ def _nothing(_doing: Doing) -> None:
 
 _DO: dict[Action, tuple[Callable[[Doing], str], Callable[[Doing], None]]] = {
     Action.GROW_CACHE: (_grow_cache, lambda doing: _end_order(doing, EVERYWHERE)),
-    Action.EMERGENCY_MODE: (_begin_emergency_mode, _end_emergency_mode),
+    Action.EMERGENCY_MODE: (
+        lambda doing: _begin_emergency_mode(doing.now),
+        lambda doing: _end_emergency_mode(doing.now),
+    ),
     Action.SCALE: (_scale, lambda doing: _end_order(doing, doing.region)),
     Action.DRAIN_REGION: (_drain, _fill_again),
     Action.WATCH: (lambda _doing: "it is watched", _nothing),

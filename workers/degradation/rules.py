@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
 from workers.alerts.rules import Severity, Standing, State, kinds, lasted
 from workers.alerts.rules.escalation import Tempo
+from workers.foundation.moments import Moment
 
 
 class Action(StrEnum):
@@ -109,7 +110,7 @@ class Response:
     outcome: Outcome
     region: str
     before: float
-    at: datetime
+    at: Moment
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def playbook(alert: Standing, tempo: Tempo, playbooks: Sequence[Playbook] = PLAY
 
 
 def decide(
-    alert: Standing, taken: Sequence[Response], ladder: Sequence[Action], tempo: Tempo, policy: Policy, *, now: datetime
+    alert: Standing, taken: Sequence[Response], ladder: Sequence[Action], tempo: Tempo, policy: Policy, *, now: Moment
 ) -> Decision | None:
     """Return what is to be done about an alert that stands, given the steps taken for it; None is nothing now.
 
@@ -169,7 +170,7 @@ def effect(before: float, after: float, policy: Policy) -> Outcome:
     return Outcome.WORSE if after > before * (1 + policy.worse) else Outcome.NO_BETTER
 
 
-def recovered(alert: Standing, policy: Policy, *, now: datetime) -> bool:
+def recovered(alert: Standing, policy: Policy, *, now: Moment) -> bool:
     """Tell whether an alert's indicator was measured below its threshold for long enough to undo what was done."""
     return alert.state is State.RESOLVED or (
         alert.calm_since is not None and lasted(alert.calm_since, now=now) >= policy.calm_for

@@ -24,6 +24,7 @@ from workers.alerts.store import alerts
 from workers.degradation.rules import Action, Outcome, Reason, Response
 from workers.foundation.database import insert_once, metadata
 from workers.foundation.journal import Happening
+from workers.foundation.moments import Moment
 
 responses = Table(
     "degradation_responses",
@@ -58,7 +59,7 @@ def standing(db: Connection) -> dict[int, list[Response]]:
     return found
 
 
-def take(db: Connection, alert: Standing, action: Action, number: int, reason: Reason, *, at: datetime) -> int | None:
+def take(db: Connection, alert: Standing, action: Action, number: int, reason: Reason, *, at: Moment) -> int | None:
     """Remember a step, once; return its id, None when it was taken before."""
     over = select(func.coalesce(func.max(responses.c.round), 0)).where(
         responses.c.alert_id == alert.id, responses.c.undone_at.is_not(None)
@@ -71,13 +72,13 @@ def take(db: Connection, alert: Standing, action: Action, number: int, reason: R
     return new[0] if new else None
 
 
-def measure(db: Connection, step: Response, outcome: Outcome, after: float, *, at: datetime) -> None:
+def measure(db: Connection, step: Response, outcome: Outcome, after: float, *, at: Moment) -> None:
     """Remember what a step did to its indicator."""
     values = {"outcome": outcome, "after": after, "measured_at": at}
     db.execute(update(responses).where(responses.c.id == step.id).values(**values))
 
 
-def undo(db: Connection, step: Response, *, at: datetime) -> None:
+def undo(db: Connection, step: Response, *, at: Moment) -> None:
     """Remember that a step is over; what it did to its indicator stays written."""
     db.execute(update(responses).where(responses.c.id == step.id).values(undone_at=at))
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from workers.emergencies.rules import Step
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.journal import Happening
+from workers.foundation.moments import Moment
 
 emergencies = Table(
     "emergencies",
@@ -67,7 +68,7 @@ class Opening:
     new: bool
 
 
-def open_or_join(db: Connection, *, key: str, kind: str, wedding_id: str, protocol: tuple[Step, ...], at: datetime) -> Opening:
+def open_or_join(db: Connection, *, key: str, kind: str, wedding_id: str, protocol: tuple[Step, ...], at: Moment) -> Opening:
     """Open an emergency with its steps; join the one of the same key, or of this kind that is open at this wedding."""
     row = {"key": key, "kind": kind, "wedding_id": wedding_id, "state": "open", "opened_at": at}
     if not (new := insert_once(db, emergencies, [row])):
@@ -89,7 +90,7 @@ def standing(db: Connection) -> list[Emergency]:
     return [Emergency(*row) for row in rows]
 
 
-def close(db: Connection, ids: Collection[int] = (), *, wedding_id: str = "", at: datetime) -> list[int]:
+def close(db: Connection, ids: Collection[int] = (), *, wedding_id: str = "", at: Moment) -> list[int]:
     """Close the open emergencies among `ids`, or all of a wedding; return those that were closed."""
     chosen = (emergencies.c.wedding_id == wedding_id) if wedding_id else emergencies.c.id.in_(ids)
     closing = update(emergencies).where(chosen, _OPEN).values(state="closed", closed_at=at)

@@ -33,6 +33,7 @@ from workers.forecasting.rules import Forecast
 from workers.forecasting.rules.calibration import Score
 from workers.forecasting.rules.shares import QUANTILES, Shares
 from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.moments import Moment
 
 sets = Table(
     "scaling_prediction_sets",
@@ -84,7 +85,7 @@ shares = Table(
 EVERY = "*"
 
 
-def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: datetime, far: bool = False) -> int:
+def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: Moment, far: bool = False) -> int:
     """Remember forecasts of a calendar version, those of weeks as `far`; return how many were new."""
     rows = [
         {
@@ -129,7 +130,8 @@ def peaks(db: Connection, start: datetime, end: datetime) -> dict[str, dict[str,
     steps = [sets.c[name][first:last].label(name) for name in QUANTILES]
     asked = select(sets.c.region, *steps).where(~sets.c.far).ext(distinct_on(sets.c.region))
     rows = db.execute(asked.order_by(sets.c.region, sets.c.id.desc()))
-    return {row.region: {name: max(getattr(row, name)) for name in QUANTILES} for row in rows if row.p90}
+    # A version before this one knew no p10.
+    return {row.region: {name: max(own) for name in QUANTILES if (own := getattr(row, name))} for row in rows if row.p90}
 
 
 def pairs(
@@ -166,14 +168,14 @@ _FAR = text(
 )
 
 
-def far_since(db: Connection) -> datetime | None:
+def far_since(db: Connection) -> Moment | None:
     """Return when the last far forecasts begin."""
     newest = select(sets.c.starts_at).where(sets.c.far).order_by(sets.c.id.desc()).limit(1)
-    found: datetime | None = db.execute(newest).scalar_one_or_none()
+    found: Moment | None = db.execute(newest).scalar_one_or_none()
     return found
 
 
-def judge(db: Connection, judged: Iterable[tuple[str, int, Score]], *, at: datetime) -> None:
+def judge(db: Connection, judged: Iterable[tuple[str, int, Score]], *, at: Moment) -> None:
     """Remember how forecasts did: (region, minutes ahead, score); a day's later judgement replaces its earlier one."""
     for region, minutes, score in judged:
         row = {name: getattr(score, name) for name in ("pairs", "pinball", "coverage", "bias", "wider", "trust")}
@@ -205,7 +207,7 @@ def _score(row: Any) -> Score:
     return Score(row.pairs, row.pinball, row.coverage, row.bias, row.wider)
 
 
-def teach(db: Connection, learned: Mapping[str, Shares], *, at: datetime) -> None:
+def teach(db: Connection, learned: Mapping[str, Shares], *, at: Moment) -> None:
     """Remember the shares of regions, and of EVERY."""
     for region, one in learned.items():
         row = {name: getattr(one, name).tolist() for name in ("guests", "vendors", "base", "z")}

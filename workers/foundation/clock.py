@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import MachineMoment, Moment
 
 VARIABLE = "WEDOPS_CLOCK"
 
@@ -29,9 +30,9 @@ class World:
     speed: float
     since: float
 
-    def at(self, epoch: float) -> datetime:
+    def at(self, epoch: float) -> Moment:
         """Return the world's moment at a machine's epoch second."""
-        return self.start + timedelta(seconds=(epoch - self.since) * self.speed)
+        return Moment(self.start + timedelta(seconds=(epoch - self.since) * self.speed))
 
     def __str__(self) -> str:
         return f"{self.start.isoformat()}|{self.speed:g}|{self.since}"
@@ -53,21 +54,21 @@ def world() -> World | None:
         raise ClockInvalid(value=value) from error
 
 
-def now() -> datetime:
+def now() -> Moment:
     """Return the world's moment, aware, in UTC."""
     demo = world()
-    return demo.at(time.time()) if demo else machine_now()
+    return demo.at(time.time()) if demo else Moment(datetime.now(UTC))
 
 
-def of_the_world(moment: datetime) -> datetime:
+def of_the_world(moment: MachineMoment) -> Moment:
     """Return the world's moment at a moment of the machine's."""
     demo = world()
-    return demo.at(moment.timestamp()) if demo else moment
+    return demo.at(moment.timestamp()) if demo else Moment(moment)
 
 
-def machine_now() -> datetime:
+def machine_now() -> MachineMoment:
     """Return the machine's moment, aware, in UTC: for job records and leases, never for weddings."""
-    return datetime.now(UTC)
+    return MachineMoment(datetime.now(UTC))
 
 
 def epoch() -> float:

@@ -12,6 +12,7 @@ import orjson
 
 from workers.foundation import queues, redis
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import MachineMoment
 
 STREAM = "wedops:dead_letters"
 #: The newest so many are kept; of a larger one only its reason.
@@ -34,7 +35,7 @@ class Letter:
     """What was refused: where it waited, why it was not taken, and itself when it is kept (empty when it is not)."""
 
     id: str
-    at: datetime
+    at: MachineMoment
     queue: str
     reason: str
     message: bytes
@@ -92,4 +93,5 @@ def replay(id: str) -> Letter:
 def _letter(id: bytes, fields: dict[bytes, bytes]) -> Letter:
     milliseconds = int(id.partition(b"-")[0])
     queue, reason = (fields.get(name, b"").decode("utf-8", "replace") for name in (b"queue", b"reason"))
-    return Letter(id.decode(), datetime.fromtimestamp(milliseconds / 1000, UTC), queue, reason, fields.get(b"message", b""))
+    at = MachineMoment(datetime.fromtimestamp(milliseconds / 1000, UTC))
+    return Letter(id.decode(), at, queue, reason, fields.get(b"message", b""))

@@ -7,6 +7,7 @@ from datetime import datetime
 from redis.exceptions import RedisError
 
 from workers.foundation import clock, redis
+from workers.foundation.moments import Moment
 
 STREAM = "wedops:journal"
 #: The newest so many are kept.
@@ -17,7 +18,7 @@ MOST = 10_000
 class Happening:
     """Something that happened: where, at which wedding (empty: all, or none in particular), and by whom."""
 
-    at: datetime
+    at: Moment
     what: str
     region: str = ""
     wedding_id: str = ""
@@ -41,5 +42,5 @@ def lately(seconds: float) -> list[str]:
 def since(moment: datetime, *, most: int = 500) -> list[Happening]:
     """Return what was noted from a moment of the world's on, the newest `most`, the oldest first."""
     rows = redis.registry().xrevrange(STREAM, count=most)
-    found = [Happening(datetime.fromisoformat(row["at"]), row["what"], by=row["by"]) for _, row in rows]
+    found = [Happening(Moment(datetime.fromisoformat(row["at"])), row["what"], by=row["by"]) for _, row in rows]
     return [one for one in reversed(found) if one.at >= moment]

@@ -4,7 +4,6 @@ import json as stdlib
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from prometheus_client.parser import text_string_to_metric_families
 
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import MachineMoment
 from workers.metrics.rules import samples
 from workers.metrics.rules.samples import Policy, Sample
 
@@ -63,7 +63,7 @@ def unpacked(body: bytes, encoding: str, policy: Policy) -> bytes:
     return plain
 
 
-def json(body: bytes, policy: Policy, *, now: datetime) -> tuple[list[Sample], Counter[str]]:
+def json(body: bytes, policy: Policy, *, now: MachineMoment) -> tuple[list[Sample], Counter[str]]:
     """Return the samples of our own format, and by why those that are none; raises MetricsRefused for what is no batch."""
     try:
         return samples.from_json(_document(body), policy, now=now)
@@ -178,7 +178,7 @@ _NO_TEXT = ("application/json", PROTOBUF, "application/vnd.google.protobuf")
 OPENMETRICS = "application/openmetrics-text"
 
 
-def prometheus(body: bytes, content_type: str, policy: Policy, *, now: datetime) -> tuple[list[Sample], Counter[str]]:
+def prometheus(body: bytes, content_type: str, policy: Policy, *, now: MachineMoment) -> tuple[list[Sample], Counter[str]]:
     """Return the samples of a page of Prometheus' text format or of OpenMetrics, and its lines that can't be read, by why.
 
     A sample without a time is of now. Raises MetricsRefused when no line can be read.
@@ -203,7 +203,7 @@ def prometheus(body: bytes, content_type: str, policy: Policy, *, now: datetime)
     return found, refused
 
 
-def _prometheus_line(line: str, unit: float, now: datetime) -> list[Sample]:
+def _prometheus_line(line: str, unit: float, now: MachineMoment) -> list[Sample]:
     # OpenMetrics ends a page with # EOF, and a sample may have an exemplar behind a #.
     if not line.strip() or line.startswith("#"):
         return []

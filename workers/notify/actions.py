@@ -1,10 +1,9 @@
 """Telling somebody by all the channels they have."""
 
-from datetime import datetime
-
 from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, settings
+from workers.foundation.moments import Moment
 from workers.notify import client, store
 from workers.notify.rules import OPERATIONS, Notification
 
@@ -19,7 +18,7 @@ def reached(db: Connection, who: str, wedding_id: str = "") -> list[tuple[str, s
     return [(OPERATIONS, "", channel) for channel in client.targets()]
 
 
-def tell(db: Connection, message: Notification, *, at: datetime, who: str = OPERATIONS, wedding_id: str = "") -> int:
+def tell(db: Connection, message: Notification, *, at: Moment, who: str = OPERATIONS, wedding_id: str = "") -> int:
     """Write a notification for each channel of somebody; return how many are new."""
     new = 0
     for person, wedding, channel in reached(db, who, wedding_id):

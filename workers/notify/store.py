@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from workers.foundation import clock, redis
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.journal import Happening
+from workers.foundation.moments import MachineMoment, Moment
 from workers.notify.rules import BODY, TITLE, Notification, Policy, safe
 
 TAKEN = "wedops:notified:"
@@ -60,14 +61,14 @@ class Waiting:
     channel: str
 
 
-def write(db: Connection, message: Notification, *, who: str, channel: str, at: datetime, wedding_id: str = "") -> bool:
+def write(db: Connection, message: Notification, *, who: str, channel: str, at: Moment, wedding_id: str = "") -> bool:
     """Remember a notification to send by a channel; False when its key was known."""
     row = {"key": message.key, "title": safe(message.title, TITLE), "body": safe(message.body, BODY)}
     to = {"who": who, "wedding_id": wedding_id, "channel": channel, "severity": message.severity, "created_at": at}
     return bool(insert_once(db, notifications, [row | to]))
 
 
-def claim(db: Connection, policy: Policy, *, at: datetime, but: Collection[tuple[str, str]] = ()) -> Waiting | None:
+def claim(db: Connection, policy: Policy, *, at: MachineMoment, but: Collection[tuple[str, str]] = ()) -> Waiting | None:
     """Return the oldest that is not sent and whose turn it is, held by this transaction; nobody in `but` (who, channel)."""
     doubled = func.power(2, func.least(notifications.c.attempts - 1, 6))
     tried_at = notifications.c.tried_at
@@ -101,7 +102,7 @@ def overdue(db: Connection, *, attempts: int = 3, since: datetime | None = None)
     return int(db.execute(asked if since is None else asked.where(notifications.c.created_at >= since)).scalar_one())
 
 
-def tried(db: Connection, key: str, *, arrived: bool, at: datetime) -> None:
+def tried(db: Connection, key: str, *, arrived: bool, at: MachineMoment) -> None:
     """Remember an attempt, and whether it arrived."""
     values = {"attempts": notifications.c.attempts + 1, "tried_at": at, "sent_at": at if arrived else None}
     db.execute(update(notifications).where(notifications.c.key == key).values(**values))
@@ -121,15 +122,15 @@ def note_taken(key: str) -> None:
         redis.registry().set(TAKEN + key, 1, ex=86_400)
 
 
-def give_up(db: Connection, key: str, policy: Policy, *, at: datetime) -> None:
+def give_up(db: Connection, key: str, policy: Policy, *, at: MachineMoment) -> None:
     """Try a notification no more that was tried often enough; its row stays."""
     over = (notifications.c.key == key) & (notifications.c.attempts >= policy.attempts)
     db.execute(update(notifications).where(over).values(withdrawn_at=at))
 
 
-def withdraw(db: Connection, keys: Iterable[str], *, at: datetime) -> None:
+def withdraw(db: Connection, keys: Iterable[str]) -> None:
     """Have notifications that are not sent yet stay so."""
-    db.execute(update(notifications).where(notifications.c.key.in_(list(keys)), _UNSENT).values(withdrawn_at=at))
+    db.execute(update(notifications).where(notifications.c.key.in_(list(keys)), _UNSENT).values(withdrawn_at=func.now()))
 
 
 def register(db: Connection, *, who: str, channel: str, url: str, wedding_id: str = "") -> None:

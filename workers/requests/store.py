@@ -1,13 +1,14 @@
 """Accepted requests, as rows: nothing that has a row is lost."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text, func, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.moments import MachineMoment
 
 requests = Table(
     "requests",
@@ -43,7 +44,7 @@ class Request:
 _FACTS = tuple(requests.c[name] for name in Request.__dataclass_fields__)
 
 
-def accept(db: Connection, request: Request, *, at: datetime) -> Request:
+def accept(db: Connection, request: Request, *, at: MachineMoment) -> Request:
     """Remember the request unless its key is known; return what stands under the key."""
     row = {"key": request.key, "task": request.task, "message": request.message, "accepted_at": at}
     insert_once(db, requests, [row])
@@ -56,19 +57,19 @@ def find(db: Connection, key: str) -> Request | None:
     return Request(*row) if row else None
 
 
-def sent(db: Connection, keys: list[str], *, at: datetime) -> None:
+def sent(db: Connection, keys: list[str], *, at: MachineMoment) -> None:
     """Remember that these went to the broker."""
     db.execute(update(requests).where(requests.c.key.in_(keys)).values(sent_at=at, attempts=requests.c.attempts + 1))
 
 
-def settle(db: Connection, key: str, *, at: datetime, refused: str | None = None, effect: str | None = None) -> None:
+def settle(db: Connection, key: str, *, at: MachineMoment, refused: str | None = None, effect: str | None = None) -> None:
     """Remember, in the transaction of the effect, that the request is done; or why it was refused."""
     state = "refused" if refused else "done"
     pending = (requests.c.key == key) & (requests.c.state == "accepted")
     db.execute(update(requests).where(pending).values(state=state, reason=refused, effect=effect, settled_at=at))
 
 
-def unsettled(db: Connection, *, at: datetime, patience: timedelta, most: int = 500) -> list[Request]:
+def unsettled(db: Connection, *, at: MachineMoment, patience: timedelta, most: int = 500) -> list[Request]:
     """Return requests that had no effect for `patience` since they were sent, oldest first.
 
     The patience doubles with every attempt, up to 64 times: a backlog must not be fed with copies of itself.

@@ -13,20 +13,21 @@ AHEAD = 90
 @app.task(name="scaling.decide")
 def decide(**_later: object) -> None:
     """Bring every resource to what there should be now."""
-    deciding.decide()
-    carrying.see_to_it(settings.read(rules.Policy, "SCALING_"))
+    policy, now = settings.read(rules.Policy, "SCALING_"), clock.now()
+    deciding.decide(policy, now=now)
+    carrying.see_to_it(policy, now=now)
 
 
 @app.task(name="scaling.verify")
 def verify(**_later: object) -> None:
     """See whether what was decided is done; have it done again where it is not."""
-    carrying.see_to_it(settings.read(rules.Policy, "SCALING_"))
+    carrying.see_to_it(settings.read(rules.Policy, "SCALING_"), now=clock.now())
 
 
 @app.task(name="scaling.reconcile")
 def reconcile(**_later: object) -> None:
     """Set back what somebody else set, or a restart lost."""
-    carrying.see_to_it(settings.read(rules.Policy, "SCALING_"), drift=True)
+    carrying.see_to_it(settings.read(rules.Policy, "SCALING_"), now=clock.now(), drift=True)
 
 
 @app.task(name="scaling.look_ahead")

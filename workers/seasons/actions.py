@@ -1,10 +1,11 @@
 """Finding what changed."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import Connection
 
 from workers.foundation import database, settings
+from workers.foundation.moments import Moment
 from workers.requests import actions as requests
 from workers.seasons import rules, store
 from workers.weddings import store as weddings
@@ -13,7 +14,7 @@ from workers.weddings import store as weddings
 WARMED, DAYS = 30, 7
 
 
-def detect(db: Connection, *, now: datetime) -> dict[str, rules.Decision]:
+def detect(db: Connection, *, now: Moment) -> dict[str, rules.Decision]:
     """Find the season of each region from its bookings and its load; remember and return those that changed."""
     policy, by_region = settings.read(rules.Policy, "SEASONS_"), dict[str, list[tuple[date, int]]]()
     for region, day, count in weddings.bookings(db, now - timedelta(days=183), now + timedelta(days=190)):
@@ -28,7 +29,7 @@ def detect(db: Connection, *, now: datetime) -> dict[str, rules.Decision]:
     return {region: found[region] for region in store.record(db, found, at=now)}
 
 
-def warm(region: str, *, now: datetime) -> list[str]:
+def warm(region: str, *, now: Moment) -> list[str]:
     """Ask for the warm-up of a region's largest weddings of the coming days, once a day; return their ids."""
     with database.transaction() as db:
         coming = weddings.between(db, now, now + timedelta(days=DAYS), region=region)

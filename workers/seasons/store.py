@@ -6,8 +6,9 @@ from datetime import date, datetime
 from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Float, Identity, Table, Text, UniqueConstraint, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
-from workers.foundation import clock, redis
+from workers.foundation import redis
 from workers.foundation.database import insert_once, metadata
+from workers.foundation.moments import Moment
 from workers.seasons.rules import Decision, KindOfDay, Reason, Season
 
 KIND_OF_DAY = "wedops:day"
@@ -74,7 +75,7 @@ def _latest(db: Connection) -> dict[str, tuple[int, Season]]:
     return {row.region: (row.id, Season(row.season)) for row in rows}
 
 
-def record(db: Connection, decisions: dict[str, Decision], *, at: datetime) -> dict[str, Season]:
+def record(db: Connection, decisions: dict[str, Decision], *, at: Moment) -> dict[str, Season]:
     """Remember the seasons that changed, and return them."""
     latest, changed = _latest(db), {}
     for region, decision in sorted(decisions.items()):
@@ -101,9 +102,9 @@ def keep_pace(until: datetime | None) -> None:
     redis.registry().hset(KIND_OF_DAY, "paced_until", until.isoformat() if until else "")
 
 
-def kind_of_day() -> KindOfDay:
+def kind_of_day(now: Moment) -> KindOfDay:
     """Return the kind of day that was last told, ordinary when none was; a wedding day while its pace is to be kept."""
     kind, until = redis.registry().hmget(KIND_OF_DAY, "kind", "paced_until")
-    if until and clock.now() < datetime.fromisoformat(until):
+    if until and now < datetime.fromisoformat(until):
         return KindOfDay.WEDDING_DAY
     return KindOfDay(kind or KindOfDay.ORDINARY)

@@ -110,15 +110,15 @@ class Process:
             return next((line.strip()[-300:] for line in reversed(lines) if line.strip()), "")
         return ""
 
-    def silent_for(self, now: float) -> float:
+    def silent_for(self, at: float) -> float:
         """Return for how many seconds it showed no sign of life; 0 when it never did: it is starting, or shows none.
 
         Measured from when a change of the file was seen, so that no step of the wall clock makes everybody look hung.
         """
         touched = self.sign.stat().st_mtime_ns if self.sign.exists() else 0
         if touched != self.touched:
-            self.touched, self.seen = touched, now
-        return now - self.seen if touched else 0.0
+            self.touched, self.seen = touched, at
+        return at - self.seen if touched else 0.0
 
 
 @dataclass
@@ -173,17 +173,17 @@ class Supervisor:
 
     def look(self) -> None:
         """Put back what died or hung."""
-        now = clock.stopwatch()
+        at = clock.stopwatch()
         # When this process itself was held up, so were the others: their silence proves nothing.
-        held_up, self._last_look = now - self._last_look > 1.0, now
+        held_up, self._last_look = at - self._last_look > 1.0, at
         waits = self._all_wait()
         for process in self.processes:
             if process.running is None:
                 continue
             if process.running.poll() is not None:
-                self._put_back(process, "died", now)
-            elif not held_up and not waits and process.silent_for(now) > self.policy.hung_after:
-                self._judge_silent(process, now)
+                self._put_back(process, "died", at)
+            elif not held_up and not waits and process.silent_for(at) > self.policy.hung_after:
+                self._judge_silent(process, at)
 
     def _all_wait(self) -> bool:
         """Tell whether a server that all wait for still hangs; once it answers they have a while to show that they live."""
@@ -193,22 +193,22 @@ class Supervisor:
                 process.seen = clock.stopwatch() + self.policy.hung_after
         return self._hanging
 
-    def _judge_silent(self, process: Process, now: float) -> None:
+    def _judge_silent(self, process: Process, at: float) -> None:
         if self.server_hangs():
             log.warning("process waits", process=process.name, reason="server_hangs")
             self._hanging = True
         else:
-            self._put_back(process, "hung", now)
+            self._put_back(process, "hung", at)
 
-    def _put_back(self, process: Process, how: str, now: float) -> None:
-        if now < process.again_at:
+    def _put_back(self, process: Process, how: str, at: float) -> None:
+        if at < process.again_at:
             return
-        if now - process.started > self.policy.steady_after:
+        if at - process.started > self.policy.steady_after:
             process.pause = 0.0
         last = process.last_line()
         process.end_all()
         process.start()
-        process.again_at = now + process.pause
+        process.again_at = at + process.pause
         process.pause = min(max(0.5, process.pause * 2), self.policy.pause_most)
         self.restarts += 1
         log.error("process put back", process=process.name, reason=how, last_line=last, log=str(process.log))

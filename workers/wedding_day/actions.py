@@ -1,8 +1,7 @@
 """Looking at a wedding, and doing what the look calls for."""
 
-from datetime import datetime
-
 from workers.foundation import logs, settings, telemetry
+from workers.foundation.moments import Moment
 from workers.requests import actions as requests
 from workers.wedding_day import rules, store
 from workers.weddings import rules as calendar
@@ -10,7 +9,7 @@ from workers.weddings import rules as calendar
 log = logs.get("wedding_day")
 
 
-def look_at(weddings: list[calendar.Wedding], *, now: datetime) -> None:
+def look_at(weddings: list[calendar.Wedding], *, now: Moment) -> None:
     """Note which phase each wedding is in, and ask for its warm-up when its start is near."""
     policy, phases = settings.read(rules.Policy, "WEDDING_DAY_"), settings.read(calendar.Policy, "WEDDINGS_")
     seen = store.seen([wedding.id for wedding in weddings])

@@ -1,9 +1,10 @@
 """What to do when a wedding is looked at. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
+from workers.foundation.moments import Moment
 from workers.weddings.rules import Phase, Status, Wedding, phase
 from workers.weddings.rules import Policy as Phases
 
@@ -50,7 +51,7 @@ class Decision:
     reason: Reason
 
 
-def decide(wedding: Wedding, seen: Seen, policy: Policy, phases: Phases, *, now: datetime) -> Decision:
+def decide(wedding: Wedding, seen: Seen, policy: Policy, phases: Phases, *, now: Moment) -> Decision:
     """Return what a look at the wedding at `now` calls for, given what the last one found."""
     if wedding.status is Status.CANCELLED:
         return Decision(Seen(Phase.OVER), warm_up=False, reason=Reason.NOTHING_NEW)

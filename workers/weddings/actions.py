@@ -4,7 +4,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from workers.app import app
-from workers.foundation import clock, database, logs
+from workers.foundation import database, logs
+from workers.foundation.moments import Moment
 from workers.weddings import store
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
@@ -29,16 +30,16 @@ def _check(reading: Reading) -> None:
         raise CalendarUnreadable(cause=f"id {', '.join(twice[:5])} stands more than once; keep one row each: nothing was taken")
 
 
-def take(reading: Reading) -> store.Change:
+def take(reading: Reading, *, now: Moment) -> store.Change:
     """Bring the calendar to what was read, and wake those who depend on it. All of it or nothing is taken."""
     _check(reading)
     with database.transaction() as db:
-        change = store.upsert(db, reading.weddings, at=clock.now(), sequences=reading.sequences)
+        change = store.upsert(db, reading.weddings, at=now, sequences=reading.sequences)
         # An older copy of an event must not bring back the hour, or the wedding, that it had then.
         current = store.by_id(db, [wedding.id for wedding in reading.weddings]) if change.outdated else reading.weddings
     log.info("calendar taken", reason="import", refused=len(reading.refused), **vars(change))
     try:
-        due.list_due(current, at=clock.now())
+        due.list_due(current, at=now)
         if change.added or change.changed:
             for name in WOKEN:
                 app.send_task(name, retry=False)

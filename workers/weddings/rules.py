@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from workers.foundation.moments import Moment
+
 #: No region has this name: it is where things are that all regions share.
 EVERYWHERE = "everywhere"
 #: No wedding has this id: permits of operators are for it.
@@ -71,8 +73,8 @@ class Wedding:
     starts_local: datetime
     ends_local: datetime
     zone: str
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: Moment
+    ends_at: Moment
     guest_count: int
     venue_type: VenueType
     region: str
@@ -85,7 +87,7 @@ class Wedding:
 class Resolution:
     """A local time as an instant; `note` says what had to be decided, `problem` why there is no such instant."""
 
-    at: datetime | None
+    at: Moment | None
     note: str | None = None
     problem: str | None = None
 
@@ -105,15 +107,15 @@ def instant(local: datetime, zone: str, *, end: bool = False) -> Resolution:
     note = None
     if first.utcoffset() != second.utcoffset():
         note = f"{local.isoformat()} happens twice in {zone}; took the {'later' if end else 'earlier'}"
-    return Resolution((second if end else first).astimezone(UTC), note=note)
+    return Resolution(Moment((second if end else first).astimezone(UTC)), note=note)
 
 
-def phase(wedding: Wedding, policy: Policy, *, now: datetime) -> Phase:
+def phase(wedding: Wedding, policy: Policy, *, now: Moment) -> Phase:
     """Return the phase of a wedding at `now`; each begins where the one before it ends."""
     return next((name for begin, name in begins(wedding.starts_at, wedding.ends_at, policy) if now >= begin), Phase.PLANNING)
 
 
-def phase_ends(starts_at: datetime, ends_at: datetime, policy: Policy, *, now: datetime) -> datetime | None:
+def phase_ends(starts_at: datetime, ends_at: datetime, policy: Policy, *, now: Moment) -> datetime | None:
     """Return when the phase that a wedding is in gives way to the next one; None after the last."""
     return min((begin for begin, _ in begins(starts_at, ends_at, policy) if begin > now), default=None)
 
@@ -129,6 +131,6 @@ def begins(starts_at: datetime, ends_at: datetime, policy: Policy) -> tuple[tupl
     )
 
 
-def running(wedding: Wedding, *, now: datetime) -> bool:
+def running(wedding: Wedding, *, now: Moment) -> bool:
     """Tell whether ceremony or reception is on: nothing may be taken away."""
     return wedding.status is not Status.CANCELLED and wedding.starts_at <= now < wedding.ends_at

@@ -122,7 +122,7 @@ def test_a_scraped_node_is_not_out_between_two_scrapes_and_nobody_is_sent_there(
     tasks.scrape()
     seconds, _ = redis.server_time(redis.connections())
     redis.connections().zadd(store.SEEN, {"10.0.0.1": (seconds - 90) * 1000})
-    actions.watch_nodes()
+    actions.watch_nodes(now=clock.now())
     assert store.out() == set()
     with pytest.raises(store.NoNode):
         store.route("w-1", "guest", "us-east-1")

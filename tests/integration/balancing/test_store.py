@@ -38,7 +38,7 @@ def _silence(*names: str) -> None:
 
 def _calendar(*ids: str) -> None:
     soon = clock.now() + timedelta(hours=1)
-    weddings.take(Reading([wedding(id, starts_at=soon) for id in ids]))
+    weddings.take(Reading([wedding(id, starts_at=soon) for id in ids]), now=clock.now())
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_a_weddings_people_go_where_it_was_placed() -> None:
     for name in ("n1", "n2", "n3"):
         _up(name)
     _calendar("w-1", "w-2", "w-3", "w-4")
-    assert actions.place() == 4
-    assert actions.place() == 0
+    assert actions.place(now=clock.now()) == 4
+    assert actions.place(now=clock.now()) == 0
     for id, [node] in store.places().items():
         for user_type in ("guest", "vendor", "couple"):
             found = store.route(id, user_type, "us-northeast")
@@ -200,9 +200,9 @@ def test_a_drained_node_is_emptied_until_it_leaves_or_is_wanted_again() -> None:
     _up("n1")
     _up("n2")
     _calendar("w-1", "w-2", "w-3")
-    actions.place()
+    actions.place(now=clock.now())
     connections.open(connection())
-    assert actions.drain("n1", end=True) == 1
+    assert actions.drain("n1", end=True, now=clock.now()) == 1
     assert set(map(tuple, store.places().values())) == {("n2",)}
     assert connections.open(connection("c2")).reason == "node_draining"
     _up("n1")
@@ -214,12 +214,12 @@ def test_a_drained_node_is_emptied_until_it_leaves_or_is_wanted_again() -> None:
     assert connections.open(connection("c2")).ok
     store.drain("n1")
     store.leave("n1")
-    actions.watch_nodes()
+    actions.watch_nodes(now=clock.now())
     assert store.drained() == set()
     _up("n1")
     assert connections.open(connection("c3")).ok
     with pytest.raises(store.NodeUnknown, match="wedops nodes"):
-        actions.drain("nobody", end=False)
+        actions.drain("nobody", end=False, now=clock.now())
 
 
 def test_a_call_on_another_key_is_told_so() -> None:
@@ -243,21 +243,21 @@ def test_a_silent_node_is_out_its_people_have_places_elsewhere_and_it_may_come_b
     for name in ("n1", "n2"):
         _up(name)
     _calendar("w-1", "w-2", "w-3", "w-4", "w-5", "w-6")
-    actions.place()
+    actions.place(now=clock.now())
     before = store.places()
     for id, [node] in before.items():
         connections.open(connection(f"c-{id}", user_id=f"u-{id}", wedding_id=id, node=node))
     _silence("n1")
     _up("n2")
     assert all(store.route(id, "guest", "us-northeast").node == "n2" for id in before)
-    actions.watch_nodes()
+    actions.watch_nodes(now=clock.now())
     after = store.places()
     assert set(map(tuple, after.values())) == {("n2",)}
     assert connections.total() == sum(node == "n2" for [node] in before.values())
     assert store.out() == {"n1"}
     assert upkeep.audit().drifts == []
     _up("n1")
-    actions.watch_nodes()
+    actions.watch_nodes(now=clock.now())
     assert store.out() == set()
     assert connections.open(connection("again", user_id="u", node="n1")).ok
     assert store.nodes()[0].silent < rules.SILENT_AFTER == timedelta(seconds=5)
@@ -268,7 +268,7 @@ def test_a_node_that_is_gone_for_an_hour_is_forgotten() -> None:
     seconds, _ = redis.server_time(redis.connections())
     redis.connections().zadd(store.SEEN, {"n1": (seconds - 3_700) * 1000})
     store.mark(gone=["n1"])
-    actions.watch_nodes()
+    actions.watch_nodes(now=clock.now())
     assert (store.nodes(), store.out()) == ([], set())
 
 
@@ -276,7 +276,7 @@ def test_a_node_that_leaves_alarms_nobody() -> None:
     _up("n1")
     assert store.leave("n1")
     assert not store.leave("n1")
-    actions.watch_nodes()
+    actions.watch_nodes(now=clock.now())
     assert (store.nodes(), store.out()) == ([], set())
 
 
@@ -289,7 +289,7 @@ def test_a_node_that_died_while_the_calendar_was_away_is_taken_out_all_the_same(
         raise database.DatabaseUnavailable(cause="gone")
 
     monkeypatch.setattr(actions.database, "transaction", _away)
-    actions.watch_nodes()
+    actions.watch_nodes(now=clock.now())
     assert (store.out(), connections.total()) == ({"n1"}, 0)
 
 

@@ -257,13 +257,13 @@ def test_a_peak_is_planned_and_begun() -> None:
     with database.transaction() as db:
         assert requests.waiting(db) == 3
     assert service.peak(clock.now()) == 9600
-    assert seasons.kind_of_day() == "wedding_day"
+    assert seasons.kind_of_day(clock.now()) == "wedding_day"
     status = _status()
     assert (status["peak"], len(status["peak_until"])) == (9600, 32)
     assert any("no realtime node has reported" in why for why in status["why"])
     assert "is over" in _run("plan", "end-peak").output
     assert "no peak was" in _run("plan", "end-peak").output
-    assert (service.peak(clock.now()), seasons.kind_of_day()) == (0, "ordinary")
+    assert (service.peak(clock.now()), seasons.kind_of_day(clock.now())) == (0, "ordinary")
     assert "3 wedding(s) are warmed" in _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin").output
     assert _run("plan", "peak", "--connections", "0", "--hours", "6").exit_code == 2
 
@@ -299,7 +299,7 @@ def test_a_persons_connections_are_shown_with_their_quality_and_service() -> Non
     one = connection(channels=("timeline:w-1",))
     registry.open(one)
     registry.measure([registry.Measurement(one.ref, 48.0, 3)])
-    actions.tell_levels()
+    actions.tell_levels(now=clock.now())
     [shown] = json.loads(_run("person", "w-1", "u1", "--json").output)["connections"]
     assert (shown["node"], shown["rtt_ms"], shown["service"]["heartbeat_seconds"]) == ("n1", 48, 20)
     assert shown["score"] > 90

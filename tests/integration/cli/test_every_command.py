@@ -61,7 +61,7 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     measuring.roll_up(now=clock.machine_now() + timedelta(minutes=2))
     breach = Breach(Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast")
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
-    alerting.bring([breach], Evaluator.MEASUREMENTS, settings.read(Policy, "ALERTS_"))
+    alerting.bring([breach], Evaluator.MEASUREMENTS, settings.read(Policy, "ALERTS_"), now=clock.now())
     dead_letters.keep("bulk", "a reason", dead_letters.enveloped("caching.warm_up", "i", [], {}, "bulk"))
     (tmp_path / "season.csv").write_text(HEADER + GOOD)
     (tmp_path / "paths.toml").write_text('[[path]]\nname = "all"\n[[path.steps]]\nwho = ["operations"]\n')

@@ -68,12 +68,12 @@ def _trouble() -> None:
         weddings.upsert(db, [_ceremony()], at=clock.now())
         protocol = protocols.PROTOCOLS["technical"]
         emergencies.open_or_join(db, key="k", kind="technical", wedding_id="w-1", protocol=protocol, at=clock.now())
-    alerting.bring([SLOW], Evaluator.MEASUREMENTS, policy)
+    alerting.bring([SLOW], Evaluator.MEASUREMENTS, policy, now=clock.now())
     with database.transaction() as db:
         telling.escalate(db, policy, now=clock.now())
         [alert] = alerts.standing(db, ended=False)
         degradation.take(db, alert, Action.EMERGENCY_MODE, 1, Reason.DEGRADED, at=clock.now())
-    connections.set_emergency_mode(True, by="degradation")
+    connections.set_emergency_mode(True, by="degradation", now=clock.now())
 
 
 def test_status_says_what_is_wrong_who_is_affected_what_was_done_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
     assert counts() == expected([one for one in alive if one.node != "n1"])
     people = upkeep.presence("w-1", ["s0", "s1"]).people
     assert set(people) == {one.user_id for one in alive if one.wedding_id == "w-1" and one.node != "n1"}
-    actions.limit_supplier("s9", 250)
+    actions.limit_supplier("s9", 250, now=clock.machine_now())
     balancing.report(Report("n7", "us-northeast", "ws://n7", 100, 0))
     assert balancing.route("w-1", "guest", "us-northeast").node == "n7"
     balancing.drain("n7")

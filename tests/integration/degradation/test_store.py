@@ -16,7 +16,7 @@ from workers.connections import actions as connections
 from workers.connections import store as registry
 from workers.degradation import actions, store
 from workers.degradation.rules import Policy
-from workers.foundation import database, redis
+from workers.foundation import clock, database, redis
 from workers.scaling.store import orders
 from workers.weddings import store as weddings
 
@@ -137,7 +137,7 @@ def test_what_two_alerts_need_is_undone_with_the_last_of_them() -> None:
 
 
 def test_what_people_ordered_is_left_to_them() -> None:
-    connections.set_emergency_mode(True, by="ada")
+    connections.set_emergency_mode(True, by="ada", now=clock.now())
     with database.transaction() as db:
         orders.give(db, orders.Order("east", orders.Kind.EMERGENCY, "storm", "ada", NOON, _at(3600)))
     _alert(6000, 0)

@@ -11,7 +11,7 @@ from workers.forecasting import rules, store
 from workers.forecasting.actions import uppers
 from workers.forecasting.rules import Array
 from workers.forecasting.rules.shares import QUANTILES
-from workers.foundation import database
+from workers.foundation import clock, database
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
 from workers.weddings import actions as weddings
@@ -112,7 +112,7 @@ def test_a_new_calendar_and_a_clock_that_went_back_are_learned() -> None:
     assert uppers._learned["us-northeast"] is not learned
     assert _uppers(NOON)
     learned = uppers._learned["us-northeast"]
-    weddings.take(Reading([wedding("w-9", starts_at=NOON + timedelta(hours=3))]))
+    weddings.take(Reading([wedding("w-9", starts_at=NOON + timedelta(hours=3))]), now=clock.now())
     _uppers(NOON)
     assert uppers._learned["us-northeast"] is not learned
 

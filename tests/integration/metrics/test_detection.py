@@ -31,7 +31,7 @@ def _measure(value: float, ago: float, **labels: str) -> None:
 
 def _memory(kind: str) -> store.Memory | None:
     size = {"step": STEPS_BYTES, "surprise": DETECTOR_BYTES}[kind]
-    return store.recall(kind, row_bytes=size, now=NOW.timestamp() + 3600)
+    return store.recall(kind, row_bytes=size, epoch=NOW.timestamp() + 3600)
 
 
 def _sweep(seconds: float) -> list[str]:

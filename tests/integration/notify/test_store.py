@@ -88,7 +88,7 @@ def test_what_is_withdrawn_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NOTIFY_TARGETS", target)
         _tell()
         with database.transaction() as db:
-            store.withdraw(db, ["alert/1/1.1/operations/target-1"], at=NOON)
+            store.withdraw(db, ["alert/1/1.1/operations/target-1"])
         tasks.deliver()
     assert got == []
 

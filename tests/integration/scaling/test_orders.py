@@ -14,7 +14,7 @@ from workers.balancing.store import Report
 from workers.connections import tasks as connections
 from workers.connections.store import open
 from workers.forecasting import tasks as forecasting
-from workers.foundation import clock, database, redis
+from workers.foundation import clock, database, redis, settings
 from workers.notify import store as notify
 from workers.notify.rules import Policy
 from workers.retention import store as retention
@@ -237,7 +237,7 @@ def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypa
 def test_two_that_decide_at_once_write_one_action(monkeypatch: pytest.MonkeyPatch) -> None:
     _crowd(9, monkeypatch)
     with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(deciding.decide) for _ in range(8)]:
+        for done in [pool.submit(deciding.decide, settings.read(rules.Policy, "SCALING_"), now=clock.now()) for _ in range(8)]:
             done.result()
     assert sorted((one.purpose, one.to) for one in _instances()) == [(Purpose.ABOVE_CAP, 13), (Purpose.ACT, 10)]
 

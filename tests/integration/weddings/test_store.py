@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.made import NOON, wedding
-from workers.foundation import database, redis
+from workers.foundation import clock, database, redis
 from workers.weddings import actions, store
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
@@ -57,27 +57,27 @@ def test_a_calendar_of_ten_thousand_is_taken_at_once() -> None:
 
 def test_an_id_that_stands_twice_is_refused_and_nothing_taken() -> None:
     with pytest.raises(CalendarUnreadable, match="id a stands more than once"):
-        actions.take(Reading([wedding("b"), wedding("a"), wedding("a", guest_count=3)]))
+        actions.take(Reading([wedding("b"), wedding("a"), wedding("a", guest_count=3)]), now=clock.now())
     with database.transaction() as db:
         assert store.version_of(db) == 0
 
 
 def test_taking_a_calendar_wakes_who_depends_on_it_and_lists_the_weddings() -> None:
-    actions.take(Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]))
+    actions.take(Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]), now=clock.now())
     assert redis.registry().llen("bulk") == 3
     assert redis.registry().zrange(due.DUE, 0, -1) == ["a"]
 
 
 def test_an_older_copy_of_an_event_undoes_nothing() -> None:
-    actions.take(Reading([wedding("a", status=Status.CANCELLED)], sequences={"a": 2}))
+    actions.take(Reading([wedding("a", status=Status.CANCELLED)], sequences={"a": 2}), now=clock.now())
     older = Reading([wedding("a"), wedding("b")], sequences={"a": 1})
     assert actions.preview(older).outdated == {"a"}
-    change = actions.take(older)
+    change = actions.take(older, now=clock.now())
     assert (change.added, change.changed, change.outdated) == (1, 0, 1)
     assert redis.registry().zrange(due.DUE, 0, -1) == ["b"]
     # A row of a file that counts nothing is what somebody wants now.
-    assert actions.take(Reading([wedding("a")])).changed == 1
-    assert actions.take(Reading([wedding("a")], sequences={"a": 2})).unchanged == 1
+    assert actions.take(Reading([wedding("a")]), now=clock.now()).changed == 1
+    assert actions.take(Reading([wedding("a")], sequences={"a": 2}), now=clock.now()).unchanged == 1
 
 
 def test_a_preview_says_what_would_change_and_changes_nothing() -> None:

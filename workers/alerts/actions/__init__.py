@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import Connection
 
@@ -14,7 +14,8 @@ from workers.balancing import store as balancing
 from workers.connections import store as connections
 from workers.connections.store import upkeep
 from workers.forecasting import actions as forecasting
-from workers.foundation import clock, database, jobs, logs, settings
+from workers.foundation import database, jobs, logs, settings
+from workers.foundation.moments import MachineMoment, Moment
 from workers.metrics import rules as measuring
 from workers.metrics import store as metrics
 from workers.metrics.store import detection
@@ -44,7 +45,7 @@ def realtime(db: Connection, policy: Thresholds) -> list[Breach]:
     return gone_nodes + findings.quality(low, regions) + findings.busy(busy, policy)
 
 
-def capacity(db: Connection, *, now: datetime) -> list[Breach]:
+def capacity(db: Connection, *, now: Moment) -> list[Breach]:
     """Return a breach for each action that failed, each limit that is to be met, each forecast that is not believed."""
     policy = settings.read(Policy, "SCALING_")
     failed = {
@@ -73,18 +74,19 @@ def was_measured(fingerprint: str, judged: Container[str]) -> bool:
     return fingerprint in judged or kind == Kind.ANOMALY
 
 
-def measured(db: Connection, policy: Thresholds, *, now: datetime) -> tuple[list[Breach], set[str]]:
+def measured(db: Connection, policy: Thresholds, *, now: Moment, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
     """Return what is above a threshold in what was measured, and the fingerprints about which something was measured."""
     fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
     rows = metrics.latest(db, since=now - fresh_for)
-    burnt, known = budgets.burning(db, policy, world=now, now=clock.machine_now())
-    found = findings.breaches(rows, policy) + findings.anomalies(detection.standing(clock.epoch())) + burnt
+    burnt, known = budgets.burning(db, policy, now=now, machine=machine)
+    found = findings.breaches(rows, policy) + findings.anomalies(detection.standing(machine.timestamp())) + burnt
     return found, findings.judged(rows, policy) | known
 
 
-def watch(*, settled: bool = True) -> list[Breach]:
+def watch(*, machine: MachineMoment, settled: bool = True) -> list[Breach]:
     """Return a breach when the watch over ourselves ran once and does not run now; none while all is only about to start."""
-    late = settled and [record for record in jobs.records() if record.name == WATCH and record.overdue(clock.epoch())]
+    own = [record for record in jobs.records() if record.name == WATCH]
+    late = settled and [record for record in own if record.overdue(machine.timestamp())]
     return [
         Breach(
             Kind.WATCH_STOPPED, "watch", Kind.WATCH_STOPPED.worst, 1.0, "the process `watch` does not look: start it (Procfile)"
@@ -97,12 +99,14 @@ def _always(_fingerprint: str) -> bool:
     return True
 
 
-def bring(breaches: Sequence[Breach], by: Evaluator, policy: Thresholds, *, judged: Callable[[str], bool] = _always) -> bool:
+def bring(
+    breaches: Sequence[Breach], by: Evaluator, policy: Thresholds, *, now: Moment, judged: Callable[[str], bool] = _always
+) -> bool:
     """Bring the alerts that an evaluator answers for up to date; tell whether one changed.
 
     `judged` tells of a fingerprint whether anything is known about it now: silence is not health. What was found is known.
     """
-    now, above = clock.now(), {breach.fingerprint for breach in breaches}
+    above = {breach.fingerprint for breach in breaches}
     with database.transaction() as db:
         own = [alert for alert in store.unresolved(db) if alert.kind.evaluator is by or alert.fingerprint in above]
         ours = [alert for alert in own if alert.fingerprint in above or judged(alert.fingerprint)]

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from workers.alerts import store as alerts
 from workers.alerts.rules import Breach, Kind, Policy, Severity
-from workers.foundation import clock
+from workers.foundation.moments import MachineMoment, Moment
 from workers.metrics.rules.objectives import (
     BAD_LEAST,
     BY_NAME,
@@ -31,23 +31,23 @@ LATEST = Window(timedelta(minutes=2), timedelta(minutes=1), 0.0, pages=False)
 WEDDING = "wedding:"
 
 
-def burning(db: Connection, policy: Policy, *, world: datetime, now: datetime) -> tuple[list[Breach], set[str]]:
+def burning(db: Connection, policy: Policy, *, now: Moment, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
     """Return a breach for each budget that burns too fast, and the fingerprints about which something was measured of late.
 
-    `world` is the time that weddings live in, `now` that of what services measure. What sends nothing any more is neither:
+    `now` is the time that weddings live in, `machine` that of what services measure. What sends nothing any more is neither:
     silence is not health.
     """
-    found, judged = _of_regions(db, policy, now)
-    own = _of_weddings(db, world, now)
-    return [*(one for one in found if one.fingerprint in judged), *own], judged | _heard(db, now)
+    found, judged = _of_regions(db, policy, machine)
+    own = _of_weddings(db, now, machine)
+    return [*(one for one in found if one.fingerprint in judged), *own], judged | _heard(db, now, machine)
 
 
-def _of_regions(db: Connection, policy: Policy, now: datetime) -> tuple[list[Breach], set[str]]:
+def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
     counts: dict[tuple[str, str], list[tuple[Window, Counts]]] = defaultdict(list)
     for window in MONTH:
-        for one in events.of_regions(db, window, now=now):
+        for one in events.of_regions(db, window, now=machine):
             counts[one.objective, one.who].append((window, one.counts))
-    latest = {(one.objective, one.who): one.counts for one in events.of_regions(db, LATEST, now=now)}
+    latest = {(one.objective, one.who): one.counts for one in events.of_regions(db, LATEST, now=machine)}
     found, judged = [], set[str]()
     for (name, region), own in counts.items():
         objective, recent = BY_NAME[name], own[0][1]
@@ -65,11 +65,11 @@ def _of_regions(db: Connection, policy: Policy, now: datetime) -> tuple[list[Bre
     return found, judged
 
 
-def _heard(db: Connection, now: datetime) -> set[str]:
+def _heard(db: Connection, now: Moment, machine: MachineMoment) -> set[str]:
     """Return the fingerprints of weddings' budgets, of those that have an alert, about which something is known."""
     standing = [one for one in alerts.standing(db, most=None, ended=False) if one.subject.startswith(WEDDING)]
-    heard = events.heard(db, {one.wedding_id for one in standing}, since=now - LATEST.long)
-    running = {one[0] for one in weddings.running(db, clock.now())} if standing else set()
+    heard = events.heard(db, {one.wedding_id for one in standing}, since=machine - LATEST.long)
+    running = {one[0] for one in weddings.running(db, now)} if standing else set()
     return {
         f"{one.kind}/{one.subject}"
         for one in standing
@@ -86,15 +86,15 @@ def _breach(objective: Objective, region: str, window: Window, detail: str, valu
     return Breach(Kind(objective.alert), _subject(region, objective), severity, value, detail, region)
 
 
-def _of_weddings(db: Connection, world: datetime, now: datetime) -> list[Breach]:
+def _of_weddings(db: Connection, now: Moment, machine: MachineMoment) -> list[Breach]:
     by_length: dict[timedelta, dict[str, str]] = defaultdict(dict)
-    for wedding_id, region, starts_at, ends_at in weddings.running(db, world):
+    for wedding_id, region, starts_at, ends_at in weddings.running(db, now):
         by_length[_whole_hours(ends_at - starts_at)][wedding_id] = region
     found = []
     for lasts, regions in by_length.items():
         counts: dict[tuple[str, str], dict[Window, Counts]] = defaultdict(dict)
         for window in wedding_windows(lasts):
-            for one in events.of_weddings(db, window, now=now, ids=regions, bad_least=BAD_LEAST):
+            for one in events.of_weddings(db, window, now=machine, ids=regions, bad_least=BAD_LEAST):
                 counts[one.objective, one.who][window] = one.counts
         found += list(_pages(counts.items(), regions))
     return found

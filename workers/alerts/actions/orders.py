@@ -8,6 +8,7 @@ from workers.alerts import store
 from workers.alerts.rules import Reason, Standing, State
 from workers.foundation import settings
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import Moment
 from workers.weddings import rules as calendar
 from workers.weddings import store as weddings
 
@@ -16,7 +17,7 @@ class NoPhase(Anticipated):
     """no wedding that alert {alert_id} is about is near: there is no phase to wait for; say how long (`--for 30m`)"""
 
 
-def acknowledge(db: Connection, alert_id: int, *, by: str, note: str, now: datetime) -> Standing:
+def acknowledge(db: Connection, alert_id: int, *, by: str, note: str, now: Moment) -> Standing:
     """Take an alert: nobody else is told. It fires again only if it gets worse. Raises AlertUnknown."""
     [alert] = store.hold(db, alert_id)
     values = {"state": State.ACKNOWLEDGED, "assigned_to": by, "snoozed_until": None}
@@ -24,7 +25,7 @@ def acknowledge(db: Connection, alert_id: int, *, by: str, note: str, now: datet
     return alert
 
 
-def snooze(db: Connection, alert_id: int, until: datetime | None, *, by: str, note: str, now: datetime) -> datetime:
+def snooze(db: Connection, alert_id: int, until: datetime | None, *, by: str, note: str, now: Moment) -> datetime:
     """Put an alert off until a moment, or to the end of the phase its people are in; then it begins from the first step.
 
     Raises AlertUnknown, or NoPhase.
@@ -36,7 +37,7 @@ def snooze(db: Connection, alert_id: int, until: datetime | None, *, by: str, no
     return until
 
 
-def hand_over(db: Connection, alert_id: int, *, to: str, by: str, note: str, now: datetime) -> Standing:
+def hand_over(db: Connection, alert_id: int, *, to: str, by: str, note: str, now: Moment) -> Standing:
     """Give an alert to somebody else, who is told at once; the steps begin anew. Raises AlertUnknown."""
     [alert] = store.hold(db, alert_id)
     values = {"state": State.FIRING, "assigned_to": to, "escalates_from": now, "round": alert.round + 1, "told_at": now}
@@ -44,7 +45,7 @@ def hand_over(db: Connection, alert_id: int, *, to: str, by: str, note: str, now
     return alert
 
 
-def _phase_ends(db: Connection, alert: Standing, now: datetime) -> datetime:
+def _phase_ends(db: Connection, alert: Standing, now: Moment) -> datetime:
     phases = settings.read(calendar.Policy, "WEDDINGS_")
     if alert.wedding_id:
         spans = [(one.starts_at, one.ends_at) for one in weddings.by_id(db, [alert.wedding_id])]

@@ -52,19 +52,19 @@ class Watch:
 
     def look(self) -> None:
         """Look at everything once, and tell; what is away is what it is there to find."""
-        policy = settings.read(Policy, "ALERTS_")
+        policy, now = settings.read(Policy, "ALERTS_"), clock.now()
         seen = observe()
-        now = clock.stopwatch()
-        self.explaining |= dict.fromkeys(seen.away, now + AFTERMATH)
-        found, known = judge(seen if now >= self.settled_at else starting(seen), policy)
-        found = unexplained(found, {kind for kind, until in self.explaining.items() if now < until})
+        shows = clock.stopwatch()
+        self.explaining |= dict.fromkeys(seen.away, shows + AFTERMATH)
+        found, known = judge(seen if shows >= self.settled_at else starting(seen), policy)
+        found = unexplained(found, {kind for kind, until in self.explaining.items() if shows < until})
         if Kind.DATABASE in seen.away:
             self._tell_without(found)
             return
         try:
-            actions.bring(found, Evaluator.TASK_SYSTEM, policy, judged=lambda name: name.partition("/")[0] in known)
+            actions.bring(found, Evaluator.TASK_SYSTEM, policy, now=now, judged=lambda name: name.partition("/")[0] in known)
             with database.transaction() as db:
-                telling.escalate(db, policy, now=clock.now())
+                telling.escalate(db, policy, now=now)
             # Beside the task that does: this must not wait in a queue that it is about.
             notify.deliver(ENOUGH)
         except (database.DatabaseUnavailable, SQLAlchemyError, psycopg.Error) as error:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,6 +16,7 @@ from workers.alerts.rules.quiet import Around
 from workers.alerts.store import escalation, silences
 from workers.alerts.store.escalation import Told
 from workers.foundation import database, logs, redis, settings
+from workers.foundation.moments import Moment
 from workers.metrics import store as metrics
 from workers.notify import actions as notify
 from workers.notify import store as messages
@@ -44,7 +45,7 @@ def runbook(kind: Kind | str) -> str:
     return f"{settings.read(Runbooks, 'RUNBOOK_').url.rstrip('/')}/{kind}.md"
 
 
-def escalate(db: Connection, policy: Policy, *, now: datetime) -> int:
+def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
     """Bring everybody up to date about every alert; return how many were told something. Runs any number of times."""
     escalation.put_right(db, at=now)
     alerts = store.hold(db)
@@ -55,7 +56,7 @@ def escalate(db: Connection, policy: Policy, *, now: datetime) -> int:
     alerts = _awake(db, _hushed(db, alerts, around, now), now)
     due = _due(db, alerts, around, policy, now)
     told = _tell(db, {alert.id: alert for alert in alerts}, due, around, now)
-    messages.withdraw(db, escalation.stale_messages(db), at=now)
+    messages.withdraw(db, escalation.stale_messages(db))
     return told + _tell_ends(db, now)
 
 
@@ -78,7 +79,7 @@ def tell_live() -> int:
     return len(changes)
 
 
-def surroundings(db: Connection, alerts: Sequence[Standing], *, now: datetime) -> dict[int, Around]:
+def surroundings(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Around]:
     """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
     phases = settings.read(calendar.Policy, "WEDDINGS_")
     people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
@@ -99,7 +100,7 @@ def surroundings(db: Connection, alerts: Sequence[Standing], *, now: datetime) -
     return found
 
 
-def _hushed(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], now: datetime) -> list[Standing]:
+def _hushed(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], now: Moment) -> list[Standing]:
     hushed = quiet.hush(alerts, around, silences.standing(db, at=now), now=now)
     result, quiet_now = [], []
     for alert in alerts:
@@ -115,13 +116,13 @@ def _hushed(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Aro
     return result
 
 
-def _awake(db: Connection, alerts: Sequence[Standing], now: datetime) -> list[Standing]:
+def _awake(db: Connection, alerts: Sequence[Standing], now: Moment) -> list[Standing]:
     over = [one for one in alerts if one.state is State.FIRING and one.snoozed_until and one.snoozed_until <= now]
     awake = {one.id: _restart(db, one, Reason.SNOOZE_OVER, now, round=one.round + 1) for one in over}
     return [awake.get(alert.id, alert) for alert in alerts]
 
 
-def _restart(db: Connection, alert: Standing, reason: Reason, now: datetime, *, round: int) -> Standing:
+def _restart(db: Connection, alert: Standing, reason: Reason, now: Moment, *, round: int) -> Standing:
     # A snooze outlasts an explanation.
     snoozed = alert.snoozed_until if alert.snoozed_until and alert.snoozed_until > now else None
     new: dict[str, Any] = {"quiet": "", "snoozed_until": snoozed, "escalates_from": now, "told_at": None, "round": round}
@@ -129,11 +130,9 @@ def _restart(db: Connection, alert: Standing, reason: Reason, now: datetime, *, 
     return replace(alert, **new)
 
 
-def _due(
-    db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: datetime
-) -> list[Notice]:
+def _due(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: Moment) -> list[Notice]:
     paths, spoke, silent = escalation.current(db), escalation.spoke(db), defaultdict[str, list[Standing]](list)
-    calm = _calm()
+    calm = _calm(now)
     found = {}
     for alert in alerts:
         tempo = Tempo.RUNNING if around[alert.id].running else calm
@@ -147,22 +146,22 @@ def _due(
     return [notice for alert_id, notices in found.items() if alert_id not in waiting for notice in notices]
 
 
-def tempos(db: Connection, alerts: Sequence[Standing], *, now: datetime) -> dict[int, Tempo]:
+def tempos(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Tempo]:
     """Return how fast it must go with each alert, by id."""
-    calm = _calm()
+    calm = _calm(now)
     return {id: Tempo.RUNNING if around.running else calm for id, around in surroundings(db, alerts, now=now).items()}
 
 
-def _calm() -> Tempo:
+def _calm(now: Moment) -> Tempo:
     try:
-        return Tempo.WEDDING_DAY if seasons.kind_of_day() is KindOfDay.WEDDING_DAY else Tempo.ORDINARY
+        return Tempo.WEDDING_DAY if seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY else Tempo.ORDINARY
     except redis.UNREACHABLE:
         # Redis being away is one of the things that people are told here.
         return Tempo.ORDINARY
 
 
 def _tell(
-    db: Connection, alerts: Mapping[int, Standing], due: Sequence[Notice], around: Mapping[int, Around], now: datetime
+    db: Connection, alerts: Mapping[int, Standing], due: Sequence[Notice], around: Mapping[int, Around], now: Moment
 ) -> int:
     reached, found = {}, set()
     for notice in due:
@@ -175,7 +174,7 @@ def _tell(
     return told
 
 
-def _tell_ends(db: Connection, now: datetime) -> int:
+def _tell_ends(db: Connection, now: Moment) -> int:
     """Tell of each alert that is over whomever was told that it fired."""
     ended = {alert.id: alert for alert in store.ended_untold(db)}
     told = {replace(one, step=END) for one in escalation.told(db, ended)}
@@ -184,7 +183,7 @@ def _tell_ends(db: Connection, now: datetime) -> int:
 
 
 def _write(
-    db: Connection, alerts: Mapping[int, Standing], new: Iterable[Told], around: Mapping[int, Around], now: datetime
+    db: Connection, alerts: Mapping[int, Standing], new: Iterable[Told], around: Mapping[int, Around], now: Moment
 ) -> int:
     """Write notices, and one message for each group, person and channel among them."""
     bundles: dict[tuple[str, str, str, str], list[Told]] = defaultdict(list)

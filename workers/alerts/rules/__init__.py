@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from math import isfinite
 
 from workers.alerts.rules.kinds import Evaluator as Evaluator
 from workers.alerts.rules.kinds import Kind as Kind
 from workers.alerts.rules.kinds import Severity as Severity
+from workers.foundation.moments import Moment
 
 
 class State(StrEnum):
@@ -129,8 +130,8 @@ class Alert:
     fingerprint: str
     severity: Severity
     state: State
-    since: datetime
-    seen_at: datetime
+    since: Moment
+    seen_at: Moment
     flaps: int = 0
     worst: Severity = Severity.MEDIUM
 
@@ -156,21 +157,21 @@ class Standing:
     severity: Severity
     state: State
     detail: str
-    since: datetime
-    fired_at: datetime | None
-    resolved_at: datetime | None
-    escalates_from: datetime | None
-    told_at: datetime | None
+    since: Moment
+    fired_at: Moment | None
+    resolved_at: Moment | None
+    escalates_from: Moment | None
+    told_at: Moment | None
     round: int
     flaps: int
-    snoozed_until: datetime | None
+    snoozed_until: Moment | None
     assigned_to: str
     quiet: str
     people: int
     rank: float
     value: float
-    seen_at: datetime
-    calm_since: datetime | None
+    seen_at: Moment
+    calm_since: Moment | None
 
     @property
     def group(self) -> str:
@@ -197,12 +198,12 @@ class Change:
 AHEAD = timedelta(minutes=1)
 
 
-def lasted(since: datetime, *, now: datetime) -> timedelta:
+def lasted(since: Moment, *, now: Moment) -> timedelta:
     """Return for how long something has lasted: for ever, when it was noted by a clock that ran ahead."""
     return now - since if since <= now + AHEAD else timedelta.max
 
 
-def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *, now: datetime) -> list[Change]:
+def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *, now: Moment) -> list[Change]:
     """Return what becomes of each of `alerts`: opened, fired, made worse or better, seen again, resolved.
 
     Hand in only alerts about which something is known now: one that is not in `found` is taken to be over.
@@ -225,7 +226,7 @@ def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *,
     return result
 
 
-def _again(alert: Alert, breach: Breach, policy: Policy, now: datetime) -> Change:
+def _again(alert: Alert, breach: Breach, policy: Policy, now: Moment) -> Change:
     if alert.state is State.PENDING and lasted(alert.since, now=now) >= policy.pending_for:
         return Change(alert.id, State.FIRING, Reason.STILL_ABOVE, breach)
     # Somebody took on what was less bad: that says nothing about this. One that only swings is not told again.

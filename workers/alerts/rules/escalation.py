@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from workers.alerts.rules import Policy, Severity, Standing, State, lasted
+from workers.foundation.moments import Moment
 from workers.notify.rules import OPERATIONS
 
 #: In the place of each wedding's own people.
@@ -103,7 +104,7 @@ def path_of(alert: Standing, paths: Sequence[Path]) -> Path:
     return next((path for path in paths if path.fits(alert)), DEFAULT.path[-1])
 
 
-def due(alert: Standing, path: Path, tempo: Tempo, policy: Policy, *, now: datetime) -> list[Notice]:
+def due(alert: Standing, path: Path, tempo: Tempo, policy: Policy, *, now: Moment) -> list[Notice]:
     """Return whom an alert must have been told to by now, repeats of the last step among them; those told before too."""
     if alert.state is not State.FIRING or alert.quiet or alert.escalates_from is None:
         return []
@@ -125,7 +126,7 @@ def _who(step: Step, alert: Standing, number: int) -> tuple[str, ...]:
     return (alert.assigned_to,) if number == 1 and alert.assigned_to else step.who
 
 
-def may_speak(alerts: Iterable[Standing], told_at: datetime | None, policy: Policy, *, now: datetime) -> bool:
+def may_speak(alerts: Iterable[Standing], told_at: Moment | None, policy: Policy, *, now: Moment) -> bool:
     """Tell whether a group speaks now of `alerts`, those of it that were not told; `told_at` is when it spoke last."""
     waits = {Severity.CRITICAL: min(policy.critical_wait, policy.group_wait)}
     waited = [

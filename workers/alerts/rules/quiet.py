@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
 from workers.alerts.rules import Kind, Reason, Severity, Standing, State
+from workers.foundation.moments import Moment
 from workers.weddings.rules import ZONES, Phase
 
 RUNNING = frozenset({Phase.CEREMONY, Phase.RECEPTION})
@@ -90,7 +91,7 @@ class Weekly:
             raise ValueError(f"{remedy}; {zone} is no IANA zone")
         return cls(numbers, begins, ends, zone)
 
-    def covers(self, now: datetime) -> bool:
+    def covers(self, now: Moment) -> bool:
         """Tell whether `now` lies in the window."""
         local = now.astimezone(ZoneInfo(self.zone))
         if self.begins < self.ends:
@@ -121,7 +122,7 @@ class Silence:
     asked_by: str
     reason: str
 
-    def covers(self, alert: Standing, around: Around, *, now: datetime) -> bool:
+    def covers(self, alert: Standing, around: Around, *, now: Moment) -> bool:
         """Tell whether it holds for an alert now."""
         return (
             self.starts_at <= now < self.ends_at
@@ -143,7 +144,7 @@ def hush(
     silences: Iterable[Silence],
     inhibitions: Iterable[Inhibition] = INHIBITIONS,
     *,
-    now: datetime,
+    now: Moment,
 ) -> dict[int, tuple[Reason, str]]:
     """Return why nobody is told of an alert, by id, for those that are to be quiet."""
     held, found = list(silences), dict[int, tuple[Reason, str]]()

@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from workers.alerts.rules import Alert, Change, Kind, Reason, Severity, Standing, State
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import Moment
 
 alerts = Table(
     "performance_alerts",
@@ -162,7 +163,7 @@ def count(db: Connection) -> int:
     return int(db.execute(select(func.count()).where(alerts.c.fired_at.is_not(None))).scalar_one())
 
 
-def carry_out(db: Connection, changes: Iterable[Change], *, at: datetime, flapping_within: timedelta) -> list[Change]:
+def carry_out(db: Connection, changes: Iterable[Change], *, at: Moment, flapping_within: timedelta) -> list[Change]:
     """Write the changes; return those that changed an alert's state or severity."""
     changes = list(changes)
     opened = _open(db, [change for change in changes if change.alert_id is None], at, flapping_within)
@@ -180,7 +181,7 @@ def _after(change: Change, before: Mapping[int, tuple[str, str]]) -> tuple[str, 
     return change.state, change.breach.severity if change.breach else known[1]
 
 
-def _open(db: Connection, changes: Sequence[Change], at: datetime, flapping_within: timedelta) -> list[Change]:
+def _open(db: Connection, changes: Sequence[Change], at: Moment, flapping_within: timedelta) -> list[Change]:
     breaches = [(change, change.breach) for change in changes if change.breach]
     flaps = _flaps(db, [breach.fingerprint for _, breach in breaches], since=at - flapping_within)
     rows: dict[str, dict[str, Any]] = {}
@@ -218,7 +219,7 @@ def _among(ids: Collection[int | None]) -> Any:
     return alerts.c.id == any_(literal(list(ids), ARRAY(BigInteger)))
 
 
-def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[str, str]], at: datetime) -> None:
+def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[str, str]], at: Moment) -> None:
     if not moves:
         return
     breaches = [change.breach for change in moves]
@@ -238,13 +239,13 @@ def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[st
     db.execute(_MOVE, given | {"at": at})
 
 
-def calm(db: Connection, alert_ids: Iterable[int], *, at: datetime) -> None:
+def calm(db: Connection, alert_ids: Iterable[int], *, at: Moment) -> None:
     """Remember of alerts that they were measured and are not above their thresholds."""
     values = {"calm_since": func.coalesce(alerts.c.calm_since, at)}
     db.execute(update(alerts).where(_among(list(alert_ids))).values(values))
 
 
-def remember(db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: datetime, by: str = "", note: str = "") -> None:
+def remember(db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: Moment, by: str = "", note: str = "") -> None:
     """Write (alert id, state, severity, reason) into the table of changes."""
     named = [
         {"alert_id": one, "state": state, "severity": severity, "reason": reason, "at": at, "by": by, "note": note}
@@ -255,14 +256,14 @@ def remember(db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: d
 
 
 def change(
-    db: Connection, alert: Standing, reason: Reason, values: Mapping[str, Any], *, at: datetime, by: str = "", note: str = ""
+    db: Connection, alert: Standing, reason: Reason, values: Mapping[str, Any], *, at: Moment, by: str = "", note: str = ""
 ) -> None:
     """Set columns of an alert, and write down why."""
     db.execute(update(alerts).where(alerts.c.id == alert.id).values(values))
     remember(db, [(alert.id, values.get("state", alert.state), alert.severity, reason)], at=at, by=by, note=note)
 
 
-def hush(db: Connection, quiet: Sequence[tuple[Standing, Reason, str]], *, at: datetime) -> None:
+def hush(db: Connection, quiet: Sequence[tuple[Standing, Reason, str]], *, at: Moment) -> None:
     """Remember why nobody is told of these alerts."""
     for text_of, reason in sorted({(one[2], one[1]) for one in quiet}):
         own = [alert for alert, why, text in quiet if (text, why) == (text_of, reason)]

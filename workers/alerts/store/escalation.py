@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +26,7 @@ from workers.alerts.rules import AHEAD
 from workers.alerts.rules.escalation import DEFAULT, Path, Paths
 from workers.alerts.store import alerts
 from workers.foundation.database import metadata
+from workers.foundation.moments import Moment
 
 #: Every set of paths that ever held; the newest holds.
 paths = Table(
@@ -78,18 +78,18 @@ def current(db: Connection) -> Sequence[Path]:
     return (Paths.model_validate(row) if row else DEFAULT).path
 
 
-def replace(db: Connection, document: Paths, *, asked_by: str, reason: str, at: datetime) -> None:
+def replace(db: Connection, document: Paths, *, asked_by: str, reason: str, at: Moment) -> None:
     """Have other paths hold from now on."""
     values = {"document": document.model_dump(mode="json"), "asked_by": asked_by, "reason": reason, "at": at}
     db.execute(paths.insert().values(**values))
 
 
-def spoke(db: Connection) -> dict[str, datetime]:
+def spoke(db: Connection) -> dict[str, Moment]:
     """Return when each group that has alerts was told last."""
     return {row.name: row.told_at for row in db.execute(select(groups))}
 
 
-def speak(db: Connection, names: Iterable[str], standing: Iterable[str], *, at: datetime) -> None:
+def speak(db: Connection, names: Iterable[str], standing: Iterable[str], *, at: Moment) -> None:
     """Remember that groups were told now; forget those in which nothing stands."""
     rows = [{"name": name, "told_at": at} for name in sorted(set(names))]
     if rows:
@@ -113,12 +113,12 @@ def arrived(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     return [dict(row) for row in db.execute(text(statement), {"id": alert_id}).mappings()]
 
 
-def note(db: Connection, told: Iterable[Told], *, message: str, at: datetime) -> None:
+def note(db: Connection, told: Iterable[Told], *, message: str, at: Moment) -> None:
     """Remember who is told by a message. A key that is there already breaks the transaction: it would be told twice."""
     db.execute(notices.insert(), [vars(one) | {"message": message, "at": at} for one in told])
 
 
-def mark(db: Connection, alert_ids: Iterable[int], *, at: datetime, column: str = "told_at") -> None:
+def mark(db: Connection, alert_ids: Iterable[int], *, at: Moment, column: str = "told_at") -> None:
     """Remember that people were told of alerts, or of their end."""
     db.execute(update(alerts).where(alerts.c.id.in_(list(alert_ids))).values({column: at}))
 
@@ -134,7 +134,7 @@ def stale_messages(db: Connection) -> list[str]:
     return list(db.execute(text(statement)).scalars())
 
 
-def put_right(db: Connection, *, at: datetime) -> None:
+def put_right(db: Connection, *, at: Moment) -> None:
     """Have what a clock that ran ahead began to escalate begin now."""
     ahead = alerts.c.escalates_from > at + AHEAD
     db.execute(update(alerts).where(ahead).values(escalates_from=at))

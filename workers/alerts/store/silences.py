@@ -1,6 +1,5 @@
 """Silences that people asked for: kept for good, also when they are over."""
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Table, Text, select, update
@@ -9,6 +8,7 @@ from workers.alerts.rules import Severity
 from workers.alerts.rules.quiet import Silence
 from workers.foundation.database import metadata
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import Moment
 
 silences = Table(
     "alert_silences",
@@ -30,13 +30,13 @@ def add(db: Connection, **facts: Any) -> int:
     return int(db.execute(silences.insert().values(**facts).returning(silences.c.id)).scalar_one())
 
 
-def standing(db: Connection, *, at: datetime) -> list[Silence]:
+def standing(db: Connection, *, at: Moment) -> list[Silence]:
     """Return the silences that are not over at a moment."""
     rows = db.execute(select(silences).where(silences.c.ends_at > at).order_by(silences.c.id)).mappings()
     return [Silence(**dict(row) | {"up_to": Severity(row["up_to"])}) for row in rows]
 
 
-def end(db: Connection, silence_id: int, *, at: datetime) -> None:
+def end(db: Connection, silence_id: int, *, at: Moment) -> None:
     """End a silence now; raises SilenceUnknown."""
     holds = (silences.c.id == silence_id) & (silences.c.ends_at > at)
     if not db.execute(update(silences).where(holds).values(ends_at=at)).rowcount:

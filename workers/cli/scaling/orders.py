@@ -1,6 +1,6 @@
 """Orders of people: which regions act, what is held, added at once, allowed. All are kept."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import click
 
@@ -9,6 +9,7 @@ from workers.cli.parameters import Duration, Words, operator
 from workers.cli.scaling.places import check, places
 from workers.foundation import clock, database, settings
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import Moment
 from workers.scaling import rules, store
 from workers.scaling.rules import EVERYWHERE, State
 from workers.scaling.rules.orders import Kind, Mode, Order
@@ -120,7 +121,7 @@ def reject(id: int) -> None:
 
 
 def _order(region: str, kind: Kind, reason: str, *, lasts: timedelta | None = None, value: int = 0) -> None:
-    now: datetime = clock.now()
+    now: Moment = clock.now()
     with database.transaction() as db:
         check(region, places(db))
         orders.give(db, Order(region, kind, reason, operator(), now, now + lasts if lasts else None, value))

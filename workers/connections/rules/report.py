@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from datetime import datetime
 
 from workers.connections.rules import UserType
+from workers.foundation.moments import Moment
 from workers.metrics.rules import BOUNDS, Snapshot, quantile
 
 #: What a row can hold: a sum that it could not would be told again for ever.
@@ -40,14 +40,14 @@ def add_up(shares: Iterable[Share]) -> Totals:
     return totals
 
 
-def snapshots(totals: Totals, regions: Iterable[str], *, at: datetime, but: Set[str] = frozenset()) -> list[Snapshot]:
+def snapshots(totals: Totals, regions: Iterable[str], *, at: Moment, but: Set[str] = frozenset()) -> list[Snapshot]:
     """Return one snapshot a region, of all that have connections, had some, or are named in `regions` and not in `but`."""
     seen = {name.removeprefix("rt:").rpartition("|")[0] for name in totals.counts if name.startswith("rt:")}
     passed = {name.rpartition("|")[0] for name in totals.flow if not name.startswith("~")} - {""}
     return [_snapshot(region, totals, at) for region in sorted((seen | passed | set(regions)) - but)]
 
 
-def _snapshot(region: str, totals: Totals, at: datetime) -> Snapshot:
+def _snapshot(region: str, totals: Totals, at: Moment) -> Snapshot:
     flow, by_user_type = totals.flow, {str(kind): totals.counts[f"rt:{region}|{kind}"] for kind in UserType}
     rtt = {bound: flow[f"{region}|rtt:{bound}"] for bound in BOUNDS}
     names = ("opened", "closed", "swept", "messages", "errors", "bytes")

@@ -1,11 +1,10 @@
 """Suppliers whose plan has a limit of its own on simultaneous connections."""
 
-from datetime import datetime
-
 from sqlalchemy import Column, Connection, DateTime, Integer, Table, Text, select
 from sqlalchemy.dialects.postgresql import insert
 
 from workers.foundation.database import metadata
+from workers.foundation.moments import MachineMoment
 
 supplier_limits = Table(
     "supplier_limits",
@@ -17,7 +16,7 @@ supplier_limits = Table(
 )
 
 
-def set_limit(db: Connection, supplier_id: str, connections: int, *, at: datetime) -> None:
+def set_limit(db: Connection, supplier_id: str, connections: int, *, at: MachineMoment) -> None:
     """Remember a supplier's own limit; 0 is the one that all have."""
     row = {"connections": connections, "set_at": at}
     statement = insert(supplier_limits).values(supplier_id=supplier_id, **row)

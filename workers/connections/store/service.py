@@ -8,6 +8,7 @@ import orjson
 
 from workers.connections.rules import levels
 from workers.foundation import redis
+from workers.foundation.moments import Moment
 
 #: Hashes: class -> level as JSON; wedding -> phase. A change is published on SERVICE.
 LEVELS, PHASES, SERVICE = "wedops:service:levels", "wedops:service:phases", "wedops:service"
@@ -62,7 +63,7 @@ def end_peak() -> None:
     redis.connections().delete(PEAK)
 
 
-def peak(now: datetime) -> int:
+def peak(now: Moment) -> int:
     """Return how many connections a planned peak needs now; 0 when there is none."""
     connections, until = planned_peak()
     return connections if until and until > now else 0
@@ -86,9 +87,9 @@ def tell_aggregated(regions: Iterable[str], *, until: float) -> None:
         redis.connections().zadd(AGGREGATED, scores)
 
 
-def aggregated(now: float) -> set[str]:
+def aggregated(epoch: float) -> set[str]:
     """Return the regions whose connections are counted by their nodes."""
-    redis.connections().zremrangebyscore(AGGREGATED, "-inf", now)
+    redis.connections().zremrangebyscore(AGGREGATED, "-inf", epoch)
     return set(redis.connections().zrange(AGGREGATED, 0, -1))
 
 

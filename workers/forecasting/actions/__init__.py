@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from workers.forecasting import rules, store
 from workers.forecasting.rules import calibration, shares
 from workers.foundation import logs, settings
+from workers.foundation.moments import Moment
 from workers.metrics import store as metrics
 from workers.seasons import client as holidays
 from workers.weddings import rules as calendar
@@ -26,7 +27,7 @@ TRUSTED_BY, STANDS = int(AHEAD[0].total_seconds() // 60), timedelta(days=1)
 FAR_AHEAD, FAR, HOUR = (7, 28), timedelta(days=30), timedelta(hours=1)
 
 
-def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
+def forecasts(db: Connection, *, now: Moment) -> list[rules.Forecast]:
     """Return a forecast for each region of the calendar."""
     policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
     since = rules.grid(now - policy.pull_from, policy)
@@ -43,7 +44,7 @@ def forecasts(db: Connection, *, now: datetime) -> list[rules.Forecast]:
     return made
 
 
-def far(db: Connection, *, now: datetime) -> list[rules.Forecast]:
+def far(db: Connection, *, now: Moment) -> list[rules.Forecast]:
     """Return the next weeks' forecasts, a step of each hour; none while those of the last day are there."""
     last = store.far_since(db)
     if last and abs(now - last) < timedelta(days=1):
@@ -56,7 +57,7 @@ def far_kept(policy: rules.Policy) -> timedelta:
     return timedelta(days=max(FAR_AHEAD) + 1 + policy.judge_days)
 
 
-def by_calendar(db: Connection, *, now: datetime, horizon: timedelta) -> list[rules.Forecast]:
+def by_calendar(db: Connection, *, now: Moment, horizon: timedelta) -> list[rules.Forecast]:
     """Return what the calendar alone says of each region, as far ahead as `horizon`."""
     policy = replace(settings.read(rules.Policy, "FORECASTING_"), horizon=horizon)
     phases, starts_at = settings.read(calendar.Policy, "WEDDINGS_"), rules.grid(now, policy)
@@ -90,7 +91,7 @@ class Ahead:
         return self.quantiles["p90"] * self.margin
 
 
-def expected(db: Connection, leads: Mapping[str, timedelta], *, now: datetime) -> dict[str, Ahead]:
+def expected(db: Connection, leads: Mapping[str, timedelta], *, now: Moment) -> dict[str, Ahead]:
     """Return what each region is to be ready for within its lead, as far as its forecast is trusted.
 
     A region whose forecaster says too little has a margin; where it is off by more than a margin could mend, its word is a
@@ -104,13 +105,13 @@ def expected(db: Connection, leads: Mapping[str, timedelta], *, now: datetime) -
     return found
 
 
-def judged(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
+def judged(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     """Return each region's score that its trust goes by, if there was one in the last day."""
     scores = store.judged(db, since=now - STANDS, until=now)
     return {region: by_horizon[TRUSTED_BY] for region, by_horizon in scores.items() if TRUSTED_BY in by_horizon}
 
 
-def judge(db: Connection, *, now: datetime) -> dict[str, calibration.Score]:
+def judge(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     """Compare what was forecast with what was seen, remember it, and return the regions' scores that trust goes by."""
     policy = settings.read(rules.Policy, "FORECASTING_")
     since, step = now - timedelta(days=policy.judge_days), policy.step.total_seconds()
@@ -141,7 +142,7 @@ def _by_step(minutes: dict[int, int], step: float) -> dict[int, float]:
     return highest
 
 
-def learn(db: Connection, *, now: datetime) -> int:
+def learn(db: Connection, *, now: Moment) -> int:
     """Learn each region's shares from the last weeks and remember them; return how many regions taught something."""
     policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
     since, step = now - timedelta(days=policy.learn_days), policy.step.total_seconds()

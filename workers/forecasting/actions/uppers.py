@@ -12,6 +12,7 @@ from workers.forecasting.rules import outlook
 from workers.forecasting.rules.events import AFTER, BEFORE, DAY, Array, of_wedding
 from workers.forecasting.rules.outlook import Outlook
 from workers.foundation import logs, settings
+from workers.foundation.moments import Moment
 from workers.metrics import store as metrics
 from workers.weddings import store as weddings
 
@@ -38,7 +39,7 @@ _learned: dict[str, _Learned] = {}
 
 
 def uppers(
-    db: Connection, regions: Collection[str], *, now: datetime, boot: timedelta, unit: float
+    db: Connection, regions: Collection[str], *, now: Moment, boot: timedelta, unit: float
 ) -> tuple[dict[str, float], set[str]]:
     """Return what regions' connections stay below until capacity ordered at `now` can be used, and who is yet to be learned.
 
@@ -95,7 +96,7 @@ def _see(known: _Learned, seen: Mapping[int, int]) -> None:
             known.next, known.last = known.next + 1, value
 
 
-def _learn(db: Connection, region: str, *, now: datetime, boot: timedelta, unit: float, version: int) -> _Learned | None:
+def _learn(db: Connection, region: str, *, now: Moment, boot: timedelta, unit: float, version: int) -> _Learned | None:
     policy = settings.read(outlook.Policy, "OUTLOOK_")
     minute = int(now.timestamp()) // 60
     seen = metrics.by_minute(db, now - timedelta(days=policy.days), _moment(minute), region=region).get(region, {})

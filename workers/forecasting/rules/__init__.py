@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.forecasting.rules.shares import HOURS, PHASES, QUANTILES, VENUES, Array, Seen, Shares
+from workers.foundation.moments import Moment
 from workers.seasons.rules.venues import factor
 from workers.weddings.rules import Phase, Wedding
 from workers.weddings.rules import Policy as Phases
@@ -70,7 +71,7 @@ class Forecast:
     """Connections of a region by step from `starts_at`: arrays of one length, a value a quantile."""
 
     region: str
-    starts_at: datetime
+    starts_at: Moment
     step: timedelta
     quantiles: Mapping[str, Array]
     ratio: float = 1.0
@@ -91,14 +92,14 @@ class Forecast:
         return replace(self, step=every * self.step, quantiles=sparse)
 
 
-def grid(now: datetime, policy: Policy) -> datetime:
+def grid(now: Moment, policy: Policy) -> Moment:
     """Return the step that `now` lies in: forecasts made within it are one and the same."""
     seconds = policy.step.total_seconds()
-    return datetime.fromtimestamp(now.timestamp() // seconds * seconds, tz=now.tzinfo)
+    return Moment(datetime.fromtimestamp(now.timestamp() // seconds * seconds, tz=now.tzinfo))
 
 
 def forecast(
-    region: str, weddings: Sequence[Wedding], policy: Policy, phases: Phases, *, starts_at: datetime, ratio: float = 1.0,
+    region: str, weddings: Sequence[Wedding], policy: Policy, phases: Phases, *, starts_at: Moment, ratio: float = 1.0,
     shares: Shares | None = None, zone: str = "UTC", holidays: Collection[date] = (),
 ) -> Forecast:  # fmt: skip
     """Return the load of a region's weddings from `starts_at` over the horizon, with `shares` as they were learned.

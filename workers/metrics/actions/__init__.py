@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from secrets import compare_digest
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from workers.foundation import clock, database, logs, settings, telemetry
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import MachineMoment, Moment
 from workers.metrics import rules, store
 from workers.metrics.rules.samples import Policy, Sample, apart, check
 from workers.metrics.store import events, partitions, points, rollups
@@ -57,12 +58,14 @@ def source(authorization: str) -> str:
     raise PusherUnknown
 
 
-def take(samples: Iterable[Sample], unread: Mapping[str, int] = MappingProxyType({}), *, sent_by: str, now: datetime) -> Taken:
+def take(
+    samples: Iterable[Sample], unread: Mapping[str, int] = MappingProxyType({}), *, sent_by: str, now: MachineMoment
+) -> Taken:
     """Check samples and put them on their way; when this returns they are in the stream. Raises TooManySamples, BufferFull."""
     limits = policy()
     batch = check(apart(samples, now=now), limits, now=now)
     batch.refused.update(unread)
-    if not points.spend(sent_by, len(batch.rows), at=clock.epoch(), most=limits.samples_per_second):
+    if not points.spend(sent_by, len(batch.rows), at=now.timestamp(), most=limits.samples_per_second):
         raise TooManySamples(source=sent_by, most=limits.samples_per_second)
     points.buffer(batch, most=limits.buffer_most)
     refused = sum(batch.refused.values())
@@ -91,7 +94,7 @@ def write(writer: Writer) -> tuple[Writer, int]:
     return writer, written.new + written.doubles
 
 
-def roll_up(*, now: datetime) -> int:
+def roll_up(*, now: MachineMoment) -> int:
     """Roll up what changed and is over, a span a transaction; return how many. A span that gets late points is made anew."""
     begun, spans = clock.stopwatch(), 0
     while clock.stopwatch() - begun < ENOUGH:
@@ -106,14 +109,14 @@ def roll_up(*, now: datetime) -> int:
     return spans
 
 
-def make_partitions(db: Connection, *, world: datetime, now: datetime) -> None:
+def make_partitions(db: Connection, *, world: Moment, now: MachineMoment) -> None:
     """Make the partitions of today and of the days to come."""
     limits = settings.read(rules.Policy, "METRICS_")
     for table in rules.kept(limits):
         partitions.make(db, table, rules.partitions(limits, today=(world if table == store.TABLE else now).date()))
 
 
-def retain(db: Connection, *, world: datetime, now: datetime) -> dict[str, list[str]]:
+def retain(db: Connection, *, world: Moment, now: MachineMoment) -> dict[str, list[str]]:
     """Make the partitions of the days to come, sum up the last days, and drop what is past retention; return what was dropped.
 
     Snapshots live in the world's time, what services measure in the machines'.
@@ -135,7 +138,7 @@ def retain(db: Connection, *, world: datetime, now: datetime) -> dict[str, list[
     return dropped
 
 
-def missing_partitions(db: Connection, *, now: datetime) -> list[str]:
+def missing_partitions(db: Connection, *, now: MachineMoment) -> list[str]:
     """Return the tables that lack the partition of today or tomorrow."""
     wanted = {now.date(), now.date() + timedelta(days=1)}
     tables = rules.kept(settings.read(rules.Policy, "METRICS_")).keys() - {store.TABLE}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from workers.foundation import logs
+from workers.foundation.moments import MachineMoment
 from workers.metrics.rules.detector import STATE_BYTES as DETECTOR_BYTES
 from workers.metrics.rules.detector import THRESHOLD, Detector
 from workers.metrics.rules.samples import Anomaly
@@ -26,7 +27,7 @@ LATE, MOST, STANDS = timedelta(seconds=10), 6, timedelta(minutes=10)
 EVERY = {"step": timedelta(seconds=10), "surprise": timedelta(minutes=1)}
 
 
-def sweep(db: Connection, *, now: datetime) -> list[Anomaly]:
+def sweep(db: Connection, *, now: MachineMoment) -> list[Anomaly]:
     """Show each detector the sweeps that are over and that it has not seen; return, and remember, what they found."""
     found = [one for kind, every in EVERY.items() for one in _sweep(db, kind, every, now - LATE)]
     detection.tell(found)
@@ -37,7 +38,7 @@ def _sweep(db: Connection, kind: str, every: timedelta, until: datetime) -> list
     seconds = every.total_seconds()
     last = until.timestamp() // seconds * seconds
     size = DETECTOR_BYTES if kind == "surprise" else STEPS_BYTES
-    memory = detection.recall(kind, row_bytes=size, now=until.timestamp()) or Memory(
+    memory = detection.recall(kind, row_bytes=size, epoch=until.timestamp()) or Memory(
         np.empty(0, np.int64), np.empty((0, 0), np.uint8), last - seconds
     )
     first = max(memory.swept + seconds, last - (MOST - 1) * seconds)

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+
+from workers.foundation.moments import Moment
 
 #: Upper bounds in milliseconds. The alert thresholds (2,000, 3,000, 5,000) are bounds, so none is blurred by a bucket.
 BOUNDS = (25, 50, 100, 200, 350, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000, 30_000)
@@ -36,7 +38,7 @@ class Snapshot:
     """A region's connections at a moment. Rates are those since the snapshot before; None is `not measured`."""
 
     region: str
-    at: datetime
+    at: Moment
     connections: int
     opened: int = 0
     closed: int = 0

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from workers.foundation.moments import MachineMoment
 from workers.weddings.rules import ID, ID_REMEDY, NAME, NAME_REMEDY
 
 Row = np.dtype([("series", "<i8"), ("at", "<i8"), ("value", "<f8")])
@@ -118,7 +119,7 @@ class Batch:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def check(samples: Iterable[Sample], policy: Policy, *, now: datetime) -> Batch:
+def check(samples: Iterable[Sample], policy: Policy, *, now: MachineMoment) -> Batch:
     """Return what of `samples` may be stored, and why the rest may not."""
     more = frozenset(policy.more_labels.split())
     earliest, latest = (now - policy.late_most).timestamp(), (now + policy.early_most).timestamp()
@@ -175,7 +176,7 @@ def parts(text: str) -> tuple[str, dict[str, str]]:
     return name, {label: value.strip('"') for label, _, value in pairs}
 
 
-def moment(value: Any, *, now: datetime) -> float:
+def moment(value: Any, *, now: MachineMoment) -> float:
     """Return seconds since 1970 of a number of seconds, or of a text in ISO 8601 with its zone; `now` for None.
 
     Raises ValueError with the remedy.
@@ -193,7 +194,7 @@ def moment(value: Any, *, now: datetime) -> float:
     return found.timestamp()
 
 
-def from_json(document: Any, policy: Policy, *, now: datetime) -> tuple[list[Sample], Counter[str]]:
+def from_json(document: Any, policy: Policy, *, now: MachineMoment) -> tuple[list[Sample], Counter[str]]:
     """Return the samples of {"samples": [{"name", "value", "at"?, "labels"?}]}, and by why those that are none.
 
     Raises ValueError for what is no batch. Samples of one series without `at` are set apart by `apart`: each is one.
@@ -212,7 +213,7 @@ def from_json(document: Any, policy: Policy, *, now: datetime) -> tuple[list[Sam
     return found, refused
 
 
-def apart(samples: Iterable[Sample], *, now: datetime) -> list[Sample]:
+def apart(samples: Iterable[Sample], *, now: MachineMoment) -> list[Sample]:
     """Return samples with those of one series that all came without a time two microseconds apart: each was measured.
 
     A float of today's epoch is told to a quarter of a microsecond, so one would not be enough.
@@ -227,7 +228,7 @@ def apart(samples: Iterable[Sample], *, now: datetime) -> list[Sample]:
     return result
 
 
-def _sample(number: int, one: Any, now: datetime) -> Sample:
+def _sample(number: int, one: Any, now: MachineMoment) -> Sample:
     if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
         raise ValueError(f"samples.{number}.name must be a text")
     value, labels = one.get("value"), one.get("labels") or {}

@@ -26,14 +26,14 @@ class Memory:
     swept: float
 
 
-def recall(detector: str, *, row_bytes: int, now: float) -> Memory | None:
+def recall(detector: str, *, row_bytes: int, epoch: float) -> Memory | None:
     """Return what a detector remembers; None when it is new, Redis lost it, or it is of another version or time."""
     found = redis.undecoded().hgetall(STATE + detector)
     try:
         ids = np.frombuffer(found[b"ids"], np.int64)
         rows = np.frombuffer(found[b"rows"], np.uint8).copy()
         swept = float(found[b"swept"])
-        if not 0 < swept <= now + 60 or (len(ids) and len(rows) != len(ids) * row_bytes):
+        if not 0 < swept <= epoch + 60 or (len(ids) and len(rows) != len(ids) * row_bytes):
             return None
         return Memory(ids, rows.reshape(len(ids), -1) if len(ids) else rows.reshape(0, 0), swept)
     except (KeyError, ValueError):
@@ -68,7 +68,7 @@ def tell(found: Iterable[Anomaly]) -> None:
         redis.registry().hset(FOUND, mapping=rows)
 
 
-def standing(now: float) -> list[Anomaly]:
+def standing(epoch: float) -> list[Anomaly]:
     """Return what was found and is not over; forget the rest."""
     found: dict[str, Anomaly | None] = {}
     for name, row in redis.registry().hgetall(FOUND).items():
@@ -76,6 +76,6 @@ def standing(now: float) -> list[Anomaly]:
             found[name] = Anomaly(**orjson.loads(row))
         except (ValueError, TypeError):
             found[name] = None
-    if over := [name for name, one in found.items() if one is None or one.until < now]:
+    if over := [name for name, one in found.items() if one is None or one.until < epoch]:
         redis.registry().hdel(FOUND, *over)
-    return [one for one in found.values() if one and one.until >= now]
+    return [one for one in found.values() if one and one.until >= epoch]

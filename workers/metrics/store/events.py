@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from workers.foundation import database
+from workers.foundation.moments import MachineMoment
 from workers.metrics.rules.objectives import BY_SERIES, OBJECTIVES, Counts, Window, judge
 from workers.metrics.rules.samples import parts
 from workers.metrics.store import partitions
@@ -143,7 +144,7 @@ class Standing:
     counts: Counts
 
 
-def of_regions(db: Connection, window: Window, *, now: datetime) -> list[Standing]:
+def of_regions(db: Connection, window: Window, *, now: MachineMoment) -> list[Standing]:
     """Return each region's counts over a window; of a span of hours those of whole hours from their sums."""
     since = {span: now - span for span in (window.long, window.short)}
     whole = _hour(now) - timedelta(hours=1)
@@ -165,13 +166,13 @@ def _hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-def _seen(db: Connection, since: datetime, now: datetime) -> Counted:
+def _seen(db: Connection, since: datetime, now: MachineMoment) -> Counted:
     facts = (regions.c.objective, regions.c.region)
     asked = select(*facts, func.sum(regions.c.total), func.sum(regions.c.bad)).where(regions.c.at >= since, regions.c.at <= now)
     return {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(asked.group_by(*facts))}
 
 
-def _summed(db: Connection, since: datetime, whole: datetime, now: datetime) -> Counted:
+def _summed(db: Connection, since: datetime, whole: datetime, now: MachineMoment) -> Counted:
     """Return counts from the sums of the hours before `whole`, and from the events after it."""
     facts = (hours.c.objective, hours.c.region)
     asked = select(*facts, func.sum(hours.c.total), func.sum(hours.c.bad)).where(hours.c.at >= since, hours.c.at < whole)
@@ -182,7 +183,7 @@ def _summed(db: Connection, since: datetime, whole: datetime, now: datetime) -> 
     return found
 
 
-def of_weddings(db: Connection, window: Window, *, now: datetime, ids: Iterable[str], bad_least: int) -> list[Standing]:
+def of_weddings(db: Connection, window: Window, *, now: MachineMoment, ids: Iterable[str], bad_least: int) -> list[Standing]:
     """Return the counts of those of some weddings that had bad events: what is healthy is not looked at."""
     asked = select(weddings.c.objective, weddings.c.wedding_id).group_by(weddings.c.objective, weddings.c.wedding_id)
     hurt = asked.where(weddings.c.bad > 0, weddings.c.at >= now - window.long).having(func.sum(weddings.c.bad) >= bad_least)
@@ -205,7 +206,7 @@ def heard(db: Connection, ids: Iterable[str], *, since: datetime) -> set[tuple[s
     return {(row[0], row[1]) for row in db.execute(asked)}
 
 
-def month(db: Connection, *, now: datetime) -> list[Standing]:
+def month(db: Connection, *, now: MachineMoment) -> list[Standing]:
     """Return each region's counts over the last 30 days; both spans are the same."""
     found = _summed(db, now - timedelta(days=30), _hour(now) - timedelta(hours=1), now)
     return [Standing(*who, Counts(*counts, *counts)) for who, counts in found.items()]
@@ -223,7 +224,7 @@ def sum_hours(db: Connection, *, since: datetime) -> None:
     db.execute(hours.delete().where(hours.c.at < since - timedelta(days=35)))
 
 
-def sum_weddings(db: Connection, *, since: datetime, at: datetime) -> None:
+def sum_weddings(db: Connection, *, since: datetime, at: MachineMoment) -> None:
     """Write what became of each wedding's budgets over its own hours, for those with events since a moment."""
     budgets = {one.name: 1.0 - one.target for one in OBJECTIVES}
     statement = """

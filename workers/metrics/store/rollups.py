@@ -14,6 +14,7 @@ from datasketches import tdigest_double
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Integer, LargeBinary, Table, delete, select, text
 
 from workers.foundation import database
+from workers.foundation.moments import MachineMoment
 from workers.metrics.store import partitions
 from workers.metrics.store.points import due, note_due, series
 
@@ -45,7 +46,7 @@ tables = {level: _table(level) for level in SPANS}
 class Summary:
     """A series over a span. Raises nothing: there is at least one point in it."""
 
-    at: datetime
+    at: MachineMoment
     count: int
     sum: float
     least: float

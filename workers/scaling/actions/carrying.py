@@ -9,6 +9,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 from workers.foundation import clock, database, logs, once, redis
 from workers.foundation.errors import named, said
+from workers.foundation.moments import Moment
 from workers.scaling import client, store
 from workers.scaling.actions.readings import held_regions, in_shadow
 from workers.scaling.rules import EVERYWHERE, Policy, State
@@ -20,7 +21,7 @@ log = logs.get("scaling")
 AT_ONCE, HELD = 10.0, timedelta(seconds=30)
 
 
-def see_to_it(policy: Policy, *, drift: bool = False) -> None:
+def see_to_it(policy: Policy, *, now: Moment, drift: bool = False) -> None:
     """Have what was decided carried out and confirmed, also when Redis or a real system lost it.
 
     With `drift` what was confirmed is looked at again: a system that was set by somebody else is set back. Regions that are
@@ -30,8 +31,8 @@ def see_to_it(policy: Policy, *, drift: bool = False) -> None:
         if lease is None:
             return
         with database.transaction() as db:
-            wanted, held = store.latest(db).values(), held_regions(db, policy, clock.now())
-            watched = in_shadow(db, policy, now=clock.now(), also=[action.region for action in wanted])
+            wanted, held = store.latest(db).values(), held_regions(db, policy, now)
+            watched = in_shadow(db, policy, now=now, also=[action.region for action in wanted])
         ours = [action for action in wanted if action.region not in watched and action.resource in client.managed()]
         try:
             _tell(ours, watched, held, policy)
@@ -42,7 +43,7 @@ def see_to_it(policy: Policy, *, drift: bool = False) -> None:
         # What hangs is tried last, so that it keeps nothing else waiting.
         for action in sorted(ours, key=lambda one: one.attempts):
             if (action.state is State.CONFIRMED) is drift and clock.stopwatch() - begun < AT_ONCE:
-                _carry_out(action, action.region in held, policy)
+                _carry_out(action, action.region in held, policy, now)
 
 
 def _tell(actions: Iterable[Action], watched: Iterable[str], held: Collection[str], policy: Policy) -> None:
@@ -64,8 +65,8 @@ class _Result:
     told: bool = True
 
 
-def _carry_out(action: Action, held: bool, policy: Policy) -> None:
-    result, now = _bring_about(action, held), clock.now()
+def _carry_out(action: Action, held: bool, policy: Policy, now: Moment) -> None:
+    result = _bring_about(action, held)
     if result is None or (action.state is State.CONFIRMED and not result.problem):
         return
     state = State.APPLIED if result.told else State.APPROVED

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection
 
-from workers.foundation import clock, database, logs, settings, telemetry
+from workers.foundation import clock, database, logs, telemetry
 from workers.foundation.errors import named, said
+from workers.foundation.moments import Moment
 from workers.notify import actions as notify
 from workers.notify.rules import Notification
 from workers.scaling import client, rules, store
@@ -31,9 +32,8 @@ STANDS = timedelta(minutes=10)
 _looked: dict[tuple[str, Resource], float] = {}
 
 
-def decide() -> None:
+def decide(policy: Policy, *, now: Moment) -> None:
     """Read the world, decide about every resource, and write what changes with what it was made from."""
-    now, policy = clock.now(), settings.read(Policy, "SCALING_")
     with database.transaction() as db:
         found = readings(db, policy, now=now)
     # Real systems are asked between the transactions: one that hangs must hold no row.
@@ -45,7 +45,7 @@ def decide() -> None:
         record(db, decided, policy, now=now)
 
 
-def _sure(reading: Reading, policy: Policy, now: datetime, away: set[Resource]) -> Reading:
+def _sure(reading: Reading, policy: Policy, now: Moment, away: set[Resource]) -> Reading:
     """Return the reading with what the real thing has, where nothing of ours says so.
 
     Where that can't be asked (`away` remembers it for the run) it may get more, and loses nothing.
@@ -72,7 +72,7 @@ def _sure(reading: Reading, policy: Policy, now: datetime, away: set[Resource]) 
     return replace(reading, has=seen) if seen is not None and (matters or seen < reading.has) else reading
 
 
-def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: Policy, *, now: datetime) -> None:
+def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: Policy, *, now: Moment) -> None:
     """Write what changes; ask for approval of what is above the cap."""
     decided = [(rules.sound(reading), decision) for reading, decision in decided]
     changing = []
@@ -92,7 +92,7 @@ def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: 
 
 
 def _row(
-    reading: Reading, to: int, reason: Reason, purpose: Purpose, follows: int, made_from: Mapping[str, Any], now: datetime
+    reading: Reading, to: int, reason: Reason, purpose: Purpose, follows: int, made_from: Mapping[str, Any], now: Moment
 ) -> Decided:
     return Decided(reading.region, reading.resource, reading.has, to, reason, made_from, store.SCHEDULE, now, follows, purpose)
 
@@ -111,7 +111,7 @@ def _write(db: Connection, rows: Sequence[Decided]) -> dict[tuple[str, str], int
 
 def _ask(
     db: Connection, decided: Sequence[tuple[Reading, Decision]], written: Mapping[tuple[str, str], int], policy: Policy,
-    now: datetime,
+    now: Moment,
 ) -> None:  # fmt: skip
     """Keep at most one proposal of a resource standing, as high as is needed, and tell of new ones."""
     proposals: dict[tuple[str, str], list[Action]] = {}
@@ -131,9 +131,7 @@ def _ask(
         notify.tell(db, Notification(f"scaling/approve/{id}", f"approval wanted: {where}", body, "high"), at=now)
 
 
-def _stands(
-    db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: datetime
-) -> bool:
+def _stands(db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: Moment) -> bool:
     """Tell whether a proposal for as much as is needed stands; end what was allowed once it is over and given back."""
     standing = False
     for one in ours:
@@ -157,7 +155,7 @@ def _stands(
     return standing
 
 
-def _outlived(one: Action, decision: Decision, policy: Policy, now: datetime) -> str:
+def _outlived(one: Action, decision: Decision, policy: Policy, now: Moment) -> str:
     if now - one.created_at >= policy.approval_within:
         return "nobody approved it in time"
     return "no longer needed" if not decision.beyond and now - one.created_at >= STANDS else ""

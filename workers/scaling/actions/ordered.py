@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
+from workers.foundation.moments import Moment
 from workers.scaling import store
 from workers.scaling.rules import EVERYWHERE, Policy, Purpose, Resource, State
 from workers.scaling.rules.orders import Kind, Mode, Order, mode
@@ -20,7 +21,7 @@ class Ordered:
     """What was decided and ordered so far."""
 
     policy: Policy
-    now: datetime
+    now: Moment
     newest: Mapping[tuple[str, str], Action]
     planned: Mapping[tuple[str, str], Action]
     orders: Mapping[str, Mapping[Kind, Order]]
@@ -82,7 +83,7 @@ class Ordered:
         return bool(self.busy) if region == EVERYWHERE else region in self.busy
 
 
-def ordered(db: Connection, policy: Policy, *, now: datetime) -> Ordered:
+def ordered(db: Connection, policy: Policy, *, now: Moment) -> Ordered:
     """Return what was decided and ordered so far, for all regions."""
     approved = [one for one in store.proposals(db) if one.state is State.APPROVED]
     allowed: dict[tuple[str, str], int] = {

@@ -15,6 +15,7 @@ from workers.forecasting.rules import Forecast, outlook
 from workers.forecasting.rules import Policy as Forecasting
 from workers.foundation import settings
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import Moment
 from workers.metrics import store as metrics
 from workers.retention.rules import Policy as Retention
 from workers.scaling import rules, store
@@ -41,7 +42,7 @@ class SpanUnmeasured(Anticipated):
     """{region} was not measured from {start} to {end}, but {but}; METRICS_KEEP_DAYS says how long that is kept"""
 
 
-def full_days(db: Connection, *, now: datetime, days: int) -> list[capacity.FullDay]:
+def full_days(db: Connection, *, now: Moment, days: int) -> list[capacity.FullDay]:
     """Return the days to come on which a region's instances or the plan's limits may not suffice."""
     made = forecasts.by_calendar(db, now=now, horizon=timedelta(days=days))
     return capacity.full_days(made, settings.read(rules.Policy, "SCALING_"))
@@ -51,7 +52,7 @@ def full_days(db: Connection, *, now: datetime, days: int) -> list[capacity.Full
 class Hour:
     """An hour's highest load, in half of all cases and in 1 of 100; the instances for its 90 and its 99 % quantile."""
 
-    at: datetime
+    at: Moment
     p50: float
     p99: float
     instances: int
@@ -72,23 +73,23 @@ class Day:
     hours: list[Hour]
 
 
-def day(db: Connection, local: date, *, now: datetime) -> list[Day]:
+def day(db: Connection, local: date, *, now: Moment) -> list[Day]:
     """Return what each region needs in the 36 hours from its midnight of a day on."""
     policy, found = settings.read(rules.Policy, "SCALING_"), []
     # The season that is now says nothing of another one.
     current = seasons.current(db) if abs(local - now.date()) <= SAME_SEASON else {}
-    noon = datetime(local.year, local.month, local.day, 12, tzinfo=UTC)
+    noon = Moment(datetime(local.year, local.month, local.day, 12, tzinfo=UTC))
     around = weddings.between(db, noon - timedelta(days=2), noon + timedelta(days=2))
     for one in forecasts.by_calendar(db, now=noon - timedelta(hours=27), horizon=timedelta(days=3)):
         here = [wedding for wedding in around if wedding.region == one.region and wedding.starts_local.date() == local]
         season = current.get(one.region) or seasonal.decide(one.region, [], seasonal.Policy(), today=local).season
         facts = len(here), sum(wedding.guest_count for wedding in here), str(season), holidays.name(one.zone, local)
-        midnight = datetime(local.year, local.month, local.day, tzinfo=ZoneInfo(one.zone)).astimezone(UTC)
+        midnight = Moment(datetime(local.year, local.month, local.day, tzinfo=ZoneInfo(one.zone)).astimezone(UTC))
         found.append(Day(one.region, one.zone, *facts, [hour for hour in _hours(one, midnight, policy) if hour.p99 >= 1]))
     return found
 
 
-def _hours(forecast: Forecast, midnight: datetime, policy: rules.Policy) -> Iterator[Hour]:
+def _hours(forecast: Forecast, midnight: Moment, policy: rules.Policy) -> Iterator[Hour]:
     bounds = policy.bounds(Resource.INSTANCES)
     for number in range(36):
         at = midnight + timedelta(hours=number)
@@ -99,7 +100,7 @@ def _hours(forecast: Forecast, midnight: datetime, policy: rules.Policy) -> Iter
 
 
 def played(
-    db: Connection, region: str, start: datetime, end: datetime, *, now: datetime, cut: bool = False
+    db: Connection, region: str, start: datetime, end: datetime, *, now: Moment, cut: bool = False
 ) -> tuple[Outcome, Past, Counts]:
     """Play a past span of a region through the planner, with the calendar as it was known then.
 
@@ -124,9 +125,9 @@ def _past(db: Connection, region: str, since: datetime, start: datetime, end: da
     seen = metrics.by_minute(db, since, end, region=region).get(region, {})
     if not seen:
         raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}", but="never then")
-    begins = datetime.fromtimestamp(min(seen) * 60, UTC)
+    begins = Moment(datetime.fromtimestamp(min(seen) * 60, UTC))
 
-    def known(at: datetime) -> list[calendar.Wedding]:
+    def known(at: Moment) -> list[calendar.Wedding]:
         near = weddings.as_known(db, at, begins - timedelta(days=1), at + timedelta(days=4))
         return [one for one in near if one.region == region]
 
@@ -137,13 +138,13 @@ def _past(db: Connection, region: str, since: datetime, start: datetime, end: da
     return Past(region, begins, held(seen), known, learned, zone, given)
 
 
-def _given(db: Connection, region: str, start: datetime, end: datetime) -> Callable[[datetime], Given]:
+def _given(db: Connection, region: str, start: datetime, end: datetime) -> Callable[[Moment], Given]:
     """Return what held of a region at a moment: its season's floor, the margin of its forecast, orders of people."""
     policy, ordered = settings.read(rules.Policy, "SCALING_"), orders.given(db, region, since=start, until=end)
     changes = seasons.changes(db, region)
     verdicts = forecasting.verdicts(db, region, forecasts.TRUSTED_BY, since=start - forecasts.STANDS)
 
-    def given(at: datetime) -> Given:
+    def given(at: Moment) -> Given:
         season = next((season for since, season in reversed(changes) if since <= at), None)
         margin = next((one.margin for said, one in reversed(verdicts) if at - forecasts.STANDS <= said <= at), 1.0)
         holding = {one.kind: one for one in ordered if one.holds(at)}
@@ -154,7 +155,7 @@ def _given(db: Connection, region: str, start: datetime, end: datetime) -> Calla
     return given
 
 
-def regret(db: Connection, region: str, *, now: datetime, days: int) -> Outcome | None:
+def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | None:
     """Return how what was decided for a region in the last days would have gone; None when it was not measured."""
     policy, start = settings.read(rules.Policy, "SCALING_"), now - timedelta(days=days)
     seen = metrics.by_minute(db, start, now, region=region).get(region, {})

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,6 +13,7 @@ from workers.connections.store import service
 from workers.forecasting import actions as forecasts
 from workers.forecasting.actions.uppers import uppers as outlooks
 from workers.foundation import queues, redis, settings
+from workers.foundation.moments import Moment
 from workers.metrics import rules as measuring
 from workers.metrics import store as metrics
 from workers.scaling import client, store
@@ -28,7 +29,7 @@ from workers.weddings import store as weddings
 LOADS = ("load", "expected", "upper", "lately")
 
 
-def readings(db: Connection, policy: Policy, *, now: datetime) -> list[Reading]:
+def readings(db: Connection, policy: Policy, *, now: Moment) -> list[Reading]:
     """Return what is known at `now` of each resource that has an actuator."""
     managed, known = client.managed(), ordered(db, policy, now=now)
     near = _near(db, policy, now)
@@ -46,21 +47,21 @@ def readings(db: Connection, policy: Policy, *, now: datetime) -> list[Reading]:
     return found
 
 
-def in_shadow(db: Connection, policy: Policy, *, now: datetime, also: Iterable[str] = ()) -> list[str]:
+def in_shadow(db: Connection, policy: Policy, *, now: Moment, also: Iterable[str] = ()) -> list[str]:
     """Return the regions (and EVERYWHERE) whose decisions are not carried out; `also` looks at those that have no wedding."""
     given = orders.standing(db, at=now)
     regions = dict.fromkeys([*weddings.regions(db), EVERYWHERE, *given, *also])
     return [region for region in regions if mode(given.get(region, {}), policy) is Mode.SHADOW]
 
 
-def failed(db: Connection, policy: Policy, *, now: datetime) -> list[Action]:
+def failed(db: Connection, policy: Policy, *, now: Moment) -> list[Action]:
     """Return the actions that should be in effect, and that somebody carries out who could not."""
     ours = [one for one in store.failed(db) if one.resource in client.managed()]
     watched = in_shadow(db, policy, now=now, also=[one.region for one in ours])
     return [one for one in ours if one.region not in watched]
 
 
-def _near(db: Connection, policy: Policy, now: datetime) -> list[calendar.Wedding]:
+def _near(db: Connection, policy: Policy, now: Moment) -> list[calendar.Wedding]:
     """Return the weddings that run, ended a moment ago, or start within the lead of their kind of venue."""
     ahead = weddings.between(db, now - policy.linger, now + _longest(policy))
     return [one for one in ahead if one.starts_at - _lead(policy, one) < now]
@@ -74,7 +75,7 @@ def _longest(policy: Policy) -> timedelta:
     return max(policy.lead, *(profile.lead for profile in PROFILES.values()))
 
 
-def held_regions(db: Connection, policy: Policy, now: datetime) -> set[str]:
+def held_regions(db: Connection, policy: Policy, now: Moment) -> set[str]:
     """Return the regions (and EVERYWHERE) from which nothing may be taken: a wedding is near or on, or somebody said so."""
     given = orders.standing(db, at=now)
     near = weddings.busy_regions(db, now - policy.linger, now + _longest(policy))
@@ -115,7 +116,7 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
 
 
 def _expected(
-    db: Connection, here: Mapping[str, Sequence[calendar.Wedding]], policy: Policy, now: datetime
+    db: Connection, here: Mapping[str, Sequence[calendar.Wedding]], policy: Policy, now: Moment
 ) -> dict[str, dict[str, Any]]:
     """Return what is expected of each region within its lead: its forecast, its share of a planned peak at least."""
     leads = {name: max((_lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
@@ -133,7 +134,7 @@ def _by_region(near: Sequence[calendar.Wedding]) -> dict[str, list[calendar.Wedd
     return found
 
 
-def _peak(now: datetime) -> int:
+def _peak(now: Moment) -> int:
     try:
         return service.peak(now)
     except redis.UNREACHABLE:

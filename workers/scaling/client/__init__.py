@@ -10,7 +10,6 @@ without one is not decided about. A package of anybody's adds one in its pyproje
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache, partial
 from importlib.metadata import entry_points
 from threading import Thread
@@ -18,6 +17,7 @@ from typing import Protocol, TypeVar
 
 from workers.foundation import clock, settings
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import Moment
 from workers.scaling.rules import Resource, State
 from workers.scaling.store import Action
 
@@ -99,7 +99,7 @@ def of(resource: Resource) -> dict[str, Actuator]:
     return {name: made(name, resource) for name in managed().get(resource, [])}
 
 
-def found(region: str, resource: Resource, *, now: datetime) -> int | None:
+def found(region: str, resource: Resource, *, now: Moment) -> int | None:
     """Return how much of a resource there is, where nothing of ours says so; None when nobody knows."""
     asked = Action(0, region, resource, 0, 0, "", State.CONFIRMED, now, "")
     seen = {name: actuator.seen(asked) for name, actuator in of(resource).items()}

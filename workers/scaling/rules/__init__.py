@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from math import ceil, inf
 from typing import Any
 
+from workers.foundation.moments import Moment
 from workers.scaling.rules.policy import SHARED as SHARED
 from workers.scaling.rules.policy import Bounds as Bounds
 from workers.scaling.rules.policy import Policy as Policy
@@ -85,8 +86,8 @@ class Reading:
     margin: float = 1.0
     pressure: float = 0.0
     ceremony_ahead: bool = False
-    frozen_until: datetime | None = None
-    changed_at: datetime | None = None
+    frozen_until: Moment | None = None
+    changed_at: Moment | None = None
     #: What there was before the last action, if that took some away less than `shrink_after` ago.
     shrunk_from: int = 0
     #: How often that had to be given back in the last day: each time doubles what is waited for before the next.
@@ -126,7 +127,7 @@ class Bid:
     reason: Reason
 
 
-def decide(reading: Reading, policy: Policy, *, now: datetime) -> Decision:
+def decide(reading: Reading, policy: Policy, *, now: Moment) -> Decision:
     """Return how much of the resource there should be at `now`, and why."""
     reading, bounds = sound(reading), policy.bounds(reading.resource)
     # Of equals the first: what is seen or forecast says more than what may come.
@@ -170,7 +171,7 @@ def sound(reading: Reading) -> Reading:
     return replace(reading, **wrong) if wrong else reading
 
 
-def bids(reading: Reading, policy: Policy, *, now: datetime) -> list[Bid]:
+def bids(reading: Reading, policy: Policy, *, now: Moment) -> list[Bid]:
     """Return what each fact asks for, before the cap."""
     bounds, here, expected = policy.bounds(reading.resource), reading.load or 0.0, reading.expected or 0.0
     ahead = Reason.CEREMONY_AHEAD if reading.ceremony_ahead else Reason.FORECAST
@@ -199,7 +200,7 @@ def gives_back(reading: Reading, decision: Decision, policy: Policy) -> bool:
     return decision.to >= lost > reading.has and reading.pressure > TOLERANCE
 
 
-def holds(reading: Reading, policy: Policy, *, now: datetime) -> list[Reason]:
+def holds(reading: Reading, policy: Policy, *, now: Moment) -> list[Reason]:
     """Return what keeps some from being taken away, the strongest first: only that waits, a surge never queues behind it."""
     unknown = reading.load is None or reading.expected is None or reading.partly or reading.unlearned or reading.unasked
     held = [
@@ -214,7 +215,7 @@ def holds(reading: Reading, policy: Policy, *, now: datetime) -> list[Reason]:
     return [reason for holding, reason in held if holding]
 
 
-def _shrink(reading: Reading, step: int, to: int, cap: int, policy: Policy, now: datetime) -> tuple[int, Reason]:
+def _shrink(reading: Reading, step: int, to: int, cap: int, policy: Policy, now: Moment) -> tuple[int, Reason]:
     if held := holds(reading, policy, now=now):
         return reading.has, held[0]
     if reading.has > cap:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from math import ceil
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.forecasting.rules import Forecast
+from workers.foundation.moments import Moment
 from workers.scaling.rules import EVERYWHERE, Policy
 
 Array = NDArray[np.float64]
@@ -37,7 +38,7 @@ class FullDay:
 
     region: str
     day: date
-    at: datetime
+    at: Moment
     limit: Limit
     needed: int
     most: int
@@ -58,7 +59,7 @@ def full_days(forecasts: Sequence[Forecast], policy: Policy) -> list[FullDay]:
 
 
 def _days(forecast: Forecast, region: str, limit: Limit, needed: Array, most: int) -> Iterable[FullDay]:
-    worst, zone = dict[date, tuple[float, datetime]](), ZoneInfo(forecast.zone)
+    worst, zone = dict[date, tuple[float, Moment]](), ZoneInfo(forecast.zone)
     for number in np.flatnonzero(needed > most).tolist() if most else ():
         at = forecast.starts_at + number * forecast.step
         day = at.astimezone(zone).date()

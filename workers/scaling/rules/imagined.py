@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from workers.forecasting.rules import Policy as Forecasting
 from workers.forecasting.rules import spans
 from workers.forecasting.rules.shares import PHASES, VENUES, Shares
+from workers.foundation.moments import Moment
 from workers.seasons.rules import US_MONTHS
 from workers.weddings.rules import Policy as Phases
 from workers.weddings.rules import VenueType, Wedding, instant
@@ -38,8 +39,8 @@ class Version:
     """A wedding as the calendar had it from one moment until another (None: to the end)."""
 
     wedding: Wedding
-    known_from: datetime
-    known_until: datetime | None = None
+    known_from: Moment
+    known_until: Moment | None = None
 
 
 def expected(day: date, a_year: float) -> float:
@@ -97,7 +98,7 @@ def calendar(planned: Iterable[Wedding], chance: Generator, *, storms: Iterable[
     return found
 
 
-def _moved(one: Wedding, by: timedelta, booked: datetime, decided: datetime) -> list[Version]:
+def _moved(one: Wedding, by: timedelta, booked: Moment, decided: Moment) -> list[Version]:
     later = replace(one, **{name: getattr(one, name) + by for name in ("starts_local", "ends_local", "starts_at", "ends_at")})
     return [Version(one, booked, decided), Version(later, decided)]
 
@@ -110,7 +111,7 @@ class Known:
         self._versions = sorted(versions, key=lambda one: one.wedding.starts_at)
         self._starts = [one.wedding.starts_at for one in self._versions]
 
-    def __call__(self, at: datetime) -> list[Wedding]:
+    def __call__(self, at: Moment) -> list[Wedding]:
         """Return the weddings from five weeks before to four days after."""
         near = slice(bisect(self._starts, at - timedelta(days=36)), bisect(self._starts, at + timedelta(days=4)))
         return [

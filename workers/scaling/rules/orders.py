@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from workers.foundation.moments import Moment
 from workers.scaling.rules.policy import Policy
 
 
@@ -47,12 +48,12 @@ class Order:
     kind: Kind
     reason: str
     asked_by: str
-    at: datetime
+    at: Moment
     until: datetime | None = None
     value: int = 0
     ended_at: datetime | None = None
     ended_by: str | None = None
 
-    def holds(self, at: datetime) -> bool:
+    def holds(self, at: Moment) -> bool:
         """Tell whether it held at a moment."""
         return self.at <= at and not any(end is not None and end <= at for end in (self.until, self.ended_at))

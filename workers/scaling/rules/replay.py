@@ -14,6 +14,7 @@ from workers.forecasting.rules.events import BEFORE, DAY, of_wedding
 from workers.forecasting.rules.outlook import Outlook
 from workers.forecasting.rules.outlook import Policy as Outlooks
 from workers.forecasting.rules.shares import Shares
+from workers.foundation.moments import Moment
 from workers.scaling.rules import Policy, Reading, decide
 from workers.seasons.rules.venues import PROFILES
 from workers.weddings.rules import Policy as Phases
@@ -122,7 +123,7 @@ class Given:
     emergency: int = 0
 
 
-def _nothing(_at: datetime) -> Given:
+def _nothing(_at: Moment) -> Given:
     return Given()
 
 
@@ -131,14 +132,14 @@ class Past:
     """A region's load, one value a minute from `starts_at` on; its calendar as known, and what was given, at a moment."""
 
     region: str
-    starts_at: datetime
+    starts_at: Moment
     load: Array
-    known: Callable[[datetime], Sequence[Wedding]]
+    known: Callable[[Moment], Sequence[Wedding]]
     shares: Shares | None = None
     zone: str = "UTC"
-    given: Callable[[datetime], Given] = _nothing
+    given: Callable[[Moment], Given] = _nothing
 
-    def moment(self, minute: int) -> datetime:
+    def moment(self, minute: int) -> Moment:
         """Return when a minute begins."""
         return self.starts_at + minute * MINUTE
 
@@ -152,7 +153,7 @@ class Planner:
         self._forecast: Forecast | None = None
         self._outlook: Outlook | None = None
         self._refreshed = -REFRESH
-        self._changed_at: datetime | None = None
+        self._changed_at: Moment | None = None
         self._spans: Array = np.zeros((0, 3))
         self._learned_at = 0
 
@@ -166,7 +167,7 @@ class Planner:
             self._changed_at = now
         return decision.to
 
-    def _refresh(self, minute: int, now: datetime) -> None:
+    def _refresh(self, minute: int, now: Moment) -> None:
         self._refreshed = minute
         weddings = [one for one in self.past.known(now) if one.ends_at > now - timedelta(days=self.outlooks.days)]
         near = [one for one in weddings if now - timedelta(days=1) < one.ends_at and one.starts_at < now + timedelta(days=3)]
@@ -180,7 +181,7 @@ class Planner:
         if self._outlook is None or self._outlook.stale:
             self._outlook, self._learned_at = self._learned(weddings, minute), minute
 
-    def _forecasted(self, near: Sequence[Wedding], minute: int, now: datetime) -> Forecast:
+    def _forecasted(self, near: Sequence[Wedding], minute: int, now: Moment) -> Forecast:
         known = {"shares": self.past.shares, "zone": self.past.zone}
         hour = min(minute, int(self.forecasting.pull_from / MINUTE))
         since = grid(now - hour * MINUTE, self.forecasting)
@@ -200,7 +201,7 @@ class Planner:
         boot = max(1, round(self.policy.boot / MINUTE))
         return Outlook(load, start, events, boot=boot, unit=self.policy.connections_per_instance / 2, policy=self.outlooks)
 
-    def _reading(self, minute: int, now: datetime, has: int) -> Reading:
+    def _reading(self, minute: int, now: Moment, has: int) -> Reading:
         if self._outlook and minute > self._learned_at and not self._outlook.stale:
             self._outlook.see(float(self.past.load[minute - 1]))
         at = now.timestamp()
@@ -216,7 +217,7 @@ class Planner:
             lately=float(self.past.load[calm:minute].max()),
             upper=self._outlook.now() if self._outlook else None,
             ceremony_ahead=bool(len(here)),
-            frozen_until=datetime.fromtimestamp(here[:, 1].max(), now.tzinfo) if len(here) else None,
+            frozen_until=Moment(datetime.fromtimestamp(here[:, 1].max(), now.tzinfo)) if len(here) else None,
             changed_at=self._changed_at,
             floor=given.floor,
             hold_in=given.hold_in,

@@ -5,8 +5,8 @@ All of it follows from the reading and the policy that a decision was made from,
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 
+from workers.foundation.moments import Moment
 from workers.scaling.rules import Bid, Decision, Policy, Reading, Reason, bids, cap_of, decide, holds, sound
 
 
@@ -56,7 +56,7 @@ _COURSES: Mapping[str, Callable[[Reading], Reading]] = {
 }
 
 
-def explain(reading: Reading, policy: Policy, *, now: datetime) -> Why:
+def explain(reading: Reading, policy: Policy, *, now: Moment) -> Why:
     """Return why `decide` says what it says of a reading."""
     reading, bounds = sound(reading), policy.bounds(reading.resource)
     decided = decide(reading, policy, now=now)

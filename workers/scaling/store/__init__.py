@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from workers.foundation.database import metadata, over
 from workers.foundation.errors import Anticipated
 from workers.foundation.journal import Happening
+from workers.foundation.moments import Moment
 from workers.scaling.rules import Purpose, Resource, State
 
 #: Where a gateway finds what its region should have, and where it says what it has.
@@ -91,7 +92,7 @@ class Action:
     to: int
     reason: str
     state: State
-    created_at: datetime
+    created_at: Moment
     asked_by: str
     purpose: Purpose = Purpose.ACT
     attempts: int = 0
@@ -112,7 +113,7 @@ class Decided:
     reason: str
     inputs: Mapping[str, Any]
     asked_by: str
-    at: datetime
+    at: Moment
     follows: int = 0
     purpose: Purpose = Purpose.ACT
 
@@ -232,7 +233,7 @@ def _overtake(db: Connection, ids: Collection[int]) -> None:
     db.execute(update(actions).where(same, ours).values(state=State.FAILED, problem="overtaken"))
 
 
-def move(db: Connection, action: Action, state: State, *, at: datetime, problem: str | None = None) -> None:
+def move(db: Connection, action: Action, state: State, *, at: Moment, problem: str | None = None) -> None:
     """Move an action on after a try, unless it was overtaken meanwhile; `problem` says what keeps it."""
     moment = {State.APPLIED: {"applied_at": at}, State.CONFIRMED: {"confirmed_at": at}}.get(state, {})
     attempts = 0 if state is State.CONFIRMED else actions.c.attempts + 1
@@ -266,7 +267,7 @@ def proposals(db: Connection, *, rejected_since: datetime | None = None) -> list
 
 
 def settle(
-    db: Connection, id: int, state: State, *, by: str, at: datetime, until: datetime | None = None, problem: str | None = None
+    db: Connection, id: int, state: State, *, by: str, at: Moment, until: datetime | None = None, problem: str | None = None
 ) -> Action:
     """Approve (`until` a moment), reject or end a proposal; raises ProposalUnknown when it is not to be settled so."""
     may = [State.PROPOSED] if state in (State.APPROVED, State.REJECTED) else [State.APPROVED]

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from workers.foundation.database import metadata
+from workers.foundation.moments import Moment
 from workers.scaling.rules import Policy
 from workers.scaling.rules.orders import MODES, Kind, Mode, Order, mode
 
@@ -52,7 +53,7 @@ def give(db: Connection, order: Order) -> None:
     db.execute(orders.insert().values(**vars(order)))
 
 
-def end(db: Connection, region: str, kind: Kind, *, by: str, at: datetime, timed_only: bool = False) -> int:
+def end(db: Connection, region: str, kind: Kind, *, by: str, at: Moment, timed_only: bool = False) -> int:
     """End the standing orders of a kind (`timed_only` those for a time); return how many there were."""
     ours = (orders.c.region == region) & (orders.c.kind == kind) & _standing(at)
     if timed_only:
@@ -60,7 +61,7 @@ def end(db: Connection, region: str, kind: Kind, *, by: str, at: datetime, timed
     return db.execute(update(orders).where(ours).values(ended_at=at, ended_by=by)).rowcount
 
 
-def standing(db: Connection, *, at: datetime) -> dict[str, dict[Kind, Order]]:
+def standing(db: Connection, *, at: Moment) -> dict[str, dict[Kind, Order]]:
     """Return the orders that hold at a moment, by region and kind."""
     found: dict[str, dict[Kind, Order]] = {}
     for row in db.execute(select(*_FACTS).where(_standing(at)).order_by(orders.c.id)):
@@ -68,7 +69,7 @@ def standing(db: Connection, *, at: datetime) -> dict[str, dict[Kind, Order]]:
     return found
 
 
-def mode_of(db: Connection, region: str, policy: Policy, *, at: datetime) -> Mode:
+def mode_of(db: Connection, region: str, policy: Policy, *, at: Moment) -> Mode:
     """Return the mode that a region, or EVERYWHERE, is in at a moment."""
     return mode(standing(db, at=at).get(region, {}), policy)
 
@@ -85,7 +86,7 @@ def given(db: Connection, region: str, *, since: datetime, until: datetime) -> l
     return [_order(row) for row in db.execute(asked.order_by(orders.c.id))]
 
 
-def _standing(at: datetime) -> ColumnElement[bool]:
+def _standing(at: Moment) -> ColumnElement[bool]:
     return orders.c.ended_at.is_(None) & (orders.c.until.is_(None) | (orders.c.until > at))
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 
+from workers.foundation.moments import Moment
 from workers.seasons.rules.changes import levels
 from workers.weddings.rules import Wedding
 
@@ -143,7 +144,7 @@ def _level(by_day: Mapping[date, float], first: date, last: date, region: str, p
 
 
 def kind_of_day(
-    weddings: Iterable[Wedding], seasons: Iterable[Season], policy: Policy, *, now: datetime
+    weddings: Iterable[Wedding], seasons: Iterable[Season], policy: Policy, *, now: Moment
 ) -> tuple[KindOfDay, Reason]:
     """Return the kind of day at `now`: one wedding that is near makes it a wedding day, whatever the weekday."""
     for wedding in weddings:

@@ -33,6 +33,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
 from workers.foundation.database import copy, metadata, over
 from workers.foundation.errors import Anticipated
+from workers.foundation.moments import Moment
 from workers.weddings.rules import Status, VenueType, Wedding
 
 versions = Counter("calendar_versions", metadata=metadata)
@@ -140,7 +141,7 @@ def difference(db: Connection, calendar: Sequence[Wedding], sequences: Mapping[s
     return Difference(new, {one.id: one for one in before}, outdated, after)
 
 
-def upsert(db: Connection, calendar: Sequence[Wedding], *, at: datetime, sequences: Mapping[str, int] | None = None) -> Change:
+def upsert(db: Connection, calendar: Sequence[Wedding], *, at: Moment, sequences: Mapping[str, int] | None = None) -> Change:
     """Bring the calendar to `calendar`; a wedding that is the same stays untouched, the rest get a new version.
 
     `sequences` are the revisions of those that have one; a lower one than is known changes nothing.
@@ -215,7 +216,7 @@ def _felt(start: datetime, end: datetime) -> ColumnElement[bool]:
     return (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
 
 
-def as_known(db: Connection, at: datetime, start: datetime, end: datetime) -> list[Wedding]:
+def as_known(db: Connection, at: Moment, start: datetime, end: datetime) -> list[Wedding]:
     """Return weddings that overlap [start, end) as the calendar had them at a moment: not yet moved, not yet cancelled."""
     newest = (
         select(*_KNOWN)
@@ -257,13 +258,13 @@ def zones(db: Connection) -> dict[str, str]:
     return {row[0]: row[1] for row in db.execute(select(weddings.c.region, most).group_by(weddings.c.region))}
 
 
-def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, datetime, datetime]]:
+def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, Moment, Moment]]:
     """Return (region, start, end) of the weddings that take place and overlap [start, end); those that are alike once."""
     facts = (weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
     return [(row[0], row[1], row[2]) for row in db.execute(select(*facts).distinct().where(_felt(start, end)))]
 
 
-def running(db: Connection, at: datetime) -> list[tuple[str, str, datetime, datetime]]:
+def running(db: Connection, at: Moment) -> list[tuple[str, str, Moment, Moment]]:
     """Return (id, region, start, end) of the weddings that run at a moment."""
     facts = (weddings.c.id, weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
     now = (weddings.c.starts_at <= at) & (weddings.c.ends_at > at) & (weddings.c.status != Status.CANCELLED)

@@ -1,16 +1,16 @@
 """When each wedding is to be looked at, in Redis."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from workers.foundation import redis
+from workers.foundation.moments import Moment
 from workers.weddings.rules import Status, Wedding
 
 DUE = "wedops:weddings:due"
 SPANS = "wedops:weddings:spans"
 
 
-def list_due(calendar: Iterable[Wedding], *, at: datetime, anew: bool = True) -> None:
+def list_due(calendar: Iterable[Wedding], *, at: Moment, anew: bool = True) -> None:
     """Have each wedding looked at from `at` on; `anew` also those that were to be looked at later."""
     score = int(at.timestamp() * 1000)
     with redis.registry().pipeline(transaction=True) as pipe:
