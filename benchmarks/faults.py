@@ -90,7 +90,6 @@ def system() -> Iterator["Faults"]:
         stack.enter_context(_supervised(home))
         form.wait_for(lambda: bool(faults.pids("schedules.beat")), within=90, every=0.1)
         yield faults
-    _forget()
 
 
 def _prepare() -> None:
@@ -101,7 +100,6 @@ def _prepare() -> None:
     from workers.weddings.formats.rows import Reading
     from workers.weddings.rules import VenueType, Wedding
 
-    _forget()
     app.conf.broker_url = os.environ["WEDOPS_BROKER_URL"]
     app.loader.import_default_modules()
     schema.upgrade()
@@ -111,16 +109,6 @@ def _prepare() -> None:
     local = starts.replace(tzinfo=None)
     facts = local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, "us-west"
     actions.take(Reading([Wedding(f"w-{number}", *facts) for number in range(WEDDINGS)]), now=clock.now())
-
-
-def _forget() -> None:
-    from workers.foundation import database, redis
-
-    if database.engine.cache_info().currsize:
-        database.engine().dispose()
-        database.engine.cache_clear()
-    for client in (redis.registry, redis.cache_server, redis.connections, redis.undecoded):
-        client.cache_clear()
 
 
 @contextmanager

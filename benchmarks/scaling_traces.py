@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from workers.forecasting.rules.events import Event
-from workers.forecasting.rules.outlook import Policy
+from workers.forecasting.rules.peak_forecast import Policy
 from workers.scaling.rules.ahead import Planner
 
 LATE = 11 * 60

@@ -3,7 +3,7 @@
     python -m benchmarks.season_cost [--days 364] [--a-year 20000] [--seed 7]
 
 The calendar is imagined from the trade's figures (workers/scaling/rules/imagined.py): Saturdays with ten times and more of an
-ordinary day's weddings, some called off and moved, one storm. The planner learns its outlook anew each day, from no more than
+ordinary day's weddings, some called off and moved, one storm. The planner fits itself anew each day, from no more than
 what was known then, and starts with the assumed shares although people behave otherwise. `short` is the percent of time short
 of capacity, `saved` what was paid less than for the year's highest need all the time; `hpa_70` is a reactive autoscaler that
 aims at 70 %.
@@ -21,7 +21,7 @@ from math import ceil
 import numpy as np
 
 from workers.forecasting.rules import Policy as Forecasting
-from workers.forecasting.rules.outlook import Policy as Outlooks
+from workers.forecasting.rules.peak_forecast import Policy as PeakPolicy
 from workers.foundation.moments import Moment
 from workers.scaling.rules import Policy, imagined
 from workers.scaling.rules.replay import Outcome, Past, Planner, judge, replay, run
@@ -57,7 +57,7 @@ def played(region: str, days: int, a_year: int, seed: int) -> dict[str, Mapping[
     print(region, file=sys.stderr)
     past, policy = _past(region, days, a_year, seed)
     first = WARM_UP * 1440
-    outcome, _ = replay(Planner(past, policy, Forecasting(), Outlooks(every=6), Phases()), first)
+    outcome, _ = replay(Planner(past, policy, Forecasting(), PeakPolicy(every=6), Phases()), first)
     return {"ours": asdict(outcome), "hpa_70": asdict(_reactive(past, policy, first))}
 
 

@@ -50,8 +50,7 @@ def real_servers() -> Iterator[list[servers.Server]]:
         schema.upgrade()
         yield started
     finally:
-        if database.engine.cache_info().currsize:
-            database.engine().dispose()
+        database.dispose()
         for server in reversed(started):
             server.stop()
 

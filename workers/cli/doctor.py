@@ -16,7 +16,7 @@ from workers.alerts import client as live
 from workers.app import QUEUES, ROOMS, app
 from workers.cli.problems import one_line
 from workers.connections.store import permits
-from workers.forecasting.rules import outlook
+from workers.forecasting.rules import peak_forecast
 from workers.foundation import addresses, background, clock, database, health, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
 from workers.metrics import actions as metrics
@@ -32,7 +32,7 @@ ACTUATORS = {"PGBOUNCER_": pgbouncer.Policy, "KUBERNETES_": kubernetes.Policy, "
 #: Without which they do nothing.
 NEEDED = {"pgbouncer": ("PGBOUNCER_ADMIN_URL",), "supabase": ("SUPABASE_API_URL", "SUPABASE_API_JWT_SECRET")}
 #: All settings of a prefix, so that a misspelt one is seen.
-STEERED = {"SCALING_": (scale.Policy, scaling.Policy), "OUTLOOK_": (outlook.Policy,), "RETENTION_": (retention.Policy,)}
+STEERED = {"SCALING_": (scale.Policy, scaling.Policy), "OUTLOOK_": (peak_forecast.Policy,), "RETENTION_": (retention.Policy,)}
 #: In seconds: for how long somebody waits for all checks, which run at once.
 PATIENCE = 2.0
 #: A problem and its remedy; a check that finds none is fine.
@@ -113,7 +113,7 @@ def _settings() -> Problems:
         rules = import_module(f"{room}.rules")
         if policy := getattr(rules, "Policy", None):
             yield from _bad(lambda p=policy, r=room: settings.read(p, r.rpartition(".")[2].upper() + "_"))  # type: ignore[misc]
-    yield from _bad(lambda: settings.read(outlook.Policy, "OUTLOOK_"))
+    yield from _bad(lambda: settings.read(peak_forecast.Policy, "OUTLOOK_"))
     yield from _bad(metrics.policy)
     yield from _bad(lambda: settings.read(live.Policy, "ALERTS_"))
     yield from _bad(lambda: [scaling.of(resource) for resource in scaling.managed()])

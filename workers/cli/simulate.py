@@ -12,7 +12,7 @@ import orjson
 from workers.cli import pictures
 from workers.cli.parameters import MomentText
 from workers.forecasting.rules import Policy as Forecasting
-from workers.forecasting.rules import outlook
+from workers.forecasting.rules import peak_forecast
 from workers.foundation import clock, settings
 from workers.foundation.moments import Moment
 from workers.scaling import rules
@@ -52,7 +52,7 @@ def command(
     for past, weddings in _pasts(on, a_year, 10 if x10 else 1, storm, seed):
         policy = _policy(past)
         planner = Planner(
-            past, policy, settings.read(Forecasting, "FORECASTING_"), settings.read(outlook.Policy, "OUTLOOK_"),
+            past, policy, settings.read(Forecasting, "FORECASTING_"), settings.read(peak_forecast.Policy, "OUTLOOK_"),
             settings.read(calendar.Policy, "WEDDINGS_"),
         )  # fmt: skip
         outcome, supply = replay(planner, FIRST)

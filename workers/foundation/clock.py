@@ -38,12 +38,14 @@ class World:
         return f"{self.start.isoformat()}|{self.speed:g}|{self.since}"
 
 
-@cache
 def world() -> World | None:
     """Return the demo's world, shared by all processes through the environment, or None in production."""
     value = os.environ.get(VARIABLE)
-    if not value:
-        return None
+    return _world(value) if value else None
+
+
+@cache
+def _world(value: str) -> World:
     try:
         start, speed, since = value.split("|")
         moment = datetime.fromisoformat(start)

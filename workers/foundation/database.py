@@ -44,9 +44,9 @@ _SESSION = {"statement_timeout": "20000", "lock_timeout": "5000", "timezone": "U
 _MARK = "wedops.session"
 
 
-def _conninfo() -> tuple[dict[str, Any], dict[str, str]]:
+def _conninfo(url: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what to connect with, and the settings of a session; what the address says of them wins over ours."""
-    given: dict[str, Any] = dict(addresses.postgres(settings.servers().database_url))
+    given: dict[str, Any] = dict(addresses.postgres(url))
     session = _SESSION | addresses.session(given.pop("options", ""))
     # What is sent to a machine that is gone is given up after so many ms; what is only read, after some seconds.
     patience = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2}
@@ -54,9 +54,9 @@ def _conninfo() -> tuple[dict[str, Any], dict[str, str]]:
     return {"connect_timeout": max(2, int(settings.patience()))} | patience | given, session
 
 
-def _connect(context: Any) -> Any:
+def _connect(url: str, context: Any) -> Any:
     """Connect; behind a pooler without settings of the session and without prepared statements, for it changes servers."""
-    into, session = _conninfo()
+    into, session = _conninfo(url)
     try:
         made = psycopg.connect(**into, context=context, options=addresses.options(session | {_MARK: "1"}))
     except psycopg.OperationalError as error:
@@ -70,9 +70,17 @@ def _connect(context: Any) -> Any:
     return made
 
 
-@cache
+#: This process's engines by address; a forked child gets its own.
+_engines: dict[str, Engine] = {}
+
+
 def engine() -> Engine:
-    """Return this process's engine; a forked child gets its own."""
+    """Return the engine of WEDOPS_DATABASE_URL, opened when it is first needed."""
+    url = settings.servers().database_url
+    return _engines.get(url) or _engines.setdefault(url, _engine(url))
+
+
+def _engine(url: str) -> Engine:
     made = create_engine(
         "postgresql+psycopg://",
         pool_size=2,
@@ -83,7 +91,7 @@ def engine() -> Engine:
         hide_parameters=True,
     )
     # libpq reads the address, not SQLAlchemy: so several hosts and all its parameters mean what they mean everywhere.
-    event.listen(made, "do_connect", lambda _dialect, _record, _arguments, named: _connect(named.get("context")))
+    event.listen(made, "do_connect", lambda _dialect, _record, _given, named: _connect(url, named.get("context")))
     event.listen(made, "begin", _begin)
     return made
 
@@ -91,14 +99,24 @@ def engine() -> Engine:
 def _begin(db: Connection) -> None:
     """Set what a pooler did not pass on, for this transaction: the next one may be on another server."""
     if db.connection.driver_connection.prepare_threshold is None:  # type: ignore[union-attr]
-        db.execute(select(*(func.set_config(name, value, True) for name, value in _conninfo()[1].items())))
+        db.execute(
+            select(
+                *(func.set_config(name, value, True) for name, value in _conninfo(settings.servers().database_url)[1].items())
+            )
+        )
+
+
+def dispose() -> None:
+    """Close what this process has open and nobody uses."""
+    for made in _engines.values():
+        made.dispose()
 
 
 def _forget() -> None:
     # The parent's sockets must not be used, and not be closed either: they are the parent's.
-    if engine.cache_info().currsize:
-        engine().dispose(close=False)
-        engine.cache_clear()
+    for made in _engines.values():
+        made.dispose(close=False)
+    _engines.clear()
 
 
 os.register_at_fork(after_in_child=_forget)
@@ -115,10 +133,14 @@ _NO_WRITES = {
 }
 
 
-@cache
 def _dependency() -> str:
     """Return what the circuit is called: who has another address or login has another one."""
-    to = addresses.postgres(settings.servers().database_url)
+    return _circuit(settings.servers().database_url)
+
+
+@cache
+def _circuit(url: str) -> str:
+    to = addresses.postgres(url)
     return f"database {to.get('host', 'socket')}:{to.get('port', 5432)} as {to.get('user')}"
 
 
@@ -166,7 +188,7 @@ def knock() -> None:
 
     A pooled connection to such a server would wait for an answer for ever.
     """
-    into, _session = _conninfo()
+    into, _session = _conninfo(settings.servers().database_url)
     try:
         psycopg.connect(**into).close()
     except psycopg.Error as error:

@@ -1,4 +1,4 @@
-"""Redis or Valkey: one pool a process and role, a time-out on every call."""
+"""Redis or Valkey: one pool a process and address, a time-out on every call."""
 
 import os
 from collections.abc import Iterator
@@ -36,19 +36,16 @@ Client = Any
 CLUSTER = "+cluster"
 
 
-@cache
 def registry() -> Client:
     """Return the client of broker and registry: the role that never evicts."""
     return _client(settings.servers().broker_url)
 
 
-@cache
 def cache_server() -> Client:
     """Return the client of the cache: the role that evicts by use."""
     return _client(settings.servers().cache_url)
 
 
-@cache
 def connections() -> Client:
     """Return the client of the connections' registry and of what gateways obey: the broker's server, unless it has its own."""
     url = settings.servers().connections_url
@@ -57,7 +54,6 @@ def connections() -> Client:
     return _client(url.replace(CLUSTER, "", 1), _Cluster) if CLUSTER in url else _client(url)
 
 
-@cache
 def undecoded() -> Client:
     """Return a client of the broker whose answers are bytes, for libraries that want them so."""
     return _client(settings.servers().broker_url, decode=False)
@@ -73,6 +69,7 @@ class _Cluster(RedisCluster):
         return super().determine_slot(*args)
 
 
+@cache
 def _client(url: str, kind: Any = Redis, *, decode: bool = True) -> Client:
     return kind.from_url(
         url,
@@ -98,12 +95,8 @@ def broker_hangs() -> bool:
     return False
 
 
-def _forget() -> None:
-    for client in (registry, cache_server, connections, undecoded):
-        client.cache_clear()
-
-
-os.register_at_fork(after_in_child=_forget)
+# The parent's sockets are the parent's.
+os.register_at_fork(after_in_child=_client.cache_clear)
 
 
 def libraries() -> dict[str, str]:

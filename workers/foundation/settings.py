@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -150,4 +151,9 @@ class Servers:
 
 def servers() -> Servers:
     """Return WEDOPS_BROKER_URL, WEDOPS_CACHE_URL, WEDOPS_DATABASE_URL and WEDOPS_CONNECTIONS_URL."""
+    return _servers(*(os.environ.get(f"WEDOPS_{name.upper()}") for name in Servers.__dataclass_fields__))
+
+
+@cache
+def _servers(*_given: str | None) -> Servers:
     return read(Servers, "WEDOPS_")

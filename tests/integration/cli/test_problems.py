@@ -36,12 +36,10 @@ def _broker_as(*ways: str) -> Iterator[None]:
     url = make_url(os.environ["WEDOPS_BROKER_URL"]).set(username="half", password="half")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WEDOPS_BROKER_URL", url.render_as_string(hide_password=False))
-        redis._forget()
         try:
             yield
         finally:
             before.execute_command("ACL DELUSER", "half")
-    redis._forget()
 
 
 @contextmanager
@@ -92,12 +90,10 @@ def _database(**changes: object) -> Iterator[None]:
     url = make_url(os.environ["WEDOPS_DATABASE_URL"]).set(**changes)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WEDOPS_DATABASE_URL", url.render_as_string(hide_password=False))
-        database.engine.cache_clear()
-        database._dependency.cache_clear()
+        # What a role is set to holds from a connection's beginning on.
+        database.dispose()
         yield
-    database.engine().dispose()
-    database.engine.cache_clear()
-    database._dependency.cache_clear()
+    database.dispose()
 
 
 def test_a_database_that_is_read_only_is_one_line(tmp_path: Path) -> None:

@@ -36,13 +36,11 @@ def cluster(real_servers: list[servers.Server]) -> Iterator[None]:
     try:
         _join([Redis.from_url(node.url, decode_responses=True) for node in nodes])
         os.environ["WEDOPS_CONNECTIONS_URL"] = nodes[0].url.replace("redis://", "redis+cluster://").removesuffix("/0")
-        redis.connections.cache_clear()
         redis.load_functions()
         store.tell_limits()
         yield
     finally:
         os.environ.pop("WEDOPS_CONNECTIONS_URL", None)
-        redis.connections.cache_clear()
         for node in nodes:
             node.stop()
 

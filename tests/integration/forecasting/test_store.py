@@ -1,16 +1,21 @@
 """Forecasts as rows; how high what was measured may climb."""
 
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests import ROOT
 from tests.made import NOON, wedding
 from workers.forecasting import rules, store
-from workers.forecasting.actions import uppers
+from workers.forecasting.actions import upper_bounds
 from workers.forecasting.rules import Array
+from workers.forecasting.rules.peak_forecast import Fitted
 from workers.forecasting.rules.shares import QUANTILES
+from workers.forecasting.store import fits
 from workers.foundation import clock, database
 from workers.metrics import store as metrics
 from workers.metrics.rules import Snapshot
@@ -19,11 +24,6 @@ from workers.weddings.formats.rows import Reading
 from workers.weddings.rules import Policy as Phases
 
 pytestmark = pytest.mark.usefixtures("world")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_learned() -> None:
-    uppers._learned.clear()
 
 
 def test_a_repeated_refresh_changes_nothing_and_a_new_calendar_does() -> None:
@@ -65,7 +65,15 @@ def _uppers(now: datetime, *regions: str) -> dict[str, float]:
 
 def _asked(now: datetime, *regions: str) -> tuple[dict[str, float], set[str]]:
     with database.transaction() as db:
-        return uppers.uppers(db, regions or ("us-northeast", "us-west"), now=now, boot=timedelta(minutes=2), unit=50)
+        found, waiting = upper_bounds.upper_bounds(
+            db, regions or ("us-northeast", "us-west"), now=now, boot=timedelta(minutes=2), unit=50
+        )
+    return {region: one.load for region, one in found.items()}, waiting
+
+
+def _version(region: str = "us-northeast") -> str:
+    with database.transaction() as db:
+        return fits.known(db)[region].version
 
 
 def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> None:
@@ -73,14 +81,13 @@ def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> N
     first = _uppers(NOON)
     assert first.keys() == {"us-northeast"}
     assert 380 <= first["us-northeast"] <= 700
-    learned = uppers._learned["us-northeast"]
+    fitted = _version()
     later = NOON + timedelta(minutes=20)
     with database.transaction() as db:
         # Not each minute has a row.
         metrics.append(db, [Snapshot("us-northeast", NOON + timedelta(minutes=at), 1_500) for at in (5, 12, 19)])
     assert _uppers(later)["us-northeast"] > 1_400
-    assert uppers._learned["us-northeast"] is learned
-    assert learned.next == int(later.timestamp()) // 60
+    assert _version() == fitted, "it goes on from what was fitted"
     assert _uppers(NOON + timedelta(hours=1)) == {}, "nobody knows what was not measured"
 
 
@@ -88,14 +95,14 @@ def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(monkeyp
     regions = ("a", "b", "c", "d")
     for region in regions:
         _measured(1440, until=NOON, region=region)
-    fit = uppers.Outlook
+    fit = upper_bounds.fit
 
-    def _fail(load: Array, *given: Any, **more: Any) -> uppers.Outlook:
+    def _fail(load: Array, *given: Any, **more: Any) -> Fitted:
         if load.max() > 5_000:
             raise ValueError("unfit")
         return fit(load, *given, **more)
 
-    monkeypatch.setattr(uppers, "Outlook", _fail)
+    monkeypatch.setattr(upper_bounds, "fit", _fail)
     with database.transaction() as db:
         metrics.append(db, [Snapshot("b", NOON - timedelta(minutes=1, seconds=-9), 9_000)])
     found, waiting = _asked(NOON, *regions)
@@ -107,17 +114,53 @@ def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(monkeyp
 def test_a_new_calendar_and_a_clock_that_went_back_are_learned() -> None:
     _measured(2 * 1440, until=NOON)
     assert _uppers(NOON)
-    learned = uppers._learned["us-northeast"]
+    fitted = _version()
     assert _uppers(NOON - timedelta(minutes=20))
-    assert uppers._learned["us-northeast"] is not learned
+    assert _version() != fitted
     assert _uppers(NOON)
-    learned = uppers._learned["us-northeast"]
+    fitted = _version()
     weddings.take(Reading([wedding("w-9", starts_at=NOON + timedelta(hours=3))]), now=clock.now())
     _uppers(NOON)
-    assert uppers._learned["us-northeast"] is not learned
+    assert _version() != fitted
 
 
 @pytest.mark.parametrize(("minutes", "before"), [(600, 0), (2 * 1440, 45)])
 def test_what_was_measured_too_short_or_too_long_ago_says_nothing(minutes: int, before: int) -> None:
     _measured(minutes, until=NOON - timedelta(minutes=before))
     assert _uppers(NOON) == {}
+
+
+_ASK = """
+import sys
+from datetime import datetime, timedelta
+from workers.forecasting.actions.upper_bounds import upper_bounds
+from workers.foundation import database
+with database.transaction() as db:
+    found, _ = upper_bounds(
+        db, ["us-northeast"], now=datetime.fromisoformat(sys.argv[1]), boot=timedelta(minutes=2), unit=50.0
+    )
+print(found["us-northeast"].load.hex(), found["us-northeast"].version)
+"""
+
+
+def test_every_process_says_the_same_to_the_last_bit() -> None:
+    """One fits, one goes on with it minute by minute, and one that is new to it goes there at once."""
+    _measured(2 * 1440, until=NOON)
+    said = []
+    for minutes in (0, 1, 7, 30):
+        at = NOON + timedelta(minutes=minutes)
+        _measured(60, until=at, level=450)
+        here = _bounds(at)
+        there = subprocess.run(
+            [sys.executable, "-c", _ASK, at.isoformat()], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
+        )
+        assert there.stdout.split() == [here.load.hex(), here.version]
+        said.append(here)
+    assert len({one.version for one in said}) == 1
+    assert len({one.load for one in said}) > 1
+
+
+def _bounds(now: datetime) -> upper_bounds.UpperBound:
+    with database.transaction() as db:
+        found, _ = upper_bounds.upper_bounds(db, ["us-northeast"], now=now, boot=timedelta(minutes=2), unit=50.0)  # type: ignore[arg-type]
+    return found["us-northeast"]

@@ -1,7 +1,6 @@
 """A database behind a pooler, on several hosts, or with a schema of its own: what the address says is done."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
@@ -13,20 +12,7 @@ from workers.supervision import servers
 pytestmark = pytest.mark.usefixtures("world")
 
 
-@pytest.fixture(autouse=True)
-def _own_engine() -> Iterator[None]:
-    yield
-    _forget()
-
-
-def _forget() -> None:
-    database.engine().dispose()
-    database.engine.cache_clear()
-    database._dependency.cache_clear()
-
-
 def _to(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    _forget()
     monkeypatch.setenv("WEDOPS_DATABASE_URL", url)
 
 
@@ -50,7 +36,7 @@ def test_behind_a_pooler_timeouts_hold_and_no_statement_is_prepared(
         assert [_shown(name) for name in ("statement_timeout", "lock_timeout", "timezone", "work_mem")] == [
             "20s", "5s", "UTC", "8MB",
         ]  # fmt: skip
-        _forget()
+        database.dispose()
 
 
 def test_a_direct_connection_has_the_same_settings_without_asking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +55,7 @@ def test_tables_are_made_in_the_schema_that_the_address_names(monkeypatch: pytes
             assert schema.revisions(db)[0] == schema.revisions(db)[1]
     finally:
         monkeypatch.undo()
-        _forget()
+        database.dispose()
         with database.transaction() as db:
             db.execute(text("DROP SCHEMA planner CASCADE"))
 

@@ -30,8 +30,6 @@ NAME = "wedops_lost"
 
 def _connect(name: str, patch: pytest.MonkeyPatch) -> str:
     database.engine().dispose()
-    database.engine.cache_clear()
-    database._dependency.cache_clear()
     url = os.environ["WEDOPS_DATABASE_URL"].rpartition("/")[0] + f"/{name}"
     patch.setenv("WEDOPS_DATABASE_URL", url)
     return url

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -92,19 +91,6 @@ def test_functions_of_another_version_are_found_and_replaced() -> None:
 
 def _login(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("WEDOPS_DATABASE_URL", url)
-    database.engine.cache_clear()
-    database._dependency.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _own_login() -> Iterator[None]:
-    yield
-    _forget_login()
-
-
-def _forget_login() -> None:
-    database.engine.cache_clear()
-    database._dependency.cache_clear()
 
 
 @pytest.mark.parametrize("field", ["password", "username", "database"])

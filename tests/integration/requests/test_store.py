@@ -74,13 +74,11 @@ def test_a_broker_that_is_full_refuses_the_message_and_the_request_is_kept_and_s
 
 def test_a_database_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEDOPS_DATABASE_URL", "postgresql://wedops@127.0.0.1:1/wedops")
-    database.engine.cache_clear()
     try:
         with pytest.raises(client.Refused, match="PostgreSQL does not answer"):
             client.warm_up("w-1", request_key="k")
     finally:
         monkeypatch.undo()
-        database.engine.cache_clear()
     assert client.find("k") is None
 
 

@@ -121,7 +121,6 @@ def test_a_server_that_never_ends_its_answer_costs_some_seconds_once(dripping: i
         valkey.seen(_cache(0))
     with pytest.raises(ActuatorUnreachable, match="a call of before has not ended yet"):
         valkey.apply(_cache(0))
-    client._loaded.cache_clear()
 
 
 class _Exiting:

@@ -346,7 +346,6 @@ def test_an_emergency_is_carried_out_also_where_no_wedding_is() -> None:
 
 
 def test_a_system_that_has_less_than_the_least_is_brought_to_it() -> None:
-    deciding._looked.clear()
     redis.cache_server().config_set("maxmemory", "100mb")
     tasks.decide()
     with database.transaction() as db:
@@ -355,7 +354,6 @@ def test_a_system_that_has_less_than_the_least_is_brought_to_it() -> None:
 
 
 def test_what_somebody_gave_stays_while_nothing_else_is_wanted() -> None:
-    deciding._looked.clear()
     redis.cache_server().config_set("maxmemory", "900mb")
     tasks.decide()
     with database.transaction() as db:

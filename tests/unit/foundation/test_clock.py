@@ -7,13 +7,6 @@ import pytest
 from workers.foundation import clock
 
 
-@pytest.fixture(autouse=True)
-def _another_world() -> object:
-    clock.world.cache_clear()
-    yield
-    clock.world.cache_clear()
-
-
 def test_a_world_runs_as_fast_as_it_says() -> None:
     world = clock.World(datetime(2026, 10, 10, tzinfo=UTC), 60, since=1000.0)
     assert world.at(1010.0) == datetime(2026, 10, 10, 0, 10, tzinfo=UTC)

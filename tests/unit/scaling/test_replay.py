@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workers.forecasting.rules import Policy as Forecasting
-from workers.forecasting.rules.outlook import Policy as Outlooks
+from workers.forecasting.rules.peak_forecast import Policy as PeakPolicy
 from workers.scaling.rules import Policy, imagined
 from workers.scaling.rules.replay import Past, Planner, judge, replay, run
 from workers.weddings.rules import Policy as Phases
@@ -60,7 +60,7 @@ def _past(*, times: float = 1.0, days: int = 3) -> Past:
 def test_a_saturday_on_which_the_clocks_change_is_carried_and_costs_far_less_than_static() -> None:
     past = _past()
     policy = Policy(connections_per_instance=max(10, round(float(past.load.max()) / 6)))
-    planner = Planner(past, policy, Forecasting(), Outlooks(every=10, days=2), Phases())
+    planner = Planner(past, policy, Forecasting(), PeakPolicy(every=10, days=2), Phases())
     found, supply = replay(planner, 2 * 1440)
     assert found.needed >= 5
     # The gate: what changes the planner must not make it worse than this on a day that it carries well.
@@ -68,7 +68,7 @@ def test_a_saturday_on_which_the_clocks_change_is_carried_and_costs_far_less_tha
     assert found.worst15 <= 1.0
     assert found.saved >= 25.0
     assert found.cost <= 2.2
-    again, same = replay(Planner(past, policy, Forecasting(), Outlooks(every=10, days=2), Phases()), 2 * 1440)
+    again, same = replay(Planner(past, policy, Forecasting(), PeakPolicy(every=10, days=2), Phases()), 2 * 1440)
     assert (again, supply.tolist()) == (found, same.tolist())
 
 
@@ -80,7 +80,7 @@ def test_nothing_is_known_before_its_time() -> None:
     changed.load[until:] *= 3.0
     policy = Policy(connections_per_instance=200)
     plans = [
-        replay(Planner(one, policy, Forecasting(), Outlooks(every=10, days=2), Phases()), 2 * 1440)[1]
+        replay(Planner(one, policy, Forecasting(), PeakPolicy(every=10, days=2), Phases()), 2 * 1440)[1]
         for one in (past, changed)
     ]
     # What is decided in minute `until` sees the minute before it.

@@ -18,18 +18,14 @@ from workers.scaling import client, rules, store
 from workers.scaling.actions.carrying import AT_ONCE
 from workers.scaling.actions.readings import readings
 from workers.scaling.rules import Decision, Policy, Purpose, Reading, Reason, Resource, State
-from workers.scaling.store import Action, Decided, inputs, published
+from workers.scaling.store import Action, Decided, inputs, looks, published
 
 log = logs.get("scaling")
 
-#: Where we never acted, the real thing is looked at each so many seconds: it may have less than it should.
-LOOK_EVERY = 600.0
+#: Where we never acted, the real thing is looked at so often: it may have less than it should.
+LOOK_EVERY = timedelta(minutes=10)
 #: What is not needed for a moment may be needed again: a proposal stands so long at least.
 STANDS = timedelta(minutes=10)
-
-
-#: When this process looked at what, by region and resource.
-_looked: dict[tuple[str, Resource], float] = {}
 
 
 def decide(policy: Policy, *, now: Moment) -> None:
@@ -52,11 +48,9 @@ def _sure(reading: Reading, policy: Policy, now: Moment, away: set[Resource]) ->
     """
     if not reading.unsure:
         return reading
-    key, begun, seen = (reading.region, reading.resource), clock.stopwatch(), None
-    matters = rules.decide(reading, policy, now=now).to != reading.has
-    if not matters and begun - _looked.get(key, -LOOK_EVERY) < LOOK_EVERY:
+    matters, seen = rules.decide(reading, policy, now=now).to != reading.has, None
+    if not looks.take(reading.region, reading.resource, each=LOOK_EVERY) and not matters:
         return reading
-    _looked[key] = begun
     try:
         if reading.resource not in away:
             seen = client.found(reading.region, reading.resource, now=now)

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from workers.forecasting import actions as forecasts
 from workers.forecasting import store as forecasting
-from workers.forecasting.actions.uppers import held
-from workers.forecasting.rules import Forecast, outlook
+from workers.forecasting.actions.upper_bounds import held
+from workers.forecasting.rules import Forecast, peak_forecast
 from workers.forecasting.rules import Policy as Forecasting
 from workers.foundation import settings
 from workers.foundation.errors import Anticipated
@@ -110,7 +110,7 @@ def played(
     kept_since = now - timedelta(days=settings.read(Retention, "RETENTION_").keep_days)
     if start < kept_since:
         raise CalendarForgotten(since=f"{kept_since:%Y-%m-%d}")
-    policy, learn = settings.read(rules.Policy, "SCALING_"), settings.read(outlook.Policy, "OUTLOOK_")
+    policy, learn = settings.read(rules.Policy, "SCALING_"), settings.read(peak_forecast.Policy, "OUTLOOK_")
     phases, predicting = settings.read(calendar.Policy, "WEDDINGS_"), settings.read(Forecasting, "FORECASTING_")
     past = _past(db, region, start - timedelta(days=learn.days), start, end)
     first = max(1, int((start - past.starts_at) / timedelta(minutes=1)))

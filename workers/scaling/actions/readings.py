@@ -11,7 +11,7 @@ from workers.balancing import store as balancing
 from workers.balancing.rules import Node
 from workers.connections.store import service
 from workers.forecasting import actions as forecasts
-from workers.forecasting.actions.uppers import uppers as outlooks
+from workers.forecasting.actions.upper_bounds import UpperBound, upper_bounds
 from workers.foundation import queues, redis, settings
 from workers.foundation.moments import Moment
 from workers.metrics import rules as measuring
@@ -90,7 +90,8 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
     expected = _expected(db, {region: here[region] for region in regions}, policy, now)
     lately = metrics.highest(db, now - policy.shrink_after, now)
-    uppers, waiting = outlooks(db, regions, now=now, boot=policy.boot, unit=policy.connections_per_instance / 2)
+    unit = policy.connections_per_instance / 2
+    bounds, waiting = upper_bounds(db, regions, now=now, boot=policy.boot, unit=unit)
     nodes = _nodes()
     strain = _strain(nodes or [], policy)
     # A snapshot lists the calendar's regions, and where anybody is; nodes that count their people themselves may fall silent.
@@ -99,12 +100,11 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
     for region, ours in here.items():
         row, ends = measured.get(region), [one.ends_at + policy.linger for one in ours]
         # Where no wedding is left nobody is expected, whatever was forecast while there was one.
-        facts = known.of(region, Resource.INSTANCES) | expected.get(region, {"expected": 0.0})
+        facts = known.of(region, Resource.INSTANCES) | expected.get(region, {"expected": 0.0}) | _bound(bounds.get(region))
         found.append(
             Reading(
                 load=row.connections if row else 0.0 if region in empty else None,
                 lately=lately.get(region),
-                upper=uppers.get(region),
                 unlearned=region in waiting,
                 pressure=max(strain.get(region, 0.0), _slowness(row, policy)),
                 ceremony_ahead=any(one.starts_at > now for one in ours),
@@ -113,6 +113,10 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
             )
         )
     return found
+
+
+def _bound(one: UpperBound | None) -> dict[str, Any]:
+    return {"upper": one.load, "fit": one.version} if one else {}
 
 
 def _expected(

@@ -10,22 +10,23 @@ without one is not decided about. A package of anybody's adds one in its pyproje
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache, partial
 from importlib.metadata import entry_points
 from threading import Thread
 from typing import Protocol, TypeVar
 
-from workers.foundation import clock, settings
+from workers.foundation import settings
 from workers.foundation.errors import Anticipated
 from workers.foundation.moments import Moment
 from workers.scaling.rules import Resource, State
-from workers.scaling.store import Action
+from workers.scaling.store import Action, looks
 
 GROUP = "wedops.actuators"
 #: Seconds that a call may take in all: a server that sends a byte now and then outlives every time-out of a socket.
 PATIENCE = 5.0
-#: After so many seconds a call that never ended is given up: who hangs for good must not be left alone for good.
-GIVEN_UP = 120.0
+#: After so long a call that never ended is given up.
+GIVEN_UP = timedelta(minutes=2)
 
 
 class ActuatorUnknown(Anticipated):
@@ -137,8 +138,6 @@ def _loaded(name: str) -> Actuator:
 
 
 Answer = TypeVar("Answer")
-#: The calls that did not end in time, and when they began, by actuator.
-_late: dict[str, tuple[Thread, float]] = {}
 
 
 class _InTime:
@@ -156,21 +155,19 @@ class _InTime:
         return self._ask(partial(self._actuator.apply, action, dry_run=dry_run))
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
-        thread, begun = _late.get(self._name, (None, 0.0))
-        if thread and thread.is_alive() and clock.stopwatch() - begun < GIVEN_UP:
+        if looks.hangs(self._name):
             raise ActuatorUnreachable(actuator=self._name, problem="a call of before has not ended yet")
         answer: Future[Answer] = Future()
-        thread, begun = Thread(target=_settle, args=(call, answer), daemon=True), clock.stopwatch()
-        thread.start()
+        Thread(target=_settle, args=(call, answer), daemon=True).start()
         try:
             return answer.result(timeout=PATIENCE)
         except TimeoutError:
             if answer.done():
                 raise
+            looks.note_hanging(self._name, most=GIVEN_UP)
+            # Called at once if it ended meanwhile.
+            answer.add_done_callback(lambda _: looks.note_ended(self._name))
             raise ActuatorUnreachable(actuator=self._name, problem=f"no answer within {PATIENCE:.0f} s") from None
-        finally:
-            if not answer.done():
-                _late[self._name] = thread, begun
 
 
 def _settle(call: Callable[[], Answer], answer: Future[Answer]) -> None:

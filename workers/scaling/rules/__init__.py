@@ -84,6 +84,8 @@ class Reading:
     #: What the forecast says of the lead, by quantile, and the margin that `expected` has over its p90: for who asks why.
     quantiles: Mapping[str, float] = field(default_factory=dict)
     margin: float = 1.0
+    #: By which fit `upper` is what it is.
+    fit: str = ""
     pressure: float = 0.0
     ceremony_ahead: bool = False
     frozen_until: Moment | None = None

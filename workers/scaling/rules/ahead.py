@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from math import ceil
 
 from workers.forecasting.rules.events import DAY, Array, Event
-from workers.forecasting.rules.outlook import Outlook, Policy
+from workers.forecasting.rules.fitting import fit
+from workers.forecasting.rules.peak_forecast import PeakForecast, Policy
 
 
 class Planner:
@@ -18,7 +19,7 @@ class Planner:
         if capacity <= 0:
             raise ValueError("capacity must be above 0")
         self.boot, self.capacity, self.policy = boot, capacity, policy or Policy()
-        self._outlook: Outlook | None = None
+        self._forecast: PeakForecast | None = None
         self._fitted, self._seen, self._known = 0, 0, 0
 
     def decide(self, load: Array, start: int, events: Sequence[Event]) -> int:
@@ -28,11 +29,12 @@ class Planner:
         """
         now = start + len(load)
         known = sum(one.known_from <= now for one in events)
-        if self._outlook is None or now > self._fitted + DAY or known != self._known:
-            self._outlook = Outlook(load, start, events, boot=self.boot, unit=self.capacity / 2, policy=self.policy)
+        if self._forecast is None or now > self._fitted + DAY or known != self._known:
+            fitted = fit(load, start, events, boot=self.boot, unit=self.capacity / 2, policy=self.policy)
+            self._forecast = PeakForecast(fitted)
             self._fitted, self._known = now, known
         else:
             for value in load[self._seen - start :]:
-                self._outlook.see(float(value))
+                self._forecast.see(float(value))
         self._seen = now
-        return max(1, ceil(self._outlook.now() / self.capacity - 1e-9))
+        return max(1, ceil(self._forecast.now() / self.capacity - 1e-9))

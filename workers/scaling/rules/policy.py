@@ -17,7 +17,7 @@ class Resource(StrEnum):
 
 
 SHARED = (Resource.DATABASE_CONNECTIONS, Resource.CACHE_MB, Resource.WORKER_PROCESSES)
-#: The outlook looks half a day ahead at most.
+#: A peak forecast looks half a day ahead at most.
 _LONGEST = {"boot": timedelta(hours=12)}
 
 

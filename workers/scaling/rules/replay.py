@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from workers.forecasting.rules import Forecast, forecast, grid, pull
 from workers.forecasting.rules import Policy as Forecasting
 from workers.forecasting.rules.events import BEFORE, DAY, of_wedding
-from workers.forecasting.rules.outlook import Outlook
-from workers.forecasting.rules.outlook import Policy as Outlooks
+from workers.forecasting.rules.fitting import fit
+from workers.forecasting.rules.peak_forecast import PeakForecast
+from workers.forecasting.rules.peak_forecast import Policy as PeakPolicy
 from workers.forecasting.rules.shares import Shares
 from workers.foundation.moments import Moment
 from workers.scaling.rules import Policy, Reading, decide
@@ -145,13 +146,13 @@ class Past:
 
 
 class Planner:
-    """What `scaling.decide` does, for one region and a past: forecasts each hour, learns its outlook anew each day."""
+    """What `scaling.decide` does, for one region and a past: forecasts each hour, fits its peak forecast anew each day."""
 
-    def __init__(self, past: Past, policy: Policy, forecasting: Forecasting, outlooks: Outlooks, phases: Phases) -> None:
+    def __init__(self, past: Past, policy: Policy, forecasting: Forecasting, peaks: PeakPolicy, phases: Phases) -> None:
         """Begin with nothing known."""
-        self.past, self.policy, self.forecasting, self.outlooks, self.phases = past, policy, forecasting, outlooks, phases
+        self.past, self.policy, self.forecasting, self.peaks, self.phases = past, policy, forecasting, peaks, phases
         self._forecast: Forecast | None = None
-        self._outlook: Outlook | None = None
+        self._peak_forecast: PeakForecast | None = None
         self._refreshed = -REFRESH
         self._changed_at: Moment | None = None
         self._spans: Array = np.zeros((0, 3))
@@ -169,7 +170,7 @@ class Planner:
 
     def _refresh(self, minute: int, now: Moment) -> None:
         self._refreshed = minute
-        weddings = [one for one in self.past.known(now) if one.ends_at > now - timedelta(days=self.outlooks.days)]
+        weddings = [one for one in self.past.known(now) if one.ends_at > now - timedelta(days=self.peaks.days)]
         near = [one for one in weddings if now - timedelta(days=1) < one.ends_at and one.starts_at < now + timedelta(days=3)]
         leads = [max(self.policy.lead, PROFILES[one.venue_type].lead) for one in near]
         spans = [
@@ -178,8 +179,8 @@ class Planner:
         ]
         self._spans = np.array(spans).reshape(-1, 3)
         self._forecast = self._forecasted(near, minute, now)
-        if self._outlook is None or self._outlook.stale:
-            self._outlook, self._learned_at = self._learned(weddings, minute), minute
+        if self._peak_forecast is None or self._peak_forecast.stale:
+            self._peak_forecast, self._learned_at = self._learned(weddings, minute), minute
 
     def _forecasted(self, near: Sequence[Wedding], minute: int, now: Moment) -> Forecast:
         known = {"shares": self.past.shares, "zone": self.past.zone}
@@ -191,19 +192,20 @@ class Planner:
         starts_at = grid(now, self.forecasting)
         return forecast(self.past.region, near, self.forecasting, self.phases, starts_at=starts_at, ratio=ratio, **known)  # type: ignore[arg-type]
 
-    def _learned(self, weddings: Sequence[Wedding], minute: int) -> Outlook | None:
+    def _learned(self, weddings: Sequence[Wedding], minute: int) -> PeakForecast | None:
         if minute < DAY:
             return None
-        load = self.past.load[max(0, minute - self.outlooks.days * DAY) : minute]
+        load = self.past.load[max(0, minute - self.peaks.days * DAY) : minute]
         start = int(self.past.moment(minute).timestamp()) // 60 - len(load)
         soon = start + len(load) + 2 * DAY + BEFORE
         events = [of_wedding(one) for one in weddings if one.starts_at.timestamp() < soon * 60]
         boot = max(1, round(self.policy.boot / MINUTE))
-        return Outlook(load, start, events, boot=boot, unit=self.policy.connections_per_instance / 2, policy=self.outlooks)
+        unit = self.policy.connections_per_instance / 2
+        return PeakForecast(fit(load, start, events, boot=boot, unit=unit, policy=self.peaks))
 
     def _reading(self, minute: int, now: Moment, has: int) -> Reading:
-        if self._outlook and minute > self._learned_at and not self._outlook.stale:
-            self._outlook.see(float(self.past.load[minute - 1]))
+        if self._peak_forecast and minute > self._learned_at and not self._peak_forecast.stale:
+            self._peak_forecast.see(float(self.past.load[minute - 1]))
         at = now.timestamp()
         here = self._spans[(self._spans[:, 0] < at) & (self._spans[:, 1] > at)]
         lead = max(self.policy.lead, timedelta(seconds=float(here[:, 2].max(initial=0.0))))
@@ -215,7 +217,7 @@ class Planner:
             load=float(self.past.load[minute - 1]),
             expected=peak * given.margin if peak is not None else None,
             lately=float(self.past.load[calm:minute].max()),
-            upper=self._outlook.now() if self._outlook else None,
+            upper=self._peak_forecast.now() if self._peak_forecast else None,
             ceremony_ahead=bool(len(here)),
             frozen_until=Moment(datetime.fromtimestamp(here[:, 1].max(), now.tzinfo)) if len(here) else None,
             changed_at=self._changed_at,

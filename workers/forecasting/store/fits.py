@@ -1,0 +1,83 @@
+"""What was fitted of each region, once and with a version: all processes go on from it, so that all decide the same."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from io import BytesIO
+from uuid import uuid4
+
+import numpy as np
+from sqlalchemy import BigInteger, Column, Connection, DateTime, LargeBinary, Table, Text, delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from workers.forecasting.rules.peak_forecast import Fitted
+from workers.foundation.database import metadata, over
+from workers.foundation.moments import Moment
+
+fits = Table(
+    "forecast_fits",
+    metadata,
+    Column("region", Text, primary_key=True),
+    # Another one with each fit: what a process remembers of a version never changes.
+    Column("version", Text, nullable=False),
+    Column("minute", BigInteger, nullable=False),
+    # What it was fitted with, beside what was measured.
+    Column("calendar_version", BigInteger, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("fitted_at", DateTime(timezone=True), nullable=False),
+    Column("arrays", LargeBinary, nullable=False),
+    info=over("fitted_at"),
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Which fit a region has: up to which minute, of which calendar, with which settings."""
+
+    region: str
+    version: str
+    minute: int
+    calendar_version: int
+    settings: str
+
+
+_FACTS = [fits.c[name] for name in Fit.__dataclass_fields__]
+
+
+def known(db: Connection) -> dict[str, Fit]:
+    """Return which fit each region has."""
+    return {row.region: Fit(**row._mapping) for row in db.execute(select(*_FACTS))}
+
+
+def read(db: Connection, versions: Collection[str]) -> dict[str, Fitted]:
+    """Return what was fitted, by version."""
+    if not versions:
+        return {}
+    rows = db.execute(select(fits.c.version, fits.c.arrays).where(fits.c.version.in_(versions)))
+    return {row.version: _fitted(row.arrays) for row in rows}
+
+
+def keep(db: Connection, region: str, fitted: Fitted, *, calendar_version: int, settings: str, at: Moment) -> Fit:
+    """Remember what was fitted of a region, instead of what was; return it with its version."""
+    made = Fit(region, uuid4().hex, fitted.minute, calendar_version, settings)
+    row = vars(made) | {"fitted_at": at, "arrays": _arrays(fitted)}
+    db.execute(insert(fits).values(row).on_conflict_do_update(index_elements=["region"], set_=row))
+    return made
+
+
+def forget(db: Connection, region: str) -> None:
+    """Forget what was fitted of a region."""
+    db.execute(delete(fits).where(fits.c.region == region))
+
+
+def _arrays(fitted: Fitted) -> bytes:
+    """Return it as NumPy's own format, in which a number is the same to the last bit."""
+    into = BytesIO()
+    arrays = {one.name: np.asarray(getattr(fitted, one.name)) for one in fields(Fitted)}
+    np.savez(into, **arrays)  # type: ignore[arg-type]
+    return into.getvalue()
+
+
+def _fitted(stored: bytes) -> Fitted:
+    with np.load(BytesIO(stored), allow_pickle=False) as found:
+        # A number of one place is an int or float again.
+        return Fitted(**{name: found[name].item() if not found[name].ndim else found[name] for name in found.files})
