@@ -1,15 +1,14 @@
 """Anomalies found in labelled series: our detector and two simple ones, scored as the Numenta Anomaly Benchmark does.
 
-    python -m benchmarks.detection --data DIR [--thresholds FILE | --save FILE]
+    python -m benchmarks.detection --data DIR [--json] [--thresholds FILE | --save FILE]
 
 DIR holds NAB's series and labels; the scorer is `nab_score.py`, under tools beside DIR's parent (--tools names another place).
 No detector knows a series' least and greatest value beforehand. A threshold is the same for all series: the best one on this
 data, or for ours that of FILE, which --save wrote on other data. `rolling_z` is how many standard deviations of a day's points
 a point is from their mean, with its best threshold here; `three_sigma` the same as it is used, from 3 on. `us_per_point` is one
-core's, for 10,000 series at a time; `at_default` has what an operator sees at the product's own threshold.
+core's, for 10,000 series at a time; the detail `at_default` has what an operator sees at the product's own threshold.
 """
 
-import argparse
 import importlib.util
 import json
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import form
 from workers.foundation import clock
 from workers.metrics.rules.detector import STATE_BYTES, THRESHOLD, Detector
 
@@ -32,7 +32,7 @@ WINDOW = 288
 
 def main() -> None:
     """Print the figures."""
-    options = argparse.ArgumentParser()
+    options = form.parser(runs=1)
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--tools", type=Path)
     fixed = options.add_mutually_exclusive_group()
@@ -48,14 +48,18 @@ def main() -> None:
         given.save.write_text(json.dumps(thresholds))
     sigmas = [_rolling_z(file.v) for file in files]
     peers = {"rolling_z": _best(nab, files, sigmas), "three_sigma": dict.fromkeys(PROFILES.values(), 0.75)}
-    print(
-        json.dumps({
-            "schema": "wedops.bench/1", "name": "detection", "runs": 1, "series": len(files),
-            "figures": _scored(nab, files, ours, thresholds) | {"us_per_point": _pace(), "state_bytes": STATE_BYTES},
-            "peers": {name: _scored(nab, files, sigmas, theirs) for name, theirs in peers.items()},
-            "thresholds": thresholds, "at_default": nab.ops(files, ours, THRESHOLD),
-        })
-    )  # fmt: skip
+    scored = {name: _scored(nab, files, sigmas, theirs) for name, theirs in peers.items()}
+    own = _scored(nab, files, ours, thresholds)
+    report = {
+        "schema": "wedops.bench/1",
+        "name": "detection",
+        "runs": given.runs,
+        "figures": own | {"us_per_point": median(_pace() for _ in range(given.runs)), "state_bytes": STATE_BYTES},
+        "peers": scored,
+        "ratios": {f"{name}_over_rolling_z": round(own[name] / scored["rolling_z"][name], 3) for name in PROFILES},
+        "details": {"series": len(files), "thresholds": thresholds, "at_default": nab.ops(files, ours, THRESHOLD)},
+    }
+    form.show(report, as_json=given.json)
 
 
 def _side_by_side(files: list[Any]) -> Scores:

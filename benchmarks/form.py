@@ -48,7 +48,12 @@ def main(
         "peers": {contestant: figures for contestant, figures in medians.items() if contestant != "ours"},
         "ratios": {ratio: round(value, 4) for ratio, value in ratios(medians).items()},
     }
-    if given.json:
+    show(report, as_json=given.json)
+
+
+def show(report: dict[str, Any], *, as_json: bool) -> None:
+    """Print a report: `figures`, those of `peers`, their `ratios`, and whatever `details` a benchmark has beside them."""
+    if as_json:
         print(json.dumps(report))
     else:
         _table(report)

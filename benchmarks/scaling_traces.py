@@ -1,6 +1,6 @@
 """Scaling on real traces: our planner and its peers on nine loads, six of them with a calendar of events.
 
-    python -m benchmarks.scaling_traces --data DIR [--boot 10] [--traces wc98-group,taylor] [--quantiles 0.985]
+    python -m benchmarks.scaling_traces --data DIR [--json] [--boot 10] [--traces wc98-group,taylor] [--quantiles 0.985]
 
 DIR holds the traces and their benches.json; the simulator, its metrics and the peers are `elastic.py`, under tools beside DIR's
 parent (--tools names another place). `tau_u` is the share of time short of capacity, `surge_u` the same within the busiest
@@ -9,7 +9,6 @@ of a plan that knew everything. The frontier is cost against tau_u over headroom
 `placebo` with all of them 11 hours late. `waste` is cost - 1 where tau_u is 0.1 %, between the quantiles that were run.
 """
 
-import argparse
 import importlib.util
 import json
 import os
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import form
 from workers.forecasting.rules.events import Event
 from workers.forecasting.rules.peak_forecast import Policy
 from workers.scaling.rules.ahead import Planner
@@ -45,7 +45,7 @@ class _Ours:
 
 def main() -> None:
     """Print the figures."""
-    options = argparse.ArgumentParser()
+    options = form.parser(runs=1)
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--tools", type=Path)
     options.add_argument("--boot", type=int, default=10)
@@ -63,7 +63,7 @@ def main() -> None:
         runs = [pool.submit(measure, tools, given.data, name, given.boot, quantiles) for name in names]
         found = {name: run.result() for name, run in zip(names, runs, strict=True)}
     with_calendar = {bench["name"] for bench in benches if bench["calendar"]}
-    print(json.dumps(_report(found, with_calendar, given.boot)))
+    form.show(_report(found, with_calendar, given.boot), as_json=given.json)
 
 
 def measure(tools: Path, data: Path, name: str, boot: int, quantiles: Iterable[float]) -> dict[str, dict[str, float]]:
@@ -110,10 +110,17 @@ def _report(found: Mapping[str, Mapping[str, Mapping[str, float]]], with_calenda
     means = {group: _means([found[name] for name in names]) for group, names in groups.items() if names}
     first = next(iter(means))
     peers = {name: figures for name, figures in means[first].items() if name != "ours"}
+    wastes = _wastes(means[first])
     return {
-        "schema": "wedops.bench/1", "name": "scaling_traces", "runs": 1, "boot": boot, "figures": means[first]["ours"],
-        "peers": peers, "waste": _wastes(means[first]), "means": means, "traces": found,
-    }  # fmt: skip
+        "schema": "wedops.bench/1",
+        "name": "scaling_traces",
+        # All of it follows from the traces: a second run says the same.
+        "runs": 1,
+        "figures": means[first]["ours"],
+        "peers": peers,
+        "ratios": {f"waste_{name}": waste for name, waste in wastes.items() if waste is not None},
+        "details": {"boot": boot, "means": means, "traces": found},
+    }
 
 
 def _wastes(means: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:

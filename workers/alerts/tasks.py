@@ -13,7 +13,7 @@ BEGUN, SETTLES = clock.stopwatch(), 20.0
 @app.task(name="alerts.check")
 def check(**_later: object) -> None:
     """Compare what was measured with the thresholds."""
-    policy, now = settings.read(rules.Policy, "ALERTS_"), clock.now()
+    policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
         found, judged = actions.measured(db, policy, now=now, machine=clock.machine_now())
     if actions.bring(found, Evaluator.MEASUREMENTS, policy, now=now, judged=lambda name: actions.was_measured(name, judged)):
@@ -23,7 +23,7 @@ def check(**_later: object) -> None:
 @app.task(name="alerts.watch")
 def watch(**_later: object) -> None:
     """See that every node is there, who matters is well connected, capacity is enough, and the watch over ourselves runs."""
-    policy, now = settings.read(rules.Policy, "ALERTS_"), clock.now()
+    policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
         found = actions.capacity(db, now=now) + actions.realtime(db, policy)
     found += actions.watch(machine=clock.machine_now(), settled=clock.stopwatch() - BEGUN > SETTLES)
@@ -34,7 +34,7 @@ def watch(**_later: object) -> None:
 @app.task(name="alerts.escalate")
 def escalate(**_later: object) -> None:
     """Tell each alert to whom it is to be told by now, once."""
-    policy = settings.read(rules.Policy, "ALERTS_")
+    policy = settings.read(rules.Policy)
     with database.transaction() as db:
         told = telling.escalate(db, policy, now=clock.now())
     if told:

@@ -86,7 +86,7 @@ def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] 
     permit = permits.read(authorization.removeprefix("Bearer "))
     if not permit.wedding_id:
         raise permits.PermitRefused(why="wrong_wedding", remedy="fetch a permit for a wedding")
-    pace, to = settings.read(placing.Policy, "BALANCING_").joins_per_second, (permit.wedding_id, permit.user_type, region)
+    pace, to = settings.read(placing.Policy).joins_per_second, (permit.wedding_id, permit.user_type, region)
     return balancing.route(*to, avoid=avoid, joins_per_second=pace, who=permit.user_id)
 
 
@@ -96,7 +96,7 @@ def desired(resource: Resource, region: str = EVERYWHERE) -> dict[str, int]:
 
     404 while nothing was decided that is to be carried out: KEDA then keeps what there is.
     """
-    policy = settings.read(scaling_rules.Policy, "SCALING_")
+    policy = settings.read(scaling_rules.Policy)
     with database.transaction() as db:
         action = scaling.latest(db).get((region, resource))
         mode = orders.mode_of(db, region, policy, at=clock.now())

@@ -28,7 +28,7 @@ ENOUGH = 12.0
 
 def policy() -> rules.Policy:
     """Return the room's policy."""
-    return settings.read(rules.Policy, "BALANCING_")
+    return settings.read(rules.Policy)
 
 
 def place(*, now: Moment) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
 from math import inf, log
+from typing import ClassVar
 
 #: From this share of its processor on, a node counts for less; at the whole of it for a tenth.
 BUSY, FLOOR = 0.7, 0.1
@@ -29,6 +30,8 @@ class Policy:
     which regions are nearest to one, for the day it is lost: `us-east>us-central>us-west, eu-west>eu-central`.
     `probe` makes a real connection to each node.
     """
+
+    prefix: ClassVar = "BALANCING_"
 
     bound: float = 1.1
     comfort: float = 0.3

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 
 class Kind(StrEnum):
@@ -17,6 +18,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True)
 class Policy:
     """Times to live by kind; the local layer's size; how long one loader may keep others waiting on a cold key."""
+
+    prefix: ClassVar = "CACHING_"
 
     subscription_ttl: timedelta = timedelta(seconds=300)
     user_ttl: timedelta = timedelta(seconds=600)

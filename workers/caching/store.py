@@ -57,6 +57,12 @@ def count(db: Connection, kind: str) -> int:
     return int(db.execute(select(func.count()).where(results.c.kind == kind)).scalar_one())
 
 
+def of_wedding(db: Connection, wedding_id: str, *, most: int = 20) -> list[dict[str, Any]]:
+    """Return what was made ready or done for a wedding, the newest first."""
+    asked = select(results).where(results.c.wedding_id == wedding_id).order_by(results.c.id.desc()).limit(most)
+    return [dict(row) for row in db.execute(asked).mappings()]
+
+
 class TwoLayers:
     """A cache of JSON values: at most `local_entries` in this process, all in Valkey.
 
@@ -176,7 +182,7 @@ class TwoLayers:
 @cache
 def layers() -> TwoLayers:
     """Return this process's cache."""
-    return TwoLayers(settings.read(Policy, "CACHING_"))
+    return TwoLayers(settings.read(Policy))
 
 
 def _key(kind: Kind, id: Id) -> str:

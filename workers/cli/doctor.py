@@ -3,36 +3,26 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from difflib import get_close_matches
-from importlib import import_module
+from functools import partial
 from importlib.util import find_spec
 
 import click
 from kombu.exceptions import OperationalError
 from redis.exceptions import AuthenticationError
 
-from workers.alerts import client as live
-from workers.app import QUEUES, ROOMS, app
+from workers.app import QUEUES, app
 from workers.cli.problems import one_line
+from workers.cli.settings import BESIDE, DECLARED, names
 from workers.connections.store import permits
-from workers.forecasting.rules import peak_forecast
 from workers.foundation import addresses, background, clock, database, health, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
-from workers.metrics import actions as metrics
 from workers.notify import client as notify
 from workers.notify import rules as telling
-from workers.retention import rules as retention
 from workers.scaling import client as scaling
-from workers.scaling import rules as scale
-from workers.scaling.client import kubernetes, pgbouncer, supabase
 
-#: Actuators that have settings of their own.
-ACTUATORS = {"PGBOUNCER_": pgbouncer.Policy, "KUBERNETES_": kubernetes.Policy, "SUPABASE_": supabase.Policy}
 #: Without which they do nothing.
 NEEDED = {"pgbouncer": ("PGBOUNCER_ADMIN_URL",), "supabase": ("SUPABASE_API_URL", "SUPABASE_API_JWT_SECRET")}
-#: All settings of a prefix, so that a misspelt one is seen.
-STEERED = {"SCALING_": (scale.Policy, scaling.Policy), "OUTLOOK_": (peak_forecast.Policy,), "RETENTION_": (retention.Policy,)}
 #: In seconds: for how long somebody waits for all checks, which run at once.
 PATIENCE = 2.0
 #: A problem and its remedy; a check that finds none is fine.
@@ -109,22 +99,15 @@ def unsound() -> list[str]:
 
 def _settings() -> Problems:
     clock.now()
-    for room in ROOMS:
-        rules = import_module(f"{room}.rules")
-        if policy := getattr(rules, "Policy", None):
-            yield from _bad(lambda p=policy, r=room: settings.read(p, r.rpartition(".")[2].upper() + "_"))  # type: ignore[misc]
-    yield from _bad(lambda: settings.read(peak_forecast.Policy, "OUTLOOK_"))
-    yield from _bad(metrics.policy)
-    yield from _bad(lambda: settings.read(live.Policy, "ALERTS_"))
+    for declared in DECLARED:
+        yield from _bad(partial(settings.read, declared))
     yield from _bad(lambda: [scaling.of(resource) for resource in scaling.managed()])
-    yield from _bad(lambda: [settings.read(policy, prefix) for prefix, policy in ACTUATORS.items()])
     yield from _lacking()
     yield from _bad(notify.check_targets)
-    for prefix, policies in STEERED.items():
-        known = {prefix + field.name.upper() for policy in policies for field in fields(policy)}
-        for variable in sorted(name for name in os.environ if name.startswith(prefix) and name not in known):
-            near = get_close_matches(variable, known, 1)
-            yield f"note: {variable} is no setting" + (f"; did you mean {near[0]}?" if near else "")
+    known, ours = names(), tuple(declared.prefix for declared in DECLARED)
+    for variable in sorted(name for name in os.environ if name.startswith(ours) and name not in {*known, *BESIDE}):
+        near = get_close_matches(variable, known, 1)
+        yield f"note: {variable} is no setting" + (f"; did you mean {near[0]}?" if near else "")
     if notify.policy().targets == telling.Policy().targets:
         yield "note: alerts go to the log only; set NOTIFY_TARGETS to where people look"
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

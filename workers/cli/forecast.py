@@ -68,7 +68,7 @@ def show(region: str, hours: int, back: int, at: datetime | None, picture: Path 
 
 def _draw(db: Connection, picture: Path, found: rules.Forecast, back: int, hours: int) -> None:
     """Draw what was forecast beside what came of it."""
-    region, policy = found.region, settings.read(scaling.Policy, "SCALING_")
+    region, policy = found.region, settings.read(scaling.Policy)
     start, end = found.starts_at - timedelta(hours=back), min(clock.now(), found.starts_at + timedelta(hours=hours))
     seen = [(at, float(count)) for where, at, count in metrics.history(db, start, end) if where == region]
     made = scaling_store.during(db, region, Resource.INSTANCES, start, end)

@@ -11,13 +11,17 @@ from workers.foundation import clock, heartbeat, logs
 
 
 @click.command("listen")
-@click.option("--url", required=True, help="The deployment's Realtime, e.g. wss://PROJECT.supabase.co/realtime/v1.")
+@click.option("--url", help="The deployment's Realtime, e.g. wss://PROJECT.supabase.co/realtime/v1; that of SUPABASE_URL else.")
 @click.option("--wedding", "weddings", multiple=True, help="Listen to these; by default to all that are near.")
-def command(url: str, weddings: tuple[str, ...]) -> None:
-    """Hear who is online at a stock Supabase deployment, whose key is SUPABASE_KEY; `wedops presence` shows them."""
+def command(url: str | None, weddings: tuple[str, ...]) -> None:
+    """Hear who is online at a stock Supabase deployment, whose key is SUPABASE_KEY (or SUPABASE_ANON_KEY)."""
     logs.configure()
-    if not (key := os.environ.get("SUPABASE_KEY")):
+    if not (key := os.environ.get("SUPABASE_KEY") or os.environ.get("SUPABASE_ANON_KEY")):
         raise click.UsageError("set SUPABASE_KEY to a key that may join the weddings' channels")
+    project = os.environ.get("SUPABASE_URL", "").rstrip("/")
+    if not url and not project:
+        raise click.UsageError("name the deployment with --url, or set SUPABASE_URL")
+    url = url or f"{project.replace('http', 'ws', 1)}/realtime/v1"
     heartbeat.keep()
     ids = weddings or tuple(actions.phases(clock.now()))
     asyncio.run(client.listen(url, key, ids, service.tell_present))

@@ -35,7 +35,7 @@ def end_peak() -> None:
 @click.option("--connections", type=click.IntRange(1, 10_000_000), required=True, help="How many are expected at once.")
 @click.option("--hours", type=click.FloatRange(0.1, 72), required=True, help="For how long.")
 @click.option(
-    "--begin", is_flag=True, help="Begin it now: scaling keeps the room, weddings are warmed, the sweep is aggressive."
+    "--begin", is_flag=True, help="Begin it now: scaling keeps the room, weddings are warmed, jobs keep a wedding day's pace."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
@@ -57,9 +57,7 @@ def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
         click.echo(f"  {step.step:<22}{timedelta(seconds=round(step.takes.total_seconds()))}  {step.detail}")
     if begin:
         ends = until.isoformat(timespec="minutes")
-        click.echo(
-            f"begun: until {ends} scaling keeps room for {plan.needed}, jobs run as on a wedding day, the sweep is aggressive"
-        )
+        click.echo(f"begun: until {ends} scaling keeps room for {plan.needed}, jobs run as on a wedding day")
         click.echo(f"{len(warmed)} wedding(s) are warmed")
 
 
@@ -113,4 +111,4 @@ def _facts(plan: PeakPlan) -> dict[str, Any]:
     steps = [vars(step) | {"takes_seconds": step.takes.total_seconds()} for step in plan.steps]
     for step in steps:
         del step["takes"]
-    return {"schema": "wedops.peak/1", **vars(plan), "steps": steps}
+    return {"schema": "wedops.peak/2", **vars(plan), "steps": steps}

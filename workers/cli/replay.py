@@ -63,5 +63,5 @@ def _play(region: str | None, first: datetime, last: datetime, *, cut: bool, pic
             outcome, past, supply = plans.played(db, name, first, last, now=clock.now(), cut=cut)
             found[name] = outcome
             if picture:
-                pictures.capacity(picture, past, supply, settings.read(rules.Policy, "SCALING_"))
+                pictures.capacity(picture, past, supply, settings.read(rules.Policy))
     return found

@@ -52,8 +52,8 @@ def command(
     for past, weddings in _pasts(on, a_year, 10 if x10 else 1, storm, seed):
         policy = _policy(past)
         planner = Planner(
-            past, policy, settings.read(Forecasting, "FORECASTING_"), settings.read(peak_forecast.Policy, "OUTLOOK_"),
-            settings.read(calendar.Policy, "WEDDINGS_"),
+            past, policy, settings.read(Forecasting), settings.read(peak_forecast.Policy),
+            settings.read(calendar.Policy),
         )  # fmt: skip
         outcome, supply = replay(planner, FIRST)
         if picture and not found:
@@ -77,7 +77,7 @@ def _next_saturday(today: date) -> date:
 
 def _policy(past: Past) -> rules.Policy:
     """Return the settings, with as many instances as the day may need: how many there could be is not what is tried."""
-    policy = settings.read(rules.Policy, "SCALING_")
+    policy = settings.read(rules.Policy)
     needed = policy.bounds(rules.Resource.INSTANCES).holding(float(past.load[FIRST:].max()), policy.utilisation)
     return replace(policy, instances_max=max(policy.instances_max, 2 * needed), instances_ceiling=0)
 
@@ -87,9 +87,9 @@ def _pasts(on: date, a_year: int, times: int, storm: bool, seed: int) -> list[tu
     chance = np.random.default_rng(seed)
     before = [on - timedelta(days=days) for days in range(1, BEFORE + 2)]
     planned = [*imagined.weddings(sorted(before), a_year, chance), *imagined.weddings([on], a_year * times, chance)]
-    storms, phases = ([on] if storm else []), settings.read(calendar.Policy, "WEDDINGS_")
+    storms, phases = ([on] if storm else []), settings.read(calendar.Policy)
     versions = imagined.calendar(planned, chance, storms=storms)
-    shares = imagined.truth(settings.read(Forecasting, "FORECASTING_"), chance)
+    shares = imagined.truth(settings.read(Forecasting), chance)
     # The American Saturday ends on Sunday, UTC.
     starts_at = Moment(datetime(on.year, on.month, on.day, 8, tzinfo=UTC)) - timedelta(days=BEFORE)
     found = []

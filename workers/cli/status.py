@@ -59,6 +59,7 @@ def _headline(status: Status) -> str:
         f"{status.nodes} node(s)",
         f"peak of {status.peak} until {status.peak_until}" if status.peak else "",
         f"only watched: {', '.join(status.shadow)} (`wedops scaling live`)" if status.shadow else "",
+        f"switched off: {', '.join(status.switched_off)}" if status.switched_off else "",
         f"{status.beats} beat(s)",
         f"{status.requests_waiting} request(s) waiting",
         f"{status.pending} alert(s) pending" if status.pending else "",

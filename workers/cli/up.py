@@ -167,7 +167,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
         if not as_json:
             _banner(system, supervisor, demo)
         supervisor.run(lambda: system.look() or bool(ended) or clock.stopwatch() >= until)
-        report = _report(before, supervisor)
+        report = _report(before, supervisor, demo)
     finally:
         supervisor.stop()
     (system.home / "world").write_text(clock.now().isoformat())
@@ -221,7 +221,7 @@ def _counts() -> dict[str, int]:
     return {"sweeps": sweeps, **jobs.tallies()}
 
 
-def _report(before: dict[str, int], supervisor: Supervisor) -> dict[str, Any]:
+def _report(before: dict[str, int], supervisor: Supervisor, demo: bool) -> dict[str, Any]:
     after = _counts()
     since = {name: count - before.get(name, 0) for name, count in after.items()}
     with database.transaction() as db:
@@ -238,20 +238,19 @@ def _report(before: dict[str, int], supervisor: Supervisor) -> dict[str, Any]:
         **{name: since.get(name, 0) for name in counted},
         **rows,
         "restarts": supervisor.restarts,
-        "urls": _urls(),
+        "urls": _urls(demo),
     }
 
 
-def _urls() -> dict[str, str]:
+def _urls(demo: bool) -> dict[str, str]:
     host = f"http://{servers.LOOPBACK}"
-    names = {"flower": "FLOWER_PORT", "api": "API_PORT"}
-    return {name: f"{host}:{os.environ[port]}" for name, port in names.items()} | {
-        "gateway": f"ws://{servers.LOOPBACK}:{os.environ['GATEWAY_PORT']}/socket/websocket"
-    }
+    found = {name: f"{host}:{os.environ[port]}" for name, port in (("flower", "FLOWER_PORT"), ("api", "API_PORT"))}
+    # Only the demo has a gateway.
+    return found | ({"gateway": f"ws://{servers.LOOPBACK}:{os.environ['GATEWAY_PORT']}/socket/websocket"} if demo else {})
 
 
 def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
-    login, urls = os.environ["FLOWER_BASIC_AUTH"], _urls()
+    login, urls = os.environ["FLOWER_BASIC_AUTH"], _urls(demo)
     environment = system.home / "environment"
     names = [
         name for name in os.environ if name.startswith(("WEDOPS_", "METRICS_", "SCALING_", "PROMETHEUS_", permits.VARIABLE))
@@ -265,7 +264,8 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
         played = clock.world()
         click.echo(f"world: {clock.now():%a %Y-%m-%d %H:%M} UTC, {played.speed if played else 1:g} times as fast as ours")
     click.echo(f"Flower: {urls['flower']}  login {login.replace(':', ' / ')}")
-    click.echo(f"health: {urls['api']}/readyz  metrics: {urls['api']}/metrics  gateway: {urls['gateway']}")
+    gateway = f"  gateway: {urls['gateway']}" if demo else ""
+    click.echo(f"health: {urls['api']}/readyz  metrics: {urls['api']}/metrics{gateway}")
     click.echo(f"logs: {system.home / 'log'}")
     click.echo("\nin another terminal, try (the first line again after each start, for ports change):")
     click.echo(f"  . {environment}")

@@ -14,6 +14,7 @@ from workers.alerts.actions import telling
 from workers.alerts.rules import Severity, Standing, State
 from workers.alerts.rules.ourselves import PROMISES
 from workers.balancing import store as balancing
+from workers.cli.settings import switched_off
 from workers.connections import store as connections
 from workers.connections.store import service
 from workers.degradation import store as degradation
@@ -72,6 +73,8 @@ class Status:
     has_calendar: bool = False
     #: Alerts that wait whether they last.
     pending: int = 0
+    #: Switches of the platform that are off.
+    switched_off: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin with no reason."""
@@ -104,6 +107,7 @@ def gather() -> Status:
             status.blame(UNREACHABLE, str(error))
         elif error:
             raise error
+    status.switched_off = switched_off()
     word = WORDS[status.code]
     if not status.why and (lacking := _lacking(status)):
         word, status.why = "idle", lacking
@@ -189,7 +193,7 @@ def _moment(epoch: float) -> str | None:
 
 
 def _from_postgres(status: Status) -> None:
-    now, phases = clock.now(), settings.read(calendar.Policy, "WEDDINGS_")
+    now, phases = clock.now(), settings.read(calendar.Policy)
     with database.transaction() as db:
         status.regions = [_plain(row) for row in metrics.latest(db, since=now - timedelta(days=1))]
         status.seasons = {region: str(season) for region, season in seasons.current(db).items()}
@@ -204,7 +208,7 @@ def _from_postgres(status: Status) -> None:
             db, status, [one for one in found if one.state is State.FIRING and not one.quiet.startswith("explained")], now
         )
         status.actions = [_plain(one) for one in scaling.recent(db)]
-        status.shadow = readings.in_shadow(db, settings.read(scaling_rules.Policy, "SCALING_"), now=now)
+        status.shadow = readings.in_shadow(db, settings.read(scaling_rules.Policy), now=now)
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
         if failed := notify.overdue(db):

@@ -4,11 +4,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+import orjson
 from rich.console import Console
 from rich.table import Table
 
+from workers.caching import store as caching
 from workers.foundation import clock, database, logs, settings
 from workers.foundation.errors import printable
+from workers.metrics.store import events
 from workers.weddings import actions, rules, store
 from workers.weddings.formats import file as files
 from workers.weddings.formats.rows import Reading
@@ -73,7 +76,7 @@ def _plain(value: object) -> str:
 @click.option("--hours", default=24, show_default=True, help="How far to look.")
 def upcoming(hours: int) -> None:
     """Show the weddings that run or come next, with their phase."""
-    now, phases = clock.now(), settings.read(rules.Policy, "WEDDINGS_")
+    now, phases = clock.now(), settings.read(rules.Policy)
     with database.transaction() as db:
         found = store.between(db, now, now + timedelta(hours=hours), most=50)
     table = Table("wedding", "starts (local)", "zone", "phase", "guests", "region", box=None)
@@ -81,3 +84,30 @@ def upcoming(hours: int) -> None:
         row = (one.id, f"{one.starts_local:%a %Y-%m-%d %H:%M}", one.zone, rules.phase(one, phases, now=now))
         table.add_row(*row, str(one.guest_count), one.region)
     Console(width=120).print(table if found else "no wedding runs or begins then")
+
+
+@command.command("show")
+@click.argument("wedding_id")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(wedding_id: str, as_json: bool) -> None:
+    """Show a wedding: its facts, how its objectives went, and what was made ready or done for it."""
+    now, phases = clock.now(), settings.read(rules.Policy)
+    with database.transaction() as db:
+        found = store.by_id(db, [wedding_id])
+        if not found:
+            raise store.WeddingUnknown(wedding_id=wedding_id)
+        budgets, done = events.of_wedding(db, wedding_id), caching.of_wedding(db, wedding_id)
+    [one] = found
+    phase = rules.phase(one, phases, now=now)
+    if as_json:
+        facts = {"schema": "wedops.wedding/1", "wedding": one, "phase": phase, "objectives": budgets, "results": done}
+        # A column that is quoted in SQL has a name that is no plain text to orjson.
+        click.echo(orjson.dumps(facts, option=orjson.OPT_NON_STR_KEYS).decode())
+        return
+    click.echo(f"{one.id}  {one.starts_local:%a %Y-%m-%d %H:%M} – {one.ends_local:%H:%M} {one.zone}  {phase}  {one.status}")
+    click.echo(f"{one.guest_count} guests, {one.venue_type}, {one.region}, suppliers: {_plain(one.supplier_ids)}")
+    for row in budgets:
+        left = f"{row['budget_left']:.0%} of its budget left"
+        click.echo(f"  {row['objective']:<20}{row['bad']} bad of {row['total']}, {left}")
+    for row in done:
+        click.echo(f"  {row['at']:%Y-%m-%d %H:%M}Z  {row['kind']}: {row['actions']} entries")

@@ -34,7 +34,7 @@ class LimitUntold(Anticipated):
 
 def phases(now: Moment) -> dict[str, str]:
     """Return the phase of every wedding that is near."""
-    policy = settings.read(calendar.Policy, "WEDDINGS_")
+    policy = settings.read(calendar.Policy)
     with database.transaction() as db:
         near = weddings.between(db, now - NEAR, now + NEAR)
     return {wedding.id: str(calendar.phase(wedding, policy, now=now)) for wedding in near}
@@ -97,7 +97,7 @@ def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.P
     """Plan a peak and begin it; return the plan and the weddings that are warmed. Safe to repeat.
 
     Until `until` scaling keeps room, every job keeps the pace of a wedding day, guests wait a little as on any such day, and
-    the sweep is aggressive. A new plan takes the place of the one before.
+    what is abandoned is ended every 30 s or sooner. A new plan takes the place of the one before.
     """
     plan = peak.peak_plan(expected, until - now, capacity=service.capacity())
     with database.transaction() as db:

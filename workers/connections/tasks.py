@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from workers.app import app
-from workers.connections import actions, store
+from workers.connections import actions
 from workers.connections.rules import report
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs
@@ -16,10 +16,9 @@ log = logs.get("connections")
 @app.task(name="connections.sweep")
 def sweep(**_later: object) -> None:
     """End the connections that nobody holds any more, and have their gateways close them."""
-    aggressive = bool(service.peak(clock.now()))
-    if ended := upkeep.sweep(store.policy().aggressive_idle_after if aggressive else None):
+    if ended := upkeep.sweep():
         jobs.tally("connections_swept", ended)
-        log.info("connections ended", count=ended, reason="abandoned", aggressive=aggressive)
+        log.info("connections ended", count=ended, reason="abandoned")
 
 
 @app.task(name="connections.snapshot")

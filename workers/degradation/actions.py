@@ -110,5 +110,5 @@ def _breach(alert: Standing) -> Breach:
 
 def tell(helpless: Sequence[Breach], *, now: Moment) -> bool:
     """Bring the alerts about responses that did not help up to date; tell whether one changed."""
-    policy = settings.read(Thresholds, "ALERTS_")
+    policy = settings.read(Thresholds)
     return alerting.bring(helpless, Evaluator.RESPONSES, policy, now=now)

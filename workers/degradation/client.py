@@ -63,7 +63,7 @@ def undo(action: Action, doing: Doing) -> None:
 
 def _order(doing: Doing, region: str) -> str:
     """Order an emergency for a region, again while it holds; return why not, where nobody would carry it out."""
-    policy = settings.read(scaling.Policy, "SCALING_")
+    policy = settings.read(scaling.Policy)
     if orders.mode_of(doing.db, region, policy, at=doing.now) is Mode.SHADOW:
         return f"{region} only watches: nothing is scaled"
     standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 from workers.alerts.rules import Severity, Standing, State, kinds, lasted
 from workers.alerts.rules.escalation import Tempo
@@ -56,6 +57,8 @@ class Policy:
     What was done is undone once the indicator has been below its threshold for `calm_for`. What a step ordered holds for
     `order_for` if nobody is left to undo it.
     """
+
+    prefix: ClassVar = "DEGRADATION_"
 
     effect_within: timedelta = timedelta(seconds=60)
     effect_within_wedding: timedelta = timedelta(seconds=30)

@@ -8,7 +8,7 @@ from workers.foundation import clock, database, settings
 @app.task(name="degradation.respond")
 def respond(**_later: object) -> None:
     """Do what the playbooks say about what is degraded, measure what it did, and undo it when it is over."""
-    policy, now = settings.read(rules.Policy, "DEGRADATION_"), clock.now()
+    policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
         helpless = actions.respond(db, policy, now=now)
     if actions.tell(helpless, now=now):

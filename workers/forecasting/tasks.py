@@ -16,7 +16,7 @@ def refresh(**_later: object) -> None:
         version = weddings.version_of(db)
         made = store.record(db, actions.forecasts(db, now=now), version=version, at=now)
         store.record(db, actions.far(db, now=now), version=version, at=now, far=True)
-        policy = settings.read(rules.Policy, "FORECASTING_")
+        policy = settings.read(rules.Policy)
         store.forget(db, before=now - policy.keep, far_before=now - max(policy.keep, actions.far_kept(policy)))
     log.info("forecast refreshed", reason="calendar_and_history", regions=made, calendar_version=version)
 

@@ -16,13 +16,15 @@ local function drop(keys, args)
   return redis.call('DEL', keys[1])
 end
 
--- KEYS lease, counter, record; ARGV token, ttl_ms, started_ms, waited_ms. Returns the fencing number, or 0 and counts a skip.
+-- KEYS lease, counter, record; ARGV token, ttl_ms, started_ms, due_ms. Returns the fencing number, or 0 and counts a skip.
+-- The first run waited since the job is expected, for its moment may lie before there was a beat.
 local function begin(keys, args)
   local fence = take(keys, args)
   if fence == 0 then
     redis.call('HINCRBY', keys[3], 'skipped', 1)
   else
-    redis.call('HSET', keys[3], 'started', args[3], 'waited', args[4])
+    local since = math.max(tonumber(args[4]), tonumber(redis.call('HGET', keys[3], 'expected')) or 0)
+    redis.call('HSET', keys[3], 'started', args[3], 'waited', math.max(0, args[3] - since))
   end
   return fence
 end

@@ -84,7 +84,7 @@ def unclaim(name: str, *, due: float) -> None:
 def begin(name: str, *, token: str, ttl: timedelta, due: float) -> int:
     """Hold the job for one run and remember its start; return the fencing number, or 0 (counted) while another run has it."""
     at, lease = clock.epoch(), once.key(name)
-    arguments = (token, int(ttl.total_seconds() * 1000), int(at * 1000), int(max(0.0, at - due) * 1000))
+    arguments = (token, int(ttl.total_seconds() * 1000), int(at * 1000), int(due * 1000))
     return int(redis.registry().fcall("wedops_job_begin", 3, lease, f"{lease}:fence", key(name), *arguments))
 
 

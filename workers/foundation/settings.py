@@ -6,14 +6,24 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, ClassVar, Protocol, TypeVar, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from workers.foundation import addresses
 from workers.foundation.errors import Anticipated
 
-Policy = TypeVar("Policy")
+
+class Settable(Protocol):
+    """A frozen dataclass whose fields the environment may set: PREFIX_FIELD.
+
+    One that has `also` takes a field from a variable of another name where its own is not set: the platform's, or an older one.
+    """
+
+    prefix: ClassVar[str]
+
+
+Policy = TypeVar("Policy", bound=Settable)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
 #: What PostgreSQL keeps in an integer; and a hundred years.
@@ -27,37 +37,49 @@ class SettingInvalid(Anticipated):
     """{variable}={value!r}: {allowed}"""
 
 
-def read(policy: type[Policy], prefix: str) -> Policy:
+def read(policy: type[Policy]) -> Policy:
     """Return `policy` with each field that the environment sets, e.g. SCALING_INSTANCES_MAX for `instances_max`.
 
-    Durations are written 250ms, 30s, 5m, 2h or 7d. Raises SettingInvalid naming the variable, its value and
+    Durations are written 250ms, 30s, 5m, 2h or 7d, mappings as JSON. Raises SettingInvalid naming the variable, its value and
     what is allowed.
     """
     hints = get_type_hints(policy)
     given: dict[str, Any] = {}
+    variables: dict[str, str] = {}
     for field in fields(policy):  # type: ignore[arg-type]
-        variable = prefix + field.name.upper()
-        if (value := os.environ.get(variable)) is not None:
-            given[field.name] = _parse(variable, value, hints[field.name])
+        variable, value = _found(policy, field.name)
+        if value is not None:
+            given[field.name], variables[field.name] = _parse(variable, value, hints[field.name]), variable
         elif field.default is MISSING and field.default_factory is MISSING:
             raise SettingInvalid(variable=variable, value=None, allowed="must be set; it has no default")
     try:
         return policy(**given)
     except ValueError as error:
         # The error names the fields it is about.
-        meant = [prefix + name.upper() for name in given if re.search(rf"\b{name}\b", str(error))]
-        meant = meant or [prefix + name.upper() for name in given] or [prefix + "*"]
+        meant = [variable for name, variable in variables.items() if re.search(rf"\b{name}\b", str(error))]
+        meant = meant or list(variables.values()) or [f"{policy.prefix}*"]
         values = ", ".join("…" if _SECRET.search(name) else os.environ.get(name, "…") for name in meant)
         raise SettingInvalid(variable=", ".join(meant), value=values, allowed=str(error)) from error
+
+
+def _found(policy: type[Settable], name: str) -> tuple[str, str | None]:
+    """Return the variable that sets a field, and its value; None when nothing does."""
+    own, other = policy.prefix + name.upper(), getattr(policy, "also", {}).get(name, "")
+    if os.environ.get(own) is None and os.environ.get(other):
+        return other, os.environ[other]
+    return own, os.environ.get(own)
 
 
 def _parse(variable: str, value: str, kind: Any) -> Any:
     if kind is timedelta:
         return duration(variable, value)
+    many, adapter = get_origin(kind) is not None, TypeAdapter(kind)
     try:
-        found = TypeAdapter(kind).validate_python(value)
+        found = adapter.validate_json(value) if many else adapter.validate_python(value)
     except ValidationError as error:
-        raise SettingInvalid(variable=variable, value=value, allowed=error.errors()[0]["msg"]) from error
+        at = ".".join(map(str, error.errors()[0]["loc"]))
+        why = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
+        raise SettingInvalid(variable=variable, value=value, allowed=f"{why}; write JSON" if many else why) from error
     if isinstance(found, float | int) and not abs(found) < _MOST:
         raise SettingInvalid(variable=variable, value=value, allowed="must be a number, and below 2147483648")
     return found
@@ -132,6 +154,9 @@ class Servers:
     of their own, or with redis+cluster:// (rediss+cluster://) a Redis Cluster.
     """
 
+    prefix: ClassVar = "WEDOPS_"
+    also: ClassVar = {"broker_url": "REDIS_URL", "cache_url": "REDIS_URL"}
+
     broker_url: str = "redis://127.0.0.1:6379/0"
     cache_url: str = "redis://127.0.0.1:6380/0"
     database_url: str = "postgresql://wedops@127.0.0.1:5432/wedops"
@@ -151,9 +176,9 @@ class Servers:
 
 def servers() -> Servers:
     """Return WEDOPS_BROKER_URL, WEDOPS_CACHE_URL, WEDOPS_DATABASE_URL and WEDOPS_CONNECTIONS_URL."""
-    return _servers(*(os.environ.get(f"WEDOPS_{name.upper()}") for name in Servers.__dataclass_fields__))
+    return _servers(*(_found(Servers, name)[1] for name in ("broker_url", "cache_url", "database_url", "connections_url")))
 
 
 @cache
 def _servers(*_given: str | None) -> Servers:
-    return read(Servers, "WEDOPS_")
+    return read(Servers)

@@ -28,7 +28,7 @@ class AddressInvalid(settings.SettingInvalid):
 
 def policy() -> Policy:
     """Return NOTIFY_…"""
-    return settings.read(Policy, "NOTIFY_")
+    return settings.read(Policy)
 
 
 def targets() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 #: Who is told where nobody else is named, and in the place of those who have no address: NOTIFY_TARGETS.
 OPERATIONS = "operations"
@@ -32,6 +33,8 @@ class Policy:
     Each is a channel of its own. A channel has `patience` for one message; after a failure it is tried again after
     `retry_after`, then twice as long, up to 64 times, and no more after `attempts`, some eight hours.
     """
+
+    prefix: ClassVar = "NOTIFY_"
 
     targets: str = "log://"
     patience: timedelta = timedelta(seconds=8)

@@ -1,11 +1,14 @@
 """What is over for how long goes. Pure."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
 class Policy:
     """What is over is kept for so many days; what stands, and what people ordered or allowed, for good."""
+
+    prefix: ClassVar = "RETENTION_"
 
     keep_days: int = 400
 

@@ -17,6 +17,6 @@ def forget(**_later: object) -> None:
     """Drop what has been over for long, of all rooms."""
     # Some rows have the world's time, some the machine's: they differ in a demo, and what is young by either stays.
     now = min(clock.now(), clock.machine_now())
-    keep = timedelta(days=settings.read(rules.Policy, "RETENTION_").keep_days)
+    keep = timedelta(days=settings.read(rules.Policy).keep_days)
     dropped, waiting = store.drop(before=now - keep, enough=ENOUGH)
     log.info("rows dropped", reason="over", rows=dropped, more=waiting)

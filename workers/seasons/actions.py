@@ -16,7 +16,7 @@ WARMED, DAYS = 30, 7
 
 def detect(db: Connection, *, now: Moment) -> dict[str, rules.Decision]:
     """Find the season of each region from its bookings and its load; remember and return those that changed."""
-    policy, by_region = settings.read(rules.Policy, "SEASONS_"), dict[str, list[tuple[date, int]]]()
+    policy, by_region = settings.read(rules.Policy), dict[str, list[tuple[date, int]]]()
     for region, day, count in weddings.bookings(db, now - timedelta(days=183), now + timedelta(days=190)):
         by_region.setdefault(region, []).append((day, count))
     loads, before = store.observed(db, since=now.date() - timedelta(days=366)), store.current(db)

@@ -11,7 +11,7 @@ log = logs.get("wedding_day")
 
 def look_at(weddings: list[calendar.Wedding], *, now: Moment) -> None:
     """Note which phase each wedding is in, and ask for its warm-up when its start is near."""
-    policy, phases = settings.read(rules.Policy, "WEDDING_DAY_"), settings.read(calendar.Policy, "WEDDINGS_")
+    policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
     seen = store.seen([wedding.id for wedding in weddings])
     for wedding, before in zip(weddings, seen, strict=True):
         decision = rules.decide(wedding, before, policy, phases, now=now)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 from workers.foundation.moments import Moment
 from workers.weddings.rules import Phase, Status, Wedding, phase
@@ -20,6 +21,8 @@ class Reason(StrEnum):
 @dataclass(frozen=True)
 class Policy:
     """A wedding's data is in the cache `warm_up_before` its start."""
+
+    prefix: ClassVar = "WEDDING_DAY_"
 
     warm_up_before: timedelta = timedelta(hours=2)
 

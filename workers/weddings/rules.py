@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from workers.foundation.moments import Moment
@@ -59,6 +59,8 @@ class Phase(StrEnum):
 @dataclass(frozen=True)
 class Policy:
     """Lengths of the phases. Ceremony 25-30 min and cocktail 60 min are the trade's figures; the margins are ours."""
+
+    prefix: ClassVar = "WEDDINGS_"
 
     setup_before: timedelta = timedelta(hours=4)
     ceremony_lasts: timedelta = timedelta(minutes=60)

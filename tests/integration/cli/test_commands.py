@@ -179,8 +179,8 @@ def test_settings_that_could_not_work_are_found_before_anything_runs(monkeypatch
     monkeypatch.setenv("SCALING_ACTUATORS", "database_connections=pgbouncer")
     allowed = "instances_min must be from 1 to instances_max"
     assert doctor.unsound() == [
-        "RETENTION_KEEP_DAYS='7': keep_days must be from 35 to 36500",
         f"SCALING_INSTANCES_MIN, SCALING_INSTANCES_MAX='0, 8': {allowed}",
+        "RETENTION_KEEP_DAYS='7': keep_days must be from 35 to 36500",
         "PGBOUNCER_ADMIN_URL is not set, and SCALING_ACTUATORS names pgbouncer",
     ]
     assert "SCALING_INSTANCE_MAX is no setting; did you mean SCALING_INSTANCES_MAX?" in _run("doctor").output
@@ -188,7 +188,7 @@ def test_settings_that_could_not_work_are_found_before_anything_runs(monkeypatch
     words = [sys.executable, "-c", "from workers.cli import main; main()", "up", "--seconds", "5"]
     refused = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("wedops: nothing was started: RETENTION_KEEP_DAYS='7'")
+    assert refused.stderr.startswith("wedops: nothing was started: SCALING_INSTANCES_MIN, SCALING_INSTANCES_MAX='0, 8'")
 
 
 def test_doctor_looks_at_a_server_of_the_connections_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +240,7 @@ def test_the_last_node_is_drained_only_when_meant() -> None:
 def test_a_peak_is_planned_and_begun() -> None:
     plan = json.loads(_run("plan", "peak", "--connections", "8000", "--hours", "6", "--json").output)
     assert (plan["schema"], plan["needed"], [step["step"] for step in plan["steps"]]) == (
-        "wedops.peak/1", 9600, ["add_pools", "pre_warm", "aggressive_clean_up"]
+        "wedops.peak/2", 9600, ["add_pools", "pre_warm", "clean_up"]
     )  # fmt: skip
     assert service.peak(clock.now()) == 0
     with database.transaction() as db:

@@ -61,7 +61,7 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     measuring.roll_up(now=clock.machine_now() + timedelta(minutes=2))
     breach = Breach(Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast")
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
-    alerting.bring([breach], Evaluator.MEASUREMENTS, settings.read(Policy, "ALERTS_"), now=clock.now())
+    alerting.bring([breach], Evaluator.MEASUREMENTS, settings.read(Policy), now=clock.now())
     dead_letters.keep("bulk", "a reason", dead_letters.enveloped("caching.warm_up", "i", [], {}, "bulk"))
     (tmp_path / "season.csv").write_text(HEADER + GOOD)
     (tmp_path / "paths.toml").write_text('[[path]]\nname = "all"\n[[path.steps]]\nwho = ["operations"]\n')
@@ -109,6 +109,7 @@ ARGUMENTS = {
     "forecast show": ("us-northeast",), "scaling regret": ("us-northeast",), "scaling why": ("1",),
     "plan day": ("2027-06-12",), "plan peak": ("--connections", "3000", "--hours", "2"), "simulate": ("--seed", "7"),
     "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"), "weddings import": ("season.csv",),
+    "weddings show": ("w-17",),
 }  # fmt: skip
 
 

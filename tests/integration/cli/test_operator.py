@@ -63,7 +63,7 @@ JITTER = Breach(Kind.ANOMALY, "guest_list_seconds{}", Severity.MEDIUM, 1.0, "a s
 
 def _trouble() -> None:
     """A ceremony whose guest list is slow: a step was taken, and an emergency opened."""
-    policy = settings.read(Policy, "ALERTS_")
+    policy = settings.read(Policy)
     with database.transaction() as db:
         weddings.upsert(db, [_ceremony()], at=clock.now())
         protocol = protocols.PROTOCOLS["technical"]

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
@@ -16,6 +18,8 @@ from workers.connections.rules import report
 from workers.connections.store import Measurement, service, upkeep
 from workers.foundation import clock, database, redis
 from workers.metrics import store as metrics
+from workers.weddings.formats import csv
+from workers.weddings.rules import ID, NAME
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -501,3 +505,25 @@ def test_a_snapshot_tells_how_well_each_wedding_is_connected() -> None:
     tasks.snapshot()
     assert service.quality("w-1") == pytest.approx(98.7, abs=0.5)
     assert service.quality("w-2") is None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    wedding_id=st.from_regex(ID, fullmatch=True),
+    supplier_id=st.from_regex(ID, fullmatch=True),
+    region=st.from_regex(NAME, fullmatch=True),
+)
+def test_whatever_the_calendar_takes_can_connect(wedding_id: str, supplier_id: str, region: str) -> None:
+    """Wedding, supplier and region of a calendar are those of a connection, a channel and a node."""
+    text = f"id,start,end,zone,guest_count,venue_type,region,supplier_ids\n{wedding_id},2027-06-12T15:00,2027-06-12T23:00,"
+    [one] = csv.read(f"{text}America/New_York,100,garden,{region},{supplier_id}\n".encode()).weddings
+    assert (one.id, one.region, one.supplier_ids) == (wedding_id, region, (supplier_id,))
+    asked = connection(
+        wedding_id=one.id,
+        region=one.region,
+        supplier_id=one.supplier_ids[0],
+        user_type="vendor",
+        channels=(f"timeline:{one.id}",),
+    )
+    assert store.open(asked).ok
+    assert store.close(asked.ref)

@@ -69,7 +69,7 @@ def test_everybody_says_the_same_mode(setting: str, monkeypatch: pytest.MonkeyPa
             for step in case:
                 STEPS[step](db, region, now)
     tasks.decide()
-    policy = settings.read(rules.Policy, "SCALING_")
+    policy = settings.read(rules.Policy)
     with database.transaction() as db:
         mode = {region: orders.mode_of(db, region, policy, at=now) for region in regions}
         decided = {one.region: Mode.SHADOW if one.shadow else Mode.LIVE for one in readings.readings(db, policy, now=now)}

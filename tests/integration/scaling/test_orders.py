@@ -237,7 +237,7 @@ def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypa
 def test_two_that_decide_at_once_write_one_action(monkeypatch: pytest.MonkeyPatch) -> None:
     _crowd(9, monkeypatch)
     with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(deciding.decide, settings.read(rules.Policy, "SCALING_"), now=clock.now()) for _ in range(8)]:
+        for done in [pool.submit(deciding.decide, settings.read(rules.Policy), now=clock.now()) for _ in range(8)]:
             done.result()
     assert sorted((one.purpose, one.to) for one in _instances()) == [(Purpose.ABOVE_CAP, 13), (Purpose.ACT, 10)]
 

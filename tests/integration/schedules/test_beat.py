@@ -195,3 +195,17 @@ def test_a_beat_whose_clock_runs_ahead_keeps_nobody_from_firing(at: list[float])
     at[0] = now
     right.tick()
     assert _sent()["connections.sweep"] == 1
+
+
+@pytest.mark.parametrize("ago", [3_500.0, 10.0])
+def test_a_first_run_waited_since_its_job_is_expected(ago: float) -> None:
+    """Its moment on the grid may lie before there was a beat: nobody waited then."""
+    jobs.expect({"a.job": 3_600.0})
+    jobs.begin("a.job", token="t", ttl=timedelta(seconds=5), due=clock.epoch() - ago)
+    [record] = jobs.records()
+    assert record.waited < 5
+    jobs.finish("a.job", "ok", token="t")
+    redis.registry().hset(jobs.key("a.job"), "expected", int((clock.epoch() - 7_000) * 1000))
+    jobs.begin("a.job", token="t", ttl=timedelta(seconds=5), due=clock.epoch() - ago)
+    [record] = jobs.records()
+    assert ago <= record.waited < ago + 5, "later ones waited since their moment"

@@ -84,9 +84,9 @@ def test_a_peak_is_planned_with_a_fifth_more_in_pools_of_a_thousand() -> None:
     plan = peak.peak_plan(8_000, timedelta(hours=6), capacity=2_000)
     assert (plan.needed, plan.pools) == (9_600, 10)
     pools, warm, clean = plan.steps
-    assert (pools.step, pools.amount, pools.takes) == ("add_pools", 8, timedelta(minutes=2))
-    assert (warm.step, warm.amount, warm.takes) == ("pre_warm", 2_280, timedelta(seconds=23))
-    assert (clean.step, clean.amount, clean.takes) == ("aggressive_clean_up", 720, timedelta(hours=6))
+    assert (pools.step, pools.amount, pools.takes) == ("add_pools", 8, timedelta(seconds=30))
+    assert (warm.step, warm.amount, warm.takes) == ("pre_warm", 2_280, timedelta(seconds=60))
+    assert (clean.step, clean.amount, clean.takes) == ("clean_up", 720, timedelta(hours=6))
 
 
 def test_no_scaling_is_needed_when_the_capacity_is_there() -> None:

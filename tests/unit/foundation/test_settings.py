@@ -1,19 +1,26 @@
 """Settings: a bad value is one clear line."""
 
-from dataclasses import dataclass
+import json
+import re
+from dataclasses import dataclass, fields
 from datetime import timedelta
+from typing import Any, ClassVar, get_type_hints
 
 import pytest
+from pydantic import TypeAdapter
 
+from tests import ROOT
+from workers.cli.settings import DECLARED
 from workers.foundation import settings
 from workers.foundation.settings import SettingInvalid
 from workers.scaling.rules import Policy
+from workers.seasons.rules import Policy as Seasons
 
 
 def test_a_field_is_set_by_room_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_INSTANCES_MAX", "20")
     monkeypatch.setenv("SCALING_LEAD", "90m")
-    found = settings.read(Policy, "SCALING_")
+    found = settings.read(Policy)
     assert (found.instances_max, found.lead, found.instances_min) == (20, timedelta(minutes=90), 2)
 
 
@@ -30,7 +37,7 @@ def test_a_bad_value_names_variable_value_and_what_is_allowed(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingInvalid) as caught:
-        settings.read(Policy, "SCALING_")
+        settings.read(Policy)
     assert says in str(caught.value)
     assert variable in str(caught.value)
     assert value in str(caught.value)
@@ -39,10 +46,12 @@ def test_a_bad_value_names_variable_value_and_what_is_allowed(
 def test_what_has_no_default_must_be_set() -> None:
     @dataclass(frozen=True)
     class Needed:
+        prefix: ClassVar = "ROOM_"
+
         url: str
 
     with pytest.raises(SettingInvalid, match="ROOM_URL=None: must be set"):
-        settings.read(Needed, "ROOM_")
+        settings.read(Needed)
 
 
 @pytest.mark.parametrize("address", ["redis://127.0.0.1:99999/0", "redis://127.0.0.1:abc/0"])
@@ -78,7 +87,7 @@ def test_an_address_that_is_none_shows_no_password(url: str, monkeypatch: pytest
 def test_what_is_no_number_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_CPU", value)
     with pytest.raises(SettingInvalid, match="must be a number, and below"):
-        settings.read(Policy, "SCALING_")
+        settings.read(Policy)
 
 
 @pytest.mark.parametrize(
@@ -99,3 +108,46 @@ def test_what_two_libraries_would_read_differently_is_refused(
         settings.servers()
     monkeypatch.setenv(variable, "rediss://127.0.0.1:6379/0?ssl_ca_certs=/x&ssl_cert_reqs=required")
     settings.servers()
+
+
+def _written(value: Any) -> str:
+    """Return a default as an operator would write it."""
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():f}s"
+    return TypeAdapter(Any).dump_json(value).decode() if isinstance(value, dict | tuple | list) else str(value)
+
+
+@pytest.mark.parametrize("declared", DECLARED, ids=lambda one: f"{one.__module__}.{one.__name__}")
+def test_every_field_can_be_set(declared: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in fields(declared):
+        monkeypatch.delenv(declared.prefix + field.name.upper(), raising=False)
+    default = settings.read(declared)
+    for field in fields(declared):
+        monkeypatch.setenv(declared.prefix + field.name.upper(), _written(getattr(default, field.name)))
+    assert settings.read(declared) == default
+    assert get_type_hints(declared)["prefix"]
+
+
+def test_a_mapping_is_written_as_json_and_a_bad_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    months = [1, 1, 1, 1, 2, 3, 3, 3, 2, 1, 1, 1]
+    monkeypatch.setenv("SEASONS_MONTHS", json.dumps({"us-west": months}))
+    assert settings.read(Seasons).months == {"us-west": tuple(months)}
+    for bad, says in (
+        ("us-west=1", "write JSON"),
+        (json.dumps({"us-west": [1] * 11}), "months of us-west must be 12 figures"),
+        (json.dumps({"us-west": ["many"]}), "us-west.0: Input should be a valid number"),
+    ):
+        monkeypatch.setenv("SEASONS_MONTHS", bad)
+        with pytest.raises(SettingInvalid, match=f"SEASONS_MONTHS=.*{says}"):
+            settings.read(Seasons)
+
+
+def test_every_class_of_settings_is_listed() -> None:
+    """What `doctor` does not know it cannot check."""
+    declaring = re.compile(r"^class (\w+)(?:\(.*\))?:\n(?:    .*\n|\n)*?    prefix: ClassVar = ", re.MULTILINE)
+    written = {
+        f"{path.relative_to(ROOT).with_suffix('').as_posix().replace('/', '.').removesuffix('.__init__')}.{match[1]}"
+        for path in (ROOT / "workers").rglob("*.py")
+        for match in declaring.finditer(path.read_text())
+    }
+    assert written == {f"{one.__module__}.{one.__name__}" for one in DECLARED}

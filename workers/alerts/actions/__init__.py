@@ -47,7 +47,7 @@ def realtime(db: Connection, policy: Thresholds) -> list[Breach]:
 
 def capacity(db: Connection, *, now: Moment) -> list[Breach]:
     """Return a breach for each action that failed, each limit that is to be met, each forecast that is not believed."""
-    policy = settings.read(Policy, "SCALING_")
+    policy = settings.read(Policy)
     failed = {
         f"{one.region}/{one.resource}": one.problem or "it did not take effect" for one in readings.failed(db, policy, now=now)
     }
@@ -76,7 +76,7 @@ def was_measured(fingerprint: str, judged: Container[str]) -> bool:
 
 def measured(db: Connection, policy: Thresholds, *, now: Moment, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
     """Return what is above a threshold in what was measured, and the fingerprints about which something was measured."""
-    fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
+    fresh_for = settings.read(measuring.Policy).fresh_for
     rows = metrics.latest(db, since=now - fresh_for)
     burnt, known = budgets.burning(db, policy, now=now, machine=machine)
     found = findings.breaches(rows, policy) + findings.anomalies(detection.standing(machine.timestamp())) + burnt

@@ -46,7 +46,7 @@ def hand_over(db: Connection, alert_id: int, *, to: str, by: str, note: str, now
 
 
 def _phase_ends(db: Connection, alert: Standing, now: Moment) -> datetime:
-    phases = settings.read(calendar.Policy, "WEDDINGS_")
+    phases = settings.read(calendar.Policy)
     if alert.wedding_id:
         spans = [(one.starts_at, one.ends_at) for one in weddings.by_id(db, [alert.wedding_id])]
     else:

@@ -52,7 +52,7 @@ class Watch:
 
     def look(self) -> None:
         """Look at everything once, and tell; what is away is what it is there to find."""
-        policy, now = settings.read(Policy, "ALERTS_"), clock.now()
+        policy, now = settings.read(Policy), clock.now()
         seen = observe()
         shows = clock.stopwatch()
         self.explaining |= dict.fromkeys(seen.away, shows + AFTERMATH)

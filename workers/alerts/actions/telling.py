@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 
@@ -37,12 +37,14 @@ TOLD_LIVE = "wedops:alerts:told_live"
 class Runbooks:
     """`url` is where the pages on each kind of alert are: RUNBOOK_URL."""
 
+    prefix: ClassVar = "RUNBOOK_"
+
     url: str = "docs/runbooks"
 
 
 def runbook(kind: Kind | str) -> str:
     """Return where it says what to do about a kind of alert."""
-    return f"{settings.read(Runbooks, 'RUNBOOK_').url.rstrip('/')}/{kind}.md"
+    return f"{settings.read(Runbooks).url.rstrip('/')}/{kind}.md"
 
 
 def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
@@ -53,7 +55,7 @@ def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
     ranks = {one.id: (around[one.id].people, quiet.rank(one.severity, around[one.id])) for one in alerts}
     store.weigh(db, ranks)
     alerts = [replace(one, people=ranks[one.id][0], rank=ranks[one.id][1]) for one in alerts]
-    alerts = _awake(db, _hushed(db, alerts, around, now), now)
+    alerts = _awake(db, _hushed(db, alerts, around, policy, now), now)
     due = _due(db, alerts, around, policy, now)
     told = _tell(db, {alert.id: alert for alert in alerts}, due, around, now)
     messages.withdraw(db, escalation.stale_messages(db))
@@ -62,7 +64,7 @@ def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
 
 def tell_live() -> int:
     """Tell who listens live of what changed since the last time; return how many changes. Best effort: nothing waits for it."""
-    if not settings.read(client.Policy, "ALERTS_").broadcast_url:
+    if not settings.read(client.Policy).address:
         return 0
     told = int(redis.registry().get(TOLD_LIVE) or 0)
     with database.transaction() as db:
@@ -81,7 +83,7 @@ def tell_live() -> int:
 
 def surroundings(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Around]:
     """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
-    phases = settings.read(calendar.Policy, "WEDDINGS_")
+    phases = settings.read(calendar.Policy)
     people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
     near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
     for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
@@ -100,8 +102,10 @@ def surroundings(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> 
     return found
 
 
-def _hushed(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], now: Moment) -> list[Standing]:
-    hushed = quiet.hush(alerts, around, silences.standing(db, at=now), now=now)
+def _hushed(
+    db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: Moment
+) -> list[Standing]:
+    hushed = quiet.hush(alerts, around, silences.standing(db, at=now), now=now) | quiet.switched_off(alerts, policy)
     result, quiet_now = [], []
     for alert in alerts:
         reason, text = hushed.get(alert.id, (Reason.HEARD_AGAIN, ""))
@@ -132,10 +136,9 @@ def _restart(db: Connection, alert: Standing, reason: Reason, now: Moment, *, ro
 
 def _due(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: Moment) -> list[Notice]:
     paths, spoke, silent = escalation.current(db), escalation.spoke(db), defaultdict[str, list[Standing]](list)
-    calm = _calm(now)
     found = {}
     for alert in alerts:
-        tempo = Tempo.RUNNING if around[alert.id].running else calm
+        tempo = _tempo(around[alert.id], policy, now)
         if notices := rules.due(alert, rules.path_of(alert, paths), tempo, policy, now=now):
             found[alert.id] = notices
             if alert.told_at is None:
@@ -148,11 +151,15 @@ def _due(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around
 
 def tempos(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Tempo]:
     """Return how fast it must go with each alert, by id."""
-    calm = _calm(now)
-    return {id: Tempo.RUNNING if around.running else calm for id, around in surroundings(db, alerts, now=now).items()}
+    policy = settings.read(Policy)
+    return {id: _tempo(around, policy, now) for id, around in surroundings(db, alerts, now=now).items()}
 
 
-def _calm(now: Moment) -> Tempo:
+def _tempo(around: Around, policy: Policy, now: Moment) -> Tempo:
+    if not policy.wedding_tempo:
+        return Tempo.ORDINARY
+    if around.running:
+        return Tempo.RUNNING
     try:
         return Tempo.WEDDING_DAY if seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY else Tempo.ORDINARY
     except redis.UNREACHABLE:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from math import isfinite
+from typing import ClassVar
 
 from workers.alerts.rules.kinds import Evaluator as Evaluator
 from workers.alerts.rules.kinds import Kind as Kind
@@ -46,6 +47,16 @@ class Policy:
     it fires and `resolve_after` before it is over; each time it fired within `flapping_within` doubles that, up to 32 times.
     """
 
+    prefix: ClassVar = "ALERTS_"
+    also: ClassVar = {
+        "performance": "PERFORMANCE_MONITORING_ENABLED",
+        "wedding_tempo": "WEDDING_DAY_ENHANCED_MONITORING",
+    }
+
+    #: Off, nobody is told of what people feel and capacity lacks: it is still seen and listed. The task system's is told.
+    performance: bool = True
+    #: Off, a wedding day and a running wedding make nothing go faster.
+    wedding_tempo: bool = True
     critical_ms: float = 5000
     high_ms: float = 3000
     medium_ms: float = 2000

@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
-from workers.alerts.rules import Kind, Reason, Severity, Standing, State
+from workers.alerts.rules import Evaluator, Kind, Policy, Reason, Severity, Standing, State
 from workers.foundation.moments import Moment
 from workers.weddings.rules import ZONES, Phase
 
@@ -136,6 +136,18 @@ class Silence:
         if self.only == "no_wedding":
             return not around.running
         return not self.only or around.phases == {Phase(self.only)}
+
+
+#: Why nobody is told of what people feel.
+SWITCHED_OFF = "performance monitoring is switched off (PERFORMANCE_MONITORING_ENABLED)"
+
+
+def switched_off(alerts: Iterable[Standing], policy: Policy) -> dict[int, tuple[Reason, str]]:
+    """Return the alerts that nobody is told of because performance monitoring is off: never those of the task system."""
+    if policy.performance:
+        return {}
+    told = Evaluator.TASK_SYSTEM
+    return {one.id: (Reason.SILENCED, SWITCHED_OFF) for one in alerts if one.kind.evaluator is not told}
 
 
 def hush(

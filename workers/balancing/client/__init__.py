@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from zlib import decompressobj
 from zlib import error as zlib_error
@@ -57,6 +57,8 @@ class Policy:
     `push_login` (user:password) lets nodes push instead, to /v1/supabase/metrics. Both secrets are given by environment only.
     """
 
+    prefix: ClassVar = "SUPABASE_"
+
     urls: str = ""
     jwt_secret: str = ""
     push_login: str = ""
@@ -88,7 +90,7 @@ class Scraped:
 
 def policy() -> Policy:
     """Return the settings SUPABASE_…"""
-    return settings.read(Policy, "SUPABASE_")
+    return settings.read(Policy)
 
 
 def scrape(given: Policy) -> Iterator[Scraped]:

@@ -80,7 +80,7 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
 
     For 2h, unless said otherwise.
     """
-    policy = settings.read(rules.Policy, "SCALING_")
+    policy = settings.read(rules.Policy)
     most = policy.instances_max
     with database.transaction() as db:
         mode = orders.mode_of(db, region, policy, at=clock.now())

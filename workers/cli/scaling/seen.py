@@ -26,7 +26,7 @@ MOST = click.option("--most", type=click.IntRange(1, 1000), default=50, show_def
 @JSON
 def show(as_json: bool) -> None:
     """Show what there should be, what the real systems have, and which orders hold."""
-    policy, now = settings.read(rules.Policy, "SCALING_"), clock.now()
+    policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
         latest, standing, proposals, regions = store.latest(db), orders.standing(db, at=now), store.proposals(db), places(db)
     rows = [_row(region, latest, standing.get(region, {}), policy) for region in regions]
@@ -134,7 +134,7 @@ def _settled(one: Action) -> str:
 @click.argument("to", type=click.IntRange(0))
 def dry_run(resource: str, region: str, to: int) -> None:
     """Say what the actuators of a resource would do, without doing it."""
-    asked, bounds = Resource(resource), settings.read(rules.Policy, "SCALING_").bounds(Resource(resource))
+    asked, bounds = Resource(resource), settings.read(rules.Policy).bounds(Resource(resource))
     if (asked in rules.SHARED) != (region == EVERYWHERE):
         whose = f"all regions share {resource}" if asked in rules.SHARED else f"each region has its {resource}"
         raise click.BadParameter(f"{whose}: name {EVERYWHERE if asked in rules.SHARED else 'one'}", param_hint="REGION")

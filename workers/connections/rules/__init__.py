@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import ClassVar
 from zlib import crc32
 
 from workers.weddings.rules import OPERATIONS
@@ -30,17 +31,17 @@ class UserType(StrEnum):
 class Policy:
     """What admission and sweep obey.
 
-    `idle_after` ends a connection (`aggressive_idle_after` while a planned peak lasts), `silent_after` (two missed heartbeats
-    of 25-30 s) counts it as unhealthy. A limit is on simultaneous connections: of a user, of a supplier without a plan of its
-    own, of a pool (one node). Guests may fill `guests_share` of a pool and vendors `vendors_share`, in emergency mode guests
-    `guests_share_emergency`; couples and planners all of it. Rates: `burst` attempts at once, then one each `every`; a
-    venue's guests share one address.
-    A score below `poor_below` (of 100) of a couple or a planner is alerted.
+    `idle_after` ends a connection, `silent_after` (two missed heartbeats of 25-30 s) counts it as unhealthy. A limit is on
+    simultaneous connections: of a user, of a supplier without a plan of its own, of a pool (one node). Guests may fill
+    `guests_share` of a pool and vendors `vendors_share`, in emergency mode guests `guests_share_emergency`; couples and
+    planners all of it. Rates: `burst` attempts at once, then one each `every`; a venue's guests share one address. A score
+    below `poor_below` (of 100) of a couple or a planner is alerted.
     """
+
+    prefix: ClassVar = "CONNECTIONS_"
 
     shards: int = 64
     idle_after: timedelta = timedelta(minutes=5)
-    aggressive_idle_after: timedelta = timedelta(minutes=2)
     silent_after: timedelta = timedelta(seconds=60)
     sweep_batch: int = 200
     user_limit: int = 5
@@ -61,8 +62,8 @@ class Policy:
         """Refuse figures that would end live connections, stall the server or let nobody in."""
         if not 1 <= self.shards <= 16_384:
             raise ValueError("shards must be from 1 to 16384")
-        if not timedelta(0) < self.silent_after <= self.aggressive_idle_after <= self.idle_after:
-            raise ValueError("silent_after must be above 0, then aggressive_idle_after, then idle_after, none above the next")
+        if not timedelta(0) < self.silent_after <= self.idle_after:
+            raise ValueError("silent_after must be above 0 and idle_after at most")
         if not 1 <= self.sweep_batch <= 2_000:
             raise ValueError("sweep_batch must be from 1 to 2000")
         for name in ("user_limit", "supplier_limit", "pool_limit", "user_burst", "supplier_burst", "address_burst"):

@@ -82,7 +82,7 @@ class Measurement:
 @cache
 def policy() -> rules.Policy:
     """Return the room's policy; the number of shards never changes while a process lives."""
-    return settings.read(rules.Policy, "CONNECTIONS_")
+    return settings.read(rules.Policy)
 
 
 def open(

@@ -54,7 +54,7 @@ def _bring(key: str, wanted: Mapping[str, str]) -> int:
 
 
 def plan_peak(connections: int, until: datetime) -> None:
-    """Remember a peak: until then the sweep is aggressive, and scaling keeps room for so many."""
+    """Remember a peak: until then scaling keeps room for so many."""
     redis.connections().hset(PEAK, mapping={"connections": connections, "until": until.isoformat()})
 
 

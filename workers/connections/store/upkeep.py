@@ -21,13 +21,13 @@ class CountsDrifted(Anticipated):
     """{count} count(s) of the registry had drifted and were put right; please report it with the log of worker-steady"""
 
 
-def sweep(idle_after: timedelta | None = None) -> int:
+def sweep() -> int:
     """End what is abandoned in every shard; return how many were ended.
 
     A shard is asked first how much there is, in one go for all; then each batch is a call of its own, so that others
     get their turn between two.
     """
-    idle, batch = _ms(idle_after or policy().idle_after), policy().sweep_batch
+    idle, batch = _ms(policy().idle_after), policy().sweep_batch
     server, ended = redis.connections(), 0
     with named_errors():
         for shard in (shard for shard, count in zip(shards(), _stale(idle), strict=True) if count):

@@ -29,7 +29,7 @@ FAR_AHEAD, FAR, HOUR = (7, 28), timedelta(days=30), timedelta(hours=1)
 
 def forecasts(db: Connection, *, now: Moment) -> list[rules.Forecast]:
     """Return a forecast for each region of the calendar."""
-    policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
+    policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
     since = rules.grid(now - policy.pull_from, policy)
     by_region = _taking_place(db, since, now + policy.horizon, phases)
     seen, taught, zones = metrics.history(db, since, now), store.taught(db), weddings.zones(db)
@@ -59,8 +59,8 @@ def far_kept(policy: rules.Policy) -> timedelta:
 
 def by_calendar(db: Connection, *, now: Moment, horizon: timedelta) -> list[rules.Forecast]:
     """Return what the calendar alone says of each region, as far ahead as `horizon`."""
-    policy = replace(settings.read(rules.Policy, "FORECASTING_"), horizon=horizon)
-    phases, starts_at = settings.read(calendar.Policy, "WEDDINGS_"), rules.grid(now, policy)
+    policy = replace(settings.read(rules.Policy), horizon=horizon)
+    phases, starts_at = settings.read(calendar.Policy), rules.grid(now, policy)
     by_region, taught = _taking_place(db, starts_at, now + horizon, phases), store.taught(db)
     zones = weddings.zones(db)
     return [
@@ -113,7 +113,7 @@ def judged(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
 
 def judge(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     """Compare what was forecast with what was seen, remember it, and return the regions' scores that trust goes by."""
-    policy = settings.read(rules.Policy, "FORECASTING_")
+    policy = settings.read(rules.Policy)
     since, step = now - timedelta(days=policy.judge_days), policy.step.total_seconds()
     seen = {
         region: _by_step(minutes, step) for region, minutes in metrics.by_minute(db, since, rules.grid(now, policy)).items()
@@ -144,7 +144,7 @@ def _by_step(minutes: dict[int, int], step: float) -> dict[int, float]:
 
 def learn(db: Connection, *, now: Moment) -> int:
     """Learn each region's shares from the last weeks and remember them; return how many regions taught something."""
-    policy, phases = settings.read(rules.Policy, "FORECASTING_"), settings.read(calendar.Policy, "WEDDINGS_")
+    policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
     since, step = now - timedelta(days=policy.learn_days), policy.step.total_seconds()
     every = max(1, round(policy.learn_every / policy.step))
     by_region, zones, pasts = _taking_place(db, since, now, phases), weddings.zones(db), {}

@@ -77,7 +77,7 @@ class _Fitting:
     def __init__(self, db: Connection, now: Moment, boot: timedelta, unit: float) -> None:
         self.db, self.now, self.unit = db, now, unit
         self.boot = max(1, round(boot.total_seconds() / 60))
-        self.policy = settings.read(peak_forecast.Policy, "OUTLOOK_")
+        self.policy = settings.read(peak_forecast.Policy)
         self.settings = f"{self.boot} {self.unit} {self.policy}"
         self.calendar_version = weddings.version_of(db)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -24,6 +24,8 @@ class Policy:
 
     The last `learn_days` are learned from, a sample each `learn_every`; calibration is judged over the last `judge_days`.
     """
+
+    prefix: ClassVar = "FORECASTING_"
 
     step: timedelta = timedelta(minutes=5)
     horizon: timedelta = timedelta(hours=48)
@@ -55,6 +57,9 @@ class Policy:
             raise ValueError("horizon must be from a step to 1000d, and pull_most 1 or more")
         if not (1 <= self.learn_days <= 1000 and 1 <= self.judge_days <= 1000) or self.learn_every < self.step:
             raise ValueError("learn_days and judge_days must be from 1 to 1000, learn_every a step or more")
+        for name in ("guest_share", "vendor_share"):
+            if not all(0 <= share <= 1 for share in getattr(self, name).values()):
+                raise ValueError(f"{name} must be shares from 0 to 1 by phase")
         if not (0 <= self.spread <= 10 and 0 <= self.common <= 10 and 0 <= self.couple_and_planner <= 1000):
             raise ValueError("spread and common must be from 0 to 10, couple_and_planner from 0 to 1000")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, log
 from operator import mul
+from typing import ClassVar
 
 from workers.forecasting.rules.events import DAY, Array
 
@@ -30,6 +31,8 @@ class Policy:
     first of its kind may multiply the load by `unknown`; a broken promise is remembered with the half life `surprise`. Times
     are minutes.
     """
+
+    prefix: ClassVar = "OUTLOOK_"
 
     quantile: float = 0.985
     days: int = 35

@@ -45,7 +45,7 @@ class Taken:
 
 def policy() -> Policy:
     """Return METRICS_INGEST_…"""
-    return settings.read(Policy, "METRICS_INGEST_")
+    return settings.read(Policy)
 
 
 def source(authorization: str) -> str:
@@ -111,7 +111,7 @@ def roll_up(*, now: MachineMoment) -> int:
 
 def make_partitions(db: Connection, *, world: Moment, now: MachineMoment) -> None:
     """Make the partitions of today and of the days to come."""
-    limits = settings.read(rules.Policy, "METRICS_")
+    limits = settings.read(rules.Policy)
     for table in rules.kept(limits):
         partitions.make(db, table, rules.partitions(limits, today=(world if table == store.TABLE else now).date()))
 
@@ -121,7 +121,7 @@ def retain(db: Connection, *, world: Moment, now: MachineMoment) -> dict[str, li
 
     Snapshots live in the world's time, what services measure in the machines'.
     """
-    limits = settings.read(rules.Policy, "METRICS_")
+    limits = settings.read(rules.Policy)
     make_partitions(db, world=world, now=now)
     midnight = world.replace(hour=0, minute=0, second=0, microsecond=0)
     for ago in (3, 2, 1):
@@ -141,5 +141,5 @@ def retain(db: Connection, *, world: Moment, now: MachineMoment) -> dict[str, li
 def missing_partitions(db: Connection, *, now: MachineMoment) -> list[str]:
     """Return the tables that lack the partition of today or tomorrow."""
     wanted = {now.date(), now.date() + timedelta(days=1)}
-    tables = rules.kept(settings.read(rules.Policy, "METRICS_")).keys() - {store.TABLE}
+    tables = rules.kept(settings.read(rules.Policy)).keys() - {store.TABLE}
     return [table for table in sorted(tables) if not wanted <= set(partitions.known(db, table))]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import ClassVar
 
 from workers.foundation.moments import Moment
 
@@ -13,6 +14,8 @@ BOUNDS = (25, 50, 100, 200, 350, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000,
 @dataclass(frozen=True)
 class Policy:
     """How long rows are kept, how many days ahead a partition is made, how long a snapshot says how things are."""
+
+    prefix: ClassVar = "METRICS_"
 
     keep_days: int = 30
     points_keep_days: int = 7

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -62,6 +62,8 @@ class Policy:
     A sample may be `late_most` old and `early_most` ahead; `buffer_most` bytes wait for the database at most, in the broker.
     `more_labels` are allowed beside the known ones.
     """
+
+    prefix: ClassVar = "METRICS_INGEST_"
 
     tokens: str = ""
     more_labels: str = ""

@@ -237,3 +237,10 @@ def sum_weddings(db: Connection, *, since: datetime, at: MachineMoment) -> None:
         WHERE excluded.total >= wedding_performance_metrics.total
     """
     db.execute(text(statement), {"since": since, "at": at, "budgets": orjson.dumps(budgets).decode()})
+
+
+def of_wedding(db: Connection, wedding_id: str) -> list[dict[str, Any]]:
+    """Return what became of a wedding's budgets over its own hours, by objective."""
+    own = performance.c.wedding_id == wedding_id
+    rows = db.execute(select(performance).where(own).order_by(performance.c.objective)).mappings()
+    return [dict(row) for row in rows]

@@ -45,7 +45,7 @@ class SpanUnmeasured(Anticipated):
 def full_days(db: Connection, *, now: Moment, days: int) -> list[capacity.FullDay]:
     """Return the days to come on which a region's instances or the plan's limits may not suffice."""
     made = forecasts.by_calendar(db, now=now, horizon=timedelta(days=days))
-    return capacity.full_days(made, settings.read(rules.Policy, "SCALING_"))
+    return capacity.full_days(made, settings.read(rules.Policy))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Day:
 
 def day(db: Connection, local: date, *, now: Moment) -> list[Day]:
     """Return what each region needs in the 36 hours from its midnight of a day on."""
-    policy, found = settings.read(rules.Policy, "SCALING_"), []
+    policy, found = settings.read(rules.Policy), []
     # The season that is now says nothing of another one.
     current = seasons.current(db) if abs(local - now.date()) <= SAME_SEASON else {}
     noon = Moment(datetime(local.year, local.month, local.day, 12, tzinfo=UTC))
@@ -107,11 +107,11 @@ def played(
     What was measured in the weeks before `start` is known at its beginning. With `cut` the span may begin with the first
     measurement. Raises SpanUnmeasured, CalendarForgotten.
     """
-    kept_since = now - timedelta(days=settings.read(Retention, "RETENTION_").keep_days)
+    kept_since = now - timedelta(days=settings.read(Retention).keep_days)
     if start < kept_since:
         raise CalendarForgotten(since=f"{kept_since:%Y-%m-%d}")
-    policy, learn = settings.read(rules.Policy, "SCALING_"), settings.read(peak_forecast.Policy, "OUTLOOK_")
-    phases, predicting = settings.read(calendar.Policy, "WEDDINGS_"), settings.read(Forecasting, "FORECASTING_")
+    policy, learn = settings.read(rules.Policy), settings.read(peak_forecast.Policy)
+    phases, predicting = settings.read(calendar.Policy), settings.read(Forecasting)
     past = _past(db, region, start - timedelta(days=learn.days), start, end)
     first = max(1, int((start - past.starts_at) / timedelta(minutes=1)))
     if first >= len(past.load) or (past.starts_at > start + timedelta(hours=1) and not cut):
@@ -140,7 +140,7 @@ def _past(db: Connection, region: str, since: datetime, start: datetime, end: da
 
 def _given(db: Connection, region: str, start: datetime, end: datetime) -> Callable[[Moment], Given]:
     """Return what held of a region at a moment: its season's floor, the margin of its forecast, orders of people."""
-    policy, ordered = settings.read(rules.Policy, "SCALING_"), orders.given(db, region, since=start, until=end)
+    policy, ordered = settings.read(rules.Policy), orders.given(db, region, since=start, until=end)
     changes = seasons.changes(db, region)
     verdicts = forecasting.verdicts(db, region, forecasts.TRUSTED_BY, since=start - forecasts.STANDS)
 
@@ -157,7 +157,7 @@ def _given(db: Connection, region: str, start: datetime, end: datetime) -> Calla
 
 def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | None:
     """Return how what was decided for a region in the last days would have gone; None when it was not measured."""
-    policy, start = settings.read(rules.Policy, "SCALING_"), now - timedelta(days=days)
+    policy, start = settings.read(rules.Policy), now - timedelta(days=days)
     seen = metrics.by_minute(db, start, now, region=region).get(region, {})
     if not seen:
         return None

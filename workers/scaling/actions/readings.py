@@ -84,7 +84,7 @@ def held_regions(db: Connection, policy: Policy, now: Moment) -> set[str]:
 
 def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -> list[Reading]:
     now, policy = known.now, known.policy
-    fresh_for = settings.read(measuring.Policy, "METRICS_").fresh_for
+    fresh_for = settings.read(measuring.Policy).fresh_for
     measured = {row.region: row for row in metrics.latest(db, since=now - fresh_for)}
     left = known.left(regions := weddings.regions(db))
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)

@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import cache, partial
 from importlib.metadata import entry_points
 from threading import Thread
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from workers.foundation import settings
 from workers.foundation.errors import Anticipated
@@ -71,6 +71,8 @@ class Actuator(Protocol):
 class Policy:
     """Which actuators a resource has, those of one joined by +."""
 
+    prefix: ClassVar = "SCALING_"
+
     actuators: str = "instances=gateways connection_pool=gateways cache_mb=valkey worker_processes=celery"
 
     def __post_init__(self) -> None:
@@ -92,7 +94,7 @@ class Policy:
 
 def managed() -> dict[Resource, list[str]]:
     """Return the actuators' names of each resource that has some."""
-    return settings.read(Policy, "SCALING_").by_resource
+    return settings.read(Policy).by_resource
 
 
 def of(resource: Resource) -> dict[str, Actuator]:

@@ -5,7 +5,7 @@ The official client is the extra `kubernetes`. A Deployment that an HPA (or KEDA
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from workers.foundation import settings
 from workers.scaling.client import ActuatorUnreachable, refusal
@@ -16,6 +16,8 @@ from workers.scaling.store import Action
 @dataclass(frozen=True)
 class Policy:
     """`deployment` has {region} where it differs. Without `url` the pod's own account is used, or a kubeconfig."""
+
+    prefix: ClassVar = "KUBERNETES_"
 
     namespace: str = "default"
     deployment: str = "realtime-{region}"
@@ -39,7 +41,7 @@ class Kubernetes:
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:
         """Set the replicas of the version that was read: who changed it since then is not overwritten."""
-        policy = settings.read(Policy, "KUBERNETES_")
+        policy = settings.read(Policy)
         name, current = self._name(action), self._scale(action)
         self._check_owner(action, name)
         body = {"metadata": {"resourceVersion": current.metadata.resource_version}, "spec": {"replicas": action.to}}
@@ -54,14 +56,14 @@ class Kubernetes:
         return f"deployment {policy.namespace}/{name}: replicas={action.to}"
 
     def _name(self, action: Action) -> str:
-        return settings.read(Policy, "KUBERNETES_").deployment.replace("{region}", action.region)
+        return settings.read(Policy).deployment.replace("{region}", action.region)
 
     def _scale(self, action: Action) -> Any:
-        namespace = settings.read(Policy, "KUBERNETES_").namespace
+        namespace = settings.read(Policy).namespace
         return self._ask(action, self._apps.read_namespaced_deployment_scale, self._name(action), namespace)
 
     def _check_owner(self, action: Action, name: str) -> None:
-        namespace = settings.read(Policy, "KUBERNETES_").namespace
+        namespace = settings.read(Policy).namespace
         for hpa in self._ask(action, self._autoscaling.list_namespaced_horizontal_pod_autoscaler, namespace).items:
             target = hpa.spec.scale_target_ref
             if (target.kind, target.name) == ("Deployment", name):
@@ -89,7 +91,7 @@ class Kubernetes:
             from kubernetes import client, config  # noqa: PLC0415
         except ImportError:
             raise ActuatorUnreachable(actuator="kubernetes", problem="install the extra `kubernetes`") from None
-        policy = settings.read(Policy, "KUBERNETES_")
+        policy = settings.read(Policy)
         if policy.url:
             given = client.Configuration(host=policy.url, api_key={"authorization": f"Bearer {policy.token.strip()}"})
             # Trying again is our own work: its three tries would take four times as long.

@@ -7,7 +7,7 @@ corrects.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -22,6 +22,8 @@ from workers.scaling.store import Action
 @dataclass(frozen=True)
 class Policy:
     """`admin_url` is the admin console's: postgresql://admin:password@host:6432/pgbouncer"""
+
+    prefix: ClassVar = "PGBOUNCER_"
 
     admin_url: str = ""
 
@@ -67,7 +69,7 @@ class PgBouncer:
 
 @contextmanager
 def _console(action: Action) -> Iterator["psycopg.Cursor[dict[str, Any]]"]:
-    policy = settings.read(Policy, "PGBOUNCER_")
+    policy = settings.read(Policy)
     if not policy.admin_url:
         problem = "set PGBOUNCER_ADMIN_URL to its admin console"
         raise refusal("pgbouncer", action, problem)

@@ -5,7 +5,7 @@ A hosted project's settings are not touched: changing those disconnects every cl
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import httpx2
@@ -21,6 +21,8 @@ from workers.scaling.store import Action
 @dataclass(frozen=True)
 class Policy:
     """`api_url` is the deployment's, with {region} where it differs; `tenant` its id; `api_jwt_secret` its API_JWT_SECRET."""
+
+    prefix: ClassVar = "SUPABASE_"
 
     api_url: str = ""
     tenant: str = "realtime"
@@ -52,10 +54,10 @@ class SupabaseTenant:
         limit = action.to * _carries()
         if not dry_run:
             self._ask("PUT", action, {"tenant": {"max_concurrent_users": limit}})
-        return f"tenant {settings.read(Policy, 'SUPABASE_').tenant}: max_concurrent_users={limit}"
+        return f"tenant {settings.read(Policy).tenant}: max_concurrent_users={limit}"
 
     def _ask(self, method: str, action: Action, body: Any = None) -> Any:
-        policy, now = settings.read(Policy, "SUPABASE_"), int(clock.epoch())
+        policy, now = settings.read(Policy), int(clock.epoch())
         if not policy.api_url or not policy.api_jwt_secret:
             raise refusal("supabase", action, "set SUPABASE_API_URL and SUPABASE_API_JWT_SECRET")
         url = f"{policy.api_url.replace('{region}', quote(action.region, safe='')).rstrip('/')}/api/tenants/{policy.tenant}"
@@ -73,4 +75,4 @@ class SupabaseTenant:
 
 
 def _carries() -> int:
-    return settings.read(rules.Policy, "SCALING_").connections_per_instance
+    return settings.read(rules.Policy).connections_per_instance

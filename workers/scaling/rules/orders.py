@@ -32,10 +32,11 @@ MODES = (Kind.LIVE, Kind.SHADOW)
 def mode(ordered: Container[Kind], policy: Policy) -> Mode:
     """Return the mode of a region by the kinds of its active orders.
 
-    A shadow order wins, also over a live one: it may be for a time, and what was before it holds again. The SQL view
+    Without predictive scaling all only watch. A shadow order wins, also over a live one: it may be for a time, and what was
+    before it holds again. The SQL view
     `keda_desired` says the same.
     """
-    if Kind.SHADOW in ordered:
+    if Kind.SHADOW in ordered or not policy.predictive:
         return Mode.SHADOW
     return Mode.LIVE if Kind.LIVE in ordered else Mode(policy.new_regions)
 

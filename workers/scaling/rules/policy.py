@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from math import ceil
+from typing import ClassVar
 
 
 class Resource(StrEnum):
@@ -45,6 +46,9 @@ class Policy:
     act (`live`).
     """
 
+    prefix: ClassVar = "SCALING_"
+    also: ClassVar = {"predictive": "PREDICTIVE_SCALING_ENABLED"}
+
     instances_min: int = 2
     instances_max: int = 10
     instances_ceiling: int = 0
@@ -81,6 +85,8 @@ class Policy:
     confirm_within: timedelta = timedelta(minutes=3)
     approval_within: timedelta = timedelta(hours=2)
     new_regions: str = "shadow"
+    #: Off, all is decided and written, and nothing carried out.
+    predictive: bool = True
     #: What the plan of the realtime service lets in at once, all regions together; 0 is no limit.
     plan_connections: int = 0
     plan_joins_per_second: int = 0

@@ -15,8 +15,9 @@ settings = Table(
 
 
 def publish(db: Connection, policy: Policy) -> None:
-    """Write what the view goes by; where it is so already, nothing."""
-    statement = insert(settings).values(name="new_regions", value=policy.new_regions)
+    """Write what the view goes by: shadow, live, or off for all regions; where it is so already, nothing."""
+    default = policy.new_regions if policy.predictive else "off"
+    statement = insert(settings).values(name="new_regions", value=default)
     changed = settings.c.value != statement.excluded.value
     new = {"value": statement.excluded.value}
     db.execute(statement.on_conflict_do_update(index_elements=["name"], set_=new, where=changed))

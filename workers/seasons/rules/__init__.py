@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
+from math import isfinite
+from typing import ClassVar
 
 from workers.foundation.moments import Moment
 from workers.seasons.rules.changes import levels
@@ -55,6 +57,9 @@ class Policy:
     the threshold, so that it does not change twice a week.
     """
 
+    prefix: ClassVar = "SEASONS_"
+    also: ClassVar = {"wedding_days": "WEDDING_DAY_MONITORING"}
+
     peak_from: float = 1.2
     shoulder_from: float = 0.7
     prior_weddings: int = 50
@@ -62,12 +67,18 @@ class Policy:
     hysteresis: float = 0.05
     near_before: timedelta = timedelta(hours=4)
     near_after: timedelta = timedelta(hours=3)
+    #: Off, no day is a wedding day: jobs keep the season's pace.
+    wedding_days: bool = True
+    #: Each region's weddings by month, January first, in any unit; the others have the country's.
     months: dict[str, tuple[float, ...]] = field(default_factory=lambda: {"us-south": SOUTH_MONTHS})
 
     def __post_init__(self) -> None:
         """Refuse thresholds that would leave no shoulder."""
         if not 0 < self.shoulder_from < self.peak_from:
             raise ValueError("shoulder_from must be above 0 and below peak_from")
+        for region, months in self.months.items():
+            if len(months) != 12 or not all(isfinite(one) and one >= 0 for one in months) or not sum(months):
+                raise ValueError(f"months of {region} must be 12 figures of 0 or more, January first, not all of them 0")
 
     def prior(self, region: str, day: date) -> float:
         """Return the calendar's index for a region on a day."""
@@ -147,7 +158,7 @@ def kind_of_day(
     weddings: Iterable[Wedding], seasons: Iterable[Season], policy: Policy, *, now: Moment
 ) -> tuple[KindOfDay, Reason]:
     """Return the kind of day at `now`: one wedding that is near makes it a wedding day, whatever the weekday."""
-    for wedding in weddings:
+    for wedding in weddings if policy.wedding_days else ():
         if wedding.starts_at - policy.near_before <= now < wedding.ends_at + policy.near_after:
             return KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR
     if Season.PEAK in seasons:

@@ -26,10 +26,11 @@ def upgrade() -> None:
             SELECT region, bool_or(kind = 'shadow') AS shadow, bool_or(kind = 'live') AS live FROM scaling_orders
             WHERE ended_at IS NULL AND (until IS NULL OR until > now()) GROUP BY region
         ) AS ordered ON ordered.region = newest.region
-        WHERE newest.purpose = 'act' AND CASE
+        LEFT JOIN scaling_settings AS setting ON setting.name = 'new_regions'
+        WHERE newest.purpose = 'act' AND coalesce(setting.value, 'shadow') <> 'off' AND CASE
             WHEN ordered.shadow THEN false
             WHEN ordered.live THEN true
-            ELSE (SELECT value FROM scaling_settings WHERE name = 'new_regions') = 'live'
+            ELSE coalesce(setting.value, 'shadow') = 'live'
         END
         """
     )
