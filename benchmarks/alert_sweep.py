@@ -29,8 +29,8 @@ def main() -> None:
 
 def _calendar() -> None:
     from workers.foundation import database
-    from workers.weddings import store as weddings
     from workers.weddings.rules import VenueType, Wedding
+    from workers.weddings.store import weddings
 
     starts, lasts = clock.now() - timedelta(hours=2), timedelta(hours=8)
     local = starts.replace(tzinfo=None)
@@ -41,10 +41,10 @@ def _calendar() -> None:
 
 def _measure(one_in: int) -> None:
     """Push a minute of samples: a gauge of each series, some events of each wedding, one in so many of them bad."""
-    from workers.metrics import actions
-    from workers.metrics.rules.samples import Batch, Row
-    from workers.metrics.store import points
-    from workers.metrics.store.writer import Writer
+    from workers.measurements.rules.samples import Batch, Row
+    from workers.measurements.store import points
+    from workers.measurements.store.writer import Writer
+    from workers.measurements.usecases import intake
 
     at, turn = clock.epoch() - 30, next(_turns)
     texts = [f'node_load{{node="n{number}",region="{REGIONS[number % 3]}"}}' for number in range(SERIES)]
@@ -58,16 +58,17 @@ def _measure(one_in: int) -> None:
     points.buffer(Batch(texts, rows), most=10**9)
     writer, taken = Writer("bench"), 0
     while taken < len(rows):
-        writer, more = actions.write(writer)
+        writer, more = intake.write(writer)
         taken += max(0, more)
 
 
 def _sweep(one_in: int) -> form.Figures:
     from sqlalchemy import func, select
 
-    from workers.alerts import store, tasks
+    from workers.alerts import tasks
+    from workers.alerts.store import alerts as store
     from workers.foundation import database
-    from workers.metrics.actions import detection
+    from workers.measurements.usecases import detection
 
     with database.transaction() as db:
         db.exec_driver_sql(

@@ -11,7 +11,7 @@ from typing import Any
 from redis import Redis
 
 from benchmarks import bare, form
-from workers.supervision import servers
+from workers.processes import servers
 
 
 def lost() -> form.Figures:

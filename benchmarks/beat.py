@@ -21,8 +21,8 @@ import orjson
 
 from benchmarks import form
 from workers.foundation import clock, jobs
-from workers.supervision import servers
-from workers.supervision.processes import Supervisor
+from workers.processes import servers
+from workers.processes.supervisor import Supervisor
 
 PACE, SECONDS = 5.0, 40.0
 
@@ -41,7 +41,7 @@ def two_beats() -> form.Figures:
     """Run two beats, kill one half-way, and return how punctual their firings were."""
     from schedules.table import TABLE
     from workers.seasons import store as seasons
-    from workers.seasons.rules import KindOfDay, Reason
+    from workers.seasons.rules.season import KindOfDay, Reason
 
     quick = {line.name for line in TABLE if line.wedding_day.every == PACE and line.name != "wedding_day.look"}
     client = form.emptied()

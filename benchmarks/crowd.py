@@ -6,8 +6,9 @@ from itertools import islice
 import numpy as np
 import orjson
 
-from workers.connections import rules, store
-from workers.connections.store import Connection
+from workers.connections.rules import admission as rules
+from workers.connections.store import registry as store
+from workers.connections.store.registry import Connection
 from workers.foundation import redis
 
 TYPES = ("guest",) * 16 + ("vendor",) * 3 + ("couple",)

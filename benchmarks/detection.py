@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks import form
 from workers.foundation import clock
-from workers.metrics.rules.detector import STATE_BYTES, THRESHOLD, Detector
+from workers.measurements.rules.detector import STATE_BYTES, THRESHOLD, Detector
 
 Scores = list[NDArray[np.float64]]
 PROFILES = {"standard": "standard", "low_fp": "reward_low_FP_rate", "low_fn": "reward_low_FN_rate"}

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.foundation import clock
-from workers.metrics.rules.steps import STATE_BYTES, Array, Steps, Tuning
+from workers.measurements.rules.steps import STATE_BYTES, Array, Steps, Tuning
 
 DAY, WARM_UP, INCIDENTS, LASTS, SOON = 8640, 10_368, 2160, 180, 30
 KINDS = {"1.5_sigma": 1.5, "2_sigma": 2.0, "3_sigma": 3.0, "5_sigma": 5.0, "3_sigma_long_run": 3.0}

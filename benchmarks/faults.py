@@ -34,7 +34,7 @@ from sqlalchemy import text
 from benchmarks import bare_faults, form
 from benchmarks.target import Target, target
 from workers.foundation import clock
-from workers.supervision import servers
+from workers.processes import servers
 
 PROCESSES = ("beat", "worker-emergency", "worker-steady", "worker-bulk")
 FAULTS = ("worker", "child", "beat", "broker", "postgres")
@@ -94,9 +94,9 @@ def system() -> Iterator["Faults"]:
 
 def _prepare() -> None:
     from workers.app import app
-    from workers.connections import store as connections
+    from workers.connections.store import registry as connections
     from workers.foundation import redis, schema
-    from workers.weddings import actions
+    from workers.weddings import usecases
     from workers.weddings.formats.rows import Reading
     from workers.weddings.rules import VenueType, Wedding
 
@@ -108,13 +108,13 @@ def _prepare() -> None:
     starts, lasts = clock.now() + timedelta(days=40), timedelta(hours=6)
     local = starts.replace(tzinfo=None)
     facts = local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, "us-west"
-    actions.take(Reading([Wedding(f"w-{number}", *facts) for number in range(WEDDINGS)]), now=clock.now())
+    usecases.take(Reading([Wedding(f"w-{number}", *facts) for number in range(WEDDINGS)]), now=clock.now())
 
 
 @contextmanager
 def _supervised(home: Path) -> Iterator[None]:
     only = [word for name in PROCESSES for word in ("--only", name)]
-    command = [sys.executable, "-c", "from workers.cli import main; main()", "supervise", str(ROOT / "Procfile")]
+    command = [sys.executable, "-c", "from workers.cli.main import main; main()", "supervise", str(ROOT / "Procfile")]
     process = subprocess.Popen(
         [*command, "--folder", str(home), *only], cwd=ROOT, preexec_fn=servers.die_with_parent(),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -14,11 +14,11 @@ from itertools import count
 import numpy as np
 
 from benchmarks import form
-from workers.forecasting import rules
 from workers.forecasting.rules import calibration, shares
+from workers.forecasting.rules import forecast as rules
 from workers.foundation import clock
 from workers.foundation.moments import Moment
-from workers.scaling.rules import imagined
+from workers.simulation.rules import imagined
 from workers.weddings.rules import Phase, VenueType, Wedding
 from workers.weddings.rules import Policy as Phases
 

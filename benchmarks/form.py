@@ -16,7 +16,7 @@ from time import sleep
 from typing import Any
 
 from workers.foundation import clock, logs
-from workers.supervision import servers
+from workers.processes import servers
 
 Figures = dict[str, float]
 #: Measures one contestant once.
@@ -140,7 +140,7 @@ def worker(app: str, queue: str, children: int, *words: str) -> Iterator[None]:
 
 def emptied() -> Any:
     """Return the broker's client, all emptied but for kombu's bindings: a connection declares those once."""
-    from workers.connections import store as connections
+    from workers.connections.store import registry as connections
     from workers.foundation import redis
 
     client = redis.registry()

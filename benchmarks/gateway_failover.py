@@ -23,7 +23,7 @@ from benchmarks import form
 from workers.balancing.rules import Party, Policy, place
 from workers.connections.store import permits
 from workers.foundation import clock
-from workers.supervision import servers
+from workers.processes import servers
 
 PEOPLE, WEDDINGS, NODES, REGION = 240, 12, ("node-a", "node-b", "node-c"), "us-lost"
 
@@ -33,7 +33,7 @@ def main() -> None:
     os.environ[permits.VARIABLE] = f"bench:{secrets.token_hex(24)}"
     with form.broker(), ExitStack() as stack:
         port = servers.free_port()
-        stack.enter_context(_running("-m", "uvicorn", "workers.api.routes:api", "--port", str(port), "--log-level", "error"))
+        stack.enter_context(_running("-m", "uvicorn", "workers.http.routes:api", "--port", str(port), "--log-level", "error"))
         bench = _Bench(f"http://127.0.0.1:{port}/v1/route")
         form.main("gateway_failover", {"ours": bench.ours, "random_node": bench.random_node}, _ratios, runs=5)
 

@@ -46,7 +46,7 @@ def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
 
 class _Bench:
     def __init__(self) -> None:
-        from workers.metrics.rules.samples import Row
+        from workers.measurements.rules.samples import Row
 
         begin = int(clock.epoch()) // 60 * 60 - SWEEPS * 10
         regions = ("us-west", "us-south", "us-northeast")
@@ -58,19 +58,19 @@ class _Bench:
         self.rows["value"] = np.random.default_rng(1).lognormal(0, 0.5, len(self.rows))
 
     def ours(self, *, doubles: bool = True) -> form.Figures:
-        from workers.metrics import actions
-        from workers.metrics.store.writer import Writer
+        from workers.measurements.store.writer import Writer
+        from workers.measurements.usecases import intake
 
         _emptied()
         first, *rest = self._batches(doubles=doubles)
         _buffer(first)
-        writer, taken = actions.write(Writer("bench"))
+        writer, taken = intake.write(Writer("bench"))
         sent = len(first.rows) + sum(len(batch.rows) for batch in rest)
         for batch in rest:
             _buffer(batch)
         begun = clock.stopwatch()
         while taken < sent:
-            writer, more = actions.write(writer)
+            writer, more = intake.write(writer)
             taken += more
         seconds = clock.stopwatch() - begun
         _check(len(self.rows))
@@ -81,7 +81,7 @@ class _Bench:
         }
 
     def _door(self) -> float:
-        from workers.metrics.rules.samples import Policy, Sample, check
+        from workers.measurements.rules.samples import Policy, Sample, check
 
         named = [("node_cpu", (("node", f"n{number}"), ("region", "us-west"))) for number in range(BLOCK)]
         at = clock.epoch()
@@ -92,7 +92,7 @@ class _Bench:
         return 5 * BLOCK / (clock.stopwatch() - begun)
 
     def _batches(self, *, doubles: bool) -> Iterator[Any]:
-        from workers.metrics.rules.samples import Batch
+        from workers.measurements.rules.samples import Batch
 
         # One in a hundred comes again, with the next block.
         before = self.rows[:0]
@@ -102,7 +102,7 @@ class _Bench:
             before = part[:: int(1 / DOUBLES)] if doubles else part[:0]
 
     def raw_copy(self) -> form.Figures:
-        from workers.metrics.store.writer import HEAD, TAIL, binary
+        from workers.measurements.store.writer import HEAD, TAIL, binary
 
         return self._peer(
             [HEAD + binary(part) + TAIL for part in self._parts()], "COPY peer (series, at, value) FROM STDIN (FORMAT binary)"
@@ -112,14 +112,14 @@ class _Bench:
         return self._peer([_lines(part) for part in self._parts()], "COPY peer (series, at, value) FROM STDIN")
 
     def unique_index(self) -> form.Figures:
-        from workers.metrics.store.writer import HEAD, TAIL, binary
+        from workers.measurements.store.writer import HEAD, TAIL, binary
 
         after = "INSERT INTO peer SELECT * FROM staging ON CONFLICT DO NOTHING; TRUNCATE staging"
         copied = "COPY staging (series, at, value) FROM STDIN (FORMAT binary)"
         return self._peer([HEAD + binary(part) + TAIL for part in self._parts()], copied, after, unique=True)
 
     def _parts(self) -> list[Any]:
-        from workers.metrics.store.writer import TAKE
+        from workers.measurements.store.writer import TAKE
 
         return np.array_split(self.rows, max(1, len(self.rows) // (TAKE * BLOCK) or 1))
 
@@ -149,14 +149,14 @@ def _lines(rows: Any) -> bytes:
 
 
 def _buffer(batch: Any) -> None:
-    from workers.metrics.store import points
+    from workers.measurements.store import points
 
     points.buffer(batch, most=10**9)
 
 
 def _emptied() -> None:
     from workers.foundation import database, redis
-    from workers.metrics.store import points
+    from workers.measurements.store import points
 
     redis.registry().delete(points.STREAM)
     with database.transaction() as db:

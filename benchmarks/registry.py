@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from benchmarks import crowd, form
-from workers.connections.store import Connection
+from workers.connections.store.registry import Connection
 from workers.foundation import clock
 
 PEOPLE, ROUNDS, ADMISSIONS, SOCKETS = 50_000, 8, 20_000, 4
@@ -46,14 +46,15 @@ class _Bench:
         self.url, self.redis = url, redis
 
     def ours(self) -> form.Figures:
-        from workers.connections import store
+        from workers.connections.store import registry as store
 
         refs = self._opened()
         beats = self._timed(lambda: [store.heartbeat(refs) for _ in range(ROUNDS)], ROUNDS * len(refs), "heartbeats")
         return beats | self._admissions()
 
     def one_call_each(self) -> form.Figures:
-        from workers.connections import rules, store
+        from workers.connections.rules import admission as rules
+        from workers.connections.store import registry as store
 
         refs = self._opened()[: PEOPLE // 2]
 
@@ -131,7 +132,7 @@ class _Bench:
 
 def _lenient() -> None:
     """Have every limit and rate checked, and none reached: the crowd comes all at once."""
-    from workers.connections import store
+    from workers.connections.store import registry as store
 
     rates = {f"{who}_every": 1 for who in ("user", "supplier", "address")}
     rates |= {f"{who}_burst": 100_000 for who in ("user", "supplier", "address")}

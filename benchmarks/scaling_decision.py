@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from benchmarks import form
 from workers.foundation import clock
 from workers.foundation.moments import Moment
+from workers.scaling.rules.policy import Policy
 from workers.weddings.rules import VenueType, Wedding
 
 REGIONS, WEDDINGS = 50, 40
@@ -28,12 +29,12 @@ def main() -> None:
 
 
 def _fill(now: Moment) -> None:
-    from workers.forecasting import actions as forecasts
-    from workers.forecasting import store as forecasting
+    from workers.forecasting.store import forecasts as forecasting
+    from workers.forecasting.usecases import forecasts
     from workers.foundation import database
-    from workers.metrics import store as metrics
-    from workers.metrics.rules import Snapshot
-    from workers.weddings import store as weddings
+    from workers.snapshots import store as metrics
+    from workers.snapshots.rules import Snapshot
+    from workers.weddings.store import weddings
 
     names = [f"region-{number:02}" for number in range(REGIONS)]
     starts = [now + timedelta(hours=hours) for hours in np.linspace(-48, 48, WEDDINGS)]
@@ -61,8 +62,8 @@ def _wedding(id: str, region: str, starts: Moment) -> Wedding:
 
 
 def _learn(db: Connection, now: Moment) -> None:
-    from workers.scaling.actions.readings import readings
-    from workers.scaling.rules import Policy
+    from workers.scaling.rules.policy import Policy
+    from workers.scaling.usecases.readings import readings
 
     while any(reading.unlearned for reading in readings(db, Policy(new_regions="live"), now=now)):
         pass
@@ -70,13 +71,13 @@ def _learn(db: Connection, now: Moment) -> None:
 
 def _measure() -> form.Figures:
     from workers.foundation import database
-    from workers.scaling import rules
-    from workers.scaling.actions import deciding
-    from workers.scaling.actions.readings import readings
+    from workers.scaling.rules import decision as rules
+    from workers.scaling.usecases import deciding
+    from workers.scaling.usecases.readings import readings
 
     figures, now = {}, clock.now()
     for name, carries in (("decide_ms", 1000), ("changing_ms", 70), ("asking_ms", 40)):
-        policy = rules.Policy(new_regions="live", connections_per_instance=carries)
+        policy = Policy(new_regions="live", connections_per_instance=carries)
         with database.transaction() as db:
             begun = clock.stopwatch()
             found = readings(db, policy, now=now)

@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks import form
 from workers.forecasting.rules.events import Event
 from workers.forecasting.rules.peak_forecast import Policy
-from workers.scaling.rules.ahead import Planner
+from workers.simulation.rules.ahead import Planner
 
 LATE = 11 * 60
 #: In percent of the time: where frontiers are compared.

@@ -20,11 +20,12 @@ from math import ceil
 
 import numpy as np
 
-from workers.forecasting.rules import Policy as Forecasting
+from workers.forecasting.rules.forecast import Policy as Forecasting
 from workers.forecasting.rules.peak_forecast import Policy as PeakPolicy
 from workers.foundation.moments import Moment
-from workers.scaling.rules import Policy, imagined
-from workers.scaling.rules.replay import Outcome, Past, Planner, judge, replay, run
+from workers.scaling.rules.policy import Policy
+from workers.simulation.rules import imagined
+from workers.simulation.rules.replay import Outcome, Past, Planner, judge, replay, run
 from workers.weddings.rules import Policy as Phases
 
 FIRST, WARM_UP = date(2026, 4, 4), 14

@@ -58,7 +58,7 @@ def _loader(count: int) -> Any:
 
 
 def _without_rates() -> None:
-    from workers.connections import store
+    from workers.connections.store import registry as store
 
     store.each(store.shards(), "wedops_limit", len(store.shards()), '{"user": 5, "supplier": 1000, "pool": 1000000}')
 
@@ -68,7 +68,7 @@ class _Ours:
         self.url, self.stale, self.run = url, stale, 0
 
     def measure(self, loaded: tuple[list[str], float]) -> form.Figures:
-        from workers.connections import store
+        from workers.connections.store import registry as store
         from workers.connections.store import upkeep
         from workers.foundation import clock
 

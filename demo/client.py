@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from demo import phoenix
 from demo.limits import Allowance
 from demo.outbox import Outbox
-from workers.connections.store import Connection, Measurement
+from workers.connections.store.registry import Connection, Measurement
 
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))

@@ -13,10 +13,10 @@ from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from workers.connections import store as registry
-from workers.connections.rules import names_wedding
-from workers.connections.store import Admission, Connection, ConnectionRefused, permits
+from workers.connections.rules.admission import names_wedding
+from workers.connections.store import permits, registry
 from workers.connections.store.permits import PermitRefused
+from workers.connections.store.registry import Admission, Connection, ConnectionRefused
 from workers.foundation.errors import Anticipated
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))

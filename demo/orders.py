@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.connections.rules import levels
-from workers.connections.store import Connection
+from workers.connections.store.registry import Connection
 from workers.connections.store.service import LEVELS, PHASES, SERVICE
 from workers.foundation import clock, logs, settings
 from workers.foundation.errors import Anticipated

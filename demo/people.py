@@ -17,11 +17,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from demo import phoenix
 from workers.connections.store import permits
-from workers.forecasting import rules as forecasting
+from workers.forecasting.rules import forecast as forecasting
 from workers.foundation import background, clock, database, heartbeat, logs, settings
 from workers.foundation.moments import Moment
 from workers.weddings import rules as calendar
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 log = logs.get("people")
 

@@ -11,8 +11,8 @@ from datetime import date, timedelta
 import numpy as np
 
 from workers.foundation import clock, logs
-from workers.scaling.rules import imagined
-from workers.weddings import actions
+from workers.simulation.rules import imagined
+from workers.weddings import usecases
 from workers.weddings.formats import csv as csv_calendar
 from workers.weddings.formats.rows import COLUMNS
 
@@ -36,6 +36,6 @@ def season(seed: int = 7) -> str:
 if __name__ == "__main__":
     if "--take" in sys.argv:
         logs.configure(30)
-        print(actions.take(csv_calendar.read(season().encode()), now=clock.now()).version)
+        print(usecases.take(csv_calendar.read(season().encode()), now=clock.now()).version)
     else:
         print(season(), end="")

@@ -17,10 +17,10 @@ from schedules import proximity
 from schedules.table import TABLE, Line
 from schedules.words import Pace
 from workers.app import app
-from workers.connections import store as connections
+from workers.connections.store import registry as connections
 from workers.foundation import clock, heartbeat, jobs, logs, redis
 from workers.seasons import store as seasons
-from workers.seasons.rules import KindOfDay
+from workers.seasons.rules.season import KindOfDay
 from workers.wedding_day.tasks import look
 
 log = logs.get("beat")

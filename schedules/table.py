@@ -7,16 +7,17 @@ from schedules.words import Pace, daily_at, minutes, seconds
 from workers.alerts import tasks as alerts
 from workers.balancing import tasks as balancing
 from workers.caching import tasks as caching
+from workers.commands import tasks as commands
 from workers.connections import tasks as connections
-from workers.degradation import tasks as degradation
 from workers.forecasting import tasks as forecasting
-from workers.metrics import tasks as metrics
+from workers.measurements import tasks as measurements
 from workers.notify import tasks as notify
-from workers.requests import tasks as requests
+from workers.responses import tasks as responses
 from workers.retention import tasks as retention
 from workers.scaling import tasks as scaling
 from workers.seasons import tasks as seasons
-from workers.seasons.rules import KindOfDay
+from workers.seasons.rules.season import KindOfDay
+from workers.snapshots import tasks as snapshots
 from workers.wedding_day import tasks as wedding_day
 
 
@@ -58,7 +59,7 @@ TABLE = (
     Line(scaling.verify,        seconds(30),       seconds(30),       seconds(5),        "an action that has no effect must be noticed before people do"),
     Line(alerts.check,          seconds(60),       seconds(30),       seconds(10),       "8 hours at 99.9 % leave 28.8 seconds"),
     Line(alerts.escalate,       seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for the steps that come due"),
-    Line(degradation.respond,   seconds(60),       seconds(30),       seconds(10),       "a step has half a minute to help before the next one"),
+    Line(responses.respond,     seconds(60),       seconds(30),       seconds(10),       "a step has half a minute to help before the next one"),
     Line(alerts.watch,          seconds(30),       seconds(30),       seconds(10),       "a job that stopped says nothing by itself"),
     Line(forecasting.refresh,   minutes(60),       minutes(30),       minutes(10),       "also on every change of the calendar"),
     Line(forecasting.judge,     minutes(60),       minutes(60),       minutes(30),       "who forecasts badly must not be believed"),
@@ -67,13 +68,14 @@ TABLE = (
     Line(seasons.tell_day,      seconds(60),       seconds(60),       seconds(15),       "every other pace follows it"),
     Line(wedding_day.look,      seconds(30),       seconds(10),       seconds(5),        "sends the weddings that are due: see proximity.py"),
     Line(wedding_day.list_due,  minutes(10),       minutes(10),       minutes(5),        "a wedding that Redis lost would never be looked at"),
-    Line(requests.redeliver,    seconds(15),       seconds(15),       seconds(5),        "what was accepted must have its effect"),
+    Line(commands.redeliver,    seconds(15),       seconds(15),       seconds(5),        "what was accepted must have its effect"),
     Line(notify.deliver,        seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for what failed"),
     Line(caching.expire,        minutes(2),        minutes(2),        minutes(2),        "expired copies take the places of living ones"),
     Line(caching.inspect,       minutes(10),       minutes(10),       minutes(10),       "sizes, evictions and orphans drift slowly"),
-    Line(metrics.detect,        seconds(10),       seconds(10),       seconds(10),       "its sweeps are evenly spaced: that is how it learned"),
-    Line(metrics.roll_up,       seconds(60),       seconds(60),       seconds(60),       "what is asked of hours must not read points"),
-    Line(metrics.retain,        daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; old days go, the coming ones are made"),
+    Line(measurements.detect,   seconds(10),       seconds(10),       seconds(10),       "its sweeps are evenly spaced: that is how it learned"),
+    Line(measurements.roll_up,  seconds(60),       seconds(60),       seconds(60),       "what is asked of hours must not read points"),
+    Line(measurements.retain,   daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; old days go, the coming ones are made"),
+    Line(snapshots.retain,      daily_at("09:25"), daily_at("09:25"), daily_at("09:25"), "the same for snapshots, by the world's days"),
     Line(retention.forget,      daily_at("09:40"), daily_at("09:40"), daily_at("09:40"), "outside ceremony hours; what is over for long goes"),
 )
 # fmt: on

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.supervision import servers
+from workers.processes import servers
 
 HOME = Path(tempfile.mkdtemp(prefix="wedops-tests-"))
 PORTS = {name: servers.free_port() for name in ("broker", "cache", "postgres")}

@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from workers.connections import store
-from workers.connections.store import Connection
+from workers.connections.store import registry as store
+from workers.connections.store.registry import Connection
 from workers.foundation import clock, database, redis
-from workers.scaling import store as scaling
+from workers.scaling.store import actions as scaling
 from workers.weddings.rules import VenueType, Wedding
 
 NOON = datetime(2026, 10, 10, 12, tzinfo=UTC)

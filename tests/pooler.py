@@ -13,7 +13,7 @@ import pytest
 
 from tests.made import eventually
 from workers.foundation import addresses, settings
-from workers.supervision import servers
+from workers.processes import servers
 
 
 @contextmanager

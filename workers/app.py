@@ -20,16 +20,17 @@ ROOMS = (
     "workers.alerts",
     "workers.balancing",
     "workers.caching",
+    "workers.commands",
     "workers.connections",
-    "workers.degradation",
     "workers.emergencies",
     "workers.forecasting",
-    "workers.metrics",
+    "workers.measurements",
     "workers.notify",
-    "workers.requests",
+    "workers.responses",
     "workers.retention",
     "workers.scaling",
     "workers.seasons",
+    "workers.snapshots",
     "workers.wedding_day",
 )
 
@@ -40,9 +41,10 @@ ROUTES = [
     ("emergencies.*", {"queue": "emergency"}),
     ("caching.*", {"queue": "bulk"}),
     ("forecasting.*", {"queue": "bulk"}),
-    ("metrics.*", {"queue": "bulk"}),
+    ("measurements.*", {"queue": "bulk"}),
     ("retention.*", {"queue": "bulk"}),
     ("seasons.*", {"queue": "bulk"}),
+    ("snapshots.*", {"queue": "bulk"}),
     ("*", {"queue": "steady"}),
 ]
 

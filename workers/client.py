@@ -25,23 +25,23 @@ from typing import Any
 
 import httpx2
 
+from workers.commands import store, usecases
+from workers.commands.store import Request
 from workers.foundation import clock, database
 from workers.foundation.errors import Anticipated as Refused
-from workers.requests import actions, store
-from workers.requests.store import Request
 
 __all__ = ["Metrics", "Refused", "Request", "find", "open_emergency", "warm_up"]
 
 
 def warm_up(wedding_id: str, *, request_key: str | None = None) -> Request:
     """Have the wedding's data in the cache before its people come."""
-    return actions.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": request_key})
+    return usecases.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": request_key})
 
 
 def open_emergency(kind: str, wedding_id: str, *, request_key: str | None = None) -> Request:
     """Open an emergency: `kind` is weather, venue, vendor or technical. It starts within 200 ms."""
     fields = {"kind": kind, "wedding_id": wedding_id, "request_key": request_key}
-    return actions.accept("emergencies.open", fields)
+    return usecases.accept("emergencies.open", fields)
 
 
 def find(request_key: str) -> Request | None:

@@ -18,8 +18,8 @@ from sqlalchemy import text
 from tests import ROOT
 from tests.made import empty_servers, eventually, wedding
 from workers.foundation import clock, database
-from workers.supervision import servers
-from workers.weddings import actions
+from workers.processes import servers
+from workers.weddings import usecases
 from workers.weddings.formats.rows import Reading
 from workers.weddings.rules import VenueType
 
@@ -137,7 +137,7 @@ def system(real_servers: list[servers.Server]) -> Iterator[System]:
 def _begin_anew() -> None:
     empty_servers()
     soon = clock.now() + timedelta(hours=1, minutes=59)
-    actions.take(
+    usecases.take(
         Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6, venue_type=VenueType.CHURCH)]), now=clock.now()
     )
 

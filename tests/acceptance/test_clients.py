@@ -25,21 +25,22 @@ from tests import ROOT
 from tests.acceptance import javascript
 from tests.acceptance.conftest import System, person, running, said
 from tests.made import eventually
-from workers.alerts import rules as alerts_rules
-from workers.alerts import store as alerts
-from workers.alerts.actions import telling
-from workers.alerts.rules import Breach, Kind, Severity
+from workers.alerts.rules import lifecycle as alerts_rules
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Breach
+from workers.alerts.store import alerts
+from workers.alerts.usecases import escalation as telling
 from workers.balancing import store as balancing
-from workers.balancing.client.probe import round_trip
-from workers.connections import store as registry
-from workers.connections.store import permits, service, upkeep
+from workers.balancing.adapters.probe import round_trip
+from workers.connections.store import permits, registry, service, upkeep
 from workers.connections.store.permits import Permit
 from workers.foundation import clock, database, redis
-from workers.scaling.client import ActuatorRefused, ActuatorUnreachable
-from workers.scaling.client.supabase import SupabaseTenant
-from workers.scaling.rules import Resource, State
-from workers.scaling.store import Action
-from workers.supervision import servers
+from workers.processes import servers
+from workers.scaling.adapters.actuators import ActuatorRefused, ActuatorUnreachable
+from workers.scaling.adapters.supabase import SupabaseTenant
+from workers.scaling.rules.decision import State
+from workers.scaling.rules.policy import Resource
+from workers.scaling.store.actions import Action
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
 

@@ -12,7 +12,7 @@ from tests.acceptance.conftest import Query, System
 from tests.made import eventually, wedding
 from workers import client
 from workers.foundation import clock, database, jobs
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(420)]
 

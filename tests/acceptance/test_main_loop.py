@@ -15,8 +15,7 @@ from websockets.sync.client import connect
 
 from tests.acceptance.conftest import Query, System, person, said
 from tests.made import eventually
-from workers.connections import store as registry
-from workers.connections.store import permits
+from workers.connections.store import permits, registry
 from workers.foundation import clock, dead_letters, jobs, redis
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]

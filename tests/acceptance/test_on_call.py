@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from tests.acceptance.conftest import System
 from tests.made import eventually
 from workers import client
-from workers.cli import wedops
+from workers.cli.main import wedops
 from workers.foundation import clock, jobs
-from workers.metrics import actions as measuring
-from workers.metrics.rules.samples import Sample
-from workers.supervision import servers
+from workers.measurements.rules.samples import Sample
+from workers.measurements.usecases import intake as measuring
+from workers.processes import servers
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(400)]
 

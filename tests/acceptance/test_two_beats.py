@@ -13,9 +13,9 @@ from schedules.table import TABLE
 from tests.acceptance.conftest import running
 from tests.made import eventually
 from workers.foundation import clock, jobs, redis
+from workers.processes.servers import Server
 from workers.seasons import store as seasons
-from workers.seasons.rules import KindOfDay, Reason
-from workers.supervision.servers import Server
+from workers.seasons.rules.season import KindOfDay, Reason
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(120)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests import ROOT
 from tests.conftest import URLS
-from workers.supervision import servers
+from workers.processes import servers
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(400)]
 
@@ -64,7 +64,7 @@ def test_it_plays_reports_and_leaves_nothing_behind(home: str) -> None:
 
 
 def test_outside_its_folder_it_says_where_to_run_it(home: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from workers.cli import main; main(['up'])"]
+    command = [sys.executable, "-c", "from workers.cli.main import main; main(['up'])"]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"WEDOPS_STATE": home}, check=False
     )

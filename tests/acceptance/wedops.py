@@ -1,6 +1,6 @@
 """`wedops`, by the interpreter that runs the tests."""
 
-from workers.cli import main
+from workers.cli.main import main
 
 if __name__ == "__main__":
     main()

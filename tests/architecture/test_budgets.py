@@ -13,22 +13,23 @@ PACKAGES = ("workers", "schedules", "demo", "benchmarks")
 ROOMS = sorted({path.relative_to(ROOT / "workers").parts[0] for path in ROOT.glob("workers/*/rules*")})
 SHELF = {
     "__init__.py",
+    "__main__.py",
     "rules.py",
     "store.py",
-    "client.py",
-    "actions.py",
+    "keys.py",
+    "formats.py",
+    "adapters.py",
+    "usecases.py",
     "tasks.py",
     "routes.py",
     "functions.lua",
-    "__main__.py",
     # What grew past a file's budget, as a folder of the same name.
     "rules",
     "store",
-    "functions",
-    "client",
-    "actions",
-    # What comes in or goes out as text.
     "formats",
+    "adapters",
+    "usecases",
+    "functions",
 }
 REFUSED = {"utils", "helpers", "common", "core", "manager"}
 
@@ -76,7 +77,7 @@ def test_only_the_clock_reads_the_clock() -> None:
 
 
 def test_every_alert_has_its_page() -> None:
-    from workers.alerts.rules import Kind
+    from workers.alerts.rules.lifecycle import Kind
 
     for kind in Kind:
         page = (ROOT / "docs" / "runbooks" / f"{kind}.md").read_text()
@@ -94,9 +95,9 @@ def test_every_task_is_named_for_its_room() -> None:
 
 
 #: How a run begins, and reads the clock; and what asks of the outside, or sends, whenever its turn comes.
-ENTRIES = {"tasks.py", "routes.py", "client", "client.py", "cli", "api", "supervision", "foundation", "app.py"}
+ENTRIES = {"tasks.py", "routes.py", "adapters", "adapters.py", "client.py", "cli", "http", "processes", "foundation", "app.py"}
 #: Each of their transactions is a run of its own.
-LOOPS = {"workers/notify/actions.py", "workers/requests/actions.py", "workers/alerts/actions/ourselves.py"}
+LOOPS = {"workers/notify/usecases.py", "workers/commands/usecases.py", "workers/alerts/usecases/ourselves.py"}
 
 
 def test_a_run_reads_the_clock_where_it_begins() -> None:
@@ -117,3 +118,11 @@ def test_now_is_a_moment_of_one_of_two_times() -> None:
             arguments = [*function.args.args, *function.args.kwonlyargs]
             kinds = {ast.unparse(one.annotation) for one in arguments if one.arg == "now" and one.annotation}
             assert kinds <= {"Moment", "MachineMoment"}, f"{path}: {function.name}"
+
+
+def test_a_package_is_its_docstring() -> None:
+    """Whoever imports a package gets nothing: each module says what it has."""
+    for path in (ROOT / "workers").rglob("__init__.py"):
+        tree = ast.parse(path.read_text())
+        assert len(tree.body) <= 1, path
+        assert not tree.body or ast.get_docstring(tree), path

@@ -11,7 +11,7 @@ import yaml
 
 from tests import ROOT
 from workers.app import HARD_LIMIT
-from workers.supervision.processes import read_procfile
+from workers.processes.supervisor import read_procfile
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PROCFILE = read_procfile(ROOT / "Procfile")
@@ -79,8 +79,8 @@ def test_every_queue_has_a_worker() -> None:
 
 
 def test_the_dashboard_asks_for_metrics_that_exist() -> None:
-    from workers.api import gauges
     from workers.foundation import telemetry
+    from workers.http import gauges
 
     board = json.loads((ROOT / "deploy/grafana/dashboards/wedops.json").read_text())
     known = "".join(Path(str(module.__file__)).read_text() for module in (gauges, telemetry))

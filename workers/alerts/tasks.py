@@ -1,8 +1,11 @@
 """Alerts, as Celery runs them: read, decide, remember, tell."""
 
-from workers.alerts import actions, rules
-from workers.alerts.actions import telling
-from workers.alerts.rules import Evaluator
+from functools import partial
+
+from workers.alerts.rules import lifecycle as rules
+from workers.alerts.rules.kinds import Evaluator
+from workers.alerts.usecases import escalation as telling
+from workers.alerts.usecases import evaluation
 from workers.app import app
 from workers.foundation import clock, database, settings
 
@@ -15,19 +18,20 @@ def check(**_later: object) -> None:
     """Compare what was measured with the thresholds."""
     policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
-        found, judged = actions.measured(db, policy, now=now, machine=clock.machine_now())
-    if actions.bring(found, Evaluator.MEASUREMENTS, policy, now=now, judged=lambda name: actions.was_measured(name, judged)):
+        found, judged = evaluation.measured(db, policy, now=now, machine=clock.machine_now())
+    known = partial(evaluation.was_measured, judged=judged)
+    if evaluation.bring(found, Evaluator.MEASUREMENTS, policy, now=now, judged=known):
         app.send_task("alerts.escalate", retry=False)
 
 
 @app.task(name="alerts.watch")
 def watch(**_later: object) -> None:
-    """See that every node is there, who matters is well connected, capacity is enough, and the watch over ourselves runs."""
+    """See that nodes are there, who matters is well connected, capacity is enough, and the process `watch` runs."""
     policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
-        found = actions.capacity(db, now=now) + actions.realtime(db, policy)
-    found += actions.watch(machine=clock.machine_now(), settled=clock.stopwatch() - BEGUN > SETTLES)
-    if actions.bring(found, Evaluator.REALTIME, policy, now=now):
+        found = evaluation.capacity(db, now=now) + evaluation.realtime(db, policy)
+    found += evaluation.watch(machine=clock.machine_now(), settled=clock.stopwatch() - BEGUN > SETTLES)
+    if evaluation.bring(found, Evaluator.REALTIME, policy, now=now):
         app.send_task("alerts.escalate", retry=False)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from workers.balancing.rules import Node, Places
-from workers.connections import store as connections
+from workers.connections.store import registry as connections
 from workers.foundation import redis
 from workers.foundation.errors import Anticipated
 

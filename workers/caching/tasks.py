@@ -3,13 +3,14 @@
 from typing import Any
 
 from workers.app import Task, app
-from workers.caching import actions, store
+from workers.caching import store
+from workers.caching import usecases as actions
 from workers.caching.rules import Kind
+from workers.commands import rules as contract
+from workers.commands import store as requests
+from workers.commands import usecases as asked
 from workers.foundation import clock, database, logs
-from workers.requests import actions as asked
-from workers.requests import rules as contract
-from workers.requests import store as requests
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 log = logs.get("caching")
 

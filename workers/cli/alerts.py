@@ -11,12 +11,14 @@ import click
 import orjson
 from pydantic import ValidationError
 
-from workers.alerts import store
-from workers.alerts.actions import orders, telling
-from workers.alerts.rules import Kind, Severity, Standing, State
 from workers.alerts.rules import escalation as rules
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Standing, State
 from workers.alerts.rules.quiet import Weekly
+from workers.alerts.store import alerts as store
 from workers.alerts.store import escalation, silences
+from workers.alerts.usecases import escalation as telling
+from workers.alerts.usecases import operators as orders
 from workers.app import app
 from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database

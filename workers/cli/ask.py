@@ -5,9 +5,9 @@ from time import sleep
 import click
 
 from workers import client
+from workers.commands.rules import EmergencyKind
 from workers.emergencies import store as emergencies
 from workers.foundation import clock, database, logs
-from workers.requests.rules import EmergencyKind
 
 #: Seconds in which an emergency has long begun when all is well.
 WAIT = 1.0

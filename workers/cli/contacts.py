@@ -6,9 +6,9 @@ import click
 
 from workers.cli.parameters import Words
 from workers.foundation import clock, database
-from workers.notify import actions, client, store
+from workers.notify import adapters, store, usecases
 from workers.notify.rules import OPERATIONS, Notification
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 WEDDING = click.option("--wedding", "wedding_id", default="", help="For this wedding alone (its emergency contacts).")
 
@@ -23,7 +23,7 @@ def listing() -> None:
     """List who is reached by which channel; addresses are secrets and are not shown."""
     with database.transaction() as db:
         found = store.registered(db)
-    for who, wedding_id, channel in [*found, *((OPERATIONS, "", name) for name in client.targets())]:
+    for who, wedding_id, channel in [*found, *((OPERATIONS, "", name) for name in adapters.targets())]:
         click.echo(f"{who}  {channel}  {wedding_id}".rstrip())
 
 
@@ -34,9 +34,9 @@ def listing() -> None:
 @click.option("--url", prompt="address (apprise URL)", hide_input=True, help="Asked for when not given: arguments can be seen.")
 def add(who: str, channel: str, wedding_id: str, url: str) -> None:
     """Say where somebody is reached by a channel. For a wedding, WHO is `contacts`."""
-    if channel.startswith(client.TARGET):
-        raise click.BadParameter(f"{client.TARGET}N are the channels of NOTIFY_TARGETS", param_hint="CHANNEL")
-    client.check(url)
+    if channel.startswith(adapters.TARGET):
+        raise click.BadParameter(f"{adapters.TARGET}N are the channels of NOTIFY_TARGETS", param_hint="CHANNEL")
+    adapters.check(url)
     with database.transaction() as db:
         if wedding_id:
             weddings.require(db, wedding_id)
@@ -66,9 +66,9 @@ def test(who: str, wedding_id: str) -> None:
     with database.transaction() as db:
         if who != OPERATIONS and not store.channels(db, who, wedding_id):
             raise click.BadParameter(f"{who!r} has no address; `wedops contacts add` gives one", param_hint="WHO")
-        actions.tell(db, message, who=who, wedding_id=wedding_id, at=now)
+        usecases.tell(db, message, who=who, wedding_id=wedding_id, at=now)
         for waiting in store.unsent(db, message.key):
-            arrived = actions.send(db, waiting)
+            arrived = usecases.send(db, waiting)
             store.tried(db, waiting.key, arrived=arrived, at=clock.machine_now())
             store.withdraw(db, [waiting.key])
             click.echo(f"{waiting.who} by {waiting.channel}: {'arrived' if arrived else 'did not arrive'}")

@@ -13,13 +13,13 @@ from redis.exceptions import AuthenticationError
 
 from workers.app import QUEUES, app
 from workers.cli.problems import one_line
-from workers.cli.settings import BESIDE, DECLARED, names
+from workers.cli.settings import BESIDE, DECLARED, former, names
 from workers.connections.store import permits
 from workers.foundation import addresses, background, clock, database, health, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
-from workers.notify import client as notify
+from workers.notify import adapters as notify
 from workers.notify import rules as telling
-from workers.scaling import client as scaling
+from workers.scaling.adapters import actuators as scaling
 
 #: Without which they do nothing.
 NEEDED = {"pgbouncer": ("PGBOUNCER_ADMIN_URL",), "supabase": ("SUPABASE_API_URL", "SUPABASE_API_JWT_SECRET")}
@@ -104,6 +104,9 @@ def _settings() -> Problems:
     yield from _bad(lambda: [scaling.of(resource) for resource in scaling.managed()])
     yield from _lacking()
     yield from _bad(notify.check_targets)
+    for variable, new in former().items():
+        if variable in os.environ:
+            yield f"note: {variable} is called {new} now; the old name is still read"
     known, ours = names(), tuple(declared.prefix for declared in DECLARED)
     for variable in sorted(name for name in os.environ if name.startswith(ours) and name not in {*known, *BESIDE}):
         near = get_close_matches(variable, known, 1)

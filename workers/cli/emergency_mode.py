@@ -3,9 +3,9 @@
 import click
 
 from workers.cli.parameters import operator
-from workers.connections import actions
-from workers.degradation import client as degradation
+from workers.connections import usecases
 from workers.foundation import clock
+from workers.responses import adapters as degradation
 
 
 @click.command("emergency-mode")
@@ -13,5 +13,5 @@ from workers.foundation import clock
 def command(mode: str) -> None:
     """Have guests give way first: they may fill half of a pool, and wait longest for messages. Gateways follow at once."""
     degradation.leave_to_people()
-    actions.set_emergency_mode(mode == "on", by=operator(), now=clock.now())
+    usecases.set_emergency_mode(mode == "on", by=operator(), now=clock.now())
     click.echo(f"emergency mode is {mode}")

@@ -11,14 +11,15 @@ from sqlalchemy import Connection
 
 from workers.cli import pictures
 from workers.cli.parameters import MomentText
-from workers.forecasting import actions, rules, store
+from workers.forecasting.rules import forecast as rules
 from workers.forecasting.rules.calibration import ENOUGH, Score
 from workers.forecasting.rules.shares import QUANTILES
+from workers.forecasting.store import forecasts as store
+from workers.forecasting.usecases import forecasts as actions
 from workers.foundation import clock, database, settings
-from workers.metrics import store as metrics
-from workers.scaling import rules as scaling
-from workers.scaling import store as scaling_store
-from workers.scaling.rules import Resource
+from workers.scaling.rules.policy import Policy, Resource
+from workers.scaling.store import actions as scaling_store
+from workers.snapshots import store as metrics
 
 _PICTURE = click.option(
     "--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw band, actual and capacity: a .png or .svg."
@@ -68,7 +69,7 @@ def show(region: str, hours: int, back: int, at: datetime | None, picture: Path 
 
 def _draw(db: Connection, picture: Path, found: rules.Forecast, back: int, hours: int) -> None:
     """Draw what was forecast beside what came of it."""
-    region, policy = found.region, settings.read(scaling.Policy)
+    region, policy = found.region, settings.read(Policy)
     start, end = found.starts_at - timedelta(hours=back), min(clock.now(), found.starts_at + timedelta(hours=hours))
     seen = [(at, float(count)) for where, at, count in metrics.history(db, start, end) if where == region]
     made = scaling_store.during(db, region, Resource.INSTANCES, start, end)

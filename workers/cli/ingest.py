@@ -8,8 +8,8 @@ from uuid import uuid4
 import click
 
 from workers.foundation import clock, heartbeat, logs
-from workers.metrics import actions
-from workers.metrics.store.writer import Writer
+from workers.measurements.store.writer import Writer
+from workers.measurements.usecases import intake
 
 #: Points wait so long for company: a transaction a second, not one a push.
 PAUSE, PAUSE_AFTER_FAILURE = 0.5, 2.0
@@ -30,7 +30,7 @@ def command() -> None:
     heartbeat.keep(lambda: clock.stopwatch() - begun[0] < LONGEST)
     while not ended:
         begun[0] = clock.stopwatch()
-        writer, taken = actions.write(writer)
+        writer, taken = intake.write(writer)
         if taken < 0:
             sleep(PAUSE_AFTER_FAILURE)
         elif not writer.full:

@@ -7,8 +7,8 @@ import orjson
 
 from workers.foundation import clock, database
 from workers.foundation.errors import Anticipated
-from workers.metrics import actions
-from workers.metrics.store import points, rollups
+from workers.measurements.store import points, rollups
+from workers.measurements.usecases import keeping
 
 
 class NotRolledUp(Anticipated):
@@ -72,7 +72,7 @@ def _row(one: rollups.Summary) -> dict[str, object]:
 def partitions() -> None:
     """Say which days points can be written to, and which tables lack today's or tomorrow's."""
     with database.transaction() as db:
-        days, missing = points.days(db), actions.missing_partitions(db, now=clock.machine_now())
-    click.echo(f"points: {days[0]} to {days[-1]}" if days else "points: no day at all; run `wedops run metrics.retain`")
+        days, missing = points.days(db), keeping.missing_partitions(db, now=clock.machine_now())
+    click.echo(f"points: {days[0]} to {days[-1]}" if days else "points: no day at all; run `wedops run measurements.retain`")
     for table in missing:
-        click.echo(f"{table} lacks today or tomorrow: run `wedops run metrics.retain`")
+        click.echo(f"{table} lacks today or tomorrow: run `wedops run measurements.retain`")

@@ -2,9 +2,10 @@
 
 import click
 
-from workers.connections import store as connections
+from workers.connections.store import registry as connections
 from workers.foundation import clock, database, redis, schema
-from workers.metrics import actions as metrics
+from workers.measurements.usecases import keeping
+from workers.snapshots import usecases as snapshots
 
 
 @click.command("migrate")
@@ -12,7 +13,8 @@ def command() -> None:
     """Bring the database and the Redis functions to this version. Safe to repeat, and while workers run."""
     schema.upgrade()
     with database.transaction() as db:
-        metrics.make_partitions(db, world=clock.now(), now=clock.machine_now())
+        keeping.make_partitions(db, now=clock.machine_now())
+        snapshots.make_partitions(db, now=clock.now())
     libraries = redis.load_functions()
     connections.tell_limits()
     click.echo(f"database at the newest revision; functions loaded: {', '.join(libraries)}")

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.table import Column, Table
 
-from workers.balancing import actions, store
+from workers.balancing import store, usecases
 from workers.foundation import clock, logs
 
 
@@ -33,7 +33,7 @@ def drain(node: str, end: bool) -> None:
     logs.configure(40)
     if not any(other.usable and other.name != node for other in store.nodes()):
         click.confirm(f"{node} is the only node that takes people: with it drained nobody can connect. Drain it?", abort=True)
-    ended = actions.drain(node, end=end, now=clock.now())
+    ended = usecases.drain(node, end=end, now=clock.now())
     click.echo(f"{node} is drained" + (f", {ended} connection(s) ended" if end else "; its people stay until they leave"))
 
 

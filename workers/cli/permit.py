@@ -5,7 +5,7 @@ from datetime import timedelta
 import click
 import orjson
 
-from workers.connections.rules import UserType
+from workers.connections.rules.admission import UserType
 from workers.connections.store import permits
 
 

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from workers.connections import store
+from workers.connections.store import registry as store
 from workers.connections.store import service
 
 

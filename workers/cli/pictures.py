@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.forecasting.rules import Forecast
+from workers.forecasting.rules.forecast import Forecast
 from workers.foundation.errors import Anticipated
-from workers.scaling import rules
-from workers.scaling.rules.replay import Counts, Past
+from workers.scaling.rules.policy import Policy
+from workers.simulation.rules.replay import Counts, Past
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def band(path: Path, forecast: Forecast, seen: Line, capacity: Line, *, hours: i
     _save(figure, axes, path)
 
 
-def capacity(path: Path, past: Past, supply: Counts, policy: rules.Policy) -> None:
+def capacity(path: Path, past: Past, supply: Counts, policy: Policy) -> None:
     """Draw the load of a span that was played and the capacity in use, by time (UTC)."""
     figure, axes = _new(path, f"{past.region}: load and the capacity that the planner had in use")
     first = len(past.load) - len(supply)

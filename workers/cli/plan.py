@@ -11,11 +11,11 @@ import click
 import orjson
 
 from workers.cli.parameters import MomentText
-from workers.connections import actions
+from workers.connections import usecases
 from workers.connections.rules.peak import PeakPlan, peak_plan
 from workers.connections.store import service
 from workers.foundation import clock, database
-from workers.scaling.actions import plans
+from workers.scaling.usecases import plans
 
 
 @click.group("plan")
@@ -27,7 +27,7 @@ def command() -> None:
 def end_peak() -> None:
     """End the peak that was begun, before its time."""
     planned = service.planned_peak()[0]
-    actions.end_peak()
+    usecases.end_peak()
     click.echo("the peak is over" if planned else "no peak was planned")
 
 
@@ -44,7 +44,7 @@ def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
         raise click.BadParameter("must be a number", param_hint="--hours")
     duration, until = timedelta(hours=hours), clock.now() + timedelta(hours=hours)
     if begin:
-        plan, warmed = actions.prepare_peak(connections, until, now=clock.now())
+        plan, warmed = usecases.prepare_peak(connections, until, now=clock.now())
     else:
         plan, warmed = peak_plan(connections, duration, capacity=service.capacity()), []
     if as_json:

@@ -5,7 +5,7 @@ import orjson
 
 from workers.connections.store import service, upkeep
 from workers.foundation import database
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 
 @click.command("presence")

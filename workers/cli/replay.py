@@ -11,10 +11,10 @@ import orjson
 from workers.cli import pictures
 from workers.cli.parameters import MomentText
 from workers.foundation import clock, database, settings
-from workers.scaling import rules
-from workers.scaling.actions import plans
-from workers.scaling.rules.replay import Outcome
-from workers.weddings import store as weddings
+from workers.scaling.rules.policy import Policy
+from workers.simulation import usecases as simulation
+from workers.simulation.rules.replay import Outcome
+from workers.weddings.store import weddings
 
 _MOMENT = MomentText(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
@@ -60,8 +60,8 @@ def _play(region: str | None, first: datetime, last: datetime, *, cut: bool, pic
         if region and region not in known:
             raise click.BadParameter(f"{region!r} has no weddings; there are {', '.join(known) or 'none'}", param_hint="REGION")
         for name in [region] if region else known:
-            outcome, past, supply = plans.played(db, name, first, last, now=clock.now(), cut=cut)
+            outcome, past, supply = simulation.played(db, name, first, last, now=clock.now(), cut=cut)
             found[name] = outcome
             if picture:
-                pictures.capacity(picture, past, supply, settings.read(rules.Policy))
+                pictures.capacity(picture, past, supply, settings.read(Policy))
     return found

@@ -7,10 +7,10 @@ import click
 import orjson
 
 from workers.cli import pictures
-from workers.degradation import store
-from workers.degradation.rules import Outcome
 from workers.foundation import clock, database
-from workers.metrics import store as metrics
+from workers.responses import store
+from workers.responses.rules import Outcome
+from workers.snapshots import store as metrics
 
 
 @click.command("responses")

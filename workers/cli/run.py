@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from workers.app import app
+from workers.commands.rules import CONTRACT
 from workers.connections.tasks import prepare_peak
 from workers.foundation import clock, logs
-from workers.requests.rules import CONTRACT
 
 
 @click.command("run")

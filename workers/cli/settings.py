@@ -2,25 +2,24 @@
 
 from dataclasses import fields
 
-from workers.alerts import client as live_alerts
-from workers.alerts import rules as alerts
-from workers.alerts.actions import telling
-from workers.balancing import client as supabase_nodes
+from workers.alerts import adapters as live_alerts
+from workers.alerts.rules import lifecycle as alerts
+from workers.alerts.usecases import escalation as telling
 from workers.balancing import rules as balancing
+from workers.balancing.adapters import supabase as supabase_nodes
 from workers.caching import rules as caching
-from workers.connections import rules as connections
-from workers.degradation import rules as responses
-from workers.forecasting import rules as forecasting
+from workers.connections.rules import admission as connections
+from workers.forecasting.rules import forecast as forecasting
 from workers.forecasting.rules import peak_forecast
 from workers.foundation.settings import Servers, Settable, read
-from workers.metrics import rules as metrics
-from workers.metrics.rules import samples
+from workers.measurements.rules import keeping, samples
 from workers.notify import rules as notify
+from workers.responses import rules as responses
 from workers.retention import rules as retention
-from workers.scaling import client as actuators
-from workers.scaling import rules as scaling
-from workers.scaling.client import kubernetes, pgbouncer, supabase
-from workers.seasons import rules as seasons
+from workers.scaling.adapters import actuators, kubernetes, pgbouncer, supabase
+from workers.scaling.rules.policy import Policy
+from workers.seasons.rules import season as seasons
+from workers.snapshots import rules as snapshots
 from workers.wedding_day import rules as wedding_day
 from workers.weddings import rules as weddings
 
@@ -34,12 +33,13 @@ DECLARED: tuple[type[Settable], ...] = (
     balancing.Policy,
     supabase_nodes.Policy,
     caching.Policy,
-    scaling.Policy,
+    Policy,
     actuators.Policy,
     pgbouncer.Policy,
     kubernetes.Policy,
     supabase.Policy,
-    metrics.Policy,
+    snapshots.Policy,
+    keeping.Policy,
     samples.Policy,
     alerts.Policy,
     live_alerts.Policy,
@@ -70,15 +70,20 @@ def names() -> dict[str, type[Settable]]:
     return {one.prefix + field.name.upper(): one for one in DECLARED for field in fields(one)}  # type: ignore[arg-type]
 
 
-def others() -> dict[str, str]:
-    """Return the variables of the platform that are taken where ours is not set, with ours."""
-    return {variable: one.prefix + name.upper() for one in DECLARED for name, variable in getattr(one, "also", {}).items()}
+def former() -> dict[str, str]:
+    """Return what each variable of before is called now."""
+    return {
+        one.formerly + field.name.upper(): one.prefix + field.name.upper()
+        for one in DECLARED
+        if hasattr(one, "formerly")
+        for field in fields(one)  # type: ignore[arg-type]
+    }
 
 
 def switched_off() -> list[str]:
     """Return the switches of the platform that are off: nothing is silent about it."""
     off = {
-        "predictive": scaling.Policy,
+        "predictive": Policy,
         "performance": alerts.Policy,
         "wedding_tempo": alerts.Policy,
         "wedding_days": seasons.Policy,

@@ -11,13 +11,13 @@ import orjson
 
 from workers.cli import pictures
 from workers.cli.parameters import MomentText
-from workers.forecasting.rules import Policy as Forecasting
 from workers.forecasting.rules import peak_forecast
+from workers.forecasting.rules.forecast import Policy as Forecasting
 from workers.foundation import clock, settings
 from workers.foundation.moments import Moment
-from workers.scaling import rules
-from workers.scaling.rules import imagined
-from workers.scaling.rules.replay import Past, Planner, replay
+from workers.scaling.rules.policy import Policy, Resource
+from workers.simulation.rules import imagined
+from workers.simulation.rules.replay import Past, Planner, replay
 from workers.weddings import rules as calendar
 
 #: So many days before it are played to learn from.
@@ -75,10 +75,10 @@ def _next_saturday(today: date) -> date:
     return today + timedelta(days=(5 - today.weekday()) % 7 or 7)
 
 
-def _policy(past: Past) -> rules.Policy:
+def _policy(past: Past) -> Policy:
     """Return the settings, with as many instances as the day may need: how many there could be is not what is tried."""
-    policy = settings.read(rules.Policy)
-    needed = policy.bounds(rules.Resource.INSTANCES).holding(float(past.load[FIRST:].max()), policy.utilisation)
+    policy = settings.read(Policy)
+    needed = policy.bounds(Resource.INSTANCES).holding(float(past.load[FIRST:].max()), policy.utilisation)
     return replace(policy, instances_max=max(policy.instances_max, 2 * needed), instances_ceiling=0)
 
 

@@ -6,8 +6,8 @@ import click
 import orjson
 
 from workers.foundation import clock, database
-from workers.metrics.rules.objectives import BY_NAME, MONTH, OBJECTIVES, budget_left
-from workers.metrics.store import events
+from workers.measurements.rules.objectives import BY_NAME, MONTH, OBJECTIVES, budget_left
+from workers.measurements.store import events
 
 
 def _rows() -> list[dict[str, Any]]:

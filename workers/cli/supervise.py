@@ -8,7 +8,7 @@ import click
 from redis.exceptions import RedisError
 
 from workers.foundation import jobs, journal, logs, redis
-from workers.supervision.processes import Supervisor, read_procfile
+from workers.processes.supervisor import Supervisor, read_procfile
 
 
 def count_restart(name: str, how: str) -> None:

@@ -2,8 +2,9 @@
 
 import click
 
-from workers.connections import actions, store
+from workers.connections import usecases
 from workers.connections.store import plans
+from workers.connections.store import registry as store
 from workers.foundation import clock, database
 
 
@@ -17,7 +18,7 @@ def command() -> None:
 @click.argument("connections", type=click.IntRange(0))
 def limit(supplier_id: str, connections: int) -> None:
     """Let a supplier have more connections at once than all have; 0: no more than all."""
-    actions.limit_supplier(supplier_id, connections, now=clock.machine_now())
+    usecases.limit_supplier(supplier_id, connections, now=clock.machine_now())
     click.echo(f"{supplier_id} may have {connections or store.policy().supplier_limit} connections at once")
 
 

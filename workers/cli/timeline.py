@@ -8,16 +8,16 @@ import click
 import orjson
 from redis.exceptions import RedisError
 
-from workers.alerts.store import past as alerts
+from workers.alerts.store import history as alerts
 from workers.cli.parameters import Duration
-from workers.degradation import store as degradation
 from workers.emergencies import store as emergencies
 from workers.foundation import clock, database, journal
 from workers.foundation.errors import printable
 from workers.foundation.journal import Happening
 from workers.notify import store as notify
-from workers.scaling import store as scaling
-from workers.weddings import store as weddings
+from workers.responses import store as degradation
+from workers.scaling.store import actions as scaling
+from workers.weddings.store import weddings
 
 #: Of each kind the newest so many are looked at: those of one wedding may be few among them.
 LOOKED_AT = 5_000

@@ -18,26 +18,27 @@ from typing import Any
 import click
 import orjson
 
-from workers.alerts import store as alerts
+from workers.alerts.store import alerts
 from workers.caching import store as caching
 from workers.cli import doctor, world
 from workers.cli.supervise import count_restart
-from workers.connections import store as connections
 from workers.connections.store import permits
-from workers.forecasting import store as forecasting
+from workers.connections.store import registry as connections
+from workers.forecasting.store import forecasts as forecasting
 from workers.foundation import clock, database, jobs, logs, redis, schema
 from workers.foundation.errors import Anticipated
-from workers.metrics import actions as metrics
-from workers.scaling import store as scaling
+from workers.measurements.usecases import keeping
+from workers.processes import servers
+from workers.processes.supervisor import Supervisor, read_procfile
+from workers.scaling.store import actions as scaling
 from workers.seasons import store as seasons
-from workers.supervision import servers
-from workers.supervision.processes import Supervisor, read_procfile
+from workers.snapshots import usecases as snapshots
 
 log = logs.get("up")
 
 #: What the file `environment` holds for other terminals, and the next start must not take from one.
 OURS = (
-    "WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "METRICS_FRESH_FOR", permits.VARIABLE,
+    "WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "SNAPSHOTS_FRESH_FOR", permits.VARIABLE,
     "METRICS_INGEST_TOKENS",
 )  # fmt: skip
 PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
@@ -152,7 +153,8 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     _servers(system)
     schema.upgrade()
     with database.transaction() as db:
-        metrics.make_partitions(db, world=clock.now(), now=clock.machine_now())
+        keeping.make_partitions(db, now=clock.machine_now())
+        snapshots.make_partitions(db, now=clock.now())
     redis.load_functions()
     connections.tell_limits()
     if demo:
@@ -252,9 +254,8 @@ def _urls(demo: bool) -> dict[str, str]:
 def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     login, urls = os.environ["FLOWER_BASIC_AUTH"], _urls(demo)
     environment = system.home / "environment"
-    names = [
-        name for name in os.environ if name.startswith(("WEDOPS_", "METRICS_", "SCALING_", "PROMETHEUS_", permits.VARIABLE))
-    ]
+    ours = ("WEDOPS_", "METRICS_", "SNAPSHOTS_", "SCALING_", "PROMETHEUS_", permits.VARIABLE)
+    names = [name for name in os.environ if name.startswith(ours)]
     environment.touch(mode=0o600)
     lines = [f"export {name}='{os.environ[name]}'\n" for name in sorted(names)]
     # Then `wedops` and `python` are this checkout's there.

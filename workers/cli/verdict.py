@@ -9,29 +9,30 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from workers.alerts import store as alerts
-from workers.alerts.actions import telling
-from workers.alerts.rules import Severity, Standing, State
+from workers.alerts.rules.kinds import Severity
+from workers.alerts.rules.lifecycle import Standing, State
 from workers.alerts.rules.ourselves import PROMISES
+from workers.alerts.store import alerts
+from workers.alerts.usecases import escalation as telling
 from workers.balancing import store as balancing
 from workers.cli.settings import switched_off
-from workers.connections import store as connections
+from workers.commands import store as requests
+from workers.connections.store import registry as connections
 from workers.connections.store import service
-from workers.degradation import store as degradation
 from workers.emergencies import store as emergencies
 from workers.foundation import background, breaker, clock, database, dead_letters, jobs, journal, queues, redis, settings
 from workers.foundation.moments import Moment
-from workers.metrics import store as metrics
 from workers.notify import store as notify
-from workers.requests import store as requests
-from workers.scaling import rules as scaling_rules
-from workers.scaling import store as scaling
-from workers.scaling.actions import readings
-from workers.scaling.rules import State as ActionState
+from workers.responses import store as degradation
+from workers.scaling.rules.decision import State as ActionState
+from workers.scaling.rules.policy import Policy
+from workers.scaling.store import actions as scaling
+from workers.scaling.usecases import readings
 from workers.seasons import store as seasons
-from workers.seasons.rules import KindOfDay
+from workers.seasons.rules.season import KindOfDay
+from workers.snapshots import store as metrics
 from workers.weddings import rules as calendar
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 #: In seconds: for how long somebody waits for each server; both are asked at once.
 PATIENCE = 2.0
@@ -208,7 +209,7 @@ def _from_postgres(status: Status) -> None:
             db, status, [one for one in found if one.state is State.FIRING and not one.quiet.startswith("explained")], now
         )
         status.actions = [_plain(one) for one in scaling.recent(db)]
-        status.shadow = readings.in_shadow(db, settings.read(scaling_rules.Policy), now=now)
+        status.shadow = readings.in_shadow(db, settings.read(Policy), now=now)
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
         if failed := notify.overdue(db):

@@ -11,10 +11,11 @@ from rich.table import Table
 from workers.caching import store as caching
 from workers.foundation import clock, database, logs, settings
 from workers.foundation.errors import printable
-from workers.metrics.store import events
-from workers.weddings import actions, rules, store
+from workers.measurements.store import events
+from workers.weddings import rules, usecases
 from workers.weddings.formats import file as files
 from workers.weddings.formats.rows import Reading
+from workers.weddings.store import weddings as store
 
 
 @click.group("weddings")
@@ -38,7 +39,7 @@ def import_file(file: Path, strict: bool, check: bool) -> None:
     elif check:
         _preview(reading)
     else:
-        change = actions.take(reading, now=clock.now())
+        change = usecases.take(reading, now=clock.now())
         older = f", older than known {change.outdated}" if change.outdated else ""
         click.echo(
             f"added {change.added}, changed {change.changed}, unchanged {change.unchanged}{older}, refused "
@@ -49,7 +50,7 @@ def import_file(file: Path, strict: bool, check: bool) -> None:
 
 
 def _preview(reading: Reading) -> None:
-    found = actions.preview(reading)
+    found = usecases.preview(reading)
     for one in found.added:
         click.echo(f"would add {one.id}: {one.starts_local:%Y-%m-%d %H:%M} {one.zone}, {one.guest_count} guests, {one.status}")
     for before, after in found.changed:

@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from workers.alerts import rules as alerting
+from workers.alerts.rules import lifecycle as alerting
 from workers.foundation import clock
 
 #: The demo's first Saturday, 9 o'clock in New York, and how much of a day is played.
@@ -24,7 +24,7 @@ def begin(home: Path, seconds: float | None) -> None:
     speed = max(SPEED, timedelta(hours=10).total_seconds() / seconds) if seconds else SPEED
     os.environ.setdefault(clock.VARIABLE, str(clock.World(start, speed, clock.epoch())))
     # A snapshot every 10 s is minutes apart in a world that runs fast; a room for 85 people makes a few hundred a crowd.
-    os.environ.setdefault("METRICS_FRESH_FOR", f"{int(300 * speed)}s")
+    os.environ.setdefault("SNAPSHOTS_FRESH_FOR", f"{int(300 * speed)}s")
     os.environ.setdefault("SCALING_CONNECTIONS_PER_INSTANCE", "85")
     os.environ.setdefault("SCALING_SHRINK_AFTER", "30m")
     # A demo's regions act at once; one machine plays all nodes, and how busy that is says nothing about any of them.

@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from workers.app import app
-from workers.connections import actions
+from workers.connections import usecases
 from workers.connections.rules import report
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs
-from workers.metrics import store as metrics
-from workers.weddings import store as weddings
+from workers.snapshots import store as metrics
+from workers.weddings.store import weddings
 
 log = logs.get("connections")
 
@@ -29,20 +29,20 @@ def snapshot(**_later: object) -> None:
         rows = report.snapshots(totals, weddings.regions(db), at=clock.now(), but=service.aggregated(clock.epoch()))
         metrics.append(db, rows)
     upkeep.forget_flow()
-    actions.count(totals, rows)
+    usecases.count(totals, rows)
     jobs.tally("connections_seen", sum(row.opened for row in rows))
 
 
 @app.task(name="connections.tell_levels")
 def tell_levels(**_later: object) -> None:
     """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
-    actions.tell_levels(now=clock.now())
+    usecases.tell_levels(now=clock.now())
 
 
 @app.task(name="connections.prepare_peak")
 def prepare_peak(*, connections: int, until: str, **_later: object) -> None:
     """Make room for a peak of so many connections until a moment (ISO 8601 with its offset from UTC)."""
-    plan, warmed = actions.prepare_peak(int(connections), datetime.fromisoformat(until), now=clock.now())
+    plan, warmed = usecases.prepare_peak(int(connections), datetime.fromisoformat(until), now=clock.now())
     steps = [str(step.step) for step in plan.steps]
     log.info("peak prepared", needed=plan.needed, pools=plan.pools, warmed=len(warmed), reason="asked", steps=steps)
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 from workers.app import Task, app
+from workers.commands import rules as contract
+from workers.commands import store as requests
+from workers.commands import usecases as asked
 from workers.emergencies import rules, store
 from workers.foundation import clock, database, logs
-from workers.notify import actions as notify
+from workers.notify import usecases as notify
 from workers.notify.rules import Notification
-from workers.requests import actions as asked
-from workers.requests import rules as contract
-from workers.requests import store as requests
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 log = logs.get("emergencies")
 

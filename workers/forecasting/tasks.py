@@ -1,9 +1,11 @@
 """Forecasting, as Celery runs it."""
 
 from workers.app import app
-from workers.forecasting import actions, rules, store
+from workers.forecasting.rules import forecast as rules
+from workers.forecasting.store import forecasts as store
+from workers.forecasting.usecases import forecasts as actions
 from workers.foundation import clock, database, logs, settings
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 log = logs.get("forecasting")
 

@@ -17,7 +17,8 @@ from workers.foundation.errors import Anticipated
 class Settable(Protocol):
     """A frozen dataclass whose fields the environment may set: PREFIX_FIELD.
 
-    One that has `also` takes a field from a variable of another name where its own is not set: the platform's, or an older one.
+    Where a variable is not set another one is taken: the platform's, which `also` has by field, or the one with the prefix of
+    `formerly`.
     """
 
     prefix: ClassVar[str]
@@ -64,10 +65,17 @@ def read(policy: type[Policy]) -> Policy:
 
 def _found(policy: type[Settable], name: str) -> tuple[str, str | None]:
     """Return the variable that sets a field, and its value; None when nothing does."""
-    own, other = policy.prefix + name.upper(), getattr(policy, "also", {}).get(name, "")
-    if os.environ.get(own) is None and os.environ.get(other):
-        return other, os.environ[other]
-    return own, os.environ.get(own)
+    own = policy.prefix + name.upper()
+    for variable in (own, *others(policy, name)):
+        if (value := os.environ.get(variable)) is not None:
+            return variable, value
+    return own, None
+
+
+def others(policy: type[Settable], name: str) -> list[str]:
+    """Return by which other variables a field can be set: the platform's, and an older name."""
+    former, also = getattr(policy, "formerly", ""), getattr(policy, "also", {}).get(name)
+    return [*([also] if also else []), *([former + name.upper()] if former else [])]
 
 
 def _parse(variable: str, value: str, kind: Any) -> Any:

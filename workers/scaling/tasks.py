@@ -2,9 +2,9 @@
 
 from workers.app import app
 from workers.foundation import clock, database, settings
-from workers.scaling import rules
-from workers.scaling.actions import carrying, deciding, plans
+from workers.scaling.rules.policy import Policy
 from workers.scaling.store import capacity
+from workers.scaling.usecases import carrying, deciding, plans
 
 #: Days to look ahead.
 AHEAD = 90
@@ -13,7 +13,7 @@ AHEAD = 90
 @app.task(name="scaling.decide")
 def decide(**_later: object) -> None:
     """Bring every resource to what there should be now."""
-    policy, now = settings.read(rules.Policy), clock.now()
+    policy, now = settings.read(Policy), clock.now()
     deciding.decide(policy, now=now)
     carrying.see_to_it(policy, now=now)
 
@@ -21,13 +21,13 @@ def decide(**_later: object) -> None:
 @app.task(name="scaling.verify")
 def verify(**_later: object) -> None:
     """See whether what was decided is done; have it done again where it is not."""
-    carrying.see_to_it(settings.read(rules.Policy), now=clock.now())
+    carrying.see_to_it(settings.read(Policy), now=clock.now())
 
 
 @app.task(name="scaling.reconcile")
 def reconcile(**_later: object) -> None:
     """Set back what somebody else set, or a restart lost."""
-    carrying.see_to_it(settings.read(rules.Policy), now=clock.now(), drift=True)
+    carrying.see_to_it(settings.read(Policy), now=clock.now(), drift=True)
 
 
 @app.task(name="scaling.look_ahead")

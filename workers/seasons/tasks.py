@@ -2,8 +2,9 @@
 
 from workers.app import app
 from workers.foundation import clock, database, logs, settings, telemetry
-from workers.seasons import actions, rules, store
-from workers.weddings import store as weddings
+from workers.seasons import store, usecases
+from workers.seasons.rules import season as rules
+from workers.weddings.store import weddings
 
 log = logs.get("seasons")
 
@@ -12,12 +13,12 @@ log = logs.get("seasons")
 def detect(**_later: object) -> None:
     """Find the season of each region from its bookings and load; a peak that begins is warmed up for."""
     with database.transaction() as db:
-        changed = actions.detect(db, now=clock.now())
+        changed = usecases.detect(db, now=clock.now())
     for region, decision in changed.items():
         telemetry.decisions.labels("seasons", decision.reason).inc()
         log.info("season changed", region=region, to=decision.season, reason=decision.reason, index=decision.index)
         if decision.season is rules.Season.PEAK:
-            actions.warm(region, now=clock.now())
+            usecases.warm(region, now=clock.now())
 
 
 @app.task(name="seasons.tell_day")

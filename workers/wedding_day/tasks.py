@@ -4,9 +4,8 @@ from datetime import timedelta
 
 from workers.app import app
 from workers.foundation import clock, database
-from workers.wedding_day import actions
-from workers.weddings import store as weddings
-from workers.weddings.store import due
+from workers.wedding_day import usecases
+from workers.weddings.store import due, weddings
 
 #: Farther away than this, one listing a day's time ahead is early enough.
 AHEAD, LATEST = timedelta(days=14), timedelta(hours=3)
@@ -26,4 +25,4 @@ def look(*, wedding_ids: list[str], **_later: object) -> None:
     """See which phase each wedding is in, and have it warm before its people come."""
     with database.transaction() as db:
         found = weddings.by_id(db, wedding_ids)
-    actions.look_at(found, now=clock.now())
+    usecases.look_at(found, now=clock.now())

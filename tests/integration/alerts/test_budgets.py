@@ -7,15 +7,17 @@ import pytest
 from click.testing import CliRunner
 
 from tests.made import wedding
-from workers import cli
-from workers.alerts import store, tasks
-from workers.alerts.rules import Severity, Standing, State
+from workers.alerts import tasks
+from workers.alerts.rules.kinds import Severity
+from workers.alerts.rules.lifecycle import Standing, State
+from workers.alerts.store import alerts as store
+from workers.cli import main as cli
 from workers.foundation import clock, database
-from workers.metrics import actions
-from workers.metrics.rules.samples import Sample
-from workers.metrics.store.writer import Writer
+from workers.measurements.rules.samples import Sample
+from workers.measurements.store.writer import Writer
+from workers.measurements.usecases import intake
 from workers.notify import store as notify
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -29,8 +31,8 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def _measure(name: str, values: list[float], *, ago: float = 0, every: float = 1, **labels: str) -> None:
     now = clock.epoch() - ago
     samples = [Sample(name, tuple(labels.items()), now - number * every, value) for number, value in enumerate(values)]
-    assert actions.take(samples, sent_by="test", now=clock.machine_now()).accepted == len(values)
-    assert actions.write(Writer("test"))[1] == len(values)
+    assert intake.take(samples, sent_by="test", now=clock.machine_now()).accepted == len(values)
+    assert intake.write(Writer("test"))[1] == len(values)
 
 
 def _alerts() -> dict[str, Standing]:

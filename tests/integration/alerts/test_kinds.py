@@ -5,12 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from workers.alerts import actions, store, tasks
-from workers.alerts.actions.ourselves import Watch
-from workers.alerts.rules import Breach, Evaluator, Kind, Policy, State
-from workers.degradation import tasks as responses
+from workers.alerts import tasks
+from workers.alerts.rules.kinds import Evaluator, Kind
+from workers.alerts.rules.lifecycle import Breach, Policy, State
+from workers.alerts.store import alerts as store
+from workers.alerts.usecases import evaluation
+from workers.alerts.usecases.ourselves import Watch
 from workers.foundation import clock, database
-from workers.metrics.rules.objectives import OBJECTIVES
+from workers.measurements.rules.objectives import OBJECTIVES
+from workers.responses import tasks as responses
 
 pytestmark = pytest.mark.usefixtures("world")
 #: It must last, and it must be away: both for next to no time.
@@ -23,7 +26,7 @@ def _breach(kind: Kind) -> Breach:
 
 def _find_all() -> None:
     for evaluator in Evaluator:
-        actions.bring([_breach(kind) for kind in Kind if kind.evaluator is evaluator], evaluator, POLICY, now=clock.now())
+        evaluation.bring([_breach(kind) for kind in Kind if kind.evaluator is evaluator], evaluator, POLICY, now=clock.now())
 
 
 def _states() -> dict[Kind, State]:
@@ -37,7 +40,7 @@ def test_every_kind_opens_fires_and_is_over() -> None:
         assert set(_states().values()) == {expected}
     over = set[Kind]()
     for evaluator in Evaluator:
-        actions.bring([], evaluator, POLICY, now=clock.now())
+        evaluation.bring([], evaluator, POLICY, now=clock.now())
         over |= {kind for kind in Kind if kind.evaluator is evaluator}
         assert {kind for kind, state in _states().items() if state is State.RESOLVED} == over, (
             "nobody ends what another evaluates"
@@ -68,7 +71,7 @@ def test_who_evaluates_a_kind_really_ends_it(
 def test_what_was_found_is_known_whoever_found_it() -> None:
     """One that is handed in by the wrong evaluator must not stay pending for ever."""
     for _ in range(2):
-        actions.bring([_breach(Kind.NODE_OUT)], Evaluator.TASK_SYSTEM, POLICY, now=clock.now(), judged=lambda _: False)
+        evaluation.bring([_breach(Kind.NODE_OUT)], Evaluator.TASK_SYSTEM, POLICY, now=clock.now(), judged=lambda _: False)
     assert _states() == {Kind.NODE_OUT: State.FIRING}
 
 

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 import pytest
 
 from tests.made import receiver
-from workers.alerts import store
-from workers.alerts.actions import ourselves
-from workers.alerts.rules import Kind, State
+from workers.alerts.rules.kinds import Kind
+from workers.alerts.rules.lifecycle import State
+from workers.alerts.store import alerts as store
+from workers.alerts.usecases import ourselves
 from workers.foundation import clock, database, jobs, redis
-from workers.notify import client
-from workers.supervision.servers import Server
+from workers.notify import adapters
+from workers.processes.servers import Server
 
 pytestmark = [pytest.mark.usefixtures("world"), pytest.mark.xdist_group("stopped servers")]
 
@@ -112,4 +113,4 @@ def test_what_postgres_says_of_itself_is_read(world: list[Server]) -> None:
     assert found
     assert 0 < found.connections < 1
     assert abs(found.skew) < 2
-    assert client.targets() == {"target-1": "log://"}
+    assert adapters.targets() == {"target-1": "log://"}

@@ -6,24 +6,27 @@ import pytest
 from sqlalchemy import Connection
 
 from tests.made import NOON, connection, scaled
-from workers.alerts import rules, store, tasks
-from workers.alerts.actions import ourselves
-from workers.alerts.rules import Severity, State
+from workers.alerts import tasks
+from workers.alerts.rules import lifecycle as rules
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import State
+from workers.alerts.store import alerts as store
+from workers.alerts.usecases import ourselves
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
-from workers.connections import store as registry
-from workers.connections.store import Measurement
-from workers.forecasting import store as forecasting
+from workers.connections.store import registry
+from workers.connections.store.registry import Measurement
 from workers.forecasting.rules.calibration import Score
+from workers.forecasting.store import forecasts as forecasting
 from workers.foundation import clock, database, jobs, redis
-from workers.metrics import store as metrics
-from workers.metrics.rules import Snapshot
 from workers.notify import store as notify
-from workers.scaling import store as scaling
-from workers.scaling.rules import Resource
-from workers.scaling.rules import State as ActionState
 from workers.scaling.rules.capacity import FullDay, Limit
+from workers.scaling.rules.decision import State as ActionState
+from workers.scaling.rules.policy import Resource
+from workers.scaling.store import actions as scaling
 from workers.scaling.store import capacity as full_days
+from workers.snapshots import store as metrics
+from workers.snapshots.rules import Snapshot
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -98,7 +101,7 @@ def test_a_short_swing_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_two_checks_at_once_open_one_alert() -> None:
-    breach = rules.Breach(rules.Kind.RESPONSE_TIME, "east", Severity.MEDIUM, 2500, "slow")
+    breach = rules.Breach(Kind.RESPONSE_TIME, "east", Severity.MEDIUM, 2500, "slow")
     opening = rules.Change(None, State.PENDING, rules.Reason.ABOVE_THRESHOLD, breach)
     with database.transaction() as db:
         store.carry_out(db, [opening, opening], at=NOON, flapping_within=timedelta(hours=1))

@@ -8,14 +8,17 @@ import pytest
 from sqlalchemy import select
 
 from tests.made import NOON, wedding
-from workers.alerts import rules, store
-from workers.alerts.actions import orders, telling
-from workers.alerts.rules import Breach, Change, Kind, Policy, Reason, Severity, State
+from workers.alerts.rules import lifecycle as rules
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Breach, Change, Policy, Reason, State
+from workers.alerts.store import alerts as store
 from workers.alerts.store import silences
+from workers.alerts.usecases import escalation as telling
+from workers.alerts.usecases import operators as orders
 from workers.foundation import database
 from workers.notify import store as notify
 from workers.notify.tasks import deliver
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -9,12 +9,13 @@ import jwt
 import pytest
 from fastapi.testclient import TestClient
 
-from workers.api.routes import api
-from workers.balancing import actions, client, store, tasks
+from workers.balancing import store, tasks, usecases
+from workers.balancing.adapters import supabase
 from workers.connections import tasks as connections
 from workers.foundation import clock, database, redis
-from workers.metrics import store as metrics
-from workers.metrics.rules import Snapshot
+from workers.http.routes import api
+from workers.snapshots import store as metrics
+from workers.snapshots.rules import Snapshot
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -106,14 +107,14 @@ def test_the_registry_writes_no_row_for_a_region_that_its_nodes_count(node: list
 
 def test_a_wrong_secret_is_told_with_its_remedy(node: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUPABASE_JWT_SECRET", "x" * 40)
-    policy = client.policy()
-    assert list(client.scrape(policy)) == []
-    with pytest.raises(client.ScrapeRefused, match="answered 403; set SUPABASE_JWT_SECRET"):
-        client._ask(policy.urls, policy)
+    policy = supabase.policy()
+    assert list(supabase.scrape(policy)) == []
+    with pytest.raises(supabase.ScrapeRefused, match="answered 403; set SUPABASE_JWT_SECRET"):
+        supabase._ask(policy.urls, policy)
 
 
 def test_a_node_that_is_away_keeps_nobody_else_from_being_heard(node: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SUPABASE_URLS", f"http://127.0.0.1:1/metrics {client.policy().urls}")
+    monkeypatch.setenv("SUPABASE_URLS", f"http://127.0.0.1:1/metrics {supabase.policy().urls}")
     tasks.scrape()
     assert _row().connections == 135
 
@@ -122,7 +123,7 @@ def test_a_scraped_node_is_not_out_between_two_scrapes_and_nobody_is_sent_there(
     tasks.scrape()
     seconds, _ = redis.server_time(redis.connections())
     redis.connections().zadd(store.SEEN, {"10.0.0.1": (seconds - 90) * 1000})
-    actions.watch_nodes(now=clock.now())
+    usecases.watch_nodes(now=clock.now())
     assert store.out() == set()
     with pytest.raises(store.NoNode):
         store.route("w-1", "guest", "us-east-1")
@@ -158,7 +159,7 @@ def test_a_node_may_push(monkeypatch: pytest.MonkeyPatch, body: bytes, encoding:
         (("node", "secret"), b'realtime_connections_connected{id="1"} many\n', "", 422),
         (("node", "secret"), b'realtime_connections_connected{host="h1"} 1e300\n', "", 422),
         (("node", "secret"), b'realtime_connections_connected{host="h1"} -1\n', "", 422),
-        (("node", "secret"), gzip.compress(b"x" * (client.LARGEST + 1)), "gzip", 422),
+        (("node", "secret"), gzip.compress(b"x" * (supabase.LARGEST + 1)), "gzip", 422),
     ],
 )
 def test_a_push_that_makes_no_sense_is_refused(

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
 from tests.made import connection, wedding
-from workers.balancing import actions, rules, store
+from workers.balancing import rules, store
+from workers.balancing import usecases as actions
 from workers.balancing.store import Report
-from workers.connections import store as connections
-from workers.connections.rules import Policy as Limits
-from workers.connections.rules import UserType
+from workers.connections.rules.admission import Policy as Limits
+from workers.connections.rules.admission import UserType
+from workers.connections.store import registry as connections
 from workers.connections.store import upkeep
 from workers.foundation import clock, database, redis
-from workers.weddings import actions as weddings
+from workers.weddings import usecases as weddings
 from workers.weddings.formats.rows import Reading
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -10,9 +10,9 @@ import pytest
 from tests.made import NOON, eventually, wedding
 from workers.caching import store, tasks
 from workers.caching.rules import Kind, Policy
+from workers.commands import store as requests
 from workers.foundation import database, redis
-from workers.requests import store as requests
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -13,20 +13,20 @@ from click.testing import CliRunner, Result
 from tests import ROOT
 from tests.made import NOON, connection, wedding
 from tests.unit.weddings.test_formats import GOOD, HEADER
-from workers import cli
-from workers.alerts import store as alerts
-from workers.alerts.rules import Breach, Change, Kind, Reason, Severity, State
-from workers.api.routes import api
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Breach, Change, Reason, State
+from workers.alerts.store import alerts
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.cli import doctor
-from workers.connections import actions
-from workers.connections import store as registry
-from workers.connections.store import service
+from workers.cli import main as cli
+from workers.commands import store as requests
+from workers.connections import usecases
+from workers.connections.store import registry, service
 from workers.foundation import clock, database, jobs, redis
-from workers.requests import store as requests
+from workers.http.routes import api
 from workers.seasons import store as seasons
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -185,7 +185,7 @@ def test_settings_that_could_not_work_are_found_before_anything_runs(monkeypatch
     ]
     assert "SCALING_INSTANCE_MAX is no setting; did you mean SCALING_INSTANCES_MAX?" in _run("doctor").output
     monkeypatch.setenv("WEDOPS_STATE", str(tmp_path))
-    words = [sys.executable, "-c", "from workers.cli import main; main()", "up", "--seconds", "5"]
+    words = [sys.executable, "-c", "from workers.cli.main import main; main()", "up", "--seconds", "5"]
     refused = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("wedops: nothing was started: SCALING_INSTANCES_MIN, SCALING_INSTANCES_MAX='0, 8'")
@@ -294,7 +294,7 @@ def test_a_persons_connections_are_shown_with_their_quality_and_service() -> Non
     one = connection(channels=("timeline:w-1",))
     registry.open(one)
     registry.measure([registry.Measurement(one.ref, 48.0, 3)])
-    actions.tell_levels(now=clock.now())
+    usecases.tell_levels(now=clock.now())
     [shown] = json.loads(_run("person", "w-1", "u1", "--json").output)["connections"]
     assert (shown["node"], shown["rtt_ms"], shown["service"]["heartbeat_seconds"]) == ("n1", 48, 20)
     assert shown["score"] > 90

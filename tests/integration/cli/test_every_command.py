@@ -18,18 +18,20 @@ from tests import ROOT
 from tests.made import scaled, wedding
 from tests.unit.cli.test_command_lines import ALTERNATIVES, LINES, _leaves
 from tests.unit.weddings.test_formats import GOOD, HEADER
-from workers.alerts import actions as alerting
-from workers.alerts.rules import Breach, Evaluator, Kind, Policy, Severity
+from workers.alerts.rules.kinds import Evaluator, Kind, Severity
+from workers.alerts.rules.lifecycle import Breach, Policy
+from workers.alerts.usecases import evaluation as alerting
 from workers.balancing import store as balancing
-from workers.cli import wedops
+from workers.cli.main import wedops
 from workers.cli.problems import one_line
 from workers.foundation import clock, database, dead_letters, jobs, redis, settings
-from workers.metrics import actions as measuring
-from workers.metrics.rules.samples import Sample
-from workers.metrics.store.writer import Writer
+from workers.measurements.rules.samples import Sample
+from workers.measurements.store.writer import Writer
+from workers.measurements.usecases import intake as measuring
+from workers.measurements.usecases import keeping
 from workers.notify import store as notify
-from workers.supervision import servers
-from workers.weddings import store as weddings
+from workers.processes import servers
+from workers.weddings.store import weddings
 
 #: These run for ever, start a system, or need one of somebody else.
 NOT_RUN = {"up", "supervise", "watch", "ingest", "listen"}
@@ -58,7 +60,7 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     labels = (("region", "us-west"),)
     measuring.take([Sample("guest_list_seconds", labels, clock.epoch() - 120, 0.4)], sent_by="test", now=clock.machine_now())
     measuring.write(Writer("test"))
-    measuring.roll_up(now=clock.machine_now() + timedelta(minutes=2))
+    keeping.roll_up(now=clock.machine_now() + timedelta(minutes=2))
     breach = Breach(Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast")
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
     alerting.bring([breach], Evaluator.MEASUREMENTS, settings.read(Policy), now=clock.now())

@@ -14,26 +14,28 @@ from rich.console import Console
 from sqlalchemy import make_url
 
 from tests.made import wedding
-from workers.alerts import actions as alerting
-from workers.alerts import store as alerts
-from workers.alerts.actions import ourselves, telling
-from workers.alerts.rules import Breach, Evaluator, Kind, Policy, Severity
+from workers.alerts.rules.kinds import Evaluator, Kind, Severity
+from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.rules.ourselves import unexplained
+from workers.alerts.store import alerts
+from workers.alerts.usecases import escalation as telling
+from workers.alerts.usecases import evaluation as alerting
+from workers.alerts.usecases import ourselves
 from workers.balancing import store as balancing
-from workers.cli import wedops
+from workers.cli.main import wedops
 from workers.cli.status import _show
 from workers.cli.verdict import gather
-from workers.connections import actions as connections
-from workers.degradation import store as degradation
-from workers.degradation.rules import Action, Reason
+from workers.connections import usecases as connections
 from workers.emergencies import rules as protocols
 from workers.emergencies import store as emergencies
 from workers.foundation import clock, database, journal, settings
-from workers.metrics import actions as measuring
-from workers.metrics.rules.samples import Sample
-from workers.metrics.store.writer import Writer
-from workers.weddings import store as weddings
+from workers.measurements.rules.samples import Sample
+from workers.measurements.store.writer import Writer
+from workers.measurements.usecases import intake as measuring
+from workers.responses import store as degradation
+from workers.responses.rules import Action, Reason
 from workers.weddings.rules import Wedding
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -163,7 +165,7 @@ def test_what_can_be_known_is_shown_while_a_server_hangs(
 
 def test_a_storm_without_a_database_is_told_by_its_cause_once_and_then_said_to_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(ourselves.client, "send", lambda _url, title, *_more, **_named: told.append(title) or True)
+    monkeypatch.setattr(ourselves.adapters, "send", lambda _url, title, *_more, **_named: told.append(title) or True)
     watch = ourselves.Watch()
     storm = [Breach(Kind.JOB_STOPPED, f"job-{one}", Severity.CRITICAL, 1.0, "it fired and did not finish") for one in range(6)]
     away = Breach(Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, "the database does not answer")

@@ -9,17 +9,19 @@ from sqlalchemy import text
 
 from tests.made import wedding
 from tests.unit.alerts.test_quiet import standing
-from workers.alerts import client as live
-from workers.alerts.rules import Kind, Policy, quiet
+from workers.alerts import adapters as live
+from workers.alerts.rules import quiet
+from workers.alerts.rules.kinds import Kind
+from workers.alerts.rules.lifecycle import Policy
 from workers.caching import store as caching
-from workers.cli import wedops
+from workers.cli.main import wedops
 from workers.foundation import clock, database, settings
-from workers.scaling.rules import Policy as ScalingPolicy
 from workers.scaling.rules.orders import Kind as Ordered
 from workers.scaling.rules.orders import Mode, mode
-from workers.seasons.rules import KindOfDay, kind_of_day
-from workers.seasons.rules import Policy as SeasonsPolicy
-from workers.weddings import store as weddings
+from workers.scaling.rules.policy import Policy as ScalingPolicy
+from workers.seasons.rules.season import KindOfDay, kind_of_day
+from workers.seasons.rules.season import Policy as SeasonsPolicy
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import make_url, text
 
 from tests.unit.weddings.test_formats import GOOD, HEADER
-from workers.cli import wedops
+from workers.cli.main import wedops
 from workers.cli.problems import one_line
 from workers.foundation import database, redis
 

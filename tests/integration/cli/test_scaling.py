@@ -9,17 +9,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.made import scaled, wedding
-from workers.cli import wedops
+from workers.cli.main import wedops
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
-from workers.metrics import store as metrics
-from workers.metrics.rules import Snapshot
 from workers.scaling import tasks
-from workers.scaling.rules import Purpose
+from workers.scaling.rules.decision import Purpose
 from workers.scaling.rules.orders import Kind as OrderKind
 from workers.scaling.rules.orders import Order
 from workers.scaling.store import gateways, orders
-from workers.weddings import store as weddings
+from workers.snapshots import store as metrics
+from workers.snapshots.rules import Snapshot
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 REGION = "us-northeast"

@@ -13,13 +13,16 @@ from tests.integration.connections.test_store import counts
 from tests.made import NOON, connection, eventually
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
-from workers.connections import actions, store
+from workers.connections import usecases
 from workers.connections.rules import report
+from workers.connections.store import registry as store
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, redis
-from workers.scaling.rules import Resource, State
-from workers.scaling.store import Action, gateways
-from workers.supervision import servers
+from workers.processes import servers
+from workers.scaling.rules.decision import State
+from workers.scaling.rules.policy import Resource
+from workers.scaling.store import gateways
+from workers.scaling.store.actions import Action
 
 SLOTS = 16_384
 
@@ -67,7 +70,7 @@ def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
     assert counts() == expected([one for one in alive if one.node != "n1"])
     people = upkeep.presence("w-1", ["s0", "s1"]).people
     assert set(people) == {one.user_id for one in alive if one.wedding_id == "w-1" and one.node != "n1"}
-    actions.limit_supplier("s9", 250, now=clock.machine_now())
+    usecases.limit_supplier("s9", 250, now=clock.machine_now())
     balancing.report(Report("n7", "us-northeast", "ws://n7", 100, 0))
     assert balancing.route("w-1", "guest", "us-northeast").node == "n7"
     balancing.drain("n7")

@@ -9,8 +9,10 @@ import pytest
 
 from tests.integration.connections.test_store import counts
 from tests.made import connection
-from workers.connections import rules, store
-from workers.connections.store import Connection, Measurement, upkeep
+from workers.connections.rules import admission as rules
+from workers.connections.store import registry as store
+from workers.connections.store import upkeep
+from workers.connections.store.registry import Connection, Measurement
 from workers.foundation import redis
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from tests.made import connection
-from workers.connections import rules, store
-from workers.connections.store import ConnectionRefused, Measurement, upkeep
+from workers.connections.rules import admission as rules
+from workers.connections.store import registry as store
+from workers.connections.store import upkeep
+from workers.connections.store.registry import ConnectionRefused, Measurement
 from workers.foundation import redis
 
 pytestmark = pytest.mark.usefixtures("world")

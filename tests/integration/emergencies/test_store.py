@@ -4,13 +4,13 @@ import pytest
 
 from tests.made import NOON, wedding
 from workers.caching import tasks as caching
+from workers.commands import store as requests
+from workers.commands import usecases
+from workers.commands.rules import EmergencyKind
 from workers.emergencies import rules, store, tasks
 from workers.foundation import database
 from workers.notify import store as notify
-from workers.requests import actions
-from workers.requests import store as requests
-from workers.requests.rules import EmergencyKind
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -56,8 +56,8 @@ def test_a_key_is_bound_to_what_was_first_asked_under_it_whichever_way_it_came()
     tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="k")
     tasks.open_emergency(kind="venue", wedding_id="w-2", request_key="k")
     caching.warm_up(wedding_id="w-1", request_key="k")
-    with pytest.raises(actions.RequestKeyReused, match="was used for something else"):
-        actions.accept("emergencies.open", {"kind": "venue", "wedding_id": "w-2", "request_key": "k"})
+    with pytest.raises(usecases.RequestKeyReused, match="was used for something else"):
+        usecases.accept("emergencies.open", {"kind": "venue", "wedding_id": "w-2", "request_key": "k"})
     with database.transaction() as db:
         assert [(one.wedding_id, one.kind) for one in store.standing(db)] == [("w-1", "venue")]
         assert requests.find(db, "k").state == "done"

@@ -7,19 +7,21 @@ import numpy as np
 import pytest
 
 from tests.made import wedding
-from workers.forecasting import actions, rules, store
+from workers.forecasting.rules import forecast as rules
 from workers.forecasting.rules.calibration import Trust
+from workers.forecasting.store import forecasts as store
+from workers.forecasting.usecases import forecasts as actions
 from workers.foundation import database
-from workers.metrics import store as metrics
-from workers.metrics.rules import Snapshot
-from workers.scaling.actions import plans
 from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.store import orders
 from workers.seasons import store as seasons
-from workers.seasons.rules import Decision, Reason, Season
-from workers.weddings import store as weddings
+from workers.seasons.rules.season import Decision, Reason, Season
+from workers.simulation import usecases as simulation
+from workers.snapshots import store as metrics
+from workers.snapshots.rules import Snapshot
 from workers.weddings.rules import Policy as Phases
 from workers.weddings.rules import Status, Wedding
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 NOW = datetime(2026, 10, 12, 6, tzinfo=UTC)
@@ -137,13 +139,13 @@ def test_a_past_saturday_is_played_again_and_one_that_was_not_measured_is_refuse
         weddings.upsert(db, held, at=NOW - timedelta(days=60))
     _measure(held, 1.1, since=NOW - timedelta(days=4))
     with database.transaction() as db:
-        outcome, past, supply = plans.played(db, REGION, NOW - timedelta(days=3), NOW, now=NOW)
-        with pytest.raises(plans.SpanUnmeasured, match="us-west was not measured"):
-            plans.played(db, "us-west", NOW - timedelta(days=3), NOW, now=NOW)
-        with pytest.raises(plans.SpanUnmeasured):
-            plans.played(db, REGION, NOW + timedelta(days=3), NOW + timedelta(days=4), now=NOW)
-        with pytest.raises(plans.CalendarForgotten, match="RETENTION_KEEP_DAYS"):
-            plans.played(db, REGION, NOW - timedelta(days=3), NOW, now=NOW + timedelta(days=400))
+        outcome, past, supply = simulation.played(db, REGION, NOW - timedelta(days=3), NOW, now=NOW)
+        with pytest.raises(simulation.SpanUnmeasured, match="us-west was not measured"):
+            simulation.played(db, "us-west", NOW - timedelta(days=3), NOW, now=NOW)
+        with pytest.raises(simulation.SpanUnmeasured):
+            simulation.played(db, REGION, NOW + timedelta(days=3), NOW + timedelta(days=4), now=NOW)
+        with pytest.raises(simulation.CalendarForgotten, match="RETENTION_KEEP_DAYS"):
+            simulation.played(db, REGION, NOW - timedelta(days=3), NOW, now=NOW + timedelta(days=400))
     assert outcome.minutes == len(supply) == pytest.approx(3 * 1440, abs=10)
     assert outcome.needed >= 4
     assert outcome.short <= 0.5
@@ -163,7 +165,7 @@ def test_a_span_is_played_with_the_season_and_the_orders_of_then(monkeypatch: py
         seasons.record(db, {REGION: Decision(Season.PEAK, Reason.BOOKINGS, 2.0)}, at=peak)
     _measure(held, 1.0, since=NOW - timedelta(days=4))
     with database.transaction() as db:
-        _, past, supply = plans.played(db, REGION, start, NOW, now=NOW)
+        _, past, supply = simulation.played(db, REGION, start, NOW, now=NOW)
     assert [past.given(at).emergency for at in (ordered, ordered + timedelta(hours=2))] == [9, 0]
     minute = int((ordered - start).total_seconds() // 60)
     assert supply[minute - 10] == 2

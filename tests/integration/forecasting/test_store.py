@@ -10,16 +10,17 @@ import pytest
 
 from tests import ROOT
 from tests.made import NOON, wedding
-from workers.forecasting import rules, store
-from workers.forecasting.actions import upper_bounds
-from workers.forecasting.rules import Array
+from workers.forecasting.rules import forecast as rules
+from workers.forecasting.rules.forecast import Array
 from workers.forecasting.rules.peak_forecast import Fitted
 from workers.forecasting.rules.shares import QUANTILES
 from workers.forecasting.store import fits
+from workers.forecasting.store import forecasts as store
+from workers.forecasting.usecases import upper_bounds
 from workers.foundation import clock, database
-from workers.metrics import store as metrics
-from workers.metrics.rules import Snapshot
-from workers.weddings import actions as weddings
+from workers.snapshots import store as metrics
+from workers.snapshots.rules import Snapshot
+from workers.weddings import usecases as weddings
 from workers.weddings.formats.rows import Reading
 from workers.weddings.rules import Policy as Phases
 
@@ -133,7 +134,7 @@ def test_what_was_measured_too_short_or_too_long_ago_says_nothing(minutes: int, 
 _ASK = """
 import sys
 from datetime import datetime, timedelta
-from workers.forecasting.actions.upper_bounds import upper_bounds
+from workers.forecasting.usecases.upper_bounds import upper_bounds
 from workers.foundation import database
 with database.transaction() as db:
     found, _ = upper_bounds(

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from tests import pooler
 from workers.foundation import addresses, database, schema
-from workers.supervision import servers
+from workers.processes import servers
 
 pytestmark = pytest.mark.usefixtures("world")
 

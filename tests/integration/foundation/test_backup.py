@@ -15,13 +15,13 @@ from tests.conftest import HOME
 from tests.made import NOON, wedding
 from workers import client
 from workers.app import app
-from workers.cli import wedops
+from workers.cli.main import wedops
+from workers.commands import store as kept
+from workers.commands import usecases as requests
+from workers.commands.tasks import redeliver
 from workers.foundation import database, redis, schema
-from workers.requests import actions as requests
-from workers.requests import store as kept
-from workers.requests.tasks import redeliver
-from workers.supervision import servers
-from workers.weddings import store as weddings
+from workers.processes import servers
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

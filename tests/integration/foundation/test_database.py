@@ -9,12 +9,12 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.made import NOON
-from workers.forecasting import store as forecasting
+from workers.forecasting.store import forecasts as forecasting
 from workers.foundation import breaker, database, redis, schema, settings
-from workers.scaling import store as scaling
-from workers.scaling.actions.readings import in_shadow
-from workers.scaling.rules import Policy, Resource
-from workers.weddings import store as weddings
+from workers.scaling.rules.policy import Policy, Resource
+from workers.scaling.store import actions as scaling
+from workers.scaling.usecases.readings import in_shadow
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.made import NOON, receiver
 from workers.foundation import clock, database
-from workers.notify import actions, client, store, tasks
+from workers.notify import adapters, store, tasks, usecases
 from workers.notify.rules import Notification, Policy
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -16,7 +16,7 @@ ONE = Notification("alert/1/1.1", "slow", "see the runbook", "high")
 
 def _tell(who: str = "operations", wedding_id: str = "") -> int:
     with database.transaction() as db:
-        return actions.tell(db, ONE, at=NOON, who=who, wedding_id=wedding_id)
+        return usecases.tell(db, ONE, at=NOON, who=who, wedding_id=wedding_id)
 
 
 def test_a_key_is_written_and_sent_once_to_each_channel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_a_target_that_fails_is_tried_again_later_and_later_and_given_up_in_the_
         _tell()
         start = clock.machine_now()
         for seconds in range(0, 60, 4):
-            monkeypatch.setattr(actions.clock, "machine_now", lambda now=start + timedelta(seconds=seconds): now)
+            monkeypatch.setattr(usecases.clock, "machine_now", lambda now=start + timedelta(seconds=seconds): now)
             tasks.deliver()
             tried_at += [seconds] * (len(tries) - len(tried_at))
     assert tried_at == [0, 8, 24, 56]
@@ -77,9 +77,9 @@ def test_people_are_told_where_they_are_reached_and_operations_in_the_place_of_w
     with database.transaction() as db:
         store.register(db, who="lead", channel="pager", url="log://")
         store.register(db, who="contacts", channel="sms", url="log://", wedding_id="w-1")
-        assert actions.reached(db, "lead") == [("lead", "", "pager")]
-        assert actions.reached(db, "contacts", "w-1") == [("contacts", "w-1", "sms")]
-        assert actions.reached(db, "contacts", "w-2") == [("operations", "", "target-1")]
+        assert usecases.reached(db, "lead") == [("lead", "", "pager")]
+        assert usecases.reached(db, "contacts", "w-1") == [("contacts", "w-1", "sms")]
+        assert usecases.reached(db, "contacts", "w-2") == [("operations", "", "target-1")]
         assert store.registered(db) == [("contacts", "w-1", "sms"), ("lead", "", "pager")]
 
 
@@ -95,6 +95,6 @@ def test_what_is_withdrawn_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_target_that_apprise_does_not_know_is_named_by_its_place_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_TARGETS", "log:// nonsense://secret")
-    with pytest.raises(client.TargetsInvalid, match="target 2 is no address") as caught:
-        client.check_targets()
+    with pytest.raises(adapters.TargetsInvalid, match="target 2 is no address") as caught:
+        adapters.check_targets()
     assert "secret" not in str(caught.value)

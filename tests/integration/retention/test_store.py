@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from tests.made import NOON, wedding
-from workers.alerts import store as alerts
+from workers.alerts.store import alerts
+from workers.commands import store as requests
 from workers.emergencies import store as emergencies
 from workers.emergencies.rules import Step
 from workers.foundation import database
-from workers.requests import store as requests
 from workers.retention import rules, store, tasks
-from workers.weddings import store as weddings
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

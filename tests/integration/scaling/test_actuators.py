@@ -19,15 +19,20 @@ from tests import ROOT, pooler
 from tests.integration.scaling.kubernetes import KubernetesApi
 from tests.made import NOON, eventually, scaled
 from workers.foundation import database, redis, settings
-from workers.scaling import client, store, tasks
-from workers.scaling.client import ActuatorRefused, ActuatorUnfit, ActuatorUnknown, ActuatorUnreachable, celery_pool
-from workers.scaling.client.celery_pool import CeleryPool
-from workers.scaling.client.kubernetes import Kubernetes
-from workers.scaling.client.pgbouncer import PgBouncer
-from workers.scaling.client.valkey import Valkey
-from workers.scaling.rules import EVERYWHERE, Policy, Resource, State
-from workers.scaling.store import Action, published
-from workers.supervision import servers
+from workers.processes import servers
+from workers.scaling import tasks
+from workers.scaling.adapters import actuators, celery_pool
+from workers.scaling.adapters.actuators import ActuatorRefused, ActuatorUnfit, ActuatorUnknown, ActuatorUnreachable
+from workers.scaling.adapters.celery_pool import CeleryPool
+from workers.scaling.adapters.kubernetes import Kubernetes
+from workers.scaling.adapters.pgbouncer import PgBouncer
+from workers.scaling.adapters.valkey import Valkey
+from workers.scaling.rules.decision import State
+from workers.scaling.rules.policy import Policy, Resource
+from workers.scaling.store import actions as store
+from workers.scaling.store import published
+from workers.scaling.store.actions import Action
+from workers.weddings.rules import EVERYWHERE
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -115,8 +120,8 @@ def dripping() -> Iterator[int]:
 def test_a_server_that_never_ends_its_answer_costs_some_seconds_once(dripping: int, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = redis.Redis.from_url(f"redis://127.0.0.1:{dripping}/0", socket_timeout=1)
     monkeypatch.setattr(redis, "cache_server", lambda: slow)
-    monkeypatch.setattr(client, "PATIENCE", 0.5)
-    valkey = client.made("valkey", Resource.CACHE_MB)
+    monkeypatch.setattr(actuators, "PATIENCE", 0.5)
+    valkey = actuators.made("valkey", Resource.CACHE_MB)
     with pytest.raises(ActuatorUnreachable, match="valkey does not answer: no answer within"):
         valkey.seen(_cache(0))
     with pytest.raises(ActuatorUnreachable, match="a call of before has not ended yet"):
@@ -134,28 +139,28 @@ class _Exiting:
 
 
 def test_a_plug_in_that_exits_takes_nobody_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    actuator = client._InTime("exiting", _Exiting)
+    actuator = actuators._InTime("exiting", _Exiting)
     with pytest.raises(RuntimeError, match="SystemExit: bad configuration"):
         actuator.seen(_cache(0))
     with pytest.raises(RuntimeError, match="GeneratorExit"):
         actuator.apply(_cache(0))
-    monkeypatch.setattr(client, "PATIENCE", 0.2)
+    monkeypatch.setattr(actuators, "PATIENCE", 0.2)
     with pytest.raises(ActuatorUnreachable, match="no answer within"):
-        client._InTime("hanging", lambda: Event().wait(3))  # type: ignore[arg-type,return-value]
+        actuators._InTime("hanging", lambda: Event().wait(3))  # type: ignore[arg-type,return-value]
 
 
 def test_actuators_are_found_by_name_and_a_wrong_list_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_ACTUATORS", "instances=gateways+nobodys")
     with pytest.raises(ActuatorUnknown, match="'nobodys', and there is no such actuator; there are celery, gateways"):
-        client.of(Resource.INSTANCES)
+        actuators.of(Resource.INSTANCES)
     monkeypatch.setenv("SCALING_ACTUATORS", "instances=valkey")
     with pytest.raises(ActuatorUnfit, match="gives instances to 'valkey', which serves cache_mb"):
-        client.of(Resource.INSTANCES)
+        actuators.of(Resource.INSTANCES)
     twice = "instances=gateways instances=kubernetes"
     for wrong in ("instances", "instances=", "nothing=valkey", "instances=gateways+", "cache_mb=valkey+valkey", "a=b=c", twice):
         monkeypatch.setenv("SCALING_ACTUATORS", wrong)
         with pytest.raises(settings.SettingInvalid, match="actuators must be such as"):
-            client.managed()
+            actuators.managed()
 
 
 @pytest.fixture

@@ -7,15 +7,16 @@ import pytest
 
 from tests.made import NOON
 from workers.alerts import tasks as alerts
-from workers.forecasting import store as forecasting
 from workers.forecasting import tasks as forecasts
+from workers.forecasting.store import forecasts as forecasting
 from workers.foundation import clock, database
-from workers.scaling import store, tasks
-from workers.scaling.rules import imagined
+from workers.scaling import tasks
+from workers.scaling.store import actions as store
 from workers.scaling.store import capacity
 from workers.seasons import store as seasons
 from workers.seasons import tasks as season_tasks
-from workers.weddings import store as weddings
+from workers.simulation.rules import imagined
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

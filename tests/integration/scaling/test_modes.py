@@ -11,14 +11,15 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Connection, text
 
 from tests.made import scaled, wedding
-from workers.api.routes import api
 from workers.cli.scaling.seen import show
 from workers.foundation import clock, database, settings
-from workers.scaling import rules, tasks
-from workers.scaling.actions import readings
+from workers.http.routes import api
+from workers.scaling import tasks
 from workers.scaling.rules.orders import Kind, Mode, Order
+from workers.scaling.rules.policy import Policy
 from workers.scaling.store import gateways, orders
-from workers.weddings import store as weddings
+from workers.scaling.usecases import readings
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -69,7 +70,7 @@ def test_everybody_says_the_same_mode(setting: str, monkeypatch: pytest.MonkeyPa
             for step in case:
                 STEPS[step](db, region, now)
     tasks.decide()
-    policy = settings.read(rules.Policy)
+    policy = settings.read(Policy)
     with database.transaction() as db:
         mode = {region: orders.mode_of(db, region, policy, at=now) for region in regions}
         decided = {one.region: Mode.SHADOW if one.shadow else Mode.LIVE for one in readings.readings(db, policy, now=now)}

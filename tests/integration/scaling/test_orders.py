@@ -12,20 +12,27 @@ from tests.made import NOON, connection, scaled, wedding
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.connections import tasks as connections
-from workers.connections.store import open
+from workers.connections.store.registry import open
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis, settings
 from workers.notify import store as notify
 from workers.notify.rules import Policy
 from workers.retention import store as retention
-from workers.scaling import rules, store, tasks
-from workers.scaling.actions import deciding, plans
-from workers.scaling.actions.readings import in_shadow, readings
-from workers.scaling.client.valkey import Valkey
-from workers.scaling.rules import EVERYWHERE, Purpose, Reading, Resource, State
+from workers.scaling import tasks
+from workers.scaling.adapters.valkey import Valkey
+from workers.scaling.rules import decision as rules
+from workers.scaling.rules.decision import Purpose, Reading, State
 from workers.scaling.rules.orders import Kind, Order
-from workers.scaling.store import Action, ProposalUnknown, gateways, orders
-from workers.weddings import store as weddings
+from workers.scaling.rules.policy import Policy as ScalingPolicy
+from workers.scaling.rules.policy import Resource
+from workers.scaling.store import actions as store
+from workers.scaling.store import gateways, orders
+from workers.scaling.store.actions import Action, ProposalUnknown
+from workers.scaling.usecases import deciding
+from workers.scaling.usecases.readings import in_shadow, readings
+from workers.simulation import usecases as simulation
+from workers.weddings.rules import EVERYWHERE
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 REGION = "us-northeast"
@@ -64,7 +71,7 @@ def test_a_new_region_decides_and_writes_and_nothing_is_carried_out(monkeypatch:
     assert (action.purpose, action.state, action.to) == (Purpose.SHADOW, State.PROPOSED, 7)
     assert not redis.registry().exists(gateways.DESIRED + REGION)
     with database.transaction() as db:
-        regret = plans.regret(db, REGION, now=clock.now() + timedelta(minutes=2), days=1)
+        regret = simulation.regret(db, REGION, now=clock.now() + timedelta(minutes=2), days=1)
     assert regret
     assert regret.needed == 5
     _order(Kind.LIVE)
@@ -108,7 +115,7 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
     assert (_instances()[0].to, _instances()[0].before) == (13, 10)
     with database.transaction() as db, pytest.raises(ProposalUnknown):
         store.settle(db, proposal.id, State.APPROVED, by="tester", at=clock.now(), until=clock.now())
-    policy, later = rules.Policy(connections_per_instance=1, new_regions="live"), clock.now() + timedelta(hours=2)
+    policy, later = ScalingPolicy(connections_per_instance=1, new_regions="live"), clock.now() + timedelta(hours=2)
     with database.transaction() as db:
         [reading] = [one for one in readings(db, policy, now=later) if one.resource is Resource.INSTANCES]
         assert (reading.allowed, reading.over) == (0, True)
@@ -124,7 +131,7 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
 
 def _decide(reading: Reading, at: datetime) -> None:
     with database.transaction() as db:
-        deciding.record(db, [(reading, rules.decide(reading, rules.Policy(), now=at))], rules.Policy(), now=at)
+        deciding.record(db, [(reading, rules.decide(reading, ScalingPolicy(), now=at))], ScalingPolicy(), now=at)
 
 
 def _proposals() -> list[tuple[State, str | None]]:
@@ -164,7 +171,7 @@ def test_what_all_regions_share_is_decided_once_for_all(monkeypatch: pytest.Monk
     connections.snapshot()
     now = clock.now()
     with database.transaction() as db:
-        found = readings(db, rules.Policy(), now=now)
+        found = readings(db, ScalingPolicy(), now=now)
     assert {(one.region, one.resource) for one in found} == {
         (EVERYWHERE, Resource.CACHE_MB),
         (EVERYWHERE, Resource.DATABASE_CONNECTIONS),
@@ -176,7 +183,7 @@ def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(monk
     monkeypatch.setenv("SCALING_CONFIRM_WITHIN", "0s")
     _crowd(5, monkeypatch)
     tasks.decide()
-    for _ in range(rules.Policy().attempts_most):
+    for _ in range(ScalingPolicy().attempts_most):
         tasks.verify()
     [action] = _instances()
     assert (action.state, action.problem) == (State.FAILED, "gateways has not confirmed it yet")
@@ -215,7 +222,7 @@ def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest
     assert not redis.registry().exists(gateways.DESIRED + REGION)
     with database.transaction() as db:
         later = clock.now() + timedelta(hours=2)
-        assert REGION not in in_shadow(db, rules.Policy(new_regions="live"), now=later), "what was before holds again"
+        assert REGION not in in_shadow(db, ScalingPolicy(new_regions="live"), now=later), "what was before holds again"
         orders.give(db, Order(REGION, Kind.LIVE, "a test", "tester", clock.now()))
         orders.give(db, Order(REGION, Kind.SHADOW, "a test", "tester", clock.now(), clock.now() + timedelta(hours=1)))
         assert set(orders.standing(db, at=clock.now())[REGION]) == {Kind.LIVE, Kind.SHADOW}
@@ -237,7 +244,7 @@ def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypa
 def test_two_that_decide_at_once_write_one_action(monkeypatch: pytest.MonkeyPatch) -> None:
     _crowd(9, monkeypatch)
     with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(deciding.decide, settings.read(rules.Policy), now=clock.now()) for _ in range(8)]:
+        for done in [pool.submit(deciding.decide, settings.read(ScalingPolicy), now=clock.now()) for _ in range(8)]:
             done.result()
     assert sorted((one.purpose, one.to) for one in _instances()) == [(Purpose.ABOVE_CAP, 13), (Purpose.ACT, 10)]
 
@@ -289,7 +296,7 @@ def _recorded(*figures: int, at: datetime, region: str = REGION) -> None:
 
 def _reading(region: str = REGION) -> Reading:
     with database.transaction() as db:
-        found = readings(db, rules.Policy(new_regions="live"), now=clock.now())
+        found = readings(db, ScalingPolicy(new_regions="live"), now=clock.now())
     [reading] = [one for one in found if (one.region, one.resource) == (region, Resource.INSTANCES)]
     return reading
 
@@ -328,7 +335,7 @@ def test_a_region_whose_last_wedding_moved_away_gives_back_what_it_has(monkeypat
     assert [one.to for one in _instances()] == [2, 4, 8]
     with database.transaction() as db:
         assert store.latest(db)["us-west", Resource.CONNECTION_POOL].to == 200
-        assert [one.region for one in readings(db, rules.Policy(), now=clock.now()) if one.region == "us-west"] == []
+        assert [one.region for one in readings(db, ScalingPolicy(), now=clock.now()) if one.region == "us-west"] == []
 
 
 def test_people_of_a_node_that_fell_silent_are_not_gone() -> None:
@@ -376,8 +383,8 @@ def test_what_is_no_number_loses_nobody_a_decision() -> None:
     odd = Reading(region=REGION, has=2, load=5_000.0, expected=1.0, pressure=float("inf"), lately=float("nan"))
     fine = Reading(region="us-west", has=2, load=5_000.0, expected=1.0)
     with database.transaction() as db:
-        both = [(one, rules.decide(one, rules.Policy(), now=NOON)) for one in (odd, fine)]
-        deciding.record(db, both, rules.Policy(), now=NOON)
+        both = [(one, rules.decide(one, ScalingPolicy(), now=NOON)) for one in (odd, fine)]
+        deciding.record(db, both, ScalingPolicy(), now=NOON)
     assert sorted((one.region, one.to, one.state) for one in _instances()) == [
         (REGION, 7, State.APPROVED), ("us-west", 7, State.APPROVED),
     ]  # fmt: skip

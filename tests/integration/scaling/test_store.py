@@ -6,13 +6,16 @@ import pytest
 
 from tests.made import NOON, connection, scaled, wedding
 from workers.connections import tasks as connections
-from workers.connections.store import open
+from workers.connections.store.registry import open
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
-from workers.scaling import rules, store, tasks
+from workers.scaling import tasks
+from workers.scaling.rules import decision as rules
+from workers.scaling.rules.policy import Policy
+from workers.scaling.store import actions as store
 from workers.scaling.store import gateways
-from workers.weddings import store as weddings
 from workers.weddings.rules import VenueType
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -33,7 +36,7 @@ def test_of_two_that_decide_at_once_one_acts() -> None:
 def test_a_wedding_two_hours_ahead_scales_up_once_and_a_gateway_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "10")
     with database.transaction() as db:
-        weddings.upsert(db, [wedding(starts_at=clock.now() + rules.Policy().lead, venue_type=VenueType.CHURCH)], at=NOON)
+        weddings.upsert(db, [wedding(starts_at=clock.now() + Policy().lead, venue_type=VenueType.CHURCH)], at=NOON)
     connections.snapshot()
     forecasting.refresh()
     tasks.decide()

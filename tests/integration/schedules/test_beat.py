@@ -13,7 +13,7 @@ from tests.made import NOON, wedding
 from workers.app import app
 from workers.foundation import clock, jobs, redis
 from workers.seasons import store as seasons
-from workers.seasons.rules import KindOfDay, Reason
+from workers.seasons.rules.season import KindOfDay, Reason
 from workers.weddings.rules import Status
 from workers.weddings.store import due
 
@@ -111,15 +111,15 @@ def test_the_pace_follows_the_kind_of_day(at: list[float]) -> None:
 
 
 def test_a_moment_long_gone_is_not_made_up_for(at: list[float]) -> None:
-    [daily] = [line for line in TABLE if line.name == "metrics.retain"]
+    [daily] = [line for line in TABLE if line.name == "measurements.retain"]
     due = daily.ordinary.due(daily.name, at[0] - 3 * 86_400)
     assert due
     at[0] = due + 3601
     TableScheduler(app).tick()
-    assert _sent()["metrics.retain"] == 0
+    assert _sent()["measurements.retain"] == 0
     at[0] = due + 86_400 + 3599
     TableScheduler(app).tick()
-    assert _sent()["metrics.retain"] == 1
+    assert _sent()["measurements.retain"] == 1
 
 
 def test_a_message_expires_and_says_which_job_it_is(at: list[float]) -> None:

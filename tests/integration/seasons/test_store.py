@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from tests.made import NOON, wedding
+from workers.commands import store as requests
 from workers.foundation import clock, database
-from workers.requests import store as requests
-from workers.seasons import actions, store, tasks
-from workers.seasons.rules import Decision, KindOfDay, Reason, Season
-from workers.weddings import store as weddings
+from workers.seasons import store, tasks, usecases
+from workers.seasons.rules.season import Decision, KindOfDay, Reason, Season
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -42,7 +42,7 @@ def test_a_wedding_days_pace_is_kept_until_a_moment_on_any_day() -> None:
 def test_a_peak_that_begins_is_warmed_up_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEASONS_PEAK_FROM", "0.01")
     monkeypatch.setenv("SEASONS_SHOULDER_FROM", "0.001")
-    monkeypatch.setattr(actions, "WARMED", 2)
+    monkeypatch.setattr(usecases, "WARMED", 2)
     soon = clock.now() + timedelta(days=2)
     with database.transaction() as db:
         calendar = [wedding(f"w-{guests}", starts_at=soon, guest_count=guests) for guests in (50, 300, 200)]

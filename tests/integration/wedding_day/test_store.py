@@ -5,13 +5,12 @@ from datetime import timedelta
 import pytest
 
 from tests.made import wedding
+from workers.commands import store as requests
 from workers.foundation import clock, database, redis
-from workers.requests import store as requests
 from workers.wedding_day import store, tasks
 from workers.wedding_day.rules import Seen
-from workers.weddings import store as weddings
 from workers.weddings.rules import Phase
-from workers.weddings.store import due
+from workers.weddings.store import due, weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -7,11 +7,12 @@ import pytest
 
 from tests.made import NOON, wedding
 from workers.foundation import clock, database, redis
-from workers.weddings import actions, store
+from workers.weddings import usecases
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
 from workers.weddings.rules import Status
 from workers.weddings.store import due
+from workers.weddings.store import weddings as store
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -57,32 +58,32 @@ def test_a_calendar_of_ten_thousand_is_taken_at_once() -> None:
 
 def test_an_id_that_stands_twice_is_refused_and_nothing_taken() -> None:
     with pytest.raises(CalendarUnreadable, match="id a stands more than once"):
-        actions.take(Reading([wedding("b"), wedding("a"), wedding("a", guest_count=3)]), now=clock.now())
+        usecases.take(Reading([wedding("b"), wedding("a"), wedding("a", guest_count=3)]), now=clock.now())
     with database.transaction() as db:
         assert store.version_of(db) == 0
 
 
 def test_taking_a_calendar_wakes_who_depends_on_it_and_lists_the_weddings() -> None:
-    actions.take(Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]), now=clock.now())
+    usecases.take(Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]), now=clock.now())
     assert redis.registry().llen("bulk") == 3
     assert redis.registry().zrange(due.DUE, 0, -1) == ["a"]
 
 
 def test_an_older_copy_of_an_event_undoes_nothing() -> None:
-    actions.take(Reading([wedding("a", status=Status.CANCELLED)], sequences={"a": 2}), now=clock.now())
+    usecases.take(Reading([wedding("a", status=Status.CANCELLED)], sequences={"a": 2}), now=clock.now())
     older = Reading([wedding("a"), wedding("b")], sequences={"a": 1})
-    assert actions.preview(older).outdated == {"a"}
-    change = actions.take(older, now=clock.now())
+    assert usecases.preview(older).outdated == {"a"}
+    change = usecases.take(older, now=clock.now())
     assert (change.added, change.changed, change.outdated) == (1, 0, 1)
     assert redis.registry().zrange(due.DUE, 0, -1) == ["b"]
     # A row of a file that counts nothing is what somebody wants now.
-    assert actions.take(Reading([wedding("a")]), now=clock.now()).changed == 1
-    assert actions.take(Reading([wedding("a")], sequences={"a": 2}), now=clock.now()).unchanged == 1
+    assert usecases.take(Reading([wedding("a")]), now=clock.now()).changed == 1
+    assert usecases.take(Reading([wedding("a")], sequences={"a": 2}), now=clock.now()).unchanged == 1
 
 
 def test_a_preview_says_what_would_change_and_changes_nothing() -> None:
     _upsert(wedding("a"), wedding("b"))
-    found = actions.preview(Reading([wedding("a", guest_count=3), wedding("b"), wedding("c")]))
+    found = usecases.preview(Reading([wedding("a", guest_count=3), wedding("b"), wedding("c")]))
     assert [one.id for one in found.added] == ["c"]
     [(before, after)] = found.changed
     assert (before.guest_count, after.guest_count) == (100, 3)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from workers.alerts.rules import Kind, Policy, Severity
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Policy
 from workers.alerts.rules.ourselves import Postgres, Seen, judge
 
 FINE = Seen(

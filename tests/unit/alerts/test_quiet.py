@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.made import NOON
-from workers.alerts.rules import Kind, Reason, Severity, Standing, State
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Reason, Standing, State
 from workers.alerts.rules.quiet import Around, Silence, Weekly, hush, rank
 from workers.weddings.rules import Phase
 

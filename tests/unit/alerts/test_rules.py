@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from tests.made import NOON
-from workers.alerts import rules
-from workers.alerts.rules import Alert, Breach, Change, Kind, Reason, Severity, State, findings
+from workers.alerts.rules import findings
+from workers.alerts.rules import lifecycle as rules
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Alert, Breach, Change, Reason, State
 from workers.forecasting.rules.calibration import Score
-from workers.metrics.rules import Snapshot
+from workers.snapshots.rules import Snapshot
 
 POLICY = rules.Policy()
 

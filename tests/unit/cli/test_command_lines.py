@@ -10,7 +10,7 @@ import click
 import pytest
 
 from tests import ROOT
-from workers.cli import COMMANDS, wedops
+from workers.cli.main import COMMANDS, wedops
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Words that stand for something, and what may stand there.

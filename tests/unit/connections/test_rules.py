@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from tests.made import NOON
-from workers.connections import rules
-from workers.connections.rules import UserType, levels, peak, report
+from workers.connections.rules import admission as rules
+from workers.connections.rules import levels, peak, report
+from workers.connections.rules.admission import UserType
 from workers.connections.rules.report import Share
 from workers.weddings.rules import Phase
 

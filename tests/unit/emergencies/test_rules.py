@@ -2,8 +2,8 @@
 
 import pytest
 
+from workers.commands.rules import EmergencyKind
 from workers.emergencies.rules import PROTOCOLS
-from workers.requests.rules import EmergencyKind
 
 
 @pytest.mark.parametrize("kind", list(EmergencyKind))

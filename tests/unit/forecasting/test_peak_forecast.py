@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from workers.forecasting.rules.events import AFTER, BEFORE, BINS, DAY, WEEK, Array, Event, expect
 from workers.forecasting.rules.fitting import _Fitting, _unrest, fit, quantile_regression
 from workers.forecasting.rules.peak_forecast import PeakForecast, Policy
-from workers.scaling.rules.ahead import Planner
+from workers.simulation.rules.ahead import Planner
 
 BOOT, CAPACITY = 10, 100.0
 

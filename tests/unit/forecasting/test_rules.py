@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.made import NOON, wedding
 from tests.unit.weddings.test_formats import GOOD, HEADER
-from workers.forecasting import rules
+from workers.forecasting.rules import forecast as rules
 from workers.weddings.formats import csv
 from workers.weddings.rules import Phase, VenueType, phase
 from workers.weddings.rules import Policy as Phases

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from tests.made import wedding
-from workers.forecasting import rules
 from workers.forecasting.rules import calibration, shares
+from workers.forecasting.rules import forecast as rules
 from workers.forecasting.rules.calibration import Trust
 from workers.forecasting.rules.shares import PHASES, VENUES, Array
-from workers.scaling.rules import imagined
+from workers.simulation.rules import imagined
 from workers.weddings.rules import Phase, VenueType
 from workers.weddings.rules import Policy as Phases
 

@@ -10,11 +10,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests import ROOT
-from workers.cli.settings import DECLARED
+from workers.cli.settings import DECLARED, former, names
 from workers.foundation import settings
 from workers.foundation.settings import SettingInvalid
-from workers.scaling.rules import Policy
-from workers.seasons.rules import Policy as Seasons
+from workers.responses.rules import Policy as Responses
+from workers.scaling.rules.policy import Policy
+from workers.seasons.rules.season import Policy as Seasons
 
 
 def test_a_field_is_set_by_room_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,3 +152,18 @@ def test_every_class_of_settings_is_listed() -> None:
         for match in declaring.finditer(path.read_text())
     }
     assert written == {f"{one.__module__}.{one.__name__}" for one in DECLARED}
+
+
+def test_an_older_name_is_read_where_the_new_one_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert former()["DEGRADATION_BETTER"] == "RESPONSES_BETTER"
+    for old, new in former().items():
+        assert new in names()
+        assert old != new
+    monkeypatch.setenv("DEGRADATION_BETTER", "0.3")
+    assert settings.read(Responses).better == 0.3
+    monkeypatch.setenv("RESPONSES_BETTER", "0.4")
+    assert settings.read(Responses).better == 0.4
+    monkeypatch.delenv("RESPONSES_BETTER")
+    monkeypatch.setenv("DEGRADATION_BETTER", "7")
+    with pytest.raises(SettingInvalid, match="^DEGRADATION_BETTER='7': better must"):
+        settings.read(Responses)

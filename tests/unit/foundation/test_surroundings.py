@@ -60,12 +60,14 @@ def test_what_kubernetes_puts_there_for_a_service_is_no_port_of_ours(monkeypatch
     assert os.environ["OTHER_PORT"] == "5555"
 
 
-@pytest.mark.parametrize("module", ["workers.app", "workers.api.routes", "workers.cli"])
+@pytest.mark.parametrize("module", ["workers.app", "workers.http.routes", "workers.cli.main"])
 def test_every_process_reads_its_secrets_from_files(tmp_path: Path, module: str) -> None:
     (tmp_path / "url").write_text("redis://:from-a-file@127.0.0.1:1/0")
     environment = {name: value for name, value in os.environ.items() if name != "WEDOPS_BROKER_URL"}
     environment["WEDOPS_BROKER_URL_FILE"] = str(tmp_path / "url")
-    run = "workers.cli.wedops(['dead-letters', '--help'], standalone_mode=False)" if module == "workers.cli" else "pass"
+    run = (
+        "workers.cli.main.wedops(['dead-letters', '--help'], standalone_mode=False)" if module == "workers.cli.main" else "pass"
+    )
     code = f"import os, {module}\n{run}\nfrom workers.foundation import settings\nprint(settings.servers().broker_url)"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from tests.made import NOON
-from workers.forecasting.rules import Forecast
-from workers.scaling import rules
-from workers.scaling.rules import EVERYWHERE, Decision, Policy, Reading, Reason, Resource
+from workers.forecasting.rules.forecast import Forecast
+from workers.scaling.rules import decision as rules
 from workers.scaling.rules.capacity import Limit, full_days
+from workers.scaling.rules.decision import Decision, Reading, Reason
+from workers.scaling.rules.policy import Policy, Resource
+from workers.weddings.rules import EVERYWHERE
 
 LATER = NOON + timedelta(hours=1)
 

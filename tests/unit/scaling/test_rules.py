@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made import NOON
-from workers.scaling import rules
-from workers.scaling.rules import Decision, Reading, Reason
+from workers.scaling.rules import decision as rules
+from workers.scaling.rules.decision import Decision, Reading, Reason
+from workers.scaling.rules.policy import Policy
 
-POLICY = rules.Policy()
+POLICY = Policy()
 LATER = NOON + timedelta(hours=1)
 
 
@@ -95,4 +96,4 @@ def test_it_stays_within_bounds_and_never_shrinks_in_a_freeze(
 @pytest.mark.parametrize("wrong", [{"instances_min": 0}, {"instances_min": 11}, {"utilisation": 0}, {"utilisation": 1.1}])
 def test_bounds_that_leave_nothing_to_choose_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        rules.Policy(**wrong)
+        Policy(**wrong)

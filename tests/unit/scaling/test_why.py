@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made import NOON
-from workers.scaling.rules import SHARED, Policy, Reading, Reason, Resource, decide
+from workers.scaling.rules.decision import Reading, Reason, decide
+from workers.scaling.rules.policy import SHARED, Policy, Resource
 from workers.scaling.rules.why import explain
 from workers.scaling.store import inputs
 

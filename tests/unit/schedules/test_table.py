@@ -4,7 +4,7 @@ import pytest
 
 from schedules.table import TABLE
 from schedules.words import DAY
-from workers.seasons.rules import KindOfDay
+from workers.seasons.rules.season import KindOfDay
 
 ASKED = {
     "connections.sweep": (30, 30, 10),
@@ -16,7 +16,7 @@ ASKED = {
     "forecasting.refresh": (3600, 1800, 600),
     "seasons.detect": (DAY, DAY, DAY),
     "alerts.watch": (30, 30, 10),
-    "metrics.retain": (DAY, DAY, DAY),
+    "measurements.retain": (DAY, DAY, DAY),
 }
 
 

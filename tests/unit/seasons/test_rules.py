@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from tests.made import NOON, wedding
-from workers.seasons import rules
-from workers.seasons.rules import KindOfDay, Reason, Season
+from workers.seasons.rules import season as rules
+from workers.seasons.rules.season import KindOfDay, Reason, Season
 
 POLICY = rules.Policy()
 

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from tests import ROOT
-from workers.connections.rules import names_wedding
+from workers.commands.rules import OpenEmergency, problems
+from workers.connections.rules.admission import names_wedding
 from workers.connections.store import permits
-from workers.metrics.rules import samples
-from workers.requests.rules import OpenEmergency, problems
+from workers.measurements.rules import samples
 from workers.weddings.rules import ID
 
 GOOD = ["w-1", "20270612T160000-c54@example.com", "202706121600", "0" * 112, "A" * 128, "smith-at-lake", "eyJ.x", "x_y"]

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workers.alerts.rules import Policy, Severity, Standing, State, lasted
+from workers.alerts.rules.kinds import Severity
+from workers.alerts.rules.lifecycle import Policy, Standing, State, lasted
 from workers.foundation.moments import Moment
 from workers.notify.rules import OPERATIONS
 

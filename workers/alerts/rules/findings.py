@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
-from workers.alerts.rules import Breach, Kind, Policy, Severity
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.forecasting.rules.calibration import Score, Trust
-from workers.metrics.rules import Snapshot
-from workers.metrics.rules.samples import Anomaly, parts
+from workers.measurements.rules.samples import Anomaly, parts
+from workers.snapshots.rules import Snapshot
 
 
 def breaches(snapshots: Iterable[Snapshot], policy: Policy) -> list[Breach]:

@@ -23,7 +23,7 @@ class Evaluator(StrEnum):
     MEASUREMENTS = "alerts.check"
     REALTIME = "alerts.watch"
     TASK_SYSTEM = "watch"
-    RESPONSES = "degradation.respond"
+    RESPONSES = "responses.respond"
 
 
 class Playbook(StrEnum):

@@ -3,7 +3,8 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from workers.alerts.rules import Breach, Evaluator, Kind, Policy, Severity
+from workers.alerts.rules.kinds import Evaluator, Kind, Severity
+from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.rules.quiet import INHIBITIONS
 
 #: What waits longer than this breaks the queue's promise, in seconds.
@@ -161,7 +162,7 @@ def _postgres(seen: Postgres) -> list[Breach]:
     ]
     if seen.missing_partitions:
         detail = (
-            f"{', '.join(seen.missing_partitions)} lack the partition of today or tomorrow: run `wedops run metrics.retain`"
+            f"{', '.join(seen.missing_partitions)} lack a partition of today or tomorrow: run `wedops run measurements.retain`"
         )
         found.append(Breach(Kind.STORAGE, "partitions", Severity.HIGH, 1.0, detail))
     return found

@@ -6,7 +6,8 @@ from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
-from workers.alerts.rules import Evaluator, Kind, Policy, Reason, Severity, Standing, State
+from workers.alerts.rules.kinds import Evaluator, Kind, Severity
+from workers.alerts.rules.lifecycle import Policy, Reason, Standing, State
 from workers.foundation.moments import Moment
 from workers.weddings.rules import ZONES, Phase
 

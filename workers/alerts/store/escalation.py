@@ -22,9 +22,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
-from workers.alerts.rules import AHEAD
 from workers.alerts.rules.escalation import DEFAULT, Path, Paths
-from workers.alerts.store import alerts
+from workers.alerts.rules.lifecycle import AHEAD
+from workers.alerts.store.alerts import alerts
 from workers.foundation.database import metadata
 from workers.foundation.moments import Moment
 

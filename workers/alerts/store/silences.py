@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Table, Text, select, update
 
-from workers.alerts.rules import Severity
+from workers.alerts.rules.kinds import Severity
 from workers.alerts.rules.quiet import Silence
 from workers.foundation.database import metadata
 from workers.foundation.errors import Anticipated

@@ -10,10 +10,12 @@ from workers.cli.scaling.places import check, places
 from workers.foundation import clock, database, settings
 from workers.foundation.errors import Anticipated
 from workers.foundation.moments import Moment
-from workers.scaling import rules, store
-from workers.scaling.rules import EVERYWHERE, State
+from workers.scaling.rules.decision import State
 from workers.scaling.rules.orders import Kind, Mode, Order
+from workers.scaling.rules.policy import Policy
+from workers.scaling.store import actions as store
 from workers.scaling.store import orders
+from workers.weddings.rules import EVERYWHERE
 
 
 class NoEmergency(Anticipated):
@@ -80,7 +82,7 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
 
     For 2h, unless said otherwise.
     """
-    policy = settings.read(rules.Policy)
+    policy = settings.read(Policy)
     most = policy.instances_max
     with database.transaction() as db:
         mode = orders.mode_of(db, region, policy, at=clock.now())

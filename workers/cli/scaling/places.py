@@ -3,9 +3,9 @@
 from sqlalchemy import Connection
 
 from workers.foundation.errors import Anticipated
-from workers.scaling import store
-from workers.scaling.rules import EVERYWHERE
-from workers.weddings import store as weddings
+from workers.scaling.store import actions as store
+from workers.weddings.rules import EVERYWHERE
+from workers.weddings.store import weddings
 
 
 class RegionUnknown(Anticipated):

@@ -11,12 +11,16 @@ from workers.cli.parameters import operator
 from workers.cli.scaling.places import check, places
 from workers.foundation import clock, database, redis, settings
 from workers.foundation.errors import Anticipated, named, said
-from workers.scaling import client, rules, store
-from workers.scaling.actions import plans
-from workers.scaling.rules import EVERYWHERE, Resource, State
+from workers.scaling.adapters import actuators as client
+from workers.scaling.rules.decision import State
 from workers.scaling.rules.orders import Kind, Order, mode
-from workers.scaling.store import Action, orders
-from workers.weddings import store as weddings
+from workers.scaling.rules.policy import SHARED, Policy, Resource
+from workers.scaling.store import actions as store
+from workers.scaling.store import orders
+from workers.scaling.store.actions import Action
+from workers.simulation import usecases as simulation
+from workers.weddings.rules import EVERYWHERE
+from workers.weddings.store import weddings
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 MOST = click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True)
@@ -26,7 +30,7 @@ MOST = click.option("--most", type=click.IntRange(1, 1000), default=50, show_def
 @JSON
 def show(as_json: bool) -> None:
     """Show what there should be, what the real systems have, and which orders hold."""
-    policy, now = settings.read(rules.Policy), clock.now()
+    policy, now = settings.read(Policy), clock.now()
     with database.transaction() as db:
         latest, standing, proposals, regions = store.latest(db), orders.standing(db, at=now), store.proposals(db), places(db)
     rows = [_row(region, latest, standing.get(region, {}), policy) for region in regions]
@@ -48,8 +52,8 @@ def _print(schema: str, **facts: Any) -> None:
     click.echo(orjson.dumps({"schema": schema} | facts).decode())
 
 
-def _row(region: str, latest: Any, given: Mapping[Kind, Order], policy: rules.Policy) -> dict[str, Any]:
-    ours = [one for one in client.managed() if (one in rules.SHARED) == (region == EVERYWHERE)]
+def _row(region: str, latest: Any, given: Mapping[Kind, Order], policy: Policy) -> dict[str, Any]:
+    ours = [one for one in client.managed() if (one in SHARED) == (region == EVERYWHERE)]
     has = {str(resource): _found(latest.get((region, resource)), resource) for resource in ours}
     return {"region": region, "mode": str(mode(given, policy)), "has": has, "orders": list(given.values())}
 
@@ -134,10 +138,10 @@ def _settled(one: Action) -> str:
 @click.argument("to", type=click.IntRange(0))
 def dry_run(resource: str, region: str, to: int) -> None:
     """Say what the actuators of a resource would do, without doing it."""
-    asked, bounds = Resource(resource), settings.read(rules.Policy).bounds(Resource(resource))
-    if (asked in rules.SHARED) != (region == EVERYWHERE):
-        whose = f"all regions share {resource}" if asked in rules.SHARED else f"each region has its {resource}"
-        raise click.BadParameter(f"{whose}: name {EVERYWHERE if asked in rules.SHARED else 'one'}", param_hint="REGION")
+    asked, bounds = Resource(resource), settings.read(Policy).bounds(Resource(resource))
+    if (asked in SHARED) != (region == EVERYWHERE):
+        whose = f"all regions share {resource}" if asked in SHARED else f"each region has its {resource}"
+        raise click.BadParameter(f"{whose}: name {EVERYWHERE if asked in SHARED else 'one'}", param_hint="REGION")
     with database.transaction() as db:
         check(region, places(db))
     if not bounds.least <= to <= bounds.ceiling:
@@ -167,7 +171,7 @@ def regret(region: str, days: int, as_json: bool) -> None:
     """Compare what was decided for a region with what was needed, afterwards: short of capacity, and money for nothing."""
     with database.transaction() as db:
         check(region, weddings.regions(db))
-        outcome = plans.regret(db, region, now=clock.now(), days=days)
+        outcome = simulation.regret(db, region, now=clock.now(), days=days)
     if as_json:
         _print("wedops.scaling_regret/1", region=region, days=days, outcome=outcome)
         return

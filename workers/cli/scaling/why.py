@@ -7,9 +7,10 @@ import click
 import orjson
 
 from workers.foundation import database
-from workers.scaling.actions.why import Account, account
-from workers.scaling.rules import Policy, Reading
+from workers.scaling.rules.decision import Reading
+from workers.scaling.rules.policy import Policy
 from workers.scaling.rules.why import Why
+from workers.scaling.usecases.why import Account, account
 
 QUANTILES = ("p10", "p50", "p90", "p99")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 
-from workers.connections.rules import UserType
+from workers.connections.rules.admission import UserType
 from workers.weddings.rules import Phase
 
 DEVICES = ("fixed", "mobile")

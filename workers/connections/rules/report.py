@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from workers.connections.rules import UserType
+from workers.connections.rules.admission import UserType
 from workers.foundation.moments import Moment
-from workers.metrics.rules import BOUNDS, Snapshot, quantile
+from workers.snapshots.rules import BOUNDS, Snapshot, quantile
 
 #: What a row can hold: a sum that it could not would be told again for ever.
 MOST = 2**62

@@ -11,7 +11,7 @@ from math import isfinite
 
 import jwt
 
-from workers.connections.rules import UserType
+from workers.connections.rules.admission import UserType
 from workers.foundation import clock
 from workers.foundation.errors import Anticipated
 from workers.foundation.settings import SettingInvalid

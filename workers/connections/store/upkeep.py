@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
-from workers.connections import rules
+from workers.connections.rules import admission as rules
 from workers.connections.rules.report import Share
-from workers.connections.store import each, named_errors, policy, service, shards
+from workers.connections.store import service
+from workers.connections.store.registry import each, named_errors, policy, shards
 from workers.foundation import redis
 from workers.foundation.errors import Anticipated
 

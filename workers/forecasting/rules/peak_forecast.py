@@ -32,7 +32,8 @@ class Policy:
     are minutes.
     """
 
-    prefix: ClassVar = "OUTLOOK_"
+    prefix: ClassVar = "PEAK_FORECAST_"
+    formerly: ClassVar = "OUTLOOK_"
 
     quantile: float = 0.985
     days: int = 35

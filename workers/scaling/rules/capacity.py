@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.forecasting.rules import Forecast
+from workers.forecasting.rules.forecast import Forecast
 from workers.foundation.moments import Moment
-from workers.scaling.rules import EVERYWHERE, Policy
+from workers.scaling.rules.policy import Policy
+from workers.weddings.rules import EVERYWHERE
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from workers.foundation.moments import Moment
-from workers.scaling.rules import Bid, Decision, Policy, Reading, Reason, bids, cap_of, decide, holds, sound
+from workers.scaling.rules.decision import Bid, Decision, Reading, Reason, bids, cap_of, decide, holds, sound
+from workers.scaling.rules.policy import Policy
 
 
 @dataclass(frozen=True)

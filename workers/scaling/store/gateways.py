@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from workers.foundation import redis
-from workers.scaling.rules import Resource
-from workers.scaling.store import Action
+from workers.scaling.rules.policy import Resource
+from workers.scaling.store.actions import Action
 
 DESIRED, CONFIRMED, TOLD = "wedops:desired:", "wedops:confirmed:", "wedops:desired"
 

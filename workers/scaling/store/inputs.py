@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from workers.scaling.rules import Policy, Reading
+from workers.scaling.rules.decision import Reading
+from workers.scaling.rules.policy import Policy
 
 #: Rows of before have some figures and no version: they tell what they have, and cannot be decided again.
 VERSION = 2

@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from workers.foundation.database import metadata
 from workers.foundation.moments import Moment
-from workers.scaling.rules import Policy
 from workers.scaling.rules.orders import MODES, Kind, Mode, Order, mode
+from workers.scaling.rules.policy import Policy
 
 orders = Table(
     "scaling_orders",

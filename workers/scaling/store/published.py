@@ -4,7 +4,7 @@ from sqlalchemy import Column, Connection, Table, Text
 from sqlalchemy.dialects.postgresql import insert
 
 from workers.foundation.database import metadata
-from workers.scaling.rules import Policy
+from workers.scaling.rules.policy import Policy
 
 settings = Table(
     "scaling_settings",

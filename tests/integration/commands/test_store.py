@@ -1,0 +1,117 @@
+"""What was accepted is done, whatever fails; what is wrong is refused by name."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.made import NOON, wedding
+from workers import client
+from workers.app import app
+from workers.commands import store, tasks
+from workers.emergencies import store as emergencies
+from workers.emergencies import tasks as emergency_tasks
+from workers.foundation import clock, database, redis
+from workers.weddings.store import weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+@pytest.fixture(autouse=True)
+def _calendar(world: object) -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1")], at=NOON)
+
+
+def _sent() -> int:
+    return int(redis.registry().llen("emergency"))
+
+
+def test_a_request_has_a_row_and_a_message() -> None:
+    asked = client.open_emergency("weather", "w-1", request_key="storm")
+    assert (asked.state, asked.message["kind"]) == ("accepted", "weather")
+    assert _sent() == 1
+
+
+def test_the_same_key_does_it_once_and_another_use_of_it_is_refused() -> None:
+    client.open_emergency("weather", "w-1", request_key="storm")
+    emergency_tasks.open_emergency(kind="weather", wedding_id="w-1", request_key="storm")
+    assert client.open_emergency("weather", "w-1", request_key="storm").state == "done"
+    emergency_tasks.open_emergency(kind="weather", wedding_id="w-1", request_key="storm")
+    with database.transaction() as db:
+        assert len(emergencies.standing(db)) == 1
+    with pytest.raises(client.Refused, match="request_key 'storm' was used for something else"):
+        client.open_emergency("venue", "w-1", request_key="storm")
+
+
+@pytest.mark.parametrize(
+    ("kind", "wedding_id", "says"),
+    [
+        ("flood", "w-1", "kind='flood': Input should be 'weather', 'venue', 'vendor' or 'technical'"),
+        ("venue", "w 1", "wedding_id: String should match pattern"),
+        ("venue", "w-404", "wedding_id='w-404' is not in the calendar; import it first"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name_and_leaves_nothing(kind: str, wedding_id: str, says: str) -> None:
+    with pytest.raises(client.Refused) as caught:
+        client.open_emergency(kind, wedding_id, request_key="k")
+    assert says in str(caught.value)
+    assert client.find("k") is None
+    assert _sent() == 0
+
+
+def test_a_broker_that_is_full_refuses_the_message_and_the_request_is_kept_and_sent_later() -> None:
+    server = redis.registry()
+    limit = server.config_get("maxmemory")["maxmemory"]
+    server.config_set("maxmemory", 1)
+    try:
+        assert client.open_emergency("technical", "w-1", request_key="full").state == "accepted"
+        assert _sent() == 0
+    finally:
+        server.config_set("maxmemory", limit)
+    tasks.redeliver()
+    assert _sent() == 1
+
+
+def test_a_database_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEDOPS_DATABASE_URL", "postgresql://wedops@127.0.0.1:1/wedops")
+    try:
+        with pytest.raises(client.Refused, match="PostgreSQL does not answer"):
+            client.warm_up("w-1", request_key="k")
+    finally:
+        monkeypatch.undo()
+    assert client.find("k") is None
+
+
+def test_what_has_no_effect_is_sent_again_ever_more_slowly() -> None:
+    client.open_emergency("venue", "w-1", request_key="k")
+    patience = timedelta(seconds=10)
+    waits = []
+    now = clock.machine_now()
+    for _ in range(4):
+        for seconds in range(1000):
+            with database.transaction() as db:
+                if store.unsettled(db, at=now + timedelta(seconds=seconds), patience=patience):
+                    waits.append(seconds)
+                    now += timedelta(seconds=seconds)
+                    store.sent(db, ["k"], at=now)
+                    break
+    assert [round(wait, -1) for wait in waits] == [10, 20, 40, 80]
+
+
+def test_a_request_whose_wedding_vanished_is_refused_with_its_reason() -> None:
+    client.open_emergency("venue", "w-1", request_key="k")
+    with database.transaction() as db:
+        db.execute(weddings.weddings.delete())
+    emergency_tasks.open_emergency.apply(kwargs={"kind": "venue", "wedding_id": "w-1", "request_key": "k"})
+    found = client.find("k")
+    assert found
+    assert found.state == "refused"
+    assert "not in the calendar" in str(found.reason)
+
+
+def test_no_task_is_offered_but_those_of_the_contract() -> None:
+    from workers.commands import usecases
+
+    with pytest.raises(client.Refused, match=r"'measurements.retain' is no task for other services; offered are"):
+        usecases.accept("measurements.retain", {})
+    assert app.conf.accept_content == ["json"]

@@ -1,0 +1,221 @@
+"""Points: each written once, whatever dies; rolled up, and events of objectives counted."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from workers.foundation import clock, database, dead_letters, redis
+from workers.measurements.rules.objectives import MONTH
+from workers.measurements.rules.samples import Row, Sample
+from workers.measurements.store import events, points, rollups
+from workers.measurements.store.points import BufferFull
+from workers.measurements.store.writer import Writer
+from workers.measurements.usecases import intake, keeping
+
+pytestmark = pytest.mark.usefixtures("world")
+
+#: The beginning of a minute that is over.
+MINUTE = int(clock.epoch()) // 60 * 60 - 120
+
+
+def _sample(value: float = 1.0, seconds: float = 0, name: str = "a", **labels: str) -> Sample:
+    return Sample(name, tuple(labels.items()), MINUTE + seconds, value)
+
+
+def _take(*samples: Sample) -> None:
+    taken = intake.take(samples, sent_by="test", now=clock.machine_now())
+    assert taken.accepted + taken.doubles == len(samples)
+
+
+def _write(writer: Writer | None = None) -> int:
+    return intake.write(writer or Writer("w"))[1]
+
+
+def _rows() -> list[tuple[str, float, float]]:
+    with database.transaction() as db:
+        facts = "s.text, extract(epoch FROM p.at)::float8, p.value"
+        rows = db.execute(text(f"SELECT {facts} FROM metric_points p JOIN metric_series s ON s.id = p.series"))  # noqa: S608
+        return sorted((row[0], row[1] - MINUTE, row[2]) for row in rows)
+
+
+def test_what_is_taken_is_written_once_however_often_it_is_sent() -> None:
+    _take(_sample(1.5, 0.25, region="us-west"), _sample(2.5, 1), _sample(9, 1))
+    assert _write() == 3
+    _take(_sample(7, 1), _sample(3.5, 2))
+    writer = Writer("w")
+    assert _write(writer) == 2
+    assert _write(writer) == 0
+    assert _rows() == [("a", 1, 2.5), ("a", 2, 3.5), ('a{region="us-west"}', 0.25, 1.5)]
+    assert redis.registry().xlen(points.STREAM) == 0
+
+
+def test_what_comes_again_before_it_was_written_is_written_once() -> None:
+    photos = [_sample(9, second, "photo_upload_seconds", region="us-west") for second in range(3)]
+    for _ in range(3):
+        _take(*photos)
+    assert _write() == 9
+    assert len(_rows()) == 3
+    with database.transaction() as db:
+        assert db.execute(text("SELECT sum(total) FROM slo_events")).scalar_one() == 3
+
+
+def test_late_points_find_their_place_and_double_ones_do_not() -> None:
+    writer = Writer("w")
+    _take(*(_sample(second, second) for second in (5, 9)))
+    _write(writer)
+    _take(*(_sample(100 + second, second) for second in range(10)))
+    _write(writer)
+    assert [value for _, _, value in _rows()] == [100, 101, 102, 103, 104, 5, 106, 107, 108, 9]
+
+
+def test_a_writer_that_dies_before_its_transaction_ends_leaves_everything_to_the_next() -> None:
+    _take(_sample(1), _sample(2, 1))
+    died = Writer("died")
+    with database.engine().connect() as db:
+        assert died.write(db).new == 2
+        db.rollback()
+    assert _write(Writer("next")) == 2
+    assert len(_rows()) == 2
+
+
+def test_one_that_dies_before_it_trims_the_stream_writes_nothing_twice() -> None:
+    _take(_sample(1), _sample(2, 1))
+    with database.transaction() as db:
+        Writer("died").write(db)
+    assert redis.registry().xlen(points.STREAM) == 1
+    assert _write(Writer("next")) == 0
+    assert len(_rows()) == 2
+
+
+def test_two_writers_take_turns_and_know_of_each_other() -> None:
+    one, other = Writer("one"), Writer("other")
+    _take(_sample(1, 1))
+    _write(one)
+    _take(_sample(2, 2))
+    _write(other)
+    _take(_sample(9, 2), _sample(3, 3))
+    _write(one)
+    assert [value for _, _, value in _rows()] == [1, 2, 3]
+    _take(_sample(4, 4))
+    with database.engine().begin() as held:
+        assert one.write(held).new == 1
+        with database.engine().begin() as beside:
+            assert other.write(beside).new == 0
+
+
+def test_a_redis_that_lost_the_stream_begins_a_new_one() -> None:
+    _take(_sample(1, 1))
+    _write()
+    with database.transaction() as db:
+        db.execute(points.positions.update().values(position="99999999999999-0"))
+    _take(_sample(2, 2))
+    assert _write() == 1
+    assert len(_rows()) == 2
+
+
+def test_a_database_that_is_too_far_behind_is_told_to_who_pushes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_INGEST_BUFFER_MOST", "1")
+    _take(_sample())
+    with pytest.raises(BufferFull):
+        _take(_sample())
+
+
+def test_who_sends_too_much_in_a_second_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_INGEST_SAMPLES_PER_SECOND", "1")
+    with pytest.raises(intake.TooManySamples):
+        intake.take([_sample(), _sample(2, 1)], sent_by="loud", now=clock.machine_now())
+
+
+def test_minutes_become_hours_and_days_and_late_points_change_them() -> None:
+    values = np.random.default_rng(7).lognormal(0, 1, 600)
+    _take(*(_sample(value, second / 10) for second, value in enumerate(values.tolist())))
+    _write()
+    start = datetime.fromtimestamp(MINUTE, UTC)
+    later = start + timedelta(days=2)
+    for _ in range(3):
+        keeping.roll_up(now=later)
+    with database.transaction() as db:
+        [minute] = rollups.history(db, "a", "minute", start, later)
+        [hour] = rollups.history(db, "a", "hour", start - timedelta(hours=1), later)
+        [day] = rollups.history(db, "a", "day", start - timedelta(days=1), later)
+    for found in (minute, hour, day):
+        assert (found.count, found.least, found.most) == (600, values.min(), values.max())
+        assert found.sum == pytest.approx(values.sum())
+        for q in (0.5, 0.95, 0.99):
+            rank = 0.02 if q == 0.5 else 0.01
+            lower, upper = np.quantile(values, [q - rank, min(1, q + rank)])
+            assert lower <= found.quantile(q) <= upper
+    _take(_sample(1e6, 30.05))
+    _write()
+    for _ in range(3):
+        keeping.roll_up(now=later)
+    with database.transaction() as db:
+        [again] = rollups.history(db, "a", "day", start - timedelta(days=1), later)
+    assert (again.count, again.most) == (601, 1e6)
+
+
+def test_events_of_objectives_are_counted_with_the_points_and_with_them_alone() -> None:
+    photos = [
+        _sample(value, second, "photo_upload_seconds", region="us-west", wedding_id="w-1")
+        for second, value in enumerate((1, 9, 2))
+    ]
+    failed = _sample(0.1, 3, "photo_upload_seconds", region="us-west", outcome="failed")
+    for _ in range(2):
+        _take(*photos, failed, _sample(0, 3, "probe_ok", region="us-west"))
+        _write()
+    now = datetime.fromtimestamp(MINUTE + 60, UTC)
+    with database.transaction() as db:
+        found = {one.objective: one.counts for one in events.of_regions(db, MONTH[0], now=now)}
+        [own] = events.of_weddings(db, MONTH[0], now=now, ids=["w-1", "w-2"], bad_least=1)
+        events.sum_weddings(db, since=now - timedelta(days=1), at=now)
+        [row] = db.execute(events.performance.select()).mappings()
+        events.sum_hours(db, since=now - timedelta(hours=3))
+        month = {one.objective: one.counts for one in events.month(db, now=now)}
+    assert (found["photo_upload"].total_long, found["photo_upload"].bad_long) == (4, 2)
+    assert (found["availability"].total_long, found["availability"].bad_long) == (1, 1)
+    assert (own.who, own.counts.total_long, own.counts.bad_long) == ("w-1", 3, 1)
+    assert (row["total"], row["bad"], round(row["budget_left"], 3)) == (3, 1, pytest.approx(-332.333))
+    assert month["photo_upload"].total_long == 4
+
+
+def test_a_day_without_partition_is_noticed_and_made() -> None:
+    with database.transaction() as db:
+        keeping.retain(db, now=clock.machine_now())
+        assert keeping.missing_partitions(db, now=clock.machine_now()) == []
+        assert "metric_points" in keeping.missing_partitions(db, now=clock.machine_now() + timedelta(days=9))
+        days = points.days(db)
+    assert {later - earlier for earlier, later in pairwise(days)} == {timedelta(days=1)}
+
+
+def _row(series: int = 0, at: float | None = None, value: float = 1.0) -> bytes:
+    moment = int((clock.epoch() if at is None else at) * 1e6)
+    return np.array([(series, moment, value)], Row).tobytes()
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"x": b"y"},
+        {"s": b"not json", "r": _row()},
+        {"s": b'{"a": 1}', "r": _row()},
+        {"s": b"[1]", "r": _row()},
+        {"s": b'["a\\u0000"]', "r": _row()},
+        {"s": b'["' + b"a" * 5000 + b'"]', "r": _row()},
+        {"s": b'["a"]', "r": b"cut"},
+        {"s": b'["a"]', "r": _row(series=1)},
+        {"s": b'["a"]', "r": _row(series=-1)},
+        {"s": b'["a"]', "r": _row(at=9e12)},
+        {"s": b'["a"]', "r": _row(at=-9e12)},
+        {"s": b'["a"]', "r": _row(value=float("nan"))},
+        {"s": b'["a"]', "r": _row(value=float("inf"))},
+    ],
+)
+def test_a_block_that_is_none_of_ours_is_refused_and_holds_up_nobody(block: dict[str, bytes]) -> None:
+    redis.undecoded().xadd(points.STREAM, block)
+    _take(_sample(1.5, 1))
+    assert _write() == 1
+    assert redis.registry().xlen(points.STREAM) == 0
+    assert [one.reason for one in dead_letters.newest()] == ["it is no block of samples"]

@@ -1,0 +1,210 @@
+"""Responses on real servers: done once, measured, undone when worse or over, help called for when nothing helps."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from tests.made import NOON, wedding
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Breach, Change, Reason, State
+from workers.alerts.store import alerts
+from workers.balancing import store as balancing
+from workers.balancing.store import Report
+from workers.caching import store as results
+from workers.cli import main as cli
+from workers.connections import usecases as connections
+from workers.connections.store import registry
+from workers.foundation import clock, database, redis
+from workers.responses import store
+from workers.responses import usecases as actions
+from workers.responses.rules import Policy
+from workers.scaling.store import orders
+from workers.weddings.store import weddings
+
+pytestmark = pytest.mark.usefixtures("world")
+
+POLICY = Policy()
+IDS: dict[str, int] = {}
+
+
+@pytest.fixture(autouse=True)
+def _wedding(world: object) -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1", starts_at=NOON, region="east")], at=NOON)
+
+
+def _at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def _alert(value: float, seconds: float, *, region: str = "east", kind: Kind = Kind.RESPONSE_TIME) -> None:
+    """Have an alert fire, or be seen again, at a value."""
+    breach = Breach(kind, region, Severity.CRITICAL, value, "slow", region)
+    with database.transaction() as db:
+        known = {one.fingerprint: one for one in alerts.unresolved(db)}.get(breach.fingerprint)
+        change = Change(known.id if known else None, State.FIRING, Reason.STILL_ABOVE, breach)
+        alerts.carry_out(db, [change], at=_at(seconds), flapping_within=timedelta(0))
+
+
+def _calm(seconds: float, *kinds: Kind) -> None:
+    """Have alerts be measured below their thresholds: all, or those of some kinds."""
+    with database.transaction() as db:
+        found = [one.id for one in alerts.standing(db, ended=False) if not kinds or one.kind in kinds]
+        alerts.calm(db, found, at=_at(seconds))
+
+
+def _respond(seconds: float) -> list[str]:
+    """Respond twice; return what was taken and how it stands, the oldest first, and whether help was called for."""
+    for _ in range(2):
+        with database.transaction() as db:
+            helpless = actions.respond(db, POLICY, now=_at(seconds))
+    with database.transaction() as db:
+        rows = list(reversed(store.history(db)))
+    return [f"{row['action']} {row['outcome']}{' undone' if row['undone_at'] else ''}" for row in rows] + ["help"] * len(
+        helpless
+    )
+
+
+def _scaled() -> set[str]:
+    with database.transaction() as db:
+        return {region for region, own in orders.standing(db, at=_at(0)).items() if orders.Kind.EMERGENCY in own}
+
+
+def test_the_story_of_a_response_that_helps() -> None:
+    _alert(6000, 0)
+    assert _respond(0) == ["emergency_mode acting"]
+    assert registry.emergency_mode()
+    _alert(2500, 29)
+    assert _respond(29) == ["emergency_mode acting"]
+    assert _respond(30) == ["emergency_mode better"]
+    assert _respond(55) == ["emergency_mode better"], "silence is not health"
+    _calm(38)
+    assert _respond(57) == ["emergency_mode better"]
+    assert _respond(58) == ["emergency_mode better undone"]
+    assert not registry.emergency_mode()
+    with database.transaction() as db:
+        [row] = store.history(db)
+        assert (row["before"], row["after"]) == (6000, 2500)
+        assert results.count(db, "emergency_mode") == 1
+
+
+def test_what_is_ordered_for_a_while_is_renewed_as_long_as_its_alert_stands() -> None:
+    for seconds in (0, 30, 60):
+        _alert(6000, seconds)
+        _respond(seconds)
+    assert _scaled() == {"east", "everywhere"}
+    for minutes in range(2, 50, 5):
+        _alert(6000, minutes * 60)
+        _respond(minutes * 60)
+    with database.transaction() as db:
+        held = orders.standing(db, at=_at(50 * 60))
+        assert held["east"][orders.Kind.EMERGENCY].value > 0, "instances, as many as there may be"
+        assert len(orders.history(db, most=99)) < 12, "renewed, not given at each run"
+
+
+def test_what_makes_it_worse_is_undone_at_once_and_the_next_step_is_taken() -> None:
+    _alert(6000, 0)
+    _respond(0)
+    _alert(9000, 30)
+    assert _respond(30) == ["emergency_mode worse", "scale acting"]
+    assert not registry.emergency_mode()
+    assert _scaled() == {"east"}
+
+
+def test_when_nothing_helps_somebody_is_called() -> None:
+    for seconds in (0, 30, 60):
+        _alert(6000, seconds)
+        _respond(seconds)
+    _alert(6000, 90)
+    assert _respond(90) == ["emergency_mode no_better", "scale no_better", "grow_cache no_better", "help"]
+    _alert(6000, 100)
+    assert _respond(100)[-1] == "help"
+    _calm(110)
+    assert _respond(130)[-1] == "grow_cache no_better undone"
+    assert (_scaled(), registry.emergency_mode()) == (set(), "")
+
+
+def test_what_two_alerts_need_is_undone_with_the_last_of_them() -> None:
+    _alert(6000, 0)
+    _alert(6000, 0, kind=Kind.ERROR_RATE)
+    _respond(0)
+    _calm(5, Kind.RESPONSE_TIME)
+    _alert(6000, 29, kind=Kind.ERROR_RATE)
+    _respond(29)
+    assert registry.emergency_mode(), "the other one still needs it"
+    _calm(30)
+    _respond(60)
+    assert not registry.emergency_mode()
+
+
+def test_what_people_ordered_is_left_to_them() -> None:
+    connections.set_emergency_mode(True, by="ada", now=clock.now())
+    with database.transaction() as db:
+        orders.give(db, orders.Order("east", orders.Kind.EMERGENCY, "storm", "ada", NOON, _at(3600)))
+    _alert(6000, 0)
+    _respond(0)
+    _alert(6000, 30)
+    _respond(30)
+    _calm(40)
+    _respond(60)
+    assert registry.emergency_mode()
+    with database.transaction() as db:
+        assert orders.standing(db, at=_at(0))["east"][orders.Kind.EMERGENCY].asked_by == "ada"
+
+
+def test_emergency_mode_follows_the_rows_when_a_run_died_or_redis_lost_it() -> None:
+    _alert(6000, 0)
+    with database.engine().connect() as db:
+        actions.respond(db, POLICY, now=_at(0))
+        db.rollback()
+    assert registry.emergency_mode()
+    with database.transaction() as db:
+        db.execute(alerts.alerts.update().values(state=State.RESOLVED))
+    _respond(1)
+    assert not registry.emergency_mode(), "no row says so"
+    _alert(6000, 10)
+    _respond(10)
+    redis.registry().delete("wedops:emergency_mode")
+    _respond(11)
+    assert registry.emergency_mode(), "a row says so"
+
+
+def test_what_a_person_says_of_emergency_mode_is_heeded() -> None:
+    _alert(6000, 0)
+    _respond(0)
+    assert CliRunner().invoke(cli.wedops, ["emergency-mode", "off"]).exit_code == 0
+    _respond(5)
+    assert not registry.emergency_mode()
+    assert CliRunner().invoke(cli.wedops, ["emergency-mode", "on"]).exit_code == 0
+    _calm(6)
+    _respond(30)
+    assert registry.emergency_mode()
+
+
+def test_a_degradation_that_comes_back_is_answered_anew() -> None:
+    _alert(6000, 0)
+    _respond(0)
+    _calm(1)
+    _respond(21)
+    _alert(6000, 40)
+    assert _respond(40) == ["emergency_mode acting undone", "emergency_mode acting"]
+
+
+def test_a_region_is_drained_only_where_others_have_room_and_filled_again() -> None:
+    balancing.report(Report("n1", "east", "ws://n1", 100, 40))
+    _alert(99, 0, kind=Kind.AVAILABILITY)
+    _respond(0)
+    _alert(99, 30, kind=Kind.AVAILABILITY)
+    _respond(30)
+    assert balancing.drained() == set(), "nobody else could take them"
+    _calm(40)
+    _respond(60)
+    balancing.report(Report("n2", "west", "ws://n2", 100, 10))
+    for seconds in (100, 130):
+        _alert(99, seconds, kind=Kind.AVAILABILITY)
+        _respond(seconds)
+    assert balancing.drained() == {"n1"}
+    _calm(140)
+    _respond(160)
+    assert balancing.drained() == set()

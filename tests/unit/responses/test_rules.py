@@ -1,0 +1,127 @@
+"""Playbooks: which ladder, which step, what it did, when it is over."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.made import NOON
+from tests.unit.alerts.test_quiet import standing
+from workers.alerts.rules import kinds
+from workers.alerts.rules.escalation import Tempo
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import State
+from workers.responses.rules import (
+    PLAYBOOKS,
+    Action,
+    Decision,
+    Outcome,
+    Policy,
+    Reason,
+    Response,
+    decide,
+    effect,
+    playbook,
+    recovered,
+    scope,
+)
+
+POLICY = Policy()
+SLOW = replace(standing(severity=Severity.CRITICAL), value=6000.0)
+LADDER = (Action.EMERGENCY_MODE, Action.SCALE)
+
+
+def _step(number: int = 1, outcome: Outcome = Outcome.ACTING, ago: float = 30, **facts: Any) -> Response:
+    given = {"action": LADDER[number - 1], "region": "east", "before": 6000.0} | facts
+    return Response(number, 1, number, outcome=outcome, at=NOON - timedelta(seconds=ago), **given)
+
+
+def _decided(*taken: Response, **facts: Any) -> Decision | None:
+    return decide(replace(SLOW, **facts), taken, LADDER, Tempo.RUNNING, POLICY, now=NOON)
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "tempo", "first"),
+    [
+        (Kind.RESPONSE_TIME, Severity.CRITICAL, Tempo.WEDDING_DAY, Action.EMERGENCY_MODE),
+        (Kind.RESPONSE_TIME, Severity.CRITICAL, Tempo.ORDINARY, Action.SCALE),
+        (Kind.ERROR_RATE, Severity.HIGH, Tempo.ORDINARY, Action.GROW_CACHE),
+        (Kind.ERROR_RATE, Severity.HIGH, Tempo.RUNNING, Action.SCALE),
+        (Kind.GUEST_LIST, Severity.MEDIUM, Tempo.RUNNING, Action.GROW_CACHE),
+        (Kind.AVAILABILITY, Severity.CRITICAL, Tempo.RUNNING, Action.EMERGENCY_MODE),
+        (Kind.ANOMALY, Severity.MEDIUM, Tempo.RUNNING, Action.WATCH),
+        (Kind.JOB_STOPPED, Severity.CRITICAL, Tempo.RUNNING, None),
+    ],
+)
+def test_the_ladder_follows_kind_severity_and_time(kind: Kind, severity: Severity, tempo: Tempo, first: Action | None) -> None:
+    found = playbook(replace(SLOW, kind=kind, severity=severity), tempo)
+    assert (found.ladder[0] if found else None) == first
+
+
+def test_what_is_only_odd_never_gets_what_could_do_harm() -> None:
+    for one in PLAYBOOKS:
+        if one.name is Kind.ANOMALY.playbook:
+            assert set(one.ladder) == {Action.WATCH}
+
+
+@pytest.mark.parametrize(
+    ("taken", "facts", "decision"),
+    [
+        ((), {}, Decision(Reason.DEGRADED, take=Action.EMERGENCY_MODE, number=1)),
+        ((), {"state": State.PENDING}, None),
+        ((), {"state": State.ACKNOWLEDGED}, Decision(Reason.DEGRADED, take=Action.EMERGENCY_MODE, number=1)),
+        ((_step(ago=29),), {}, None),
+        ((_step(),), {"value": 4800.0}, Decision(Reason.MEASURED, measured=Outcome.BETTER)),
+        ((_step(),), {"value": 5900.0}, Decision(Reason.MEASURED, measured=Outcome.NO_BETTER)),
+        ((_step(),), {"value": 7300.0}, Decision(Reason.WORSE, measured=Outcome.WORSE)),
+        ((_step(),), {"seen_at": NOON - timedelta(minutes=1)}, None),
+        ((_step(ago=99), _step(2, Outcome.NO_BETTER)), {"severity": Severity.MEDIUM}, None),
+        ((_step(outcome=Outcome.NO_BETTER),), {}, Decision(Reason.NO_BETTER, take=Action.SCALE, number=2)),
+        ((_step(outcome=Outcome.WORSE),), {}, Decision(Reason.NO_BETTER, take=Action.SCALE, number=2)),
+        ((_step(outcome=Outcome.BETTER, ago=59),), {}, None),
+        ((_step(outcome=Outcome.BETTER, ago=60),), {}, Decision(Reason.NO_BETTER, take=Action.SCALE, number=2)),
+        ((_step(ago=99), _step(2, Outcome.NO_BETTER)), {}, Decision(Reason.EXHAUSTED)),
+    ],
+)
+def test_one_decision_at_a_time(taken: tuple[Response, ...], facts: dict[str, Any], decision: Decision | None) -> None:
+    assert _decided(*taken, **facts) == decision
+
+
+def test_on_an_ordinary_day_a_step_has_longer_to_show_what_it_did() -> None:
+    assert decide(SLOW, [_step(ago=59)], LADDER, Tempo.ORDINARY, POLICY, now=NOON) is None
+
+
+def test_an_effect_is_what_is_a_fifth_away() -> None:
+    assert [effect(100, value, POLICY) for value in (80, 81, 120, 121)] == [
+        Outcome.BETTER,
+        Outcome.NO_BETTER,
+        Outcome.NO_BETTER,
+        Outcome.WORSE,
+    ]
+
+
+def test_it_is_over_once_the_indicator_was_calm_for_a_while() -> None:
+    assert not recovered(replace(SLOW, calm_since=NOON - timedelta(seconds=19)), POLICY, now=NOON)
+    assert recovered(replace(SLOW, calm_since=NOON - timedelta(seconds=20)), POLICY, now=NOON)
+    assert not recovered(replace(SLOW, seen_at=NOON - timedelta(hours=1)), POLICY, now=NOON), "silence is not health"
+    assert recovered(replace(SLOW, state=State.RESOLVED, seen_at=NOON), POLICY, now=NOON)
+
+
+def test_what_all_share_has_one_scope_and_what_is_a_regions_its_own() -> None:
+    assert scope(_step(region="east")) == scope(_step(region="west"))
+    assert scope(_step(2, region="east")) != scope(_step(2, region="west"))
+
+
+@pytest.mark.parametrize("facts", [{"better": 0.0}, {"better": 1.0}, {"worse": 0.0}])
+def test_a_policy_that_calls_everything_better_is_refused(facts: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="better must lie"):
+        Policy(**facts)
+
+
+def test_every_playbook_that_a_kind_names_has_its_ladders_for_all_that_pages() -> None:
+    assert {one.name for one in PLAYBOOKS} == {kind.playbook for kind in Kind} - {kinds.Playbook.NONE}
+    for kind in Kind:
+        for severity in Severity if kind.playbook is kinds.Playbook.SLOW else ():
+            for tempo in Tempo:
+                assert playbook(replace(SLOW, kind=kind, severity=severity), tempo)

@@ -1,0 +1,299 @@
+"""Alerts as rows, at most one that is not resolved for a fingerprint; every change beside it, with its reason."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    RowMapping,
+    Table,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Alert, Change, Reason, Standing, State
+from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.errors import Anticipated
+from workers.foundation.moments import Moment
+
+alerts = Table(
+    "performance_alerts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("fingerprint", Text, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("region", Text, nullable=False, server_default=""),
+    Column("wedding_id", Text, nullable=False, server_default=""),
+    Column("severity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    # Since when it was measured and not above its threshold.
+    Column("calm_since", DateTime(timezone=True)),
+    Column("worst", Text, nullable=False, server_default=""),
+    Column("fired_at", DateTime(timezone=True)),
+    Column("resolved_at", DateTime(timezone=True)),
+    Column("flaps", Integer, nullable=False, server_default="0"),
+    Column("escalates_from", DateTime(timezone=True)),
+    Column("round", Integer, nullable=False, server_default="1"),
+    Column("told_at", DateTime(timezone=True)),
+    Column("end_told_at", DateTime(timezone=True)),
+    Column("snoozed_until", DateTime(timezone=True)),
+    Column("assigned_to", Text, nullable=False, server_default=""),
+    Column("quiet", Text, nullable=False, server_default=""),
+    Column("people", Integer, nullable=False, server_default="0"),
+    Column("rank", Float, nullable=False, server_default="0"),
+    info=over("resolved_at"),
+)
+Index("one_alert_a_fingerprint", alerts.c.fingerprint, unique=True, postgresql_where=alerts.c.state != State.RESOLVED)
+
+events = Table(
+    "alert_changes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("alert_id", BigInteger, ForeignKey(alerts.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+_STANDING = [alerts.c[name] for name in Standing.__dataclass_fields__]
+_MOVE = text(
+    """
+    WITH moved AS (
+        SELECT * FROM unnest(cast(:ids AS bigint[]), cast(:states AS text[]), cast(:severities AS text[]),
+            cast(:values AS float8[]), cast(:details AS text[]), cast(:restarts AS boolean[]))
+            AS moved (id, state, severity, value, detail, restarts))
+    UPDATE performance_alerts a SET
+        state = moved.state,
+        severity = coalesce(moved.severity, a.severity),
+        value = coalesce(moved.value, a.value),
+        detail = coalesce(moved.detail, a.detail),
+        seen_at = CASE WHEN moved.severity IS NULL THEN a.seen_at ELSE :at END,
+        calm_since = CASE WHEN moved.severity IS NULL THEN a.calm_since END,
+        worst = CASE WHEN moved.restarts THEN coalesce(moved.severity, a.worst) ELSE a.worst END,
+        fired_at = CASE WHEN moved.state = 'firing' THEN coalesce(a.fired_at, :at) ELSE a.fired_at END,
+        resolved_at = CASE WHEN moved.state = 'resolved' THEN cast(:at AS timestamptz) END,
+        escalates_from = CASE WHEN moved.restarts THEN :at ELSE a.escalates_from END,
+        round = a.round + CASE WHEN moved.restarts AND a.escalates_from IS NOT NULL THEN 1 ELSE 0 END,
+        told_at = CASE WHEN moved.restarts THEN NULL ELSE a.told_at END,
+        snoozed_until = CASE WHEN moved.restarts THEN NULL ELSE a.snoozed_until END
+    FROM moved WHERE a.id = moved.id
+    """
+)
+
+
+class AlertUnknown(Anticipated):
+    """alert {alert_id} is not standing; `wedops alerts list` shows those that are"""
+
+
+def unresolved(db: Connection) -> list[Alert]:
+    """Return the alerts that are not resolved, held by this transaction: two checks at once take turns."""
+    facts = [alerts.c[name] for name in Alert.__dataclass_fields__]
+    rows = db.execute(select(*facts).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update())
+    return [_alert(row) for row in rows.mappings()]
+
+
+def _alert(row: RowMapping) -> Alert:
+    kinds = {"severity": Severity(row["severity"]), "state": State(row["state"])}
+    return Alert(**dict(row) | kinds | {"worst": Severity(row["worst"] or row["severity"])})
+
+
+def standing(db: Connection, *, most: int | None = 20, ended: bool = True) -> list[Standing]:
+    """Return alerts as an operator reads them: those that are not resolved first, by rank, then the newest."""
+    order = alerts.c.resolved_at.is_not(None), alerts.c.rank.desc(), alerts.c.id.desc()
+    asked = select(*_STANDING).order_by(*order).limit(most)
+    rows = db.execute(asked if ended else asked.where(alerts.c.state != State.RESOLVED))
+    return [_standing(row) for row in rows.mappings()]
+
+
+def hold(db: Connection, alert_id: int | None = None) -> list[Standing]:
+    """Return the alerts that are not resolved (or that one), held by this transaction; raises AlertUnknown."""
+    asked = select(*_STANDING).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update()
+    if alert_id is not None:
+        asked = asked.where(alerts.c.id == alert_id)
+    found = [_standing(row) for row in db.execute(asked).mappings()]
+    if alert_id is not None and not found:
+        raise AlertUnknown(alert_id=alert_id)
+    return found
+
+
+def find(db: Connection, alert_id: int) -> Standing:
+    """Return an alert, also one that is over; raises AlertUnknown."""
+    row = db.execute(select(*_STANDING).where(alerts.c.id == alert_id)).mappings().one_or_none()
+    if row is None:
+        raise AlertUnknown(alert_id=alert_id)
+    return _standing(row)
+
+
+def ended_untold(db: Connection) -> list[Standing]:
+    """Return the alerts that are over, that people were told of, and whose end they were not told; held."""
+    due = (alerts.c.state == State.RESOLVED) & alerts.c.told_at.is_not(None) & alerts.c.end_told_at.is_(None)
+    return [_standing(row) for row in db.execute(select(*_STANDING).where(due).with_for_update()).mappings()]
+
+
+def _standing(row: RowMapping) -> Standing:
+    kinds = {"kind": Kind(row["kind"]), "severity": Severity(row["severity"]), "state": State(row["state"])}
+    return Standing(**dict(row) | kinds)
+
+
+def count(db: Connection) -> int:
+    """Return how many alerts ever fired."""
+    return int(db.execute(select(func.count()).where(alerts.c.fired_at.is_not(None))).scalar_one())
+
+
+def carry_out(db: Connection, changes: Iterable[Change], *, at: Moment, flapping_within: timedelta) -> list[Change]:
+    """Write the changes; return those that changed an alert's state or severity."""
+    changes = list(changes)
+    opened = _open(db, [change for change in changes if change.alert_id is None], at, flapping_within)
+    moves = [change for change in changes if change.alert_id is not None]
+    known = select(alerts.c.id, alerts.c.state, alerts.c.severity).where(_among([change.alert_id for change in moves]))
+    before = {row.id: (row.state, row.severity) for row in db.execute(known)}
+    told = [change for change in moves if before.get(change.alert_id or 0) != _after(change, before)]
+    _move(db, moves, before, at)
+    remember(db, [(change.alert_id or 0, *_after(change, before), change.reason) for change in told], at=at)
+    return [*opened, *told]
+
+
+def _after(change: Change, before: Mapping[int, tuple[str, str]]) -> tuple[str, str]:
+    known = before.get(change.alert_id or 0, ("", ""))
+    return change.state, change.breach.severity if change.breach else known[1]
+
+
+def _open(db: Connection, changes: Sequence[Change], at: Moment, flapping_within: timedelta) -> list[Change]:
+    breaches = [(change, change.breach) for change in changes if change.breach]
+    flaps = _flaps(db, [breach.fingerprint for _, breach in breaches], since=at - flapping_within)
+    rows: dict[str, dict[str, Any]] = {}
+    for change, breach in breaches:
+        fired_at = at if change.state is State.FIRING else None
+        state = {
+            "state": change.state,
+            "since": at,
+            "seen_at": at,
+            "fired_at": fired_at,
+            "escalates_from": fired_at,
+            "worst": breach.severity,
+        }
+        facts = vars(breach) | {"fingerprint": breach.fingerprint, "flaps": flaps.get(breach.fingerprint, 0)}
+        rows.setdefault(breach.fingerprint, facts | state)
+    ids = set[int]()
+    every = list(rows.values())
+    for first in range(0, len(every), 2_000):
+        ids |= set(insert_once(db, alerts, every[first : first + 2_000]))
+    mine = {row.fingerprint: row.id for row in db.execute(select(alerts.c.id, alerts.c.fingerprint).where(_among(ids)))}
+    opened = {one.fingerprint: change for change, one in breaches if one.fingerprint in mine}
+    new = [(mine[name], change.state, rows[name]["severity"], change.reason) for name, change in opened.items()]
+    remember(db, new, at=at)
+    return list(opened.values())
+
+
+def _flaps(db: Connection, fingerprints: list[str], *, since: datetime) -> dict[str, int]:
+    fired = alerts.c.fired_at.is_not(None) & (alerts.c.resolved_at >= since)
+    among = alerts.c.fingerprint == any_(literal(fingerprints, ARRAY(Text)))
+    rows = db.execute(select(alerts.c.fingerprint, func.count()).where(among, fired).group_by(alerts.c.fingerprint))
+    return {row[0]: row[1] for row in rows}
+
+
+def _among(ids: Collection[int | None]) -> Any:
+    return alerts.c.id == any_(literal(list(ids), ARRAY(BigInteger)))
+
+
+def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[str, str]], at: Moment) -> None:
+    if not moves:
+        return
+    breaches = [change.breach for change in moves]
+    given = {
+        "ids": [change.alert_id for change in moves],
+        "states": [change.state for change in moves],
+        "severities": [breach and breach.severity for breach in breaches],
+        "values": [float(breach.value) if breach else None for breach in breaches],
+        "details": [breach and breach.detail for breach in breaches],
+        # What begins to fire, and what got worse, is told from the first step on.
+        "restarts": [
+            change.state is State.FIRING
+            and (change.reason is Reason.WORSE or before.get(change.alert_id or 0, "")[0] == "pending")
+            for change in moves
+        ],
+    }
+    db.execute(_MOVE, given | {"at": at})
+
+
+def calm(db: Connection, alert_ids: Iterable[int], *, at: Moment) -> None:
+    """Remember of alerts that they were measured and are not above their thresholds."""
+    values = {"calm_since": func.coalesce(alerts.c.calm_since, at)}
+    db.execute(update(alerts).where(_among(list(alert_ids))).values(values))
+
+
+def remember(db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: Moment, by: str = "", note: str = "") -> None:
+    """Write (alert id, state, severity, reason) into the table of changes."""
+    named = [
+        {"alert_id": one, "state": state, "severity": severity, "reason": reason, "at": at, "by": by, "note": note}
+        for one, state, severity, reason in rows
+    ]
+    if named:
+        db.execute(events.insert(), named)
+
+
+def change(
+    db: Connection, alert: Standing, reason: Reason, values: Mapping[str, Any], *, at: Moment, by: str = "", note: str = ""
+) -> None:
+    """Set columns of an alert, and write down why."""
+    db.execute(update(alerts).where(alerts.c.id == alert.id).values(values))
+    remember(db, [(alert.id, values.get("state", alert.state), alert.severity, reason)], at=at, by=by, note=note)
+
+
+def hush(db: Connection, quiet: Sequence[tuple[Standing, Reason, str]], *, at: Moment) -> None:
+    """Remember why nobody is told of these alerts."""
+    for text_of, reason in sorted({(one[2], one[1]) for one in quiet}):
+        own = [alert for alert, why, text in quiet if (text, why) == (text_of, reason)]
+        db.execute(update(alerts).where(_among([alert.id for alert in own])).values(quiet=text_of))
+        remember(db, [(alert.id, alert.state, alert.severity, reason) for alert in own], at=at, note=text_of)
+
+
+def history(db: Connection, alert_id: int) -> list[dict[str, Any]]:
+    """Return what changed of an alert, the oldest first."""
+    asked = select(events).where(events.c.alert_id == alert_id).order_by(events.c.id)
+    return [dict(row) for row in db.execute(asked).mappings()]
+
+
+def since(db: Connection, event_id: int, *, most: int) -> list[dict[str, Any]]:
+    """Return the changes after one, the newest `most`, with what an alert is about: for who listens live."""
+    facts = ("kind", "subject", "region", "wedding_id", "detail", "people", "rank")
+    own = [events.c[name] for name in ("id", "alert_id", "state", "severity", "reason", "at")]
+    asked = select(*own, *(alerts.c[name] for name in facts)).join(alerts, alerts.c.id == events.c.alert_id)
+    rows = db.execute(asked.where(events.c.id > event_id).order_by(events.c.id.desc()).limit(most)).mappings()
+    return [dict(row) for row in reversed(list(rows))]
+
+
+def weigh(db: Connection, ranks: Mapping[int, tuple[int, float]]) -> None:
+    """Remember how many people each alert hurts now, and its rank."""
+    if ranks:
+        given = {"ids": list(ranks), "people": [one[0] for one in ranks.values()], "ranks": [one[1] for one in ranks.values()]}
+        statement = (
+            "UPDATE performance_alerts a SET people = r.people, rank = r.rank FROM unnest(cast(:ids AS bigint[]), "
+            "cast(:people AS int[]), cast(:ranks AS float8[])) AS r (id, people, rank) "
+            "WHERE a.id = r.id AND (a.people, a.rank) IS DISTINCT FROM (r.people, r.rank)"
+        )
+        db.execute(text(statement), given)

@@ -1,0 +1,117 @@
+"""Which error budgets burn too fast: the month's by region, and each running wedding's own."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Breach, Policy
+from workers.alerts.store import alerts
+from workers.foundation.moments import MachineMoment, Moment
+from workers.measurements.rules.objectives import (
+    BAD_LEAST,
+    BY_NAME,
+    MONTH,
+    Counts,
+    Objective,
+    Window,
+    burns,
+    rate,
+    said,
+    wedding_windows,
+    worst,
+)
+from workers.measurements.store import events
+from workers.weddings.store import weddings
+
+#: How it is now: by this a response is measured, for the windows that page remember what is over.
+LATEST = Window(timedelta(minutes=2), timedelta(minutes=1), 0.0, pages=False)
+#: What the subjects of weddings' own budgets begin with.
+WEDDING = "wedding:"
+
+
+def burning(db: Connection, policy: Policy, *, now: Moment, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
+    """Return a breach for each budget that burns too fast, and the fingerprints about which something was measured of late.
+
+    `now` is the time that weddings live in, `machine` that of what services measure. What sends nothing any more is neither:
+    silence is not health.
+    """
+    found, judged = _of_regions(db, policy, machine)
+    own = _of_weddings(db, now, machine)
+    return [*(one for one in found if one.fingerprint in judged), *own], judged | _heard(db, now, machine)
+
+
+def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
+    counts: dict[tuple[str, str], list[tuple[Window, Counts]]] = defaultdict(list)
+    for window in MONTH:
+        for one in events.of_regions(db, window, now=machine):
+            counts[one.objective, one.who].append((window, one.counts))
+    latest = {(one.objective, one.who): one.counts for one in events.of_regions(db, LATEST, now=machine)}
+    found, judged = [], set[str]()
+    for (name, region), own in counts.items():
+        objective, recent = BY_NAME[name], own[0][1]
+        if recent.total_short:
+            judged |= {f"{objective.alert}/{_subject(region, objective)}", f"{Kind.AVAILABILITY}/{region}"}
+        if burn := worst((window, burns(objective, window, each)) for window, each in own):
+            value = rate(objective, latest.get((name, region)))
+            text = said(objective, burn[0], dict(own)[burn[0]], burn[1])
+            found.append(_breach(objective, region, burn[0], f"{text} in {region or 'all regions'}", value))
+        if objective.alert == Kind.AVAILABILITY and recent.bad_short >= BAD_LEAST:
+            share = recent.bad_short / recent.total_short
+            if severity := policy.severity("outage", share):
+                detail = f"{1 - share:.1%} of the round trips that were tried in {region or 'all regions'} succeeded"
+                found.append(Breach(Kind.AVAILABILITY, region, severity, share, detail, region))
+    return found, judged
+
+
+def _heard(db: Connection, now: Moment, machine: MachineMoment) -> set[str]:
+    """Return the fingerprints of weddings' budgets, of those that have an alert, about which something is known."""
+    standing = [one for one in alerts.standing(db, most=None, ended=False) if one.subject.startswith(WEDDING)]
+    heard = events.heard(db, {one.wedding_id for one in standing}, since=machine - LATEST.long)
+    running = {one[0] for one in weddings.running(db, now)} if standing else set()
+    return {
+        f"{one.kind}/{one.subject}"
+        for one in standing
+        if one.wedding_id not in running or (one.subject.rpartition("/")[2], one.wedding_id) in heard
+    }
+
+
+def _subject(who: str, objective: Objective) -> str:
+    return f"{who or 'everywhere'}/{objective.name}"
+
+
+def _breach(objective: Objective, region: str, window: Window, detail: str, value: float) -> Breach:
+    severity = Severity.MEDIUM if not window.pages else Severity.CRITICAL if window is MONTH[0] else Severity.HIGH
+    return Breach(Kind(objective.alert), _subject(region, objective), severity, value, detail, region)
+
+
+def _of_weddings(db: Connection, now: Moment, machine: MachineMoment) -> list[Breach]:
+    by_length: dict[timedelta, dict[str, str]] = defaultdict(dict)
+    for wedding_id, region, starts_at, ends_at in weddings.running(db, now):
+        by_length[_whole_hours(ends_at - starts_at)][wedding_id] = region
+    found = []
+    for lasts, regions in by_length.items():
+        counts: dict[tuple[str, str], dict[Window, Counts]] = defaultdict(dict)
+        for window in wedding_windows(lasts):
+            for one in events.of_weddings(db, window, now=machine, ids=regions, bad_least=BAD_LEAST):
+                counts[one.objective, one.who][window] = one.counts
+        found += list(_pages(counts.items(), regions))
+    return found
+
+
+def _whole_hours(lasts: timedelta) -> timedelta:
+    # A calendar has hundreds of lengths; each would be asked for by itself.
+    return timedelta(hours=max(1, round(lasts.total_seconds() / 3600)))
+
+
+def _pages(found: Iterable[tuple[tuple[str, str], dict[Window, Counts]]], regions: dict[str, str]) -> Iterable[Breach]:
+    for (name, wedding_id), counts in found:
+        objective = BY_NAME[name]
+        if burn := worst((window, burns(objective, window, each)) for window, each in counts.items()):
+            window, times = burn
+            detail = f"{said(objective, window, counts[window], times)} at wedding {wedding_id}"
+            kind = Kind(objective.alert)
+            subject = _subject(f"{WEDDING}{wedding_id}", objective)
+            yield Breach(kind, subject, Severity.CRITICAL, times, detail, regions[wedding_id], wedding_id)

@@ -1,0 +1,221 @@
+"""Who is told of which alert now: quiet ones nobody, the rest step by step, a group in one message."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection
+
+from workers.alerts import adapters
+from workers.alerts.rules import escalation as rules
+from workers.alerts.rules import quiet
+from workers.alerts.rules.escalation import Notice, Tempo
+from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.lifecycle import Policy, Reason, Standing, State
+from workers.alerts.rules.quiet import Around
+from workers.alerts.store import alerts as store
+from workers.alerts.store import escalation, silences
+from workers.alerts.store.escalation import Told
+from workers.foundation import database, logs, redis, settings
+from workers.foundation.moments import Moment
+from workers.notify import store as messages
+from workers.notify import usecases as notify
+from workers.notify.rules import Notification, safe
+from workers.seasons import store as seasons
+from workers.seasons.rules.season import KindOfDay
+from workers.snapshots import store as metrics
+from workers.weddings import rules as calendar
+from workers.weddings.store import weddings
+
+log = logs.get("alerts")
+
+END = "end"
+#: The last change that was told live.
+TOLD_LIVE = "wedops:alerts:told_live"
+
+
+@dataclass(frozen=True)
+class Runbooks:
+    """`url` is where the pages on each kind of alert are: RUNBOOK_URL."""
+
+    prefix: ClassVar = "RUNBOOK_"
+
+    url: str = "docs/runbooks"
+
+
+def runbook(kind: Kind | str) -> str:
+    """Return where it says what to do about a kind of alert."""
+    return f"{settings.read(Runbooks).url.rstrip('/')}/{kind}.md"
+
+
+def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
+    """Bring everybody up to date about every alert; return how many were told something. Runs any number of times."""
+    escalation.put_right(db, at=now)
+    alerts = store.hold(db)
+    around = surroundings(db, alerts, now=now)
+    ranks = {one.id: (around[one.id].people, quiet.rank(one.severity, around[one.id])) for one in alerts}
+    store.weigh(db, ranks)
+    alerts = [replace(one, people=ranks[one.id][0], rank=ranks[one.id][1]) for one in alerts]
+    alerts = _awake(db, _hushed(db, alerts, around, policy, now), now)
+    due = _due(db, alerts, around, policy, now)
+    told = _tell(db, {alert.id: alert for alert in alerts}, due, around, now)
+    messages.withdraw(db, escalation.stale_messages(db))
+    return told + _tell_ends(db, now)
+
+
+def tell_live() -> int:
+    """Tell who listens live of what changed since the last time; return how many changes. Best effort: nothing waits for it."""
+    if not settings.read(adapters.Policy).address:
+        return 0
+    told = int(redis.registry().get(TOLD_LIVE) or 0)
+    with database.transaction() as db:
+        changes = store.since(db, told, most=adapters.MOST)
+    if not changes:
+        return 0
+    safe_ones = [one | {"detail": safe(one["detail"], adapters.LINE), "at": one["at"].isoformat()} for one in changes]
+    try:
+        adapters.broadcast(safe_ones)
+    except (adapters.BroadcastRefused, adapters.BroadcastUnreachable) as error:
+        log.warning("alerts not told live", reason=error.reason, detail=str(error))
+        return 0
+    redis.registry().set(TOLD_LIVE, changes[-1]["id"])
+    return len(changes)
+
+
+def surroundings(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Around]:
+    """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
+    phases = settings.read(calendar.Policy)
+    people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
+    near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
+    for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
+        begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)
+        near[region][next(begun, calendar.Phase.PLANNING)] += 1
+    regions = {one: Around(people.get(one, 0), frozenset(near[one]), near[one].total()) for one in {*people, *near}}
+    phases_on = frozenset(phase for one in near.values() for phase in one)
+    everywhere = Around(sum(people.values()), phases_on, sum(one.total() for one in near.values()))
+    own = {one.id: one for one in weddings.by_id(db, {alert.wedding_id for alert in alerts if alert.wedding_id})}
+    found = {}
+    for alert in alerts:
+        if wedding := own.get(alert.wedding_id):
+            found[alert.id] = Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}), 1)
+        else:
+            found[alert.id] = regions.get(alert.region, Around()) if alert.region else everywhere
+    return found
+
+
+def _hushed(
+    db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: Moment
+) -> list[Standing]:
+    hushed = quiet.hush(alerts, around, silences.standing(db, at=now), now=now) | quiet.switched_off(alerts, policy)
+    result, quiet_now = [], []
+    for alert in alerts:
+        reason, text = hushed.get(alert.id, (Reason.HEARD_AGAIN, ""))
+        if text == alert.quiet:
+            result.append(alert)
+        elif text:
+            quiet_now.append((alert, reason, text))
+            result.append(replace(alert, quiet=text))
+        else:
+            result.append(_restart(db, alert, reason, now, round=alert.round))
+    store.hush(db, quiet_now, at=now)
+    return result
+
+
+def _awake(db: Connection, alerts: Sequence[Standing], now: Moment) -> list[Standing]:
+    over = [one for one in alerts if one.state is State.FIRING and one.snoozed_until and one.snoozed_until <= now]
+    awake = {one.id: _restart(db, one, Reason.SNOOZE_OVER, now, round=one.round + 1) for one in over}
+    return [awake.get(alert.id, alert) for alert in alerts]
+
+
+def _restart(db: Connection, alert: Standing, reason: Reason, now: Moment, *, round: int) -> Standing:
+    # A snooze outlasts an explanation.
+    snoozed = alert.snoozed_until if alert.snoozed_until and alert.snoozed_until > now else None
+    new: dict[str, Any] = {"quiet": "", "snoozed_until": snoozed, "escalates_from": now, "told_at": None, "round": round}
+    store.change(db, alert, reason, new, at=now)
+    return replace(alert, **new)
+
+
+def _due(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: Moment) -> list[Notice]:
+    paths, spoke, silent = escalation.current(db), escalation.spoke(db), defaultdict[str, list[Standing]](list)
+    found = {}
+    for alert in alerts:
+        tempo = _tempo(around[alert.id], policy, now)
+        if notices := rules.due(alert, rules.path_of(alert, paths), tempo, policy, now=now):
+            found[alert.id] = notices
+            if alert.told_at is None:
+                silent[alert.group].append(alert)
+    speaking = {name for name, group in silent.items() if rules.may_speak(group, spoke.get(name), policy, now=now)}
+    waiting = {alert.id for name, group in silent.items() if name not in speaking for alert in group}
+    escalation.speak(db, speaking, {alert.group for alert in alerts}, at=now)
+    return [notice for alert_id, notices in found.items() if alert_id not in waiting for notice in notices]
+
+
+def tempos(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Tempo]:
+    """Return how fast it must go with each alert, by id."""
+    policy = settings.read(Policy)
+    return {id: _tempo(around, policy, now) for id, around in surroundings(db, alerts, now=now).items()}
+
+
+def _tempo(around: Around, policy: Policy, now: Moment) -> Tempo:
+    if not policy.wedding_tempo:
+        return Tempo.ORDINARY
+    if around.running:
+        return Tempo.RUNNING
+    try:
+        return Tempo.WEDDING_DAY if seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY else Tempo.ORDINARY
+    except redis.UNREACHABLE:
+        # Redis being away is one of the things that people are told here.
+        return Tempo.ORDINARY
+
+
+def _tell(
+    db: Connection, alerts: Mapping[int, Standing], due: Sequence[Notice], around: Mapping[int, Around], now: Moment
+) -> int:
+    reached, found = {}, set()
+    for notice in due:
+        wedding_id = alerts[notice.alert_id].wedding_id if notice.who == rules.CONTACTS else ""
+        if (notice.who, wedding_id) not in reached:
+            reached[notice.who, wedding_id] = notify.reached(db, notice.who, wedding_id)
+        found |= {Told(notice.alert_id, notice.step, *to) for to in reached[notice.who, wedding_id]}
+    told = _write(db, alerts, found - escalation.told(db, alerts), around, now)
+    escalation.mark(db, {notice.alert_id for notice in due}, at=now)
+    return told
+
+
+def _tell_ends(db: Connection, now: Moment) -> int:
+    """Tell of each alert that is over whomever was told that it fired."""
+    ended = {alert.id: alert for alert in store.ended_untold(db)}
+    told = {replace(one, step=END) for one in escalation.told(db, ended)}
+    escalation.mark(db, ended, at=now, column="end_told_at")
+    return _write(db, ended, told, {}, now)
+
+
+def _write(
+    db: Connection, alerts: Mapping[int, Standing], new: Iterable[Told], around: Mapping[int, Around], now: Moment
+) -> int:
+    """Write notices, and one message for each group, person and channel among them."""
+    bundles: dict[tuple[str, str, str, str], list[Told]] = defaultdict(list)
+    for one in sorted(new):
+        bundles[alerts[one.alert_id].group, one.who, one.wedding_id, one.channel].append(one)
+    for (group, who, wedding_id, channel), bundle in bundles.items():
+        key = f"alert/{bundle[0].alert_id}/{bundle[0].step}/{who}/{channel}"
+        message = _bundled(key, group, [alerts[alert_id] for alert_id in sorted({one.alert_id for one in bundle})], around)
+        messages.write(db, message, who=who, wedding_id=wedding_id, channel=channel, at=now)
+        escalation.note(db, bundle, message=key, at=now)
+    return len(bundles)
+
+
+def _bundled(key: str, group: str, alerts: list[Standing], around: Mapping[int, Around]) -> Notification:
+    """Return one message about a group's alerts, those that matter most first: what is wrong, who is affected, what to do."""
+    first, *more = sorted(alerts, key=lambda alert: -alert.rank)
+    severity = next(one for one in Severity if one in {alert.severity for alert in alerts})
+    title = f"{severity} {first.state}: {first.kind} {first.subject}" + (f" and {len(more)} more in {group}" if more else "")
+    lines = [
+        "; ".join(filter(None, [f"alert {one.id} {one.line}", around.get(one.id, Around()).said]))
+        + f". See {runbook(one.kind)}"
+        for one in (first, *more)
+    ]
+    take = "" if first.state is State.RESOLVED else f"\nTake it: wedops alerts ack {first.id}"
+    return Notification(key, title, "\n".join(lines[:10]) + take, severity)

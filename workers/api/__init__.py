@@ -1,1 +1,0 @@
-"""HTTP for machines: health, readiness and metrics."""

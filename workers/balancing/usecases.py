@@ -1,0 +1,140 @@
+"""Reading nodes and weddings, deciding where people go, and telling the registry who is out."""
+
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from workers.balancing import rules, store
+from workers.balancing.adapters.probe import round_trip
+from workers.balancing.adapters.supabase import Scraped
+from workers.connections.rules.admission import UserType, shares
+from workers.connections.store import registry as connections
+from workers.connections.store import service, upkeep
+from workers.foundation import clock, database, jobs, logs, settings
+from workers.foundation.moments import MachineMoment, Moment
+from workers.measurements.rules.samples import Sample
+from workers.measurements.usecases import intake as measuring
+from workers.snapshots import store as metrics
+from workers.snapshots.rules import Snapshot
+from workers.weddings.store import weddings
+
+log = logs.get("balancing")
+
+#: In seconds; a region whose nodes said nothing for so long is the registry's again.
+AGGREGATED_FOR = 180.0
+#: A run stops after this many seconds, well inside its time limit; the next one goes on.
+ENOUGH = 12.0
+
+
+def policy() -> rules.Policy:
+    """Return the room's policy."""
+    return settings.read(rules.Policy)
+
+
+def place(*, now: Moment) -> int:
+    """Place every wedding that is near; return how many places changed. Without a calendar all stay where they are."""
+    store.tell_near(policy().nearest)
+    try:
+        with database.transaction() as db:
+            near = weddings.between(db, now, now + policy().lead)
+    except database.DatabaseUnavailable as error:
+        log.warning("weddings not placed", reason=error.reason, detail=str(error))
+        return 0
+    # Couple, planner and vendors come on top of the guests.
+    parties = [rules.Party(one.id, one.guest_count + 3 + len(one.supplier_ids), one.region) for one in near]
+    before = store.places()
+    share = shares(connections.policy(), emergency=bool(connections.emergency_mode()))[UserType.GUEST]
+    changed = store.tell_places(rules.place(parties, store.nodes(), policy(), kept=before, share=share), before)
+    if changed:
+        log.info("weddings placed", changed=changed, weddings=len(parties), reason="nodes_or_calendar")
+    return changed
+
+
+def probe(*, now: MachineMoment) -> None:
+    """Measure a round trip through each node that reports, drained or not: `probe_ok` (1 or 0) and `probe_seconds`."""
+    nodes = [node for node in store.nodes() if not node.out and node.url]
+    if not nodes:
+        return
+    with ThreadPoolExecutor(min(8, len(nodes))) as pool:
+        trips = list(pool.map(round_trip, nodes))
+    at, samples = now.timestamp(), list[Sample]()
+    for node, seconds in zip(nodes, trips, strict=True):
+        labels = (("node", node.name), ("region", node.region))
+        samples.append(Sample("probe_ok", labels, at, float(seconds is not None)))
+        if seconds is not None:
+            samples.append(Sample("probe_seconds", labels, at, seconds))
+    measuring.take(samples, sent_by="probe", now=now)
+
+
+def take_scraped(scraped: Iterable[Scraped], capacity: int, *, now: Moment, machine: MachineMoment) -> list[Snapshot]:
+    """Remember what nodes without a registry say: as their reports, and as rows of their regions, which nobody else writes."""
+    rows = dict[str, Counter[str]]()
+    for node in scraped:
+        connections_now = int(node.now["connections"])
+        cpu, memory = (min(1.0, node.now[name] / 100) for name in ("cpu", "memory"))
+        facts = store.Report(node.node, node.region, "", max(capacity, connections_now), connections_now, cpu, memory)
+        try:
+            store.report(facts)
+        except store.ReportRefused as error:
+            log.warning("node not taken", reason=error.reason, detail=str(error))
+            continue
+        store.tell_tenants(node.node, node.tenants)
+        row = rows.setdefault(node.region, Counter())
+        row.update({"connections": connections_now} | store.since_last(node.node, node.ever))
+    found = [
+        Snapshot(
+            region, now, row["connections"], row["opened"], messages=row["messages"], errors=row["errors"], bytes=row["bytes"]
+        )
+        for region, row in rows.items()
+    ]
+    service.tell_aggregated(rows, until=machine.timestamp() + AGGREGATED_FOR)
+    with database.transaction() as db:
+        metrics.append(db, found)
+    return found
+
+
+def drain(name: str, *, end: bool, now: Moment) -> int:
+    """Place a node's weddings elsewhere and let nobody in there; return how many connections were ended, if asked to `end`."""
+    store.drain(name)
+    place(now=now)
+    return upkeep.evict(name) if end else 0
+
+
+def watch_nodes(*, now: Moment) -> None:
+    """Take out nodes that fell silent: their people's places are free, their weddings move. Take back who returned.
+
+    A node is marked as out when all of that is done: what a failure or the end of this run leaves over, the next one does.
+    """
+    nodes, before = store.nodes(), store.out()
+    silent = {node.name for node in nodes if node.out}
+    gone = sorted(silent - before)
+    forgotten = {node.name for node in nodes if node.silent > store.FORGET_AFTER} | before - {node.name for node in nodes}
+    back = before & {node.name for node in nodes} - silent
+    for name in store.drained() - {node.name for node in nodes}:
+        # It is gone: another one by its name is new.
+        store.drain(name, on=False)
+    if gone or back or forgotten:
+        limits = {f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back | forgotten}
+        connections.tell_limits(limits)
+        place(now=now)
+        _take_out(gone)
+        _take_back(back, forgotten)
+
+
+def _take_out(gone: Iterable[str]) -> None:
+    begun = clock.stopwatch()
+    for name in gone:
+        if clock.stopwatch() - begun > ENOUGH:
+            return
+        ended = upkeep.evict(name)
+        store.mark(gone=[name])
+        jobs.tally("nodes_lost")
+        log.error("node is out", node=name, reason="silent", ended=ended)
+
+
+def _take_back(back: Iterable[str], forgotten: Iterable[str]) -> None:
+    for name in sorted(back):
+        log.warning("node is back", node=name, reason="reports_again")
+    for name in forgotten:
+        store.leave(name)
+    store.mark(back=[*back, *forgotten])

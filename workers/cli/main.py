@@ -1,0 +1,91 @@
+"""The operator's command, `wedops`. Each command's module is imported when it is called: Celery takes seconds."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "up": "Start the whole system on this machine.",
+    "status": "Say in one line whether all is well, then what is.",
+    "doctor": "Say what is wrong with a set-up, and how to mend it.",
+    "migrate": "Bring the database and the Redis functions to this version.",
+    "supervise": "Run the Procfile's processes, and put back what dies or hangs.",
+    "nodes": "The realtime nodes: who is up, how full, and whose weddings they have.",
+    "plan": "What a peak or a day that is known ahead needs; which days need too much.",
+    "alerts": "What is wrong and who is told; take it, put it off, hand it over, silence it.",
+    "slo": "What is promised, and how much of each error budget is left.",
+    "responses": "What was done about degradations, and what it did.",
+    "contacts": "Who can be told, and by which channel.",
+    "scaling": "What there is of each resource and why; let regions act, hold them, approve, repair.",
+    "forecast": "What is expected of each region, and how good it was.",
+    "replay": "A past span played again: what the planner would have done, and what it would have cost.",
+    "simulate": "A Saturday that never was, played through the planner.",
+    "emergency-mode": "Have guests give way first, or no longer.",
+    "suppliers": "Suppliers with a limit of their own.",
+    "permit": "Issue a permit, with which a person may connect, or read one.",
+    "person": "A person's connections, and how good they are.",
+    "presence": "Who of a wedding is online.",
+    "listen": "Hear who is online at a stock Supabase deployment.",
+    "weddings": "The calendar: import it, look at it.",
+    "ask": "Ask for a warm-up or an emergency, as other services do.",
+    "metrics": "What services measure.",
+    "ingest": "Write what is measured into PostgreSQL: a process of the Procfile.",
+    "watch": "Watch the task system itself: a process of the Procfile.",
+    "dead-letters": "Messages that were refused, and why; send one again.",
+    "timeline": "What happened and what was done about it, in the order of time.",
+    "run": "Run a job now.",
+}
+
+#: These are folders: their group has a module of its own.
+GROUPS = {"scaling"}
+#: These run for ever and share the circuits of all processes; all other commands are somebody who wants to know.
+PROCESSES = {"watch", "ingest", "listen", "up", "supervise"}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = f"workers.cli.{name.replace('-', '_')}" + (".group" if name in GROUPS else "")
+        command: click.Command = import_module(module).command
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Lazy)
+@click.version_option(package_name="wedops")
+@click.pass_context
+def wedops(context: click.Context) -> None:
+    """Run and watch WedSync's realtime operations."""
+    from workers.foundation import breaker, settings  # noqa: PLC0415 - not for --help
+
+    settings.settle_environment()
+    if context.invoked_subcommand not in PROCESSES:
+        context.with_resource(breaker.passed_by())
+
+
+def main(*arguments: Any) -> None:
+    """Run a command; what was anticipated is one line, and exit code 1."""
+    if sys.argv[1:2] and sys.argv[1] not in PROCESSES:
+        from workers.foundation import logs, settings  # noqa: PLC0415 - not for --help
+
+        settings.hurry()
+        # To standard error: what a command prints is what it was asked for.
+        logs.configure(30)
+    try:
+        wedops(*arguments, standalone_mode=True)
+    except Exception as error:
+        from workers.cli.problems import one_line  # noqa: PLC0415 - only when something went wrong
+
+        if (line := one_line(error)) is None:
+            raise
+        click.echo(f"wedops: {line}", err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""What others ask: a row first, sent until it had its effect."""

@@ -1,0 +1,7 @@
+"""Print the contract as JSON Schema: docs/reference/messages.json."""
+
+import json
+
+from workers.commands.rules import schemas
+
+print(json.dumps(schemas(), indent=2))

@@ -1,0 +1,1 @@
+"""HTTP: health, what Prometheus wants, where to connect, measurements."""

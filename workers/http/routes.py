@@ -1,0 +1,172 @@
+"""Health that tells the truth, and everything Prometheus wants."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from secrets import compare_digest
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.exceptions import RedisError
+
+from workers.balancing import rules as placing
+from workers.balancing import store as balancing
+from workers.balancing import usecases
+from workers.balancing.adapters import supabase
+from workers.connections.store import permits
+from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
+from workers.foundation.errors import Anticipated
+from workers.http.gauges import Now
+from workers.http.health import Checks
+from workers.measurements import formats as measured
+from workers.measurements import routes as metrics_routes
+from workers.measurements.usecases import intake as metrics_in
+from workers.scaling.rules.orders import Mode
+from workers.scaling.rules.policy import Policy, Resource
+from workers.scaling.store import actions as scaling
+from workers.scaling.store import orders
+from workers.weddings.rules import EVERYWHERE
+
+
+class NothingDesired(Anticipated):
+    """nothing is to be carried out for {resource} of region={region!r}: it is unknown, only watched, or never had to change"""
+
+
+@asynccontextmanager
+async def _life(_api: FastAPI) -> AsyncIterator[None]:
+    logs.configure()
+    pulse = asyncio.create_task(background.kept("heartbeat", heartbeat.pulse))
+    checks = _checks()
+    yield
+    checks.stop()
+    _checks.cache_clear()
+    pulse.cancel()
+
+
+settings.settle_environment()
+api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
+api.include_router(metrics_routes.router)
+
+
+@api.get("/livez")
+async def livez() -> dict[str, str]:
+    """Say that this process answers: who restarts it asks here. On the loop: threads may all wait for a server."""
+    return {"status": "ok"}
+
+
+@api.get("/healthz")
+async def healthz(response: Response) -> dict[str, str]:
+    """Say whether what comes in can be kept: 503 when broker or database takes no write."""
+    return _told(await _checks().told("broker", "database"), response)
+
+
+@api.get("/readyz")
+async def readyz(response: Response) -> dict[str, str]:
+    """Say of each part whether it does its work; 503 when a server takes no write, or beat or a queue stands still."""
+    return _told(await _checks().told(), response)
+
+
+@api.get("/metrics")
+def metrics() -> Response:
+    """Return what the workers counted, and gauges read now."""
+    registry = telemetry.collector()
+    registry.register(Now())
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@api.get("/v1/route")
+def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] = "") -> balancing.Route:
+    """Return the node that the permit's holder should connect to, after `wait_ms`; `avoid` is the one that just failed them."""
+    permit = permits.read(authorization.removeprefix("Bearer "))
+    if not permit.wedding_id:
+        raise permits.PermitRefused(why="wrong_wedding", remedy="fetch a permit for a wedding")
+    pace, to = settings.read(placing.Policy).joins_per_second, (permit.wedding_id, permit.user_type, region)
+    return balancing.route(*to, avoid=avoid, joins_per_second=pace, who=permit.user_id)
+
+
+@api.get("/v1/desired/{resource}")
+def desired(resource: Resource, region: str = EVERYWHERE) -> dict[str, int]:
+    """Return how much of a resource there should be, for KEDA's metrics-api: {"desired": 4}.
+
+    404 while nothing was decided that is to be carried out: KEDA then keeps what there is.
+    """
+    policy = settings.read(Policy)
+    with database.transaction() as db:
+        action = scaling.latest(db).get((region, resource))
+        mode = orders.mode_of(db, region, policy, at=clock.now())
+    if action is None or mode is Mode.SHADOW:
+        raise NothingDesired(resource=resource, region=region)
+    return {"desired": action.to}
+
+
+@api.post("/v1/supabase/metrics", status_code=204)
+async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> None:
+    """Take the metrics that a stock Supabase node pushes (METRICS_PUSHER_URL): Prometheus text, gzip or plain."""
+    policy, given = supabase.policy(), f"{login.username}:{login.password}"
+    if not policy.push_login or not compare_digest(given.encode(), policy.push_login.encode()):
+        raise supabase.PushRefused
+    supabase.check_size(request.headers.get("content-length", ""))
+    body, encoding = await request.body(), request.headers.get("content-encoding", "")
+    now, machine = clock.now(), clock.machine_now()
+    await run_in_threadpool(
+        lambda: usecases.take_scraped(supabase.pushed(body, encoding), policy.capacity, now=now, machine=machine)
+    )
+
+
+#: What an error is in HTTP; all others are 503.
+STATUS: dict[type[Anticipated], int] = {
+    permits.PermitRefused: 401,
+    supabase.PushRefused: 401,
+    metrics_in.PusherUnknown: 401,
+    NothingDesired: 404,
+    measured.MetricsTooLarge: 413,
+    measured.MetricsRefused: 422,
+    supabase.MetricsInvalid: 422,
+    balancing.ReportRefused: 422,
+    metrics_in.TooManySamples: 429,
+}
+
+
+@api.exception_handler(Anticipated)
+def _refused(request: Request, error: Anticipated) -> Response:
+    status = 403 if error.reason == "wrong_wedding" else STATUS.get(type(error), 503)
+    telemetry.refusals.labels("api", error.reason).inc()
+    again = {"Retry-After": "2"} if status in (429, 503) else None
+    return _answer(request, status, error.reason, str(error), again)
+
+
+@api.exception_handler(RedisError)
+def _broker_away(request: Request, error: RedisError) -> Response:
+    telemetry.refusals.labels("api", "broker_away").inc()
+    detail = f"the broker does not answer ({type(error).__name__}); nothing was taken: send it again"
+    return _answer(request, 503, "broker_away", detail, {"Retry-After": "2"})
+
+
+@api.exception_handler(RequestValidationError)
+def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+    telemetry.refusals.labels("api", "invalid").inc()
+    return JSONResponse({"reason": "invalid", "detail": problems}, 422)
+
+
+def _answer(request: Request, status: int, reason: str, detail: str, headers: dict[str, str] | None) -> Response:
+    """Return what was not done and why, in the form that the sender reads."""
+    body = {"reason": reason, "detail": detail}
+    return metrics_routes.refused(request, status, detail, headers) or JSONResponse(body, status, headers)
+
+
+def _told(parts: dict[str, str], response: Response) -> dict[str, str]:
+    if set(parts.values()) != {"ok"}:
+        response.status_code = 503
+    return parts
+
+
+@cache
+def _checks() -> Checks:
+    return Checks()

@@ -1,0 +1,1 @@
+"""What services measure: taken in, written once, rolled up, watched."""

@@ -1,0 +1,1 @@
+"""What a measurement is, and what it says. Pure."""

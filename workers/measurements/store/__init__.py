@@ -1,0 +1,1 @@
+"""Measurements, their sums and their events."""

@@ -1,0 +1,245 @@
+"""Good and bad events of each objective: by region for the month's budgets, by wedding for its own."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    Table,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from workers.foundation import database, partitions
+from workers.foundation.moments import MachineMoment
+from workers.measurements.rules.objectives import BY_SERIES, OBJECTIVES, Counts, Window, judge
+from workers.measurements.rules.samples import parts
+
+REGIONS, WEDDINGS = "slo_events", "wedding_slo_events"
+#: Ten seconds: an outage must show within a minute.
+GRAIN = 10_000_000
+
+regions = Table(
+    REGIONS,
+    database.metadata,
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Column("objective", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    Column("total", Integer, nullable=False),
+    Column("bad", Integer, nullable=False),
+    postgresql_partition_by="RANGE (at)",
+)
+weddings = Table(
+    WEDDINGS,
+    database.metadata,
+    Column("objective", Text, nullable=False),
+    Column("wedding_id", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("bad", Integer, nullable=False),
+    postgresql_partition_by="RANGE (at)",
+)
+Index("bad_events_by_time", weddings.c.at, postgresql_where=weddings.c.bad > 0)
+Index("slo_events_by_wedding", weddings.c.wedding_id, weddings.c.at)
+#: An hour's sums: what is asked of days must not read seconds; kept when the events are dropped.
+hours = Table(
+    "slo_hours",
+    database.metadata,
+    Column("objective", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("bad", BigInteger, nullable=False),
+)
+performance = Table(
+    "wedding_performance_metrics",
+    database.metadata,
+    Column("wedding_id", Text, primary_key=True),
+    Column("objective", Text, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("bad", BigInteger, nullable=False),
+    Column("budget_left", Float, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    info=database.over("at"),
+)
+
+
+def count(db: Connection, texts: Mapping[int, str], rows: "np.ndarray[Any, Any]") -> None:
+    """Count new points of objectives' series, in the transaction that writes them; `texts` has the series' by id."""
+    if not len(rows):
+        return
+    rows = rows[np.lexsort((rows["at"], rows["series"]))]
+    ours = {own: BY_SERIES[parts(texts[own])[0]] for own in np.unique(rows["series"]).tolist()}
+    by_region: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+    by_wedding: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+    ends = np.searchsorted(rows["series"], list(ours), side="right")
+    starts = np.searchsorted(rows["series"], list(ours), side="left")
+    for (own, number), first, end in zip(ours.items(), starts.tolist(), ends.tolist(), strict=True):
+        labels = parts(texts[own])[1]
+        failed, region, wedding = labels.get("outcome") == "failed", labels.get("region", ""), labels.get("wedding_id")
+        for at, total, bad in _by_time(rows[first:end], number, failed):
+            _add(by_region[OBJECTIVES[number].name, region, at], total, bad)
+            if wedding:
+                _add(by_wedding[OBJECTIVES[number].name, wedding, at], total, bad)
+    _add_regions(db, by_region)
+    _append_weddings(db, by_wedding)
+
+
+def _by_time(rows: "np.ndarray[Any, Any]", number: int, failed: bool) -> Iterable[tuple[datetime, int, int]]:
+    grains = rows["at"] // GRAIN
+    cuts = np.flatnonzero(np.diff(grains)) + 1
+    for part in np.split(rows, cuts):
+        start = datetime.fromtimestamp(int(part["at"][0]) // GRAIN * GRAIN / 1e6, UTC)
+        yield start, *judge(OBJECTIVES[number], part["value"], failed)
+
+
+def _add(counts: list[int], total: int, bad: int) -> None:
+    counts[0] += total
+    counts[1] += bad
+
+
+def _add_regions(db: Connection, found: Mapping[tuple[Any, ...], list[int]]) -> None:
+    if found:
+        partitions.make(db, REGIONS, sorted({at.date() for _, _, at in found}))
+        names = ("objective", "region", "at", "total", "bad")
+        rows = [dict(zip(names, (*key, *counts), strict=True)) for key, counts in found.items()]
+        # A statement has 65,535 parameters at most.
+        for first in range(0, len(rows), 5_000):
+            statement = insert(regions).values(rows[first : first + 5_000])
+            more = {name: regions.c[name] + statement.excluded[name] for name in ("total", "bad")}
+            db.execute(statement.on_conflict_do_update(index_elements=["at", "objective", "region"], set_=more))
+
+
+def _append_weddings(db: Connection, found: Mapping[tuple[Any, ...], list[int]]) -> None:
+    if found:
+        partitions.make(db, WEDDINGS, sorted({at.date() for _, _, at in found}))
+        rows = ([*key, *counts] for key, counts in found.items())
+        database.copy(db, WEDDINGS, ("objective", "wedding_id", "at", "total", "bad"), rows)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an objective counted for somebody (a region, or a wedding) over a window."""
+
+    objective: str
+    who: str
+    counts: Counts
+
+
+def of_regions(db: Connection, window: Window, *, now: MachineMoment) -> list[Standing]:
+    """Return each region's counts over a window; of a span of hours those of whole hours from their sums."""
+    since = {span: now - span for span in (window.long, window.short)}
+    whole = _hour(now) - timedelta(hours=1)
+    long = (
+        _summed(db, since[window.long], whole, now) if window.long > timedelta(hours=2) else _seen(db, since[window.long], now)
+    )
+    short = (
+        _summed(db, since[window.short], whole, now)
+        if window.short > timedelta(hours=2)
+        else _seen(db, since[window.short], now)
+    )
+    return [Standing(*who, Counts(*counts, *short.get(who, (0, 0)))) for who, counts in long.items()]
+
+
+Counted = dict[tuple[str, str], tuple[int, int]]
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _seen(db: Connection, since: datetime, now: MachineMoment) -> Counted:
+    facts = (regions.c.objective, regions.c.region)
+    asked = select(*facts, func.sum(regions.c.total), func.sum(regions.c.bad)).where(regions.c.at >= since, regions.c.at <= now)
+    return {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(asked.group_by(*facts))}
+
+
+def _summed(db: Connection, since: datetime, whole: datetime, now: MachineMoment) -> Counted:
+    """Return counts from the sums of the hours before `whole`, and from the events after it."""
+    facts = (hours.c.objective, hours.c.region)
+    asked = select(*facts, func.sum(hours.c.total), func.sum(hours.c.bad)).where(hours.c.at >= since, hours.c.at < whole)
+    found = {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(asked.group_by(*facts))}
+    for who, (total, bad) in _seen(db, whole, now).items():
+        known = found.get(who, (0, 0))
+        found[who] = (known[0] + total, known[1] + bad)
+    return found
+
+
+def of_weddings(db: Connection, window: Window, *, now: MachineMoment, ids: Iterable[str], bad_least: int) -> list[Standing]:
+    """Return the counts of those of some weddings that had bad events: what is healthy is not looked at."""
+    asked = select(weddings.c.objective, weddings.c.wedding_id).group_by(weddings.c.objective, weddings.c.wedding_id)
+    hurt = asked.where(weddings.c.bad > 0, weddings.c.at >= now - window.long).having(func.sum(weddings.c.bad) >= bad_least)
+    found = [tuple(row) for row in db.execute(hurt.where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text)))))]
+    if not found:
+        return []
+    recent = weddings.c.at >= now - window.short
+    sums = (func.sum(weddings.c.total), func.sum(weddings.c.bad))
+    short = [func.coalesce(each.filter(recent), 0) for each in sums]
+    who = (weddings.c.objective, weddings.c.wedding_id)
+    span = (weddings.c.at >= now - window.long) & (weddings.c.at <= now)
+    rows = db.execute(select(*who, *sums, *short).where(span, tuple_(*who).in_(found)).group_by(*who))
+    return [Standing(row[0], row[1], Counts(*map(int, row[2:]))) for row in rows]
+
+
+def heard(db: Connection, ids: Iterable[str], *, since: datetime) -> set[tuple[str, str]]:
+    """Return the (objective, wedding) of these weddings of which something was measured since a moment."""
+    who = (weddings.c.objective, weddings.c.wedding_id)
+    asked = select(*who).distinct().where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text))), weddings.c.at >= since)
+    return {(row[0], row[1]) for row in db.execute(asked)}
+
+
+def month(db: Connection, *, now: MachineMoment) -> list[Standing]:
+    """Return each region's counts over the last 30 days; both spans are the same."""
+    found = _summed(db, now - timedelta(days=30), _hour(now) - timedelta(hours=1), now)
+    return [Standing(*who, Counts(*counts, *counts)) for who, counts in found.items()]
+
+
+def sum_hours(db: Connection, *, since: datetime) -> None:
+    """Write the sums of the hours since a moment, again where events came late; those of more than 35 days go."""
+    statement = """
+        INSERT INTO slo_hours (objective, region, at, total, bad)
+        SELECT objective, region, date_trunc('hour', at), sum(total), sum(bad) FROM slo_events
+        WHERE at >= :since GROUP BY 1, 2, 3
+        ON CONFLICT (objective, region, at) DO UPDATE SET total = excluded.total, bad = excluded.bad
+    """
+    db.execute(text(statement), {"since": _hour(since)})
+    db.execute(hours.delete().where(hours.c.at < since - timedelta(days=35)))
+
+
+def sum_weddings(db: Connection, *, since: datetime, at: MachineMoment) -> None:
+    """Write what became of each wedding's budgets over its own hours, for those with events since a moment."""
+    budgets = {one.name: 1.0 - one.target for one in OBJECTIVES}
+    statement = """
+        INSERT INTO wedding_performance_metrics (wedding_id, objective, total, bad, budget_left, at)
+        SELECT wedding_id, objective, sum(total), sum(bad),
+            1 - sum(bad)::float8 / sum(total) / (cast(:budgets AS jsonb) ->> objective)::float8, :at
+        FROM wedding_slo_events WHERE at >= :since GROUP BY 1, 2
+        ON CONFLICT (wedding_id, objective) DO UPDATE
+        SET total = excluded.total, bad = excluded.bad, budget_left = excluded.budget_left, at = excluded.at
+        WHERE excluded.total >= wedding_performance_metrics.total
+    """
+    db.execute(text(statement), {"since": since, "at": at, "budgets": orjson.dumps(budgets).decode()})
+
+
+def of_wedding(db: Connection, wedding_id: str) -> list[dict[str, Any]]:
+    """Return what became of a wedding's budgets over its own hours, by objective."""
+    own = performance.c.wedding_id == wedding_id
+    rows = db.execute(select(performance).where(own).order_by(performance.c.objective)).mappings()
+    return [dict(row) for row in rows]

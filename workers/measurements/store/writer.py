@@ -1,0 +1,266 @@
+"""The writer: takes points from the stream and copies them into PostgreSQL, each once.
+
+What was written is remembered in the transaction that writes it: the stream's position. So a writer that dies leaves no gap
+and no double, and one that takes over goes on where the last transaction ended.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+from sqlalchemy import Connection, Text, any_, literal, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from workers.foundation import dead_letters, logs, partitions, redis
+from workers.measurements.rules.objectives import BY_SERIES
+from workers.measurements.rules.samples import LARGEST, LONGEST, Row, parts
+from workers.measurements.store.points import POINTS, STREAM, note_due, positions, series
+
+log = logs.get("measurements")
+
+#: Rows of points, or a mask of them.
+Points = np.ndarray[Any, Any]
+
+#: Microseconds since 1970 of 2000 and 2200: PostgreSQL and our partitions take no other years.
+_FIRST, _LAST = 946_684_800_000_000, 7_258_118_400_000_000
+#: Blocks that one transaction takes at most.
+TAKE = 100
+#: A writer remembers the series of so many different blocks.
+LISTS = 100
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a run of the writer did: points that are new, points that were there, and of the new ones the objectives' events."""
+
+    new: int = 0
+    doubles: int = 0
+    events: "Points | None" = None
+
+
+class Writer:
+    """Takes blocks from the stream and writes what is new. One of several that run at a time, whoever gets the lock."""
+
+    def __init__(self, name: str) -> None:
+        """Begin without knowing anything: the first batch is compared with the database."""
+        self.name = name
+        #: Whether there was as much as one run takes: there may be more.
+        self.full = False
+        self.ids: dict[str, int] = {}
+        self.texts: dict[int, str] = {}
+        self.lists: dict[bytes, Any] = {}
+        #: Series id -> the newest moment written, in microseconds; 0 is not known.
+        self.last = np.zeros(1024, "<i8")
+        #: Series id -> whether an objective counts it.
+        self.counted = np.zeros(1024, bool)
+
+    def write(self, db: Connection) -> Written:
+        """Write the next blocks; nothing while another writer does, or when there are none."""
+        place = self._place(db)
+        if place is None:
+            return Written()
+        blocks = redis.undecoded().xrange(STREAM, min=f"({place}", max="+", count=TAKE)
+        self.full = len(blocks) == TAKE
+        if not blocks:
+            return Written()
+        ours = [fields for _, fields in blocks if self._sound(fields)]
+        parts, ends = list[Points](), list[int]()
+        found = self._rows(db, ours)
+        # What is newer than this is in no table, at most among what this run has taken.
+        before = self.last.copy()
+        for part in found:
+            parts.append(self._new(db, part, list(zip(ends, parts, strict=True)), before))
+            ends.append(int(part["at"].max()) if len(part) else 0)
+        if parts:
+            self._copy(db, parts)
+        self._move(db, blocks[-1][0].decode())
+        new, sent = sum(map(len, parts)), sum(len(fields[b"r"]) // Row.itemsize for fields in ours)
+        counted = [part[self.counted[part["series"]]] for part in parts]
+        return Written(new, sent - new, np.concatenate([np.empty(0, Row), *counted]))
+
+    def trim(self, db: Connection) -> None:
+        """Drop from the stream what is written, once that is certain: after the transaction."""
+        if position := db.execute(select(positions.c.position).where(positions.c.stream == STREAM)).scalar_one_or_none():
+            milliseconds, _, number = position.partition("-")
+            redis.undecoded().xtrim(STREAM, minid=f"{milliseconds}-{int(number) + 1}", approximate=False)
+
+    def _place(self, db: Connection) -> str | None:
+        if not db.execute(text("SELECT pg_try_advisory_xact_lock(hashtext(:stream))"), {"stream": STREAM}).scalar_one():
+            return None
+        db.execute(insert(positions).values(stream=STREAM, position="0-0", writer="").on_conflict_do_nothing())
+        row = db.execute(select(positions).where(positions.c.stream == STREAM)).one()
+        if row.writer != self.name:
+            # Somebody else wrote meanwhile: what is known here of the newest moments is not true any more.
+            self.last[:] = 0
+        return _existing(row.position)
+
+    def _move(self, db: Connection, position: str) -> None:
+        db.execute(positions.update().where(positions.c.stream == STREAM).values(position=position, writer=self.name))
+
+    def _rows(self, db: Connection, blocks: Sequence[dict[bytes, bytes]]) -> "list[Points]":
+        # Who pushes every ten seconds sends the same series in the same order: their ids are told once.
+        lists = {block[b"s"]: orjson.loads(block[b"s"]) for block in blocks if block[b"s"] not in self.lists}
+        self._learn(db, {one for texts in lists.values() for one in texts} - self.ids.keys())
+        self.lists |= {key: np.array([self.ids[one] for one in texts], "<i8") for key, texts in lists.items()}
+        if len(self.lists) > LISTS:
+            self.lists = {key: self.lists[key] for key in {block[b"s"] for block in blocks}}
+        found = []
+        for block in blocks:
+            own = np.frombuffer(block[b"r"], Row).copy()
+            own["series"] = self.lists[block[b"s"]][own["series"]]
+            found.append(own)
+        return found
+
+    def _sound(self, fields: dict[bytes, bytes]) -> bool:
+        """Tell whether a block is one of ours; what is none is refused, or all behind it would wait for ever."""
+        try:
+            sound = _fits(np.frombuffer(fields[b"r"], Row), self._names(fields[b"s"]))
+        except (KeyError, ValueError, TypeError):
+            sound = False
+        if not sound:
+            log.error("block refused", reason="not_ours", stream=STREAM)
+            dead_letters.keep(STREAM, "it is no block of samples")
+        return sound
+
+    def _names(self, key: bytes) -> int:
+        """Return how many series a block names; raises ValueError for what are no names of series."""
+        if key in self.lists:
+            return len(self.lists[key])
+        names = orjson.loads(key)
+        if not isinstance(names, list) or not all(
+            isinstance(one, str) and "\0" not in one and len(one) <= LONGEST * 2 for one in names
+        ):
+            raise ValueError("no names of series")
+        return len(names)
+
+    def _learn(self, db: Connection, texts: set[str]) -> None:
+        if not texts:
+            return
+        named = [(one, *parts(one)) for one in sorted(texts)]
+        asked = select(series.c.text, series.c.id).where(series.c.text == any_(literal([*texts], ARRAY(Text))))
+        self.ids |= {row[0]: row[1] for row in db.execute(asked)}
+        new = [one for one in named if one[0] not in self.ids]
+        statement = """
+            INSERT INTO metric_series (text, name, labels)
+            SELECT * FROM unnest(cast(:texts AS text[]), cast(:names AS text[]), cast(:labels AS jsonb[]))
+            ON CONFLICT DO NOTHING
+        """
+        if new:
+            labels = [orjson.dumps(labels).decode() for _, _, labels in new]
+            db.execute(text(statement), {"texts": [one[0] for one in new], "names": [one[1] for one in new], "labels": labels})
+            self.ids |= {row[0]: row[1] for row in db.execute(asked)}
+        self.texts |= {self.ids[one]: one for one in texts}
+        if (highest := max(self.ids.values())) >= len(self.last):
+            self.last = np.concatenate([self.last, np.zeros(highest * 2 - len(self.last), "<i8")])
+            self.counted = np.concatenate([self.counted, np.zeros(highest * 2 - len(self.counted), bool)])
+        self.counted[[self.ids[one] for one, name, _ in named if name in BY_SERIES]] = True
+
+    def _new(self, db: Connection, rows: Points, taken: list[tuple[int, Points]], before: Points) -> Points:
+        """Return the rows that are neither written nor among those `taken` before in this run, each (series, time) once."""
+        rows = _once(rows)
+        known = self.last[rows["series"]]
+        unsure = (rows["at"] <= known) | (known == 0)
+        if unsure.any():
+            late = rows[unsure]
+            old = late[(late["at"] <= before[late["series"]]) | (before[late["series"]] == 0)]
+            rows = rows[~_doubles(rows, unsure, [*_written(db, old), *_taken(taken, late)])]
+        np.maximum.at(self.last, rows["series"], rows["at"])
+        return rows
+
+    def _copy(self, db: Connection, parts: "list[Points]") -> None:
+        moments = np.unique(np.concatenate([np.unique(part["at"] // 60_000_000) for part in parts])) * 60
+        starts = [datetime.fromtimestamp(moment, UTC) for moment in moments.tolist()]
+        partitions.make(db, POINTS, sorted({start.date() for start in starts}))
+        with db.connection.cursor().copy(f"COPY {POINTS} (series, at, value) FROM STDIN (FORMAT binary)") as sink:
+            sink.write(HEAD)
+            for part in parts:
+                # The server takes one part in while the next is made.
+                sink.write(binary(part))
+            sink.write(TAIL)
+        note_due(db, "minute", starts)
+
+
+def _fits(rows: Points, series_named: int) -> bool:
+    """Tell whether rows are of the series that are named, of our centuries, and numbers."""
+    if not len(rows):
+        return True
+    places, at, value = rows["series"], rows["at"], rows["value"]
+    of_ours = int(places.min()) >= 0 and int(places.max()) < series_named
+    return of_ours and int(at.min()) >= _FIRST and int(at.max()) < _LAST and bool((np.abs(value) <= LARGEST).all())
+
+
+def _once(rows: Points) -> Points:
+    """Return each (series, time) once, the first that came."""
+    counts = np.bincount(rows["series"]) if len(rows) else np.zeros(0, int)
+    again = np.flatnonzero(counts[rows["series"]] > 1)
+    if not len(again):
+        return rows
+    some = rows[again]
+    order = np.lexsort((some["at"], some["series"]))
+    some = some[order]
+    same = (some["series"][1:] == some["series"][:-1]) & (some["at"][1:] == some["at"][:-1])
+    return np.delete(rows, again[order[1:][same]])
+
+
+def _existing(position: str) -> str:
+    """Return the position; the beginning when the stream is another one, which ends before it: Redis lost the old one."""
+    client = redis.undecoded()
+    if not client.exists(STREAM):
+        return position
+    last = client.xinfo_stream(STREAM)["last-generated-id"].decode()
+    return position if _order(last) >= _order(position) else "0-0"
+
+
+def _order(position: str) -> tuple[int, ...]:
+    return tuple(map(int, position.split("-")))
+
+
+def _doubles(rows: Points, unsure: Points, there: list[Points]) -> Points:
+    """Tell which of the rows that are `unsure` are among what is `there` of their time, as (series, microseconds)."""
+    late, known = rows[unsure], np.concatenate([np.empty((0, 2), "<i8"), *there])
+    begin, end = int(late["at"].min()), int(late["at"].max())
+    width = end - begin + 1
+    known = known[(known[:, 1] >= begin) & (known[:, 1] <= end)]
+    found = unsure.copy()
+    found[unsure] = np.isin(late["series"] * width + (late["at"] - begin), known[:, 0] * width + (known[:, 1] - begin))
+    return found
+
+
+def _written(db: Connection, late: Points) -> list[Points]:
+    """Return what is in the table of these rows' time and series."""
+    if not len(late):
+        return []
+    first, last = (datetime.fromtimestamp(int(at) / 1e6, UTC) for at in (late["at"].min(), late["at"].max()))
+    asked = text(
+        "SELECT series, (extract(epoch FROM at) * 1000000)::bigint FROM metric_points "
+        "WHERE at BETWEEN :first AND :last AND series = ANY(:ids)"
+    )
+    found = db.execute(asked, {"first": first, "last": last, "ids": np.unique(late["series"]).tolist()}).all()
+    return [np.array(found, "<i8").reshape(-1, 2)]
+
+
+def _taken(taken: list[tuple[int, Points]], late: Points) -> list[Points]:
+    """Return what was taken before, in this run, that is not older than these rows; `taken` has each part's newest moment."""
+    begin = int(late["at"].min())
+    return [np.column_stack((part["series"], part["at"])) for end, part in taken if end >= begin]
+
+
+_BINARY = np.dtype(
+    [("fields", ">i2"), ("l1", ">i4"), ("series", ">i8"), ("l2", ">i4"), ("at", ">i8"), ("l3", ">i4"), ("value", ">f8")]
+)
+#: PostgreSQL counts microseconds from 2000-01-01.
+_EPOCH = 946_684_800_000_000
+
+
+HEAD, TAIL = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+
+
+def binary(rows: Points) -> bytes:
+    """Return rows as records of PostgreSQL's binary COPY; HEAD goes before them, TAIL after."""
+    out = np.empty(len(rows), _BINARY)
+    out["fields"], out["l1"], out["l2"], out["l3"] = 3, 8, 8, 8
+    out["series"], out["at"], out["value"] = rows["series"], rows["at"] - _EPOCH, rows["value"]
+    return out.tobytes()

@@ -1,0 +1,87 @@
+"""Taking in what is measured, and writing it down."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from secrets import compare_digest
+from types import MappingProxyType
+
+import numpy as np
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+
+from workers.foundation import database, logs, settings, telemetry
+from workers.foundation.errors import Anticipated
+from workers.foundation.moments import MachineMoment
+from workers.measurements.rules.samples import Policy, Sample, apart, check
+from workers.measurements.store import events, points
+from workers.measurements.store.writer import Writer
+
+log = logs.get("measurements")
+
+
+class PusherUnknown(Anticipated):
+    """no token of METRICS_INGEST_TOKENS was sent; send `Authorization: Bearer SECRET`"""
+
+
+class TooManySamples(Anticipated):
+    """{source} sent more than {most} samples in this second; send them again a second later"""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How many samples were taken, how many said what another one of them says, and how many were not taken by why."""
+
+    accepted: int
+    refused: dict[str, int]
+    doubles: int = 0
+
+
+def policy() -> Policy:
+    """Return METRICS_INGEST_…"""
+    return settings.read(Policy)
+
+
+def source(authorization: str) -> str:
+    """Return whose token an Authorization header has; raises PusherUnknown."""
+    scheme, _, secret_given = authorization.partition(" ")
+    given = secret_given.strip().encode() if scheme.casefold() == "bearer" else authorization.encode()
+    for name, _, secret in (token.partition(":") for token in policy().tokens.split()):
+        if compare_digest(given, secret.encode()):
+            return name
+    raise PusherUnknown
+
+
+def take(
+    samples: Iterable[Sample], unread: Mapping[str, int] = MappingProxyType({}), *, sent_by: str, now: MachineMoment
+) -> Taken:
+    """Check samples and put them on their way; when this returns they are in the stream. Raises TooManySamples, BufferFull."""
+    limits = policy()
+    batch = check(apart(samples, now=now), limits, now=now)
+    batch.refused.update(unread)
+    if not points.spend(sent_by, len(batch.rows), at=now.timestamp(), most=limits.samples_per_second):
+        raise TooManySamples(source=sent_by, most=limits.samples_per_second)
+    points.buffer(batch, most=limits.buffer_most)
+    refused = sum(batch.refused.values())
+    distinct = len(np.unique(batch.rows[["series", "at"]]))
+    telemetry.samples.labels(sent_by, "accepted").inc(distinct)
+    telemetry.samples.labels(sent_by, "refused").inc(refused)
+    return Taken(distinct, dict(batch.refused.most_common(20)), len(batch.rows) - distinct)
+
+
+def write(writer: Writer) -> tuple[Writer, int]:
+    """Write what waits in the stream; return the writer to go on with, and how many points it took."""
+    try:
+        with database.transaction() as db:
+            written = writer.write(db)
+            if written.events is not None:
+                events.count(db, writer.texts, written.events)
+        if written.events is not None:
+            with database.transaction() as db:
+                writer.trim(db)
+    except (Anticipated, DBAPIError, RedisError) as error:
+        # What it knows of the database was of a transaction that did not come to be.
+        log.error("points not written yet", reason=type(error).__name__, detail=str(error)[:300])
+        return Writer(writer.name), -1
+    telemetry.samples.labels("stream", "written").inc(written.new)
+    telemetry.samples.labels("stream", "double").inc(written.doubles)
+    return writer, written.new + written.doubles

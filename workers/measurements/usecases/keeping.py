@@ -1,0 +1,56 @@
+"""Rolling up what was measured, making room for what comes, letting go what is old."""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from workers.foundation import clock, database, partitions, settings
+from workers.foundation.moments import MachineMoment
+from workers.measurements.rules import keeping
+from workers.measurements.store import events, rollups
+from workers.retention import rules as retention
+
+#: A run rolls up no longer than so many seconds, well inside its time limit; the next one goes on.
+ENOUGH = 10.0
+
+
+def roll_up(*, now: MachineMoment) -> int:
+    """Roll up what changed and is over, a span a transaction; return how many. A span that gets late points is made anew."""
+    begun, spans = clock.stopwatch(), 0
+    while clock.stopwatch() - begun < ENOUGH:
+        with database.transaction() as db:
+            if not (due := rollups.take_due(db, before=now - timedelta(seconds=15), most=1)):
+                break
+            for level, start in due:
+                rollups.roll_up(db, level, start)
+        spans += 1
+    with database.transaction() as db:
+        events.sum_hours(db, since=now - timedelta(hours=2))
+    return spans
+
+
+def make_partitions(db: Connection, *, now: MachineMoment) -> None:
+    """Make the partitions of today and of the days to come."""
+    policy = settings.read(keeping.Policy)
+    for table in keeping.kept(policy):
+        partitions.make(db, table, retention.partitions(policy.ahead_days, today=now.date()))
+
+
+def retain(db: Connection, *, now: MachineMoment) -> dict[str, list[str]]:
+    """Make partitions ahead, sum up the last days, and drop what is past retention; return what was dropped."""
+    make_partitions(db, now=now)
+    events.sum_hours(db, since=now - timedelta(days=3))
+    events.sum_weddings(db, since=now - timedelta(days=3), at=now)
+    dropped = {}
+    for table, keep_days in keeping.kept(settings.read(keeping.Policy)).items():
+        old = retention.outdated(partitions.known(db, table), keep_days, today=now.date())
+        partitions.drop(db, table, old)
+        dropped[table] = [day.isoformat() for day in old]
+    return dropped
+
+
+def missing_partitions(db: Connection, *, now: MachineMoment) -> list[str]:
+    """Return the tables that lack the partition of today or tomorrow."""
+    wanted = {now.date(), now.date() + timedelta(days=1)}
+    tables = keeping.kept(settings.read(keeping.Policy))
+    return [table for table in sorted(tables) if not wanted <= set(partitions.known(db, table))]

@@ -1,1 +1,0 @@
-"""What was measured: snapshots by region, kept by day."""

@@ -1,0 +1,1 @@
+"""What runs beside Celery: servers of our own, and the supervisor."""

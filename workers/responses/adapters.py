@@ -1,0 +1,140 @@
+"""Doing and undoing: each action brings about a state, so that doing it twice is doing it once."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from workers.balancing import store as balancing
+from workers.connections import usecases as connections
+from workers.connections.store import registry
+from workers.foundation import redis, settings
+from workers.foundation.moments import Moment
+from workers.responses.rules import Action, Policy
+from workers.scaling.rules.orders import Kind, Mode, Order
+from workers.scaling.rules.policy import Policy as ScalingPolicy
+from workers.scaling.store import orders
+from workers.weddings.rules import EVERYWHERE
+
+#: Who orders, in the tables that people order in too; what people ordered is left alone.
+WHO = "degradation"
+#: What holds for a while only, so that nothing stays for ever if nobody is left to undo it.
+FOR_A_WHILE = frozenset({Action.GROW_CACHE, Action.SCALE})
+#: Which nodes we drained, by region; emergency mode that was on before is not ours to end.
+DRAINED, OURS = "wedops:degradation:drained:", "wedops:degradation:emergency_mode"
+#: That a person ordered it, and for how many seconds that is heeded.
+LEFT, LEFT_FOR = "wedops:degradation:left_to_people", 6 * 3600
+
+
+@dataclass(frozen=True)
+class Doing:
+    """For which region something is done, from when on, and under which policy."""
+
+    db: Connection
+    region: str
+    policy: Policy
+    now: Moment
+
+
+def leave_to_people() -> None:
+    """Leave emergency mode, as it is, to who orders it now: for some hours it is not ours to begin or end."""
+    redis.registry().delete(OURS)
+    redis.registry().set(LEFT, 1, ex=LEFT_FOR)
+
+
+def reconcile(standing: Collection[Action], *, now: Moment) -> None:
+    """Bring emergency mode to what the rows say: a run may have died between the two, or Redis have lost it."""
+    ours, needed = redis.registry().exists(OURS), Action.EMERGENCY_MODE in standing
+    if ours and not needed:
+        _end_emergency_mode(now)
+    elif needed and not registry.emergency_mode():
+        _begin_emergency_mode(now)
+
+
+def do(action: Action, doing: Doing) -> str:
+    """Do it; return in words what was done."""
+    return _DO[action][0](doing)
+
+
+def undo(action: Action, doing: Doing) -> None:
+    """Undo it; nothing where it was not done."""
+    _DO[action][1](doing)
+
+
+def _order(doing: Doing, region: str) -> str:
+    """Order an emergency for a region, again while it holds; return why not, where nobody would carry it out."""
+    policy = settings.read(ScalingPolicy)
+    if orders.mode_of(doing.db, region, policy, at=doing.now) is Mode.SHADOW:
+        return f"{region} only watches: nothing is scaled"
+    standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
+    if standing and standing.until and standing.until - doing.now > doing.policy.order_for / 2:
+        return ""
+    if standing is None or standing.asked_by == WHO:
+        until, most = doing.now + doing.policy.order_for, policy.instances_max
+        orders.give(doing.db, Order(region, Kind.EMERGENCY, "degradation", WHO, doing.now, until, most))
+    return ""
+
+
+def _end_order(doing: Doing, region: str) -> None:
+    standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
+    if standing and standing.asked_by == WHO:
+        orders.end(doing.db, region, Kind.EMERGENCY, by=WHO, at=doing.now)
+
+
+def _scale(doing: Doing) -> str:
+    if not doing.region:
+        return "it is of no region: nothing is scaled"
+    return _order(doing, doing.region) or f"{doing.region} gets all the instances that it may have"
+
+
+def _grow_cache(doing: Doing) -> str:
+    return _order(doing, EVERYWHERE) or "the cache gets all that it may have"
+
+
+def _begin_emergency_mode(now: Moment) -> str:
+    if registry.emergency_mode() or redis.registry().exists(LEFT):
+        return "emergency mode is as somebody ordered it"
+    redis.registry().set(OURS, 1)
+    connections.set_emergency_mode(True, by=WHO, now=now)
+    return "guests give way"
+
+
+def _end_emergency_mode(now: Moment) -> None:
+    if redis.registry().exists(OURS):
+        connections.set_emergency_mode(False, by=WHO, now=now)
+        redis.registry().delete(OURS)
+
+
+def _drain(doing: Doing) -> str:
+    nodes = balancing.nodes()
+    own = [node for node in nodes if node.region == doing.region and not node.draining and not node.out]
+    room = sum(node.capacity - node.connections for node in nodes if node.region != doing.region and node.usable)
+    people = sum(node.connections for node in own)
+    if not own or room < people:
+        return f"no other region has room for {people} people: nobody is moved"
+    redis.registry().sadd(DRAINED + doing.region, *(node.name for node in own))
+    for node in own:
+        balancing.drain(node.name)
+    return f"{people} people of {doing.region} go to other regions"
+
+
+def _fill_again(doing: Doing) -> None:
+    for name in redis.registry().smembers(DRAINED + doing.region):
+        balancing.drain(name, on=False)
+    redis.registry().delete(DRAINED + doing.region)
+
+
+def _nothing(_doing: Doing) -> None:
+    return
+
+
+_DO: dict[Action, tuple[Callable[[Doing], str], Callable[[Doing], None]]] = {
+    Action.GROW_CACHE: (_grow_cache, lambda doing: _end_order(doing, EVERYWHERE)),
+    Action.EMERGENCY_MODE: (
+        lambda doing: _begin_emergency_mode(doing.now),
+        lambda doing: _end_emergency_mode(doing.now),
+    ),
+    Action.SCALE: (_scale, lambda doing: _end_order(doing, doing.region)),
+    Action.DRAIN_REGION: (_drain, _fill_again),
+    Action.WATCH: (lambda _doing: "it is watched", _nothing),
+}

@@ -1,0 +1,188 @@
+"""What is done about a degradation: playbooks as data, a ladder for each kind, severity and time. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from workers.alerts.rules import kinds
+from workers.alerts.rules.escalation import Tempo
+from workers.alerts.rules.kinds import Severity
+from workers.alerts.rules.lifecycle import Standing, State, lasted
+from workers.foundation.moments import Moment
+
+
+class Action(StrEnum):
+    """What can be done. None of it touches the timeline of a running ceremony, or takes anything from couple and planner."""
+
+    #: The cache gets what it may have: reads come from it instead of the database.
+    GROW_CACHE = "grow_cache"
+    #: Guests give way: their messages are gathered, their share of the network is the least, new ones wait when it is full.
+    EMERGENCY_MODE = "emergency_mode"
+    #: The region gets instances at once, past cooldowns, within its cap.
+    SCALE = "scale"
+    #: The region's people go to others, where there are any that can take them.
+    DRAIN_REGION = "drain_region"
+    #: Nothing: it is looked at again after its time.
+    WATCH = "watch"
+
+
+#: What one step does for all regions.
+SHARED = frozenset({Action.GROW_CACHE, Action.EMERGENCY_MODE})
+
+
+class Outcome(StrEnum):
+    """What became of a step; `undone` is final."""
+
+    ACTING = "acting"
+    BETTER = "better"
+    NO_BETTER = "no_better"
+    WORSE = "worse"
+    UNDONE = "undone"
+
+
+class Reason(StrEnum):
+    """Why something is done."""
+
+    DEGRADED = "degraded"
+    MEASURED = "measured"
+    NO_BETTER = "no_better"
+    WORSE = "worse"
+    EXHAUSTED = "exhausted"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A step has `effect_within` to show; a value that is less by `better` of what it was is better, more by `worse` is worse.
+
+    What was done is undone once the indicator has been below its threshold for `calm_for`. What a step ordered holds for
+    `order_for` if nobody is left to undo it.
+    """
+
+    prefix: ClassVar = "RESPONSES_"
+    formerly: ClassVar = "DEGRADATION_"
+
+    effect_within: timedelta = timedelta(seconds=60)
+    effect_within_wedding: timedelta = timedelta(seconds=30)
+    better: float = 0.2
+    worse: float = 0.2
+    calm_for: timedelta = timedelta(seconds=20)
+    order_for: timedelta = timedelta(minutes=30)
+
+    def __post_init__(self) -> None:
+        """Refuse what would call everything better, or nothing."""
+        if not 0 < self.better < 1 or not 0 < self.worse < 100:
+            raise ValueError("better must lie between 0 and 1, worse above 0")
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """The ladder of a playbook for some severities, at some tempo: what is tried first stands first."""
+
+    name: kinds.Playbook
+    severities: tuple[Severity, ...]
+    tempos: tuple[Tempo, ...]
+    ladder: tuple[Action, ...]
+
+
+_OUTAGE, _SLOW, _ODD = kinds.Playbook.OUTAGE, kinds.Playbook.SLOW, kinds.Playbook.ODD
+_WEDDING, _ALWAYS = (Tempo.WEDDING_DAY, Tempo.RUNNING), tuple(Tempo)
+_PAGED = (Severity.CRITICAL, Severity.HIGH)
+#: The first that fits an alert is its own.
+PLAYBOOKS = (
+    # Nobody gets in: more room does not help, another region does.
+    Playbook(_OUTAGE, (Severity.CRITICAL,), _WEDDING, (Action.EMERGENCY_MODE, Action.DRAIN_REGION, Action.SCALE)),
+    Playbook(_OUTAGE, _PAGED, _ALWAYS, (Action.SCALE, Action.DRAIN_REGION)),
+    # On a wedding day guests give way at once: its minutes do not come again.
+    Playbook(_SLOW, (Severity.CRITICAL,), _WEDDING, (Action.EMERGENCY_MODE, Action.SCALE, Action.GROW_CACHE)),
+    Playbook(_SLOW, (Severity.CRITICAL,), _ALWAYS, (Action.SCALE, Action.GROW_CACHE, Action.EMERGENCY_MODE)),
+    Playbook(_SLOW, (Severity.HIGH,), (Tempo.RUNNING,), (Action.SCALE, Action.GROW_CACHE, Action.EMERGENCY_MODE)),
+    Playbook(_SLOW, (Severity.HIGH,), _ALWAYS, (Action.GROW_CACHE, Action.SCALE)),
+    Playbook(_SLOW, (Severity.MEDIUM,), _ALWAYS, (Action.GROW_CACHE, Action.WATCH)),
+    # What is only odd gets only what does no harm.
+    Playbook(_ODD, tuple(Severity), _ALWAYS, (Action.WATCH,)),
+)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A step that was taken for an alert: its place on the ladder from 1, and the indicator when it was taken."""
+
+    id: int
+    alert_id: int
+    number: int
+    action: Action
+    outcome: Outcome
+    region: str
+    before: float
+    at: Moment
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done now: a step is measured, undone, the next one taken; nothing of these calls for help."""
+
+    reason: Reason
+    measured: Outcome | None = None
+    take: Action | None = None
+    number: int = 0
+
+
+def playbook(alert: Standing, tempo: Tempo, playbooks: Sequence[Playbook] = PLAYBOOKS) -> Playbook | None:
+    """Return the ladder for an alert; None where nothing is done by itself."""
+    own = (one for one in playbooks if one.name is alert.kind.playbook)
+    return next((one for one in own if alert.severity in one.severities and tempo in one.tempos), None)
+
+
+def decide(
+    alert: Standing, taken: Sequence[Response], ladder: Sequence[Action], tempo: Tempo, policy: Policy, *, now: Moment
+) -> Decision | None:
+    """Return what is to be done about an alert that stands, given the steps taken for it; None is nothing now.
+
+    One decision at a time: a step that made it worse is undone before the next one is taken.
+    """
+    if alert.state not in (State.FIRING, State.ACKNOWLEDGED):
+        return None
+    if not taken:
+        return Decision(Reason.DEGRADED, take=ladder[0], number=1)
+    last = taken[-1]
+    within = policy.effect_within if tempo is Tempo.ORDINARY else policy.effect_within_wedding
+    # What helped gets as much time again before more is done.
+    if now < last.at + within * (2 if last.outcome is Outcome.BETTER else 1):
+        return None
+    if last.outcome is not Outcome.ACTING:
+        return _next(alert, taken, ladder)
+    if alert.seen_at <= last.at and alert.calm_since is None:
+        # Nothing was measured since.
+        return None
+    outcome = effect(last.before, alert.value, policy)
+    return Decision(Reason.WORSE if outcome is Outcome.WORSE else Reason.MEASURED, measured=outcome)
+
+
+def _next(alert: Standing, taken: Sequence[Response], ladder: Sequence[Action]) -> Decision | None:
+    # The ladder may be another one by now: it got worse, or a wedding began.
+    tried = {one.action for one in taken}
+    if action := next((one for one in ladder if one not in tried), None):
+        return Decision(Reason.NO_BETTER, take=action, number=len(taken) + 1)
+    # Nobody is called for what was only to be watched.
+    return None if alert.severity is Severity.MEDIUM else Decision(Reason.EXHAUSTED)
+
+
+def effect(before: float, after: float, policy: Policy) -> Outcome:
+    """Return what a step did to its indicator; for all indicators that have a playbook less is better."""
+    if after <= before * (1 - policy.better):
+        return Outcome.BETTER
+    return Outcome.WORSE if after > before * (1 + policy.worse) else Outcome.NO_BETTER
+
+
+def recovered(alert: Standing, policy: Policy, *, now: Moment) -> bool:
+    """Tell whether an alert's indicator was measured below its threshold for long enough to undo what was done."""
+    return alert.state is State.RESOLVED or (
+        alert.calm_since is not None and lasted(alert.calm_since, now=now) >= policy.calm_for
+    )
+
+
+def scope(step: Response) -> tuple[Action, str]:
+    """Return what else needs the same state that a step brought about: steps of one scope are undone together."""
+    return step.action, "" if step.action in SHARED else step.region

@@ -1,0 +1,101 @@
+"""Steps that were taken, as rows: what was done for which alert, the indicator before and after, and how it ended."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    select,
+    update,
+)
+
+from workers.alerts.rules.lifecycle import Standing
+from workers.alerts.store.alerts import alerts
+from workers.foundation.database import insert_once, metadata
+from workers.foundation.journal import Happening
+from workers.foundation.moments import Moment
+from workers.responses.rules import Action, Outcome, Reason, Response
+
+responses = Table(
+    "degradation_responses",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("alert_id", BigInteger, ForeignKey(alerts.c.id, ondelete="CASCADE"), nullable=False),
+    # A degradation that comes back while its alert stands is answered anew.
+    Column("round", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("before", Float, nullable=False),
+    Column("after", Float),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("measured_at", DateTime(timezone=True)),
+    Column("undone_at", DateTime(timezone=True)),
+    UniqueConstraint("alert_id", "round", "number"),
+)
+_FACTS = [responses.c[name] for name in Response.__dataclass_fields__]
+
+
+def standing(db: Connection) -> dict[int, list[Response]]:
+    """Return the steps that are not undone, by alert, in their order."""
+    rows = db.execute(select(*_FACTS).where(responses.c.undone_at.is_(None)).order_by(responses.c.id)).mappings()
+    found: dict[int, list[Response]] = {}
+    for row in rows:
+        step = Response(**dict(row) | {"action": Action(row["action"]), "outcome": Outcome(row["outcome"])})
+        found.setdefault(step.alert_id, []).append(step)
+    return found
+
+
+def take(db: Connection, alert: Standing, action: Action, number: int, reason: Reason, *, at: Moment) -> int | None:
+    """Remember a step, once; return its id, None when it was taken before."""
+    over = select(func.coalesce(func.max(responses.c.round), 0)).where(
+        responses.c.alert_id == alert.id, responses.c.undone_at.is_not(None)
+    )
+    row = {
+        "alert_id": alert.id, "round": int(db.execute(over).scalar_one()) + 1, "number": number, "kind": alert.kind,
+        "region": alert.region, "action": action, "reason": reason, "outcome": Outcome.ACTING, "before": alert.value, "at": at,
+    }  # fmt: skip
+    new: list[int] = insert_once(db, responses, [row])
+    return new[0] if new else None
+
+
+def measure(db: Connection, step: Response, outcome: Outcome, after: float, *, at: Moment) -> None:
+    """Remember what a step did to its indicator."""
+    values = {"outcome": outcome, "after": after, "measured_at": at}
+    db.execute(update(responses).where(responses.c.id == step.id).values(**values))
+
+
+def undo(db: Connection, step: Response, *, at: Moment) -> None:
+    """Remember that a step is over; what it did to its indicator stays written."""
+    db.execute(update(responses).where(responses.c.id == step.id).values(undone_at=at))
+
+
+def history(db: Connection, *, most: int = 50) -> list[dict[str, object]]:
+    """Return what was done, the newest first."""
+    return [dict(row) for row in db.execute(select(responses).order_by(responses.c.id.desc()).limit(most)).mappings()]
+
+
+def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+    """Return the steps that were taken or undone from a moment on."""
+    asked = select(responses, alerts.c.wedding_id).join_from(responses, alerts)
+    within = (responses.c.at >= since) | (responses.c.undone_at >= since)
+    found = []
+    for row in db.execute(asked.where(within).order_by(responses.c.id.desc()).limit(most)):
+        what = f"alert {row.alert_id}: step {row.number}, {row.action}"
+        found.append(Happening(row.at, f"{what} ({row.reason}): {row.outcome}", row.region, row.wedding_id, "playbook"))
+        if row.undone_at:
+            found.append(Happening(row.undone_at, f"{what} undone", row.region, row.wedding_id, "playbook"))
+    return [one for one in found if one.at >= since]

@@ -1,0 +1,15 @@
+"""Degradation, as Celery runs it."""
+
+from workers.app import app
+from workers.foundation import clock, database, settings
+from workers.responses import rules, usecases
+
+
+@app.task(name="responses.respond")
+def respond(**_later: object) -> None:
+    """Do what the playbooks say about what is degraded, measure what it did, and undo it when it is over."""
+    policy, now = settings.read(rules.Policy), clock.now()
+    with database.transaction() as db:
+        helpless = usecases.respond(db, policy, now=now)
+    if usecases.tell(helpless, now=now):
+        app.send_task("alerts.escalate", retry=False)

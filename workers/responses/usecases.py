@@ -1,0 +1,115 @@
+"""Answering degradations: for each alert that stands one decision, carried out and written down; undone when it is over."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from workers.alerts.rules.escalation import Tempo
+from workers.alerts.rules.kinds import Evaluator, Kind, Severity
+from workers.alerts.rules.lifecycle import Breach, Standing
+from workers.alerts.rules.lifecycle import Policy as Thresholds
+from workers.alerts.store import alerts
+from workers.alerts.usecases import escalation as telling
+from workers.alerts.usecases import evaluation as alerting
+from workers.caching import store as results
+from workers.foundation import logs, settings, telemetry
+from workers.foundation.moments import Moment
+from workers.responses import adapters, rules, store
+from workers.responses.adapters import Doing
+from workers.responses.rules import Outcome, Policy, Reason, Response
+
+log = logs.get("responses")
+
+
+def respond(db: Connection, policy: Policy, *, now: Moment) -> list[Breach]:
+    """Take, renew, measure and undo what is to be by now; return a breach for each alert whose ladder is at its end.
+
+    Alerts are held by the transaction, so that two runs at once take turns and the second finds it done.
+    """
+    standing, taken = alerts.hold(db), store.standing(db)
+    tempos = telling.tempos(db, standing, now=now)
+    needed = {step.action for own in taken.values() for step in own if step.outcome is not Outcome.WORSE}
+    adapters.reconcile(needed, now=now)
+    helpless = []
+    for alert in standing:
+        own = taken.pop(alert.id, [])
+        _renew(db, own, policy, now)
+        if own and rules.recovered(alert, policy, now=now):
+            _undo_all(db, own, policy, now)
+        elif (
+            alert.region
+            and not rules.recovered(alert, policy, now=now)
+            and _answer(db, alert, own, tempos[alert.id], policy, now)
+        ):
+            helpless.append(_breach(alert))
+    # Those whose alert is resolved meanwhile.
+    for own in taken.values():
+        _undo_all(db, own, policy, now)
+    return helpless
+
+
+def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment) -> None:
+    """Order again what a step ordered for a while, before that is over: its alert still stands."""
+    for step in own:
+        if step.outcome is not Outcome.WORSE and step.action in adapters.FOR_A_WHILE:
+            adapters.do(step.action, Doing(db, step.region, policy, now))
+
+
+def _answer(db: Connection, alert: Standing, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment) -> bool:
+    """Carry out one decision about an alert; tell whether help is needed."""
+    playbook = rules.playbook(alert, tempo)
+    decision = rules.decide(alert, own, playbook.ladder, tempo, policy, now=now) if playbook else None
+    if decision is None:
+        return False
+    if decision.measured:
+        _measured(db, alert, own[-1], decision.measured, policy, now)
+    elif decision.take:
+        _take(db, alert, decision, policy, now)
+    return decision.reason is Reason.EXHAUSTED
+
+
+def _take(db: Connection, alert: Standing, decision: rules.Decision, policy: Policy, now: Moment) -> None:
+    if decision.take and store.take(db, alert, decision.take, decision.number, decision.reason, at=now):
+        done = adapters.do(decision.take, Doing(db, alert.region, policy, now))
+        telemetry.decisions.labels("degradation", decision.reason).inc()
+        log.warning(
+            "responded", alert_id=alert.id, action=decision.take, reason=decision.reason, region=alert.region, done=done
+        )
+
+
+def _measured(db: Connection, alert: Standing, step: Response, outcome: Outcome, policy: Policy, now: Moment) -> None:
+    store.measure(db, step, outcome, alert.value, at=now)
+    detail = {"indicator": alert.kind, "before": step.before, "after": alert.value, "outcome": outcome, "region": alert.region}
+    results.record(db, key=f"response/{step.id}", kind=step.action, wedding_id=alert.wedding_id or None, detail=detail, at=now)
+    log.info("response measured", alert_id=alert.id, action=step.action, reason=outcome, before=step.before, after=alert.value)
+    if outcome is Outcome.WORSE:
+        _end(db, step, policy, now)
+
+
+def _undo_all(db: Connection, own: Sequence[Response], policy: Policy, now: Moment) -> None:
+    for step in reversed(own):
+        store.undo(db, step, at=now)
+        if step.outcome is not Outcome.WORSE:
+            _end(db, step, policy, now)
+
+
+def _end(db: Connection, step: Response, policy: Policy, now: Moment) -> None:
+    """Undo what a step did, unless another step needs it."""
+    others = [one for steps in store.standing(db).values() for one in steps if one.id != step.id]
+    if rules.scope(step) not in {rules.scope(one) for one in others if one.outcome is not Outcome.WORSE}:
+        adapters.undo(step.action, Doing(db, step.region, policy, now))
+        log.info("response undone", alert_id=step.alert_id, action=step.action, region=step.region, reason=step.outcome)
+
+
+def _breach(alert: Standing) -> Breach:
+    severity = Severity.CRITICAL if alert.severity is Severity.CRITICAL else Severity.HIGH
+    detail = f"all that the playbook has was tried for alert {alert.id} ({alert.kind} {alert.subject}), and it is no better"
+    return Breach(
+        Kind.RESPONSE_FAILED, f"{alert.kind}/{alert.subject}", severity, alert.value, detail, alert.region, alert.wedding_id
+    )
+
+
+def tell(helpless: Sequence[Breach], *, now: Moment) -> bool:
+    """Bring the alerts about responses that did not help up to date; tell whether one changed."""
+    policy = settings.read(Thresholds)
+    return alerting.bring(helpless, Evaluator.RESPONSES, policy, now=now)

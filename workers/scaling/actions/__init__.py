@@ -1,1 +1,0 @@
-"""What scaling does in more than one step."""

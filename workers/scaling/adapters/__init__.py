@@ -1,0 +1,1 @@
+"""What sets a resource on a real system."""

@@ -1,0 +1,22 @@
+"""The gateways of a region: they read what is wanted in Redis, obey, and confirm."""
+
+from workers.scaling.rules.policy import Resource
+from workers.scaling.store import gateways
+from workers.scaling.store.actions import Action
+
+
+class Gateways:
+    """They are told by `store.gateways.tell` whatever carries an action out; here their confirmation is read."""
+
+    serves = (Resource.INSTANCES, Resource.CONNECTION_POOL)
+
+    def seen(self, action: Action) -> int | None:
+        """Return what the action wants once a gateway has confirmed it; of no action what they were told and confirmed last."""
+        if action.id:
+            return action.to if action.id <= gateways.confirmed(action.region) else None
+        told = gateways.told(action.region)
+        return told.get(action.resource) if 0 < told.get("action", 0) <= gateways.confirmed(action.region) else None
+
+    def apply(self, action: Action, *, dry_run: bool = False) -> str:  # noqa: ARG002 - nothing is done here
+        """Wait for them: they were told."""
+        return f"gateways of {action.region} are told {action.resource}={action.to}"

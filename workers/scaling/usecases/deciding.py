@@ -1,0 +1,159 @@
+"""Deciding about every resource, writing it down, and asking for what is above a cap."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from sqlalchemy import Connection
+
+from workers.foundation import clock, database, logs, telemetry
+from workers.foundation.errors import named, said
+from workers.foundation.moments import Moment
+from workers.notify import usecases as notify
+from workers.notify.rules import Notification
+from workers.scaling.adapters import actuators
+from workers.scaling.rules import decision as rules
+from workers.scaling.rules.decision import Decision, Purpose, Reading, Reason, State
+from workers.scaling.rules.policy import Policy, Resource
+from workers.scaling.store import actions as store
+from workers.scaling.store import inputs, looks, published
+from workers.scaling.store.actions import Action, Decided
+from workers.scaling.usecases.carrying import AT_ONCE
+from workers.scaling.usecases.readings import readings
+
+log = logs.get("scaling")
+
+#: Where we never acted, the real thing is looked at so often: it may have less than it should.
+LOOK_EVERY = timedelta(minutes=10)
+#: What is not needed for a moment may be needed again: a proposal stands so long at least.
+STANDS = timedelta(minutes=10)
+
+
+def decide(policy: Policy, *, now: Moment) -> None:
+    """Read the world, decide about every resource, and write what changes with what it was made from."""
+    with database.transaction() as db:
+        found = readings(db, policy, now=now)
+    # Real systems are asked between the transactions: one that hangs must hold no row.
+    begun, away = clock.stopwatch(), set[Resource]()
+    sure = [_sure(reading, policy, now, away if clock.stopwatch() - begun < AT_ONCE else set(Resource)) for reading in found]
+    decided = [(reading, rules.decide(reading, policy, now=now)) for reading in sure]
+    with database.transaction() as db:
+        published.publish(db, policy)
+        record(db, decided, policy, now=now)
+
+
+def _sure(reading: Reading, policy: Policy, now: Moment, away: set[Resource]) -> Reading:
+    """Return the reading with what the real thing has, where nothing of ours says so.
+
+    Where that can't be asked (`away` remembers it for the run) it may get more, and loses nothing.
+    """
+    if not reading.unsure:
+        return reading
+    matters, seen = rules.decide(reading, policy, now=now).to != reading.has, None
+    if not looks.take(reading.region, reading.resource, each=LOOK_EVERY) and not matters:
+        return reading
+    try:
+        if reading.resource not in away:
+            seen = actuators.found(reading.region, reading.resource, now=now)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:
+        # A plug-in may raise anything, and stops nobody else.
+        away.add(reading.resource)
+        log.warning("not asked", region=reading.region, resource=reading.resource, reason=named(error), detail=said(error))
+    if reading.resource in away:
+        return replace(reading, unasked=True)
+    # What somebody gave stays until more or less is wanted; what is too little does not.
+    return replace(reading, has=seen) if seen is not None and (matters or seen < reading.has) else reading
+
+
+def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: Policy, *, now: Moment) -> None:
+    """Write what changes; ask for approval of what is above the cap."""
+    decided = [(rules.sound(reading), decision) for reading, decision in decided]
+    changing = []
+    for reading, decision in decided:
+        telemetry.decisions.labels("scaling", decision.reason).inc()
+        if decision.to != reading.has:
+            purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
+            changing.append(
+                _row(reading, decision.to, decision.reason, purpose, reading.follows, inputs.kept(reading, policy), now)
+            )
+    written = _write(db, changing)
+    for reading, decision in decided:
+        id = written.get((reading.region, reading.resource))
+        if id and rules.gives_back(reading, decision, policy):
+            store.roll_back(db, id, problem="strain rose when it was gone")
+    _ask(db, [(reading, decision) for reading, decision in decided if not reading.shadow], written, policy, now)
+
+
+def _row(
+    reading: Reading, to: int, reason: Reason, purpose: Purpose, follows: int, made_from: Mapping[str, Any], now: Moment
+) -> Decided:
+    return Decided(reading.region, reading.resource, reading.has, to, reason, made_from, store.SCHEDULE, now, follows, purpose)
+
+
+def _write(db: Connection, rows: Sequence[Decided]) -> dict[tuple[str, str], int]:
+    """Write rows; return the ids of those that are new by region and resource."""
+    ids = {(row.region, row.resource): id for row, id in zip(rows, store.record(db, rows), strict=True) if id}
+    for row in rows:
+        if id := ids.get((row.region, row.resource)):
+            log.info(
+                "region scaled", region=row.region, resource=row.resource, before=row.before, to=row.to, reason=row.reason,
+                purpose=row.purpose, action=id,
+            )  # fmt: skip
+    return ids
+
+
+def _ask(
+    db: Connection, decided: Sequence[tuple[Reading, Decision]], written: Mapping[tuple[str, str], int], policy: Policy,
+    now: Moment,
+) -> None:  # fmt: skip
+    """Keep at most one proposal of a resource standing, as high as is needed, and tell of new ones."""
+    proposals: dict[tuple[str, str], list[Action]] = {}
+    asking: dict[tuple[str, str], tuple[Decided, str]] = {}
+    for one in store.proposals(db, rejected_since=now - policy.approval_within):
+        proposals.setdefault((one.region, one.resource), []).append(one)
+    for reading, decision in decided:
+        key = reading.region, str(reading.resource)
+        if not _stands(db, reading, decision, proposals.get(key, []), policy, now) and decision.beyond:
+            follows = written.get(key, reading.follows)
+            made_from = inputs.kept(reading, policy)
+            row = _row(reading, decision.beyond, Reason.ABOVE_CAP, Purpose.ABOVE_CAP, follows, made_from, now)
+            asking[key] = row, f"{decision.beyond} are needed, the cap is {policy.bounds(reading.resource).most}"
+    for key, id in _write(db, [row for row, _ in asking.values()]).items():
+        where = f"{key[1]} of {key[0]}"
+        body = f"{where}: {asking[key][1]}. `wedops scaling approve {id} --for 6h`"
+        notify.tell(db, Notification(f"scaling/approve/{id}", f"approval wanted: {where}", body, "high"), at=now)
+
+
+def _stands(db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: Moment) -> bool:
+    """Tell whether a proposal for as much as is needed stands; end what was allowed once it is over and given back."""
+    standing = False
+    for one in ours:
+        if one.state is State.REJECTED:
+            standing |= one.to >= decision.beyond
+        elif one.state is State.APPROVED:
+            ended = one.until is not None and one.until <= now
+            standing |= not ended and one.to >= decision.beyond
+            if ended and decision.to <= policy.bounds(reading.resource).most:
+                with suppress(store.ProposalUnknown):
+                    store.settle(db, one.id, State.ROLLED_BACK, by=store.SCHEDULE, at=now, problem="its time is over")
+        elif problem := _outlived(one, decision, policy, now):
+            try:
+                store.settle(db, one.id, State.REJECTED, by=store.SCHEDULE, at=now, problem=problem)
+            except store.ProposalUnknown:
+                # Somebody has settled it since it was read: the next run sees how.
+                standing = True
+        else:
+            standing = True
+            store.raise_proposal(db, one.id, decision.beyond)
+    return standing
+
+
+def _outlived(one: Action, decision: Decision, policy: Policy, now: Moment) -> str:
+    if now - one.created_at >= policy.approval_within:
+        return "nobody approved it in time"
+    return "no longer needed" if not decision.beyond and now - one.created_at >= STANDS else ""

@@ -1,0 +1,41 @@
+"""Finding what changed."""
+
+from datetime import date, timedelta
+
+from sqlalchemy import Connection
+
+from workers.commands import usecases as requests
+from workers.foundation import database, settings
+from workers.foundation.moments import Moment
+from workers.seasons import store
+from workers.seasons.rules import season as rules
+from workers.weddings.store import weddings
+
+#: When its peak begins, so many of a region's largest weddings of the coming days are warmed.
+WARMED, DAYS = 30, 7
+
+
+def detect(db: Connection, *, now: Moment) -> dict[str, rules.Decision]:
+    """Find the season of each region from its bookings and its load; remember and return those that changed."""
+    policy, by_region = settings.read(rules.Policy), dict[str, list[tuple[date, int]]]()
+    for region, day, count in weddings.bookings(db, now - timedelta(days=183), now + timedelta(days=190)):
+        by_region.setdefault(region, []).append((day, count))
+    loads, before = store.observed(db, since=now.date() - timedelta(days=366)), store.current(db)
+    found = {
+        name: rules.decide(
+            name, by_region.get(name, []), policy, today=now.date(), loads=loads.get(name, ()), before=before.get(name)
+        )
+        for name in sorted(by_region.keys() | before)
+    }
+    return {region: found[region] for region in store.record(db, found, at=now)}
+
+
+def warm(region: str, *, now: Moment) -> list[str]:
+    """Ask for the warm-up of a region's largest weddings of the coming days, once a day; return their ids."""
+    with database.transaction() as db:
+        coming = weddings.between(db, now, now + timedelta(days=DAYS), region=region)
+    ids = [one.id for one in sorted(coming, key=lambda one: -one.guest_count)[:WARMED]]
+    for wedding_id in ids:
+        key = f"season/{region}/{now:%Y-%m-%d}/{wedding_id}"
+        requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key})
+    return ids

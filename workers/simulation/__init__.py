@@ -1,0 +1,1 @@
+"""Worlds that never were, and spans played again."""

@@ -1,0 +1,1 @@
+"""Imagined worlds, and how a plan would have gone. Pure."""

@@ -1,0 +1,1 @@
+"""Connections by region, as they were at a moment."""

@@ -1,0 +1,296 @@
+"""The calendar's memory: weddings in PostgreSQL."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+from psycopg.types.json import Jsonb
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    FromClause,
+    Index,
+    Integer,
+    Table,
+    Text,
+    any_,
+    column,
+    exists,
+    func,
+    literal,
+    select,
+    table,
+    text,
+)
+from sqlalchemy import Sequence as Counter
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
+
+from workers.foundation.database import copy, metadata, over
+from workers.foundation.errors import Anticipated
+from workers.foundation.moments import Moment
+from workers.weddings.rules import Status, VenueType, Wedding
+
+versions = Counter("calendar_versions", metadata=metadata)
+
+weddings = Table(
+    "weddings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("starts_local", DateTime, nullable=False),
+    Column("ends_local", DateTime, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("starts_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("ends_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("guest_count", Integer, nullable=False),
+    Column("venue_type", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("supplier_ids", ARRAY(Text), nullable=False),
+    Column("timeline", JSONB, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    # The highest SEQUENCE that an iCalendar had of it: an older copy of the file must not undo a newer one.
+    Column("sequence", BigInteger, nullable=False, server_default="0"),
+)
+Index("weddings_by_region", weddings.c.region)
+Index("weddings_by_version", weddings.c.version)
+
+_FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
+
+
+def _superseded(table: FromClause, before: datetime) -> ColumnElement[bool]:
+    """Tell the versions that another one had followed by then: the calendar of since then needs none of them."""
+    newer = history.alias("newer")
+    return exists().where(newer.c.id == table.c.id, newer.c.version > table.c.version, newer.c.known_from < before)
+
+
+#: Each version of each wedding, and since when it was known: the calendar as it was at any moment.
+history = Table(
+    "wedding_versions",
+    metadata,
+    *(
+        Column(column.name, column.type, nullable=False, index=column.index)
+        for column in weddings.c
+        if column.name not in {"id", "timeline", "digest", "version", "updated_at", "sequence"}
+    ),
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("known_from", DateTime(timezone=True), nullable=False),
+    info=over(_superseded),
+)
+_KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name != "timeline"]
+
+
+class WeddingUnknown(Anticipated):
+    """wedding_id={wedding_id!r} is not in the calendar; import it first (`wedops weddings import FILE`)"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an upsert did. `version` is the calendar's after it; `outdated` weddings had a newer SEQUENCE already."""
+
+    added: int
+    changed: int
+    unchanged: int
+    version: int
+    outdated: int = 0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What taking a calendar in changes.
+
+    `new` are the weddings that are to be written, `before` those of them that are known, as they are; `outdated` have a newer
+    SEQUENCE already, `sequences` is the one that each of the calendar has afterwards.
+    """
+
+    new: list[Wedding]
+    before: dict[str, Wedding]
+    outdated: set[str]
+    sequences: dict[str, int]
+
+    @property
+    def added(self) -> list[Wedding]:
+        """Return those that are not known yet."""
+        return [one for one in self.new if one.id not in self.before]
+
+    @property
+    def changed(self) -> list[tuple[Wedding, Wedding]]:
+        """Return (before, after) of those that are known."""
+        return [(self.before[one.id], one) for one in self.new if one.id in self.before]
+
+
+def difference(db: Connection, calendar: Sequence[Wedding], sequences: Mapping[str, int], *, hold: bool = False) -> Difference:
+    """Return what taking a calendar in changes; `hold` locks what is known until the end of the transaction."""
+    facts = select(weddings.c.digest, weddings.c.sequence, *_FACTS).where(_among([one.id for one in calendar]))
+    # Locked in one order, so that two imports of the same calendar wait for each other instead of deadlocking.
+    asked = facts.order_by(weddings.c.id)
+    rows = {row.id: row for row in db.execute(asked.with_for_update() if hold else asked)}
+    known = {id: (row.digest, row.sequence) for id, row in rows.items()}
+    outdated = {id for id, sequence in sequences.items() if id in known and sequence < known[id][1]}
+    after = {one.id: max(sequences.get(one.id, 0), known.get(one.id, ("", 0))[1]) for one in calendar}
+    new = [one for one in calendar if one.id not in outdated and known.get(one.id) != (_digest(one), after[one.id])]
+    before = _facts(rows[one.id] for one in new if one.id in rows)
+    return Difference(new, {one.id: one for one in before}, outdated, after)
+
+
+def upsert(db: Connection, calendar: Sequence[Wedding], *, at: Moment, sequences: Mapping[str, int] | None = None) -> Change:
+    """Bring the calendar to `calendar`; a wedding that is the same stays untouched, the rest get a new version.
+
+    `sequences` are the revisions of those that have one; a lower one than is known changes nothing.
+    """
+    # One import after the other: versions must come in the order in which they are seen.
+    db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops calendar'))"))
+    found = difference(db, calendar, sequences or {}, hold=True)
+    if found.new:
+        common = {"version": db.execute(select(versions.next_value())).scalar_one(), "updated_at": at}
+        own = ({"digest": _digest(one), "sequence": found.sequences[one.id]} for one in found.new)
+        _write(db, [_row(one) | common | more for one, more in zip(found.new, own, strict=True)])
+    left = len(calendar) - len(found.new) - len(found.outdated)
+    return Change(len(found.added), len(found.changed), left, version_of(db), len(found.outdated))
+
+
+def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows into the calendar and its history, by way of a table that ends with the transaction: a season is a COPY."""
+    names = [column.name for column in weddings.c]
+    db.execute(text("CREATE TEMPORARY TABLE arriving (LIKE weddings) ON COMMIT DROP"))
+    values = ([Jsonb(row[name]) if name == "timeline" else row[name] for name in names] for row in rows)
+    copy(db, "arriving", names, values)
+    arriving = table("arriving", *(column(name) for name in names))
+    statement = insert(weddings).from_select(names, select(arriving).order_by(arriving.c.id))
+    new = {each.name: each for each in statement.excluded if each.name != "id"}
+    db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=new))
+    known = {each.name: arriving.c["updated_at" if each.name == "known_from" else each.name] for each in history.c}
+    db.execute(insert(history).from_select(list(known), select(*known.values())))
+    db.execute(text("DROP TABLE arriving"))
+
+
+def _among(ids: list[str]) -> ColumnElement[bool]:
+    # As one array: a parameter an id would be more than PostgreSQL takes from some 65,000 on.
+    return weddings.c.id == any_(literal(ids, ARRAY(Text)))
+
+
+def _row(wedding: Wedding) -> dict[str, Any]:
+    return vars(wedding) | {"supplier_ids": list(wedding.supplier_ids)}
+
+
+def _digest(wedding: Wedding) -> str:
+    text = orjson.dumps(_row(wedding), option=orjson.OPT_SORT_KEYS)
+    return blake2b(text, digest_size=16).hexdigest()
+
+
+def version_of(db: Connection) -> int:
+    """Return the calendar's version; 0 when it is empty."""
+    return int(db.execute(select(func.coalesce(func.max(weddings.c.version), 0))).scalar_one())
+
+
+def require(db: Connection, wedding_id: str) -> Wedding:
+    """Return the wedding; raises WeddingUnknown."""
+    if found := by_id(db, [wedding_id]):
+        return found[0]
+    raise WeddingUnknown(wedding_id=wedding_id)
+
+
+def by_id(db: Connection, ids: Iterable[str]) -> list[Wedding]:
+    """Return the weddings with these ids, those that exist, by start."""
+    return _facts(db.execute(select(*_FACTS).where(_among(list(ids))).order_by(weddings.c.starts_at)))
+
+
+def between(
+    db: Connection, start: datetime, end: datetime, *, most: int | None = None, region: str | None = None
+) -> list[Wedding]:
+    """Return weddings that take place and overlap [start, end), of a region or of all, by start."""
+    ours = _felt(start, end) if region is None else _felt(start, end) & (weddings.c.region == region)
+    return _facts(db.execute(select(*_FACTS).where(ours).order_by(weddings.c.starts_at).limit(most)))
+
+
+def _felt(start: datetime, end: datetime) -> ColumnElement[bool]:
+    """Tell the weddings that take place and overlap [start, end)."""
+    return (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
+
+
+def as_known(db: Connection, at: Moment, start: datetime, end: datetime) -> list[Wedding]:
+    """Return weddings that overlap [start, end) as the calendar had them at a moment: not yet moved, not yet cancelled."""
+    newest = (
+        select(*_KNOWN)
+        .where(history.c.known_from <= at)
+        .ext(distinct_on(history.c.id))
+        .order_by(history.c.id, history.c.version.desc())
+        .subquery()
+    )
+    overlap = (newest.c.starts_at < end) & (newest.c.ends_at > start) & (newest.c.status != Status.CANCELLED)
+    return _facts(db.execute(select(newest).where(overlap).order_by(newest.c.starts_at)))
+
+
+def regions(db: Connection) -> list[str]:
+    """Return the regions that have weddings."""
+    return list(db.execute(_REGIONS).scalars())
+
+
+# From one region to the next by the index: DISTINCT reads a season's hundred thousand rows for a few names.
+_REGIONS = text(
+    """
+    WITH RECURSIVE found AS (
+        (SELECT region FROM weddings ORDER BY region LIMIT 1)
+        UNION ALL
+        SELECT (SELECT w.region FROM weddings w WHERE w.region > found.region ORDER BY w.region LIMIT 1)
+        FROM found WHERE found.region IS NOT NULL)
+    SELECT region FROM found WHERE region IS NOT NULL
+    """
+)
+
+
+def busy_regions(db: Connection, start: datetime, end: datetime) -> set[str]:
+    """Return the regions that have weddings which take place and overlap [start, end)."""
+    return set(db.execute(select(weddings.c.region).distinct().where(_felt(start, end))).scalars())
+
+
+def zones(db: Connection) -> dict[str, str]:
+    """Return the zone that most weddings of each region are in."""
+    most = func.mode().within_group(weddings.c.zone)
+    return {row[0]: row[1] for row in db.execute(select(weddings.c.region, most).group_by(weddings.c.region))}
+
+
+def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, Moment, Moment]]:
+    """Return (region, start, end) of the weddings that take place and overlap [start, end); those that are alike once."""
+    facts = (weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
+    return [(row[0], row[1], row[2]) for row in db.execute(select(*facts).distinct().where(_felt(start, end)))]
+
+
+def running(db: Connection, at: Moment) -> list[tuple[str, str, Moment, Moment]]:
+    """Return (id, region, start, end) of the weddings that run at a moment."""
+    facts = (weddings.c.id, weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
+    now = (weddings.c.starts_at <= at) & (weddings.c.ends_at > at) & (weddings.c.status != Status.CANCELLED)
+    return [(row[0], row[1], row[2], row[3]) for row in db.execute(select(*facts).where(now))]
+
+
+def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, date, int]]:
+    """Return (region, local day of the start, weddings) for weddings that take place in [start, end)."""
+    day = func.date(weddings.c.starts_local)
+    rows = db.execute(
+        select(weddings.c.region, day, func.count())
+        .where(weddings.c.status != Status.CANCELLED, weddings.c.starts_at >= start, weddings.c.starts_at < end)
+        .group_by(weddings.c.region, day)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def _facts(rows: Iterable[Any]) -> list[Wedding]:
+    return [
+        Wedding(
+            **{name: row._mapping[name] for name in row._mapping if name in Wedding.__dataclass_fields__}
+            | {
+                "venue_type": VenueType(row.venue_type),
+                "status": Status(row.status),
+                "supplier_ids": tuple(row.supplier_ids),
+            }
+        )
+        for row in rows
+    ]

@@ -1,0 +1,52 @@
+"""Taking a calendar in: rows, then who must know."""
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from workers.app import app
+from workers.foundation import database, logs
+from workers.foundation.moments import Moment
+from workers.weddings.formats.rows import Reading
+from workers.weddings.formats.text import CalendarUnreadable
+from workers.weddings.store import due
+from workers.weddings.store import weddings as store
+
+log = logs.get("weddings")
+
+#: Woken by name, for they are upper rooms; the first two also run by their own schedule.
+WOKEN = ("seasons.detect", "forecasting.refresh")
+FORGET = "caching.forget"
+
+
+def preview(reading: Reading) -> store.Difference:
+    """Return what `take` would do, and do nothing."""
+    _check(reading)
+    with database.transaction() as db:
+        return store.difference(db, reading.weddings, reading.sequences)
+
+
+def _check(reading: Reading) -> None:
+    if twice := reading.twice():
+        raise CalendarUnreadable(cause=f"id {', '.join(twice[:5])} stands more than once; keep one row each: nothing was taken")
+
+
+def take(reading: Reading, *, now: Moment) -> store.Change:
+    """Bring the calendar to what was read, and wake those who depend on it. All of it or nothing is taken."""
+    _check(reading)
+    with database.transaction() as db:
+        change = store.upsert(db, reading.weddings, at=now, sequences=reading.sequences)
+        # An older copy of an event must not bring back the hour, or the wedding, that it had then.
+        current = store.by_id(db, [wedding.id for wedding in reading.weddings]) if change.outdated else reading.weddings
+    log.info("calendar taken", reason="import", refused=len(reading.refused), **vars(change))
+    try:
+        due.list_due(current, at=now)
+        if change.added or change.changed:
+            for name in WOKEN:
+                app.send_task(name, retry=False)
+            ids = [wedding.id for wedding in reading.weddings]
+            for first in range(0, len(ids), 1000):
+                app.send_task(FORGET, kwargs={"wedding_ids": ids[first : first + 1000]}, retry=False)
+    except (OperationalError, RedisError) as error:
+        # The rows are there: wedding_day.list_due and the others' own schedules find them.
+        log.warning("nobody woken", reason="redis", detail=str(error))
+    return change
