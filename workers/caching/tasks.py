@@ -6,9 +6,9 @@ from workers.app import Task, app
 from workers.caching import store
 from workers.caching import usecases as actions
 from workers.caching.rules import Kind
-from workers.commands import rules as contract
 from workers.commands import store as requests
 from workers.commands import usecases as asked
+from workers.commands.rules import messages as contract
 from workers.foundation import clock, database, logs
 from workers.weddings.store import weddings
 

@@ -17,9 +17,8 @@ from workers.alerts.rules.lifecycle import Standing, State
 from workers.alerts.rules.quiet import Weekly
 from workers.alerts.store import alerts as store
 from workers.alerts.store import escalation, silences
-from workers.alerts.usecases import escalation as telling
 from workers.alerts.usecases import operators as orders
-from workers.app import app
+from workers.alerts.usecases import surroundings
 from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database
 from workers.foundation.errors import Anticipated
@@ -72,7 +71,7 @@ def show(alert_id: int) -> None:
     with database.transaction() as db:
         changes, told = store.history(db, alert_id), escalation.arrived(db, alert_id)
         alert = store.find(db, alert_id)
-    click.echo(f"{alert.line}{_aside(alert)}\nsee {telling.runbook(alert.kind)}")
+    click.echo(f"{alert.line}{_aside(alert)}\nsee {surroundings.runbook(alert.kind)}")
     for one in changes:
         by = f" by {one['by']}" if one["by"] else ""
         click.echo(
@@ -121,6 +120,8 @@ def hand_over(alert_id: int, to: str, note: str) -> None:
         if not notify.channels(db, to):
             raise click.BadParameter(f"{to!r} has no address; `wedops contacts add {to} CHANNEL` gives one", param_hint="--to")
         orders.hand_over(db, alert_id, to=to, by=operator(), note=note, now=clock.now())
+    from workers.app import app  # noqa: PLC0415 - it takes half a second, and no other command of these needs it
+
     app.send_task("alerts.escalate", retry=False)
     click.echo(f"{to} is told of alert {alert_id}")
 

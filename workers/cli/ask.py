@@ -5,7 +5,7 @@ from time import sleep
 import click
 
 from workers import client
-from workers.commands.rules import EmergencyKind
+from workers.commands.rules.kinds import EmergencyKind
 from workers.emergencies import store as emergencies
 from workers.foundation import clock, database, logs
 

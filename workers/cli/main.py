@@ -1,10 +1,12 @@
 """The operator's command, `wedops`. Each command's module is imported when it is called: Celery takes seconds."""
 
+import logging
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
+
+from workers.cli.lazy import LazyGroup
 
 COMMANDS = {
     "up": "Start the whole system on this machine.",
@@ -39,47 +41,32 @@ COMMANDS = {
 }
 
 #: These are folders: their group has a module of its own.
-GROUPS = {"scaling"}
+GROUPS = {"scaling": "scaling.group", "weddings": "weddings.group"}
 #: These run for ever and share the circuits of all processes; all other commands are somebody who wants to know.
 PROCESSES = {"watch", "ingest", "listen", "up", "supervise"}
 
 
-class _Lazy(click.Group):
-    def list_commands(self, _context: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module = f"workers.cli.{name.replace('-', '_')}" + (".group" if name in GROUPS else "")
-        command: click.Command = import_module(module).command
-        return command
-
-    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.command(cls=_Lazy)
+@click.command(cls=LazyGroup, package="workers.cli", helps=COMMANDS, modules=GROUPS)
 @click.version_option(package_name="wedops")
 @click.pass_context
 def wedops(context: click.Context) -> None:
     """Run and watch WedSync's realtime operations."""
-    from workers.foundation import breaker, settings  # noqa: PLC0415 - not for --help
+    from workers.foundation import settings  # noqa: PLC0415 - not for --help
 
     settings.settle_environment()
     if context.invoked_subcommand not in PROCESSES:
-        context.with_resource(breaker.passed_by())
+        context.with_resource(settings.circuits_passed_by())
 
 
 def main(*arguments: Any) -> None:
     """Run a command; what was anticipated is one line, and exit code 1."""
-    if sys.argv[1:2] and sys.argv[1] not in PROCESSES:
+    asked = sys.argv[1:]
+    if asked and not asked[0].startswith("-") and asked[0] not in PROCESSES:
         from workers.foundation import logs, settings  # noqa: PLC0415 - not for --help
 
         settings.hurry()
         # To standard error: what a command prints is what it was asked for.
-        logs.configure(30)
+        logs.configure_when_needed(logging.WARNING)
     try:
         wedops(*arguments, standalone_mode=True)
     except Exception as error:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from workers.app import app
-from workers.commands.rules import CONTRACT
+from workers.commands.rules.messages import CONTRACT
 from workers.connections.tasks import prepare_peak
 from workers.foundation import clock, logs
 

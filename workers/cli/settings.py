@@ -4,14 +4,14 @@ from dataclasses import fields
 
 from workers.alerts import adapters as live_alerts
 from workers.alerts.rules import lifecycle as alerts
-from workers.alerts.usecases import escalation as telling
+from workers.alerts.usecases import surroundings
 from workers.balancing import rules as balancing
 from workers.balancing.adapters import supabase as supabase_nodes
 from workers.caching import rules as caching
 from workers.connections.rules import admission as connections
 from workers.forecasting.rules import forecast as forecasting
 from workers.forecasting.rules import peak_forecast
-from workers.foundation.settings import Servers, Settable, read
+from workers.foundation.settings import Servers, Settable
 from workers.measurements.rules import keeping, samples
 from workers.notify import rules as notify
 from workers.responses import rules as responses
@@ -43,7 +43,7 @@ DECLARED: tuple[type[Settable], ...] = (
     samples.Policy,
     alerts.Policy,
     live_alerts.Policy,
-    telling.Runbooks,
+    surroundings.Runbooks,
     responses.Policy,
     wedding_day.Policy,
     notify.Policy,
@@ -78,14 +78,3 @@ def former() -> dict[str, str]:
         if hasattr(one, "formerly")
         for field in fields(one)  # type: ignore[arg-type]
     }
-
-
-def switched_off() -> list[str]:
-    """Return the switches of the platform that are off: nothing is silent about it."""
-    off = {
-        "predictive": Policy,
-        "performance": alerts.Policy,
-        "wedding_tempo": alerts.Policy,
-        "wedding_days": seasons.Policy,
-    }
-    return [declared.also[name] for name, declared in off.items() if not getattr(read(declared), name)]  # type: ignore[attr-defined]

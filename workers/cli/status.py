@@ -2,15 +2,16 @@
 
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
-from rich.console import Console
-from rich.table import Column, Table
 
 from workers.cli.verdict import DEGRADED, HEALTHY, Status, gather
 from workers.foundation import clock
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @click.command("status")
@@ -21,13 +22,15 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.status/1", **asdict(status)}, default=str).decode())
     else:
+        from rich.console import Console  # noqa: PLC0415 - not for --json
+
         console = Console()
         # A pipe or a file has no width of its own.
         _show(status, console if console.is_terminal else Console(width=140))
     sys.exit(status.code)
 
 
-def _show(status: Status, console: Console) -> None:
+def _show(status: Status, console: "Console") -> None:
     colour = {HEALTHY: "green", DEGRADED: "yellow"}.get(status.code, "red")
     console.print(status.verdict, style=f"bold {colour}", markup=False)
     console.print(_headline(status), highlight=False)
@@ -74,9 +77,11 @@ def _whose_clock() -> str:
     return f" by the demo's clock, {played.speed:g} times as fast as ours" if played else ""
 
 
-def _table(console: Console, title: str, rows: list[dict[str, Any]], *columns: str) -> None:
+def _table(console: "Console", title: str, rows: list[dict[str, Any]], *columns: str) -> None:
     if not rows:
         return
+    from rich.table import Column, Table  # noqa: PLC0415
+
     # What does not fit goes on below: no time may be cut off.
     table = Table(
         *(Column(name, overflow="fold") for name in columns),

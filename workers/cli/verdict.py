@@ -10,26 +10,27 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.alerts.rules.kinds import Severity
+from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.rules.lifecycle import Standing, State
 from workers.alerts.rules.ourselves import PROMISES
 from workers.alerts.store import alerts
-from workers.alerts.usecases import escalation as telling
+from workers.alerts.usecases import surroundings
 from workers.balancing import store as balancing
-from workers.cli.settings import switched_off
 from workers.commands import store as requests
 from workers.connections.store import registry as connections
 from workers.connections.store import service
 from workers.emergencies import store as emergencies
-from workers.foundation import background, breaker, clock, database, dead_letters, jobs, journal, queues, redis, settings
+from workers.foundation import background, circuits, clock, database, dead_letters, jobs, journal, queues, redis, settings
 from workers.foundation.moments import Moment
 from workers.notify import store as notify
 from workers.responses import store as degradation
 from workers.scaling.rules.decision import State as ActionState
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as scaling
-from workers.scaling.usecases import readings
+from workers.scaling.usecases import modes
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
+from workers.seasons.rules.season import Policy as Seasons
 from workers.snapshots import store as metrics
 from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
@@ -108,13 +109,25 @@ def gather() -> Status:
             status.blame(UNREACHABLE, str(error))
         elif error:
             raise error
-    status.switched_off = switched_off()
+    status.switched_off = _switched_off()
     word = WORDS[status.code]
     if not status.why and (lacking := _lacking(status)):
         word, status.why = "idle", lacking
     more = [f"and {len(status.why) - 5} more"] if len(status.why) > 5 else []
     status.verdict = f"{word}: {'; '.join(status.why[:5] + more) or 'all jobs run, nothing waits, no alert'}"
     return status
+
+
+def _switched_off() -> list[str]:
+    """Return the switches of the platform that are off: nothing is silent about it."""
+    scaled, alerted, seasonal = settings.read(Policy), settings.read(Thresholds), settings.read(Seasons)
+    off = {
+        "PREDICTIVE_SCALING_ENABLED": not scaled.predictive,
+        "PERFORMANCE_MONITORING_ENABLED": not alerted.performance,
+        "WEDDING_DAY_MONITORING": not seasonal.wedding_days,
+        "WEDDING_DAY_ENHANCED_MONITORING": not alerted.wedding_tempo,
+    }
+    return [name for name, is_off in off.items() if is_off]
 
 
 def _lacking(status: Status) -> list[str]:
@@ -158,7 +171,7 @@ def _from_jobs(status: Status, at: float) -> None:
 
 
 def _from_nodes(status: Status) -> None:
-    status.circuits = [asdict(circuit) for circuit in breaker.circuits()]
+    status.circuits = [asdict(circuit) for circuit in circuits.known()]
     for circuit in status.circuits:
         if circuit["state"] != "closed":
             status.blame(DEGRADED, f"{circuit['dependency']} fails: its circuit is {circuit['state']}")
@@ -209,7 +222,7 @@ def _from_postgres(status: Status) -> None:
             db, status, [one for one in found if one.state is State.FIRING and not one.quiet.startswith("explained")], now
         )
         status.actions = [_plain(one) for one in scaling.recent(db)]
-        status.shadow = readings.in_shadow(db, settings.read(Policy), now=now)
+        status.shadow = modes.in_shadow(db, settings.read(Policy), now=now)
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
         if failed := notify.overdue(db):
@@ -223,14 +236,14 @@ def _from_postgres(status: Status) -> None:
 
 def _from_alerts(db: Connection, status: Status, found: list[Standing], now: Moment) -> None:
     """Say of each alert that no worse one explains what is wrong, who is affected, what was done, and what to do."""
-    around, done = telling.surroundings(db, found, now=now), degradation.standing(db)
+    around, done = surroundings.of(db, found, now=now), degradation.standing(db)
     for alert in found:
         steps = ", ".join(f"{step.action.replace('_', ' ')} ({step.outcome})" for step in done.get(alert.id, ()))
         parts = [
             f"alert {alert.id}, {alert.severity}: {alert.detail}",
             f"affects {hurts}" if (hurts := around[alert.id].said) else "",
             f"done: {steps}" if steps else "",
-            f"to do: {telling.runbook(alert.kind)}",
+            f"to do: {surroundings.runbook(alert.kind)}",
             alert.quiet,
         ]
         status.blame(CRITICAL if alert.severity is Severity.CRITICAL else DEGRADED, ", ".join(filter(None, parts)))

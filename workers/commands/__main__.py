@@ -2,6 +2,6 @@
 
 import json
 
-from workers.commands.rules import schemas
+from workers.commands.rules.messages import schemas
 
 print(json.dumps(schemas(), indent=2))

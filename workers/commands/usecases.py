@@ -9,7 +9,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from workers.app import app
-from workers.commands import rules, store
+from workers.commands import store
+from workers.commands.rules import messages as rules
 from workers.foundation import clock, database, logs, telemetry
 from workers.foundation.errors import Anticipated
 from workers.foundation.redis import FunctionsMissing

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from workers.commands.rules import EmergencyKind
+from workers.commands.rules.kinds import EmergencyKind
 
 
 @dataclass(frozen=True)

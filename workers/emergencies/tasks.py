@@ -3,9 +3,9 @@
 from typing import Any
 
 from workers.app import Task, app
-from workers.commands import rules as contract
 from workers.commands import store as requests
 from workers.commands import usecases as asked
+from workers.commands.rules import messages as contract
 from workers.emergencies import rules, store
 from workers.foundation import clock, database, logs
 from workers.notify import usecases as notify

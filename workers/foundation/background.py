@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from workers.foundation import clock, logs, telemetry
+from workers.foundation import clock, logs
 
 Result = TypeVar("Result")
 
@@ -62,6 +62,9 @@ async def kept(name: str, work: Callable[[], Awaitable[None]]) -> None:
 
 
 def _say(name: str, error: Exception) -> None:
+    # Who asks two servers at once and goes counts nothing.
+    from workers.foundation import telemetry  # noqa: PLC0415
+
     telemetry.background_failures.labels(name).inc()
     # Of an error that nobody foresaw the place is told, and not its text, which may quote data.
     where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]

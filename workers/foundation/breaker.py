@@ -7,7 +7,6 @@ it again.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -22,7 +21,7 @@ from pybreaker import (
 )
 from redis.exceptions import RedisError
 
-from workers.foundation import clock, journal, logs, redis
+from workers.foundation import circuits, clock, journal, logs, redis, settings
 from workers.foundation.errors import Anticipated
 
 log = logs.get("foundation")
@@ -34,8 +33,6 @@ PAUSES = {"database": 3, "cache": 3, "supabase": 30}
 FAILURES = 5
 #: A failure is forgotten after this many seconds without another.
 REMEMBERED = 60
-#: The dependencies that ever failed.
-KNOWN = "wedops:circuits"
 #: A process asks for the shared state this often: a call must not cost a round trip.
 ASKED_EVERY = 1.0
 
@@ -67,7 +64,7 @@ class _Shared(CircuitRedisStorage):
         super().increment_counter()
         with suppress(*redis.UNREACHABLE):
             self._redis.expire(self._namespace("fail_counter"), REMEMBERED)
-            self._redis.sadd(KNOWN, str(self._namespace_name).removeprefix("wedops:"))
+            self._redis.sadd(circuits.KNOWN, str(self._namespace_name).removeprefix("wedops:"))
 
     def reset_counter(self) -> None:
         if self._failed:
@@ -121,27 +118,13 @@ def _breaker(dependency: str, failed: Callable[[BaseException], bool]) -> Circui
     )
 
 
-_passing = False
-
-
-@contextmanager
-def passed_by() -> Iterator[None]:
-    """Call what is wanted in this block, and open no circuit: somebody who looks for a fault must see the fault itself."""
-    global _passing  # noqa: PLW0603 - a process is either a person's command or one of ours
-    _passing = True
-    try:
-        yield
-    finally:
-        _passing = False
-
-
 @contextmanager
 def guarded(dependency: str, failed: Callable[[BaseException], bool]) -> Iterator[None]:
     """Run the block unless the dependency is left alone; `failed` tells which errors are its own. Raises CircuitOpen.
 
     `failed` is a function of its module, always the same one: each has a breaker of its own, on the shared state.
     """
-    if _passing:
+    if settings.passes_circuits():
         yield
         return
     breaker = _breaker(dependency, failed)
@@ -150,22 +133,3 @@ def guarded(dependency: str, failed: Callable[[BaseException], bool]) -> Iterato
             yield
     except CircuitBreakerError as error:
         raise CircuitOpen(dependency=dependency, failures=FAILURES, seconds=breaker.reset_timeout) from error
-
-
-@dataclass(frozen=True)
-class Circuit:
-    """What is known of a dependency's circuit: `closed` is well, `open` left alone, `half-open` being tried."""
-
-    dependency: str
-    state: str
-    failures: int
-
-
-def circuits() -> list[Circuit]:
-    """Return the circuit of every dependency that ever failed."""
-    names = sorted(redis.registry().smembers(KNOWN))
-    with redis.registry().pipeline(transaction=False) as pipe:
-        for name in names:
-            pipe.mget(f"wedops:{name}:pybreaker:state", f"wedops:{name}:pybreaker:fail_counter")
-        found = pipe.execute()
-    return [Circuit(name, state or STATE_CLOSED, int(count or 0)) for name, (state, count) in zip(names, found, strict=True)]

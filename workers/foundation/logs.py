@@ -1,24 +1,61 @@
 """Structured logs: one JSON object a line, with task_id, wedding_id and reason wherever there is one."""
 
+from __future__ import annotations
+
 import logging
 import sys
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-import structlog
-from structlog.typing import EventDict, WrappedLogger
+
+if TYPE_CHECKING:
+    import structlog
+    from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 #: Fields that may hold what nobody should read in a log.
 _SECRET = frozenset({"password", "token", "secret", "url", "apikey", "authorization"})
 
 
-def get(room: str) -> structlog.typing.FilteringBoundLogger:
+class _Logger:
+    """A room's logger, made when it first says something: structlog takes longer to load than most commands take to run."""
+
+    def __init__(self, room: str) -> None:
+        self._room, self._made = room, None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._made is None:
+            import structlog  # noqa: PLC0415
+
+            self._made = structlog.get_logger(room=self._room)
+        return getattr(self._made, name)
+
+
+def get(room: str) -> FilteringBoundLogger:
     """Return the logger of a room."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(room=room)
-    return logger
+    return cast("FilteringBoundLogger", _Logger(room))
+
+
+class _First(logging.Handler):
+    """Stands in until somebody logs."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self._when_needed = level
+
+    def emit(self, record: logging.LogRecord) -> None:
+        configure(self._when_needed)
+        logging.getLogger(record.name).handle(record)
+
+
+def configure_when_needed(level: int) -> None:
+    """Do the same once something is logged: most commands of a person say nothing."""
+    logging.basicConfig(handlers=[_First(level)], level=level, force=True)
 
 
 def configure(level: int = logging.INFO) -> None:
     """Send structlog's and the standard library's records to standard error as JSON lines."""
+    import structlog  # noqa: PLC0415
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

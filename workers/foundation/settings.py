@@ -2,13 +2,13 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, get_origin, get_type_hints
-
-from pydantic import TypeAdapter, ValidationError
 
 from workers.foundation import addresses
 from workers.foundation.errors import Anticipated
@@ -81,6 +81,11 @@ def others(policy: type[Settable], name: str) -> list[str]:
 def _parse(variable: str, value: str, kind: Any) -> Any:
     if kind is timedelta:
         return duration(variable, value)
+    if kind is str:
+        return value
+    # Most commands are set by texts alone, and it takes a while to load.
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
     many, adapter = get_origin(kind) is not None, TypeAdapter(kind)
     try:
         found = adapter.validate_json(value) if many else adapter.validate_python(value)
@@ -105,6 +110,25 @@ def hurry() -> None:
 def patience() -> float:
     """Return for how many seconds a call waits for a server."""
     return _patience
+
+
+_passing = False
+
+
+@contextmanager
+def circuits_passed_by() -> Iterator[None]:
+    """Call what is wanted in this block, and open no circuit: somebody who looks for a fault must see the fault itself."""
+    global _passing  # noqa: PLW0603 - a process is either a person's command or one of ours
+    _passing = True
+    try:
+        yield
+    finally:
+        _passing = False
+
+
+def passes_circuits() -> bool:
+    """Tell whether circuits are passed by."""
+    return _passing
 
 
 def settle_environment() -> None:

@@ -7,7 +7,7 @@ from prometheus_client.registry import Collector
 
 from workers.balancing import store as balancing
 from workers.connections.store import registry as connections
-from workers.foundation import breaker, jobs, queues, redis
+from workers.foundation import circuits, jobs, queues, redis
 
 
 class Now(Collector):
@@ -43,7 +43,7 @@ def _circuits() -> Iterator[GaugeMetricFamily]:
     closed = GaugeMetricFamily(
         "wedops_circuit_closed", "Whether a dependency is called (1) or left alone (0)", labels=["dependency"]
     )
-    for circuit in breaker.circuits():
+    for circuit in circuits.known():
         closed.add_metric([circuit.dependency], circuit.state == "closed")
     yield closed
 

@@ -7,8 +7,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from workers.alerts.rules import kinds
-from workers.alerts.rules.escalation import Tempo
-from workers.alerts.rules.kinds import Severity
+from workers.alerts.rules.kinds import Severity, Tempo
 from workers.alerts.rules.lifecycle import Standing, State, lasted
 from workers.foundation.moments import Moment
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from workers.alerts.rules.escalation import Tempo
-from workers.alerts.rules.kinds import Evaluator, Kind, Severity
+from workers.alerts.rules.kinds import Evaluator, Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import Breach, Standing
 from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.store import alerts

@@ -8,6 +8,7 @@ from workers.commands import usecases as requests
 from workers.foundation import database, settings
 from workers.foundation.moments import Moment
 from workers.seasons import store
+from workers.seasons.rules import deciding
 from workers.seasons.rules import season as rules
 from workers.weddings.store import weddings
 
@@ -22,7 +23,7 @@ def detect(db: Connection, *, now: Moment) -> dict[str, rules.Decision]:
         by_region.setdefault(region, []).append((day, count))
     loads, before = store.observed(db, since=now.date() - timedelta(days=366)), store.current(db)
     found = {
-        name: rules.decide(
+        name: deciding.decide(
             name, by_region.get(name, []), policy, today=now.date(), loads=loads.get(name, ()), before=before.get(name)
         )
         for name in sorted(by_region.keys() | before)

@@ -6,7 +6,7 @@ from tests.made import NOON, wedding
 from workers.caching import tasks as caching
 from workers.commands import store as requests
 from workers.commands import usecases
-from workers.commands.rules import EmergencyKind
+from workers.commands.rules.kinds import EmergencyKind
 from workers.emergencies import rules, store, tasks
 from workers.foundation import database
 from workers.notify import store as notify

@@ -8,8 +8,9 @@ import pytest
 
 from tests import ROOT
 from tests.made import eventually
-from workers.foundation import breaker, clock, database, journal, redis
-from workers.foundation.breaker import Circuit, CircuitOpen
+from workers.foundation import breaker, circuits, clock, database, journal, redis
+from workers.foundation.breaker import CircuitOpen
+from workers.foundation.circuits import Circuit
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -46,7 +47,7 @@ def _fail(times: int) -> None:
 
 
 def _state() -> Circuit:
-    return next(circuit for circuit in breaker.circuits() if circuit.dependency == "supabase")
+    return next(circuit for circuit in circuits.known() if circuit.dependency == "supabase")
 
 
 def test_five_failures_in_a_row_open_it_and_a_good_probe_closes_it() -> None:

@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.made import NOON
 from workers.forecasting.store import forecasts as forecasting
-from workers.foundation import breaker, database, redis, schema, settings
+from workers.foundation import circuits, database, redis, schema, settings
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as scaling
-from workers.scaling.usecases.readings import in_shadow
+from workers.scaling.usecases.modes import in_shadow
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -101,7 +101,7 @@ def test_who_is_not_let_in_opens_no_circuit_and_is_told_so(monkeypatch: pytest.M
     for _ in range(7):
         with pytest.raises(database.LoginRefused, match="mend user, password or database"), database.transaction():
             pass
-    assert [one for one in breaker.circuits() if one.failures or one.state != "closed"] == []
+    assert [one for one in circuits.known() if one.failures or one.state != "closed"] == []
     _login(monkeypatch, right)
     with database.transaction() as db:
         assert db.execute(text("SELECT 1")).scalar_one() == 1
@@ -113,7 +113,7 @@ def test_a_server_that_is_away_opens_the_circuit_of_its_own_address(monkeypatch:
     for _ in range(6):
         with pytest.raises(database.DatabaseUnavailable), database.transaction():
             pass
-    assert [one.dependency for one in breaker.circuits() if one.state == "open"] == ["database 127.0.0.1:1 as wedops"]
+    assert [one.dependency for one in circuits.known() if one.state == "open"] == ["database 127.0.0.1:1 as wedops"]
     _login(monkeypatch, right)
     with database.transaction():
         pass

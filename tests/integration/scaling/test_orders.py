@@ -29,7 +29,8 @@ from workers.scaling.store import actions as store
 from workers.scaling.store import gateways, orders
 from workers.scaling.store.actions import Action, ProposalUnknown
 from workers.scaling.usecases import deciding
-from workers.scaling.usecases.readings import in_shadow, readings
+from workers.scaling.usecases.modes import in_shadow
+from workers.scaling.usecases.readings import readings
 from workers.simulation import usecases as simulation
 from workers.weddings.rules import EVERYWHERE
 from workers.weddings.store import weddings

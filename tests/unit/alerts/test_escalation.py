@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from tests.made import NOON
 from tests.unit.alerts.test_quiet import standing
-from workers.alerts.rules.escalation import DEFAULT, Tempo, due, may_speak, path_of, read
-from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.escalation import DEFAULT, due, may_speak, path_of, read
+from workers.alerts.rules.kinds import Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import Policy, State
 
 POLICY = Policy()

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from tests import ROOT
-from workers.commands import rules
+from workers.commands.rules import messages as rules
 
 
 @pytest.mark.parametrize(

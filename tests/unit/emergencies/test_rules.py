@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.commands.rules import EmergencyKind
+from workers.commands.rules.kinds import EmergencyKind
 from workers.emergencies.rules import PROTOCOLS
 
 

@@ -9,8 +9,7 @@ import pytest
 from tests.made import NOON
 from tests.unit.alerts.test_quiet import standing
 from workers.alerts.rules import kinds
-from workers.alerts.rules.escalation import Tempo
-from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.kinds import Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import State
 from workers.responses.rules import (
     PLAYBOOKS,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from workers.seasons import adapters
+from workers.seasons.rules import deciding
 from workers.seasons.rules import season as rules
 from workers.seasons.rules.changes import levels
 from workers.seasons.rules.season import US_MONTHS, Reason, Season
@@ -52,7 +53,7 @@ def test_a_season_does_not_come_and_go() -> None:
     bookings = list(zip(days, chance.poisson(expected).tolist(), strict=True))
     before, changes = None, []
     for day in days[200:565]:
-        found = rules.decide("us-northeast", bookings, policy, today=day, before=before)
+        found = deciding.decide("us-northeast", bookings, policy, today=day, before=before)
         if found.season is not before:
             changes.append((day, found.season))
             before = found.season
@@ -65,10 +66,10 @@ def test_load_that_was_seen_says_what_bookings_do_not() -> None:
     today = date(2026, 1, 15)
     quiet = [(today - timedelta(days=ago), 100.0) for ago in range(40, 360)]
     busy = [(today - timedelta(days=ago), 900.0) for ago in range(40)]
-    found = rules.decide("au-sydney", [], rules.Policy(), today=today, loads=quiet + busy)
+    found = deciding.decide("au-sydney", [], rules.Policy(), today=today, loads=quiet + busy)
     assert (found.season, found.reason) == (Season.PEAK, Reason.CALENDAR)
     trusting = rules.Policy(load_weddings=200)
-    assert rules.decide("au-sydney", [], trusting, today=today, loads=quiet + busy).reason is Reason.LOAD
+    assert deciding.decide("au-sydney", [], trusting, today=today, loads=quiet + busy).reason is Reason.LOAD
 
 
 def test_every_kind_of_venue_has_its_profile() -> None:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from tests.made import NOON, wedding
+from workers.seasons.rules import deciding
 from workers.seasons.rules import season as rules
 from workers.seasons.rules.season import KindOfDay, Reason, Season
 
@@ -22,20 +23,20 @@ POLICY = rules.Policy()
     ],
 )
 def test_without_bookings_the_calendar_decides(region: str, month: int, season: Season) -> None:
-    found = rules.decide(region, [], POLICY, today=date(2026, month, 15))
+    found = deciding.decide(region, [], POLICY, today=date(2026, month, 15))
     assert (found.season, found.reason) == (season, Reason.CALENDAR)
 
 
 def test_many_bookings_outweigh_the_calendar() -> None:
     january = date(2026, 1, 15)
     summer = [(date(2026, 1, 1) + timedelta(days=day), 20) for day in range(28)]
-    found = rules.decide("au-sydney", summer, POLICY, today=january)
+    found = deciding.decide("au-sydney", summer, POLICY, today=january)
     assert (found.season, found.reason) == (Season.PEAK, Reason.BOOKINGS)
 
 
 def test_bookings_far_away_do_not_count() -> None:
     last_year = [(date(2024, 10, 10), 10_000)]
-    assert rules.decide("us-west", last_year, POLICY, today=date(2026, 1, 15)).season is Season.OFF
+    assert deciding.decide("us-west", last_year, POLICY, today=date(2026, 1, 15)).season is Season.OFF
 
 
 @pytest.mark.parametrize(

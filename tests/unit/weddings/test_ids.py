@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests import ROOT
-from workers.commands.rules import OpenEmergency, problems
+from workers.commands.rules.messages import OpenEmergency, problems
 from workers.connections.rules.admission import names_wedding
 from workers.connections.store import permits
 from workers.measurements.rules import samples

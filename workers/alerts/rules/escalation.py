@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workers.alerts.rules.kinds import Severity
+from workers.alerts.rules.kinds import Severity, Tempo
 from workers.alerts.rules.lifecycle import Policy, Standing, State, lasted
 from workers.foundation.moments import Moment
 from workers.notify.rules import OPERATIONS
@@ -17,14 +16,6 @@ from workers.notify.rules import OPERATIONS
 #: In the place of each wedding's own people.
 CONTACTS = "contacts"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
-
-class Tempo(StrEnum):
-    """How fast it must go: the time of an alert's people."""
-
-    ORDINARY = "ordinary"
-    WEDDING_DAY = "wedding_day"
-    RUNNING = "running"
 
 
 class Step(BaseModel):

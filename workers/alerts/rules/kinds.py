@@ -17,6 +17,14 @@ class Severity(StrEnum):
         return order.index(self) < order.index(other)
 
 
+class Tempo(StrEnum):
+    """How fast it must go: the time of an alert's people."""
+
+    ORDINARY = "ordinary"
+    WEDDING_DAY = "wedding_day"
+    RUNNING = "running"
+
+
 class Evaluator(StrEnum):
     """Who finds an alert, and says when it is over: a task, or the process `watch`."""
 

@@ -1,23 +1,23 @@
 """Who is told of which alert now: quiet ones nobody, the rest step by step, a group in one message."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection
 
 from workers.alerts import adapters
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules import quiet
-from workers.alerts.rules.escalation import Notice, Tempo
-from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.escalation import Notice
+from workers.alerts.rules.kinds import Severity, Tempo
 from workers.alerts.rules.lifecycle import Policy, Reason, Standing, State
 from workers.alerts.rules.quiet import Around
 from workers.alerts.store import alerts as store
 from workers.alerts.store import escalation, silences
 from workers.alerts.store.escalation import Told
+from workers.alerts.usecases import surroundings
 from workers.foundation import database, logs, redis, settings
 from workers.foundation.moments import Moment
 from workers.notify import store as messages
@@ -25,9 +25,6 @@ from workers.notify import usecases as notify
 from workers.notify.rules import Notification, safe
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
-from workers.snapshots import store as metrics
-from workers.weddings import rules as calendar
-from workers.weddings.store import weddings
 
 log = logs.get("alerts")
 
@@ -36,25 +33,11 @@ END = "end"
 TOLD_LIVE = "wedops:alerts:told_live"
 
 
-@dataclass(frozen=True)
-class Runbooks:
-    """`url` is where the pages on each kind of alert are: RUNBOOK_URL."""
-
-    prefix: ClassVar = "RUNBOOK_"
-
-    url: str = "docs/runbooks"
-
-
-def runbook(kind: Kind | str) -> str:
-    """Return where it says what to do about a kind of alert."""
-    return f"{settings.read(Runbooks).url.rstrip('/')}/{kind}.md"
-
-
 def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
     """Bring everybody up to date about every alert; return how many were told something. Runs any number of times."""
     escalation.put_right(db, at=now)
     alerts = store.hold(db)
-    around = surroundings(db, alerts, now=now)
+    around = surroundings.of(db, alerts, now=now)
     ranks = {one.id: (around[one.id].people, quiet.rank(one.severity, around[one.id])) for one in alerts}
     store.weigh(db, ranks)
     alerts = [replace(one, people=ranks[one.id][0], rank=ranks[one.id][1]) for one in alerts]
@@ -82,27 +65,6 @@ def tell_live() -> int:
         return 0
     redis.registry().set(TOLD_LIVE, changes[-1]["id"])
     return len(changes)
-
-
-def surroundings(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Around]:
-    """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
-    phases = settings.read(calendar.Policy)
-    people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
-    near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
-    for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
-        begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)
-        near[region][next(begun, calendar.Phase.PLANNING)] += 1
-    regions = {one: Around(people.get(one, 0), frozenset(near[one]), near[one].total()) for one in {*people, *near}}
-    phases_on = frozenset(phase for one in near.values() for phase in one)
-    everywhere = Around(sum(people.values()), phases_on, sum(one.total() for one in near.values()))
-    own = {one.id: one for one in weddings.by_id(db, {alert.wedding_id for alert in alerts if alert.wedding_id})}
-    found = {}
-    for alert in alerts:
-        if wedding := own.get(alert.wedding_id):
-            found[alert.id] = Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}), 1)
-        else:
-            found[alert.id] = regions.get(alert.region, Around()) if alert.region else everywhere
-    return found
 
 
 def _hushed(
@@ -155,7 +117,7 @@ def _due(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around
 def tempos(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Tempo]:
     """Return how fast it must go with each alert, by id."""
     policy = settings.read(Policy)
-    return {id: _tempo(around, policy, now) for id, around in surroundings(db, alerts, now=now).items()}
+    return {id: _tempo(around, policy, now) for id, around in surroundings.of(db, alerts, now=now).items()}
 
 
 def _tempo(around: Around, policy: Policy, now: Moment) -> Tempo:
@@ -214,7 +176,7 @@ def _bundled(key: str, group: str, alerts: list[Standing], around: Mapping[int, 
     title = f"{severity} {first.state}: {first.kind} {first.subject}" + (f" and {len(more)} more in {group}" if more else "")
     lines = [
         "; ".join(filter(None, [f"alert {one.id} {one.line}", around.get(one.id, Around()).said]))
-        + f". See {runbook(one.kind)}"
+        + f". See {surroundings.runbook(one.kind)}"
         for one in (first, *more)
     ]
     take = "" if first.state is State.RESOLVED else f"\nTake it: wedops alerts ack {first.id}"

@@ -17,7 +17,7 @@ from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.rules.ourselves import SILENT, Postgres, Seen, judge, starting, unexplained
 from workers.alerts.usecases import escalation as telling
-from workers.alerts.usecases import evaluation
+from workers.alerts.usecases import evaluation, surroundings
 from workers.app import app
 from workers.foundation import clock, database, jobs, journal, logs, queues, redis, settings
 from workers.measurements.store import points
@@ -89,7 +89,7 @@ class Watch:
             if fingerprint in self.told or self.seen[fingerprint] < LOOKS:
                 continue
             title = f"{breach.severity} firing: {breach.kind}"
-            if _send(title, f"{breach.detail}. See {telling.runbook(breach.kind)}", breach, fingerprint):
+            if _send(title, f"{breach.detail}. See {surroundings.runbook(breach.kind)}", breach, fingerprint):
                 self.told[fingerprint] = breach
 
     def _tell_end(self, standing: Container[str]) -> None:

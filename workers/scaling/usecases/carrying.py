@@ -16,7 +16,8 @@ from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as store
 from workers.scaling.store import gateways
 from workers.scaling.store.actions import Action
-from workers.scaling.usecases.readings import held_regions, in_shadow
+from workers.scaling.usecases.modes import in_shadow
+from workers.scaling.usecases.readings import held_regions
 from workers.weddings.rules import EVERYWHERE
 
 log = logs.get("scaling")

@@ -15,6 +15,7 @@ from workers.scaling.rules import capacity
 from workers.scaling.rules.policy import Policy, Resource
 from workers.seasons import adapters as holidays
 from workers.seasons import store as seasons
+from workers.seasons.rules import deciding
 from workers.seasons.rules import season as seasonal
 from workers.weddings.store import weddings
 
@@ -62,7 +63,7 @@ def day(db: Connection, local: date, *, now: Moment) -> list[Day]:
     around = weddings.between(db, noon - timedelta(days=2), noon + timedelta(days=2))
     for one in forecasts.by_calendar(db, now=noon - timedelta(hours=27), horizon=timedelta(days=3)):
         here = [wedding for wedding in around if wedding.region == one.region and wedding.starts_local.date() == local]
-        season = current.get(one.region) or seasonal.decide(one.region, [], seasonal.Policy(), today=local).season
+        season = current.get(one.region) or deciding.decide(one.region, [], seasonal.Policy(), today=local).season
         facts = len(here), sum(wedding.guest_count for wedding in here), str(season), holidays.name(one.zone, local)
         midnight = Moment(datetime(local.year, local.month, local.day, tzinfo=ZoneInfo(one.zone)).astimezone(UTC))
         found.append(Day(one.region, one.zone, *facts, [hour for hour in _hours(one, midnight, policy) if hour.p99 >= 1]))

@@ -16,11 +16,12 @@ from workers.foundation import queues, redis, settings
 from workers.foundation.moments import Moment
 from workers.scaling.adapters import actuators
 from workers.scaling.rules.decision import Reading
-from workers.scaling.rules.orders import Kind, Mode, mode
+from workers.scaling.rules.orders import Kind
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
 from workers.scaling.store.actions import Action
+from workers.scaling.usecases.modes import in_shadow
 from workers.scaling.usecases.ordered import Ordered, ordered
 from workers.seasons.rules.venues import PROFILES
 from workers.snapshots import rules as measuring
@@ -49,13 +50,6 @@ def readings(db: Connection, policy: Policy, *, now: Moment) -> list[Reading]:
     if Resource.WORKER_PROCESSES in managed:
         found.append(_workers(near, known))
     return found
-
-
-def in_shadow(db: Connection, policy: Policy, *, now: Moment, also: Iterable[str] = ()) -> list[str]:
-    """Return the regions (and EVERYWHERE) whose decisions are not carried out; `also` looks at those that have no wedding."""
-    given = orders.standing(db, at=now)
-    regions = dict.fromkeys([*weddings.regions(db), EVERYWHERE, *given, *also])
-    return [region for region in regions if mode(given.get(region, {}), policy) is Mode.SHADOW]
 
 
 def failed(db: Connection, policy: Policy, *, now: Moment) -> list[Action]:

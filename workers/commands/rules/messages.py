@@ -1,11 +1,11 @@
 """The contract of what other services may ask, by task name. Messages are checked by pydantic, and by nothing else."""
 
 import re
-from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from workers.commands.rules.kinds import EmergencyKind
 from workers.weddings.rules import ID_PATTERN
 
 WeddingId = Annotated[str, Field(pattern=f"^{ID_PATTERN}$", description="id in the calendar")]
@@ -13,15 +13,6 @@ RequestKey = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}$", description="the caller's key: the same key does it once"),
 ]
-
-
-class EmergencyKind(StrEnum):
-    """The four kinds of emergency."""
-
-    WEATHER = "weather"
-    VENUE = "venue"
-    VENDOR = "vendor"
-    TECHNICAL = "technical"
 
 
 class Message(BaseModel):

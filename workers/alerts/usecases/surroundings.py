@@ -1,0 +1,53 @@
+"""Whom alerts hurt now, and where it says what to do about them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from sqlalchemy import Connection
+
+from workers.alerts.rules.kinds import Kind
+from workers.alerts.rules.lifecycle import Standing
+from workers.alerts.rules.quiet import Around
+from workers.foundation import settings
+from workers.foundation.moments import Moment
+from workers.snapshots import store as metrics
+from workers.weddings import rules as calendar
+from workers.weddings.store import weddings
+
+
+@dataclass(frozen=True)
+class Runbooks:
+    """`url` is where the pages on each kind of alert are: RUNBOOK_URL."""
+
+    prefix: ClassVar = "RUNBOOK_"
+
+    url: str = "docs/runbooks"
+
+
+def runbook(kind: Kind | str) -> str:
+    """Return where it says what to do about a kind of alert."""
+    return f"{settings.read(Runbooks).url.rstrip('/')}/{kind}.md"
+
+
+def of(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Around]:
+    """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
+    phases = settings.read(calendar.Policy)
+    people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
+    near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
+    for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
+        begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)
+        near[region][next(begun, calendar.Phase.PLANNING)] += 1
+    regions = {one: Around(people.get(one, 0), frozenset(near[one]), near[one].total()) for one in {*people, *near}}
+    phases_on = frozenset(phase for one in near.values() for phase in one)
+    everywhere = Around(sum(people.values()), phases_on, sum(one.total() for one in near.values()))
+    own = {one.id: one for one in weddings.by_id(db, {alert.wedding_id for alert in alerts if alert.wedding_id})}
+    found = {}
+    for alert in alerts:
+        if wedding := own.get(alert.wedding_id):
+            found[alert.id] = Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}), 1)
+        else:
+            found[alert.id] = regions.get(alert.region, Around()) if alert.region else everywhere
+    return found

@@ -1,0 +1,19 @@
+"""`wedops weddings`: the calendar."""
+
+import click
+
+from workers.cli.lazy import LazyGroup
+from workers.foundation import logs
+
+HELPS = {
+    "import": "Take a calendar in, or say what that would change.",
+    "next": "Show the weddings that run or come next, with their phase.",
+    "show": "Show a wedding: its facts, how it went, what was made ready for it.",
+}
+MODULES = {"import": "importing", "next": "upcoming", "show": "showing"}
+
+
+@click.command("weddings", cls=LazyGroup, package="workers.cli.weddings", helps=HELPS, modules=MODULES)
+def command() -> None:
+    """The calendar: import it, look at it."""
+    logs.configure_when_needed(30)
