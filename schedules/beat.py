@@ -56,7 +56,8 @@ class TableScheduler(Scheduler):
         try:
             self._follow_the_day(epoch)
             if not self._told:
-                jobs.expect({line.name: pace.every for line in TABLE if (pace := line.pace(self._kind)).every})
+                paces = {line.name: pace.every for line in TABLE if (pace := line.pace(self._kind)).every}
+                jobs.expect(paces, among=[line.name for line in TABLE])
                 self._told = True
             for line in TABLE:
                 self._fire_if_due(line, epoch)

@@ -99,11 +99,12 @@ def drain(name: str, *, on: bool = True) -> None:
     known = redis.connections().hexists(FACTS, name) if on else redis.connections().sismember(DRAINED, name)
     if not known:
         raise NodeUnknown(node=name)
+    # Routing stops before admission does, and begins after it: who is cut off in between is to be asked for again.
     if on:
         redis.connections().sadd(DRAINED, name)
-    else:
-        redis.connections().srem(DRAINED, name)
     connections.tell_limits({f"drained:{name}": "1" if on else ""})
+    if not on:
+        redis.connections().srem(DRAINED, name)
 
 
 def drained() -> set[str]:

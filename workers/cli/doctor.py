@@ -13,7 +13,7 @@ from redis.exceptions import AuthenticationError
 
 from workers.app import QUEUES, app
 from workers.cli.problems import one_line
-from workers.cli.settings import BESIDE, DECLARED, former, names
+from workers.cli.settings import BESIDE, DECLARED, former, names, platform
 from workers.connections.store import permits
 from workers.foundation import addresses, background, clock, database, health, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
@@ -106,9 +106,10 @@ def _settings() -> Problems:
     yield from _bad(notify.check_targets)
     for variable, new in former().items():
         if variable in os.environ:
-            yield f"note: {variable} is called {new} now; the old name is still read"
+            yield f"note: {variable} is called {' and '.join(new)} now; the old name is still read"
     known, ours = names(), tuple(declared.prefix for declared in DECLARED)
-    for variable in sorted(name for name in os.environ if name.startswith(ours) and name not in {*known, *BESIDE}):
+    taken = {*known, *BESIDE, *former(), *platform()}
+    for variable in sorted(name for name in os.environ if name.startswith(ours) and name not in taken):
         near = get_close_matches(variable, known, 1)
         yield f"note: {variable} is no setting" + (f"; did you mean {near[0]}?" if near else "")
     if notify.policy().targets == telling.Policy().targets:

@@ -70,11 +70,15 @@ def names() -> dict[str, type[Settable]]:
     return {one.prefix + field.name.upper(): one for one in DECLARED for field in fields(one)}  # type: ignore[arg-type]
 
 
-def former() -> dict[str, str]:
-    """Return what each variable of before is called now."""
-    return {
-        one.formerly + field.name.upper(): one.prefix + field.name.upper()
-        for one in DECLARED
-        if hasattr(one, "formerly")
-        for field in fields(one)  # type: ignore[arg-type]
-    }
+def platform() -> set[str]:
+    """Return the variables of the platform that are taken where ours is not set."""
+    return {variable for one in DECLARED for variable in getattr(one, "also", {}).values()}
+
+
+def former() -> dict[str, list[str]]:
+    """Return what each variable of before is called now: where rooms were split, in each."""
+    found: dict[str, list[str]] = {}
+    for one in (one for one in DECLARED if hasattr(one, "formerly")):
+        for field in fields(one):  # type: ignore[arg-type]
+            found.setdefault(one.formerly + field.name.upper(), []).append(one.prefix + field.name.upper())
+    return found

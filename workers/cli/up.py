@@ -25,12 +25,14 @@ from workers.cli.supervise import count_restart
 from workers.connections.store import permits
 from workers.connections.store import registry as connections
 from workers.forecasting.store import forecasts as forecasting
-from workers.foundation import clock, database, jobs, logs, redis, schema
+from workers.foundation import clock, database, jobs, logs, redis, schema, settings
 from workers.foundation.errors import Anticipated
 from workers.measurements.usecases import keeping
 from workers.processes import servers
 from workers.processes.supervisor import Supervisor, read_procfile
+from workers.scaling.rules.policy import Policy as Scaling
 from workers.scaling.store import actions as scaling
+from workers.scaling.store import published
 from workers.seasons import store as seasons
 from workers.snapshots import usecases as snapshots
 
@@ -155,6 +157,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     with database.transaction() as db:
         keeping.make_partitions(db, now=clock.machine_now())
         snapshots.make_partitions(db, now=clock.now())
+        published.publish(db, settings.read(Scaling))
     redis.load_functions()
     connections.tell_limits()
     if demo:

@@ -15,7 +15,7 @@ from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
 from workers.snapshots.rules import Snapshot
 from workers.weddings import rules as calendar
-from workers.weddings.rules import ID
+from workers.weddings.rules import ID, ID_REMEDY
 from workers.weddings.store import weddings
 
 #: Who is connected belongs to a wedding that is not further off.
@@ -82,7 +82,7 @@ def limit_supplier(supplier_id: str, connections: int, *, now: MachineMoment) ->
     """Give a supplier the limit of its plan, 0 for the one that all have; kept, and obeyed at once. Raises LimitRefused."""
     all_have = store.policy().supplier_limit
     if not ID.fullmatch(supplier_id):
-        raise LimitRefused(problem="supplier_id must be 1-128 letters, digits, dots, colons, dashes, underscores")
+        raise LimitRefused(problem=f"supplier_id must be {ID_REMEDY}")
     if connections and not all_have <= connections <= MOST_A_SUPPLIER:
         raise LimitRefused(problem=f"connections must be from {all_have} (which all have) to {MOST_A_SUPPLIER}, or 0")
     with database.transaction() as db:

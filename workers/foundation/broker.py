@@ -266,6 +266,11 @@ class GatheringConsumer(Consumer):
 
     def on_unknown_task(self, _body: Any, message: Any, _exc: Exception) -> None:
         """Refuse a task that we don't have."""
+        if isinstance(message.headers, dict) and message.headers.get("job"):
+            # A beat of another version fired it: it comes again by itself, so there is nothing to keep.
+            log.warning("job unknown", job=str(message.headers.get("task"))[:100], reason="another_version")
+            message.ack()
+            return
         self._refuse(message, "there is no such task", reason="task_unknown")
 
     def on_send_event_buffered(self) -> None:

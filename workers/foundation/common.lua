@@ -25,6 +25,8 @@ end
 -- Returns how many connections of a node people of a type may fill: its capacity, the pool's limit at most, and of that their share.
 -- Admission lets in, and routing sends, by this figure. `limits` are those of connections/rules, `places`.
 local function places(limits, capacity, user_type)
-  local share = limits.shares and limits.shares[user_type] or 1
+  -- A worker of before writes `guests` and `vendors` until it is gone.
+  local shares = limits.shares or {guest = limits.guests, vendor = limits.vendors}
+  local share = shares[user_type] or 1
   return math.floor(math.min(limits.pool or math.huge, capacity or math.huge) * share)
 end

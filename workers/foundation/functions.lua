@@ -17,13 +17,13 @@ local function drop(keys, args)
 end
 
 -- KEYS lease, counter, record; ARGV token, ttl_ms, started_ms, due_ms. Returns the fencing number, or 0 and counts a skip.
--- The first run waited since the job is expected, for its moment may lie before there was a beat.
+-- It waited since it was fired: its moment on the grid may lie before there was a beat.
 local function begin(keys, args)
   local fence = take(keys, args)
   if fence == 0 then
     redis.call('HINCRBY', keys[3], 'skipped', 1)
   else
-    local since = math.max(tonumber(args[4]), tonumber(redis.call('HGET', keys[3], 'expected')) or 0)
+    local since = tonumber(redis.call('HGET', keys[3], 'fired')) or tonumber(args[4])
     redis.call('HSET', keys[3], 'started', args[3], 'waited', math.max(0, args[3] - since))
   end
   return fence

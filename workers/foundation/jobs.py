@@ -4,7 +4,7 @@ A record is a hash in Redis, written by beat when it fires and by the worker whe
 watch can tell which job stopped, without a schedule of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -59,9 +59,21 @@ class Record:
         return self.unanswered >= patience
 
 
-def expect(paces: Mapping[str, float]) -> None:
-    """Remember which jobs there are and how often each should run, so that one that never ran shows as well."""
+#: The record of the process that watches all others; it is no line of a schedule.
+WATCH = "watch"
+
+
+def expect(paces: Mapping[str, float], *, among: Collection[str] = ()) -> None:
+    """Remember which jobs there are and how often each should run, so that one that never ran shows as well.
+
+    With `among`, all jobs that there are: records of others are of a version before, and dropped.
+    """
+    known: set[str] = redis.registry().smembers(NAMES) if among else set()
+    gone = [name for name in known if name.partition("#")[0] not in {*among, WATCH}]
     with redis.registry().pipeline(transaction=True) as pipe:
+        for name in gone:
+            pipe.srem(NAMES, name)
+            pipe.delete(key(name))
         for name, pace in paces.items():
             pipe.sadd(NAMES, name)
             pipe.hset(key(name), "pace", int(pace * 1000))

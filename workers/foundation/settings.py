@@ -145,7 +145,9 @@ def settle_environment() -> None:
 
 
 #: Whose secrets may be in files.
-_PREFIXES = ("WEDOPS_", "CONNECTIONS_", "METRICS_", "ALERTS_", "NOTIFY_", "SUPABASE_", "PGBOUNCER_", "FLOWER_", "KUBERNETES_")
+_PREFIXES = (
+    "WEDOPS_", "CONNECTIONS_", "METRICS_", "ALERTS_", "NOTIFY_", "SUPABASE_", "REDIS_", "PGBOUNCER_", "FLOWER_", "KUBERNETES_",
+)  # fmt: skip
 
 
 def _take_from_file(variable: str, path: Path) -> None:
@@ -187,7 +189,7 @@ class Servers:
     """
 
     prefix: ClassVar = "WEDOPS_"
-    also: ClassVar = {"broker_url": "REDIS_URL", "cache_url": "REDIS_URL"}
+    also: ClassVar = {"broker_url": "REDIS_URL"}
 
     broker_url: str = "redis://127.0.0.1:6379/0"
     cache_url: str = "redis://127.0.0.1:6380/0"

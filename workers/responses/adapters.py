@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from workers.balancing import store as balancing
 from workers.connections import usecases as connections
+from workers.connections.rules.admission import UserType, shares
 from workers.connections.store import registry
 from workers.foundation import redis, settings
 from workers.foundation.moments import Moment
@@ -108,7 +109,11 @@ def _end_emergency_mode(now: Moment) -> None:
 def _drain(doing: Doing) -> str:
     nodes = balancing.nodes()
     own = [node for node in nodes if node.region == doing.region and not node.draining and not node.out]
-    room = sum(node.capacity - node.connections for node in nodes if node.region != doing.region and node.usable)
+    limits, emergency = registry.policy(), bool(registry.emergency_mode())
+    share = shares(limits, emergency=emergency)[UserType.GUEST]
+    others = [node for node in nodes if node.region != doing.region and node.usable]
+    # What guests may fill: where they are refused nobody can be sent.
+    room = sum(max(0, int(min(node.capacity, limits.pool_limit) * share) - node.connections) for node in others)
     people = sum(node.connections for node in own)
     if not own or room < people:
         return f"no other region has room for {people} people: nobody is moved"

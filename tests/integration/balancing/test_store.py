@@ -113,6 +113,29 @@ def test_whoever_is_routed_to_a_node_is_admitted_there_and_nobody_else(
         connections.close(one.ref)
 
 
+def test_a_policy_of_before_still_keeps_the_couples_places() -> None:
+    """A worker of the version before writes it until it is gone."""
+    before = '{"user": 5, "supplier": 200, "pool": 1000, "guests": 0.5, "vendors": 0.97}'
+    connections.each(connections.shards(), "wedops_limit", len(connections.shards()), before)
+    held = {"held": 60, "capacity": 100}
+    assert connections.open(connection("c1"), **held).reason == "pool_full"  # type: ignore[arg-type]
+    assert connections.open(connection("c2", user_id="u2", user_type="vendor"), **held).ok  # type: ignore[arg-type]
+
+
+def test_a_node_is_filled_again_also_after_a_failure_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    _up("n1")
+    store.drain("n1")
+    with monkeypatch.context() as broken:
+        broken.setattr(connections, "tell_limits", lambda *_: (_ for _ in ()).throw(ConnectionError("away")))
+        with pytest.raises(ConnectionError):
+            store.drain("n1", on=False)
+    with pytest.raises(store.NoNode):
+        store.route("w-1", "guest", "us-northeast")
+    store.drain("n1", on=False)
+    assert store.route("w-1", "guest", "us-northeast").node == "n1"
+    assert connections.open(connection("c1", node="n1"), held=0, capacity=1000).ok
+
+
 def test_before_limits_are_published_nobody_is_sent_where_nobody_is_let_in() -> None:
     _up("n1")
     redis.connections().delete(connections.ROUTING_LIMITS)

@@ -11,19 +11,28 @@ from tests.made import wedding
 from tests.unit.alerts.test_quiet import standing
 from workers.alerts import adapters as live
 from workers.alerts.rules import quiet
-from workers.alerts.rules.kinds import Kind
+from workers.alerts.rules.kinds import Kind, Tempo
 from workers.alerts.rules.lifecycle import Policy
+from workers.alerts.rules.quiet import Around
+from workers.alerts.usecases import escalation
 from workers.caching import store as caching
+from workers.cli import doctor
 from workers.cli.main import wedops
+from workers.cli.settings import platform
 from workers.foundation import clock, database, settings
 from workers.scaling.rules.orders import Kind as Ordered
 from workers.scaling.rules.orders import Mode, mode
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.seasons.rules.season import KindOfDay, kind_of_day
 from workers.seasons.rules.season import Policy as SeasonsPolicy
+from workers.weddings.rules import Phase
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
+
+
+#: A ceremony is on.
+ON = Around(100, frozenset({Phase.CEREMONY}), 1)
 
 
 def _run(*words: str) -> str:
@@ -47,6 +56,16 @@ def test_a_wedding_is_shown_with_what_became_of_it() -> None:
     assert "is not in the calendar" in str(CliRunner().invoke(wedops, ["weddings", "show", "nobody"]).exception)
 
 
+def test_doctor_knows_the_platforms_names_and_those_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in platform():
+        monkeypatch.setenv(name, "redis://127.0.0.1:6379" if name == "REDIS_URL" else "true")
+    monkeypatch.setenv("SUPABASE_URL", "https://project.supabase.co")
+    monkeypatch.setenv("METRICS_AHEAD_DAYS", "4")
+    said = list(doctor._settings())
+    assert [line for line in said if "is no setting" in line] == []
+    assert any("METRICS_AHEAD_DAYS is called SNAPSHOTS_AHEAD_DAYS and MEASUREMENTS_AHEAD_DAYS now" in line for line in said)
+
+
 @pytest.mark.parametrize(
     "switch",
     [
@@ -66,16 +85,18 @@ def test_a_switch_of_the_platform_is_heeded_and_never_silent(switch: str, monkey
             "PREDICTIVE_SCALING_ENABLED": mode({Ordered.LIVE}, scaling) is Mode.SHADOW,
             "PERFORMANCE_MONITORING_ENABLED": bool(quiet.switched_off([standing()], alerts)),
             "WEDDING_DAY_MONITORING": kind_of_day(near, [], seasons, now=clock.now())[0] is KindOfDay.ORDINARY,
-            "WEDDING_DAY_ENHANCED_MONITORING": not alerts.wedding_tempo,
+            "WEDDING_DAY_ENHANCED_MONITORING": escalation._tempo(ON, alerts, clock.now()) is Tempo.ORDINARY,
         }
         assert heeded == dict.fromkeys(heeded, False) | {switch: off}
         assert orjson.loads(_run("status", "--json"))["switched_off"] == ([switch] if off else [])
 
 
-def test_what_is_switched_off_is_seen_and_told_to_nobody_but_of_the_task_system() -> None:
-    off = Policy(performance=False)
-    own = [standing(1, Kind.RESPONSE_TIME), standing(2, Kind.JOB_STOPPED)]
-    assert set(quiet.switched_off(own, off)) == {1}
+def test_what_failed_is_told_whatever_is_switched_off() -> None:
+    own = [standing(number, kind) for number, kind in enumerate(Kind)]
+    muted = {own[number].kind for number in quiet.switched_off(own, Policy(performance=False))}
+    assert Kind.RESPONSE_TIME in muted
+    failed = {Kind.NODE_OUT, Kind.WATCH_STOPPED, Kind.ACTION_FAILED, Kind.RESPONSE_FAILED, Kind.DATABASE, Kind.JOB_STOPPED}
+    assert not muted & failed
 
 
 def test_the_platforms_own_variables_are_taken_where_ours_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +104,8 @@ def test_the_platforms_own_variables_are_taken_where_ours_is_not_set(monkeypatch
     assert settings.servers().broker_url == os.environ["WEDOPS_BROKER_URL"]
     monkeypatch.delenv("WEDOPS_BROKER_URL")
     monkeypatch.delenv("WEDOPS_CACHE_URL")
-    assert (settings.servers().broker_url, settings.servers().cache_url) == ("redis://platform:6379/3",) * 2
+    assert settings.servers().broker_url == "redis://platform:6379/3"
+    assert settings.servers().cache_url == settings.Servers().cache_url, "a cache evicts: the broker's server must not"
     monkeypatch.setenv("REDIS_URL", "http://platform")
     with pytest.raises(settings.SettingInvalid, match="^REDIS_URL"):
         settings.servers()

@@ -51,6 +51,10 @@ def test_the_highest_of_a_span_is_read_without_the_rest(hours: tuple[float, floa
     assert found == (pytest.approx(expected, abs=0.01) if expected else None)
 
 
+#: When all of the last minute before noon is written.
+SETTLED = NOON + upper_bounds.LANDED
+
+
 def _measured(minutes: int, *, until: datetime, region: str = "us-northeast", level: int = 400) -> None:
     """Write a snapshot each minute up to `until`, with a day's rhythm."""
     begins = until - timedelta(minutes=minutes)
@@ -79,17 +83,17 @@ def _version(region: str = "us-northeast") -> str:
 
 def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> None:
     _measured(2 * 1440, until=NOON)
-    first = _uppers(NOON)
+    first = _uppers(SETTLED)
     assert first.keys() == {"us-northeast"}
     assert 380 <= first["us-northeast"] <= 700
     fitted = _version()
-    later = NOON + timedelta(minutes=20)
+    later = SETTLED + timedelta(minutes=20)
     with database.transaction() as db:
         # Not each minute has a row.
         metrics.append(db, [Snapshot("us-northeast", NOON + timedelta(minutes=at), 1_500) for at in (5, 12, 19)])
     assert _uppers(later)["us-northeast"] > 1_400
     assert _version() == fitted, "it goes on from what was fitted"
-    assert _uppers(NOON + timedelta(hours=1)) == {}, "nobody knows what was not measured"
+    assert _uppers(SETTLED + timedelta(hours=1)) == {}, "nobody knows what was not measured"
 
 
 def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,29 +110,29 @@ def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(monkeyp
     monkeypatch.setattr(upper_bounds, "fit", _fail)
     with database.transaction() as db:
         metrics.append(db, [Snapshot("b", NOON - timedelta(minutes=1, seconds=-9), 9_000)])
-    found, waiting = _asked(NOON, *regions)
+    found, waiting = _asked(SETTLED, *regions)
     assert (found.keys(), waiting) == ({"a", "c"}, {"b", "d"})
-    found, waiting = _asked(NOON, *regions)
+    found, waiting = _asked(SETTLED, *regions)
     assert (found.keys(), waiting) == ({"a", "c", "d"}, {"b"})
 
 
 def test_a_new_calendar_and_a_clock_that_went_back_are_learned() -> None:
     _measured(2 * 1440, until=NOON)
-    assert _uppers(NOON)
+    assert _uppers(SETTLED)
     fitted = _version()
-    assert _uppers(NOON - timedelta(minutes=20))
+    assert _uppers(SETTLED - timedelta(minutes=20))
     assert _version() != fitted
-    assert _uppers(NOON)
+    assert _uppers(SETTLED)
     fitted = _version()
     weddings.take(Reading([wedding("w-9", starts_at=NOON + timedelta(hours=3))]), now=clock.now())
-    _uppers(NOON)
+    _uppers(SETTLED)
     assert _version() != fitted
 
 
 @pytest.mark.parametrize(("minutes", "before"), [(600, 0), (2 * 1440, 45)])
 def test_what_was_measured_too_short_or_too_long_ago_says_nothing(minutes: int, before: int) -> None:
     _measured(minutes, until=NOON - timedelta(minutes=before))
-    assert _uppers(NOON) == {}
+    assert _uppers(SETTLED) == {}
 
 
 _ASK = """
@@ -149,8 +153,8 @@ def test_every_process_says_the_same_to_the_last_bit() -> None:
     _measured(2 * 1440, until=NOON)
     said = []
     for minutes in (0, 1, 7, 30):
-        at = NOON + timedelta(minutes=minutes)
-        _measured(60, until=at, level=450)
+        at = SETTLED + timedelta(minutes=minutes)
+        _measured(60, until=at - upper_bounds.LANDED, level=450)
         here = _bounds(at)
         there = subprocess.run(
             [sys.executable, "-c", _ASK, at.isoformat()], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
@@ -159,6 +163,19 @@ def test_every_process_says_the_same_to_the_last_bit() -> None:
         said.append(here)
     assert len({one.version for one in said}) == 1
     assert len({one.load for one in said}) > 1
+
+
+def test_a_minute_is_taken_once_all_of_it_is_written() -> None:
+    """One that asks before the last row of a minute is there, and one that asks after it, must not differ for ever."""
+    _measured(2 * 1440, until=NOON)
+    _measured(1, until=NOON + timedelta(minutes=1), level=400)
+    early = _bounds(NOON + timedelta(minutes=1, seconds=1))
+    with database.transaction() as db:
+        metrics.append(db, [Snapshot("us-northeast", NOON + timedelta(seconds=55), 2_000)])
+    here = _bounds(SETTLED + timedelta(minutes=1))
+    upper_bounds._advanced.clear()
+    assert _bounds(SETTLED + timedelta(minutes=1)) == here
+    assert here.load > early.load
 
 
 def _bounds(now: datetime) -> upper_bounds.UpperBound:

@@ -54,9 +54,10 @@ STEPS = {
 CASES = [(), *product(STEPS), *product(STEPS, repeat=2)]
 
 
-@pytest.mark.parametrize("setting", ["shadow", "live"])
-def test_everybody_says_the_same_mode(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("setting", "predictive"), [("shadow", "true"), ("live", "true"), ("live", "false")])
+def test_everybody_says_the_same_mode(setting: str, predictive: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_NEW_REGIONS", setting)
+    monkeypatch.setenv("PREDICTIVE_SCALING_ENABLED", predictive)
     now, regions = clock.now(), {f"r{number}": case for number, case in enumerate(CASES)}
     # One without a wedding: it has what was decided while it had one.
     regions["left"] = ()
@@ -84,4 +85,4 @@ def test_everybody_says_the_same_mode(setting: str, monkeypatch: pytest.MonkeyPa
         told = decided[region] is Mode.LIVE, region not in watched, region in view, shown[region] == "live"
         said = *told, answers[region] == 200, bool(gateways.told(region))
         assert set(said) == {acts}, (case, said)
-    assert set(mode.values()) == {Mode.LIVE, Mode.SHADOW}
+    assert set(mode.values()) == ({Mode.LIVE, Mode.SHADOW} if predictive == "true" else {Mode.SHADOW})

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from workers.alerts.rules.kinds import Kind, Severity
+from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Policy
-from workers.alerts.rules.ourselves import Postgres, Seen, judge
+from workers.alerts.rules.ourselves import NEEDS, Postgres, Seen, judge, starting
 
 FINE = Seen(
     stopped=(), overdue={}, beats=1, queues={"emergency": 0.0, "steady": 0.0, "bulk": 0.0}, backlog=0.0, silent={},
@@ -60,3 +60,10 @@ def test_what_could_not_be_asked_is_not_over() -> None:
     found, known = judge(Seen(away={Kind.BROKER: "refused", Kind.DATABASE: "refused"}), Policy())
     assert {one.kind for one in found} == {Kind.BROKER, Kind.DATABASE}
     assert not known & {Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.MEMORY, Kind.CLOCK_SKEW, Kind.STORAGE}
+
+
+def test_of_what_could_not_be_asked_nothing_is_known() -> None:
+    assert set(NEEDS) == {kind for kind in Kind if kind.evaluator is Evaluator.TASK_SYSTEM}
+    for kind, field in NEEDS.items():
+        assert field == "away" or kind not in judge(Seen(), Policy())[1]
+    assert Kind.BEAT_STOPPED not in judge(starting(Seen(stopped=[], overdue={}, silent={}, beats=1)), Policy())[1]

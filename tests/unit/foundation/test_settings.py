@@ -155,10 +155,11 @@ def test_every_class_of_settings_is_listed() -> None:
 
 
 def test_an_older_name_is_read_where_the_new_one_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert former()["DEGRADATION_BETTER"] == "RESPONSES_BETTER"
+    assert former()["DEGRADATION_BETTER"] == ["RESPONSES_BETTER"]
+    assert former()["METRICS_AHEAD_DAYS"] == ["SNAPSHOTS_AHEAD_DAYS", "MEASUREMENTS_AHEAD_DAYS"]
     for old, new in former().items():
-        assert new in names()
-        assert old != new
+        assert set(new) <= names().keys()
+        assert old not in new
     monkeypatch.setenv("DEGRADATION_BETTER", "0.3")
     assert settings.read(Responses).better == 0.3
     monkeypatch.setenv("RESPONSES_BETTER", "0.4")

@@ -49,6 +49,7 @@ class _About:
     worst: Severity
     evaluator: Evaluator
     playbook: Playbook = Playbook.NONE
+    performance: bool = False
 
 
 class Kind(StrEnum):
@@ -57,26 +58,29 @@ class Kind(StrEnum):
     worst: Severity
     evaluator: Evaluator
     playbook: Playbook
+    #: It says how well the platform does, not that something failed: the platform's switch mutes it.
+    performance: bool
 
     def __new__(cls, about: "_About | str") -> "Kind":
         """Take what is declared below; a stored name finds its kind without coming here."""
         if isinstance(about, str):
             raise ValueError(f"{about!r} is no kind of alert")
         made = str.__new__(cls, about.name)
-        made._value_, made.worst, made.evaluator, made.playbook = about.name, about.worst, about.evaluator, about.playbook
+        made._value_, made.worst, made.evaluator = about.name, about.worst, about.evaluator
+        made.playbook, made.performance = about.playbook, about.performance
         return made
 
     # How the platform feels to its people.
-    RESPONSE_TIME = _About("response_time", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
-    ERROR_RATE = _About("error_rate", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
-    AVAILABILITY = _About("availability", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.OUTAGE)
-    QUALITY = _About("quality", Severity.HIGH, Evaluator.REALTIME)
-    ANOMALY = _About("anomaly", Severity.MEDIUM, Evaluator.MEASUREMENTS, Playbook.ODD)
+    RESPONSE_TIME = _About("response_time", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
+    ERROR_RATE = _About("error_rate", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
+    AVAILABILITY = _About("availability", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.OUTAGE, performance=True)
+    QUALITY = _About("quality", Severity.HIGH, Evaluator.REALTIME, performance=True)
+    ANOMALY = _About("anomaly", Severity.MEDIUM, Evaluator.MEASUREMENTS, Playbook.ODD, performance=True)
     # What a wedding cannot do without.
-    PHOTO_UPLOAD = _About("photo_upload", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
-    GUEST_LIST = _About("guest_list", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
-    TIMELINE_SYNC = _About("timeline_sync", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
-    ERROR_BUDGET = _About("error_budget", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW)
+    PHOTO_UPLOAD = _About("photo_upload", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
+    GUEST_LIST = _About("guest_list", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
+    TIMELINE_SYNC = _About("timeline_sync", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
+    ERROR_BUDGET = _About("error_budget", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
     # What failed.
     NODE_OUT = _About("node_out", Severity.CRITICAL, Evaluator.REALTIME)
     DATABASE = _About("database", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
@@ -96,5 +100,5 @@ class Kind(StrEnum):
     STORAGE = _About("storage", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
     # What capacity lacks.
     ACTION_FAILED = _About("action_failed", Severity.HIGH, Evaluator.REALTIME)
-    CAPACITY_AHEAD = _About("capacity_ahead", Severity.HIGH, Evaluator.REALTIME)
-    FORECAST_UNFIT = _About("forecast_unfit", Severity.MEDIUM, Evaluator.REALTIME)
+    CAPACITY_AHEAD = _About("capacity_ahead", Severity.HIGH, Evaluator.REALTIME, performance=True)
+    FORECAST_UNFIT = _About("forecast_unfit", Severity.MEDIUM, Evaluator.REALTIME, performance=True)

@@ -51,7 +51,7 @@ class Policy:
         "wedding_tempo": "WEDDING_DAY_ENHANCED_MONITORING",
     }
 
-    #: Off, nobody is told of what people feel and capacity lacks: it is still seen and listed. The task system's is told.
+    #: Off, nobody is told how well the platform does: it is still seen and listed. That something failed is told.
     performance: bool = True
     #: Off, a wedding day and a running wedding make nothing go faster.
     wedding_tempo: bool = True

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from workers.alerts.rules.kinds import Evaluator, Kind, Severity
+from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.rules.quiet import INHIBITIONS
 
@@ -63,9 +63,20 @@ def unexplained(breaches: Sequence[Breach], away: Container[Kind]) -> list[Breac
     return [one for one in breaches if one.kind not in explained]
 
 
-#: What only the broker tells, and what only the database does: of these nothing is known while it is away.
-_OF_BROKER = frozenset({Kind.JOB_STOPPED, Kind.BEAT_STOPPED, Kind.QUEUE_AGE, Kind.WORKER_FROZEN, Kind.MEMORY})
-_OF_DATABASE = frozenset({Kind.DATABASE, Kind.STORAGE, Kind.CLOCK_SKEW, Kind.NOTIFICATION})
+#: What of `Seen` says anything about a kind: where that could not be asked nothing is known. What is away is always seen.
+NEEDS = {
+    Kind.JOB_STOPPED: "stopped",
+    Kind.BEAT_STOPPED: "overdue",
+    Kind.WORKER_FROZEN: "silent",
+    Kind.QUEUE_AGE: "queues",
+    Kind.MEMORY: "memory",
+    Kind.DATABASE: "postgres",
+    Kind.STORAGE: "postgres",
+    Kind.CLOCK_SKEW: "postgres",
+    Kind.NOTIFICATION: "untold",
+    Kind.BROKER: "away",
+    Kind.CACHE: "away",
+}
 
 
 def judge(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]:
@@ -86,10 +97,7 @@ def judge(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]:
                 f"{seen.untold} notification(s) do not arrive",
             )
         )
-    unasked = (_OF_BROKER if Kind.BROKER in seen.away else frozenset()) | (
-        _OF_DATABASE if seen.postgres is None else frozenset()
-    )
-    return found, frozenset(kind for kind in Kind if kind.evaluator is Evaluator.TASK_SYSTEM) - unasked
+    return found, frozenset(kind for kind, field in NEEDS.items() if getattr(seen, field) is not None)
 
 
 def _jobs(seen: Seen) -> list[Breach]:

@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
-from workers.alerts.rules.kinds import Evaluator, Kind, Severity
+from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Policy, Reason, Standing, State
 from workers.foundation.moments import Moment
 from workers.weddings.rules import ZONES, Phase
@@ -139,16 +139,15 @@ class Silence:
         return not self.only or around.phases == {Phase(self.only)}
 
 
-#: Why nobody is told of what people feel.
+#: Why nobody is told how well the platform does.
 SWITCHED_OFF = "performance monitoring is switched off (PERFORMANCE_MONITORING_ENABLED)"
 
 
 def switched_off(alerts: Iterable[Standing], policy: Policy) -> dict[int, tuple[Reason, str]]:
-    """Return the alerts that nobody is told of because performance monitoring is off: never those of the task system."""
+    """Return the alerts that nobody is told of because performance monitoring is off: never that something failed."""
     if policy.performance:
         return {}
-    told = Evaluator.TASK_SYSTEM
-    return {one.id: (Reason.SILENCED, SWITCHED_OFF) for one in alerts if one.kind.evaluator is not told}
+    return {one.id: (Reason.SILENCED, SWITCHED_OFF) for one in alerts if one.kind.performance}
 
 
 def hush(

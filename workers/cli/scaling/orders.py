@@ -32,7 +32,10 @@ REASON = click.option("--reason", required=True, type=Words(), help="Why; it is 
 def live(region: str, reason: str) -> None:
     """Have a region's decisions carried out."""
     _order(region, Kind.LIVE, reason)
-    click.echo(f"{region} acts")
+    with database.transaction() as db:
+        mode = orders.mode_of(db, region, settings.read(Policy), at=clock.now())
+    watches = "only watches still: a shadow order for a time lies on top, or PREDICTIVE_SCALING_ENABLED is off"
+    click.echo(f"{region} {'acts' if mode is Mode.LIVE else watches}")
 
 
 @click.command("shadow")

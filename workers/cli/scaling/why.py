@@ -29,11 +29,13 @@ def command(id: int, as_json: bool) -> None:
     one = found.action
     click.echo(
         f"action {one.id}, {one.created_at:%Y-%m-%d %H:%M}Z: {one.resource} of {one.region} {one.before} → {one.to} "
-        f"({one.reason}), {one.purpose}, {one.state}"
+        f"({one.reason}), {one.purpose}, {one.state}" + (f": {one.problem}" if one.problem else "")
     )
     if found.reading is None or found.policy is None or found.why is None:
         click.echo("  an earlier version decided it and kept only: " + _listed(found.made_from))
         return
+    if (one.to, one.before) not in {(found.why.decision.to, found.reading.has), (found.why.decision.beyond, found.reading.has)}:
+        click.echo(f"  the rules of this version would decide {found.why.decision.to} ({found.why.decision.reason})")
     for line in (*_facts(found.reading, found.policy), *_bound(found.why), *_ordered(found), *_otherwise(found.why)):
         click.echo(f"  {line}")
 
@@ -51,7 +53,8 @@ def _facts(reading: Reading, policy: Policy) -> list[str]:
         f"may climb to {_figure(reading.upper)} until what was ordered then serves",
         f"strain {reading.pressure:.2f} of its target",
         f"policy: {policy.utilisation:.0%} used is the aim, lead {policy.lead}, boot {policy.boot}",
-        f"policy: cool-down {policy.shrink_after}, peak season's floor {reading.floor}",
+        f"policy: cool-down {policy.shrink_after * 2 ** min(reading.undone, 5)}, peak season's floor {reading.floor}",
+        f"approved up to {reading.allowed or 'the cap'}{', whose time is over' if reading.over else ''}",
     ]
     if reading.frozen_until:
         lines.append(f"a wedding is near until {reading.frozen_until:%Y-%m-%d %H:%M}Z: nothing is taken away")

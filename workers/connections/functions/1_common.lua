@@ -18,8 +18,8 @@ local TYPES = {c = 'couple', p = 'planner', v = 'vendor', g = 'guest'}
 -- RECORD: fields with commas between them, for a name a field would double the size; records of one user with bars, channels of one
 -- record with semicolons. No id may have any of these. Text, for one match reads it and one concat writes it, faster than msgpack
 -- or JSON in a function; what ends a connection needs comes first, so that a sweep reads no more. Before a user's records stands
--- their form, `2:`; no id has a colon, so what has none there is of form 1. A new form: its pattern in FORMS, its missing fields in
--- `records_in`, a sample in tests/integration/connections/test_forms.py.
+-- their form, `2:`; no id has a colon, so what has none there is of form 1. A new form: its pattern in FORMS, the fields that older
+-- ones lack in `readable`, a sample in tests/integration/connections/test_forms.py.
 local ID, TYPE, NODE, REGION, WEDDING, SUPPLIER, CHANNELS, VERSION, DEVICE, OPENED, BACKUP = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 local SRTT, JITTER, MESSAGES, ERRORS, BYTES, RECONNECTS = 12, 13, 14, 15, 16, 17
 local FIRST_FIELDS = '^([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),'

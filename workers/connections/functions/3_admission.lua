@@ -79,7 +79,7 @@ local function over_limit(shard, limits, asked, records, now)
     local open = tonumber(redis.call('HGET', shard .. ':counts', 'supplier:' .. asked.supplier_id)) or 0
     -- A supplier's vendors never take the places of its planners, which are a few beyond the limit.
     local planner = asked.user_type == 'planner' or asked.user_type == 'couple'
-    local most = planner and math.ceil(limits.supplier / (limits.shares and limits.shares.vendor or 1)) or limits.supplier
+    local most = planner and math.ceil(limits.supplier / (limits.shares and limits.shares.vendor or limits.vendors or 1)) or limits.supplier
     if open >= most then return later('supplier_limit', 10000, asked.id, now) end
   end
   -- Who holds the socket already is no newcomer to its node.

@@ -68,9 +68,10 @@ local function measure_one(book, ref, record, rtt, messages, errors, bytes)
   if record[TYPE] == 'c' or record[TYPE] == 'p' then book.poor[ref] = value end
 end
 
-local function known(shard, ref)
+local function known(shard, ref, read)
   local tenant, user, id = parts(ref)
-  local records = tenant and held(shard, tenant, user) or {}
+  local text = tenant and redis.call('HGET', group(shard, tenant), user)
+  local records = text and (read or records_in)(text) or {}
   return records, place(records, id), tenant, user
 end
 
@@ -88,7 +89,8 @@ local function measure(keys, args)
   book.poor = {}
   for i = 1, #args, 5 do
     refs[#refs + 1] = args[i]
-    local records, at, tenant, user = known(shard, args[i])
+    -- What can't be read is still alive, and holds up nobody else of the call.
+    local records, at, tenant, user = known(shard, args[i], readable)
     if at then
       measure_one(book, args[i], records[at], tonumber(args[i + 1]), whole(args[i + 2]), whole(args[i + 3]), whole(args[i + 4]))
       hold(shard, tenant, user, records)

@@ -8,7 +8,7 @@ local function presence(keys, args)
   local page = redis.call('HSCAN', group(shard, args[1] or ''), args[3] or '0', 'COUNT', args[4] or 200)
   for i = 1, #page[2], 2 do
     local here, user_type = 0, nil
-    for _, record in ipairs(records_in(page[2][i + 1])) do
+    for _, record in ipairs(readable(page[2][i + 1]) or {}) do
       if record[WEDDING] == wedding then here, user_type = here + 1, TYPES[record[TYPE]] end
     end
     if here > 0 then

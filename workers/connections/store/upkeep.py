@@ -10,9 +10,11 @@ import orjson
 from workers.connections.rules import admission as rules
 from workers.connections.rules.report import Share
 from workers.connections.store import service
-from workers.connections.store.registry import each, named_errors, policy, shards
-from workers.foundation import redis
+from workers.connections.store.registry import ConnectionRefused, each, named_errors, policy, shards
+from workers.foundation import logs, redis
 from workers.foundation.errors import Anticipated
+
+log = logs.get("connections")
 
 #: Tenants that one call of an audit reads: a thousand people or so, some milliseconds of the server.
 AUDITED_AT_ONCE = 10
@@ -135,15 +137,26 @@ def audit() -> Audit:
     """Count every record anew and put right what drifted. A shard that moved meanwhile is counted again, up to three times."""
     found = Audit([], [])
     for shard in shards():
-        for _ in range(3):
+        drifts = _counted(shard)
+        if drifts is None:
+            found.uncounted.append(shard)
+        else:
+            found.drifts.extend(drifts)
+    return found
+
+
+def _counted(shard: str) -> list[Drift] | None:
+    """Return what drifted in a shard; None when it never held still, or has a record that nobody can read."""
+    for _ in range(3):
+        try:
             with named_errors():
                 drifts = _audit(shard)
-            if drifts is not None:
-                found.drifts.extend(drifts)
-                break
-        else:
-            found.uncounted.append(shard)
-    return found
+        except ConnectionRefused as error:
+            log.error("shard not audited", shard=shard, reason="unreadable", detail=str(error))
+            return None
+        if drifts is not None:
+            return drifts
+    return None
 
 
 def _audit(shard: str) -> list[Drift] | None:

@@ -49,11 +49,11 @@ def known(db: Connection) -> dict[str, Fit]:
 
 
 def read(db: Connection, versions: Collection[str]) -> dict[str, Fitted]:
-    """Return what was fitted, by version."""
+    """Return what was fitted, by version; what another version of ours wrote in another form is left out."""
     if not versions:
         return {}
     rows = db.execute(select(fits.c.version, fits.c.arrays).where(fits.c.version.in_(versions)))
-    return {row.version: _fitted(row.arrays) for row in rows}
+    return {row.version: fitted for row in rows if (fitted := _fitted(row.arrays))}
 
 
 def keep(db: Connection, region: str, fitted: Fitted, *, calendar_version: int, settings: str, at: Moment) -> Fit:
@@ -69,15 +69,22 @@ def forget(db: Connection, region: str) -> None:
     db.execute(delete(fits).where(fits.c.region == region))
 
 
+#: Of what is stored; a change of `Fitted` is another one.
+FORM = 1
+
+
 def _arrays(fitted: Fitted) -> bytes:
     """Return it as NumPy's own format, in which a number is the same to the last bit."""
     into = BytesIO()
     arrays = {one.name: np.asarray(getattr(fitted, one.name)) for one in fields(Fitted)}
-    np.savez(into, **arrays)  # type: ignore[arg-type]
+    np.savez(into, form=FORM, **arrays)  # type: ignore[arg-type]
     return into.getvalue()
 
 
-def _fitted(stored: bytes) -> Fitted:
+def _fitted(stored: bytes) -> Fitted | None:
     with np.load(BytesIO(stored), allow_pickle=False) as found:
+        if found["form"].item() != FORM:
+            return None
         # A number of one place is an int or float again.
-        return Fitted(**{name: found[name].item() if not found[name].ndim else found[name] for name in found.files})
+        arrays = {name: found[name] for name in found.files if name != "form"}
+    return Fitted(**{name: one if one.ndim else one.item() for name, one in arrays.items()})

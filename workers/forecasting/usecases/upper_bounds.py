@@ -23,6 +23,8 @@ log = logs.get("forecasting")
 
 #: Fitting a region takes some tenths of a second: a run fits so many, the next one goes on.
 FITTED_AT_ONCE = 2
+#: A snapshot is written within so long of its moment: a minute is taken once all of it is there, by every process the same.
+LANDED = timedelta(seconds=15)
 #: After so many minutes without a measurement nothing is known of now.
 FRESH = 5
 
@@ -57,9 +59,12 @@ def upper_bounds(
 
     Regions that were measured for less than a day, or not within some minutes, are in neither.
     """
-    minute, fitting = int(now.timestamp()) // 60, _Fitting(db, now, boot, unit)
+    minute, fitting = _ended(now), _Fitting(db, now, boot, unit)
     known, waiting = fitting.bring(regions, fits.known(db), minute)
-    here = _here(db, {region: one for region, one in known.items() if _current(one, minute)}, minute)
+    current = {region: one for region, one in known.items() if _current(one, minute)}
+    here = _here(db, current, minute)
+    # One that was replaced since, or is of another version's form: nothing is taken from it meanwhile.
+    waiting |= current.keys() - here.keys()
     since = min((one.next for one in here.values()), default=minute)
     seen = metrics.by_minute(db, _moment(since), _moment(minute)) if here else {}
     found: dict[str, UpperBound] = {}
@@ -103,7 +108,7 @@ class _Fitting:
         return bool(one and _current(one, minute) and (one.calendar_version, one.settings) == made_from)
 
     def _fit(self, region: str) -> Fitted | None:
-        minute = int(self.now.timestamp()) // 60
+        minute = _ended(self.now)
         since = self.now - timedelta(days=self.policy.days)
         seen = metrics.by_minute(self.db, since, _moment(minute), region=region).get(region, {})
         load = filled(seen)
@@ -169,6 +174,11 @@ def filled(seen: Mapping[int, float]) -> Array:
     if not minutes:
         return np.zeros(0)
     return np.interp(np.arange(minutes[0], minutes[-1] + 1), minutes, [float(seen[minute]) for minute in minutes])
+
+
+def _ended(now: Moment) -> int:
+    """Return the minute after the last one of which all is written."""
+    return int((now - LANDED).timestamp()) // 60
 
 
 def _moment(minute: int) -> datetime:

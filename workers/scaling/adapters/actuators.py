@@ -15,6 +15,7 @@ from functools import cache, partial
 from importlib.metadata import entry_points
 from threading import Thread
 from typing import ClassVar, Protocol, TypeVar
+from uuid import uuid4
 
 from workers.foundation import settings
 from workers.foundation.errors import Anticipated
@@ -168,9 +169,10 @@ class _InTime:
         except TimeoutError:
             if answer.done():
                 raise
-            looks.note_hanging(self._name, most=GIVEN_UP)
+            call_id = uuid4().hex
+            looks.note_hanging(self._name, call=call_id, most=GIVEN_UP)
             # Called at once if it ended meanwhile.
-            answer.add_done_callback(lambda _: looks.note_ended(self._name))
+            answer.add_done_callback(lambda _: looks.note_ended(self._name, call=call_id))
             raise ActuatorUnreachable(actuator=self._name, problem=f"no answer within {PATIENCE:.0f} s") from None
 
 

@@ -32,8 +32,6 @@ from workers.foundation.moments import Moment
 from workers.scaling.rules.decision import Purpose, State
 from workers.scaling.rules.policy import Resource
 
-#: Where a gateway finds what its region should have, and where it says what it has.
-
 
 def _overtaken(table: FromClause, before: datetime) -> ColumnElement[bool]:
     """Tell those of before, but for the newest of each kind, by which it is known what there is, and what somebody settled."""
@@ -283,7 +281,7 @@ def settle(
     return _action(row)
 
 
-def raise_proposal(db: Connection, id: int, to: int) -> None:
-    """Have a standing proposal be for as much as is needed now; it is never lowered, and its id stays."""
+def raise_proposal(db: Connection, id: int, to: int, made_from: Mapping[str, Any]) -> None:
+    """Have an open proposal be for as much as is needed now, and say from what; it is never lowered, and its id stays."""
     ours = (actions.c.id == id) & (actions.c.state == State.PROPOSED) & (actions.c.to_value < to)
-    db.execute(update(actions).where(ours).values(to_value=to))
+    db.execute(update(actions).where(ours).values(to_value=to, inputs=made_from))

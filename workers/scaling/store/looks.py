@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from redis.exceptions import RedisError
 
-from workers.foundation import redis
+from workers.foundation import redis, settings
 
 #: There while somebody looked at a resource a short time ago, and while a call to an actuator has not ended.
 LOOKED, HANGS = "wedops:scaling:looked:", "wedops:scaling:hangs:"
@@ -16,16 +16,21 @@ def take(region: str, resource: str, *, each: timedelta) -> bool:
     return bool(redis.registry().set(f"{LOOKED}{region}/{resource}", 1, nx=True, ex=each))
 
 
-def note_hanging(actuator: str, *, most: timedelta) -> None:
-    """Remember that a call to an actuator did not end in time, for `most`: who hangs for good must be tried again."""
-    with suppress(RedisError):
-        redis.registry().set(HANGS + actuator, 1, ex=most)
+def note_hanging(actuator: str, *, call: str, most: timedelta) -> None:
+    """Remember that a call to an actuator did not end in time, for `most`: who hangs for good must be tried again.
+
+    A person's command ends with its call, and nobody would say that it ended: it keeps that to itself.
+    """
+    if not settings.passes_circuits():
+        with suppress(RedisError):
+            redis.registry().set(HANGS + actuator, call, ex=most)
 
 
-def note_ended(actuator: str) -> None:
-    """Remember that it ended after all."""
+def note_ended(actuator: str, *, call: str) -> None:
+    """Remember that it ended after all, unless another call hangs by now."""
     with suppress(RedisError):
-        redis.registry().delete(HANGS + actuator)
+        if redis.registry().get(HANGS + actuator) == call:
+            redis.registry().delete(HANGS + actuator)
 
 
 def hangs(actuator: str) -> bool:

@@ -35,13 +35,14 @@ STANDS = timedelta(minutes=10)
 def decide(policy: Policy, *, now: Moment) -> None:
     """Read the world, decide about every resource, and write what changes with what it was made from."""
     with database.transaction() as db:
+        published.publish(db, policy)
+    with database.transaction() as db:
         found = readings(db, policy, now=now)
     # Real systems are asked between the transactions: one that hangs must hold no row.
     begun, away = clock.stopwatch(), set[Resource]()
     sure = [_sure(reading, policy, now, away if clock.stopwatch() - begun < AT_ONCE else set(Resource)) for reading in found]
     decided = [(reading, rules.decide(reading, policy, now=now)) for reading in sure]
     with database.transaction() as db:
-        published.publish(db, policy)
         record(db, decided, policy, now=now)
 
 
@@ -149,7 +150,7 @@ def _stands(db: Connection, reading: Reading, decision: Decision, ours: Sequence
                 standing = True
         else:
             standing = True
-            store.raise_proposal(db, one.id, decision.beyond)
+            store.raise_proposal(db, one.id, decision.beyond, inputs.kept(reading, policy))
     return standing
 
 
