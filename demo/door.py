@@ -17,7 +17,7 @@ from workers.connections.rules.admission import names_wedding
 from workers.connections.store import permits, registry
 from workers.connections.store.permits import PermitRefused
 from workers.connections.store.registry import Admission, Connection, ConnectionRefused
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
 NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{PORT}"
@@ -66,7 +66,7 @@ def count(reason: str, address: str) -> int:
     """Count a refusal of ours under this node's first region: what a refused client says of itself is not believed."""
     try:
         return registry.refused(REGIONS[0], reason, address)
-    except (Anticipated, RedisError):
+    except (ExpectedError, RedisError):
         return 0
 
 

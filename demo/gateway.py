@@ -32,7 +32,7 @@ from workers.connections.store import permits, registry, upkeep
 from workers.connections.store.permits import PermitRefused
 from workers.connections.store.registry import Admission, ConnectionRefused
 from workers.foundation import background, heartbeat, logs, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 log = logs.get("gateway")
 
@@ -81,7 +81,7 @@ class Gateway:
             return door.refuse(socket, Admission(ok=False, reason=error.reason, retry_after_ms=wait), str(error))
         except ConnectionRefused as error:
             return door.refuse(socket, Admission(ok=False, reason="invalid"), str(error))
-        except (Anticipated, RedisError) as error:
+        except (ExpectedError, RedisError) as error:
             return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n")
         if not answer.ok or answer.reused:
             return door.refuse(socket, answer)
@@ -107,7 +107,7 @@ class Gateway:
     async def _say(self, what: Callable[[str], bool], ref: str) -> None:
         try:
             await asyncio.to_thread(what, ref)
-        except (Anticipated, RedisError) as error:
+        except (ExpectedError, RedisError) as error:
             log.warning("registry not told", reason="redis", detail=str(error))
 
     async def serve(self, socket: ServerConnection) -> None:
@@ -197,7 +197,7 @@ class Gateway:
             return "wrong_wedding"
         try:
             answer = registry.subscribe(client.record.ref, [channel], supplier_type=client.record.supplier_type or "")
-        except (Anticipated, RedisError) as error:
+        except (ExpectedError, RedisError) as error:
             log.warning("not joined", reason="redis", detail=str(error))
             return "unavailable"
         if answer is None:
@@ -246,7 +246,7 @@ class Gateway:
             try:
                 for ref in await asyncio.to_thread(registry.measure, measured):
                     await self._again(ref)
-            except (Anticipated, RedisError) as error:
+            except (ExpectedError, RedisError) as error:
                 log.warning("no heartbeat", reason="redis", detail=str(error))
 
     async def _again(self, ref: str) -> None:

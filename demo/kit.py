@@ -87,7 +87,7 @@ async def _other_weddings(gateway: Gateway) -> str:
     return ""
 
 
-class NotJoined(Exception):  # noqa: N818 - named for what happened
+class NotJoined(Exception):
     """Somebody with a permit could not join: then nothing else is known."""
 
 

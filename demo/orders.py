@@ -17,7 +17,7 @@ from workers.connections.rules import levels
 from workers.connections.store.registry import Connection
 from workers.connections.store.service import LEVELS, PHASES, SERVICE
 from workers.foundation import clock, logs, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.scaling.store.gateways import CONFIRMED, DESIRED, TOLD
 
 log = logs.get("gateway")
@@ -53,7 +53,7 @@ class Orders:
             async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
                 await channel.subscribe(TOLD, SERVICE, f"wedops:close:{self.node}")
                 await self._follow(channel)
-        except (RedisError, Anticipated) as error:
+        except (RedisError, ExpectedError) as error:
             log.warning("no orders", reason="redis", detail=str(error))
 
     async def _follow(self, channel: Any) -> None:
@@ -100,13 +100,13 @@ class Orders:
             held = sum(by_region().values())
             cpu, network, before = min(1.0, load / cores), max(0, sent() - before), sent()
             facts = Report(self.node, self.regions[0], self.url, self.capacity, held, cpu, _memory(), network)
-            with suppress(RedisError, Anticipated):
+            with suppress(RedisError, ExpectedError):
                 await asyncio.to_thread(balancing.report, facts)
             await asyncio.sleep(1)
 
     def leave(self) -> None:
         """Say goodbye: a node that goes on purpose alarms nobody."""
-        with suppress(RedisError, Anticipated):
+        with suppress(RedisError, ExpectedError):
             balancing.leave(self.node)
 
 

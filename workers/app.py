@@ -12,7 +12,7 @@ from kombu import Exchange, Queue
 from redis.exceptions import RedisError
 
 from workers.foundation import broker, clock, database, dead_letters, heartbeat, jobs, logs, queues, redis, settings, telemetry
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 log = logs.get("app")
 
@@ -61,7 +61,7 @@ class App(celery.Celery):
         return super().send_task(name, *args, headers={"enqueued_at": clock.epoch()} | (headers or {}), **options)
 
 
-class PositionalRefused(Anticipated):
+class PositionalRefused(ExpectedError):
     """{task} got {count} positional argument(s); send keyword arguments only, as docs/guides/services.md says"""
 
     keeps_message = True
@@ -75,7 +75,7 @@ class Task(celery.Task):
     """
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Run the body with its ids bound to the log; an anticipated error ends the task well."""
+        """Run the body with its ids bound to the log; an expected error ends the task well."""
         request = self.request
         # A label only for what is one: anybody may write any routing key.
         told = (request.delivery_info or {}).get("routing_key", "")
@@ -100,11 +100,11 @@ class Task(celery.Task):
                 return self._ended(error)
             # Accepted by taking it from the queue: it is not given up for a database that is away.
             raise self.retry(exc=error, countdown=RETRY_AFTER, max_retries=RETRIES) from error
-        except Anticipated as error:
+        except ExpectedError as error:
             return self._ended(error)
         return "ok"
 
-    def _ended(self, error: Anticipated) -> str:
+    def _ended(self, error: ExpectedError) -> str:
         telemetry.refusals.labels(self.name, error.reason).inc()
         if error.keeps_message and not self.request.called_directly:
             _keep(self.request, self.name, str(error))

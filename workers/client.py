@@ -28,7 +28,7 @@ import httpx2
 from workers.commands import store, usecases
 from workers.commands.store import Request
 from workers.foundation import clock, database
-from workers.foundation.errors import Anticipated as Refused
+from workers.foundation.errors import ExpectedError as Refused
 
 __all__ = ["Metrics", "Refused", "Request", "find", "open_emergency", "warm_up"]
 

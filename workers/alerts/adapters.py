@@ -8,7 +8,7 @@ import httpx2
 import jwt
 
 from workers.foundation import breaker, clock, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 TOPIC = "ops:alerts"
 #: Supabase's smallest plan takes 256 kB a message; an alert is told in 2, and so many at once.
@@ -56,11 +56,11 @@ class Policy:
         return jwt.encode({"role": "service_role", "iat": at, "exp": at + 60}, self.broadcast_jwt_secret, "HS256")
 
 
-class BroadcastRefused(Anticipated):
+class BroadcastRefused(ExpectedError):
     """the broadcast of alerts was answered with {status}; see ALERTS_BROADCAST_URL and ALERTS_BROADCAST_JWT_SECRET"""
 
 
-class BroadcastUnreachable(Anticipated):
+class BroadcastUnreachable(ExpectedError):
     """the broadcast of alerts did not arrive ({problem}); it is sent again with the next change"""
 
 

@@ -10,7 +10,7 @@ import orjson
 from workers.balancing.rules import Node, Places
 from workers.connections.store import registry as connections
 from workers.foundation import redis
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 NODES = "wedops:{nodes}"
 FACTS, SEEN, PLACES, OUT, DRAINED, NEAR = (f"{NODES}:{name}" for name in ("facts", "seen", "places", "out", "drained", "near"))
@@ -18,15 +18,17 @@ FACTS, SEEN, PLACES, OUT, DRAINED, NEAR = (f"{NODES}:{name}" for name in ("facts
 FORGET_AFTER = timedelta(hours=1)
 
 
-class ReportRefused(Anticipated):
+class ReportRefused(ExpectedError):
     """report refused: {problem}"""
 
+    http_status = 422
 
-class NodeUnknown(Anticipated):
+
+class NodeUnknown(ExpectedError):
     """no node {node!r} has reported within the hour, or is drained; `wedops nodes` lists those that are known"""
 
 
-class NoNode(Anticipated):
+class NoNode(ExpectedError):
     """no realtime node takes anybody in any region, but for the one to avoid; see `wedops nodes`"""
 
 

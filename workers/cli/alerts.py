@@ -21,7 +21,7 @@ from workers.alerts.usecases import operators as orders
 from workers.alerts.usecases import surroundings
 from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.notify import store as notify
 from workers.weddings.rules import Phase
 
@@ -30,7 +30,7 @@ NOTE = click.option("--note", default="", help="What to remember with it.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-class EscalationInvalid(Anticipated):
+class EscalationInvalid(ExpectedError):
     """{path}: {problems}"""
 
 

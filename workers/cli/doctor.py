@@ -16,7 +16,7 @@ from workers.cli.problems import one_line
 from workers.cli.settings import BESIDE, DECLARED, former, names, platform
 from workers.connections.store import permits
 from workers.foundation import addresses, background, clock, database, health, jobs, logs, redis, schema, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.notify import adapters as notify
 from workers.notify import rules as telling
 from workers.scaling.adapters import actuators as scaling
@@ -136,7 +136,7 @@ def _lacking() -> Problems:
 def _bad(read: Callable[[], object]) -> Problems:
     try:
         read()
-    except Anticipated as error:
+    except ExpectedError as error:
         yield str(error)
 
 

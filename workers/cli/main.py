@@ -59,7 +59,7 @@ def wedops(context: click.Context) -> None:
 
 
 def main(*arguments: Any) -> None:
-    """Run a command; what was anticipated is one line, and exit code 1."""
+    """Run a command; what was expected to happen is one line, and the error's exit code."""
     asked = sys.argv[1:]
     if asked and not asked[0].startswith("-") and asked[0] not in PROCESSES:
         from workers.foundation import logs, settings  # noqa: PLC0415 - not for --help
@@ -70,9 +70,9 @@ def main(*arguments: Any) -> None:
     try:
         wedops(*arguments, standalone_mode=True)
     except Exception as error:
-        from workers.cli.problems import one_line  # noqa: PLC0415 - only when something went wrong
+        from workers.cli.problems import exit_code, one_line  # noqa: PLC0415 - only when something went wrong
 
         if (line := one_line(error)) is None:
             raise
         click.echo(f"wedops: {line}", err=True)
-        sys.exit(1)
+        sys.exit(exit_code(error))

@@ -6,16 +6,16 @@ import click
 import orjson
 
 from workers.foundation import clock, database
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.measurements.store import points, rollups
 from workers.measurements.usecases import keeping
 
 
-class NotRolledUp(Anticipated):
+class NotRolledUp(ExpectedError):
     """{series!r} is measured, and nothing of the last {hours} h is rolled up yet: a minute or an hour is once it is over"""
 
 
-class NothingMeasured(Anticipated):
+class NothingMeasured(ExpectedError):
     """nothing was measured of {series!r} in the last {hours} h; `wedops metrics series` lists what is"""
 
 

@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.forecasting.rules.forecast import Forecast
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.scaling.rules.policy import Policy
 from workers.simulation.rules.replay import Counts, Past
 
 Array = NDArray[np.float64]
 
 
-class PicturesMissing(Anticipated):
+class PicturesMissing(ExpectedError):
     """pictures need matplotlib; install the extra `pictures` (make install)"""
 
 
-class PictureRefused(Anticipated):
+class PictureRefused(ExpectedError):
     """{path}: name a file that ends in .png or .svg, in a folder that exists"""
 
 

@@ -15,7 +15,7 @@ from redis.exceptions import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from workers.foundation.errors import Anticipated, printable
+from workers.foundation.errors import UNAVAILABLE, ExpectedError, printable
 from workers.foundation.redis import UNREACHABLE
 
 #: What Redis answers with, and what to do about it: by redis-py's error, or by the word that an answer of a function keeps.
@@ -54,8 +54,15 @@ def one_line(error: BaseException) -> str | None:
     return printable(line) if line else None
 
 
+def exit_code(error: BaseException) -> int:
+    """Return what a command exits with after an error that a person is told of."""
+    if isinstance(error, ExpectedError):
+        return error.exit_code
+    return UNAVAILABLE if isinstance(error, (OperationalError, *UNREACHABLE)) else 1
+
+
 def _line(error: BaseException) -> str | None:
-    if isinstance(error, Anticipated):
+    if isinstance(error, ExpectedError):
         return str(error)
     if isinstance(error, RedisError) and (remedy := _redis_remedy(error)):
         return f"Redis refuses ({error}); {remedy}"

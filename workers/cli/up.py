@@ -26,7 +26,7 @@ from workers.connections.store import permits
 from workers.connections.store import registry as connections
 from workers.forecasting.store import forecasts as forecasting
 from workers.foundation import clock, database, jobs, logs, redis, schema, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.measurements.usecases import keeping
 from workers.processes import servers
 from workers.processes.supervisor import Supervisor, read_procfile
@@ -46,19 +46,19 @@ OURS = (
 PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
 
 
-class AlreadyUp(Anticipated):
+class AlreadyUp(ExpectedError):
     """the system runs from this folder already; end that one first (Ctrl-C where it runs)"""
 
 
-class PortTaken(Anticipated):
+class PortTaken(ExpectedError):
     """{variable}={port} is no free port; end what listens there, choose another one, or leave {variable} out"""
 
 
-class SetUpUnsound(Anticipated):
+class SetUpUnsound(ExpectedError):
     """nothing was started: {problems}"""
 
 
-class ProcfileMissing(Anticipated):
+class ProcfileMissing(ExpectedError):
     """there is no {path} here; run `wedops up` in the project's folder"""
 
 

@@ -21,6 +21,7 @@ from workers.connections.store import registry as connections
 from workers.connections.store import service
 from workers.emergencies import store as emergencies
 from workers.foundation import background, circuits, clock, database, dead_letters, jobs, journal, queues, redis, settings
+from workers.foundation.errors import UNAVAILABLE
 from workers.foundation.moments import Moment
 from workers.notify import store as notify
 from workers.responses import store as degradation
@@ -37,7 +38,7 @@ from workers.weddings.store import weddings
 
 #: In seconds: for how long somebody waits for each server; both are asked at once.
 PATIENCE = 2.0
-HEALTHY, DEGRADED, CRITICAL, UNREACHABLE = 0, 3, 4, 69
+HEALTHY, DEGRADED, CRITICAL, UNREACHABLE = 0, 3, 4, UNAVAILABLE
 WORDS = {HEALTHY: "healthy", DEGRADED: "degraded", CRITICAL: "critical", UNREACHABLE: "unreachable"}
 
 

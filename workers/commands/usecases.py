@@ -12,24 +12,24 @@ from workers.app import app
 from workers.commands import store
 from workers.commands.rules import messages as rules
 from workers.foundation import clock, database, logs, telemetry
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.redis import FunctionsMissing
 from workers.weddings.store import weddings
 
 log = logs.get("commands")
 
 
-class MessageRefused(Anticipated):
+class MessageRefused(ExpectedError):
     """{task} refused: {problems}"""
 
     keeps_message = True
 
 
-class TaskNotOffered(Anticipated):
+class TaskNotOffered(ExpectedError):
     """{task!r} is no task for other services; offered are: {offered}"""
 
 
-class RequestKeyReused(Anticipated):
+class RequestKeyReused(ExpectedError):
     """request_key {key!r} was used for something else ({task}); use a new key for a new request"""
 
     keeps_message = True
@@ -101,12 +101,12 @@ def send(requests: Iterable[store.Request]) -> list[str]:
 
 @contextmanager
 def settling(key: str) -> Iterator[None]:
-    """Around the effect of a request: an anticipated error is what became of it, and is not tried again."""
+    """Around the effect of a request: an expected error is what became of it, and is not tried again."""
     try:
         yield
     except (database.DatabaseUnavailable, FunctionsMissing):
         raise
-    except Anticipated as error:
+    except ExpectedError as error:
         with database.transaction() as db:
             store.settle(db, key, at=clock.machine_now(), refused=str(error))
         raise

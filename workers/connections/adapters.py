@@ -11,7 +11,7 @@ from typing import Any
 
 from workers.connections.rules.admission import UserType
 from workers.foundation import logs
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 log = logs.get("connections")
 
@@ -22,7 +22,7 @@ EVERY = 20.0
 Tell = Callable[[str, Mapping[str, str]], None]
 
 
-class ListenerMissing(Anticipated):
+class ListenerMissing(ExpectedError):
     """the official client is not installed; install the extra `supabase`"""
 
 

@@ -9,7 +9,7 @@ from workers.connections.rules import levels, peak, report
 from workers.connections.store import plans, service
 from workers.connections.store import registry as store
 from workers.foundation import database, journal, redis, settings, telemetry
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
@@ -24,11 +24,11 @@ NEAR = timedelta(hours=24)
 MOST_A_SUPPLIER = 100_000
 
 
-class LimitRefused(Anticipated):
+class LimitRefused(ExpectedError):
     """limit refused: {problem}"""
 
 
-class LimitUntold(Anticipated):
+class LimitUntold(ExpectedError):
     """the limit is kept, and obeyed within a minute of the registry's return: it does not answer now ({cause})"""
 
 

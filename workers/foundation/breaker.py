@@ -22,7 +22,7 @@ from pybreaker import (
 from redis.exceptions import RedisError
 
 from workers.foundation import circuits, clock, journal, logs, redis, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 log = logs.get("foundation")
 # Redis being away is told by who needs it; here it means only that circuits are as good as closed.
@@ -37,8 +37,10 @@ REMEMBERED = 60
 ASKED_EVERY = 1.0
 
 
-class CircuitOpen(Anticipated):
+class CircuitOpen(ExpectedError):
     """{dependency} failed {failures} times in a row and is left alone for {seconds} s; see `wedops status`"""
+
+    exit_code = UNAVAILABLE
 
 
 class _Shared(CircuitRedisStorage):

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 
 VARIABLE = "WEDOPS_CLOCK"
 
 
-class ClockInvalid(Anticipated):
+class ClockInvalid(ExpectedError):
     """WEDOPS_CLOCK={value!r} is no clock; write START|SPEED|SINCE, as 2026-10-10T13:00:00+00:00|60|1791637200 \
 (the world's moment, its seconds a second, and the real epoch second at which it began), or unset it"""
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from workers.foundation import addresses, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 Outdated = Callable[[FromClause, datetime], ColumnElement[bool]]
 #: Where a table's `info` says which of its rows are over.
@@ -30,8 +30,10 @@ metadata = MetaData(
 )
 
 
-class DatabaseUnavailable(Anticipated):
+class DatabaseUnavailable(ExpectedError):
     """PostgreSQL does not answer ({cause}); start it or mend WEDOPS_DATABASE_URL, then run `wedops doctor`"""
+
+    exit_code = UNAVAILABLE
 
 
 class LoginRefused(DatabaseUnavailable):

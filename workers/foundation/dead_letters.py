@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from workers.foundation import queues, redis
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 
 STREAM = "wedops:dead_letters"
@@ -22,11 +22,11 @@ MOST, LARGEST = 1_000, 100_000
 _ID = re.compile(r"[0-9]{1,15}-[0-9]{1,10}")
 
 
-class LetterUnknown(Anticipated):
+class LetterUnknown(ExpectedError):
     """there is no dead letter {id!r}; `wedops dead-letters` lists those that are kept"""
 
 
-class LetterNotKept(Anticipated):
+class LetterNotKept(ExpectedError):
     """dead letter {id!r} can't be sent again: it was no message, or too large to be kept"""
 
 

@@ -3,10 +3,17 @@
 from inspect import cleandoc
 from typing import Any
 
+#: What a command exits with where a server can't be reached: `EX_UNAVAILABLE` of sysexits.h.
+UNAVAILABLE = 69
 
-class Anticipated(Exception):  # noqa: N818 - named for what happened, as all that derive from it
+
+class ExpectedError(Exception):
     """{message}"""
 
+    #: What the API answers; by default that it can't now, and to ask again.
+    http_status = 503
+    #: What a command exits with.
+    exit_code = 1
     #: What says of a message that it can't be done as it stands: it is kept as a dead letter.
     keeps_message = False
 
@@ -22,15 +29,15 @@ class Anticipated(Exception):  # noqa: N818 - named for what happened, as all th
         return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
-def said(error: Exception) -> str:
+def safe_message(error: Exception) -> str:
     """Return the message of an error of ours, as PostgreSQL can keep it; what a library says may hold a token."""
-    text = str(error) if isinstance(error, Anticipated) else ""
+    text = str(error) if isinstance(error, ExpectedError) else ""
     return text.replace("\0", "").encode("utf-8", "replace").decode()[:500]
 
 
-def named(error: Exception) -> str:
+def error_code(error: Exception) -> str:
     """Return what an error is called."""
-    return error.reason if isinstance(error, Anticipated) else type(error).__name__
+    return error.reason if isinstance(error, ExpectedError) else type(error).__name__
 
 
 def printable(text: str) -> str:

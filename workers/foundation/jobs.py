@@ -101,7 +101,7 @@ def begin(name: str, *, token: str, ttl: timedelta, due: float) -> int:
 
 
 def finish(name: str, result: str, *, token: str = "") -> None:
-    """Give the job back and remember how its run ended: `ok`, `failed` or the reason of an anticipated error."""
+    """Give the job back and remember how its run ended: `ok`, `failed` or the reason of an expected error."""
     arguments = (token, int(clock.epoch() * 1000), result)
     redis.registry().fcall("wedops_job_finish", 2, once.key(name), key(name), *arguments)
 

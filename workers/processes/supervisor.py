@@ -12,7 +12,7 @@ from pathlib import Path
 from time import sleep
 
 from workers.foundation import clock, heartbeat, logs
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.processes.servers import die_with_parent
 
 log = logs.get("supervision")
@@ -21,11 +21,11 @@ log = logs.get("supervision")
 LAST = ("beat", "watch")
 
 
-class ProcfileInvalid(Anticipated):
+class ProcfileInvalid(ExpectedError):
     """{path}, line {line}: write `name: command`, each name once, of letters, digits, dashes and underscores"""
 
 
-class NoProcfile(Anticipated):
+class NoProcfile(ExpectedError):
     """{path} is no Procfile: {why}"""
 
 

@@ -12,7 +12,7 @@ from workers.forecasting.store import forecasts as forecasting
 from workers.forecasting.usecases import forecasts
 from workers.forecasting.usecases.upper_bounds import held
 from workers.foundation import settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.retention.rules import Policy as Retention
 from workers.scaling.rules.orders import Kind
@@ -27,11 +27,11 @@ from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
 
 
-class CalendarForgotten(Anticipated):
+class CalendarForgotten(ExpectedError):
     """how the calendar was known before {since} is not kept; RETENTION_KEEP_DAYS says how long it is"""
 
 
-class SpanUnmeasured(Anticipated):
+class SpanUnmeasured(ExpectedError):
     """{region} was not measured from {start} to {end}, but {but}; SNAPSHOTS_KEEP_DAYS says how long that is kept"""
 
 

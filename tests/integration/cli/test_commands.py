@@ -1,6 +1,7 @@
 """The operator's command."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -204,6 +205,24 @@ def test_a_job_can_be_run_now_and_a_wrong_name_is_refused() -> None:
     assert "connections.sweep sent as" in _run("run", "connections.sweep").output
     assert redis.registry().llen("steady") == 1
     assert "none of" in _run("run", "connections.swep").output
+
+
+@pytest.mark.parametrize(
+    ("variable", "address", "command"),
+    [
+        ("WEDOPS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none", ["weddings", "next"]),
+        ("WEDOPS_BROKER_URL", "redis://127.0.0.1:1/0", ["dead-letters"]),
+        ("WEDOPS_BROKER_URL", "redis://127.0.0.1:1/0", ["run", "connections.sweep"]),
+    ],
+)
+def test_a_server_that_is_unavailable_has_an_exit_code_of_its_own(variable: str, address: str, command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from workers.cli.main import main; main()", *command],
+        env=os.environ | {variable: address}, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (69, ""), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "does not answer" in done.stderr
 
 
 def test_a_known_error_is_one_line_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

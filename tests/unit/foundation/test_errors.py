@@ -1,9 +1,9 @@
 """Errors say what happened and what to do."""
 
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 
-class PotOverflows(Anticipated):
+class PotOverflows(ExpectedError):
     """pot {name!r} overflows; take the lid off"""
 
 

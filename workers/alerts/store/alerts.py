@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Alert, Change, Reason, Standing, State
 from workers.foundation.database import insert_once, metadata, over
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 
 alerts = Table(
@@ -105,7 +105,7 @@ _MOVE = text(
 )
 
 
-class AlertUnknown(Anticipated):
+class AlertUnknown(ExpectedError):
     """alert {alert_id} is not standing; `wedops alerts list` shows those that are"""
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Table
 from workers.alerts.rules.kinds import Severity
 from workers.alerts.rules.quiet import Silence
 from workers.foundation.database import metadata
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 
 silences = Table(
@@ -21,7 +21,7 @@ silences = Table(
 )
 
 
-class SilenceUnknown(Anticipated):
+class SilenceUnknown(ExpectedError):
     """silence {silence_id} does not hold; `wedops alerts silences` shows those that do"""
 
 

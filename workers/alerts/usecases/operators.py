@@ -7,13 +7,13 @@ from sqlalchemy import Connection
 from workers.alerts.rules.lifecycle import Reason, Standing, State
 from workers.alerts.store import alerts as store
 from workers.foundation import settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
 
 
-class NoPhase(Anticipated):
+class NoPhase(ExpectedError):
     """no wedding that alert {alert_id} is about is near: there is no phase to wait for; say how long (`--for 30m`)"""
 
 

@@ -18,7 +18,7 @@ import jwt
 from prometheus_client.parser import text_string_to_metric_families
 
 from workers.foundation import breaker, clock, logs, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 log = logs.get("balancing")
 
@@ -38,16 +38,20 @@ _EVER = {
 }
 
 
-class ScrapeRefused(Anticipated):
+class ScrapeRefused(ExpectedError):
     """{url} answered {status}; set SUPABASE_JWT_SECRET to the METRICS_JWT_SECRET of that deployment"""
 
 
-class MetricsInvalid(Anticipated):
+class MetricsInvalid(ExpectedError):
     """what {source} sent is no Prometheus text: {problem}"""
 
+    http_status = 422
 
-class PushRefused(Anticipated):
+
+class PushRefused(ExpectedError):
     """a push needs the login of SUPABASE_PUSH_LOGIN"""
+
+    http_status = 401
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def scrape(given: Policy) -> Iterator[Scraped]:
     for url in given.urls.split():
         try:
             yield from _ask(url, given)
-        except (httpx2.HTTPError, Anticipated) as error:
+        except (httpx2.HTTPError, ExpectedError) as error:
             log.warning("node not scraped", url=url, reason=getattr(error, "reason", "unreachable"), detail=str(error))
 
 

@@ -8,7 +8,7 @@ from workers.app import app
 from workers.cli.parameters import Duration, Words, operator
 from workers.cli.scaling.places import check, places
 from workers.foundation import clock, database, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.orders import Kind, Mode, Order
@@ -18,7 +18,7 @@ from workers.scaling.store import orders
 from workers.weddings.rules import EVERYWHERE
 
 
-class NoEmergency(Anticipated):
+class NoEmergency(ExpectedError):
     """{region} gets nothing by an emergency; name a region that acts (`wedops scaling live REGION --reason …` lets it)"""
 
 

@@ -2,13 +2,13 @@
 
 from sqlalchemy import Connection
 
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.scaling.store import actions as store
 from workers.weddings.rules import EVERYWHERE
 from workers.weddings.store import weddings
 
 
-class RegionUnknown(Anticipated):
+class RegionUnknown(ExpectedError):
     """region {region!r} has no weddings; there are {known}, and `everywhere` for the cache, database connections and workers"""
 
 

@@ -10,7 +10,7 @@ import orjson
 from workers.cli.parameters import operator
 from workers.cli.scaling.places import check, places
 from workers.foundation import clock, database, redis, settings
-from workers.foundation.errors import Anticipated, named, said
+from workers.foundation.errors import ExpectedError, error_code, safe_message
 from workers.scaling.adapters import actuators as client
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.orders import Kind, Order, mode
@@ -67,7 +67,7 @@ def _found(action: Action | None, resource: Resource) -> dict[str, Any]:
         raise
     except Exception as error:
         # A plug-in may raise anything; the other rows are shown.
-        return found | {"seen": {}, "problem": said(error) or named(error)}
+        return found | {"seen": {}, "problem": safe_message(error) or error_code(error)}
     return found | {"seen": seen, "problem": None}
 
 
@@ -157,7 +157,7 @@ def dry_run(resource: str, region: str, to: int) -> None:
 def _tried(ask: Callable[[Action], object], action: Action) -> object:
     try:
         return ask(action)
-    except Anticipated:
+    except ExpectedError:
         raise
     except Exception as error:
         raise click.ClickException(f"the actuator failed: {type(error).__name__}: {error}") from error

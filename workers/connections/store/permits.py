@@ -13,7 +13,7 @@ import jwt
 
 from workers.connections.rules.admission import UserType
 from workers.foundation import clock
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.settings import SettingInvalid
 from workers.weddings.rules import ID, ID_REMEDY, NAME, NAME_REMEDY
 
@@ -24,8 +24,13 @@ LONGEST = timedelta(hours=1)
 _SHORTEST_KEY = 32
 
 
-class PermitRefused(Anticipated):
+class PermitRefused(ExpectedError):
     """{why}: {remedy}"""
+
+    @property
+    def http_status(self) -> int:  # type: ignore[override]
+        """Return 403 for one that is good, and not for this; 401 for any other."""
+        return 403 if self.reason == "wrong_wedding" else 401
 
     @property
     def reason(self) -> str:

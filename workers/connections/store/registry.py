@@ -10,7 +10,7 @@ import orjson
 
 from workers.connections.rules import admission as rules
 from workers.foundation import redis, settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 #: While this key is there, guests give way first.
 EMERGENCY = "wedops:emergency_mode"
@@ -18,7 +18,7 @@ EMERGENCY = "wedops:emergency_mode"
 ROUTING_LIMITS = "wedops:{nodes}:limits"
 
 
-class ConnectionRefused(Anticipated):
+class ConnectionRefused(ExpectedError):
     """connection refused: {problem}"""
 
 

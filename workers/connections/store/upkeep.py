@@ -12,7 +12,7 @@ from workers.connections.rules.report import Share
 from workers.connections.store import service
 from workers.connections.store.registry import ConnectionRefused, each, named_errors, policy, shards
 from workers.foundation import logs, redis
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 log = logs.get("connections")
 
@@ -20,7 +20,7 @@ log = logs.get("connections")
 AUDITED_AT_ONCE = 10
 
 
-class CountsDrifted(Anticipated):
+class CountsDrifted(ExpectedError):
     """{count} count(s) of the registry had drifted and were put right; please report it with the log of worker-steady"""
 
 

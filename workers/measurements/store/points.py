@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from workers.foundation import partitions, redis
 from workers.foundation.database import metadata
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.measurements.rules.samples import Batch
 
 STREAM = "wedops:metrics:stream"
@@ -60,7 +60,7 @@ due = Table(
 )
 
 
-class BufferFull(Anticipated):
+class BufferFull(ExpectedError):
     """{waiting} bytes wait to be written: is the process `ingest` running, does PostgreSQL answer? Push again in a minute"""
 
 

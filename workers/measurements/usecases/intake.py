@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from workers.foundation import database, logs, settings, telemetry
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 from workers.measurements.rules.samples import Policy, Sample, apart, check
 from workers.measurements.store import events, points
@@ -19,12 +19,16 @@ from workers.measurements.store.writer import Writer
 log = logs.get("measurements")
 
 
-class PusherUnknown(Anticipated):
+class PusherUnknown(ExpectedError):
     """no token of METRICS_INGEST_TOKENS was sent; send `Authorization: Bearer SECRET`"""
 
+    http_status = 401
 
-class TooManySamples(Anticipated):
+
+class TooManySamples(ExpectedError):
     """{source} sent more than {most} samples in this second; send them again a second later"""
+
+    http_status = 429
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def write(writer: Writer) -> tuple[Writer, int]:
         if written.events is not None:
             with database.transaction() as db:
                 writer.trim(db)
-    except (Anticipated, DBAPIError, RedisError) as error:
+    except (ExpectedError, DBAPIError, RedisError) as error:
         # What it knows of the database was of a transaction that did not come to be.
         log.error("points not written yet", reason=type(error).__name__, detail=str(error)[:300])
         return Writer(writer.name), -1

@@ -18,7 +18,7 @@ from typing import ClassVar, Protocol, TypeVar
 from uuid import uuid4
 
 from workers.foundation import settings
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.policy import Resource
@@ -32,23 +32,23 @@ PATIENCE = 5.0
 GIVEN_UP = timedelta(minutes=2)
 
 
-class ActuatorUnknown(Anticipated):
+class ActuatorUnknown(ExpectedError):
     """SCALING_ACTUATORS names {name!r}, and there is no such actuator; there are {known}"""
 
 
-class ActuatorUnfit(Anticipated):
+class ActuatorUnfit(ExpectedError):
     """SCALING_ACTUATORS gives {resource} to {name!r}, which serves {serves}"""
 
 
-class ActuatorBroken(Anticipated):
+class ActuatorBroken(ExpectedError):
     """the actuator {name!r} of SCALING_ACTUATORS can't be loaded ({problem}); mend or leave out its package"""
 
 
-class ActuatorRefused(Anticipated):
+class ActuatorRefused(ExpectedError):
     """{actuator} does not set {resource} of {region} to {to}: {problem}"""
 
 
-class ActuatorUnreachable(Anticipated):
+class ActuatorUnreachable(ExpectedError):
     """{actuator} does not answer: {problem}"""
 
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from workers.foundation.database import metadata, over
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.journal import Happening
 from workers.foundation.moments import Moment
 from workers.scaling.rules.decision import Purpose, State
@@ -76,7 +76,7 @@ REJECTED = "rejected"
 Index("newest_action", actions.c.region, actions.c.resource, actions.c.id.desc())
 
 
-class ProposalUnknown(Anticipated):
+class ProposalUnknown(ExpectedError):
     """no proposal {id} waits to be settled; `wedops scaling actions` lists what became of each"""
 
 

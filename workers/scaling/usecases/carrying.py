@@ -8,7 +8,7 @@ from secrets import token_hex
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from workers.foundation import clock, database, logs, once, redis
-from workers.foundation.errors import named, said
+from workers.foundation.errors import error_code, safe_message
 from workers.foundation.moments import Moment
 from workers.scaling.adapters import actuators
 from workers.scaling.rules.decision import State
@@ -89,7 +89,7 @@ def _carry_out(action: Action, held: bool, policy: Policy, now: Moment) -> None:
         reason=result.problem or "confirmed")  # fmt: skip
 
 
-class _Waits(Exception):  # noqa: N818 - it says why, and is no error
+class _Waits(Exception):
     """Nothing is taken away now."""
 
 
@@ -107,7 +107,7 @@ def _bring_about(action: Action, held: bool) -> _Result | None:
         except Exception as error:
             # A plug-in may raise anything, and stops nobody else.
             told = False
-            problems.append(said(error) or f"{name} failed ({named(error)})")
+            problems.append(safe_message(error) or f"{name} failed ({error_code(error)})")
     return _Result("; ".join(problems) or None, told)
 
 

@@ -10,7 +10,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, telemetry
-from workers.foundation.errors import named, said
+from workers.foundation.errors import error_code, safe_message
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
 from workers.notify.rules import Notification
@@ -64,7 +64,9 @@ def _sure(reading: Reading, policy: Policy, now: Moment, away: set[Resource]) ->
     except Exception as error:
         # A plug-in may raise anything, and stops nobody else.
         away.add(reading.resource)
-        log.warning("not asked", region=reading.region, resource=reading.resource, reason=named(error), detail=said(error))
+        log.warning(
+            "not asked", region=reading.region, resource=reading.resource, reason=error_code(error), detail=safe_message(error)
+        )
     if reading.resource in away:
         return replace(reading, unasked=True)
     # What somebody gave stays until more or less is wanted; what is too little does not.

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.scaling.rules.decision import Reading
 from workers.scaling.rules.orders import Order
 from workers.scaling.rules.policy import Policy
@@ -17,7 +17,7 @@ from workers.scaling.store import inputs, orders
 from workers.scaling.store.actions import Action
 
 
-class ActionUnknown(Anticipated):
+class ActionUnknown(ExpectedError):
     """there is no action {id}; `wedops scaling actions` lists them"""
 
 

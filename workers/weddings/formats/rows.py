@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.weddings.formats import zones
 from workers.weddings.rules import EVERYWHERE, ID, ID_REMEDY, NAME, NAME_REMEDY, OPERATIONS, Status, VenueType, Wedding, instant
 
@@ -26,7 +26,7 @@ _LOCAL = re.compile(r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}.*", re.ASCII | re.IGNO
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
-class RowRefused(Anticipated):
+class RowRefused(ExpectedError):
     """{problem}"""
 
 

@@ -2,10 +2,10 @@
 
 import codecs
 
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 
 
-class CalendarUnreadable(Anticipated):
+class CalendarUnreadable(ExpectedError):
     """the calendar can't be read: {cause}"""
 
 

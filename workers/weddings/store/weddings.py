@@ -32,7 +32,7 @@ from sqlalchemy import Sequence as Counter
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
 from workers.foundation.database import copy, metadata, over
-from workers.foundation.errors import Anticipated
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.weddings.rules import Status, VenueType, Wedding
 
@@ -88,7 +88,7 @@ history = Table(
 _KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name != "timeline"]
 
 
-class WeddingUnknown(Anticipated):
+class WeddingUnknown(ExpectedError):
     """wedding_id={wedding_id!r} is not in the calendar; import it first (`wedops weddings import FILE`)"""
 
 
