@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import orjson
 
-from workers.connections.rules import admission as rules
+from workers.connections import keys
 from workers.connections.store import registry as store
 from workers.connections.store.registry import Connection
 from workers.foundation import redis
@@ -48,7 +48,7 @@ def _people() -> Iterator[Connection]:
 
 def request(one: Connection) -> tuple[str, bytes]:
     """Return the shard and the request of `wedops_open` for a connection."""
-    return rules.shard(one.tenant, store.policy().shards), orjson.dumps({k: v for k, v in vars(one).items() if v})
+    return keys.shard(one.tenant, store.policy().shards), orjson.dumps({k: v for k, v in vars(one).items() if v})
 
 
 def open_all(connections: Iterator[Connection]) -> list[str]:
@@ -70,5 +70,5 @@ def lose(refs: list[str]) -> None:
     """Have them show no life for long."""
     with redis.connections().pipeline(transaction=False) as pipe:
         for ref in refs:
-            pipe.zadd(f"{rules.shard(store.tenant_of(ref), store.policy().shards)}:active", {ref: 1})
+            pipe.zadd(f"{keys.shard(store.tenant_of(ref), store.policy().shards)}:active", {ref: 1})
         pipe.execute()

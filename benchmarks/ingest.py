@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from benchmarks import form
 from workers.foundation import clock
+from workers.measurements import keys
 
 SERIES, SWEEPS, DOUBLES = 10_000, 60, 0.01
 BLOCK = 10_000
@@ -156,9 +157,8 @@ def _buffer(batch: Any) -> None:
 
 def _emptied() -> None:
     from workers.foundation import database, redis
-    from workers.measurements.store import points
 
-    redis.registry().delete(points.STREAM)
+    redis.registry().delete(keys.STREAM)
     with database.transaction() as db:
         db.execute(
             text("TRUNCATE metric_points, metric_series, metric_positions, metric_rollups_due, slo_events RESTART IDENTITY")

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from benchmarks import crowd, form
+from workers.connections import keys
 from workers.connections.store.registry import Connection
 from workers.foundation import clock
 
@@ -53,7 +54,6 @@ class _Bench:
         return beats | self._admissions()
 
     def one_call_each(self) -> form.Figures:
-        from workers.connections.rules import admission as rules
         from workers.connections.store import registry as store
 
         refs = self._opened()[: PEOPLE // 2]
@@ -62,7 +62,7 @@ class _Bench:
             for some in _pages(iter(refs), 1_000):
                 with self.redis.connections().pipeline(transaction=False) as pipe:
                     for ref in some:
-                        pipe.fcall("wedops_heartbeat", 1, rules.shard(store.tenant_of(ref), 64), ref)
+                        pipe.fcall("wedops_heartbeat", 1, keys.shard(store.tenant_of(ref), 64), ref)
                     pipe.execute()
 
         return self._timed(beat, len(refs), "heartbeats")

@@ -13,12 +13,11 @@ from redis.exceptions import RedisError
 
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
+from workers.connections.keys import CLOSE, CONFIRMED, DESIRED, LEVELS, PHASES, SERVICE, TOLD
 from workers.connections.rules import levels
 from workers.connections.store.registry import Connection
-from workers.connections.store.service import LEVELS, PHASES, SERVICE
 from workers.foundation import clock, logs, settings
 from workers.foundation.errors import ExpectedError
-from workers.scaling.store.gateways import CONFIRMED, DESIRED, TOLD
 
 log = logs.get("gateway")
 
@@ -51,7 +50,7 @@ class Orders:
         """Do what the control plane wants and confirm it, until the broker is away or this is cancelled."""
         try:
             async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                await channel.subscribe(TOLD, SERVICE, f"wedops:close:{self.node}")
+                await channel.subscribe(TOLD, SERVICE, CLOSE + self.node)
                 await self._follow(channel)
         except (RedisError, ExpectedError) as error:
             log.warning("no orders", reason="redis", detail=str(error))
@@ -72,7 +71,7 @@ class Orders:
     def _heed(self, channel: str, data: str) -> None:
         if channel == SERVICE:
             self._read_again = 0.0
-        elif channel == f"wedops:close:{self.node}":
+        elif channel == CLOSE + self.node:
             for id in data.split():
                 self.end(id)
 

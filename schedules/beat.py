@@ -18,7 +18,7 @@ from schedules.table import TABLE, Line
 from schedules.words import Pace
 from workers.app import app
 from workers.connections.store import registry as connections
-from workers.foundation import clock, heartbeat, jobs, logs, redis
+from workers.foundation import clock, heartbeat, jobs, keys, logs, redis
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
 from workers.wedding_day.tasks import look
@@ -80,9 +80,9 @@ class TableScheduler(Scheduler):
 
     def _follow_the_day(self, epoch: float) -> None:
         with redis.registry().pipeline(transaction=False) as pipe:
-            pipe.zadd(jobs.BEATS, {self._name: epoch})
-            pipe.zremrangebyscore(jobs.BEATS, "-inf", epoch - jobs.ALIVE_FOR)
-            pipe.zremrangebyscore(jobs.BEATS, epoch + jobs.ALIVE_FOR, "+inf")
+            pipe.zadd(keys.BEATS, {self._name: epoch})
+            pipe.zremrangebyscore(keys.BEATS, "-inf", epoch - jobs.ALIVE_FOR)
+            pipe.zremrangebyscore(keys.BEATS, epoch + jobs.ALIVE_FOR, "+inf")
             pipe.execute()
         kind = seasons.kind_of_day(clock.now())
         if kind is not self._kind:
@@ -135,7 +135,7 @@ class TableScheduler(Scheduler):
     def close(self) -> None:
         """Leave the list of beats."""
         try:
-            redis.registry().zrem(jobs.BEATS, self._name)
+            redis.registry().zrem(keys.BEATS, self._name)
         except redis.UNREACHABLE:
             log.warning("still listed as a beat", reason="redis_unreachable")
         super().close()

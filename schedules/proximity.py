@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from workers.foundation import redis
 from workers.foundation.moments import Moment
-from workers.weddings.store.due import DUE, SPANS
+from workers.weddings.keys import DUE, SPANS
 
 #: Time to the start -> how long until the next look.
 PACES = (

@@ -11,7 +11,20 @@ from celery import bootsteps, signals
 from kombu import Exchange, Queue
 from redis.exceptions import RedisError
 
-from workers.foundation import broker, clock, database, dead_letters, heartbeat, jobs, logs, queues, redis, settings, telemetry
+from workers.foundation import (
+    broker,
+    clock,
+    database,
+    dead_letters,
+    heartbeat,
+    jobs,
+    keys,
+    logs,
+    queues,
+    redis,
+    settings,
+    telemetry,
+)
 from workers.foundation.errors import ExpectedError
 
 log = logs.get("app")
@@ -247,7 +260,7 @@ def _late(sender: Any = None, request: Any = None, expired: bool = False, **_lat
 def _ends(sender: Any = None, **_later: Any) -> None:
     # Who ends in good order is not missed.
     with suppress(RedisError):
-        redis.registry().hdel(jobs.WORKERS, str(getattr(sender, "hostname", sender)))
+        redis.registry().hdel(keys.WORKERS, str(getattr(sender, "hostname", sender)))
 
 
 def _detail(error: BaseException | None) -> str:

@@ -12,7 +12,7 @@ import pytest
 from schedules.table import TABLE
 from tests.acceptance.conftest import running
 from tests.made import eventually
-from workers.foundation import clock, jobs, redis
+from workers.foundation import clock, keys, redis
 from workers.processes.servers import Server
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay, Reason
@@ -36,7 +36,7 @@ def test_a_beat_is_killed_and_no_moment_is_missed_or_doubled(world: list[Server]
     with ExitStack() as stack:
         first = stack.enter_context(running(*BEAT))
         stack.enter_context(running(*BEAT))
-        assert eventually(lambda: redis.registry().zcard(jobs.BEATS) == 2, within=60)
+        assert eventually(lambda: redis.registry().zcard(keys.BEATS) == 2, within=60)
         begun = clock.epoch()
         assert not eventually(lambda: clock.epoch() > begun + 12, within=11)
         os.kill(first.pid, signal.SIGKILL)

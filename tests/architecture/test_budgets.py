@@ -76,6 +76,18 @@ def test_only_the_clock_reads_the_clock() -> None:
     assert readers == {"clock.py"}
 
 
+def test_redis_keys_stand_in_keys_and_say_who_uses_them() -> None:
+    named = re.compile(r"(?<!/)wedops:[\w{]")
+    packages = ("workers", "schedules", "demo")
+    sources = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in sources}
+    assert {path for path, text in texts.items() if named.search(text)} == {path for path in texts if path.endswith("/keys.py")}
+    for path, text in texts.items():
+        if path.endswith("/keys.py"):
+            said = re.findall(r"^#: .+\n[A-Z_]+ = ", text, re.MULTILINE)
+            assert len(said) == len(re.findall(r"^[A-Z_]+ = ", text, re.MULTILINE)), f"{path}: not each key says what it holds"
+
+
 def test_every_alert_has_its_page() -> None:
     from workers.alerts.rules.lifecycle import Kind
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 
+from workers.balancing import keys
+from workers.balancing.keys import DRAINED, FACTS, NEAR, NODES, OUT, PLACES, SEEN
 from workers.balancing.rules import Node, Places
 from workers.connections.store import registry as connections
 from workers.foundation import redis
 from workers.foundation.errors import ExpectedError
 
-NODES = "wedops:{nodes}"
-FACTS, SEEN, PLACES, OUT, DRAINED, NEAR = (f"{NODES}:{name}" for name in ("facts", "seen", "places", "out", "drained", "near"))
 #: Who was out for so long is not expected back.
 FORGET_AFTER = timedelta(hours=1)
 
@@ -149,7 +149,7 @@ def tell_places(found: Places, before: Mapping[str, list[str]]) -> int:
 
 def since_last(node: str, ever: Mapping[str, float]) -> dict[str, int]:
     """Return how much each of a node's counters grew since it was seen last; a node that started anew counts from 0."""
-    key = f"{NODES}:counters:{node}"
+    key = keys.counters(node)
     had = redis.connections().hgetall(key)
     if ever:
         redis.connections().hset(key, mapping={name: str(value) for name, value in ever.items()})
@@ -161,15 +161,15 @@ def since_last(node: str, ever: Mapping[str, float]) -> dict[str, int]:
 def tell_tenants(node: str, tenants: Mapping[str, int]) -> None:
     """Remember how many connections each tenant has on a node; who is not named is not measured, and keeps its number."""
     if tenants:
-        redis.connections().hset(f"{NODES}:tenants:{node}", mapping=dict(tenants))
-        redis.connections().expire(f"{NODES}:tenants:{node}", FORGET_AFTER)
+        redis.connections().hset(keys.tenants(node), mapping=dict(tenants))
+        redis.connections().expire(keys.tenants(node), FORGET_AFTER)
 
 
 def tenants() -> dict[str, int]:
     """Return how many connections each tenant has on all scraped nodes."""
     found: dict[str, int] = {}
     for node in nodes():
-        for tenant, count in redis.connections().hgetall(f"{NODES}:tenants:{node.name}").items():
+        for tenant, count in redis.connections().hgetall(keys.tenants(node.name)).items():
             found[tenant] = found.get(tenant, 0) + int(count)
     return found
 

@@ -12,6 +12,7 @@ from cachetools import TLRUCache
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Integer, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 
+from workers.caching.keys import CHANGED, ENTRIES, LOADING
 from workers.caching.rules import Kind, Policy, Structure
 from workers.foundation import background, breaker, clock, logs, redis, settings
 from workers.foundation.database import insert_once, metadata, over
@@ -21,8 +22,6 @@ log = logs.get("caching")
 
 #: What an entry is called: an id, or several as `(wedding, supplier)`.
 Id = str | tuple[str, ...]
-ENTRIES, LOADING = "wedops:cache:", "wedops:loading:"
-CHANGED = "wedops:cache:changed"
 EXPIRE = "*expire*"
 
 results = Table(
@@ -204,7 +203,7 @@ def structure(sample: int = 1000) -> Structure:
     """Return the cache server's sizes; of `sample` keys, how many would never expire."""
     server = redis.cache_server()
     memory, stats = server.info("memory"), server.info("stats")
-    _, keys = server.scan(match="wedops:cache:*", count=sample)
+    _, keys = server.scan(match=f"{ENTRIES}*", count=sample)
     with server.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.ttl(key)

@@ -25,7 +25,7 @@ from workers.cli.supervise import count_restart
 from workers.connections.store import permits
 from workers.connections.store import registry as connections
 from workers.forecasting.store import forecasts as forecasting
-from workers.foundation import clock, database, jobs, logs, redis, schema, settings
+from workers.foundation import clock, database, jobs, keys, logs, redis, schema, settings
 from workers.foundation.errors import ExpectedError
 from workers.measurements.usecases import keeping
 from workers.processes import servers
@@ -168,7 +168,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     try:
         supervisor.start(lambda: bool(ended))
         until = clock.stopwatch() + seconds if seconds else float("inf")
-        supervisor.run(lambda: bool(ended or redis.registry().zcard(jobs.BEATS)) or clock.stopwatch() >= until)
+        supervisor.run(lambda: bool(ended or redis.registry().zcard(keys.BEATS)) or clock.stopwatch() >= until)
         if not as_json:
             _banner(system, supervisor, demo)
         supervisor.run(lambda: system.look() or bool(ended) or clock.stopwatch() >= until)

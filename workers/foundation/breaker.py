@@ -21,7 +21,7 @@ from pybreaker import (
 )
 from redis.exceptions import RedisError
 
-from workers.foundation import circuits, clock, journal, logs, redis, settings
+from workers.foundation import clock, journal, keys, logs, redis, settings
 from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 log = logs.get("foundation")
@@ -66,7 +66,7 @@ class _Shared(CircuitRedisStorage):
         super().increment_counter()
         with suppress(*redis.UNREACHABLE):
             self._redis.expire(self._namespace("fail_counter"), REMEMBERED)
-            self._redis.sadd(circuits.KNOWN, str(self._namespace_name).removeprefix("wedops:"))
+            self._redis.sadd(keys.CIRCUITS, str(self._namespace_name).removeprefix(keys.circuit("")))
 
     def reset_counter(self) -> None:
         if self._failed:
@@ -84,7 +84,7 @@ class _Watch(CircuitBreakerListener):
             return
         # Gone with the pause: a process that dies on its probe leaves it to the next.
         with suppress(*redis.UNREACHABLE):
-            if not redis.registry().set(f"wedops:{cb.name}:probe", 1, nx=True, ex=int(cb.reset_timeout)):
+            if not redis.registry().set(keys.probe(str(cb.name)), 1, nx=True, ex=int(cb.reset_timeout)):
                 raise CircuitBreakerError("another process is trying it")
 
     def state_change(self, cb: CircuitBreaker, old_state: object, new_state: object) -> None:
@@ -93,7 +93,7 @@ class _Watch(CircuitBreakerListener):
         _note(str(cb.name), before, after)
         if after == STATE_CLOSED:
             with suppress(*redis.UNREACHABLE):
-                redis.registry().delete(f"wedops:{cb.name}:probe")
+                redis.registry().delete(keys.probe(str(cb.name)))
 
 
 def _note(name: str, before: str, after: str) -> None:
@@ -101,13 +101,13 @@ def _note(name: str, before: str, after: str) -> None:
     if (before, after) == (STATE_HALF_OPEN, STATE_OPEN) or after == STATE_HALF_OPEN:
         return
     with suppress(RedisError):
-        if redis.registry().set(f"wedops:{name}:noted:{after}", 1, nx=True, ex=30):
+        if redis.registry().set(keys.noted(name, after), 1, nx=True, ex=30):
             journal.note(f"circuit of {name} is {after}", by="circuit breaker")
 
 
 @cache
 def _breaker(dependency: str, failed: Callable[[BaseException], bool]) -> CircuitBreaker:
-    storage = _Shared(STATE_CLOSED, redis.undecoded(), namespace=f"wedops:{dependency}")
+    storage = _Shared(STATE_CLOSED, redis.undecoded(), namespace=keys.circuit(dependency))
     return CircuitBreaker(
         FAILURES,
         PAUSES[dependency.partition(" ")[0]],

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-from workers.foundation import redis
-
-#: The dependencies that ever failed.
-KNOWN = "wedops:circuits"
+from workers.foundation import keys, redis
 
 
 @dataclass(frozen=True)
@@ -19,9 +16,9 @@ class Circuit:
 
 def known() -> list[Circuit]:
     """Return the circuit of every dependency that ever failed."""
-    names = sorted(redis.registry().smembers(KNOWN))
+    names = sorted(redis.registry().smembers(keys.CIRCUITS))
     with redis.registry().pipeline(transaction=False) as pipe:
         for name in names:
-            pipe.mget(f"wedops:{name}:pybreaker:state", f"wedops:{name}:pybreaker:fail_counter")
+            pipe.mget(f"{keys.circuit(name)}:pybreaker:state", f"{keys.circuit(name)}:pybreaker:fail_counter")
         found = pipe.execute()
     return [Circuit(name, state or "closed", int(count or 0)) for name, (state, count) in zip(names, found, strict=True)]

@@ -10,11 +10,10 @@ from typing import Any
 
 import orjson
 
-from workers.foundation import queues, redis
+from workers.foundation import keys, queues, redis
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 
-STREAM = "wedops:dead_letters"
 #: The newest so many are kept; of a larger one only its reason.
 MOST, LARGEST = 1_000, 100_000
 
@@ -53,7 +52,7 @@ class Letter:
 def keep(queue: str, reason: str, message: bytes = b"") -> None:
     """Keep what could not be taken; a reason has no word of what it said."""
     fields = {"queue": queue, "reason": reason[:300], "message": message if len(message) <= LARGEST else b""}
-    redis.undecoded().xadd(STREAM, fields, maxlen=MOST)
+    redis.undecoded().xadd(keys.DEAD_LETTERS, fields, maxlen=MOST)
 
 
 def enveloped(task: str, id: str, args: Sequence[Any], kwargs: Mapping[str, Any], queue: str) -> bytes:
@@ -68,23 +67,23 @@ def enveloped(task: str, id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 def count() -> int:
     """Return how many are kept."""
-    return int(redis.undecoded().xlen(STREAM))
+    return int(redis.undecoded().xlen(keys.DEAD_LETTERS))
 
 
 def newest(most: int = 50) -> list[Letter]:
     """Return the newest, the last one first."""
-    return [_letter(id, fields) for id, fields in redis.undecoded().xrevrange(STREAM, count=most)]
+    return [_letter(id, fields) for id, fields in redis.undecoded().xrevrange(keys.DEAD_LETTERS, count=most)]
 
 
 def replay(id: str) -> Letter:
     """Send a message again, to the end of its queue, and forget the letter; raises LetterUnknown, LetterNotKept."""
-    found = redis.undecoded().xrange(STREAM, min=id, max=id) if _ID.fullmatch(id) else []
+    found = redis.undecoded().xrange(keys.DEAD_LETTERS, min=id, max=id) if _ID.fullmatch(id) else []
     if not found:
         raise LetterUnknown(id=id)
     letter = _letter(*found[0])
     if not letter.message or letter.queue not in queues.NAMES:
         raise LetterNotKept(id=id)
-    if not redis.undecoded().fcall("wedops_letter_replay", 2, STREAM, letter.queue, id, letter.message):
+    if not redis.undecoded().fcall("wedops_letter_replay", 2, keys.DEAD_LETTERS, letter.queue, id, letter.message):
         # Somebody else just did.
         raise LetterUnknown(id=id)
     return letter

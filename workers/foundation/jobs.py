@@ -8,21 +8,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from workers.foundation import clock, once, redis
+from workers.foundation import clock, keys, redis
 
-NAMES = "wedops:jobs"
-TALLY = "wedops:tally"
-#: The beats that run, by when each showed itself last.
-BEATS = "wedops:beats"
 #: One that showed itself within so many seconds is alive.
 ALIVE_FOR = 5.0
-#: Each worker that ever answered the watch, by when it did last; one that ends in good order is taken out.
-WORKERS = "wedops:workers"
-
-
-def key(name: str) -> str:
-    """Return where the record of job `name` lives."""
-    return f"wedops:job:{name}"
 
 
 @dataclass(frozen=True)
@@ -68,71 +57,71 @@ def expect(paces: Mapping[str, float], *, among: Collection[str] = ()) -> None:
 
     With `among`, all jobs that there are: records of others are of a version before, and dropped.
     """
-    known: set[str] = redis.registry().smembers(NAMES) if among else set()
+    known: set[str] = redis.registry().smembers(keys.JOBS) if among else set()
     gone = [name for name in known if name.partition("#")[0] not in {*among, WATCH}]
     with redis.registry().pipeline(transaction=True) as pipe:
         for name in gone:
-            pipe.srem(NAMES, name)
-            pipe.delete(key(name))
+            pipe.srem(keys.JOBS, name)
+            pipe.delete(keys.job(name))
         for name, pace in paces.items():
-            pipe.sadd(NAMES, name)
-            pipe.hset(key(name), "pace", int(pace * 1000))
-            pipe.hsetnx(key(name), "expected", int(clock.epoch() * 1000))
+            pipe.sadd(keys.JOBS, name)
+            pipe.hset(keys.job(name), "pace", int(pace * 1000))
+            pipe.hsetnx(keys.job(name), "expected", int(clock.epoch() * 1000))
         pipe.execute()
 
 
 def claim(name: str, *, due: float, pace: float, beat: str) -> bool:
     """Claim the firing of `name` at `due` for one beat among many; False when it is taken."""
-    redis.registry().sadd(NAMES, name)
+    redis.registry().sadd(keys.JOBS, name)
     arguments = (int(due * 1000), int(pace * 1000), int(clock.epoch() * 1000), beat)
-    return bool(redis.registry().fcall("wedops_job_claim", 1, key(name), *map(str, arguments)))
+    return bool(redis.registry().fcall("wedops_job_claim", 1, keys.job(name), *map(str, arguments)))
 
 
 def unclaim(name: str, *, due: float) -> None:
     """Open a claimed moment again, for its message could not be sent."""
-    redis.registry().fcall("wedops_job_unclaim", 1, key(name), str(int(due * 1000)))
+    redis.registry().fcall("wedops_job_unclaim", 1, keys.job(name), str(int(due * 1000)))
 
 
 def begin(name: str, *, token: str, ttl: timedelta, due: float) -> int:
     """Hold the job for one run and remember its start; return the fencing number, or 0 (counted) while another run has it."""
-    at, lease = clock.epoch(), once.key(name)
+    at, lease = clock.epoch(), keys.lease(name)
     arguments = (token, int(ttl.total_seconds() * 1000), int(at * 1000), int(due * 1000))
-    return int(redis.registry().fcall("wedops_job_begin", 3, lease, f"{lease}:fence", key(name), *arguments))
+    return int(redis.registry().fcall("wedops_job_begin", 3, lease, f"{lease}:fence", keys.job(name), *arguments))
 
 
 def finish(name: str, result: str, *, token: str = "") -> None:
     """Give the job back and remember how its run ended: `ok`, `failed` or the reason of an expected error."""
     arguments = (token, int(clock.epoch() * 1000), result)
-    redis.registry().fcall("wedops_job_finish", 2, once.key(name), key(name), *arguments)
+    redis.registry().fcall("wedops_job_finish", 2, keys.lease(name), keys.job(name), *arguments)
 
 
 def late(name: str) -> None:
     """Count a run that did not happen, for it waited past its time."""
-    redis.registry().hincrby(key(name), "late", 1)
+    redis.registry().hincrby(keys.job(name), "late", 1)
 
 
 def beats(at: float) -> list[str]:
     """Return the beats that showed themselves within 5 s of a moment; one that did in its future had a wrong clock."""
-    names: list[str] = redis.registry().zrangebyscore(BEATS, at - ALIVE_FOR, at + ALIVE_FOR)
+    names: list[str] = redis.registry().zrangebyscore(keys.BEATS, at - ALIVE_FOR, at + ALIVE_FOR)
     return names
 
 
 def tally(what: str, by: int = 1) -> None:
     """Count something that an operator asks for by name, e.g. `tasks_failed`."""
-    redis.registry().hincrby(TALLY, what, by)
+    redis.registry().hincrby(keys.TALLY, what, by)
 
 
 def tallies() -> dict[str, int]:
     """Return all such counts."""
-    return {name: int(value) for name, value in redis.registry().hgetall(TALLY).items()}
+    return {name: int(value) for name, value in redis.registry().hgetall(keys.TALLY).items()}
 
 
 def records() -> list[Record]:
     """Return every job's record, by name."""
-    names = sorted(redis.registry().smembers(NAMES))
+    names = sorted(redis.registry().smembers(keys.JOBS))
     with redis.registry().pipeline(transaction=False) as pipe:
         for name in names:
-            pipe.hgetall(key(name))
+            pipe.hgetall(keys.job(name))
         return [_record(name, fields) for name, fields in zip(names, pipe.execute(), strict=True)]
 
 

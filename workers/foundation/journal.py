@@ -6,10 +6,9 @@ from datetime import datetime
 
 from redis.exceptions import RedisError
 
-from workers.foundation import clock, redis
+from workers.foundation import clock, keys, redis
 from workers.foundation.moments import Moment
 
-STREAM = "wedops:journal"
 #: The newest so many are kept.
 MOST = 10_000
 
@@ -29,18 +28,18 @@ def note(what: str, *, by: str = "") -> None:
     """Write down what happened just now; while Redis is away the log alone tells."""
     with suppress(RedisError):
         redis.registry().xadd(
-            STREAM, {"at": clock.now().isoformat(), "what": what[:500], "by": by}, maxlen=MOST, approximate=True
+            keys.JOURNAL, {"at": clock.now().isoformat(), "what": what[:500], "by": by}, maxlen=MOST, approximate=True
         )
 
 
 def lately(seconds: float) -> list[str]:
     """Return what was noted in the last seconds of the machine's."""
-    rows = redis.registry().xrange(STREAM, min=int((clock.epoch() - seconds) * 1000))
+    rows = redis.registry().xrange(keys.JOURNAL, min=int((clock.epoch() - seconds) * 1000))
     return [row["what"] for _, row in rows]
 
 
 def since(moment: datetime, *, most: int = 500) -> list[Happening]:
     """Return what was noted from a moment of the world's on, the newest `most`, the oldest first."""
-    rows = redis.registry().xrevrange(STREAM, count=most)
+    rows = redis.registry().xrevrange(keys.JOURNAL, count=most)
     found = [Happening(Moment(datetime.fromisoformat(row["at"])), row["what"], by=row["by"]) for _, row in rows]
     return [one for one in reversed(found) if one.at >= moment]

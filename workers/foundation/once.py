@@ -5,12 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from workers.foundation import redis
-
-
-def key(name: str) -> str:
-    """Return where the lease on `name` lives."""
-    return f"wedops:once:{name}"
+from workers.foundation import keys, redis
 
 
 @dataclass(frozen=True)
@@ -24,14 +19,14 @@ class Lease:
 
 def take(name: str, *, token: str, ttl: timedelta) -> Lease | None:
     """Return a lease on `name` for `ttl`, or None while another token holds it. The same token gets in again."""
-    lease, milliseconds = key(name), int(ttl.total_seconds() * 1000)
+    lease, milliseconds = keys.lease(name), int(ttl.total_seconds() * 1000)
     fence = redis.registry().fcall("wedops_once_take", 2, lease, f"{lease}:fence", token, milliseconds)
     return Lease(name, token, int(fence)) if fence else None
 
 
 def drop(lease: Lease) -> bool:
     """Give the lease back; False when it had run out and may be somebody else's by now."""
-    return bool(redis.registry().fcall("wedops_once_drop", 1, key(lease.name), lease.token))
+    return bool(redis.registry().fcall("wedops_once_drop", 1, keys.lease(lease.name), lease.token))
 
 
 @contextmanager

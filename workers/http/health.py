@@ -13,11 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from workers.alerts.rules.ourselves import PROMISES
 from workers.foundation import background, clock, database, health, jobs, queues, redis
 from workers.foundation.errors import ExpectedError
+from workers.http.keys import HEALTH
 
 #: In seconds: from check to check, for how long one may take, and after which a first answer no longer waits.
 EVERY, PATIENCE = 1.0, 1.0
 OK, AWAY, HANGS, UNKNOWN = "ok", "away", "hangs", "not known"
-KEY = "wedops:health"
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Checks:
 def _redis(client: Callable[[], redis.Client]) -> Callable[[], str]:
     def _writes() -> str:
         try:
-            client().set(KEY, 1, ex=60)
+            client().set(HEALTH, 1, ex=60)
         except RedisTimeoutError:
             return HANGS
         except redis.UNREACHABLE:

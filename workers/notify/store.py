@@ -13,9 +13,8 @@ from workers.foundation import clock, redis
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.journal import Happening
 from workers.foundation.moments import MachineMoment, Moment
+from workers.notify.keys import TAKEN
 from workers.notify.rules import BODY, TITLE, Notification, Policy, safe
-
-TAKEN = "wedops:notified:"
 
 notifications = Table(
     "notifications",

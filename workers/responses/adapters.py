@@ -11,6 +11,7 @@ from workers.connections.rules.admission import UserType, shares
 from workers.connections.store import registry
 from workers.foundation import redis, settings
 from workers.foundation.moments import Moment
+from workers.responses.keys import DRAINED, LEFT, OURS
 from workers.responses.rules import Action, Policy
 from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.rules.policy import Policy as ScalingPolicy
@@ -21,10 +22,8 @@ from workers.weddings.rules import EVERYWHERE
 WHO = "degradation"
 #: What holds for a while only, so that nothing stays for ever if nobody is left to undo it.
 FOR_A_WHILE = frozenset({Action.GROW_CACHE, Action.SCALE})
-#: Which nodes we drained, by region; emergency mode that was on before is not ours to end.
-DRAINED, OURS = "wedops:degradation:drained:", "wedops:degradation:emergency_mode"
 #: That a person ordered it, and for how many seconds that is heeded.
-LEFT, LEFT_FOR = "wedops:degradation:left_to_people", 6 * 3600
+LEFT_FOR = 6 * 3600
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from workers.foundation import redis
 from workers.foundation.database import insert_once, metadata
 from workers.foundation.moments import Moment
+from workers.seasons.keys import KIND_OF_DAY
 from workers.seasons.rules.season import Decision, KindOfDay, Reason, Season
-
-KIND_OF_DAY = "wedops:day"
 
 seasons = Table(
     "season_changes",

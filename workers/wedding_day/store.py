@@ -1,9 +1,8 @@
 """What the last look at each wedding found, in Redis: losing it costs one look."""
 
 from workers.foundation import redis
+from workers.wedding_day.keys import SEEN
 from workers.wedding_day.rules import Seen
-
-SEEN = "wedops:weddings:seen"
 
 
 def seen(ids: list[str]) -> list[Seen]:

@@ -12,7 +12,7 @@ from workers.alerts.rules.kinds import Kind
 from workers.alerts.rules.lifecycle import State
 from workers.alerts.store import alerts as store
 from workers.alerts.usecases import ourselves
-from workers.foundation import clock, database, jobs, redis
+from workers.foundation import clock, database, jobs, keys, redis
 from workers.notify import adapters
 from workers.processes.servers import Server
 
@@ -84,7 +84,7 @@ def test_a_database_that_is_away_is_told_once_without_it(world: list[Server], mo
 
 
 def test_a_worker_that_answered_once_and_does_not_now_is_found(world: list[Server]) -> None:
-    redis.registry().hset(ourselves.WORKERS, "steady@gone", clock.epoch() - 60)
+    redis.registry().hset(keys.WORKERS, "steady@gone", clock.epoch() - 60)
     silent = ourselves.observe().silent
     assert silent
     assert silent["steady@gone"] == pytest.approx(60, abs=5)
@@ -92,7 +92,7 @@ def test_a_worker_that_answered_once_and_does_not_now_is_found(world: list[Serve
 
 def test_a_job_that_never_ran_is_overdue(world: list[Server]) -> None:
     jobs.expect({"alerts.check": 10.0})
-    redis.registry().hset(jobs.key("alerts.check"), "expected", int((clock.epoch() - 50) * 1000))
+    redis.registry().hset(keys.job("alerts.check"), "expected", int((clock.epoch() - 50) * 1000))
     overdue = ourselves.observe().overdue
     assert overdue
     assert overdue["alerts.check"] == pytest.approx(40, abs=5)

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from fastapi.testclient import TestClient
 
-from workers.balancing import store, tasks, usecases
+from workers.balancing import keys, store, tasks, usecases
 from workers.balancing.adapters import supabase
 from workers.connections import tasks as connections
 from workers.foundation import clock, database, redis
@@ -122,7 +122,7 @@ def test_a_node_that_is_away_keeps_nobody_else_from_being_heard(node: list[str],
 def test_a_scraped_node_is_not_out_between_two_scrapes_and_nobody_is_sent_there(node: list[str]) -> None:
     tasks.scrape()
     seconds, _ = redis.server_time(redis.connections())
-    redis.connections().zadd(store.SEEN, {"10.0.0.1": (seconds - 90) * 1000})
+    redis.connections().zadd(keys.SEEN, {"10.0.0.1": (seconds - 90) * 1000})
     usecases.watch_nodes(now=clock.now())
     assert store.out() == set()
     with pytest.raises(store.NoNode):

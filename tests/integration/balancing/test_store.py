@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
 from tests.made import connection, wedding
-from workers.balancing import rules, store
+from workers.balancing import keys, rules, store
 from workers.balancing import usecases as actions
 from workers.balancing.store import Report
+from workers.connections.keys import ROUTING_LIMITS
 from workers.connections.rules.admission import Policy as Limits
 from workers.connections.rules.admission import UserType
 from workers.connections.store import registry as connections
@@ -34,7 +35,7 @@ def _up(name: str, region: str = "us-northeast", **facts: object) -> None:
 
 def _silence(*names: str) -> None:
     seconds, _ = redis.server_time(redis.connections())
-    redis.connections().zadd(store.SEEN, dict.fromkeys(names, (seconds - 6) * 1000))
+    redis.connections().zadd(keys.SEEN, dict.fromkeys(names, (seconds - 6) * 1000))
 
 
 def _calendar(*ids: str) -> None:
@@ -64,7 +65,7 @@ def test_a_bad_report_is_refused_by_name_and_changes_nothing(facts: dict[str, ob
 
 def test_what_a_report_has_beside_its_fields_is_not_kept() -> None:
     text = '{"node":"n1","region":"east","url":"","capacity":16,"connections":2,"name":"mine","silent":7,"x":NaN,"y":0x10}'
-    assert redis.connections().fcall("wedops_report", 1, store.NODES, text.encode() + b" ") == 1
+    assert redis.connections().fcall("wedops_report", 1, keys.NODES, text.encode() + b" ") == 1
     [node] = store.nodes()
     assert (node.name, node.capacity, node.connections, node.cpu) == ("n1", 16, 2, 0.0)
 
@@ -73,7 +74,7 @@ def test_what_a_report_has_beside_its_fields_is_not_kept() -> None:
 def test_a_pace_that_is_none_is_refused(pace: str) -> None:
     _up("n1")
     with pytest.raises(ResponseError, match="REFUSED joins a second must be"):
-        redis.connections().fcall("wedops_route", 1, store.NODES, "w-1", "guest", "east", "", pace)
+        redis.connections().fcall("wedops_route", 1, keys.NODES, "w-1", "guest", "east", "", pace)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -138,7 +139,7 @@ def test_a_node_is_filled_again_also_after_a_failure_half_way(monkeypatch: pytes
 
 def test_before_limits_are_published_nobody_is_sent_where_nobody_is_let_in() -> None:
     _up("n1")
-    redis.connections().delete(connections.ROUTING_LIMITS)
+    redis.connections().delete(ROUTING_LIMITS)
     with pytest.raises(store.NoNode):
         store.route("w-1", "guest", "us-northeast")
 
@@ -177,7 +178,7 @@ def test_a_wedding_nobody_placed_keeps_the_node_its_first_guest_got() -> None:
 def test_who_finds_the_first_node_full_gets_the_next() -> None:
     _up("n1", connections=1000)
     _up("n2")
-    redis.connections().hset(store.PLACES, "w-1", "n1 n2")
+    redis.connections().hset(keys.PLACES, "w-1", "n1 n2")
     assert store.route("w-1", "guest", "us-northeast").node == "n2"
 
 
@@ -247,9 +248,9 @@ def test_a_drained_node_is_emptied_until_it_leaves_or_is_wanted_again() -> None:
 
 
 def test_a_call_on_another_key_is_told_so() -> None:
-    for keys in ((), ("wedops:{7}",)):
+    for named in ((), ("wedops:{7}",)):
         with pytest.raises(ResponseError, match=r"REFUSED the key must be wedops:\{nodes\}"):
-            redis.connections().fcall("wedops_leave", len(keys), *keys, "n1")
+            redis.connections().fcall("wedops_leave", len(named), *named, "n1")
 
 
 def test_guests_are_paced_and_a_couple_is_not() -> None:
@@ -290,7 +291,7 @@ def test_a_silent_node_is_out_its_people_have_places_elsewhere_and_it_may_come_b
 def test_a_node_that_is_gone_for_an_hour_is_forgotten() -> None:
     _up("n1")
     seconds, _ = redis.server_time(redis.connections())
-    redis.connections().zadd(store.SEEN, {"n1": (seconds - 3_700) * 1000})
+    redis.connections().zadd(keys.SEEN, {"n1": (seconds - 3_700) * 1000})
     store.mark(gone=["n1"])
     actions.watch_nodes(now=clock.now())
     assert (store.nodes(), store.out()) == ([], set())

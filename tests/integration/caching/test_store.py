@@ -9,6 +9,7 @@ import pytest
 
 from tests.made import NOON, eventually, wedding
 from workers.caching import store, tasks
+from workers.caching.keys import CHANGED
 from workers.caching.rules import Kind, Policy
 from workers.commands import store as requests
 from workers.foundation import database, redis
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("world")
 @pytest.fixture
 def layers() -> store.TwoLayers:
     found = store.TwoLayers(Policy(local_entries=2))
-    assert eventually(lambda: redis.cache_server().pubsub_numsub(store.CHANGED)[0][1] >= 1)
+    assert eventually(lambda: redis.cache_server().pubsub_numsub(CHANGED)[0][1] >= 1)
     return found
 
 
@@ -45,7 +46,7 @@ def test_each_kind_lives_as_long_as_it_may(layers: store.TwoLayers) -> None:
 
 def test_a_change_reaches_every_process(layers: store.TwoLayers) -> None:
     other = store.TwoLayers(Policy())
-    eventually(lambda: redis.cache_server().pubsub_numsub(store.CHANGED)[0][1] >= 2)
+    eventually(lambda: redis.cache_server().pubsub_numsub(CHANGED)[0][1] >= 2)
     layers.put(Kind.WEDDING, "w-1", 1)
     assert other.get(Kind.WEDDING, "w-1", _fail) == 1
     layers.put(Kind.WEDDING, "w-1", 2)

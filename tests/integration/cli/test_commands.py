@@ -24,7 +24,7 @@ from workers.cli import main as cli
 from workers.commands import store as requests
 from workers.connections import usecases
 from workers.connections.store import registry, service
-from workers.foundation import clock, database, jobs, redis
+from workers.foundation import clock, database, keys, redis
 from workers.http.routes import api
 from workers.seasons import store as seasons
 from workers.weddings.store import weddings
@@ -48,13 +48,13 @@ def _alert(severity: Severity) -> None:
 
 
 def test_without_weddings_and_nodes_it_is_idle() -> None:
-    redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
+    redis.registry().zadd(keys.BEATS, {"a-beat": clock.epoch()})
     idle = "idle: no wedding is in the calendar (`wedops weddings import FILE`); no realtime node has reported"
     assert (_status()["exit"], _status()["verdict"]) == (0, idle)
 
 
 def test_healthy_is_0() -> None:
-    redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
+    redis.registry().zadd(keys.BEATS, {"a-beat": clock.epoch()})
     balancing.report(Report("n1", "us-northeast", "ws://n1", 1000, connections=0))
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-1", starts_at=clock.now() + timedelta(days=30))], at=NOON)
@@ -67,10 +67,10 @@ def test_healthy_is_0() -> None:
 
 
 def test_degraded_is_3_and_critical_is_4_and_each_says_why() -> None:
-    redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
+    redis.registry().zadd(keys.BEATS, {"a-beat": clock.epoch()})
     _alert(Severity.MEDIUM)
     assert _status()["exit"] == 3
-    redis.registry().delete(jobs.BEATS)
+    redis.registry().delete(keys.BEATS)
     found = _status()
     assert found["exit"] == 4
     assert found["verdict"].startswith("critical: no beat runs: start one")

@@ -24,7 +24,7 @@ from workers.alerts.usecases import evaluation as alerting
 from workers.balancing import store as balancing
 from workers.cli.main import wedops
 from workers.cli.problems import one_line
-from workers.foundation import clock, database, dead_letters, jobs, redis, settings
+from workers.foundation import clock, database, dead_letters, keys, redis, settings
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake as measuring
@@ -47,7 +47,7 @@ STANDS_FOR = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
 @pytest.fixture(autouse=True)
 def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wedding today, a node, an action, an alert, a beat, a dead letter; and the files that pages name."""
-    redis.registry().zadd(jobs.BEATS, {"a-beat": clock.epoch()})
+    redis.registry().zadd(keys.BEATS, {"a-beat": clock.epoch()})
     balancing.report(balancing.Report("n1", "us-northeast", "ws://n1", 1000, connections=3))
     with database.transaction() as db:
         soon = clock.now() + timedelta(hours=2)

@@ -10,13 +10,14 @@ from click.testing import CliRunner, Result
 
 from tests.made import scaled, wedding
 from workers.cli.main import wedops
+from workers.connections import keys
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
 from workers.scaling import tasks
 from workers.scaling.rules.decision import Purpose
 from workers.scaling.rules.orders import Kind as OrderKind
 from workers.scaling.rules.orders import Order
-from workers.scaling.store import gateways, orders
+from workers.scaling.store import orders
 from workers.snapshots import store as metrics
 from workers.snapshots.rules import Snapshot
 from workers.weddings.store import weddings
@@ -128,7 +129,7 @@ def test_an_actuator_says_what_it_would_do() -> None:
     assert "gateways: has None;" in _run("scaling", "try", "instances", REGION, "4").output
     id = _action(to=5)
     tasks.verify()
-    redis.registry().hset(gateways.CONFIRMED + REGION, "gateway-1", id)
+    redis.registry().hset(keys.CONFIRMED + REGION, "gateway-1", id)
     assert "gateways: has 5;" in _run("scaling", "try", "instances", REGION, "4").output
 
 

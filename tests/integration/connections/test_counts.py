@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.connections.test_store import counts
 from tests.made import connection
-from workers.connections.rules import admission as rules
+from workers.connections import keys
 from workers.connections.store import registry as store
 from workers.connections.store import upkeep
 from workers.connections.store.registry import Connection, Measurement
@@ -142,7 +142,7 @@ def test_an_audit_finds_and_mends_what_drifted() -> None:
     alive = [connection(f"c{number}", user_id=f"u{number}") for number in range(30)]
     for one in alive:
         store.open(one)
-    shard = rules.shard("w-1", 64)
+    shard = keys.shard("w-1", 64)
     redis.connections().hset(f"{shard}:counts", mapping={"node:n1": 7, "node:ghost": 3})
     redis.connections().hdel(f"{shard}:counts", "wt:w-1|guest")
     redis.connections().zrem(f"{shard}:active", alive[0].ref)
@@ -157,6 +157,6 @@ def test_an_audit_finds_and_mends_what_drifted() -> None:
 
 def test_an_audit_leaves_a_shard_alone_that_moves_meanwhile() -> None:
     store.open(connection())
-    shard = rules.shard("w-1", 64)
+    shard = keys.shard("w-1", 64)
     assert redis.connections().fcall("wedops_repair", 1, shard, 99, "{}", "[]", "[]") == [0]
     assert store.total() == 1

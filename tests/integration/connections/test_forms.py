@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.made import connection
-from workers.connections.rules import admission as rules
+from workers.connections import keys
 from workers.connections.store import registry as store
 from workers.connections.store import upkeep
 from workers.connections.store.registry import ConnectionRefused, Measurement
@@ -21,7 +21,7 @@ SAMPLES = {
     "|c2,g,n1,us-northeast,w-1,,,,,1795953377,0,0,0,0,0,0,0",
 }
 LATER = ["3:c1,g,n1,us-northeast,w-1,,,,,1795953377,0,0,0,0,0,0,0,more", "c1,g,n1", "2:c1", "x:c1,g"]
-SHARD = rules.shard("w-1", 64)
+SHARD = keys.shard("w-1", 64)
 KEY, REFS = f"{SHARD}:t:w-1", ["w-1/u1/c1", "w-1/u1/c2"]
 
 

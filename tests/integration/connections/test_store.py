@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
 from tests.made import NOON, connection
-from workers.connections import tasks, usecases
+from workers.connections import keys, tasks, usecases
 from workers.connections.rules import admission as rules
 from workers.connections.rules import report
 from workers.connections.store import registry as store
@@ -140,7 +140,7 @@ def test_a_supplier_has_two_hundred_places_or_its_plans(monkeypatch: pytest.Monk
     assert store.open(planner).ok, "vendors never take a planner's place"
     store.close(planner.ref)
     # Kept: a registry that lost it is told again.
-    redis.connections().delete(f"{rules.shard('s1', 64)}:limits")
+    redis.connections().delete(f"{keys.shard('s1', 64)}:limits")
     usecases.tell_levels(now=clock.now())
     assert store.open(vendor(201)).reason == "supplier_limit"
     usecases.limit_supplier("s1", 0, now=clock.machine_now())
@@ -243,7 +243,7 @@ def test_a_connection_that_is_silent_bad_or_of_another_wedding_is_not_reused() -
     assert reused()
     assert not reused(wedding_id="w-2")
     assert not reused(user_type="vendor")
-    redis.connections().zadd(f"{rules.shard('s1', 64)}:active", {one.ref: 1})
+    redis.connections().zadd(f"{keys.shard('s1', 64)}:active", {one.ref: 1})
     assert not reused()
     assert store.heartbeat([one.ref]) == []
     assert reused()
@@ -254,7 +254,7 @@ def test_a_connection_that_is_silent_bad_or_of_another_wedding_is_not_reused() -
 def test_the_node_of_a_reused_connection_is_told_which_channels_came_to_it() -> None:
     store.open(connection(channels=("timeline:w-1",)))
     with redis.connections().pubsub(ignore_subscribe_messages=True) as gateway:
-        gateway.subscribe("wedops:reused:n1")
+        gateway.subscribe(keys.REUSED + "n1")
         gateway.get_message(timeout=1)
         store.open(connection("c2", node="n2", channels=("timeline:w-1:urgent",)), reuse=True)
         told = [message["data"] for _ in range(3) if (message := gateway.get_message(timeout=0.2))]
@@ -343,7 +343,7 @@ def test_a_bad_field_is_refused_by_name_and_counted_and_nothing_else_is_written(
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"id": 5}', '{"id": null}', '{"channels": {"a": 1}}', "null"])
 def test_what_is_no_connection_is_refused(text: str) -> None:
     with pytest.raises(ResponseError, match="REFUSED"):
-        redis.connections().fcall("wedops_open", 1, rules.shard("w-1", 64), text)
+        redis.connections().fcall("wedops_open", 1, keys.shard("w-1", 64), text)
 
 
 @pytest.mark.parametrize("shard", ["wedops:{64}", "wedops:{-1}", "wedops:1", "{1}", "wedops:{1}", "wedops:{1e1}", ""])
@@ -359,7 +359,7 @@ def test_a_key_that_is_not_the_tenants_shard_is_refused(shard: str) -> None:
 def test_a_known_ref_in_a_wrong_shard_is_refused_with_the_right_one_and_not_taken_for_ended(call: str) -> None:
     store.open(connection())
     words = {"measure": ["w-1/u1/c1", "5", "0", "0", "0"]}.get(call, ["w-1/u1/c1"])
-    right = rules.shard("w-1", 64)
+    right = keys.shard("w-1", 64)
     with pytest.raises(ResponseError, match=re.escape(f"REFUSED the key must be {right} for tenant w-1")):
         redis.connections().fcall(f"wedops_{call}", 1, "wedops:{3}", *words)
 
@@ -367,7 +367,7 @@ def test_a_known_ref_in_a_wrong_shard_is_refused_with_the_right_one_and_not_take
 @pytest.mark.parametrize("rtt", ["nan", "inf", "-5", "soon", "", "1e300"])
 def test_a_round_trip_that_is_none_is_not_measured(rtt: str) -> None:
     store.open(connection())
-    shard = rules.shard("w-1", 64)
+    shard = keys.shard("w-1", 64)
     assert redis.connections().fcall("wedops_measure", 1, shard, "w-1/u1/c1", rtt, "x", "-1", "1e300") == []
     [east] = report.snapshots(_totals(), [], at=NOON)
     assert (east.p95_ms, east.messages, east.errors, east.bytes) == (None, 0, 0, 0)
@@ -377,7 +377,7 @@ def test_measurements_beyond_all_bounds_never_keep_a_snapshot_from_its_row() -> 
     store.open(connection())
     for _ in range(3):
         store.measure([Measurement("w-1/u1/c1", 5.0, 2**50 - 1, 2**50 - 1, 2**36)])
-    shard = rules.shard("w-1", 64)
+    shard = keys.shard("w-1", 64)
     redis.connections().hset(f"{shard}:flow", f"{EAST}|messages", 2**63 - 1)
     tasks.snapshot()
     tasks.snapshot()
@@ -387,7 +387,7 @@ def test_measurements_beyond_all_bounds_never_keep_a_snapshot_from_its_row() -> 
 @pytest.mark.parametrize("call", ["wedops_heartbeat", "wedops_measure"])
 def test_a_call_that_is_too_long_is_refused(call: str) -> None:
     with pytest.raises(ResponseError, match="REFUSED send"):
-        redis.connections().fcall(call, 1, rules.shard("w-1", 64), *["x"] * 2005)
+        redis.connections().fcall(call, 1, keys.shard("w-1", 64), *["x"] * 2005)
 
 
 def test_an_attempt_that_the_gateway_refused_is_counted_and_who_goes_on_waits() -> None:
@@ -403,7 +403,7 @@ def test_a_lost_connection_is_swept_and_its_gateway_told_unless_it_is_opened_aga
     for number in (1, 2, 3):
         store.open(connection(f"c{number}", user_id=f"u{number}"))
     with redis.connections().pubsub(ignore_subscribe_messages=True) as gateway:
-        gateway.subscribe("wedops:close:n1")
+        gateway.subscribe(keys.CLOSE + "n1")
         gateway.get_message(timeout=1)
         assert all(store.lost(f"w-1/u{number}/c{number}") for number in (1, 2, 3))
         assert store.open(connection("c2", user_id="u2"), resume=True).ok
@@ -419,7 +419,7 @@ def test_a_lost_connection_is_swept_and_its_gateway_told_unless_it_is_opened_aga
 
 def test_the_silent_are_counted_before_they_are_abandoned() -> None:
     store.open(connection())
-    redis.connections().zadd(f"{rules.shard('w-1', 64)}:active", {"w-1/u1/c1": 1})
+    redis.connections().zadd(f"{keys.shard('w-1', 64)}:active", {"w-1/u1/c1": 1})
     [east] = report.snapshots(_totals(), [], at=NOON)
     assert (east.connections, east.silent) == (1, 1)
 

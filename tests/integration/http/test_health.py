@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import make_url, text
 
 from tests.made import eventually
-from workers.foundation import clock, database, jobs, redis
+from workers.foundation import clock, database, keys, redis
 from workers.http.routes import api
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("world")
 
 @pytest.fixture
 def web() -> Iterator[TestClient]:
-    redis.registry().zadd(jobs.BEATS, {"b": clock.epoch() + 4})
+    redis.registry().zadd(keys.BEATS, {"b": clock.epoch() + 4})
     with TestClient(api) as client:
         yield client
 
@@ -84,5 +84,5 @@ def test_a_server_that_hangs_holds_up_no_answer(monkeypatch: pytest.MonkeyPatch,
 def test_who_waits_and_does_not_move_is_told(web: TestClient) -> None:
     redis.registry().lpush("emergency", '{"headers": {"enqueued_at": 1}}')
     assert eventually(lambda: _says(web)["queues"] == "emergency does not move")
-    redis.registry().zrem(jobs.BEATS, "b")
+    redis.registry().zrem(keys.BEATS, "b")
     assert eventually(lambda: _says(web)["beat"] == "no beat runs")

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from workers.foundation import clock, database, dead_letters, redis
+from workers.measurements import keys
 from workers.measurements.rules.objectives import MONTH
 from workers.measurements.rules.samples import Row, Sample
 from workers.measurements.store import events, points, rollups
@@ -49,7 +50,7 @@ def test_what_is_taken_is_written_once_however_often_it_is_sent() -> None:
     assert _write(writer) == 2
     assert _write(writer) == 0
     assert _rows() == [("a", 1, 2.5), ("a", 2, 3.5), ('a{region="us-west"}', 0.25, 1.5)]
-    assert redis.registry().xlen(points.STREAM) == 0
+    assert redis.registry().xlen(keys.STREAM) == 0
 
 
 def test_what_comes_again_before_it_was_written_is_written_once() -> None:
@@ -85,7 +86,7 @@ def test_one_that_dies_before_it_trims_the_stream_writes_nothing_twice() -> None
     _take(_sample(1), _sample(2, 1))
     with database.transaction() as db:
         Writer("died").write(db)
-    assert redis.registry().xlen(points.STREAM) == 1
+    assert redis.registry().xlen(keys.STREAM) == 1
     assert _write(Writer("next")) == 0
     assert len(_rows()) == 2
 
@@ -214,8 +215,8 @@ def _row(series: int = 0, at: float | None = None, value: float = 1.0) -> bytes:
     ],
 )
 def test_a_block_that_is_none_of_ours_is_refused_and_holds_up_nobody(block: dict[str, bytes]) -> None:
-    redis.undecoded().xadd(points.STREAM, block)
+    redis.undecoded().xadd(keys.STREAM, block)
     _take(_sample(1.5, 1))
     assert _write() == 1
-    assert redis.registry().xlen(points.STREAM) == 0
+    assert redis.registry().xlen(keys.STREAM) == 0
     assert [one.reason for one in dead_letters.newest()] == ["it is no block of samples"]

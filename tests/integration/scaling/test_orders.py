@@ -11,6 +11,7 @@ import pytest
 from tests.made import NOON, connection, scaled, wedding
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
+from workers.connections import keys
 from workers.connections import tasks as connections
 from workers.connections.store.registry import open
 from workers.forecasting import tasks as forecasting
@@ -26,7 +27,7 @@ from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store import actions as store
-from workers.scaling.store import gateways, orders
+from workers.scaling.store import orders
 from workers.scaling.store.actions import Action, ProposalUnknown
 from workers.scaling.usecases import deciding
 from workers.scaling.usecases.modes import in_shadow
@@ -70,7 +71,7 @@ def test_a_new_region_decides_and_writes_and_nothing_is_carried_out(monkeypatch:
     tasks.decide()
     [action] = _instances()
     assert (action.purpose, action.state, action.to) == (Purpose.SHADOW, State.PROPOSED, 7)
-    assert not redis.registry().exists(gateways.DESIRED + REGION)
+    assert not redis.registry().exists(keys.DESIRED + REGION)
     with database.transaction() as db:
         regret = simulation.regret(db, REGION, now=clock.now() + timedelta(minutes=2), days=1)
     assert regret
@@ -78,7 +79,7 @@ def test_a_new_region_decides_and_writes_and_nothing_is_carried_out(monkeypatch:
     _order(Kind.LIVE)
     tasks.decide()
     assert [(one.purpose, one.before, one.to) for one in _instances()] == [(Purpose.ACT, 2, 7), (Purpose.SHADOW, 2, 7)]
-    assert redis.registry().hget(gateways.DESIRED + REGION, "instances") == "7"
+    assert redis.registry().hget(keys.DESIRED + REGION, "instances") == "7"
 
 
 def test_a_hold_holds_until_its_time_is_over_and_an_emergency_is_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +191,7 @@ def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(monk
     assert (action.state, action.problem) == (State.FAILED, "gateways has not confirmed it yet")
     with database.transaction() as db:
         assert [one.id for one in store.failed(db)] == [action.id]
-    redis.registry().hset(gateways.CONFIRMED + REGION, "gateway-1", action.id)
+    redis.registry().hset(keys.CONFIRMED + REGION, "gateway-1", action.id)
     tasks.verify()
     [action] = _instances()
     assert (action.state, action.problem) == (State.CONFIRMED, None)
@@ -216,11 +217,11 @@ def test_an_actuator_that_can_not_be_asked_stops_nobody_else(monkeypatch: pytest
 def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     _crowd(5, monkeypatch)
     tasks.decide()
-    assert redis.registry().hget(gateways.DESIRED + REGION, "instances") == "7"
+    assert redis.registry().hget(keys.DESIRED + REGION, "instances") == "7"
     _order(Kind.SHADOW, until=clock.now() + timedelta(hours=1))
     tasks.verify()
     tasks.reconcile()
-    assert not redis.registry().exists(gateways.DESIRED + REGION)
+    assert not redis.registry().exists(keys.DESIRED + REGION)
     with database.transaction() as db:
         later = clock.now() + timedelta(hours=2)
         assert REGION not in in_shadow(db, ScalingPolicy(new_regions="live"), now=later), "what was before holds again"
@@ -258,11 +259,11 @@ def test_gateways_are_told_no_less_during_a_ceremony() -> None:
         scaled(db, follows=first, before=6, to=3)
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(hours=1))], at=NOON)
     tasks.verify()
-    assert redis.registry().hmget(gateways.DESIRED + REGION, "instances", "connection_limit") == ["6", "6000"]
+    assert redis.registry().hmget(keys.DESIRED + REGION, "instances", "connection_limit") == ["6", "6000"]
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(days=1))], at=NOON)
     tasks.verify()
-    assert redis.registry().hget(gateways.DESIRED + REGION, "instances") == "3"
+    assert redis.registry().hget(keys.DESIRED + REGION, "instances") == "3"
 
 
 def test_a_shadow_for_a_time_leaves_the_one_without_end() -> None:
@@ -407,10 +408,10 @@ def test_a_gateway_that_writes_nonsense_confirms_nothing() -> None:
     _recorded(2, 6, at=NOON)
     tasks.verify()
     for nonsense in ("v1.2", "1000000000", ""):
-        redis.registry().hset(gateways.CONFIRMED + REGION, "gateway-1", nonsense)
+        redis.registry().hset(keys.CONFIRMED + REGION, "gateway-1", nonsense)
         tasks.verify()
         assert _instances()[0].state is State.APPLIED
-    redis.registry().hset(gateways.DESIRED + REGION, "instances", "many")
-    redis.registry().hset(gateways.CONFIRMED + REGION, "gateway-2", _instances()[0].id)
+    redis.registry().hset(keys.DESIRED + REGION, "instances", "many")
+    redis.registry().hset(keys.CONFIRMED + REGION, "gateway-2", _instances()[0].id)
     tasks.verify()
     assert _instances()[0].state is State.CONFIRMED

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.made import NOON, connection, scaled, wedding
+from workers.connections import keys
 from workers.connections import tasks as connections
 from workers.connections.store.registry import open
 from workers.forecasting import tasks as forecasting
@@ -13,7 +14,6 @@ from workers.scaling import tasks
 from workers.scaling.rules import decision as rules
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as store
-from workers.scaling.store import gateways
 from workers.weddings.rules import VenueType
 from workers.weddings.store import weddings
 
@@ -45,9 +45,9 @@ def test_a_wedding_two_hours_ahead_scales_up_once_and_a_gateway_confirms(monkeyp
         [action] = store.recent(db)
     assert (action.reason, action.state, action.before) == (rules.Reason.CEREMONY_AHEAD, rules.State.APPLIED, 2)
     assert action.to > 2
-    desired = redis.registry().hgetall(gateways.DESIRED + "us-northeast")
+    desired = redis.registry().hgetall(keys.DESIRED + "us-northeast")
     assert desired == {"action": "1", "instances": str(action.to), "connection_limit": str(action.to * 10)}
-    redis.registry().hset(gateways.CONFIRMED + "us-northeast", "gateway-1", action.id)
+    redis.registry().hset(keys.CONFIRMED + "us-northeast", "gateway-1", action.id)
     tasks.verify()
     with database.transaction() as db:
         assert store.recent(db)[0].state is rules.State.CONFIRMED
@@ -67,11 +67,11 @@ def test_what_was_lost_from_redis_is_told_again(monkeypatch: pytest.MonkeyPatch)
         weddings.upsert(db, [wedding()], at=NOON)
         _record(db, 0, 4)
     tasks.verify()
-    redis.registry().hset(gateways.CONFIRMED + "east", "gateway-1", 1)
+    redis.registry().hset(keys.CONFIRMED + "east", "gateway-1", 1)
     tasks.verify()
-    redis.registry().delete(gateways.DESIRED + "east")
+    redis.registry().delete(keys.DESIRED + "east")
     tasks.verify()
-    assert redis.registry().hget(gateways.DESIRED + "east", "instances") == "4"
+    assert redis.registry().hget(keys.DESIRED + "east", "instances") == "4"
     with database.transaction() as db:
         assert store.recent(db)[0].state is rules.State.CONFIRMED
 

@@ -12,8 +12,10 @@ from schedules.table import TABLE
 from tests.made import NOON, wedding
 from workers.app import app
 from workers.foundation import clock, jobs, redis
+from workers.foundation import keys as foundation_keys
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay, Reason
+from workers.weddings import keys as weddings_keys
 from workers.weddings.rules import Status
 from workers.weddings.store import due
 
@@ -61,7 +63,7 @@ def test_a_clock_that_is_put_right_keeps_no_job_from_firing(at: list[float], ste
     if step < 0:
         # The server's clock ran ahead as well, and was put right: what it was told then lies in its future.
         for line in TABLE:
-            redis.registry().hset(jobs.key(line.name), "due", int((clock.machine_now().timestamp() + 7200) * 1000))
+            redis.registry().hset(foundation_keys.job(line.name), "due", int((clock.machine_now().timestamp() + 7200) * 1000))
     redis.registry().delete("steady", "bulk")
     for _ in range(60):
         at[0] += 1
@@ -146,7 +148,7 @@ def test_a_wedding_that_is_over_or_cancelled_is_not_looked_at_again() -> None:
     due.list_due([wedding("over", starts_at=NOON - timedelta(hours=20)), wedding("off")], at=NOON)
     due.list_due([wedding("off", status=Status.CANCELLED)], at=NOON)
     assert proximity.take_due(now=NOON) == [["over"]]
-    assert redis.registry().exists(due.DUE, due.SPANS) == 0
+    assert redis.registry().exists(weddings_keys.DUE, weddings_keys.SPANS) == 0
 
 
 def test_a_look_with_nothing_due_is_no_job_that_stopped(at: list[float]) -> None:
@@ -191,7 +193,7 @@ def test_a_beat_whose_clock_runs_ahead_keeps_nobody_from_firing(at: list[float])
     at[0] = now + 7200 + 3600
     wrong.tick()
     assert _sent() == {}
-    redis.registry().hset(jobs.key("connections.sweep"), "due", int((now + 9e5) * 1000))
+    redis.registry().hset(foundation_keys.job("connections.sweep"), "due", int((now + 9e5) * 1000))
     at[0] = now
     right.tick()
     assert _sent()["connections.sweep"] == 1
@@ -205,7 +207,7 @@ def test_a_run_waited_since_it_was_fired_not_since_its_moment_on_the_grid() -> N
     [record] = jobs.records()
     assert record.waited < 5
     jobs.finish("a.job", "ok", token="t")
-    redis.registry().hset(jobs.key("a.job"), "fired", int((clock.epoch() - 40) * 1000))
+    redis.registry().hset(foundation_keys.job("a.job"), "fired", int((clock.epoch() - 40) * 1000))
     jobs.begin("a.job", token="t", ttl=timedelta(seconds=5), due=due)
     [record] = jobs.records()
     assert 40 <= record.waited < 45
@@ -214,11 +216,11 @@ def test_a_run_waited_since_it_was_fired_not_since_its_moment_on_the_grid() -> N
 def test_what_is_no_job_any_more_is_not_missed() -> None:
     """A version before this one had jobs of other names: nobody must be woken for those."""
     jobs.expect({"metrics.retain": 60.0, "watch": 5.0})
-    redis.registry().hset(jobs.key("metrics.retain"), "unanswered", 9)
+    redis.registry().hset(foundation_keys.job("metrics.retain"), "unanswered", 9)
     jobs.claim("wedding_day.look", due=clock.epoch(), pace=5, beat="b")
-    redis.registry().sadd(jobs.NAMES, "wedding_day.look#1")
+    redis.registry().sadd(foundation_keys.JOBS, "wedding_day.look#1")
     TableScheduler(app=app).tick()
     names = {record.name for record in jobs.records()}
     assert "metrics.retain" not in names
     assert {"watch", "wedding_day.look#1", "measurements.retain"} <= names
-    assert not redis.registry().exists(jobs.key("metrics.retain"))
+    assert not redis.registry().exists(foundation_keys.job("metrics.retain"))

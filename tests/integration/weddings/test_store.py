@@ -7,11 +7,10 @@ import pytest
 
 from tests.made import NOON, wedding
 from workers.foundation import clock, database, redis
-from workers.weddings import usecases
+from workers.weddings import keys, usecases
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
 from workers.weddings.rules import Status
-from workers.weddings.store import due
 from workers.weddings.store import weddings as store
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -66,7 +65,7 @@ def test_an_id_that_stands_twice_is_refused_and_nothing_taken() -> None:
 def test_taking_a_calendar_wakes_who_depends_on_it_and_lists_the_weddings() -> None:
     usecases.take(Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]), now=clock.now())
     assert redis.registry().llen("bulk") == 3
-    assert redis.registry().zrange(due.DUE, 0, -1) == ["a"]
+    assert redis.registry().zrange(keys.DUE, 0, -1) == ["a"]
 
 
 def test_an_older_copy_of_an_event_undoes_nothing() -> None:
@@ -75,7 +74,7 @@ def test_an_older_copy_of_an_event_undoes_nothing() -> None:
     assert usecases.preview(older).outdated == {"a"}
     change = usecases.take(older, now=clock.now())
     assert (change.added, change.changed, change.outdated) == (1, 0, 1)
-    assert redis.registry().zrange(due.DUE, 0, -1) == ["b"]
+    assert redis.registry().zrange(keys.DUE, 0, -1) == ["b"]
     # A row of a file that counts nothing is what somebody wants now.
     assert usecases.take(Reading([wedding("a")]), now=clock.now()).changed == 1
     assert usecases.take(Reading([wedding("a")], sequences={"a": 2}), now=clock.now()).unchanged == 1

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.made import NOON
+from workers.connections import keys
 from workers.connections.rules import admission as rules
 from workers.connections.rules import levels, peak, report
 from workers.connections.rules.admission import UserType
@@ -14,7 +15,7 @@ from workers.weddings.rules import Phase
 
 def test_a_tenant_always_lives_in_the_same_shard() -> None:
     # crc32 as every language has it: `crc32("123456789")` is 0xCBF43926.
-    assert rules.shard("123456789", 64) == f"wedops:{{{0xCBF43926 % 64}}}"
+    assert keys.shard("123456789", 64) == f"wedops:{{{0xCBF43926 % 64}}}"
 
 
 def test_a_snapshot_sums_the_shards_by_region() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.alerts import adapters
+from workers.alerts.keys import TOLD_LIVE
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules import quiet
 from workers.alerts.rules.escalation import Notice
@@ -29,8 +30,6 @@ from workers.seasons.rules.season import KindOfDay
 log = logs.get("alerts")
 
 END = "end"
-#: The last change that was told live.
-TOLD_LIVE = "wedops:alerts:told_live"
 
 
 def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:

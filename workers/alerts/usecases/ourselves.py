@@ -19,7 +19,7 @@ from workers.alerts.rules.ourselves import SILENT, Postgres, Seen, judge, starti
 from workers.alerts.usecases import escalation as telling
 from workers.alerts.usecases import evaluation, surroundings
 from workers.app import app
-from workers.foundation import clock, database, jobs, journal, logs, queues, redis, settings
+from workers.foundation import clock, database, jobs, journal, keys, logs, queues, redis, settings
 from workers.measurements.store import points
 from workers.measurements.usecases import intake as metrics
 from workers.measurements.usecases import keeping
@@ -29,8 +29,6 @@ from workers.notify.rules import BODY, OPERATIONS, safe
 
 log = logs.get("alerts")
 
-#: Each worker that ever answered, by when it did last; one that ends in good order is taken out.
-WORKERS = jobs.WORKERS
 #: In seconds: for so long a worker that is gone is missed; a look sends no longer; so many looks make sure without a database.
 FORGOTTEN, ENOUGH, LOOKS = 3600, 4.0, 2
 #: In seconds: the slowest pace of jobs that page is a minute.
@@ -160,10 +158,10 @@ def _silent(at: float) -> dict[str, float]:
     answers: dict[str, float] = {name: at for reply in app.control.ping(timeout=1.0) for name in reply}
     server = redis.registry()
     if answers:
-        server.hset(WORKERS, mapping=answers)
-    known = {name: float(seen) for name, seen in server.hgetall(WORKERS).items()}
+        server.hset(keys.WORKERS, mapping=answers)
+    known = {name: float(seen) for name, seen in server.hgetall(keys.WORKERS).items()}
     if gone := [name for name, seen in known.items() if at - seen > FORGOTTEN]:
-        server.hdel(WORKERS, *gone)
+        server.hdel(keys.WORKERS, *gone)
     return {name: at - seen for name, seen in known.items() if at - seen > SILENT}
 
 

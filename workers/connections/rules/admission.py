@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
-from zlib import crc32
 
 from workers.weddings.rules import OPERATIONS
 
@@ -99,11 +98,6 @@ PROFILES: dict[str, tuple[str, ...]] = {
     ),
     "band": ("timeline", "venue", "songs", "person", "urgent"),
 }
-
-
-def shard(tenant: str, shards: int) -> str:
-    """Return the key that all records of a tenant begin with; crc32 is the one of zlib, in every language."""
-    return f"wedops:{{{crc32(tenant.encode()) % shards}}}"
 
 
 def shares(policy: Policy, *, emergency: bool) -> dict[UserType, float]:

@@ -8,14 +8,11 @@ from typing import Any
 
 import orjson
 
+from workers.connections import keys
+from workers.connections.keys import EMERGENCY, ROUTING_LIMITS
 from workers.connections.rules import admission as rules
 from workers.foundation import redis, settings
 from workers.foundation.errors import ExpectedError
-
-#: While this key is there, guests give way first.
-EMERGENCY = "wedops:emergency_mode"
-#: What routing goes by, beside the nodes' own keys: balancing/functions.lua reads it.
-ROUTING_LIMITS = "wedops:{nodes}:limits"
 
 
 class ConnectionRefused(ExpectedError):
@@ -164,7 +161,7 @@ def tenant_of(ref: str) -> str:
 def call(function: str, tenant: str, *arguments: Any) -> Any:
     """Call a function on a tenant's shard. Raises ConnectionRefused, or FunctionsMissing on a server that has none."""
     with named_errors():
-        return redis.connections().fcall(function, 1, rules.shard(tenant, policy().shards), *arguments)
+        return redis.connections().fcall(function, 1, keys.shard(tenant, policy().shards), *arguments)
 
 
 def named_errors() -> AbstractContextManager[None]:
@@ -193,7 +190,7 @@ def _calls(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
 def _by_shard(function: str, facts: Mapping[str, Iterable[Any]], most: int) -> list[str]:
     by_shard: dict[str, list[str]] = {}
     for ref in facts:
-        by_shard.setdefault(rules.shard(tenant_of(ref), policy().shards), []).append(ref)
+        by_shard.setdefault(keys.shard(tenant_of(ref), policy().shards), []).append(ref)
     pages = ((shard, refs[first : first + most]) for shard, refs in by_shard.items() for first in range(0, len(refs), most))
     calls = [(function, shard, *(value for ref in page for value in facts[ref])) for shard, page in pages]
     return [ref for unknown in _calls(calls) for ref in unknown]
@@ -201,7 +198,7 @@ def _by_shard(function: str, facts: Mapping[str, Iterable[Any]], most: int) -> l
 
 def shards() -> list[str]:
     """Return every shard's key."""
-    return [f"wedops:{{{number}}}" for number in range(policy().shards)]
+    return [keys.numbered(number) for number in range(policy().shards)]
 
 
 def total() -> int:
@@ -235,7 +232,7 @@ def tell_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[str,
     """
     theirs: dict[str, list[str]] = {}
     for supplier_id, connections in (suppliers or {}).items():
-        names = theirs.setdefault(rules.shard(supplier_id, policy().shards), [])
+        names = theirs.setdefault(keys.shard(supplier_id, policy().shards), [])
         names += [f"supplier:{supplier_id}", str(connections or "")]
     profiles = {f"profile:{kind}": ",".join(channels) for kind, channels in rules.PROFILES.items()}
     told_names = [word for pair in (profiles | dict(own or {})).items() for word in pair]

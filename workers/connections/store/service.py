@@ -6,19 +6,13 @@ from typing import Any
 
 import orjson
 
+from workers.connections.keys import AGGREGATED, DESIRED, LEVELS, PEAK, PHASES, PRESENT, QUALITY, SERVICE
 from workers.connections.rules import levels
 from workers.foundation import redis
 from workers.foundation.moments import Moment
 
-#: Hashes: class -> level as JSON; wedding -> phase. A change is published on SERVICE.
-LEVELS, PHASES, SERVICE = "wedops:service:levels", "wedops:service:phases", "wedops:service"
-PEAK = "wedops:peak"
-#: Who is online by a deployment's own Presence: user id -> user type, gone when nobody tells it for so many seconds.
-PRESENT, TOLD_FOR = "wedops:present:", 60
-#: Wedding -> mean quality score of its connections when they were measured last; gone ten minutes after the last of all.
-QUALITY, QUALITY_FOR = "wedops:quality", 600
-#: Regions whose rows come from their nodes' metrics, by until when.
-AGGREGATED = "wedops:aggregated"
+#: In seconds: for how long somebody stays online whom nobody names again, and a quality after the last measurement of all.
+TOLD_FOR, QUALITY_FOR = 60, 600
 _MOST = 1_000
 
 
@@ -78,7 +72,7 @@ def planned_peak() -> tuple[int, datetime | None]:
 def capacity() -> int:
     """Return how many connections the regions' gateways may hold now, as they were told."""
     server = redis.connections()
-    return sum(int(server.hget(key, "connection_limit") or 0) for key in server.scan_iter(match="wedops:desired:*", count=1000))
+    return sum(int(server.hget(key, "connection_limit") or 0) for key in server.scan_iter(match=f"{DESIRED}*", count=1000))
 
 
 def tell_aggregated(regions: Iterable[str], *, until: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from workers.connections import keys
 from workers.connections.rules import admission as rules
 from workers.connections.rules.report import Share
 from workers.connections.store import service
@@ -103,7 +104,7 @@ def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, most: int = 2
     people = service.present(wedding_id)
     complete, counted = True, set[str]()
     for tenant in (wedding_id, *supplier_ids):
-        shard, cursor, first = rules.shard(tenant, policy().shards), "0", True
+        shard, cursor, first = keys.shard(tenant, policy().shards), "0", True
         while first or (cursor != "0" and len(people) < most):
             cursor, counts, flat = redis.connections().fcall("wedops_presence", 1, shard, tenant, wedding_id, cursor, 200)
             people.update({user: kind for user, kind, _ in batched_by(flat, 3)})

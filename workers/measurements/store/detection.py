@@ -11,10 +11,9 @@ from sqlalchemy import BigInteger, Connection, any_, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from workers.foundation import redis
+from workers.measurements.keys import FOUND, STATE
 from workers.measurements.rules.samples import Anomaly
 from workers.measurements.store.points import series
-
-STATE, FOUND = "wedops:detect:", "wedops:anomalies"
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from workers.foundation import partitions, redis
 from workers.foundation.database import metadata
 from workers.foundation.errors import ExpectedError
+from workers.measurements import keys
+from workers.measurements.keys import STREAM
 from workers.measurements.rules.samples import Batch
 
-STREAM = "wedops:metrics:stream"
 POINTS = "metric_points"
 
 series = Table(
@@ -81,7 +82,7 @@ def buffer(batch: Batch, *, most: int) -> None:
 
 def spend(source: str, samples: int, *, at: float, most: int) -> bool:
     """Count samples of a source in this second; False when it sent more than `most`."""
-    key = f"wedops:metrics:rate:{source}:{int(at)}"
+    key = keys.sent(source, int(at))
     with redis.registry().pipeline(transaction=False) as pipe:
         pipe.incrby(key, samples)
         pipe.expire(key, 5)

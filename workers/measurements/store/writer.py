@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Text, any_, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from workers.foundation import dead_letters, logs, partitions, redis
+from workers.measurements.keys import STREAM
 from workers.measurements.rules.objectives import BY_SERIES
 from workers.measurements.rules.samples import LARGEST, LONGEST, Row, parts
-from workers.measurements.store.points import POINTS, STREAM, note_due, positions, series
+from workers.measurements.store.points import POINTS, note_due, positions, series
 
 log = logs.get("measurements")
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 
+from workers.connections.keys import CONFIRMED, DESIRED, TOLD
 from workers.foundation import redis
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store.actions import Action
-
-DESIRED, CONFIRMED, TOLD = "wedops:desired:", "wedops:confirmed:", "wedops:desired"
 
 
 def untell(region: str) -> None:

@@ -6,9 +6,7 @@ from datetime import timedelta
 from redis.exceptions import RedisError
 
 from workers.foundation import redis, settings
-
-#: There while somebody looked at a resource a short time ago, and while a call to an actuator has not ended.
-LOOKED, HANGS = "wedops:scaling:looked:", "wedops:scaling:hangs:"
+from workers.scaling.keys import HANGS, LOOKED
 
 
 def take(region: str, resource: str, *, each: timedelta) -> bool:

@@ -4,10 +4,8 @@ from collections.abc import Iterable
 
 from workers.foundation import redis
 from workers.foundation.moments import Moment
+from workers.weddings.keys import DUE, SPANS
 from workers.weddings.rules import Status, Wedding
-
-DUE = "wedops:weddings:due"
-SPANS = "wedops:weddings:spans"
 
 
 def list_due(calendar: Iterable[Wedding], *, at: Moment, anew: bool = True) -> None:

@@ -1,0 +1,8 @@
+"""The keys of the cache's own server: what is there may be evicted, and can be made again."""
+
+#: `KIND:ID…`: an entry. Written and read by the store and by the client library of other services.
+ENTRIES = "wedops:cache:"
+#: `KIND:ID…`: string, there while one loads the entry and the others wait.
+LOADING = "wedops:loading:"
+#: Channel: a key that changed, for what processes hold in memory.
+CHANGED = "wedops:cache:changed"

@@ -1,0 +1,42 @@
+"""The Redis keys of connections, on their own server; the functions build the names below a shard's key themselves."""
+
+from zlib import crc32
+
+#: String: while it is there, guests give way first. Written by operators and responses; read by gateways.
+EMERGENCY = "wedops:emergency_mode"
+#: Hash: what routing goes by, beside the nodes' own keys. Written with the limits; read by wedops_route.
+ROUTING_LIMITS = "wedops:{nodes}:limits"
+#: Hash: class -> service level as JSON. Written by connections; read by gateways and `wedops person`.
+LEVELS = "wedops:service:levels"
+#: Hash: wedding -> phase. Written by connections; read by gateways and `wedops person`.
+PHASES = "wedops:service:phases"
+#: Channel: levels or phases changed. Gateways subscribe.
+SERVICE = "wedops:service"
+#: Hash: what a planned peak needs, and until when. Written by `plan peak`; read by scaling and `status`.
+PEAK = "wedops:peak"
+#: `WEDDING`: hash of user id -> user type, online by a deployment's own Presence. Written by `listen`; read by `presence`.
+PRESENT = "wedops:present:"
+#: Hash: wedding -> mean quality score of its connections. Written by the sweep; read by `presence`.
+QUALITY = "wedops:quality"
+#: Sorted set: region whose rows come from its nodes' metrics -> until when. Written by balancing; read by the snapshot.
+AGGREGATED = "wedops:aggregated"
+#: `REGION`: hash of what the region's gateways are to carry out. Written by scaling; read by gateways.
+DESIRED = "wedops:desired:"
+#: `REGION`: hash of gateway -> the action it carries out. Written by gateways; read by scaling.
+CONFIRMED = "wedops:confirmed:"
+#: Channel: a region whose hash changed. Published by scaling; gateways subscribe.
+TOLD = "wedops:desired"
+#: `NODE`: channel of connections that the node is to close. Published by the functions; the node subscribes.
+CLOSE = "wedops:close:"
+#: `NODE`: channel of connections that got more channels instead of a second socket. Published and read as CLOSE is.
+REUSED = "wedops:reused:"
+
+
+def shard(tenant: str, shards: int) -> str:
+    """Return the key that all records of a tenant begin with; crc32 is the one of zlib, in every language."""
+    return numbered(crc32(tenant.encode()) % shards)
+
+
+def numbered(number: int) -> str:
+    """Return the key of shard `number`, alone in its hash slot."""
+    return f"wedops:{{{number}}}"
