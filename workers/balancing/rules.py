@@ -7,7 +7,7 @@ only.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -123,18 +123,22 @@ def place(
     A party's region serves it; when that has no node left, as many of the nearest regions as it takes, or else all others. A
     party larger than any room is spread over its next nodes. `share` is what guests may fill of a node.
     """
-    usable = [node for node in nodes if node.usable]
-    regions = {node.region for node in usable}
+    here, theirs = defaultdict[str, list[Node]](list), defaultdict[str, list[Party]](list)
+    for node in nodes:
+        if node.usable:
+            here[node.region].append(node)
+    for party in parties:
+        theirs[party.region].append(party)
     taken, found = Counter[str](), Places()
-    for region in sorted(regions & {party.region for party in parties}):
-        here = [node for node in usable if node.region == region]
-        found |= _place_on(here, [party for party in parties if party.region == region], policy, kept, taken)
-    for region in sorted({party.region for party in parties} - regions):
-        homeless = [party for party in parties if party.region == region]
+    for region in sorted(here.keys() & theirs.keys()):
+        found |= _place_on(here[region], theirs[region], policy, kept, taken)
+    usable = [node for node in nodes if node.usable]
+    for region in sorted(theirs.keys() - here.keys()):
+        homeless = theirs[region]
         had = {name for party in homeless for name in kept.get(party.wedding_id, ())}
         room = {node.name: share * node.weight - taken[node.name] for node in usable}
         refuge = _refuge(policy.nearest.get(region, ()), sum(party.size for party in homeless), usable, room, had)
-        found |= _place_on(refuge, homeless, policy, kept, taken) if refuge else {party.wedding_id: [] for party in homeless}
+        found |= _place_on(refuge, homeless, policy, kept, taken)
     return found
 
 
@@ -155,6 +159,8 @@ def _refuge(near: Iterable[str], size: int, usable: list[Node], room: Mapping[st
 def _place_on(
     nodes: list[Node], parties: list[Party], policy: Policy, kept: Mapping[str, Sequence[str]], taken: Counter[str]
 ) -> Places:
+    if not nodes:
+        return {party.wedding_id: [] for party in parties}
     here = sum(taken[node.name] for node in nodes)
     total, weights = sum(party.size for party in parties) + here, sum(node.weight for node in nodes)
     share = max(policy.bound * total / weights, policy.comfort)

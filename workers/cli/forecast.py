@@ -98,14 +98,17 @@ def backtest(as_json: bool) -> None:
         return
     for region, rows in found.items():
         for ahead, one in sorted(rows.items()):
-            if not one.pairs:
-                continue
-            cover = "  ".join(f"{name} {share:.0%}" for name, share in sorted(one.coverage.items()))
-            far = f"{ahead // 60:>3} h" if ahead <= 1440 else f"{ahead // 1440:>3} d"
-            text = f"{region:<14}{far} ahead  {one.pairs:>5} steps  {cover}"
-            click.echo(f"{text}  bias {one.bias:+.0%}  pinball {np.mean(list(one.pinball.values())):,.1f}  {_trust(one)}")
+            if one.pairs:
+                click.echo(f"{region:<14}{_scored(ahead, one)}")
     if not found:
         click.echo("nothing to compare yet: a forecast must be an hour old, and its region measured since then")
+
+
+def _scored(ahead: int, one: Score) -> str:
+    cover = "  ".join(f"{name} {share:.0%}" for name, share in sorted(one.coverage.items()))
+    far = f"{ahead // 60:>3} h" if ahead <= 1440 else f"{ahead // 1440:>3} d"
+    pinball = np.mean(list(one.pinball.values()))
+    return f"{far} ahead  {one.pairs:>5} steps  {cover}  bias {one.bias:+.0%}  pinball {pinball:,.1f}  {_trust(one)}"
 
 
 def _trust(score: Score) -> str:

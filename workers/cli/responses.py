@@ -1,7 +1,9 @@
 """`wedops responses`: what was done about degradations, and what it did."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -33,12 +35,16 @@ def command(most: int, as_json: bool, region: str, picture: Path | None) -> None
         click.echo(orjson.dumps({"schema": "wedops.responses/1", "responses": found}).decode())
         return
     for row in found:
-        after = f" → {row['after']:.4g}" if row["after"] is not None else ""
-        acts = row["outcome"] == Outcome.ACTING
-        ended = f"undone {row['undone_at']:%H:%M:%S}Z" if row["undone_at"] else ""
-        # What is undone acts no more.
-        outcome = ", ".join(filter(None, ["" if ended and acts else str(row["outcome"]), ended]))
-        what = f"alert {row['alert_id']} {row['kind']} {row['region']}: {row['action']} ({row['reason']})"
-        click.echo(f"{row['at']:%Y-%m-%d %H:%M:%S}Z  {what}  {row['before']:.4g}{after}  {outcome}")
+        click.echo(_line(row))
     if not found:
         click.echo("nothing was degraded yet")
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    after = f" → {row['after']:.4g}" if row["after"] is not None else ""
+    acts = row["outcome"] == Outcome.ACTING
+    ended = f"undone {row['undone_at']:%H:%M:%S}Z" if row["undone_at"] else ""
+    # What is undone acts no more.
+    outcome = ", ".join(filter(None, ["" if ended and acts else str(row["outcome"]), ended]))
+    what = f"alert {row['alert_id']} {row['kind']} {row['region']}: {row['action']} ({row['reason']})"
+    return f"{row['at']:%Y-%m-%d %H:%M:%S}Z  {what}  {row['before']:.4g}{after}  {outcome}"

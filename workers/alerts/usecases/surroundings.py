@@ -36,10 +36,7 @@ def of(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, 
     """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
     phases = settings.read(calendar.Policy)
     people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
-    near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
-    for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
-        begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)
-        near[region][next(begun, calendar.Phase.PLANNING)] += 1
+    near = _near(db, phases, now)
     regions = {one: Around(people.get(one, 0), frozenset(near[one]), near[one].total()) for one in {*people, *near}}
     phases_on = frozenset(phase for one in near.values() for phase in one)
     everywhere = Around(sum(people.values()), phases_on, sum(one.total() for one in near.values()))
@@ -51,3 +48,12 @@ def of(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, 
         else:
             found[alert.id] = regions.get(alert.region, Around()) if alert.region else everywhere
     return found
+
+
+def _near(db: Connection, phases: calendar.Policy, now: Moment) -> dict[str, Counter[calendar.Phase]]:
+    """Return how many weddings are near `now` in each region, by the phase that they are in."""
+    near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
+    for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
+        begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)
+        near[region][next(begun, calendar.Phase.PLANNING)] += 1
+    return near

@@ -1,6 +1,6 @@
 """Forecasting every region: the calendar's part with what past weddings taught, drawn to what was seen in the last hour."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -121,18 +121,33 @@ def judge(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     }
     said = {ahead: store.pairs(db, ahead, since=since, until=now) for ahead in AHEAD}
     said |= {timedelta(days=days): store.far_pairs(db, days, since=since, until=now) for days in FAR_AHEAD}
-    results = []
-    for ahead, told in said.items():
-        by_region: dict[str, list[tuple[dict[str, float], float]]] = {}
-        for region, at, quantiles in told:
-            if (load := seen.get(region, {}).get(int(at.timestamp() // step))) is not None:
-                by_region.setdefault(region, []).append((quantiles, load))
-        for region, pairs in by_region.items():
-            columns = {name: np.array([quantiles[name] for quantiles, _ in pairs]) for name in shares.QUANTILES}
-            score = calibration.score(columns, np.array([load for _, load in pairs]))
-            results.append((region, int(ahead.total_seconds() // 60), score))
+    results = [
+        (region, int(ahead.total_seconds() // 60), _score(pairs))
+        for ahead, told in said.items()
+        for region, pairs in _with_loads(told, seen, step).items()
+    ]
     store.judge(db, results, at=now)
     return {region: score for region, minutes, score in results if minutes == TRUSTED_BY}
+
+
+#: Quantiles by name, and the load that was seen.
+_Pair = tuple[dict[str, float], float]
+
+
+def _with_loads(
+    told: Iterable[tuple[str, datetime, dict[str, float]]], seen: Mapping[str, Mapping[int, float]], step: float
+) -> dict[str, list[_Pair]]:
+    """Return by region what was said of steps, each with what was seen in it; without those that nobody measured."""
+    by_region: dict[str, list[_Pair]] = {}
+    for region, at, quantiles in told:
+        if (load := seen.get(region, {}).get(int(at.timestamp() // step))) is not None:
+            by_region.setdefault(region, []).append((quantiles, load))
+    return by_region
+
+
+def _score(pairs: list[_Pair]) -> calibration.Score:
+    columns = {name: np.array([quantiles[name] for quantiles, _ in pairs]) for name in shares.QUANTILES}
+    return calibration.score(columns, np.array([load for _, load in pairs]))
 
 
 def _by_step(minutes: dict[int, int], step: float) -> dict[int, float]:
