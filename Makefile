@@ -27,10 +27,11 @@ up: install ## start the whole system and play a Saturday (CLEAN=1 starts anew)
 test: install ## run all tests
 	$(BIN)/pytest -n 2
 
-check: install ## ruff, mypy --strict, the import contracts
+check: install ## ruff, mypy --strict, complexity, the import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/complexipy --plain --failed --max-complexity-allowed 12 workers schedules demo benchmarks
 	$(BIN)/lint-imports
 
 faults: install ## kill -9 of everything, 30 times, under load: what is lost, what is doubled

@@ -30,7 +30,7 @@ from demo.tenants import Tenant
 from workers.connections.rules.admission import names_wedding
 from workers.connections.store import permits, registry, upkeep
 from workers.connections.store.permits import PermitRefused
-from workers.connections.store.registry import Admission, ConnectionRefused
+from workers.connections.store.registry import Admission, ConnectionRefused, Measurement
 from workers.foundation import background, heartbeat, logs, settings
 from workers.foundation.errors import ExpectedError
 
@@ -230,6 +230,13 @@ class Gateway:
             "heartbeat": heartbeat.pulse,
         }
 
+    async def _pings(self, at: float) -> list[Measurement]:
+        """Ping those whose turn it is; return what was measured of those who answered."""
+        due = [client for client in self.clients.values() if client.next_beat <= at]
+        seconds = [float(self.orders.level(client.record)["heartbeat_seconds"]) for client in due]
+        pings = await asyncio.gather(*(one.ping(at, pause) for one, pause in zip(due, seconds, strict=True)))
+        return [one for one in pings if one]
+
     async def beat(self) -> None:
         """Ping each client as often as its service level says, and show the registry who answered, and how fast.
 
@@ -239,12 +246,8 @@ class Gateway:
         while True:
             await asyncio.sleep(0.5)
             self.shares = sum(self.orders.level(one.record)["bandwidth_share"] for one in self.clients.values()) or 1
-            due = [client for client in self.clients.values() if client.next_beat <= loop.time()]
-            seconds = [float(self.orders.level(client.record)["heartbeat_seconds"]) for client in due]
-            pings = await asyncio.gather(*(one.ping(loop.time(), pause) for one, pause in zip(due, seconds, strict=True)))
-            measured = [one for one in pings if one]
             try:
-                for ref in await asyncio.to_thread(registry.measure, measured):
+                for ref in await asyncio.to_thread(registry.measure, await self._pings(loop.time())):
                     await self._again(ref)
             except (ExpectedError, RedisError) as error:
                 log.warning("no heartbeat", reason="redis", detail=str(error))

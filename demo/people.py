@@ -21,6 +21,7 @@ from workers.forecasting.rules import forecast as forecasting
 from workers.foundation import background, clock, database, heartbeat, logs, settings
 from workers.foundation.moments import Moment
 from workers.weddings import rules as calendar
+from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
 
 log = logs.get("people")
@@ -54,19 +55,23 @@ class Crowd:
         """Start with nobody."""
         self.here: dict[str, list[asyncio.Task[None]]] = {}
 
+    def _settle(self, wedding: Wedding, people: int, budget: int) -> int:
+        """Have `people` at a wedding, of whom `budget` may be new; return how many are."""
+        here = self.here.setdefault(wedding.id, [])
+        here[:] = [task for task in here if not task.done()]
+        new = max(0, min(budget, people - len(here)))
+        here += [asyncio.create_task(person(wedding)) for _ in range(new)]
+        for task in here[people:][:A_SECOND]:
+            task.cancel()
+        return new
+
     async def follow(self) -> None:
         """Bring people in and let them go, as the calendar says, a few at a time."""
         while True:
             target = await asyncio.to_thread(wanted, clock.now())
             budget = A_SECOND
-            for wedding in target:
-                here = self.here.setdefault(wedding.id, [])
-                here[:] = [task for task in here if not task.done()]
-                for _ in range(min(budget, target[wedding] - len(here))):
-                    here.append(asyncio.create_task(person(wedding)))
-                    budget -= 1
-                for task in here[target[wedding] :][:A_SECOND]:
-                    task.cancel()
+            for wedding, people in target.items():
+                budget -= self._settle(wedding, people, budget)
             for wedding_id in self.here.keys() - {wedding.id for wedding in target}:
                 for task in self.here.pop(wedding_id):
                     task.cancel()

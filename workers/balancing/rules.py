@@ -8,12 +8,13 @@ only.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
+from itertools import filterfalse
 from math import inf, log
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 #: From this share of its processor on, a node counts for less; at the whole of it for a tenth.
 BUSY, FLOOR = 0.7, 0.1
@@ -123,22 +124,27 @@ def place(
     A party's region serves it; when that has no node left, as many of the nearest regions as it takes, or else all others. A
     party larger than any room is spread over its next nodes. `share` is what guests may fill of a node.
     """
-    here, theirs = defaultdict[str, list[Node]](list), defaultdict[str, list[Party]](list)
-    for node in nodes:
-        if node.usable:
-            here[node.region].append(node)
-    for party in parties:
-        theirs[party.region].append(party)
+    usable = [node for node in nodes if node.usable]
+    here, theirs = _by_region(usable), _by_region(parties)
     taken, found = Counter[str](), Places()
     for region in sorted(here.keys() & theirs.keys()):
         found |= _place_on(here[region], theirs[region], policy, kept, taken)
-    usable = [node for node in nodes if node.usable]
     for region in sorted(theirs.keys() - here.keys()):
         homeless = theirs[region]
         had = {name for party in homeless for name in kept.get(party.wedding_id, ())}
         room = {node.name: share * node.weight - taken[node.name] for node in usable}
         refuge = _refuge(policy.nearest.get(region, ()), sum(party.size for party in homeless), usable, room, had)
         found |= _place_on(refuge, homeless, policy, kept, taken)
+    return found
+
+
+_Placed = TypeVar("_Placed", Node, Party)
+
+
+def _by_region(all_of_them: Iterable[_Placed]) -> dict[str, list[_Placed]]:
+    found = defaultdict[str, list[_Placed]](list)
+    for one in all_of_them:
+        found[one.region].append(one)
     return found
 
 
@@ -156,48 +162,65 @@ def _refuge(near: Iterable[str], size: int, usable: list[Node], room: Mapping[st
     return usable
 
 
+def _share(nodes: list[Node], parties: list[Party], policy: Policy, taken: Counter[str]) -> float:
+    """Return how much of their weight nodes may take, so that all parties and who is there already have room."""
+    people = sum(party.size for party in parties) + sum(taken[node.name] for node in nodes)
+    return max(policy.bound * people / sum(node.weight for node in nodes), policy.comfort)
+
+
+def _turns(
+    parties: list[Party], kept: Mapping[str, Sequence[str]], room: Mapping[str, float]
+) -> Iterator[tuple[Party, list[str], str | None]]:
+    """Yield parties as they choose, each with the nodes it had that are left, and the one on which it stays whole."""
+    names = {party: kept.get(party.wedding_id, ()) for party in parties}
+    had = {party: [name for name in names[party] if name in room] for party in parties}
+    # Who was on one node that still stands stays there whole, whatever the bound says, and takes its room first.
+    whole = {party: had[party][0] for party in parties if len(names[party]) == len(had[party]) == 1}
+    # Then who is spread and lost none of its nodes: those who lost one must not push them out.
+    hurt = {party: len(had[party]) < len(names[party]) for party in parties}
+    for party in sorted(parties, key=lambda one: (one not in whole, not had[one], hurt[one], -one.size, one.wedding_id)):
+        yield party, had[party], whole.get(party)
+
+
 def _place_on(
     nodes: list[Node], parties: list[Party], policy: Policy, kept: Mapping[str, Sequence[str]], taken: Counter[str]
 ) -> Places:
     if not nodes:
         return {party.wedding_id: [] for party in parties}
-    here = sum(taken[node.name] for node in nodes)
-    total, weights = sum(party.size for party in parties) + here, sum(node.weight for node in nodes)
-    share = max(policy.bound * total / weights, policy.comfort)
+    share = _share(nodes, parties, policy, taken)
     room = {node.name: share * node.weight - taken[node.name] for node in nodes}
-    had = {party: [name for name in kept.get(party.wedding_id, ()) if name in room] for party in parties}
-    # Who was on one node that still stands stays there whole, whatever the bound says, and takes its room first.
-    whole = {party: names[0] for party, names in had.items() if names and len(kept[party.wedding_id]) == 1}
-    # Then who is spread and lost none of its nodes: those who lost one must not push them out.
-    hurt = {party: len(had[party]) < len(kept.get(party.wedding_id, ())) for party in parties}
-    order = sorted(parties, key=lambda party: (party not in whole, not had[party], hurt[party], -party.size, party.wedding_id))
     found: Places = {}
-    for party in order:
+    for party, had, whole in _turns(parties, kept, room):
         ranking = [node.name for node in rank(party.wedding_id, nodes)]
-        found[party.wedding_id] = _fill(party.size, whole.get(party), had[party], ranking, room)
+        found[party.wedding_id] = _fill(party.size, whole, had, ranking, room)
     for node in nodes:
         taken[node.name] = round(share * node.weight - room[node.name])
     return found
 
 
+def _whole(size: int, had: list[str], ranking: list[str], room: Mapping[str, float]) -> str | None:
+    """Return a new party's first node that has room for all of it."""
+    return None if had else next((name for name in ranking if room[name] >= size), None)
+
+
 def _fill(size: int, whole: str | None, had: list[str], ranking: list[str], room: dict[str, float]) -> list[tuple[str, int]]:
     """Take room for a party: whole on one node, or where it was spread, or on as many nodes as it takes."""
-    if whole is None and not had:
-        whole = next((name for name in ranking if room[name] >= size), None)
+    if whole := whole or _whole(size, had, ranking, room):
+        room[whole] -= size
+        return [(whole, size)] if size else []
     parts: list[tuple[str, int]] = []
     left = size
-    others = sorted((name for name in ranking if name not in had), key=lambda name: -room[name])
-    for name in [whole] if whole else [*had, *others]:
+    others = sorted(filterfalse(had.__contains__, ranking), key=lambda name: -room[name])
+    for name in [*had, *others]:
         # Who was here first keeps a foot here, were the room used up: or all of them would move.
         foothold = name in had[:1]
-        part = left if name == whole else min(left, max(foothold, int(room[name])))
-        if part:
+        if part := min(left, max(foothold, int(room[name]))):
             parts.append((name, part))
             room[name] -= part
             left -= part
     if left:
         # Nowhere is room: the first of its ranking is as good as any, and the bound shows what is missing.
-        first = parts[0][0] if parts else ranking[0]
+        first, part = parts[0] if parts else (ranking[0], 0)
         room[first] -= left
-        parts = [(first, left + sum(part for name, part in parts if name == first)), *parts[1:]]
+        parts[:1] = [(first, part + left)]
     return parts

@@ -1,8 +1,9 @@
 """`wedops forecast`: what is expected of each region, and how good it was."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -90,25 +91,28 @@ def backtest(as_json: bool) -> None:
         actions.judge(db, now=clock.now())
         found = store.judged(db, since=clock.now() - actions.STANDS, until=clock.now())
     if as_json:
-        regions = {
-            region: {str(ahead): vars(one) | {"trust": one.trust} for ahead, one in rows.items()}
-            for region, rows in found.items()
-        }
+        regions = {region: {str(ahead): _facts(one) for ahead, one in rows.items()} for region, rows in found.items()}
         click.echo(orjson.dumps({"schema": "wedops.backtest/1", "regions": regions}).decode())
         return
     for region, rows in found.items():
-        for ahead, one in sorted(rows.items()):
-            if one.pairs:
-                click.echo(f"{region:<14}{_scored(ahead, one)}")
+        for line in _scored(rows):
+            click.echo(f"{region:<14}{line}")
     if not found:
         click.echo("nothing to compare yet: a forecast must be an hour old, and its region measured since then")
 
 
-def _scored(ahead: int, one: Score) -> str:
-    cover = "  ".join(f"{name} {share:.0%}" for name, share in sorted(one.coverage.items()))
-    far = f"{ahead // 60:>3} h" if ahead <= 1440 else f"{ahead // 1440:>3} d"
-    pinball = np.mean(list(one.pinball.values()))
-    return f"{far} ahead  {one.pairs:>5} steps  {cover}  bias {one.bias:+.0%}  pinball {pinball:,.1f}  {_trust(one)}"
+def _facts(one: Score) -> dict[str, Any]:
+    return vars(one) | {"trust": one.trust}
+
+
+def _scored(rows: Mapping[int, Score]) -> Iterator[str]:
+    for ahead, one in sorted(rows.items()):
+        if not one.pairs:
+            continue
+        cover = "  ".join(f"{name} {share:.0%}" for name, share in sorted(one.coverage.items()))
+        far = f"{ahead // 60:>3} h" if ahead <= 1440 else f"{ahead // 1440:>3} d"
+        pinball = np.mean(list(one.pinball.values()))
+        yield f"{far} ahead  {one.pairs:>5} steps  {cover}  bias {one.bias:+.0%}  pinball {pinball:,.1f}  {_trust(one)}"
 
 
 def _trust(score: Score) -> str:

@@ -1,6 +1,7 @@
 """`wedops metrics`: what is measured, and whether there is room for it."""
 
 from datetime import timedelta
+from typing import Any
 
 import click
 import orjson
@@ -55,12 +56,11 @@ def show(series: str, hours: int, level: str, as_json: bool) -> None:
         raise (NotRolledUp if known else NothingMeasured)(series=series, hours=hours)
     else:
         for text, lines in rows.items():
-            click.echo(text)
-            for row in lines:
-                click.echo(
-                    "  "
-                    + "  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{value}" for key, value in row.items())
-                )
+            click.echo("\n".join([text, *map(_line, lines)]))
+
+
+def _line(row: dict[str, Any]) -> str:
+    return "  " + "  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{value}" for key, value in row.items())
 
 
 def _row(one: rollups.Summary) -> dict[str, object]:

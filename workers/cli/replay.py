@@ -34,10 +34,7 @@ def command(
     picture: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Say how a past span would have gone with the settings of now, by REGION, or all of them; a gate for a change of them."""
-    last = end.replace(tzinfo=UTC) if end else clock.now()
-    first = start.replace(tzinfo=UTC) if start else last - timedelta(days=1)
-    if first >= last:
-        raise click.BadParameter("must be before --to", param_hint="--from")
+    first, last = _span(start, end)
     if picture and not region:
         raise click.BadParameter("name the region to draw", param_hint="REGION")
     found = _play(region, first, last, cut=start is None, picture=picture)
@@ -45,12 +42,24 @@ def command(
         raise click.ClickException("no region has a wedding in the calendar: nothing was played")
     if as_json:
         rows = {name: asdict(outcome) for name, outcome in found.items()}
-        click.echo(orjson.dumps({"schema": "wedops.replay/1", "from": first, "to": last, "regions": rows}).decode())
-    for name, outcome in found.items() if not as_json else ():
-        click.echo(f"{name}: {outcome.text()}")
-    short, cost = (max((getattr(one, what) for one in found.values()), default=0.0) for what in ("short", "cost"))
-    bad = (short_most is not None and short > short_most) or (cost_most is not None and cost > cost_most)
-    sys.exit(3 if bad else 0)
+        text = orjson.dumps({"schema": "wedops.replay/1", "from": first, "to": last, "regions": rows}).decode()
+    else:
+        text = "\n".join(f"{name}: {outcome.text()}" for name, outcome in found.items())
+    click.echo(text)
+    short, cost = max(one.short for one in found.values()), max(one.cost for one in found.values())
+    sys.exit(3 if any((_above(short, short_most), _above(cost, cost_most))) else 0)
+
+
+def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    last = end.replace(tzinfo=UTC) if end else clock.now()
+    first = start.replace(tzinfo=UTC) if start else last - timedelta(days=1)
+    if first >= last:
+        raise click.BadParameter("must be before --to", param_hint="--from")
+    return first, last
+
+
+def _above(value: float, most: float | None) -> bool:
+    return most is not None and value > most
 
 
 def _play(region: str | None, first: datetime, last: datetime, *, cut: bool, picture: Path | None) -> dict[str, Outcome]:

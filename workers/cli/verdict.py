@@ -219,15 +219,18 @@ def _from_postgres(status: Status) -> None:
         status.alerts = [_plain(one) for one in found]
         status.pending = sum(one.state is State.PENDING for one in found)
         status.has_calendar = bool(weddings.regions(db))
-        _from_alerts(
-            db, status, [one for one in found if one.state is State.FIRING and not one.quiet.startswith("explained")], now
-        )
+        _from_alerts(db, status, found, now)
         status.actions = [_plain(one) for one in scaling.recent(db)]
         status.shadow = modes.in_shadow(db, settings.read(Policy), now=now)
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
         if failed := notify.overdue(db):
             status.blame(DEGRADED, f"{failed} notification(s) did not arrive: see NOTIFY_TARGETS and the log of worker-steady")
+    _blame_open(status)
+
+
+def _blame_open(status: Status) -> None:
+    """Say what waits for somebody."""
     for one in status.proposals:
         what = f"{one['to']} {one['resource']} of {one['region']}"
         status.blame(DEGRADED, f"{what} wait for approval (`wedops scaling approve {one['id']} --for 6h`, or `reject`)")
@@ -236,9 +239,10 @@ def _from_postgres(status: Status) -> None:
 
 
 def _from_alerts(db: Connection, status: Status, found: list[Standing], now: Moment) -> None:
-    """Say of each alert that no worse one explains what is wrong, who is affected, what was done, and what to do."""
-    around, done = surroundings.of(db, found, now=now), degradation.standing(db)
-    for alert in found:
+    """Say of each alert that fires, and that no worse one explains, what is wrong, whom it hurts, what was done, what to do."""
+    telling = [one for one in found if one.state is State.FIRING and not one.quiet.startswith("explained")]
+    around, done = surroundings.of(db, telling, now=now), degradation.standing(db)
+    for alert in telling:
         steps = ", ".join(f"{step.action.replace('_', ' ')} ({step.outcome})" for step in done.get(alert.id, ()))
         parts = [
             f"alert {alert.id}, {alert.severity}: {alert.detail}",

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
@@ -56,11 +56,15 @@ def read(policy: type[Policy]) -> Policy:
     try:
         return policy(**given)
     except ValueError as error:
-        # The error names the fields it is about.
-        meant = [variable for name, variable in variables.items() if re.search(rf"\b{name}\b", str(error))]
-        meant = meant or list(variables.values()) or [f"{policy.prefix}*"]
-        values = ", ".join("…" if _SECRET.search(name) else os.environ.get(name, "…") for name in meant)
-        raise SettingInvalid(variable=", ".join(meant), value=values, allowed=str(error)) from error
+        raise _refused(error, variables, policy.prefix) from error
+
+
+def _refused(error: ValueError, variables: Mapping[str, str], prefix: str) -> SettingInvalid:
+    """Return what is told of a policy that refuses its fields: the error names those that it is about."""
+    meant = [variable for name, variable in variables.items() if re.search(rf"\b{name}\b", str(error))]
+    meant = meant or list(variables.values()) or [f"{prefix}*"]
+    values = ", ".join("…" if _SECRET.search(name) else os.environ.get(name, "…") for name in meant)
+    return SettingInvalid(variable=", ".join(meant), value=values, allowed=str(error))
 
 
 def _found(policy: type[Settable], name: str) -> tuple[str, str | None]:

@@ -138,13 +138,15 @@ def _otlp(request: Any) -> Iterator[Sample]:
         common = _labels(resource.resource.attributes, _RESOURCE)
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
-                data = getattr(metric, metric.WhichOneof("data") or "gauge")
-                for point in data.data_points:
-                    # Absent is not zero.
-                    if point.flags & NO_RECORDED_VALUE:
-                        continue
-                    labels = common | _labels(point.attributes, {})
-                    yield from _points(metric.name, metric.WhichOneof("data") or "", point, labels)
+                yield from _metric(metric, common)
+
+
+def _metric(metric: Any, common: dict[str, str]) -> Iterator[Sample]:
+    kind = metric.WhichOneof("data") or ""
+    for point in getattr(metric, kind or "gauge").data_points:
+        # Absent is not zero.
+        if not point.flags & NO_RECORDED_VALUE:
+            yield from _points(metric.name, kind, point, common | _labels(point.attributes, {}))
 
 
 def _labels(attributes: Iterable[Any], named: dict[str, str]) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """Looking back: spans played again, and how what was decided would have gone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from sqlalchemy import Connection
 
 from workers.forecasting.rules import peak_forecast
+from workers.forecasting.rules.calibration import Score
 from workers.forecasting.rules.forecast import Policy as Forecasting
 from workers.forecasting.store import forecasts as forecasting
 from workers.forecasting.usecases import forecasts
@@ -82,13 +83,17 @@ def _given(db: Connection, region: str, start: datetime, end: datetime) -> Calla
 
     def given(at: Moment) -> Given:
         season = next((season for since, season in reversed(changes) if since <= at), None)
-        margin = next((one.margin for said, one in reversed(verdicts) if at - forecasts.STANDS <= said <= at), 1.0)
         holding = {one.kind: one for one in ordered if one.holds(at)}
-        emergency = holding[Kind.EMERGENCY].value if Kind.EMERGENCY in holding else 0
+        emergency = ordered_now.value if (ordered_now := holding.get(Kind.EMERGENCY)) else 0
         floor = policy.peak_floor(Resource.INSTANCES) if season is Season.PEAK else 0
-        return Given(margin, floor, Kind.HOLD_IN in holding, Kind.HOLD_OUT in holding, emergency)
+        return Given(_margin(verdicts, at), floor, Kind.HOLD_IN in holding, Kind.HOLD_OUT in holding, emergency)
 
     return given
+
+
+def _margin(verdicts: Sequence[tuple[datetime, Score]], at: datetime) -> float:
+    """Return what the newest verdict that stood then asked to be added to forecasts."""
+    return next((one.margin for said, one in reversed(verdicts) if at - forecasts.STANDS <= said <= at), 1.0)
 
 
 def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | None:

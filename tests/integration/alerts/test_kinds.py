@@ -1,7 +1,9 @@
 """Every kind of alert lives its whole life: it opens, fires and is over, by who evaluates it and by nobody else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from math import isfinite
 
 import pytest
 
@@ -13,7 +15,12 @@ from workers.alerts.usecases import evaluation
 from workers.alerts.usecases.ourselves import Watch
 from workers.foundation import clock, database, jobs
 from workers.measurements.rules.objectives import OBJECTIVES
+from workers.measurements.rules.samples import Sample
+from workers.measurements.store.writer import Writer
+from workers.measurements.usecases import intake
 from workers.responses import tasks as responses
+from workers.snapshots import store as snapshots
+from workers.snapshots.rules import Snapshot
 
 pytestmark = pytest.mark.usefixtures("world")
 #: It must last, and it must be away: both for next to no time.
@@ -65,13 +72,32 @@ def _watch() -> None:
 def test_who_evaluates_a_kind_really_ends_it(
     evaluator: Evaluator, look: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On servers that are well; what is measured ends by measurements, which other tests have."""
+    """On servers that are well."""
     monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
     _find_all()
     _find_all()
     look()
     over = {kind for kind, state in _states().items() if state is State.RESOLVED}
     assert over == {kind for kind in Kind if kind.evaluator is evaluator}
+
+
+def test_what_is_measured_as_good_ends_every_kind_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
+    subjects = {one.alert: f"us-west/{one.name}" for one in OBJECTIVES}
+    kinds = [kind for kind in Kind if kind.evaluator is Evaluator.MEASUREMENTS]
+    breaches = [replace(_breach(kind), subject=subjects.get(kind, "us-west")) for kind in kinds]
+    for _ in range(2):
+        evaluation.bring(breaches, Evaluator.MEASUREMENTS, POLICY, now=clock.now())
+    tasks.check()
+    assert _states() == dict.fromkeys(kinds, State.FIRING) | {Kind.ANOMALY: State.RESOLVED}, "silence is not health"
+    with database.transaction() as db:
+        snapshots.append(db, [Snapshot("us-west", clock.now(), 10, messages=1_000, p95_ms=40.0)])
+    region = (("region", "us-west"),)
+    good = [Sample(one.series, region, clock.epoch(), one.least if isfinite(one.least) else 0.0) for one in OBJECTIVES]
+    assert intake.take(good, sent_by="test", now=clock.machine_now()).accepted == len(OBJECTIVES)
+    intake.write(Writer("test"))
+    tasks.check()
+    assert _states() == dict.fromkeys(kinds, State.RESOLVED)
 
 
 def test_what_was_found_is_known_whoever_found_it() -> None:

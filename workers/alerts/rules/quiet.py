@@ -165,14 +165,17 @@ def hush(
         if silence := next((one for one in held if one.covers(alert, around[alert.id], now=now)), None):
             found[alert.id] = Reason.SILENCED, f"silence {silence.id} until {silence.ends_at:%Y-%m-%d %H:%M}Z: {silence.reason}"
     for rule in inhibitions:
-        sources = [
-            alert
-            for alert in told
-            if alert.kind in rule.sources and alert.id not in found and (not rule.whole or alert.subject == alert.kind)
-        ]
-        for alert in told if sources else ():
-            if alert.kind in rule.targets and alert.id not in found and (worse := _explains(sources, alert, rule)):
-                found[alert.id] = Reason.INHIBITED, f"explained by alert {worse.id}: {worse.kind} {worse.subject}"
+        found |= _inhibited([alert for alert in told if alert.id not in found], rule)
+    return found
+
+
+def _inhibited(heard: Sequence[Standing], rule: Inhibition) -> dict[int, tuple[Reason, str]]:
+    """Return those of the alerts that a rule makes quiet, by what explains them."""
+    sources = [one for one in heard if one.kind in rule.sources and (not rule.whole or one.subject == one.kind)]
+    found: dict[int, tuple[Reason, str]] = {}
+    for alert in heard:
+        if alert.kind in rule.targets and (worse := _explains(sources, alert, rule)):
+            found[alert.id] = Reason.INHIBITED, f"explained by alert {worse.id}: {worse.kind} {worse.subject}"
     return found
 
 

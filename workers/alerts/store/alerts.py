@@ -220,6 +220,11 @@ def _among(ids: Collection[int | None]) -> Any:
     return alerts.c.id == any_(literal(list(ids), ARRAY(BigInteger)))
 
 
+def _restarts(change: Change, before: Mapping[int, tuple[str, str]]) -> bool:
+    was_pending = before.get(change.alert_id or 0, ("", ""))[0] == State.PENDING
+    return change.state is State.FIRING and (change.reason is Reason.WORSE or was_pending)
+
+
 def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[str, str]], at: Moment) -> None:
     if not moves:
         return
@@ -231,11 +236,7 @@ def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[st
         "values": [float(breach.value) if breach else None for breach in breaches],
         "details": [breach and breach.detail for breach in breaches],
         # What begins to fire, and what got worse, is told from the first step on.
-        "restarts": [
-            change.state is State.FIRING
-            and (change.reason is Reason.WORSE or before.get(change.alert_id or 0, "")[0] == "pending")
-            for change in moves
-        ],
+        "restarts": [_restarts(change, before) for change in moves],
     }
     db.execute(_MOVE, given | {"at": at})
 

@@ -58,12 +58,17 @@ def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple
             value = rate(objective, latest.get((name, region)))
             text = said(objective, burn[0], dict(own)[burn[0]], burn[1])
             found.append(_breach(objective, region, burn[0], f"{text} in {region or 'all regions'}", value))
-        if objective.alert == Kind.AVAILABILITY and recent.bad_short >= BAD_LEAST:
-            share = recent.bad_short / recent.total_short
-            if severity := policy.severity("outage", share):
-                detail = f"{1 - share:.1%} of the round trips that were tried in {region or 'all regions'} succeeded"
-                found.append(Breach(Kind.AVAILABILITY, region, severity, share, detail, region))
+        if objective.alert == Kind.AVAILABILITY:
+            found += _outage(region, recent, policy)
     return found, judged
+
+
+def _outage(region: str, recent: Counts, policy: Policy) -> list[Breach]:
+    share = recent.bad_short / recent.total_short if recent.bad_short >= BAD_LEAST else 0.0
+    if not (severity := policy.severity("outage", share)):
+        return []
+    detail = f"{1 - share:.1%} of the round trips that were tried in {region or 'all regions'} succeeded"
+    return [Breach(Kind.AVAILABILITY, region, severity, share, detail, region)]
 
 
 def _heard(db: Connection, now: Moment, machine: MachineMoment) -> set[str]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection
@@ -108,9 +109,11 @@ def _due(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around
             if alert.told_at is None:
                 silent[alert.group].append(alert)
     speaking = {name for name, group in silent.items() if rules.may_speak(group, spoke.get(name), policy, now=now)}
-    waiting = {alert.id for name, group in silent.items() if name not in speaking for alert in group}
+    for name in silent.keys() - speaking:
+        for alert in silent[name]:
+            del found[alert.id]
     escalation.speak(db, speaking, {alert.group for alert in alerts}, at=now)
-    return [notice for alert_id, notices in found.items() if alert_id not in waiting for notice in notices]
+    return list(chain.from_iterable(found.values()))
 
 
 def tempos(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Tempo]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from workers.alerts.rules import findings
 from workers.alerts.rules.kinds import Evaluator, Kind
-from workers.alerts.rules.lifecycle import Breach, changes
+from workers.alerts.rules.lifecycle import Breach, Change, changes
 from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.store import alerts as store
 from workers.alerts.usecases import budgets
@@ -115,9 +115,13 @@ def bring(
         decided = changes(breaches, ours, policy, now=now)
         store.calm(db, [alert.id for alert in ours if alert.fingerprint not in above], at=now)
         changed = store.carry_out(db, decided, at=now, flapping_within=policy.flapping_within)
+    _log(changed)
+    return bool(changed)
+
+
+def _log(changed: Sequence[Change]) -> None:
     for change in changed[:MOST_LINES]:
         what = change.breach.fingerprint if change.breach else ""
         log.warning("alert", state=change.state, reason=change.reason, alert_id=change.alert_id, fingerprint=what)
     if len(changed) > MOST_LINES:
         log.warning("alerts", more=len(changed) - MOST_LINES, reason="storm")
-    return bool(changed)

@@ -41,13 +41,11 @@ def of(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, 
     phases_on = frozenset(phase for one in near.values() for phase in one)
     everywhere = Around(sum(people.values()), phases_on, sum(one.total() for one in near.values()))
     own = {one.id: one for one in weddings.by_id(db, {alert.wedding_id for alert in alerts if alert.wedding_id})}
-    found = {}
-    for alert in alerts:
-        if wedding := own.get(alert.wedding_id):
-            found[alert.id] = Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}), 1)
-        else:
-            found[alert.id] = regions.get(alert.region, Around()) if alert.region else everywhere
-    return found
+    weddings_own = {
+        id: Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}), 1) for id, wedding in own.items()
+    }
+    by_region = regions | {"": everywhere}
+    return {alert.id: weddings_own.get(alert.wedding_id) or by_region.get(alert.region, Around()) for alert in alerts}
 
 
 def _near(db: Connection, phases: calendar.Policy, now: Moment) -> dict[str, Counter[calendar.Phase]]:

@@ -11,6 +11,7 @@ from workers.cli.parameters import operator
 from workers.cli.scaling.places import check, places
 from workers.foundation import clock, database, redis, settings
 from workers.foundation.errors import ExpectedError, error_code, safe_message
+from workers.foundation.moments import Moment
 from workers.scaling.adapters import actuators as client
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.orders import Kind, Order, mode
@@ -43,9 +44,15 @@ def show(as_json: bool) -> None:
         for order in row["orders"]:
             click.echo(f"    {order.kind} {_until(order)} by {order.asked_by}: {order.reason}")
     for one in proposals:
-        until = f", until {one.until:%Y-%m-%d %H:%M}" if one.until else f": `wedops scaling approve {one.id} --for 6h`"
-        until += ", over: it goes when nobody needs it" if one.until and one.until <= now else ""
-        click.echo(f"{one.state}: {one.resource} of {one.region} up to {one.to}{until}")
+        click.echo(f"{one.state}: {one.resource} of {one.region} up to {one.to}{_ends(one, now)}")
+
+
+def _ends(proposal: Action, now: Moment) -> str:
+    """Say until when a proposal is allowed, or how to allow it."""
+    if not proposal.until:
+        return f": `wedops scaling approve {proposal.id} --for 6h`"
+    over = ", over: it goes when nobody needs it" if proposal.until <= now else ""
+    return f", until {proposal.until:%Y-%m-%d %H:%M}{over}"
 
 
 def _print(schema: str, **facts: Any) -> None:

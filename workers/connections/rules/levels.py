@@ -1,7 +1,7 @@
 """Service levels: what a class of people gets of the network, by device, phase of their wedding and emergency mode. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 
 from workers.connections.rules.admission import UserType
@@ -32,20 +32,22 @@ _CALM = {
     UserType.VENDOR: ServiceLevel(4, 15, False, 0),
     UserType.GUEST: ServiceLevel(2, 20, False, 50),
 }
+#: What guests get while many are here, and while somebody needs the network more than they do.
+_BUSY, _EMERGENCY = ServiceLevel(1, 25, True, 250), ServiceLevel(1, 30, True, 1000)
 
 
 def service_level(user_type: UserType, *, mobile: bool, phase: Phase, busy: bool, emergency: bool) -> ServiceLevel:
     """Return what one class gets. Guests wait first, then vendors outside a running wedding; couples and planners never do."""
-    calm = _CALM[user_type]
-    share, heartbeat, batch = calm.bandwidth_share, calm.heartbeat_seconds, calm.batch_ms
-    if user_type is UserType.VENDOR:
-        share, batch = (8, 0) if phase in RUNNING else (share, 50 if busy or emergency else 0)
-    elif user_type is UserType.GUEST and (busy or emergency):
-        share, heartbeat, batch = 1, 30 if emergency else 25, 1000 if emergency else 250
-    # A phone that is woken less lasts the evening; nobody critical waits longer for it.
-    if mobile and user_type is UserType.GUEST:
-        heartbeat += 5
-    return ServiceLevel(share, heartbeat, mobile or batch >= 250, batch)
+    level = _CALM[user_type]
+    if user_type is UserType.VENDOR and phase in RUNNING:
+        level = replace(level, bandwidth_share=8)
+    elif user_type is UserType.VENDOR and (busy or emergency):
+        level = replace(level, batch_ms=50)
+    elif user_type is UserType.GUEST:
+        level = _EMERGENCY if emergency else _BUSY if busy else level
+        # A phone that is woken less lasts the evening; nobody critical waits longer for it.
+        level = replace(level, heartbeat_seconds=level.heartbeat_seconds + 5 * mobile)
+    return replace(level, compression=mobile or level.batch_ms >= 250)
 
 
 def name(user_type: str, device: str | None, phase: str) -> str:

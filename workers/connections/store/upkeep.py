@@ -104,16 +104,23 @@ def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, most: int = 2
     people = service.present(wedding_id)
     complete, counted = True, set[str]()
     for tenant in (wedding_id, *supplier_ids):
-        shard, cursor, first = keys.shard(tenant, policy().shards), "0", True
-        while first or (cursor != "0" and len(people) < most):
-            cursor, counts, flat = redis.connections().fcall("wedops_presence", 1, shard, tenant, wedding_id, cursor, 200)
-            people.update({user: kind for user, kind, _ in batched_by(flat, 3)})
-            first = False
+        shard = keys.shard(tenant, policy().shards)
+        cursor, counts = _list_people(shard, tenant, wedding_id, people, most)
         complete = complete and cursor == "0"
         if shard not in counted:
             counted.add(shard)
             open_ = {kind: open_[kind] + count for kind, count in zip(rules.UserType, counts, strict=True)}
     return Online({str(kind): count for kind, count in open_.items()}, people, complete)
+
+
+def _list_people(shard: str, tenant: str, wedding_id: str, people: dict[str, str], most: int) -> tuple[str, list[int]]:
+    """Add a wedding's people of one tenant to `people`; return where it ended, "0" for the end, and the shard's counts."""
+    cursor, counts, first = "0", [], True
+    while first or (cursor != "0" and len(people) < most):
+        cursor, counts, flat = redis.connections().fcall("wedops_presence", 1, shard, tenant, wedding_id, cursor, 200)
+        people.update({user: kind for user, kind, _ in batched_by(flat, 3)})
+        first = False
+    return cursor, counts
 
 
 @dataclass(frozen=True)

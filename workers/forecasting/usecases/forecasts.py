@@ -169,9 +169,8 @@ def learn(db: Connection, *, now: Moment) -> int:
         moments = np.array([at for at in sorted(load) if at % every == 0], float)
         if len(moments) >= calibration.ENOUGH:
             values = np.array([load[int(at)] for at in moments.tolist()])
-            around = {
-                name: value for name, value in _known(zones[region], region, {}, since, now - since).items() if name != "shares"
-            }
+            around = _known(zones[region], region, {}, since, now - since)
+            around.pop("shares")
             pasts[region] = rules.seen(here, moments * step, values, policy, phases, **around)
     whole, own = shares.learn(policy.assumed, pasts)
     if pasts:

@@ -42,6 +42,13 @@ class Written:
     events: "Points | None" = None
 
 
+_NEW_SERIES = text("""
+    INSERT INTO metric_series (text, name, labels)
+    SELECT * FROM unnest(cast(:texts AS text[]), cast(:names AS text[]), cast(:labels AS jsonb[]))
+    ON CONFLICT DO NOTHING
+""")
+
+
 class Writer:
     """Takes blocks from the stream and writes what is new. One of several that run at a time, whoever gets the lock."""
 
@@ -104,7 +111,8 @@ class Writer:
     def _rows(self, db: Connection, blocks: Sequence[dict[bytes, bytes]]) -> "list[Points]":
         # Who pushes every ten seconds sends the same series in the same order: their ids are told once.
         lists = {block[b"s"]: orjson.loads(block[b"s"]) for block in blocks if block[b"s"] not in self.lists}
-        self._learn(db, {one for texts in lists.values() for one in texts} - self.ids.keys())
+        if unknown := {one for texts in lists.values() for one in texts} - self.ids.keys():
+            self._learn(db, unknown)
         self.lists |= {key: np.array([self.ids[one] for one in texts], "<i8") for key, texts in lists.items()}
         if len(self.lists) > LISTS:
             self.lists = {key: self.lists[key] for key in {block[b"s"] for block in blocks}}
@@ -138,26 +146,23 @@ class Writer:
         return len(names)
 
     def _learn(self, db: Connection, texts: set[str]) -> None:
-        if not texts:
-            return
-        named = [(one, *parts(one)) for one in sorted(texts)]
         asked = select(series.c.text, series.c.id).where(series.c.text == any_(literal([*texts], ARRAY(Text))))
         self.ids |= {row[0]: row[1] for row in db.execute(asked)}
-        new = [one for one in named if one[0] not in self.ids]
-        statement = """
-            INSERT INTO metric_series (text, name, labels)
-            SELECT * FROM unnest(cast(:texts AS text[]), cast(:names AS text[]), cast(:labels AS jsonb[]))
-            ON CONFLICT DO NOTHING
-        """
-        if new:
-            labels = [orjson.dumps(labels).decode() for _, _, labels in new]
-            db.execute(text(statement), {"texts": [one[0] for one in new], "names": [one[1] for one in new], "labels": labels})
+        if new := sorted(texts - self.ids.keys()):
+            names, labels = zip(*map(parts, new), strict=True)
+            facts = {"texts": new, "names": list(names), "labels": [orjson.dumps(one).decode() for one in labels]}
+            db.execute(_NEW_SERIES, facts)
             self.ids |= {row[0]: row[1] for row in db.execute(asked)}
         self.texts |= {self.ids[one]: one for one in texts}
-        if (highest := max(self.ids.values())) >= len(self.last):
+        self._make_room(max(self.ids.values()))
+        counted = [self.ids[one] for one in texts if parts(one)[0] in BY_SERIES]
+        self.counted[counted] = True
+
+    def _make_room(self, highest: int) -> None:
+        """Have the arrays reach to the highest id."""
+        if highest >= len(self.last):
             self.last = np.concatenate([self.last, np.zeros(highest * 2 - len(self.last), "<i8")])
             self.counted = np.concatenate([self.counted, np.zeros(highest * 2 - len(self.counted), bool)])
-        self.counted[[self.ids[one] for one, name, _ in named if name in BY_SERIES]] = True
 
     def _new(self, db: Connection, rows: Points, taken: list[tuple[int, Points]], before: Points) -> Points:
         """Return the rows that are neither written nor among those `taken` before in this run, each (series, time) once."""

@@ -76,20 +76,20 @@ def _sure(reading: Reading, policy: Policy, now: Moment, away: set[Resource]) ->
 def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: Policy, *, now: Moment) -> None:
     """Write what changes; ask for approval of what is above the cap."""
     decided = [(rules.sound(reading), decision) for reading, decision in decided]
-    changing = []
-    for reading, decision in decided:
+    for _, decision in decided:
         telemetry.decisions.labels("scaling", decision.reason).inc()
-        if decision.to != reading.has:
-            purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
-            changing.append(
-                _row(reading, decision.to, decision.reason, purpose, reading.follows, inputs.kept(reading, policy), now)
-            )
-    written = _write(db, changing)
+    changing = [(reading, decision) for reading, decision in decided if decision.to != reading.has]
+    written = _write(db, [_changed(reading, decision, policy, now) for reading, decision in changing])
     for reading, decision in decided:
         id = written.get((reading.region, reading.resource))
         if id and rules.gives_back(reading, decision, policy):
             store.roll_back(db, id, problem="strain rose when it was gone")
     _ask(db, [(reading, decision) for reading, decision in decided if not reading.shadow], written, policy, now)
+
+
+def _changed(reading: Reading, decision: Decision, policy: Policy, now: Moment) -> store.Decided:
+    purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
+    return _row(reading, decision.to, decision.reason, purpose, reading.follows, inputs.kept(reading, policy), now)
 
 
 def _row(
@@ -132,6 +132,12 @@ def _ask(
         notify.tell(db, Notification(f"scaling/approve/{id}", f"approval wanted: {where}", body, "high"), at=now)
 
 
+def _end_approval(db: Connection, one: Action, now: Moment) -> None:
+    # Somebody may have settled it since it was read.
+    with suppress(store.ProposalUnknown):
+        store.settle(db, one.id, State.ROLLED_BACK, by=store.SCHEDULE, at=now, problem="its time is over")
+
+
 def _stands(db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: Moment) -> bool:
     """Tell whether a proposal for as much as is needed stands; end what was allowed once it is over and given back."""
     standing = False
@@ -142,18 +148,22 @@ def _stands(db: Connection, reading: Reading, decision: Decision, ours: Sequence
             ended = one.until is not None and one.until <= now
             standing |= not ended and one.to >= decision.beyond
             if ended and decision.to <= policy.bounds(reading.resource).most:
-                with suppress(store.ProposalUnknown):
-                    store.settle(db, one.id, State.ROLLED_BACK, by=store.SCHEDULE, at=now, problem="its time is over")
+                _end_approval(db, one, now)
         elif problem := _outlived(one, decision, policy, now):
-            try:
-                store.settle(db, one.id, State.REJECTED, by=store.SCHEDULE, at=now, problem=problem)
-            except store.ProposalUnknown:
-                # Somebody has settled it since it was read: the next run sees how.
-                standing = True
+            standing |= not _end_proposal(db, one, problem, now)
         else:
             standing = True
             store.raise_proposal(db, one.id, decision.beyond, inputs.kept(reading, policy))
     return standing
+
+
+def _end_proposal(db: Connection, one: Action, problem: str, now: Moment) -> bool:
+    """End a proposal; False when somebody has settled it since it was read: the next run sees how."""
+    try:
+        store.settle(db, one.id, State.REJECTED, by=store.SCHEDULE, at=now, problem=problem)
+    except store.ProposalUnknown:
+        return False
+    return True
 
 
 def _outlived(one: Action, decision: Decision, policy: Policy, now: Moment) -> str:

@@ -23,17 +23,18 @@ def levels(counts: Sequence[float], expected_cuts: Sequence[int] = (), *, penalt
     `penalty` is what a cut costs, by default 2 log n (BIC for a place and a level); an expected cut costs half.
     """
     seen = np.asarray(counts, np.float64)
-    if not np.isfinite(seen).all() or (seen < 0).any():
+    if not (np.isfinite(seen) & (seen >= 0)).all():
         raise ValueError("counts must be finite and 0 or more")
-    weeks, price = len(seen), penalty if penalty is not None else 2 * np.log(max(2, len(seen)))
+    weeks, price = len(seen), 2 * np.log(max(2, len(seen))) if penalty is None else penalty
     sums, cheaper = np.concatenate([[0.0], np.cumsum(seen)]), set(expected_cuts)
     best, cut_before = np.full(weeks + 1, np.inf), np.zeros(weeks + 1, np.int64)
     best[0] = -price
     for end in range(1, weeks + 1):
-        starts = np.array([start for start in range(end) if end - start >= SHORTEST or (start, end) == (0, weeks)], np.int64)
+        # All weeks together are a span however few they are.
+        starts = np.arange(max(1, end - SHORTEST + 1) if end == weeks else max(0, end - SHORTEST + 1))
         if not len(starts):
             continue
-        prices = np.array([price / 2 if _near(int(start), cheaper) else price for start in starts])
+        prices = np.where([_near(int(start), cheaper) for start in starts], price / 2, price)
         losses = best[starts] + _loss(sums[end] - sums[starts], end - starts) + prices
         best[end], cut_before[end] = losses.min(), starts[int(losses.argmin())]
     return _spans(cut_before, weeks)

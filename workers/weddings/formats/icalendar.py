@@ -134,6 +134,14 @@ def _check(event: Component, calendar: Component) -> None:
     """Refuse what stands in the way of taking an event: of its calendar, of its own lines, of a series."""
     if problem := event.problem or _calendar_problem(calendar):
         raise RowRefused(problem=problem)
+    _check_lines(event)
+    if repeated := next((name for name in REPEATED if event.all(name)), None):
+        raise RowRefused(problem=f"{repeated}: a wedding happens once; give each its own event")
+    if (text := event.text("SEQUENCE")) and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise RowRefused(problem=f"SEQUENCE:{text[:20]} is no whole number")
+
+
+def _check_lines(event: Component) -> None:
     for line in event.lines:
         if line.problem and (not line.name or line.name in (*READ, *REPEATED)):
             raise RowRefused(problem=f"line {line.number}: {line.problem}")
@@ -141,10 +149,6 @@ def _check(event: Component, calendar: Component) -> None:
         if len(event.all(name)) > 1:
             numbers = " and ".join(str(line.number) for line in event.all(name))
             raise RowRefused(problem=f"{name} stands more than once (lines {numbers}); keep one")
-    if repeated := next((name for name in REPEATED if event.all(name)), None):
-        raise RowRefused(problem=f"{repeated}: a wedding happens once; give each its own event")
-    if (text := event.text("SEQUENCE")) and not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise RowRefused(problem=f"SEQUENCE:{text[:20]} is no whole number")
 
 
 def _calendar_problem(calendar: Component) -> str:
@@ -158,12 +162,14 @@ def _calendar_problem(calendar: Component) -> str:
         return f"METHOD:{min(unknown)[:40]} of its calendar is none of {', '.join(METHODS[1:])}: it is no calendar to take in"
     if calendar.text("VERSION").startswith("1"):
         return "its calendar is vCalendar 1.0; export it as iCalendar 2.0"
+    what = "there is more than one METHOD" if len(methods) > 1 else _zone_problem(calendar)
+    return f"its calendar contradicts itself: {what}" if what else ""
+
+
+def _zone_problem(calendar: Component) -> str:
     zones_of = (part for part in calendar.parts if part.name == "VTIMEZONE")
     doubled = next((part for part in zones_of if len(part.all("TZID")) != 1), None)
-    if doubled or len(methods) > 1:
-        what = f"the VTIMEZONE in line {doubled.number} must have one TZID" if doubled else "there is more than one METHOD"
-        return f"its calendar contradicts itself: {what}"
-    return ""
+    return f"the VTIMEZONE in line {doubled.number} must have one TZID" if doubled else ""
 
 
 def _times(event: Component) -> dict[str, str]:

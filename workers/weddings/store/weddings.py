@@ -127,12 +127,16 @@ class Difference:
         return [(self.before[one.id], one) for one in self.new if one.id in self.before]
 
 
-def difference(db: Connection, calendar: Sequence[Wedding], sequences: Mapping[str, int], *, hold: bool = False) -> Difference:
-    """Return what taking a calendar in changes; `hold` locks what is known until the end of the transaction."""
-    facts = select(weddings.c.digest, weddings.c.sequence, *_FACTS).where(_among([one.id for one in calendar]))
+def _rows(db: Connection, ids: list[str], *, hold: bool) -> dict[str, Any]:
+    facts = select(weddings.c.digest, weddings.c.sequence, *_FACTS).where(_among(ids))
     # Locked in one order, so that two imports of the same calendar wait for each other instead of deadlocking.
     asked = facts.order_by(weddings.c.id)
-    rows = {row.id: row for row in db.execute(asked.with_for_update() if hold else asked)}
+    return {row.id: row for row in db.execute(asked.with_for_update() if hold else asked)}
+
+
+def difference(db: Connection, calendar: Sequence[Wedding], sequences: Mapping[str, int], *, hold: bool = False) -> Difference:
+    """Return what taking a calendar in changes; `hold` locks what is known until the end of the transaction."""
+    rows = _rows(db, [one.id for one in calendar], hold=hold)
     known = {id: (row.digest, row.sequence) for id, row in rows.items()}
     outdated = {id for id, sequence in sequences.items() if id in known and sequence < known[id][1]}
     after = {one.id: max(sequences.get(one.id, 0), known.get(one.id, ("", 0))[1]) for one in calendar}
