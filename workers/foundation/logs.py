@@ -35,6 +35,19 @@ def get(room: str) -> FilteringBoundLogger:
     return cast("FilteringBoundLogger", _Logger(room))
 
 
+class _ToStandardError(logging.StreamHandler[Any]):
+    """Writes to standard error as it is when a line comes: who captured it meanwhile has closed theirs."""
+
+    @property
+    def stream(self) -> Any:
+        """Return where standard error goes now."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _first: object) -> None:
+        pass
+
+
 class _First(logging.Handler):
     """Stands in until somebody logs."""
 
@@ -70,7 +83,7 @@ def configure(level: int = logging.INFO) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
