@@ -24,8 +24,6 @@ from workers.weddings import rules as calendar
 from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
 
-log = logs.get("people")
-
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
 MOST = int(os.environ.get("DEMO_PEOPLE", "400"))
 A_SECOND = 25

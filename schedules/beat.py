@@ -56,8 +56,7 @@ class TableScheduler(Scheduler):
         try:
             self._follow_the_day(epoch)
             if not self._told:
-                paces = {line.name: pace.every for line in TABLE if (pace := line.pace(self._kind)).every}
-                jobs.expect(paces, among=[line.name for line in TABLE])
+                jobs.expect({line.name: line.pace(self._kind).every for line in TABLE})
                 self._told = True
             for line in TABLE:
                 self._fire_if_due(line, epoch)
@@ -95,7 +94,7 @@ class TableScheduler(Scheduler):
         due = pace.due(line.name, epoch)
         tried = self._tried.get(line.name, 0.0)
         # A moment of the future was tried by a clock that was put right meanwhile.
-        if due is None or due <= (tried if tried <= epoch else 0.0) or epoch - due > pace.grace:
+        if due <= (tried if tried <= epoch else 0.0) or epoch - due > pace.grace:
             return
         self._fired = clock.stopwatch()
         heartbeat.touch()
@@ -129,7 +128,7 @@ class TableScheduler(Scheduler):
     def _wait(self) -> float:
         epoch = clock.epoch()
         moments = ((line.pace(self._kind), line.name) for line in TABLE)
-        waits = (due + pace.every - epoch for pace, name in moments if (due := pace.due(name, epoch)) is not None)
+        waits = (pace.due(name, epoch) + pace.every - epoch for pace, name in moments)
         return max(0.0, min(TICK, *waits))
 
     def close(self) -> None:

@@ -9,19 +9,17 @@ DAY = 86_400.0
 
 @dataclass(frozen=True)
 class Pace:
-    """Due every `every` seconds, `offset` seconds after a multiple of it since 1970. `every` 0 is never."""
+    """Due every `every` seconds, `offset` seconds after a multiple of it since 1970."""
 
     every: float
     offset: float | None = None
 
-    def due(self, name: str, at: float) -> float | None:
+    def due(self, name: str, at: float) -> float:
         """Return the last moment at or before `at` when job `name` was due.
 
         Moments lie on a fixed grid, so that every beat knows the same ones without talking; where no offset is set, the
         name gives one, so that jobs of one pace do not all start at once.
         """
-        if not self.every:
-            return None
         offset = crc32(name.encode()) % int(self.every * 1000) / 1000 if self.offset is None else self.offset
         return (at - offset) // self.every * self.every + offset
 
@@ -29,9 +27,6 @@ class Pace:
     def grace(self) -> float:
         """Return for how long after its moment a job may still start: a pace, but for slow jobs an hour at most."""
         return min(self.every, 3600.0)
-
-
-never = Pace(0)
 
 
 def seconds(count: float) -> Pace:

@@ -50,7 +50,7 @@ def real_servers() -> Iterator[list[servers.Server]]:
         schema.upgrade()
         yield started
     finally:
-        database.dispose()
+        database.engine().dispose()
         for server in reversed(started):
             server.stop()
 

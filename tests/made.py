@@ -40,6 +40,12 @@ def connection(id: str = "c1", **facts: Any) -> Connection:
     return Connection(id=id, **given | facts)
 
 
+def record(ref: str) -> dict[str, Any] | None:
+    """Return all that the registry knows of a connection, or None."""
+    tenant, user_id, _ = ref.split("/")
+    return next((one for one in store.connections_of(tenant, user_id) if one["ref"] == ref), None)
+
+
 def empty_servers() -> None:
     """Empty all three servers, but for schema and functions."""
     redis.registry().flushall()

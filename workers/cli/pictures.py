@@ -4,15 +4,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from workers.forecasting.rules.forecast import Forecast
 from workers.foundation.errors import ExpectedError
 from workers.scaling.rules.policy import Policy
 from workers.simulation.rules.replay import Counts, Past
-
-Array = NDArray[np.float64]
 
 
 class PicturesMissing(ExpectedError):

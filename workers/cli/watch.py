@@ -6,7 +6,7 @@ from time import sleep
 import click
 from redis.exceptions import RedisError
 
-from workers.alerts.usecases import evaluation, ourselves
+from workers.alerts.usecases import ourselves
 from workers.foundation import clock, heartbeat, jobs, logs
 
 #: In seconds: a look that takes longer hangs; and for so long after a start others may only be about to come.
@@ -38,7 +38,7 @@ def command(once: bool) -> None:
 def _record(due: float) -> None:
     """Leave a record among the jobs', so that others can see whether the watch runs."""
     try:
-        jobs.claim(evaluation.WATCH, due=due, pace=ourselves.EVERY, beat="watch")
-        jobs.finish(evaluation.WATCH, "ok")
+        jobs.claim(jobs.WATCH, due=due, pace=ourselves.EVERY, beat="watch")
+        jobs.finish(jobs.WATCH, "ok")
     except RedisError as error:
         logs.get("alerts").warning("watch not recorded", reason="redis", detail=str(error))

@@ -108,12 +108,6 @@ def _begin(db: Connection) -> None:
         )
 
 
-def dispose() -> None:
-    """Close what this process has open and nobody uses."""
-    for made in _engines.values():
-        made.dispose()
-
-
 def _forget() -> None:
     # The parent's sockets must not be used, and not be closed either: they are the parent's.
     for made in _engines.values():

@@ -4,7 +4,7 @@ A record is a hash in Redis, written by beat when it fires and by the worker whe
 watch can tell which job stopped, without a schedule of its own.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -43,22 +43,22 @@ class Record:
         """Tell whether beat let three of its moments go by, or an hour."""
         return bool(self.pace) and at > self.next + min(3 * self.pace, 3600.0)
 
-    def stopped(self, *, patience: int = 3) -> bool:
-        """Tell whether `patience` firings in a row went by and no run finished: the job stopped."""
-        return self.unanswered >= patience
+    def stopped(self) -> bool:
+        """Tell whether three firings in a row went by and no run finished: the job stopped."""
+        return self.unanswered >= 3
 
 
 #: The record of the process that watches all others; it is no line of a schedule.
 WATCH = "watch"
 
 
-def expect(paces: Mapping[str, float], *, among: Collection[str] = ()) -> None:
+def expect(paces: Mapping[str, float]) -> None:
     """Remember which jobs there are and how often each should run, so that one that never ran shows as well.
 
-    With `among`, all jobs that there are: records of others are of a version before, and dropped.
+    Records of others are of a version before, and dropped; that of the watch stays.
     """
-    known: set[str] = redis.registry().smembers(keys.JOBS) if among else set()
-    gone = [name for name in known if name.partition("#")[0] not in {*among, WATCH}]
+    known: set[str] = redis.registry().smembers(keys.JOBS)
+    gone = [name for name in known if name.partition("#")[0] not in {*paces, WATCH}]
     with redis.registry().pipeline(transaction=True) as pipe:
         for name in gone:
             pipe.srem(keys.JOBS, name)

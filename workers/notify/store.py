@@ -94,11 +94,10 @@ def unsent(db: Connection, key: str) -> list[Waiting]:
     return [Waiting(*row) for row in rows]
 
 
-def overdue(db: Connection, *, attempts: int = 3, since: datetime | None = None) -> int:
+def overdue(db: Connection, *, attempts: int = 3) -> int:
     """Return how many failed so often that somebody should know."""
     failed = _UNSENT & (notifications.c.attempts >= attempts)
-    asked = select(func.count()).where(failed)
-    return int(db.execute(asked if since is None else asked.where(notifications.c.created_at >= since)).scalar_one())
+    return int(db.execute(select(func.count()).where(failed)).scalar_one())
 
 
 def tried(db: Connection, key: str, *, arrived: bool, at: MachineMoment) -> None:

@@ -32,13 +32,12 @@ SHARED = frozenset({Action.GROW_CACHE, Action.EMERGENCY_MODE})
 
 
 class Outcome(StrEnum):
-    """What became of a step; `undone` is final."""
+    """What became of a step."""
 
     ACTING = "acting"
     BETTER = "better"
     NO_BETTER = "no_better"
     WORSE = "worse"
-    UNDONE = "undone"
 
 
 class Reason(StrEnum):
@@ -128,9 +127,9 @@ class Decision:
     number: int = 0
 
 
-def playbook(alert: Standing, tempo: Tempo, playbooks: Sequence[Playbook] = PLAYBOOKS) -> Playbook | None:
+def playbook(alert: Standing, tempo: Tempo) -> Playbook | None:
     """Return the ladder for an alert; None where nothing is done by itself."""
-    own = (one for one in playbooks if one.name is alert.kind.playbook)
+    own = (one for one in PLAYBOOKS if one.name is alert.kind.playbook)
     return next((one for one in own if alert.severity in one.severities and tempo in one.tempos), None)
 
 

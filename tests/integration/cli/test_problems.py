@@ -91,9 +91,9 @@ def _database(**changes: object) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WEDOPS_DATABASE_URL", url.render_as_string(hide_password=False))
         # What a role is set to holds from a connection's beginning on.
-        database.dispose()
+        database.engine().dispose()
         yield
-    database.dispose()
+    database.engine().dispose()
 
 
 def test_a_database_that_is_read_only_is_one_line(tmp_path: Path) -> None:

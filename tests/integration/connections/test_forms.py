@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.made import connection
+from tests.made import connection, record
 from workers.connections import keys
 from workers.connections.store import registry as store
 from workers.connections.store import upkeep
@@ -53,7 +53,7 @@ def test_records_of_each_form_are_read_and_written_anew(form: int) -> None:
     assert upkeep.presence("w-1").people == {"u1": "guest"}
     assert store.measure([Measurement(REFS[0], 40, 1, 0, 10)]) == []
     assert _text().startswith("2:c1,g,")
-    assert store.show(REFS[0])["messages"] == 13  # type: ignore[index]
+    assert record(REFS[0])["messages"] == 13  # type: ignore[index]
     assert upkeep.audit().drifts == []
 
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_read_holds_up_nobody_else(text: str) -> None:
     redis.connections().zadd(f"{SHARD}:active", dict.fromkeys([*REFS, other.ref], 1))
     assert [share.silent.get("us-northeast", 0) for share in upkeep.snapshot() if share.silent] == [1]
     assert store.measure([Measurement(REFS[0], 40), Measurement(other.ref, 41, 3)]) == [], "both are alive"
-    assert store.show(other.ref)["messages"] == 3  # type: ignore[index]
+    assert record(other.ref)["messages"] == 3  # type: ignore[index]
     assert set(upkeep.presence("w-1").people) == {"u2"}
     assert upkeep.audit().uncounted == [SHARD]
     assert _text() == text

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
-from tests.made import NOON, connection
+from tests.made import NOON, connection, record
 from workers.connections import keys, tasks, usecases
 from workers.connections.rules import admission as rules
 from workers.connections.rules import report
@@ -70,7 +70,7 @@ def test_what_is_known_of_a_connection_can_be_read() -> None:
     store.open(one)
     store.measure([Measurement(one.ref, 80.0, 4, 1, 900)])
     store.measure([Measurement(one.ref, 160.0, 1, 0, 100)])
-    known = store.show(one.ref)
+    known = record(one.ref)
     assert known
     assert known.pop("opened") > 1_700_000_000
     assert known.pop("last_activity_ms") > 1_700_000_000_000
@@ -85,7 +85,7 @@ def test_what_is_known_of_a_connection_can_be_read() -> None:
         "errors": 1,
         "bytes": 1000,
     }
-    assert store.show("w-1/u1/c9") is None
+    assert record("w-1/u1/c9") is None
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_quality_score_is_the_e_models(rtt: float, errors: int, reconnects: 
     one = connection(reconnects=reconnects)
     store.open(one)
     store.measure([Measurement(one.ref, rtt, 100 - errors, errors)])
-    assert store.show(one.ref)["score"] == pytest.approx(score, abs=0.06)  # type: ignore[index]
+    assert record(one.ref)["score"] == pytest.approx(score, abs=0.06)  # type: ignore[index]
 
 
 def test_a_heartbeat_of_a_stranger_changes_nothing_and_is_named() -> None:
@@ -224,7 +224,7 @@ def test_a_second_request_for_the_same_kind_of_channel_gets_the_open_connection(
     again = store.open(connection("c2", node="n2", channels=("timeline:w-1:urgent", "guests:w-1")), reuse=True)
     assert (again.ok, again.reused, again.ref, again.node) == (True, True, "w-1/u1/c1", "n1")
     assert again.kinds["guests"]["ok"] == ["guests:w-1"]
-    assert store.show("w-1/u1/c1")["channels"] == ["timeline:w-1", "photos:w-1", "timeline:w-1:urgent", "guests:w-1"]  # type: ignore[index]
+    assert record("w-1/u1/c1")["channels"] == ["timeline:w-1", "photos:w-1", "timeline:w-1:urgent", "guests:w-1"]  # type: ignore[index]
     assert not store.open(connection("c3", channels=("floor:w-1",)), reuse=True).reused
     assert report.accepted(_totals()) == {"opened": 2, "reused": 1}
 

@@ -36,7 +36,7 @@ def test_behind_a_pooler_timeouts_hold_and_no_statement_is_prepared(
         assert [_shown(name) for name in ("statement_timeout", "lock_timeout", "timezone", "work_mem")] == [
             "20s", "5s", "UTC", "8MB",
         ]  # fmt: skip
-        database.dispose()
+        database.engine().dispose()
 
 
 def test_a_direct_connection_has_the_same_settings_without_asking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_tables_are_made_in_the_schema_that_the_address_names(monkeypatch: pytes
             assert schema.revisions(db)[0] == schema.revisions(db)[1]
     finally:
         monkeypatch.undo()
-        database.dispose()
+        database.engine().dispose()
         with database.transaction() as db:
             db.execute(text("DROP SCHEMA planner CASCADE"))
 

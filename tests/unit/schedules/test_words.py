@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedules.words import daily_at, minutes, never, seconds
+from schedules.words import daily_at, minutes, seconds
 
 MOMENT = datetime(2026, 10, 10, 12, tzinfo=UTC).timestamp()
 
@@ -33,10 +33,6 @@ def test_daily_is_a_time_of_day_in_utc() -> None:
     due = daily_at("03:10").due("any", MOMENT)
     assert due is not None
     assert datetime.fromtimestamp(due, UTC) == datetime(2026, 10, 10, 3, 10, tzinfo=UTC)
-
-
-def test_never_is_never_due() -> None:
-    assert never.due("a", MOMENT) is None
 
 
 def test_a_slow_job_may_start_an_hour_late_and_a_quick_one_a_pace() -> None:

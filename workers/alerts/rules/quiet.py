@@ -154,7 +154,6 @@ def hush(
     alerts: Sequence[Standing],
     around: Mapping[int, Around],
     silences: Iterable[Silence],
-    inhibitions: Iterable[Inhibition] = INHIBITIONS,
     *,
     now: Moment,
 ) -> dict[int, tuple[Reason, str]]:
@@ -164,7 +163,7 @@ def hush(
     for alert in told:
         if silence := next((one for one in held if one.covers(alert, around[alert.id], now=now)), None):
             found[alert.id] = Reason.SILENCED, f"silence {silence.id} until {silence.ends_at:%Y-%m-%d %H:%M}Z: {silence.reason}"
-    for rule in inhibitions:
+    for rule in INHIBITIONS:
         found |= _inhibited([alert for alert in told if alert.id not in found], rule)
     return found
 

@@ -28,8 +28,6 @@ from workers.weddings.store import weddings
 
 log = logs.get("alerts")
 
-#: The record that the watch over ourselves leaves among the jobs: who watches it.
-WATCH = "watch"
 #: A storm of alerts is not one of lines.
 MOST_LINES = 20
 
@@ -87,7 +85,7 @@ def measured(db: Connection, policy: Thresholds, *, now: Moment, machine: Machin
 
 def watch(*, machine: MachineMoment, settled: bool = True) -> list[Breach]:
     """Return a breach when the watch over ourselves ran once and does not run now; none while all is only about to start."""
-    own = [record for record in jobs.records() if record.name == WATCH]
+    own = [record for record in jobs.records() if record.name == jobs.WATCH]
     late = settled and [record for record in own if record.overdue(machine.timestamp())]
     return [
         Breach(

@@ -141,7 +141,7 @@ def _of_redis() -> dict[str, object]:
     at, records = clock.epoch(), jobs.records()
     backlog = points.buffered() / metrics.policy().buffer_most
     return {
-        "stopped": [record.name for record in records if record.stopped() and record.name != evaluation.WATCH],
+        "stopped": [record.name for record in records if record.stopped() and record.name != jobs.WATCH],
         "overdue": {record.name: at - record.next for record in records if record.overdue(at)},
         "beats": len(jobs.beats(at)),
         "queues": {queue.name: queue.oldest for queue in queues.lengths_and_ages()},

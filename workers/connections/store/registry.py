@@ -147,12 +147,6 @@ def connections_of(tenant: str, user_id: str) -> list[dict[str, Any]]:
     return found
 
 
-def show(ref: str) -> dict[str, Any] | None:
-    """Return all that is known of a connection, or None."""
-    tenant, user_id, _ = ref.split("/")
-    return next((one for one in connections_of(tenant, user_id) if one["ref"] == ref), None)
-
-
 def tenant_of(ref: str) -> str:
     """Return whose shard a ref's record lives in."""
     return ref.partition("/")[0]

@@ -11,14 +11,12 @@ from sqlalchemy import Connection
 from workers.forecasting.rules import calibration, shares
 from workers.forecasting.rules import forecast as rules
 from workers.forecasting.store import forecasts as store
-from workers.foundation import logs, settings
+from workers.foundation import settings
 from workers.foundation.moments import Moment
 from workers.seasons import adapters as holidays
 from workers.snapshots import store as metrics
 from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
-
-log = logs.get("forecasting")
 
 #: How far ahead forecasts are judged; the first one's verdict is what scaling goes by.
 AHEAD = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))

@@ -20,7 +20,6 @@ class Objective:
     alert: str
     most: float = float("inf")
     least: float = float("-inf")
-    window: timedelta = timedelta(days=30)
 
     @property
     def bad(self) -> str:

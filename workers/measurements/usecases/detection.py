@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from workers.foundation import logs
 from workers.foundation.moments import MachineMoment
 from workers.measurements.rules.detector import STATE_BYTES as DETECTOR_BYTES
 from workers.measurements.rules.detector import THRESHOLD, Detector
@@ -18,8 +17,6 @@ from workers.measurements.rules.steps import STATE_BYTES as STEPS_BYTES
 from workers.measurements.rules.steps import Steps, Tuning
 from workers.measurements.store import detection
 from workers.measurements.store.detection import Memory
-
-log = logs.get("measurements")
 
 #: What a point may be late before its sweep is closed; how many sweeps are made up for; how long a finding stands.
 LATE, MOST, STANDS = timedelta(seconds=10), 6, timedelta(minutes=10)
