@@ -77,7 +77,7 @@ def _past(region: str, days: int, a_year: int, seed: int) -> tuple[Past, Policy]
 
 def _reactive(past: Past, policy: Policy, first: int) -> Outcome:
     """Return how one would do that keeps what is there at 70 %, and takes away only after five calm minutes."""
-    capacity, boot = float(policy.connections_per_instance), max(1, round(policy.boot.total_seconds() / 60))
+    capacity, boot = float(policy.connections_per_instance), policy.boot_minutes
     needs = np.maximum(1, np.ceil(past.load / (0.7 * capacity))).astype(int)
 
     def wanted(minute: int, has: int) -> int:

@@ -102,7 +102,7 @@ def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | 
     seen = metrics.by_minute(db, start, now, region=region).get(region, {})
     if not seen:
         return None
-    load, begins, boot = held(seen), min(seen), max(1, round(policy.boot.total_seconds() / 60))
+    load, begins, boot = held(seen), min(seen), policy.boot_minutes
     made = store.during(db, region, Resource.INSTANCES, start, now)
     supply = np.full(len(load), made[0].before if made else policy.instances_min, np.int64)
     billed = supply.copy()

@@ -70,9 +70,7 @@ def _uppers(now: datetime, *regions: str) -> dict[str, float]:
 
 def _asked(now: datetime, *regions: str) -> tuple[dict[str, float], set[str]]:
     with database.transaction() as db:
-        found, waiting = upper_bounds.upper_bounds(
-            db, regions or ("us-northeast", "us-west"), now=now, boot=timedelta(minutes=2), unit=50
-        )
+        found, waiting = upper_bounds.upper_bounds(db, regions or ("us-northeast", "us-west"), now=now, boot=2, unit=50)
     return {region: one.load for region, one in found.items()}, waiting
 
 
@@ -142,7 +140,7 @@ from workers.forecasting.usecases.upper_bounds import upper_bounds
 from workers.foundation import database
 with database.transaction() as db:
     found, _ = upper_bounds(
-        db, ["us-northeast"], now=datetime.fromisoformat(sys.argv[1]), boot=timedelta(minutes=2), unit=50.0
+        db, ["us-northeast"], now=datetime.fromisoformat(sys.argv[1]), boot=2, unit=50.0
     )
 print(found["us-northeast"].load.hex(), found["us-northeast"].version)
 """
@@ -180,5 +178,5 @@ def test_a_minute_is_taken_once_all_of_it_is_written() -> None:
 
 def _bounds(now: datetime) -> upper_bounds.UpperBound:
     with database.transaction() as db:
-        found, _ = upper_bounds.upper_bounds(db, ["us-northeast"], now=now, boot=timedelta(minutes=2), unit=50.0)  # type: ignore[arg-type]
+        found, _ = upper_bounds.upper_bounds(db, ["us-northeast"], now=now, boot=2, unit=50.0)  # type: ignore[arg-type]
     return found["us-northeast"]

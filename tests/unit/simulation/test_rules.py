@@ -7,6 +7,7 @@ import pytest
 
 from workers.forecasting.rules.forecast import Policy as Forecasting
 from workers.forecasting.rules.peak_forecast import Policy as PeakPolicy
+from workers.scaling.rules.leads import lead
 from workers.scaling.rules.policy import Policy
 from workers.simulation.rules import imagined
 from workers.simulation.rules.replay import Past, Planner, judge, replay, run
@@ -71,6 +72,22 @@ def test_a_saturday_on_which_the_clocks_change_is_carried_and_costs_far_less_tha
     assert found.cost <= 2.2
     again, same = replay(Planner(past, policy, Forecasting(), PeakPolicy(every=10, days=2), Phases()), 2 * 1440)
     assert (again, supply.tolist()) == (found, same.tolist())
+
+
+def test_a_wedding_counts_from_its_lead_on_and_is_ahead_until_it_begins() -> None:
+    """As decisions of now have it: one that runs keeps what there is, and is ahead no more."""
+    past, policy = _past(), Policy(connections_per_instance=200)
+    planner = Planner(past, policy, Forecasting(), PeakPolicy(every=10, days=2), Phases())
+    seen = set()
+    for minute in range(1440, 4 * 1440, 97):
+        now = past.moment(minute)
+        planner.wanted(minute, 2)
+        reading = planner._reading(minute, now, 2)
+        near = [one for one in past.known(now) if one.starts_at - lead(policy, one) < now < one.ends_at + policy.linger]
+        assert reading.ceremony_ahead == any(one.starts_at > now for one in near)
+        assert reading.frozen_until == max((one.ends_at + policy.linger for one in near), default=None)
+        seen.add((bool(near), reading.ceremony_ahead))
+    assert seen == {(False, False), (True, False), (True, True)}
 
 
 def test_nothing_is_known_before_its_time() -> None:

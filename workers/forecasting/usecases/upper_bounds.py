@@ -53,14 +53,15 @@ _advanced: dict[str, _Advanced] = {}
 
 
 def upper_bounds(
-    db: Connection, regions: Collection[str], *, now: Moment, boot: timedelta, unit: float
+    db: Connection, regions: Collection[str], *, now: Moment, boot: int, unit: float
 ) -> tuple[dict[str, UpperBound], set[str]]:
     """Return what regions' connections stay below until capacity ordered at `now` can be used, and who is yet to be fitted.
 
-    Regions that were measured for less than a day, or not within some minutes, are in neither.
+    `boot` is in minutes, `unit` a load that is next to nothing. Regions that were measured for less than a day, or not within
+    some minutes, are in neither.
     """
-    minute, fitting = _ended(now), _Fitting(db, now, boot, unit)
-    known, waiting = fitting.bring(regions, fits.known(db), minute)
+    minute = _ended(now)
+    known, waiting = _Fitting(db, now, minute, boot, unit).bring(regions, fits.known(db))
     current = {region: one for region, one in known.items() if _current(one, minute)}
     here = _here(db, current, minute)
     # One that was replaced since, or is of another version's form: nothing is taken from it meanwhile.
@@ -79,20 +80,19 @@ def upper_bounds(
 class _Fitting:
     """Fits regions whose fit is missing, a day old, of another calendar or of other settings; some a run."""
 
-    def __init__(self, db: Connection, now: Moment, boot: timedelta, unit: float) -> None:
-        self.db, self.now, self.unit = db, now, unit
-        self.boot = max(1, round(boot.total_seconds() / 60))
+    def __init__(self, db: Connection, now: Moment, minute: int, boot: int, unit: float) -> None:
+        self.db, self.now, self.minute, self.boot, self.unit = db, now, minute, boot, unit
         self.policy = settings.read(peak_forecast.Policy)
         self.settings = f"{self.boot} {self.unit} {self.policy}"
         self.calendar_version = weddings.version_of(db)
 
-    def bring(self, regions: Collection[str], known: Mapping[str, Fit], minute: int) -> tuple[dict[str, Fit], set[str]]:
+    def bring(self, regions: Collection[str], known: Mapping[str, Fit]) -> tuple[dict[str, Fit], set[str]]:
         """Return the fits of regions, some of them new, and the regions whose turn is yet to come."""
         found = {region: known[region] for region in regions if region in known}
-        outdated = [region for region in regions if not self._good(found.get(region), minute)]
+        outdated = [region for region in regions if not self._good(found.get(region))]
         left, waiting = FITTED_AT_ONCE, set[str]()
         # One that lacks the newest wedding serves until there is a better one.
-        for region in sorted(outdated, key=lambda region: (_current(found.get(region), minute), region)):
+        for region in sorted(outdated, key=lambda region: (_current(found.get(region), self.minute), region)):
             if not left:
                 waiting.add(region)
                 continue
@@ -103,16 +103,15 @@ class _Fitting:
                     left -= 1
         return found, waiting
 
-    def _good(self, one: Fit | None, minute: int) -> bool:
+    def _good(self, one: Fit | None) -> bool:
         made_from = self.calendar_version, self.settings
-        return bool(one and _current(one, minute) and (one.calendar_version, one.settings) == made_from)
+        return bool(one and _current(one, self.minute) and (one.calendar_version, one.settings) == made_from)
 
     def _fit(self, region: str) -> Fitted | None:
-        minute = _ended(self.now)
         since = self.now - timedelta(days=self.policy.days)
-        seen = metrics.by_minute(self.db, since, _moment(minute), region=region).get(region, {})
+        seen = metrics.by_minute(self.db, since, _moment(self.minute), region=region).get(region, {})
         load = filled(seen)
-        if len(load) < DAY or max(seen) < minute - FRESH:
+        if len(load) < DAY or max(seen) < self.minute - FRESH:
             return None
         start, until = min(seen), self.now + timedelta(minutes=2 * DAY + BEFORE)
         events = [of_wedding(one) for one in weddings.between(self.db, _moment(start - AFTER), until, region=region)]

@@ -149,10 +149,15 @@ def decide(reading: Reading, policy: Policy, *, now: Moment) -> Decision:
     return Decision(*_shrink(reading, bounds.step, calm, cap, policy, now), beyond)
 
 
+def allowed_cap(reading: Reading, policy: Policy) -> int:
+    """Return the most that we may order: the policy's, or what somebody approved beyond it."""
+    bounds = policy.bounds(reading.resource)
+    return max(bounds.most, min(reading.allowed, bounds.ceiling))
+
+
 def cap_of(reading: Reading, policy: Policy) -> int:
     """Return the most there may be now."""
-    bounds = policy.bounds(reading.resource)
-    cap = max(bounds.most, min(reading.allowed, bounds.ceiling))
+    cap = allowed_cap(reading, policy)
     # Somebody gave it more than we would: it goes when nobody needs it, as all else.
     return cap if reading.over else max(cap, reading.has)
 
@@ -181,8 +186,7 @@ def bids(reading: Reading, policy: Policy, *, now: Moment) -> list[Bid]:
     ]
     if reading.pressure > TOLERANCE and reading.shrunk_from:
         # What strains since some was taken away needs that back, and now.
-        most = max(bounds.most, min(reading.allowed, bounds.ceiling))
-        found.append(Bid(min(reading.shrunk_from, most), Reason.TOOK_TOO_MUCH))
+        found.append(Bid(min(reading.shrunk_from, allowed_cap(reading, policy)), Reason.TOOK_TOO_MUCH))
     # What was ordered last must have had the time to help, before the same strain orders more.
     settled = not reading.changed_at or now - reading.changed_at >= policy.boot + timedelta(minutes=1)
     if reading.pressure > TOLERANCE and settled:
@@ -193,8 +197,7 @@ def bids(reading: Reading, policy: Policy, *, now: Moment) -> list[Bid]:
 
 def gives_back(reading: Reading, decision: Decision, policy: Policy) -> bool:
     """Tell whether a decision undoes the last one, which took some away: as far as the cap lets it."""
-    bounds = policy.bounds(reading.resource)
-    lost = min(reading.shrunk_from, max(bounds.most, min(reading.allowed, bounds.ceiling)))
+    lost = min(reading.shrunk_from, allowed_cap(reading, policy))
     return decision.to >= lost > reading.has and reading.pressure > TOLERANCE
 
 

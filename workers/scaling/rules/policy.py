@@ -118,6 +118,16 @@ class Policy:
         if self.plan_connections < 0 or self.plan_joins_per_second < 0:
             raise ValueError("plan_connections and plan_joins_per_second must be 0 (no limit) or more")
 
+    @property
+    def boot_minutes(self) -> int:
+        """Return for how many minutes what is ordered now can't be used; 1 at least."""
+        return max(1, round(self.boot.total_seconds() / 60))
+
+    @property
+    def negligible_load(self) -> float:
+        """Return a load that is next to nothing: that of half an instance."""
+        return self.connections_per_instance / 2
+
     def peak_floor(self, resource: Resource) -> int:
         """Return what there is of a resource at least in a peak season."""
         return int(getattr(self, f"{resource}_peak_min", 0))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,6 +15,7 @@ from workers.foundation import queues, redis, settings
 from workers.foundation.moments import Moment
 from workers.scaling.adapters import actuators
 from workers.scaling.rules.decision import Reading
+from workers.scaling.rules.leads import lead, longest_lead
 from workers.scaling.rules.orders import Kind
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
@@ -23,7 +23,6 @@ from workers.scaling.store import orders
 from workers.scaling.store.actions import Action
 from workers.scaling.usecases.modes import in_shadow
 from workers.scaling.usecases.ordered import Ordered, ordered
-from workers.seasons.rules.venues import PROFILES
 from workers.snapshots import rules as measuring
 from workers.snapshots import store as metrics
 from workers.weddings import rules as calendar
@@ -61,22 +60,14 @@ def failed(db: Connection, policy: Policy, *, now: Moment) -> list[Action]:
 
 def _near(db: Connection, policy: Policy, now: Moment) -> list[calendar.Wedding]:
     """Return the weddings that run, ended a moment ago, or start within the lead of their kind of venue."""
-    ahead = weddings.between(db, now - policy.linger, now + _longest(policy))
-    return [one for one in ahead if one.starts_at - _lead(policy, one) < now]
-
-
-def _lead(policy: Policy, wedding: calendar.Wedding) -> timedelta:
-    return max(policy.lead, PROFILES[wedding.venue_type].lead)
-
-
-def _longest(policy: Policy) -> timedelta:
-    return max(policy.lead, *(profile.lead for profile in PROFILES.values()))
+    ahead = weddings.between(db, now - policy.linger, now + longest_lead(policy))
+    return [one for one in ahead if one.starts_at - lead(policy, one) < now]
 
 
 def held_regions(db: Connection, policy: Policy, now: Moment) -> set[str]:
     """Return the regions (and EVERYWHERE) from which nothing may be taken: a wedding is near or on, or somebody said so."""
     given = orders.standing(db, at=now)
-    near = weddings.busy_regions(db, now - policy.linger, now + _longest(policy))
+    near = weddings.busy_regions(db, now - policy.linger, now + longest_lead(policy))
     return near | ({EVERYWHERE} if near else set()) | {region for region, kinds in given.items() if Kind.HOLD_IN in kinds}
 
 
@@ -88,8 +79,7 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
     expected = _expected(db, {region: here[region] for region in regions}, policy, now)
     lately = metrics.highest(db, now - policy.shrink_after, now)
-    unit = policy.connections_per_instance / 2
-    bounds, waiting = upper_bounds(db, regions, now=now, boot=policy.boot, unit=unit)
+    bounds, waiting = upper_bounds(db, regions, now=now, boot=policy.boot_minutes, unit=policy.negligible_load)
     nodes = _nodes()
     strain = _strain(nodes or [], policy)
     # A snapshot lists the calendar's regions, and where anybody is; nodes that count their people themselves may fall silent.
@@ -121,7 +111,7 @@ def _expected(
     db: Connection, here: Mapping[str, Sequence[calendar.Wedding]], policy: Policy, now: Moment
 ) -> dict[str, dict[str, Any]]:
     """Return what is expected of each region within its lead: its forecast, its share of a planned peak at least."""
-    leads = {name: max((_lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
+    leads = {name: max((lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
     ahead, share = forecasts.expected(db, leads, now=now), _peak(now) / max(1, len(here))
     found: dict[str, dict[str, Any]] = {region: {"expected": share or None} for region in here}
     for region, one in ahead.items():

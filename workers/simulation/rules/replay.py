@@ -17,8 +17,8 @@ from workers.forecasting.rules.peak_forecast import Policy as PeakPolicy
 from workers.forecasting.rules.shares import Shares
 from workers.foundation.moments import Moment
 from workers.scaling.rules.decision import Reading, decide
+from workers.scaling.rules.leads import lead
 from workers.scaling.rules.policy import Policy
-from workers.seasons.rules.venues import PROFILES
 from workers.weddings.rules import Policy as Phases
 from workers.weddings.rules import Wedding
 
@@ -156,7 +156,7 @@ class Planner:
         self._peak_forecast: PeakForecast | None = None
         self._refreshed = -REFRESH
         self._changed_at: Moment | None = None
-        self._spans: Array = np.zeros((0, 3))
+        self._spans: Array = np.zeros((0, 4))
         self._learned_at = 0
 
     def wanted(self, minute: int, has: int) -> int:
@@ -173,15 +173,16 @@ class Planner:
         self._refreshed = minute
         weddings = [one for one in self.past.known(now) if one.ends_at > now - timedelta(days=self.peaks.days)]
         near = [one for one in weddings if now - timedelta(days=1) < one.ends_at and one.starts_at < now + timedelta(days=3)]
-        leads = [max(self.policy.lead, PROFILES[one.venue_type].lead) for one in near]
-        spans = [
-            ((one.starts_at - lead).timestamp(), (one.ends_at + self.policy.linger).timestamp(), lead.total_seconds())
-            for one, lead in zip(near, leads, strict=True)
-        ]
-        self._spans = np.array(spans).reshape(-1, 3)
+        self._spans = np.array([self._span(one) for one in near]).reshape(-1, 4)
         self._forecast = self._forecasted(near, minute, now)
         if self._peak_forecast is None or self._peak_forecast.stale:
             self._peak_forecast, self._learned_at = self._learned(weddings, minute), minute
+
+    def _span(self, one: Wedding) -> tuple[float, float, float, float]:
+        """Return from when until when a wedding counts, its lead and its start, in seconds."""
+        ahead = lead(self.policy, one)
+        until = one.ends_at + self.policy.linger
+        return (one.starts_at - ahead).timestamp(), until.timestamp(), ahead.total_seconds(), one.starts_at.timestamp()
 
     def _forecasted(self, near: Sequence[Wedding], minute: int, now: Moment) -> Forecast:
         known = {"shares": self.past.shares, "zone": self.past.zone}
@@ -200,18 +201,17 @@ class Planner:
         start = int(self.past.moment(minute).timestamp()) // 60 - len(load)
         soon = start + len(load) + 2 * DAY + BEFORE
         events = [of_wedding(one) for one in weddings if one.starts_at.timestamp() < soon * 60]
-        boot = max(1, round(self.policy.boot / MINUTE))
-        unit = self.policy.connections_per_instance / 2
-        return PeakForecast(fit(load, start, events, boot=boot, unit=unit, policy=self.peaks))
+        policy = self.policy
+        return PeakForecast(fit(load, start, events, boot=policy.boot_minutes, unit=policy.negligible_load, policy=self.peaks))
 
     def _reading(self, minute: int, now: Moment, has: int) -> Reading:
         if self._peak_forecast and minute > self._learned_at and not self._peak_forecast.stale:
             self._peak_forecast.see(float(self.past.load[minute - 1]))
         at = now.timestamp()
         here = self._spans[(self._spans[:, 0] < at) & (self._spans[:, 1] > at)]
-        lead = max(self.policy.lead, timedelta(seconds=float(here[:, 2].max(initial=0.0))))
+        ahead = max(self.policy.lead, timedelta(seconds=float(here[:, 2].max(initial=0.0))))
         calm, given = max(0, minute - max(1, int(self.policy.shrink_after / MINUTE))), self.past.given(now)
-        peak = self._forecast.peak(now, now + lead) if self._forecast else None
+        peak = self._forecast.peak(now, now + ahead) if self._forecast else None
         return Reading(
             region=self.past.region,
             has=has,
@@ -219,7 +219,7 @@ class Planner:
             expected=peak * given.margin if peak is not None else None,
             lately=float(self.past.load[calm:minute].max()),
             upper=self._peak_forecast.now() if self._peak_forecast else None,
-            ceremony_ahead=bool(len(here)),
+            ceremony_ahead=bool((here[:, 3] > at).any()),
             frozen_until=Moment(datetime.fromtimestamp(here[:, 1].max(), now.tzinfo)) if len(here) else None,
             changed_at=self._changed_at,
             floor=given.floor,
@@ -232,7 +232,7 @@ class Planner:
 def replay(planner: Planner, first: int) -> tuple[Outcome, Counts]:
     """Play the past from minute `first` on; return how it would have gone, and the instances in use."""
     past, policy = planner.past, planner.policy
-    boot, capacity = max(1, round(policy.boot / MINUTE)), float(policy.connections_per_instance)
+    boot, capacity = policy.boot_minutes, float(policy.connections_per_instance)
     begin = min(policy.instances_max, max(policy.instances_min, ceil(past.load[first - 1] / capacity / policy.utilisation)))
     supply, billed = run(planner.wanted, first, len(past.load), begin=begin, boot=boot)
     played = past.load[first:]
