@@ -28,6 +28,7 @@ from workers.responses import store as degradation
 from workers.scaling.rules.decision import State as ActionState
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as scaling
+from workers.scaling.store import orders
 from workers.scaling.usecases import modes
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
@@ -221,7 +222,7 @@ def _from_postgres(status: Status) -> None:
         status.has_calendar = bool(weddings.regions(db))
         _from_alerts(db, status, found, now)
         status.actions = [_plain(one) for one in scaling.recent(db)]
-        status.shadow = modes.in_shadow(db, settings.read(Policy), now=now)
+        status.shadow = modes.in_shadow(db, settings.read(Policy), orders.standing(db, at=now))
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
         if failed := notify.overdue(db):

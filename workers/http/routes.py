@@ -25,10 +25,8 @@ from workers.foundation.errors import ExpectedError
 from workers.http.gauges import Now
 from workers.http.health import Checks
 from workers.measurements import routes as metrics_routes
-from workers.scaling.rules.orders import Mode
 from workers.scaling.rules.policy import Policy, Resource
-from workers.scaling.store import actions as scaling
-from workers.scaling.store import orders
+from workers.scaling.usecases import modes
 from workers.weddings.rules import EVERYWHERE
 
 
@@ -98,11 +96,10 @@ def desired(resource: Resource, region: str = EVERYWHERE) -> dict[str, int]:
     """
     policy = settings.read(Policy)
     with database.transaction() as db:
-        action = scaling.latest(db).get((region, resource))
-        mode = orders.mode_of(db, region, policy, at=clock.now())
-    if action is None or mode is Mode.SHADOW:
+        wanted = modes.desired(db, region, resource, policy, now=clock.now())
+    if wanted is None:
         raise NothingDesired(resource=resource, region=region)
-    return {"desired": action.to}
+    return {"desired": wanted}
 
 
 @api.post("/v1/supabase/metrics", status_code=204)

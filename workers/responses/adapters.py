@@ -16,6 +16,7 @@ from workers.responses.rules import Action, Policy
 from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.scaling.store import orders
+from workers.scaling.usecases import modes
 from workers.weddings.rules import EVERYWHERE
 
 #: Who orders, in the tables that people order in too; what people ordered is left alone.
@@ -64,7 +65,7 @@ def undo(action: Action, doing: Doing) -> None:
 def _order(doing: Doing, region: str) -> str:
     """Order an emergency for a region, again while it holds; return why not, where nobody would carry it out."""
     policy = settings.read(ScalingPolicy)
-    if orders.mode_of(doing.db, region, policy, at=doing.now) is Mode.SHADOW:
+    if modes.mode_of(doing.db, region, policy, now=doing.now) is Mode.SHADOW:
         return f"{region} only watches: nothing is scaled"
     standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
     if standing and standing.until and standing.until - doing.now > doing.policy.order_for / 2:

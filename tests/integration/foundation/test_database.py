@@ -13,6 +13,7 @@ from workers.forecasting.store import forecasts as forecasting
 from workers.foundation import circuits, database, redis, schema, settings
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as scaling
+from workers.scaling.store import orders
 from workers.scaling.usecases.modes import in_shadow
 from workers.weddings.store import weddings
 
@@ -66,7 +67,7 @@ def test_an_upgrade_keeps_what_is_there_and_who_acted_acts_on() -> None:
             schema.bring(db)
         with before.begin() as db:
             assert scaling.latest(db)["us-west", Resource.INSTANCES].to == 6
-            assert in_shadow(db, Policy(), now=NOON) == ["everywhere"]
+            assert in_shadow(db, Policy(), orders.standing(db, at=NOON)) == ["everywhere"]
             assert [one.id for one in weddings.as_known(db, NOON - timedelta(days=30), NOON, NOON + timedelta(days=1))] == [
                 "w-1"
             ]

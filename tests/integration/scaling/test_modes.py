@@ -18,7 +18,7 @@ from workers.scaling import tasks
 from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import gateways, orders
-from workers.scaling.usecases import readings
+from workers.scaling.usecases import modes, readings
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -73,9 +73,9 @@ def test_everybody_says_the_same_mode(setting: str, predictive: str, monkeypatch
     tasks.decide()
     policy = settings.read(Policy)
     with database.transaction() as db:
-        mode = {region: orders.mode_of(db, region, policy, at=now) for region in regions}
+        mode = {region: modes.mode_of(db, region, policy, now=now) for region in regions}
         decided = {one.region: Mode.SHADOW if one.shadow else Mode.LIVE for one in readings.readings(db, policy, now=now)}
-        watched = readings.in_shadow(db, policy, now=now, also=regions)
+        watched = modes.in_shadow(db, policy, orders.standing(db, at=now), also=regions)
         view = {row.region for row in db.execute(text("SELECT region FROM keda_desired WHERE resource = 'instances'"))}
     shown = {row["region"]: row["mode"] for row in orjson.loads(CliRunner().invoke(show, ["--json"]).output)["regions"]}
     with TestClient(api) as web:

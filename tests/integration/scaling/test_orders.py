@@ -224,7 +224,9 @@ def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest
     assert not redis.registry().exists(keys.DESIRED + REGION)
     with database.transaction() as db:
         later = clock.now() + timedelta(hours=2)
-        assert REGION not in in_shadow(db, ScalingPolicy(new_regions="live"), now=later), "what was before holds again"
+        assert REGION not in in_shadow(db, ScalingPolicy(new_regions="live"), orders.standing(db, at=later)), (
+            "what was before holds again"
+        )
         orders.give(db, Order(REGION, Kind.LIVE, "a test", "tester", clock.now()))
         orders.give(db, Order(REGION, Kind.SHADOW, "a test", "tester", clock.now(), clock.now() + timedelta(hours=1)))
         assert set(orders.standing(db, at=clock.now())[REGION]) == {Kind.LIVE, Kind.SHADOW}

@@ -21,7 +21,7 @@ from workers.foundation.moments import MachineMoment, Moment
 from workers.measurements.store import detection
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import capacity as full_days
-from workers.scaling.usecases import readings
+from workers.scaling.usecases import modes
 from workers.snapshots import rules as measuring
 from workers.snapshots import store as metrics
 from workers.weddings.store import weddings
@@ -49,7 +49,7 @@ def capacity(db: Connection, *, now: Moment) -> list[Breach]:
     """Return a breach for each action that failed, each limit that is to be met, each forecast that is not believed."""
     policy = settings.read(Policy)
     failed = {
-        f"{one.region}/{one.resource}": one.problem or "it did not take effect" for one in readings.failed(db, policy, now=now)
+        f"{one.region}/{one.resource}": one.problem or "it did not take effect" for one in modes.failed(db, policy, now=now)
     }
     first: dict[str, date] = {}
     worst: dict[str, str] = {}

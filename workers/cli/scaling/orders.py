@@ -15,6 +15,7 @@ from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
+from workers.scaling.usecases import modes
 from workers.weddings.rules import EVERYWHERE
 
 
@@ -33,7 +34,7 @@ def live(region: str, reason: str) -> None:
     """Have a region's decisions carried out."""
     _order(region, Kind.LIVE, reason)
     with database.transaction() as db:
-        mode = orders.mode_of(db, region, settings.read(Policy), at=clock.now())
+        mode = modes.mode_of(db, region, settings.read(Policy), now=clock.now())
     watches = "only watches still: a shadow order for a time lies on top, or PREDICTIVE_SCALING_ENABLED is off"
     click.echo(f"{region} {'acts' if mode is Mode.LIVE else watches}")
 
@@ -88,7 +89,7 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
     policy = settings.read(Policy)
     most = policy.instances_max
     with database.transaction() as db:
-        mode = orders.mode_of(db, region, policy, at=clock.now())
+        mode = modes.mode_of(db, region, policy, now=clock.now())
     if mode is Mode.SHADOW:
         raise NoEmergency(region=region)
     if to and region == EVERYWHERE:

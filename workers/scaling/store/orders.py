@@ -21,8 +21,7 @@ from sqlalchemy import (
 
 from workers.foundation.database import metadata
 from workers.foundation.moments import Moment
-from workers.scaling.rules.orders import MODES, Kind, Mode, Order, mode
-from workers.scaling.rules.policy import Policy
+from workers.scaling.rules.orders import MODES, Kind, Order
 
 orders = Table(
     "scaling_orders",
@@ -67,11 +66,6 @@ def standing(db: Connection, *, at: Moment) -> dict[str, dict[Kind, Order]]:
     for row in db.execute(select(*_FACTS).where(_standing(at)).order_by(orders.c.id)):
         found.setdefault(row.region, {})[Kind(row.kind)] = _order(row)
     return found
-
-
-def mode_of(db: Connection, region: str, policy: Policy, *, at: Moment) -> Mode:
-    """Return the mode that a region, or EVERYWHERE, is in at a moment."""
-    return mode(standing(db, at=at).get(region, {}), policy)
 
 
 def history(db: Connection, *, most: int = 50) -> list[Order]:

@@ -1,24 +1,27 @@
 """Having decisions carried out, and seeing that they are."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 
 from billiard.exceptions import SoftTimeLimitExceeded
+from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, once, redis
 from workers.foundation.errors import error_code, safe_message
 from workers.foundation.moments import Moment
 from workers.scaling.adapters import actuators
 from workers.scaling.rules.decision import State
+from workers.scaling.rules.leads import longest_lead
+from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as store
-from workers.scaling.store import gateways
+from workers.scaling.store import gateways, orders
 from workers.scaling.store.actions import Action
 from workers.scaling.usecases.modes import in_shadow
-from workers.scaling.usecases.readings import held_regions
 from workers.weddings.rules import EVERYWHERE
+from workers.weddings.store import weddings
 
 log = logs.get("scaling")
 
@@ -36,8 +39,9 @@ def see_to_it(policy: Policy, *, now: Moment, drift: bool = False) -> None:
         if lease is None:
             return
         with database.transaction() as db:
-            wanted, held = store.latest(db).values(), held_regions(db, policy, now)
-            watched = in_shadow(db, policy, now=now, also=[action.region for action in wanted])
+            wanted, given = store.latest(db).values(), orders.standing(db, at=now)
+            held = _held(db, policy, given, now)
+            watched = in_shadow(db, policy, given, also=[action.region for action in wanted])
         ours = [action for action in wanted if action.region not in watched and action.resource in actuators.managed()]
         try:
             _tell(ours, watched, held, policy)
@@ -49,6 +53,12 @@ def see_to_it(policy: Policy, *, now: Moment, drift: bool = False) -> None:
         for action in sorted(ours, key=lambda one: one.attempts):
             if (action.state is State.CONFIRMED) is drift and clock.stopwatch() - begun < AT_ONCE:
                 _carry_out(action, action.region in held, policy, now)
+
+
+def _held(db: Connection, policy: Policy, given: Mapping[str, Mapping[Kind, Order]], now: Moment) -> set[str]:
+    """Return the regions (and EVERYWHERE) from which nothing may be taken: a wedding is near or on, or somebody said so."""
+    near = weddings.busy_regions(db, now - policy.linger, now + longest_lead(policy))
+    return near | ({EVERYWHERE} if near else set()) | {region for region, kinds in given.items() if Kind.HOLD_IN in kinds}
 
 
 def _tell(actions: Iterable[Action], watched: Iterable[str], held: Collection[str], policy: Policy) -> None:

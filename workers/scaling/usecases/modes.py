@@ -1,19 +1,44 @@
-"""Which regions only watch, and what could not be applied of those that act."""
+"""Which regions act and which only watch, what is to be carried out there, and what could not be."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
 from workers.foundation.moments import Moment
-from workers.scaling.rules.orders import Mode, mode
-from workers.scaling.rules.policy import Policy
+from workers.scaling.adapters import actuators
+from workers.scaling.rules.orders import Kind, Mode, Order, mode
+from workers.scaling.rules.policy import Policy, Resource
+from workers.scaling.store import actions as store
 from workers.scaling.store import orders
+from workers.scaling.store.actions import Action
 from workers.weddings.rules import EVERYWHERE
 from workers.weddings.store import weddings
 
 
-def in_shadow(db: Connection, policy: Policy, *, now: Moment, also: Iterable[str] = ()) -> list[str]:
-    """Return the regions (and EVERYWHERE) whose decisions are not carried out; `also` looks at those that have no wedding."""
-    given = orders.standing(db, at=now)
+def mode_of(db: Connection, region: str, policy: Policy, *, now: Moment) -> Mode:
+    """Return the mode that a region, or EVERYWHERE, is in."""
+    return mode(orders.standing(db, at=now).get(region, {}), policy)
+
+
+def in_shadow(
+    db: Connection, policy: Policy, given: Mapping[str, Mapping[Kind, Order]], *, also: Iterable[str] = ()
+) -> list[str]:
+    """Return the regions (and EVERYWHERE) whose decisions are not carried out, by the orders that hold.
+
+    `also` looks at those that have no wedding.
+    """
     regions = dict.fromkeys([*weddings.regions(db), EVERYWHERE, *given, *also])
     return [region for region in regions if mode(given.get(region, {}), policy) is Mode.SHADOW]
+
+
+def desired(db: Connection, region: str, resource: Resource, policy: Policy, *, now: Moment) -> int | None:
+    """Return how much of a resource there should be; None where nothing is to be carried out."""
+    action = store.latest(db).get((region, resource))
+    return action.to if action and mode_of(db, region, policy, now=now) is Mode.LIVE else None
+
+
+def failed(db: Connection, policy: Policy, *, now: Moment) -> list[Action]:
+    """Return the actions that should be in effect, and that somebody carries out who could not."""
+    ours = [one for one in store.failed(db) if one.resource in actuators.managed()]
+    watched = in_shadow(db, policy, orders.standing(db, at=now), also=[one.region for one in ours])
+    return [one for one in ours if one.region not in watched]

@@ -16,12 +16,7 @@ from workers.foundation.moments import Moment
 from workers.scaling.adapters import actuators
 from workers.scaling.rules.decision import Reading
 from workers.scaling.rules.leads import lead, longest_lead
-from workers.scaling.rules.orders import Kind
 from workers.scaling.rules.policy import Policy, Resource
-from workers.scaling.store import actions as store
-from workers.scaling.store import orders
-from workers.scaling.store.actions import Action
-from workers.scaling.usecases.modes import in_shadow
 from workers.scaling.usecases.ordered import Ordered, ordered
 from workers.snapshots import rules as measuring
 from workers.snapshots import store as metrics
@@ -51,24 +46,10 @@ def readings(db: Connection, policy: Policy, *, now: Moment) -> list[Reading]:
     return found
 
 
-def failed(db: Connection, policy: Policy, *, now: Moment) -> list[Action]:
-    """Return the actions that should be in effect, and that somebody carries out who could not."""
-    ours = [one for one in store.failed(db) if one.resource in actuators.managed()]
-    watched = in_shadow(db, policy, now=now, also=[one.region for one in ours])
-    return [one for one in ours if one.region not in watched]
-
-
 def _near(db: Connection, policy: Policy, now: Moment) -> list[calendar.Wedding]:
     """Return the weddings that run, ended a moment ago, or start within the lead of their kind of venue."""
     ahead = weddings.between(db, now - policy.linger, now + longest_lead(policy))
     return [one for one in ahead if one.starts_at - lead(policy, one) < now]
-
-
-def held_regions(db: Connection, policy: Policy, now: Moment) -> set[str]:
-    """Return the regions (and EVERYWHERE) from which nothing may be taken: a wedding is near or on, or somebody said so."""
-    given = orders.standing(db, at=now)
-    near = weddings.busy_regions(db, now - policy.linger, now + longest_lead(policy))
-    return near | ({EVERYWHERE} if near else set()) | {region for region, kinds in given.items() if Kind.HOLD_IN in kinds}
 
 
 def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -> list[Reading]:
