@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from workers.foundation import partitions, settings
+from workers.foundation import settings
 from workers.foundation.moments import Moment
-from workers.retention import rules as retention
+from workers.retention import usecases as retention
 from workers.seasons import store as seasons
 from workers.snapshots import store
 from workers.snapshots.rules import Policy
@@ -14,8 +14,7 @@ from workers.snapshots.rules import Policy
 
 def make_partitions(db: Connection, *, now: Moment) -> None:
     """Make the partitions of today and of the days to come."""
-    ahead_days = settings.read(Policy).ahead_days
-    partitions.make(db, store.TABLE, retention.partitions(ahead_days, today=now.date()))
+    retention.make_partitions(db, [store.TABLE], settings.read(Policy).ahead_days, today=now.date())
 
 
 def retain(db: Connection, *, now: Moment) -> list[str]:
@@ -25,6 +24,4 @@ def retain(db: Connection, *, now: Moment) -> list[str]:
     for ago in (3, 2, 1):
         past = midnight - timedelta(days=ago)
         seasons.note_loads(db, store.highest(db, past, past + timedelta(days=1)), day=past.date())
-    old = retention.outdated(partitions.known(db, store.TABLE), settings.read(Policy).keep_days, today=now.date())
-    partitions.drop(db, store.TABLE, old)
-    return [day.isoformat() for day in old]
+    return retention.drop_partitions(db, {store.TABLE: settings.read(Policy).keep_days}, today=now.date())[store.TABLE]

@@ -8,7 +8,7 @@ from workers.foundation import clock, database, partitions, settings
 from workers.foundation.moments import MachineMoment
 from workers.measurements.rules import keeping
 from workers.measurements.store import events, rollups
-from workers.retention import rules as retention
+from workers.retention import usecases as retention
 
 #: A run rolls up no longer than so many seconds, well inside its time limit; the next one goes on.
 ENOUGH = 10.0
@@ -32,8 +32,7 @@ def roll_up(*, now: MachineMoment) -> int:
 def make_partitions(db: Connection, *, now: MachineMoment) -> None:
     """Make the partitions of today and of the days to come."""
     policy = settings.read(keeping.Policy)
-    for table in keeping.kept(policy):
-        partitions.make(db, table, retention.partitions(policy.ahead_days, today=now.date()))
+    retention.make_partitions(db, keeping.kept(policy), policy.ahead_days, today=now.date())
 
 
 def retain(db: Connection, *, now: MachineMoment) -> dict[str, list[str]]:
@@ -41,12 +40,7 @@ def retain(db: Connection, *, now: MachineMoment) -> dict[str, list[str]]:
     make_partitions(db, now=now)
     events.sum_hours(db, since=now - timedelta(days=3))
     events.sum_weddings(db, since=now - timedelta(days=3), at=now)
-    dropped = {}
-    for table, keep_days in keeping.kept(settings.read(keeping.Policy)).items():
-        old = retention.outdated(partitions.known(db, table), keep_days, today=now.date())
-        partitions.drop(db, table, old)
-        dropped[table] = [day.isoformat() for day in old]
-    return dropped
+    return retention.drop_partitions(db, keeping.kept(settings.read(keeping.Policy)), today=now.date())
 
 
 def missing_partitions(db: Connection, *, now: MachineMoment) -> list[str]:
