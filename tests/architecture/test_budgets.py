@@ -88,6 +88,14 @@ def test_redis_keys_stand_in_keys_and_say_who_uses_them() -> None:
             assert len(said) == len(re.findall(r"^[A-Z_]+ = ", text, re.MULTILINE)), f"{path}: not each key says what it holds"
 
 
+def test_channels_that_functions_publish_on_are_named_as_in_keys() -> None:
+    """Lua can't import them."""
+    published = re.findall(r"PUBLISH', '([^']+)'", "\n".join(path.read_text() for path in ROOT.glob("workers/**/*.lua")))
+    keys = "\n".join(path.read_text() for path in ROOT.glob("workers/*/keys.py"))
+    assert published
+    assert all(f'"{name}"' in keys for name in published)
+
+
 def test_every_alert_has_its_page() -> None:
     from workers.alerts.rules.lifecycle import Kind
 

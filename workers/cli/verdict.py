@@ -215,7 +215,7 @@ def _from_postgres(status: Status) -> None:
         status.seasons = {region: str(season) for region, season in seasons.current(db).items()}
         near = weddings.between(db, now, now + timedelta(hours=24), most=5)
         status.next_weddings = [_wedding(one, phases, now) for one in near]
-        status.emergencies = [_plain(one) for one in emergencies.standing(db)]
+        status.emergencies = [_emergency(one) for one in emergencies.standing(db)]
         found = alerts.standing(db)
         status.alerts = [_plain(one) for one in found]
         status.pending = sum(one.state is State.PENDING for one in found)
@@ -236,7 +236,9 @@ def _blame_open(status: Status) -> None:
         what = f"{one['to']} {one['resource']} of {one['region']}"
         status.blame(DEGRADED, f"{what} wait for approval (`wedops scaling approve {one['id']} --for 6h`, or `reject`)")
     for emergency in status.emergencies:
-        status.blame(DEGRADED, f"{emergency['kind']} emergency {emergency['id']} at {emergency['wedding_id']} is open")
+        what = f"{emergency['kind']} emergency {emergency['id']} at {emergency['wedding_id']} is open"
+        steps = "; ".join(f"{step['who']} by {step['due_at'][11:16]}Z: {step['what']}" for step in emergency["steps"])
+        status.blame(DEGRADED, f"{what} ({steps})")
 
 
 def _from_alerts(db: Connection, status: Status, found: list[Standing], now: Moment) -> None:
@@ -259,6 +261,10 @@ def _wedding(wedding: calendar.Wedding, phases: calendar.Policy, now: Moment) ->
     facts = {name: getattr(wedding, name) for name in ("id", "region", "zone", "guest_count")}
     local = wedding.starts_local.isoformat(timespec="minutes")
     return facts | {"starts_local": local, "phase": str(calendar.phase(wedding, phases, now=now))}
+
+
+def _emergency(one: emergencies.Emergency) -> dict[str, Any]:
+    return _plain(one) | {"steps": [_plain(step) for step in one.steps]}
 
 
 def _plain(fact: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Emergencies and their steps, as rows."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,13 +52,23 @@ steps = Table(
 
 
 @dataclass(frozen=True)
+class Due:
+    """A step of an emergency's protocol: what is to be done, by whom, by when."""
+
+    what: str
+    who: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
 class Emergency:
-    """An emergency as an operator reads it."""
+    """An emergency as an operator reads it, with the steps of its protocol in their order."""
 
     id: int
     kind: str
     wedding_id: str
     opened_at: datetime
+    steps: tuple[Due, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,13 @@ def open_or_join(db: Connection, *, key: str, kind: str, wedding_id: str, protoc
 
 def standing(db: Connection) -> list[Emergency]:
     """Return the open emergencies, the newest first."""
-    facts = [emergencies.c[name] for name in Emergency.__dataclass_fields__]
-    rows = db.execute(select(*facts).where(_OPEN).order_by(emergencies.c.id.desc()))
-    return [Emergency(*row) for row in rows]
+    facts = [emergencies.c[name] for name in ("id", "kind", "wedding_id", "opened_at")]
+    rows = db.execute(select(*facts).where(_OPEN).order_by(emergencies.c.id.desc())).all()
+    due = defaultdict[int, list[Due]](list)
+    asked = select(steps).where(steps.c.emergency_id.in_([row.id for row in rows]))
+    for step in db.execute(asked.order_by(steps.c.emergency_id, steps.c.number)):
+        due[step.emergency_id].append(Due(step.what, step.who, step.due_at))
+    return [Emergency(row.id, row.kind, row.wedding_id, row.opened_at, tuple(due[row.id])) for row in rows]
 
 
 def close(db: Connection, ids: Collection[int] = (), *, wedding_id: str = "", at: Moment) -> list[int]:

@@ -1,6 +1,7 @@
 """What somebody on call sees: what is wrong, who is affected, what was done, what to do, also while a server is away."""
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -85,6 +86,7 @@ def test_status_says_what_is_wrong_who_is_affected_what_was_done_and_what_to_do(
     assert "alert 1, critical: 348 of 348 loads of the guest list took longer than 1 s" in verdict
     assert "affects 348 people at 1 wedding (ceremony)" in verdict
     assert "done: emergency mode (acting)" in verdict
+    assert re.search(r"technical emergency 1 at w-1 is open \(operations by \d\d:\d\dZ: see what is affected", verdict)
     assert "to do: https://wiki.example/runbooks/guest_list.md" in verdict
     assert "emergency mode is on, by degradation since" in verdict
 

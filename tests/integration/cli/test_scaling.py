@@ -85,6 +85,7 @@ def test_why_an_action_was_taken_is_told_from_its_row(monkeypatch: pytest.Monkey
     said = _run("scaling", "why", str(id)).output
     assert f"action {id}, " in said
     assert f"instances of us-northeast 2 → {to} (ceremony_ahead)" in said
+    assert "  applied 20" in said
     assert "asked for: " in said
     assert "bounds: 2 to 10, with approval 20" in said
     assert "ordered then: hold_in by ops: the mayor comes" in said

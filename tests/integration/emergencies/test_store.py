@@ -23,10 +23,11 @@ def test_an_emergency_begins_its_protocol_once_and_is_told_once(kind: EmergencyK
         tasks.open_emergency(kind=str(kind), wedding_id="w-1", request_key="k")
     with database.transaction() as db:
         [emergency] = store.standing(db)
-        steps = list(db.execute(store.steps.select().order_by(store.steps.c.number)))
         told = list(db.execute(notify.notifications.select()))
     assert (emergency.kind, emergency.wedding_id) == (kind, "w-1")
-    assert [step.due_at - emergency.opened_at for step in steps] == [step.within for step in rules.PROTOCOLS[kind]]
+    assert [(step.what, step.who, step.due_at - emergency.opened_at) for step in emergency.steps] == [
+        (step.what, step.who, step.within) for step in rules.PROTOCOLS[kind]
+    ]
     assert [row.key for row in told] == ["emergency/k/operations/target-1"]
     with database.transaction() as db:
         assert store.close(db, [emergency.id], at=NOON) == [emergency.id]

@@ -31,6 +31,9 @@ def command(id: int, as_json: bool) -> None:
         f"action {one.id}, {one.created_at:%Y-%m-%d %H:%M}Z: {one.resource} of {one.region} {one.before} → {one.to} "
         f"({one.reason}), {one.purpose}, {one.state}" + (f": {one.problem}" if one.problem else "")
     )
+    for what, at in (("applied", one.applied_at), ("confirmed", one.confirmed_at)):
+        if at:
+            click.echo(f"  {what} {at:%Y-%m-%d %H:%M:%S}Z")
     if found.reading is None or found.policy is None or found.why is None:
         click.echo("  an earlier version decided it and kept only: " + _listed(found.made_from))
         return

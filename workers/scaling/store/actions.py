@@ -99,6 +99,8 @@ class Action:
     until: datetime | None = None
     settled_by: str | None = None
     settled_at: datetime | None = None
+    applied_at: datetime | None = None
+    confirmed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
