@@ -71,9 +71,7 @@ def _sweep(one_in: int) -> form.Figures:
     from workers.measurements.usecases import detection
 
     with database.transaction() as db:
-        db.exec_driver_sql(
-            "TRUNCATE performance_alerts, slo_events, wedding_slo_events, notifications RESTART IDENTITY CASCADE"
-        )
+        db.exec_driver_sql("TRUNCATE performance_alerts, slo_events, wedding_slo_events, outbox RESTART IDENTITY CASCADE")
     _measure(one_in)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     figures = {"first_check_ms": _timed(tasks.check.run), "check_ms": _timed(tasks.check.run)}

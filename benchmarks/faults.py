@@ -197,7 +197,7 @@ class Faults:
 
     def _settle(self) -> bool:
         done = "SELECT count(*) FROM requests WHERE state <> 'done'"
-        unsent = "SELECT count(*) FROM notifications WHERE sent_at IS NULL"
+        unsent = "SELECT count(*) FROM outbox WHERE state <> 'sent'"
         until = clock.stopwatch() + 240
         while clock.stopwatch() < until:
             if self.rows(done) == [(0,)] and self.rows(unsent) == [(0,)]:
@@ -212,7 +212,7 @@ class Faults:
         )
         steps = self.rows("SELECT count(*) - count(DISTINCT (emergency_id, number)) FROM emergency_steps")[0][0]
         told = self.rows("SELECT count(*) FROM emergencies")[0][0]
-        written = {key for (key,) in self.rows("SELECT key FROM notifications")}
+        written = {key for (key,) in self.rows("SELECT key FROM outbox WHERE kind = 'notification'")}
         return {
             "accepted": len(self.accepted),
             "lost": len(set(self.accepted) - effects.keys()) + len(written - self.target.got.keys()),

@@ -59,5 +59,5 @@ def test_every_job_runs_again(system: System, rows: Query) -> None:
     assert eventually(lambda: quick <= _finished(), within=90), quick - _finished()
     sleep(1)
     assert rows("SELECT count(*) - count(DISTINCT (region, resource, follows)) FROM scaling_actions") == [(0,)]
-    assert rows("SELECT count(*) - count(DISTINCT key) FROM notifications") == [(0,)]
+    assert rows("SELECT count(*) - count(DISTINCT key) FROM outbox WHERE kind = 'notification'") == [(0,)]
     assert jobs.tallies()["restarts"] >= len(MEMBERS)

@@ -81,8 +81,8 @@ def test_latency_rises_is_answered_measured_recovers_is_undone_and_resolved(syst
     assert eventually(lambda: [row[0] for row in rows(query)] == ["resolved"], within=90), rows(query)
     sent = (
         "SELECT n.step FROM alert_notices n JOIN performance_alerts a ON a.id = n.alert_id "
-        "JOIN notifications m ON m.key = n.message "
-        "WHERE a.kind = 'response_time' AND a.subject = 'us-west' AND m.sent_at IS NOT NULL ORDER BY n.at"
+        "JOIN outbox m ON m.key = n.message "
+        "WHERE a.kind = 'response_time' AND a.subject = 'us-west' AND m.state = 'sent' ORDER BY n.at"
     )
     assert eventually(lambda: ("end",) in rows(sent), within=30), rows(sent)
     told = [str(step) for (step,) in rows(sent)]

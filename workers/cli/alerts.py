@@ -23,6 +23,8 @@ from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
 from workers.notify import store as notify
+from workers.outbox import store as outbox
+from workers.outbox.rules import State as Sending
 from workers.weddings.rules import Phase
 
 ID = click.IntRange(1, 2**63 - 1)
@@ -69,7 +71,8 @@ def _aside(alert: Standing) -> str:
 def show(alert_id: int) -> None:
     """Show all that became of an alert, and who was told."""
     with database.transaction() as db:
-        changes, told = store.history(db, alert_id), escalation.arrived(db, alert_id)
+        changes, told = store.history(db, alert_id), escalation.notified(db, alert_id)
+        sent = outbox.statuses(db, [one["message"] for one in told])
         alert = store.find(db, alert_id)
     click.echo(f"{alert.line}{_aside(alert)}\nsee {surroundings.runbook(alert.kind)}")
     for one in changes:
@@ -78,14 +81,14 @@ def show(alert_id: int) -> None:
             f"{one['at']:%Y-%m-%d %H:%M:%S}Z  {one['severity']} {one['state']}: {one['reason']}{by}  {one['note']}".rstrip()
         )
     for one in told:
-        sent = (
-            f"{one['sent_at']:%H:%M:%S}Z"
-            if one["sent_at"]
-            else "withdrawn"
-            if one["withdrawn_at"]
-            else f"not yet, {one['attempts']} tries"
-        )
-        click.echo(f"{one['who']} by {one['channel']}, step {one['step']} (round.step of its path): {sent}")
+        became = _became(sent[one["message"]])
+        click.echo(f"{one['who']} by {one['channel']}, step {one['step']} (round.step of its path): {became}")
+
+
+def _became(status: outbox.Status) -> str:
+    if status.state is Sending.SENT:
+        return f"{status.settled_at:%H:%M:%S}Z"
+    return f"not yet, {status.attempts} tries" if status.state is Sending.WAITING else str(status.state)
 
 
 @command.command("ack")

@@ -7,7 +7,7 @@ import click
 from workers.cli.parameters import Words
 from workers.foundation import clock, database
 from workers.notify import adapters, store, usecases
-from workers.notify.rules import OPERATIONS, Notification
+from workers.notify.rules import OPERATIONS, Target
 from workers.weddings.store import weddings
 
 WEDDING = click.option("--wedding", "wedding_id", default="", help="For this wedding alone (its emergency contacts).")
@@ -23,8 +23,8 @@ def listing() -> None:
     """List who is reached by which channel; addresses are secrets and are not shown."""
     with database.transaction() as db:
         found = store.registered(db)
-    for who, wedding_id, channel in [*found, *((OPERATIONS, "", name) for name in adapters.targets())]:
-        click.echo(f"{who}  {channel}  {wedding_id}".rstrip())
+    for to in [*found, *(Target(OPERATIONS, "", name) for name in adapters.targets())]:
+        click.echo(f"{to.recipient}  {to.channel}  {to.wedding_id}".rstrip())
 
 
 @command.command("add")
@@ -40,7 +40,7 @@ def add(who: str, channel: str, wedding_id: str, url: str) -> None:
     with database.transaction() as db:
         if wedding_id:
             weddings.require(db, wedding_id)
-        store.register(db, who=who, channel=channel, url=url, wedding_id=wedding_id)
+        store.register(db, Target(who, wedding_id, channel), url)
     click.echo(f"{who} is reached by {channel}")
 
 
@@ -51,7 +51,7 @@ def add(who: str, channel: str, wedding_id: str, url: str) -> None:
 def remove(who: str, channel: str, wedding_id: str) -> None:
     """Forget an address."""
     with database.transaction() as db:
-        known = store.unregister(db, who=who, channel=channel, wedding_id=wedding_id)
+        known = usecases.unregister(db, Target(who, wedding_id, channel))
     click.echo("forgotten" if known else "there was none")
 
 
@@ -60,17 +60,7 @@ def remove(who: str, channel: str, wedding_id: str) -> None:
 @WEDDING
 def test(who: str, wedding_id: str) -> None:
     """Send somebody a test by each of their channels."""
-    now = clock.now()
-    message = Notification(f"test/{clock.epoch():.6f}", "a test from wedops", "Nothing is wrong.", "info")
-    failed = False
-    with database.transaction() as db:
-        if who != OPERATIONS and not store.channels(db, who, wedding_id):
-            raise click.BadParameter(f"{who!r} has no address; `wedops contacts add` gives one", param_hint="WHO")
-        usecases.tell(db, message, who=who, wedding_id=wedding_id, at=now)
-        for waiting in store.unsent(db, message.key):
-            arrived = usecases.send(db, waiting)
-            store.tried(db, waiting.key, arrived=arrived, at=clock.machine_now())
-            store.withdraw(db, [waiting.key])
-            click.echo(f"{waiting.who} by {waiting.channel}: {'arrived' if arrived else 'did not arrive'}")
-            failed |= not arrived
-    sys.exit(failed)
+    results = usecases.send_test(who, wedding_id, key=f"test/{clock.epoch():.6f}")
+    for to, arrived in results.items():
+        click.echo(f"{to.recipient} by {to.channel}: {'arrived' if arrived else 'did not arrive'}")
+    sys.exit(not all(results.values()))

@@ -14,7 +14,7 @@ from workers.emergencies import store as emergencies
 from workers.foundation import clock, database, journal
 from workers.foundation.errors import printable
 from workers.foundation.journal import Happening
-from workers.notify import store as notify
+from workers.notify import usecases as notify
 from workers.responses import store as degradation
 from workers.scaling.store import actions as scaling
 from workers.weddings.store import weddings

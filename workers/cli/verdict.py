@@ -23,7 +23,8 @@ from workers.emergencies import store as emergencies
 from workers.foundation import background, circuits, clock, database, dead_letters, jobs, journal, queues, redis, settings
 from workers.foundation.errors import UNAVAILABLE
 from workers.foundation.moments import Moment
-from workers.notify import store as notify
+from workers.notify import formats as notify
+from workers.outbox import store as outbox
 from workers.responses import store as degradation
 from workers.scaling.rules.decision import State as ActionState
 from workers.scaling.rules.policy import Policy
@@ -225,7 +226,7 @@ def _from_postgres(status: Status) -> None:
         status.shadow = modes.in_shadow(db, settings.read(Policy), orders.standing(db, at=now))
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
-        if failed := notify.overdue(db):
+        if failed := outbox.failing(db, notify.KIND):
             status.blame(DEGRADED, f"{failed} notification(s) did not arrive: see NOTIFY_TARGETS and the log of worker-steady")
     _blame_open(status)
 

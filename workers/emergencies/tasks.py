@@ -25,7 +25,7 @@ def open_emergency(self: Task, **fields: Any) -> None:
         wedding_id = weddings.require(db, message.wedding_id).id
         found = store.open_or_join(db, key=key, kind=message.kind, wedding_id=wedding_id, protocol=protocol, at=now)
         if found.new:
-            notify.tell(db, _notification(key, message, protocol[0]), at=now)
+            notify.publish(db, _notification(key, message, protocol[0]))
         requests.settle(db, key, at=clock.machine_now(), effect=f"emergency {found.id}")
     log.warning("emergency opened", emergency_id=found.id, kind=message.kind, reason="asked" if found.new else "known")
     app.send_task("notify.deliver", retry=False)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
+from workers.outbox.rules import Retry
+
 #: Who is told where nobody else is named, and in the place of those who have no address: NOTIFY_TARGETS.
 OPERATIONS = "operations"
 #: The longest that all channels take: a text message breaks at some 1,000, a chat at some 4,000 characters.
@@ -26,6 +28,19 @@ class Notification:
     severity: str
 
 
+@dataclass(frozen=True, order=True)
+class Target:
+    """Who is reached, and by which channel: for one wedding, or (empty) for all."""
+
+    recipient: str
+    wedding_id: str
+    channel: str
+
+    def __str__(self) -> str:
+        """Return what the outbox calls it: what fails together."""
+        return f"{self.recipient}/{self.wedding_id}/{self.channel}"
+
+
 @dataclass(frozen=True)
 class Policy:
     """`targets` are apprise URLs with spaces between them: log://, json://host/path, mailto://, pagerduty:// …
@@ -40,6 +55,11 @@ class Policy:
     patience: timedelta = timedelta(seconds=8)
     retry_after: timedelta = timedelta(seconds=8)
     attempts: int = 60
+
+    @property
+    def retry(self) -> Retry:
+        """Return how a notification is tried again."""
+        return Retry(self.retry_after, lease=self.patience + timedelta(seconds=5), attempts=self.attempts)
 
     def __post_init__(self) -> None:
         """Refuse to tell nobody."""

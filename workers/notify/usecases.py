@@ -1,69 +1,93 @@
 """Telling somebody by all the channels they have."""
 
+from dataclasses import replace
+from datetime import datetime
+
 from sqlalchemy import Connection
 
-from workers.foundation import clock, database, logs, settings
-from workers.foundation.moments import Moment
-from workers.notify import adapters, store
-from workers.notify.rules import OPERATIONS, Notification
+from workers.foundation import clock, database
+from workers.foundation.errors import ExpectedError
+from workers.foundation.journal import Happening
+from workers.notify import adapters, formats, store
+from workers.notify.rules import OPERATIONS, Notification, Target
+from workers.outbox import store as outbox
+from workers.outbox import usecases as sending
+from workers.outbox.rules import Entry, Outcome, Result
 
-log = logs.get("notify")
+
+class AddressMissing(ExpectedError):
+    """{recipient!r} has no address; `wedops contacts add {recipient} CHANNEL` gives one"""
 
 
-def reached(db: Connection, who: str, wedding_id: str = "") -> list[tuple[str, str, str]]:
-    """Return the (who, wedding id, channel) that reach somebody; operations where nobody knows their address."""
-    for person, wedding in ((who, wedding_id), (who, ""), (OPERATIONS, "")):
+def targets(db: Connection, recipient: str, wedding_id: str = "") -> list[Target]:
+    """Return where somebody is reached; where operations are for whom nobody knows an address."""
+    for person, wedding in ((recipient, wedding_id), (recipient, ""), (OPERATIONS, "")):
         if found := store.channels(db, person, wedding):
-            return [(person, wedding, channel) for channel in found]
-    return [(OPERATIONS, "", channel) for channel in adapters.targets()]
+            return [Target(person, wedding, channel) for channel in found]
+    return [Target(OPERATIONS, "", channel) for channel in adapters.targets()]
 
 
-def tell(db: Connection, message: Notification, *, at: Moment, who: str = OPERATIONS, wedding_id: str = "") -> int:
+def publish(db: Connection, message: Notification, *, recipient: str = OPERATIONS, wedding_id: str = "") -> int:
     """Write a notification for each channel of somebody; return how many are new."""
-    new = 0
-    for person, wedding, channel in reached(db, who, wedding_id):
-        own = Notification(f"{message.key}/{person}/{channel}", message.title, message.body, message.severity)
-        new += store.write(db, own, who=person, channel=channel, wedding_id=wedding, at=at)
-    return new
+    own = [(replace(message, key=_key(message.key, to)), to) for to in targets(db, recipient, wedding_id)]
+    return outbox.write(db, [formats.message(*one) for one in own])
 
 
-def send(db: Connection, waiting: store.Waiting) -> bool:
-    """Send one; False when it did not arrive, also when its address is gone or wrong."""
-    if store.was_taken(waiting.key):
-        return True
-    url = store.address(db, who=waiting.who, channel=waiting.channel, wedding_id=waiting.wedding_id)
-    url = url or adapters.targets().get(waiting.channel)
-    try:
-        arrived = bool(url) and adapters.send(str(url), waiting.title, waiting.body, waiting.severity, key=waiting.key)
-    except settings.SettingInvalid:
-        return False
-    if arrived:
-        store.note_taken(waiting.key)
-    return arrived
+def _key(key: str, to: Target) -> str:
+    return f"{key}/{to.recipient}/{to.channel}"
 
 
-def deliver(enough: float) -> None:
-    """Send what waits for some seconds at most; a channel that fails is left for the next time."""
-    begun, failing = clock.stopwatch(), set[tuple[str, str]]()
-    while clock.stopwatch() - begun < enough and _deliver_one(failing):
-        pass
-
-
-def _deliver_one(failing: set[tuple[str, str]]) -> bool:
-    """Send the oldest whose turn it is, in a transaction of its own; False when there is none.
-
-    Whoever does not take it is added to `failing` (who, channel) and left alone by who calls again with it.
-    """
-    policy = adapters.policy()
+def send(entry: Entry) -> Result:
+    """Send one; it fails also when its address is gone or wrong."""
+    if store.was_taken(entry.key):
+        return Result(Outcome.SENT)
+    notification, to = formats.read(entry.key, entry.body)
     with database.transaction() as db:
-        waiting = store.claim(db, policy, at=clock.machine_now(), but=failing)
-        if waiting is None:
-            return False
-        arrived = send(db, waiting)
-        store.tried(db, waiting.key, arrived=arrived, at=clock.machine_now())
-        if not arrived:
-            store.give_up(db, waiting.key, policy, at=clock.machine_now())
-    if not arrived:
-        failing.add((waiting.who, waiting.channel))
-        log.warning("notification failed", key=waiting.key, channel=waiting.channel, reason="target")
-    return True
+        url = store.address(db, to)
+    if not (url := url or adapters.targets().get(to.channel)):
+        return Result(Outcome.FAILED, "its address is gone; `wedops contacts add` gives one")
+    if not adapters.send(url, notification.title, notification.body, notification.severity, key=entry.key):
+        return Result(Outcome.FAILED, "the target did not take it")
+    store.note_taken(entry.key)
+    return Result(Outcome.SENT)
+
+
+def deliver(seconds: float) -> None:
+    """Send what is due for some seconds at most; a channel that fails is left for the next time."""
+    sending.deliver(formats.KIND, send, adapters.policy().retry, seconds=seconds)
+
+
+def send_test(recipient: str, wedding_id: str, *, key: str) -> dict[Target, bool]:
+    """Send somebody a test by each of their channels, once; return by target whether it arrived.
+
+    Raises AddressMissing.
+    """
+    test = Notification(key, "a test from wedops", "Nothing is wrong.", "info")
+    with database.transaction() as db:
+        if recipient != OPERATIONS and not store.channels(db, recipient, wedding_id):
+            raise AddressMissing(recipient=recipient)
+        keys = {_key(key, to): to for to in targets(db, recipient, wedding_id)}
+        publish(db, test, recipient=recipient, wedding_id=wedding_id)
+    results = sending.deliver_now(formats.KIND, keys, send, adapters.policy().retry)
+    with database.transaction() as db:
+        outbox.withdraw(db, keys)
+    return {keys[key]: result.outcome is Outcome.SENT for key, result in results.items()}
+
+
+def unregister(db: Connection, to: Target) -> bool:
+    """Forget an address, and send nothing more to it; False when there was none."""
+    outbox.withdraw_for(db, formats.KIND, str(to))
+    return store.unregister(db, to)
+
+
+def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+    """Return the messages that arrived from a moment of the world's on; they are sent by the machine's clock."""
+    found = [
+        Happening(
+            clock.of_the_world(at),
+            f"told {body['recipient']} by {body['channel']}: {body['title']}",
+            wedding_id=body["wedding_id"],
+        )
+        for at, body in outbox.latest_sent(db, formats.KIND, limit=most)
+    ]
+    return [one for one in found if one.at >= since]

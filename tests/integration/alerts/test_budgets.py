@@ -16,7 +16,7 @@ from workers.foundation import clock, database
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake
-from workers.notify import store as notify
+from workers.outbox import store as outbox
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -63,7 +63,7 @@ def test_a_total_outage_is_told_within_a_minute_at_the_pace_of_a_wedding_day(mon
         tasks.check()
         tasks.escalate()
         with database.transaction() as db:
-            if db.execute(notify.notifications.select()).first():
+            if outbox.waiting(db, "notification"):
                 told_after = seconds
                 break
     # One request a second that all fail: written, seen by a check, seen again, told. Two checks more than the first failures.

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import text
 
 from tests.made import NOON, wedding
 from workers.alerts.rules import lifecycle as rules
@@ -17,6 +17,7 @@ from workers.alerts.usecases import escalation as telling
 from workers.alerts.usecases import operators as orders
 from workers.foundation import database
 from workers.notify import store as notify
+from workers.notify.rules import Target
 from workers.notify.tasks import deliver
 from workers.weddings.store import weddings
 
@@ -45,12 +46,8 @@ def _told(minutes: float) -> list[str]:
         with database.transaction() as db:
             telling.escalate(db, POLICY, now=_at(minutes))
     with database.transaction() as db:
-        asked = select(notify.notifications).where(notify.notifications.c.withdrawn_at.is_(None))
-        rows = db.execute(asked.order_by(notify.notifications.c.created_at, notify.notifications.c.key)).mappings()
-        return [
-            row["key"].removeprefix("alert/").removesuffix("/target-1")
-            for row in sorted(rows, key=lambda row: row["created_at"])
-        ]
+        keys = db.execute(text("SELECT key FROM outbox WHERE state <> 'withdrawn' ORDER BY created_at, key")).scalars()
+        return [key.removeprefix("alert/").removesuffix("/target-1") for key in keys]
 
 
 def _resolve(minutes: float) -> None:
@@ -62,7 +59,7 @@ def _resolve(minutes: float) -> None:
 
 def test_the_story_of_a_page_that_nobody_takes() -> None:
     with database.transaction() as db:
-        notify.register(db, who="operations-lead", channel="pager", url="log://")
+        notify.register(db, Target("operations-lead", "", "pager"), "log://")
     _fire()
     assert _told(0) == ["1/1.1/operations"], "what is critical does not wait"
     assert _told(0.5) == ["1/1.1/operations"]
@@ -83,7 +80,7 @@ def test_the_story_of_a_page_that_nobody_takes() -> None:
 def test_in_a_running_wedding_it_climbs_within_minutes_and_its_own_contacts_are_told() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-1", starts_at=NOON)], at=NOON)
-        notify.register(db, who="contacts", channel="sms", url="log://", wedding_id="w-1")
+        notify.register(db, Target("contacts", "w-1", "sms"), "log://")
     _fire("w-1", kind=Kind.QUALITY, region="us-northeast", wedding_id="w-1")
     assert _told(0.5) == ["1/1.1/operations"]
     assert sorted(_told(2)) == ["1/1.1/operations", "1/1.2/contacts/sms", "1/1.2/operations"]
@@ -97,7 +94,7 @@ def test_alerts_of_a_region_are_one_message_and_what_comes_after_waits_for_the_n
     _fire(kind=Kind.ERROR_RATE, severity=Severity.HIGH)
     assert _told(0.5) == ["1/1.1/operations"]
     with database.transaction() as db:
-        [row] = db.execute(notify.notifications.select()).mappings()
+        row = db.execute(text("SELECT body FROM outbox")).scalar_one()
     assert row["title"] == "high firing: error_rate us-west and 1 more in us-west"
     assert "See docs/runbooks/response_time.md" in row["body"]
     _fire(kind=Kind.AVAILABILITY, severity=Severity.MEDIUM)
@@ -136,7 +133,7 @@ def test_snoozed_to_the_end_of_the_phase_it_begins_anew() -> None:
 
 def test_whom_it_is_handed_to_is_told_at_once() -> None:
     with database.transaction() as db:
-        notify.register(db, who="ada", channel="pager", url="log://")
+        notify.register(db, Target("ada", "", "pager"), "log://")
     _fire()
     _told(0.5)
     with database.transaction() as db:

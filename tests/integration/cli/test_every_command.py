@@ -30,6 +30,7 @@ from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake as measuring
 from workers.measurements.usecases import keeping
 from workers.notify import store as notify
+from workers.notify.rules import Target
 from workers.processes import servers
 from workers.weddings.store import weddings
 
@@ -56,7 +57,7 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         )
         scaled(db, at=clock.now())
         for who in ("operations-lead", "ada", "contacts"):
-            notify.register(db, who=who, channel="pager", url="log://")
+            notify.register(db, Target(who, "", "pager"), "log://")
     labels = (("region", "us-west"),)
     measuring.take([Sample("guest_list_seconds", labels, clock.epoch() - 120, 0.4)], sent_by="test", now=clock.machine_now())
     measuring.write(Writer("test"))

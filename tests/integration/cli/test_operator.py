@@ -94,7 +94,7 @@ def test_status_says_what_is_wrong_who_is_affected_what_was_done_and_what_to_do(
 def test_a_page_says_the_same_and_how_to_take_it() -> None:
     _trouble()
     with database.transaction() as db:
-        body = str(db.exec_driver_sql("SELECT body FROM notifications WHERE key LIKE 'alert/%%' LIMIT 1").scalar_one())
+        body = str(db.exec_driver_sql("SELECT body ->> 'body' FROM outbox WHERE key LIKE 'alert/%%' LIMIT 1").scalar_one())
     assert "alert 1 critical firing" in body
     assert "348 people at 1 wedding (ceremony)" in body
     assert "docs/runbooks/guest_list.md" in body

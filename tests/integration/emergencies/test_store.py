@@ -9,7 +9,7 @@ from workers.commands import usecases
 from workers.commands.rules.kinds import EmergencyKind
 from workers.emergencies import rules, store, tasks
 from workers.foundation import database
-from workers.notify import store as notify
+from workers.outbox import store as outbox
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -23,7 +23,7 @@ def test_an_emergency_begins_its_protocol_once_and_is_told_once(kind: EmergencyK
         tasks.open_emergency(kind=str(kind), wedding_id="w-1", request_key="k")
     with database.transaction() as db:
         [emergency] = store.standing(db)
-        told = list(db.execute(notify.notifications.select()))
+        told = list(db.execute(outbox.outbox.select()))
     assert (emergency.kind, emergency.wedding_id) == (kind, "w-1")
     assert [(step.what, step.who, step.due_at - emergency.opened_at) for step in emergency.steps] == [
         (step.what, step.who, step.within) for step in rules.PROTOCOLS[kind]
@@ -44,7 +44,7 @@ def test_a_second_emergency_of_a_kind_joins_the_first_until_that_is_closed() -> 
     with database.transaction() as db:
         assert [one.kind for one in store.standing(db)] == ["vendor", "venue"]
         assert [requests.find(db, key).effect for key in "abc"] == ["emergency 1", "emergency 1", "emergency 3"]
-        assert len(list(db.execute(notify.notifications.select()))) == 2
+        assert len(list(db.execute(outbox.outbox.select()))) == 2
         assert store.close(db, wedding_id="w-1", at=NOON) == [1, 3]
     tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="d")
     with database.transaction() as db:

@@ -27,7 +27,7 @@ def test_the_migrations_make_the_tables_that_the_rooms_declare() -> None:
     with database.transaction() as db:
 
         def ours(_object: object, name: str | None, kind: str, *_rest: object) -> bool:
-            return not (kind == "table" and re.search(r"_20\d{6}$", str(name)))
+            return not (kind == "table" and (re.search(r"_20\d{6}$", str(name)) or name in schema.LEAVING))
 
         context = MigrationContext.configure(db, opts={"include_object": ours})
         differences = compare_metadata(context, database.metadata)

@@ -16,8 +16,7 @@ from workers.connections import tasks as connections
 from workers.connections.store.registry import open
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis, settings
-from workers.notify import store as notify
-from workers.notify.rules import Policy
+from workers.outbox import store as outbox
 from workers.retention import store as retention
 from workers.scaling import tasks
 from workers.scaling.adapters.valkey import Valkey
@@ -109,9 +108,7 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
     assert (action.to, action.purpose) == (10, Purpose.ACT)
     assert (proposal.to, proposal.purpose, proposal.state) == (13, Purpose.ABOVE_CAP, State.PROPOSED)
     with database.transaction() as db:
-        told = notify.claim(db, Policy(), at=clock.now())
-        assert told
-        assert told.key == f"scaling/approve/{proposal.id}/operations/target-1"
+        assert outbox.waiting(db, "notification") == [f"scaling/approve/{proposal.id}/operations/target-1"]
         store.settle(db, proposal.id, State.APPROVED, by="tester", at=clock.now(), until=clock.now() + timedelta(hours=1))
     tasks.decide()
     assert (_instances()[0].to, _instances()[0].before) == (13, 10)

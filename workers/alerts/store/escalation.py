@@ -104,13 +104,11 @@ def told(db: Connection, alert_ids: Iterable[int]) -> set[Told]:
     return {Told(*row) for row in db.execute(asked)}
 
 
-def arrived(db: Connection, alert_id: int) -> list[dict[str, Any]]:
-    """Return who was to be told of an alert at which step, and whether their message arrived."""
-    statement = """
-        SELECT n.who, n.channel, n.step, m.sent_at, m.withdrawn_at, m.attempts
-        FROM alert_notices n JOIN notifications m ON m.key = n.message WHERE n.alert_id = :id ORDER BY n.at, n.step
-    """
-    return [dict(row) for row in db.execute(text(statement), {"id": alert_id}).mappings()]
+def notified(db: Connection, alert_id: int) -> list[dict[str, Any]]:
+    """Return who was to be told of an alert at which step, by which message, in the order of time."""
+    facts = [notices.c[name] for name in ("who", "channel", "step", "message")]
+    asked = select(*facts).where(notices.c.alert_id == alert_id).order_by(notices.c.at, notices.c.step)
+    return [dict(row) for row in db.execute(asked).mappings()]
 
 
 def note(db: Connection, told: Iterable[Told], *, message: str, at: Moment) -> None:
@@ -123,15 +121,14 @@ def mark(db: Connection, alert_ids: Iterable[int], *, at: Moment, column: str = 
     db.execute(update(alerts).where(alerts.c.id.in_(list(alert_ids))).values({column: at}))
 
 
-def stale_messages(db: Connection) -> list[str]:
-    """Return the messages, not yet sent, of which every alert is taken or over: nobody needs to be woken by them."""
+def stale_messages(db: Connection, waiting: Sequence[str]) -> list[str]:
+    """Return those of the messages of which every alert is taken or over: nobody needs to be woken by them."""
     statement = """
         SELECT n.message FROM alert_notices n JOIN performance_alerts a ON a.id = n.alert_id
-        JOIN notifications m ON m.key = n.message AND m.sent_at IS NULL AND m.withdrawn_at IS NULL
-        WHERE n.step <> 'end' GROUP BY n.message
+        WHERE n.message = ANY(:waiting) AND n.step <> 'end' GROUP BY n.message
         HAVING bool_and(a.state IN ('acknowledged', 'resolved'))
     """
-    return list(db.execute(text(statement)).scalars())
+    return list(db.execute(text(statement), {"waiting": list(waiting)}).scalars())
 
 
 def put_right(db: Connection, *, at: Moment) -> None:

@@ -22,9 +22,10 @@ from workers.alerts.store.escalation import Told
 from workers.alerts.usecases import surroundings
 from workers.foundation import database, logs, redis, settings
 from workers.foundation.moments import Moment
-from workers.notify import store as messages
+from workers.notify import formats as messages
 from workers.notify import usecases as notify
-from workers.notify.rules import Notification, safe
+from workers.notify.rules import Notification, Target, safe
+from workers.outbox import store as outbox
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
 
@@ -44,7 +45,7 @@ def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
     alerts = _awake(db, _hushed(db, alerts, around, policy, now), now)
     due = _due(db, alerts, around, policy, now)
     told = _tell(db, {alert.id: alert for alert in alerts}, due, around, now)
-    messages.withdraw(db, escalation.stale_messages(db))
+    outbox.withdraw(db, escalation.stale_messages(db, outbox.waiting(db, messages.KIND)))
     return told + _tell_ends(db, now)
 
 
@@ -141,8 +142,11 @@ def _tell(
     for notice in due:
         wedding_id = alerts[notice.alert_id].wedding_id if notice.who == rules.CONTACTS else ""
         if (notice.who, wedding_id) not in reached:
-            reached[notice.who, wedding_id] = notify.reached(db, notice.who, wedding_id)
-        found |= {Told(notice.alert_id, notice.step, *to) for to in reached[notice.who, wedding_id]}
+            reached[notice.who, wedding_id] = notify.targets(db, notice.who, wedding_id)
+        found |= {
+            Told(notice.alert_id, notice.step, to.recipient, to.wedding_id, to.channel)
+            for to in reached[notice.who, wedding_id]
+        }
     told = _write(db, alerts, found - escalation.told(db, alerts), around, now)
     escalation.mark(db, {notice.alert_id for notice in due}, at=now)
     return told
@@ -166,7 +170,7 @@ def _write(
     for (group, who, wedding_id, channel), bundle in bundles.items():
         key = f"alert/{bundle[0].alert_id}/{bundle[0].step}/{who}/{channel}"
         message = _bundled(key, group, [alerts[alert_id] for alert_id in sorted({one.alert_id for one in bundle})], around)
-        messages.write(db, message, who=who, wedding_id=wedding_id, channel=channel, at=now)
+        outbox.write(db, [messages.message(message, Target(who, wedding_id, channel))])
         escalation.note(db, bundle, message=key, at=now)
     return len(bundles)
 

@@ -23,9 +23,10 @@ from workers.foundation import clock, database, jobs, journal, keys, logs, queue
 from workers.measurements.store import points
 from workers.measurements.usecases import intake as metrics
 from workers.measurements.usecases import keeping
-from workers.notify import adapters, store
+from workers.notify import adapters, formats
 from workers.notify import usecases as notify
 from workers.notify.rules import BODY, OPERATIONS, safe
+from workers.outbox import store as outbox
 
 log = logs.get("alerts")
 
@@ -117,7 +118,7 @@ def observe() -> Seen:
     with _noting(away, Kind.DATABASE):
         database.knock()
         with database.transaction() as db:
-            facts |= {"postgres": _of_postgres(db), "untold": store.overdue(db)}
+            facts |= {"postgres": _of_postgres(db), "untold": outbox.failing(db, formats.KIND)}
     return Seen(away=away, **facts)  # type: ignore[arg-type]
 
 

@@ -129,7 +129,7 @@ def _ask(
     for key, id in _write(db, [row for row, _ in asking.values()]).items():
         where = f"{key[1]} of {key[0]}"
         body = f"{where}: {asking[key][1]}. `wedops scaling approve {id} --for 6h`"
-        notify.tell(db, Notification(f"scaling/approve/{id}", f"approval wanted: {where}", body, "high"), at=now)
+        notify.publish(db, Notification(f"scaling/approve/{id}", f"approval wanted: {where}", body, "high"))
 
 
 def _end_approval(db: Connection, one: Action, now: Moment) -> None:

@@ -1,0 +1,207 @@
+"""The outbox: what is committed is sent, once by one sender, again after a failure or a crash, until it is given up."""
+
+from collections import Counter
+from datetime import timedelta
+from threading import Thread
+from typing import Any
+
+import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
+from sqlalchemy import text, update
+
+from workers.foundation import database
+from workers.outbox import store, usecases
+from workers.outbox.rules import Entry, Lane, Message, Outcome, Result, Retry, State
+
+pytestmark = pytest.mark.usefixtures("world")
+
+RETRY = Retry(timedelta(seconds=8), lease=timedelta(seconds=10), attempts=3)
+
+
+class Target:
+    """Takes what is sent, answers as it is told, and remembers."""
+
+    def __init__(self, *answers: Outcome | BaseException) -> None:
+        self.answers, self.got = list(answers), list[str]()
+
+    def __call__(self, entry: Entry) -> Result:
+        self.got.append(entry.key)
+        answer = self.answers.pop(0) if self.answers else Outcome.SENT
+        if isinstance(answer, BaseException):
+            raise answer
+        return Result(answer, "it said no" if answer is Outcome.FAILED else "")
+
+
+def _write(*keys: str, **facts: Any) -> int:
+    with database.transaction() as db:
+        return store.write(db, [Message(key, "test", {"n": 1}, **facts) for key in keys])
+
+
+def _deliver(target: Target, seconds: float = 5) -> None:
+    usecases.deliver("test", target, RETRY, seconds=seconds)
+
+
+def _status(key: str) -> store.Status:
+    with database.transaction() as db:
+        return store.statuses(db, [key])[key]
+
+
+def _is_due() -> None:
+    """Have the wait of all be over."""
+    with database.transaction() as db:
+        db.execute(update(store.outbox).values(due_at=text("now() - interval '1 second'")))
+
+
+def _waits() -> float:
+    with database.transaction() as db:
+        return float(db.execute(text("SELECT extract(epoch FROM due_at - now()) FROM outbox")).scalar_one())
+
+
+def test_a_key_is_sent_once_however_often_it_is_written() -> None:
+    target = Target()
+    assert [_write("a"), _write("a"), _write("a", "b")] == [1, 0, 1]
+    _deliver(target)
+    _deliver(target)
+    assert target.got == ["a", "b"]
+
+
+def test_what_is_not_committed_is_not_sent() -> None:
+    target = Target()
+    with database.transaction() as db:
+        store.write(db, [Message("a", "test", {})])
+        db.rollback()
+    _deliver(target)
+    assert target.got == []
+
+
+def test_emergencies_go_first_and_the_oldest_of_a_lane() -> None:
+    _write("late", lane=Lane.NORMAL)
+    _write("urgent", lane=Lane.URGENT)
+    _write("first", lane=Lane.EMERGENCY)
+    _write("second", lane=Lane.EMERGENCY)
+    target = Target()
+    _deliver(target)
+    assert target.got == ["first", "second", "urgent", "late"]
+
+
+def test_many_senders_at_once_send_each_once() -> None:
+    _write(*(f"key-{number}" for number in range(60)))
+    target = Target()
+    threads = [Thread(target=_deliver, args=(target,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(target.got) == Counter(f"key-{number}" for number in range(60))
+
+
+@pytest.mark.parametrize("failure", [Outcome.FAILED, ValueError("with a secret"), usecases.EntryUnknown(entry_id=1)])
+def test_what_fails_is_tried_again_later_and_later_and_dead_in_the_end(failure: Outcome | Exception) -> None:
+    _write("a")
+    target, waits = Target(failure, failure, failure), []
+    for _ in range(3):
+        _deliver(target)
+        waits.append(_waits())
+        _deliver(target)
+        _is_due()
+    assert waits[0] == pytest.approx(8, rel=0.3)
+    assert waits[1] == pytest.approx(16, rel=0.3)
+    assert target.got == ["a"] * 3
+    assert (_status("a").state, _status("a").attempts) == (State.DEAD, 3)
+    [dead] = usecases.dead(10)
+    assert dead.problem
+    assert "secret" not in dead.problem
+    usecases.replay(dead.id)
+    _deliver(target)
+    assert (_status("a").state, target.got) == (State.SENT, ["a"] * 4)
+    with pytest.raises(usecases.EntryUnknown):
+        usecases.replay(dead.id)
+
+
+def test_a_recipient_that_fails_holds_up_no_other() -> None:
+    _write("a", "b", "c", recipient="broken")
+    _write("d", "e", recipient="whole")
+    target = Target(Outcome.FAILED)
+    _deliver(target)
+    assert target.got == ["a", "d", "e"]
+
+
+@pytest.mark.parametrize("death", [SoftTimeLimitExceeded(), KeyboardInterrupt()])
+def test_a_sender_that_dies_is_followed_by_another_after_the_lease(death: Any) -> None:
+    _write("a")
+    target = Target(death)
+    with pytest.raises(type(death)):
+        _deliver(target)
+    _deliver(target)
+    assert target.got == ["a"]
+    assert 0 < _waits() <= 10
+    _is_due()
+    _deliver(target)
+    assert (target.got, _status("a").attempts) == (["a", "a"], 2)
+
+
+def test_who_took_longer_than_the_lease_changes_nothing_of_its_successor() -> None:
+    _write("a")
+
+    def slow(entry: Entry) -> Result:
+        _is_due()
+        _deliver(Target(Outcome.FAILED))
+        return Result(Outcome.FAILED, "late")
+
+    usecases.deliver("test", slow, RETRY, seconds=0.01)
+    with database.transaction() as db:
+        assert db.execute(text("SELECT problem, attempts FROM outbox")).one() == ("it said no", 2)
+
+
+def test_what_was_handed_over_is_sent_again_until_its_effect_completes_it() -> None:
+    _write("a")
+    target = Target(Outcome.HANDED_OVER, Outcome.HANDED_OVER)
+    _deliver(target)
+    _is_due()
+    _deliver(target)
+    with database.transaction() as db:
+        store.sent(db, ["a"])
+    _is_due()
+    _deliver(target)
+    assert (target.got, _status("a").state) == (["a", "a"], State.SENT)
+
+
+def test_what_is_postponed_does_not_count() -> None:
+    _write("a")
+    target = Target(*[Outcome.POSTPONED] * 5)
+    for _ in range(5):
+        _deliver(target)
+        _is_due()
+    assert (len(target.got), _status("a").attempts) == (5, 0)
+
+
+def test_what_is_withdrawn_or_too_late_is_not_sent() -> None:
+    _write("a")
+    _write("b", lasts=timedelta(seconds=-1))
+    _write("c", "d", recipient="gone")
+    with database.transaction() as db:
+        store.withdraw(db, ["a"])
+        store.withdraw_for(db, "test", "gone")
+        store.withdraw_for(db, "other", "")
+    target = Target()
+    _deliver(target)
+    assert target.got == []
+    assert [_status(key).state for key in "abcd"] == [State.WITHDRAWN, State.DEAD, State.WITHDRAWN, State.WITHDRAWN]
+
+
+def test_one_can_be_sent_at_once_but_not_while_another_sends_it_or_before_its_time() -> None:
+    _write("a", "b")
+
+    def _now(target: Target) -> dict[str, Result]:
+        return usecases.deliver_now("test", ["b"], target, RETRY)
+
+    def slow(_entry: Entry) -> Result:
+        assert _now(Target()) == {}
+        return Result(Outcome.FAILED)
+
+    assert usecases.deliver_now("test", ["b"], slow, RETRY)["b"].outcome is Outcome.FAILED
+    assert _now(Target()) == {}
+    _is_due()
+    assert _now(Target())["b"].outcome is Outcome.SENT
+    assert _now(Target()) == {}
+    assert _status("a").state is State.WAITING

@@ -1,0 +1,178 @@
+"""The outbox as rows. All its times are PostgreSQL's: no worker's clock holds an entry up, or hastens it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    Update,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.moments import MachineMoment
+from workers.outbox.rules import Entry, Message, Retry, State
+
+_NOW = func.now()
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("version", SmallInteger, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("wedding_id", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("due_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("deadline", DateTime(timezone=True)),
+    Column("settled_at", DateTime(timezone=True)),
+    info=over("settled_at"),
+)
+_WAITING = outbox.c.state == State.WAITING
+Index("outbox_due", outbox.c.kind, outbox.c.lane, outbox.c.due_at, postgresql_where=_WAITING)
+Index("outbox_settled", outbox.c.kind, outbox.c.settled_at)
+_ENTRY = [outbox.c[name] for name in Entry.__dataclass_fields__]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What became of an entry, and when."""
+
+    state: State
+    attempts: int
+    settled_at: MachineMoment | None
+
+
+@dataclass(frozen=True)
+class Dead:
+    """An entry that is tried no more: what it was, and why its last attempt failed."""
+
+    id: int
+    key: str
+    kind: str
+    problem: str
+    settled_at: MachineMoment
+
+
+def write(db: Connection, messages: Iterable[Message]) -> int:
+    """Remember messages to send; return how many keys are new."""
+    rows = [vars(one) | {"body": dict(one.body), "deadline": _NOW + one.lasts if one.lasts else None} for one in messages]
+    for row in rows:
+        del row["lasts"]
+    return len(insert_once(db, outbox, rows))
+
+
+def claim(db: Connection, kind: str, retry: Retry, *, key: str | None = None, but: Collection[str] = ()) -> Entry | None:
+    """Return the entry whose turn it is, counted as tried and held until the end of its lease; no recipient in `but`.
+
+    With a key that entry alone. An attempt that kills its sender counts, too.
+    """
+    due = outbox.c.due_at <= _NOW
+    whose = (
+        outbox.c.recipient.not_in(list(but)) & due if key is None else (outbox.c.key == key) & (due | (outbox.c.attempts == 0))
+    )
+    first = select(outbox.c.id).where(_WAITING, outbox.c.kind == kind, whose).order_by(outbox.c.lane, outbox.c.due_at).limit(1)
+    held = update(outbox).where(outbox.c.id == first.with_for_update(skip_locked=True).scalar_subquery())
+    changed = held.values(attempts=outbox.c.attempts + 1, due_at=_NOW + retry.lease)
+    row = db.execute(changed.returning(*_ENTRY)).one_or_none()
+    return Entry(*row) if row else None
+
+
+def _settle(state: State) -> Update:
+    return update(outbox).where(_WAITING).values(state=state, settled_at=_NOW)
+
+
+def sent(db: Connection, keys: Iterable[str]) -> None:
+    """Remember that messages arrived, or had their effect."""
+    db.execute(_settle(State.SENT).values(problem="").where(outbox.c.key.in_(list(keys))))
+
+
+def withdraw(db: Connection, keys: Iterable[str]) -> None:
+    """Have what waits under these keys not be sent."""
+    db.execute(_settle(State.WITHDRAWN).where(outbox.c.key.in_(list(keys))))
+
+
+def withdraw_for(db: Connection, kind: str, recipient: str) -> None:
+    """Have nothing more of a kind be sent to a recipient."""
+    db.execute(_settle(State.WITHDRAWN).where(outbox.c.kind == kind, outbox.c.recipient == recipient))
+
+
+def expire(db: Connection, kind: str) -> int:
+    """Give up what nobody needs any more; return how many."""
+    late = _settle(State.DEAD).values(problem="its deadline passed").where(outbox.c.kind == kind, outbox.c.deadline <= _NOW)
+    return db.execute(late).rowcount
+
+
+def give_up(db: Connection, entry: Entry, problem: str) -> None:
+    """Remember that an entry is tried no more."""
+    db.execute(_settle(State.DEAD).values(problem=problem).where(_held(entry)))
+
+
+def again(db: Connection, entry: Entry, after: timedelta, *, problem: str = "", counts: bool = True) -> None:
+    """Have an entry be tried again after a while."""
+    values: dict[str, Any] = {"due_at": _NOW + after, "problem": problem, "attempts": entry.attempts - (not counts)}
+    db.execute(update(outbox).where(_WAITING, _held(entry)).values(values))
+
+
+def _held(entry: Entry) -> Any:
+    # Whoever took longer than the lease changes nothing of what its successor found out.
+    return (outbox.c.id == entry.id) & (outbox.c.attempts == entry.attempts)
+
+
+def waiting(db: Connection, kind: str) -> list[str]:
+    """Return the keys that wait."""
+    return list(db.execute(select(outbox.c.key).where(_WAITING, outbox.c.kind == kind).order_by(outbox.c.id)).scalars())
+
+
+def statuses(db: Connection, keys: Iterable[str]) -> dict[str, Status]:
+    """Return what became of entries, by key."""
+    facts = (outbox.c.key, outbox.c.state, outbox.c.attempts, outbox.c.settled_at)
+    rows = db.execute(select(*facts).where(outbox.c.key.in_(list(keys))))
+    return {row.key: Status(State(row.state), row.attempts, row.settled_at) for row in rows}
+
+
+def failing(db: Connection, kind: str, *, attempts: int = 3) -> int:
+    """Return how many entries of a kind failed so often that somebody should know."""
+    failed = (outbox.c.attempts >= attempts) & (outbox.c.problem != "")
+    return int(db.execute(select(func.count()).where(_WAITING, outbox.c.kind == kind, failed)).scalar_one())
+
+
+def latest_sent(db: Connection, kind: str, *, limit: int) -> list[tuple[MachineMoment, Mapping[str, Any]]]:
+    """Return when the newest that were sent arrived, and their bodies, the newest first."""
+    newest = select(outbox.c.settled_at, outbox.c.body).where(outbox.c.kind == kind, outbox.c.state == State.SENT)
+    rows = db.execute(newest.order_by(outbox.c.settled_at.desc()).limit(limit))
+    return [(row.settled_at, row.body) for row in rows]
+
+
+def dead(db: Connection, *, limit: int) -> list[Dead]:
+    """Return what was given up, the newest first."""
+    facts = [outbox.c[name] for name in Dead.__dataclass_fields__]
+    rows = db.execute(select(*facts).where(outbox.c.state == State.DEAD).order_by(outbox.c.settled_at.desc()).limit(limit))
+    return [Dead(*row) for row in rows]
+
+
+def revive(db: Connection, entry_id: int) -> bool:
+    """Have a dead entry be sent as if it were new; False when there is none."""
+    fresh = {"state": State.WAITING, "attempts": 0, "problem": "", "due_at": _NOW, "deadline": None, "settled_at": None}
+    gone = (outbox.c.id == entry_id) & (outbox.c.state == State.DEAD)
+    return bool(db.execute(update(outbox).where(gone).values(fresh)).rowcount)

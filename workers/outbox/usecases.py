@@ -1,0 +1,85 @@
+"""Sending what the outbox holds."""
+
+from collections.abc import Callable, Iterable
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from sqlalchemy import Connection
+
+from workers.foundation import clock, database, logs
+from workers.foundation.errors import ExpectedError, error_code, safe_message
+from workers.outbox import store
+from workers.outbox.rules import Entry, Outcome, Result, Retry, backoff, is_given_up
+
+log = logs.get("outbox")
+
+Send = Callable[[Entry], Result]
+
+
+class EntryUnknown(ExpectedError):
+    """the outbox has no dead entry {entry_id}; `wedops dead-letters` lists those that it has"""
+
+
+def deliver(kind: str, send: Send, retry: Retry, *, seconds: float) -> None:
+    """Send what is due, for some seconds at most; a recipient that fails is left for the next time."""
+    begun, failing = clock.stopwatch(), set[str]()
+    with database.transaction() as db:
+        if late := store.expire(db, kind):
+            log.warning("given up", kind=kind, count=late, reason="deadline")
+    while clock.stopwatch() - begun < seconds:
+        with database.transaction() as db:
+            entry = store.claim(db, kind, retry, but=failing)
+        if entry is None:
+            return
+        if _send(entry, send, retry, kind).outcome is Outcome.FAILED:
+            failing.add(entry.recipient)
+
+
+def deliver_now(kind: str, keys: Iterable[str], send: Send, retry: Retry) -> dict[str, Result]:
+    """Send what is due under these keys; return what became of each that nobody else sends."""
+    results = {}
+    for key in keys:
+        with database.transaction() as db:
+            entry = store.claim(db, kind, retry, key=key)
+        if entry is not None:
+            results[key] = _send(entry, send, retry, kind)
+    return results
+
+
+def _send(entry: Entry, send: Send, retry: Retry, kind: str) -> Result:
+    """Make one attempt and remember what became of it. Between the two there is no transaction: a sender may take its time."""
+    try:
+        result = send(entry)
+    except (SoftTimeLimitExceeded, database.DatabaseUnavailable):
+        # The lease runs out, and it is tried again.
+        raise
+    except Exception as error:
+        result = Result(Outcome.FAILED, safe_message(error) or error_code(error))
+    with database.transaction() as db:
+        _settle(db, entry, result, retry)
+    if result.outcome is Outcome.FAILED:
+        log.warning("not sent", kind=kind, key=entry.key, attempts=entry.attempts, reason="failed", detail=result.problem)
+    return result
+
+
+def _settle(db: Connection, entry: Entry, result: Result, retry: Retry) -> None:
+    if result.outcome is Outcome.SENT:
+        store.sent(db, [entry.key])
+    elif result.outcome is Outcome.POSTPONED:
+        store.again(db, entry, retry.after, counts=False)
+    elif result.outcome is Outcome.FAILED and is_given_up(retry, entry.attempts):
+        store.give_up(db, entry, result.problem)
+    else:
+        store.again(db, entry, backoff(retry, entry.attempts, entry.key), problem=result.problem)
+
+
+def dead(limit: int) -> list[store.Dead]:
+    """Return what was given up, the newest first."""
+    with database.transaction() as db:
+        return store.dead(db, limit=limit)
+
+
+def replay(entry_id: int) -> None:
+    """Have an entry that was given up be sent; raises EntryUnknown."""
+    with database.transaction() as db:
+        if not store.revive(db, entry_id):
+            raise EntryUnknown(entry_id=entry_id)
