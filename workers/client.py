@@ -25,29 +25,26 @@ from typing import Any
 
 import httpx2
 
-from workers.commands import store, usecases
+from workers.caching.formats import WarmUp
+from workers.commands import usecases
 from workers.commands.store import Request
-from workers.foundation import clock, database
+from workers.commands.usecases import find
+from workers.emergencies.formats import OpenEmergency
+from workers.foundation import clock
 from workers.foundation.errors import ExpectedError as Refused
 
 __all__ = ["Metrics", "Refused", "Request", "find", "open_emergency", "warm_up"]
 
 
-def warm_up(wedding_id: str, *, request_key: str | None = None) -> Request:
+def warm_up(wedding_id: str, *, request_key: str | None = None, caller: str = "client") -> Request:
     """Have the wedding's data in the cache before its people come."""
-    return usecases.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": request_key})
+    return usecases.accept(WarmUp.task, {"wedding_id": wedding_id, "request_key": request_key}, caller=caller)
 
 
-def open_emergency(kind: str, wedding_id: str, *, request_key: str | None = None) -> Request:
+def open_emergency(kind: str, wedding_id: str, *, request_key: str | None = None, caller: str = "client") -> Request:
     """Open an emergency: `kind` is weather, venue, vendor or technical. It starts within 200 ms."""
     fields = {"kind": kind, "wedding_id": wedding_id, "request_key": request_key}
-    return usecases.accept("emergencies.open", fields)
-
-
-def find(request_key: str) -> Request | None:
-    """Return what became of a request: its state is accepted, done or refused (with a reason)."""
-    with database.transaction() as db:
-        return store.find(db, request_key)
+    return usecases.accept(OpenEmergency.task, fields, caller=caller)
 
 
 class Metrics:

@@ -2,30 +2,26 @@
 
 from typing import Any
 
+from sqlalchemy import Connection
+
 from workers.app import Task, app
-from workers.caching import store
-from workers.caching import usecases as actions
+from workers.caching import store, usecases
+from workers.caching.formats import WarmUp
 from workers.caching.rules import Kind
-from workers.commands import store as requests
-from workers.commands import usecases as asked
-from workers.commands.rules import messages as contract
-from workers.foundation import clock, database, logs
-from workers.weddings.store import weddings
+from workers.commands import usecases as commands
+from workers.foundation import clock, logs
 
 log = logs.get("caching")
 
 
-@app.task(name="caching.warm_up", bind=True)
+@app.task(name=WarmUp.task, bind=True)
 def warm_up(self: Task, **fields: Any) -> None:
     """Have a wedding's data in the cache before its people come."""
-    message = asked.read(contract.WarmUp, "caching.warm_up", fields)
-    key = message.request_key or self.request.id
-    asked.bind(message, "caching.warm_up", key)
-    with asked.settling(key), database.transaction() as db:
-        loaded = actions.warm_up(weddings.require(db, message.wedding_id))
-        at = clock.now()
-        store.record(db, key=f"warm_up/{key}", kind="warm_up", wedding_id=message.wedding_id, detail=loaded, at=at)
-        requests.settle(db, key, at=clock.machine_now())
+
+    def _warm_up(db: Connection, command: WarmUp, key: str) -> None:
+        usecases.warm_up(db, command, key, now=clock.now())
+
+    commands.run(WarmUp, fields, _warm_up, task_id=self.request.id)
 
 
 @app.task(name="caching.forget")

@@ -2,12 +2,24 @@
 
 from typing import Any
 
+from sqlalchemy import Connection
+
+from workers.caching import store
+from workers.caching.formats import WarmUp
 from workers.caching.rules import Kind
 from workers.caching.store import layers
+from workers.foundation.moments import Moment
 from workers.weddings.rules import Wedding
+from workers.weddings.store import weddings
 
 
-def warm_up(wedding: Wedding) -> dict[str, Any]:
+def warm_up(db: Connection, command: WarmUp, key: str, *, now: Moment) -> None:
+    """Have a wedding's data in the cache before its people come, and remember that. Raises WeddingUnknown."""
+    loaded = load(weddings.require(db, command.wedding_id))
+    store.record(db, key=f"warm_up/{key}", kind="warm_up", wedding_id=command.wedding_id, detail=loaded, at=now)
+
+
+def load(wedding: Wedding) -> dict[str, Any]:
     """Have the wedding and the subscriptions of its suppliers in the cache; return what was loaded."""
     cache = layers()
     facts = {

@@ -5,8 +5,9 @@ from time import sleep
 import click
 
 from workers import client
-from workers.commands.rules.kinds import EmergencyKind
+from workers.cli.parameters import operator
 from workers.emergencies import store as emergencies
+from workers.emergencies.rules import EmergencyKind
 from workers.foundation import clock, database, logs
 
 #: Seconds in which an emergency has long begun when all is well.
@@ -24,7 +25,7 @@ def command() -> None:
 @click.option("--key", help="The same key does it once.")
 def warm_up(wedding_id: str, key: str | None) -> None:
     """Have a wedding's data in the cache before its people come."""
-    _tell(client.warm_up(wedding_id, request_key=key))
+    _tell(client.warm_up(wedding_id, request_key=key, caller=operator()))
 
 
 @command.command("emergency")
@@ -33,7 +34,7 @@ def warm_up(wedding_id: str, key: str | None) -> None:
 @click.option("--key", help="The same key does it once.")
 def emergency(kind: str, wedding_id: str, key: str | None) -> None:
     """Open an emergency of a wedding; one of this kind that is open there is joined."""
-    _tell(client.open_emergency(kind, wedding_id, request_key=key))
+    _tell(client.open_emergency(kind, wedding_id, request_key=key, caller=operator()))
 
 
 @command.command("close")

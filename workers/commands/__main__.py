@@ -2,6 +2,8 @@
 
 import json
 
-from workers.commands.rules.messages import schemas
+from workers.app import app
+from workers.commands.rules import schemas
 
+app.loader.import_default_modules()
 print(json.dumps(schemas(), indent=2))

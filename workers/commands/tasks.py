@@ -1,22 +1,13 @@
-"""Requests, as Celery runs them."""
-
-from datetime import timedelta
+"""Commands, as Celery runs them."""
 
 from workers.app import app
-from workers.commands import store, usecases
-from workers.foundation import clock, database, logs
+from workers.commands import usecases
 
-log = logs.get("commands")
-
-#: Longer than an emergency's task takes when all is well; a repeat does no harm, for effects have keys.
-PATIENCE = timedelta(seconds=10)
+#: A run stops after this many seconds, well inside its time limit; the next one goes on.
+ENOUGH = 10.0
 
 
 @app.task(name="commands.redeliver")
 def redeliver(**_later: object) -> None:
     """Send again what was accepted and has had no effect."""
-    with database.transaction() as db:
-        unsettled = store.unsettled(db, at=clock.machine_now(), patience=PATIENCE)
-    if unsettled:
-        keys = usecases.send(unsettled)
-        log.info("requests sent again", count=len(keys), of=len(unsettled), reason="no_effect_yet")
+    usecases.redeliver(ENOUGH)

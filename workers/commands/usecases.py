@@ -1,22 +1,28 @@
-"""Accepting a request: check, remember, send; used by the client, the command line and redelivery."""
+"""Taking a command: check, remember, send, do it once, settle."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+from sqlalchemy import Connection
 
 from workers.app import app
-from workers.commands import store
-from workers.commands.rules import messages as rules
+from workers.commands import rules, store
+from workers.commands.rules import CONTRACT, Command, Kind, WeddingCommand
 from workers.foundation import clock, database, logs, telemetry
-from workers.foundation.errors import ExpectedError
+from workers.foundation.errors import ExpectedError, error_code
 from workers.foundation.redis import FunctionsMissing
+from workers.outbox import store as outbox
+from workers.outbox import usecases as sending
+from workers.outbox.rules import Entry, Message, Outcome, Result, Retry
 from workers.weddings.store import weddings
 
 log = logs.get("commands")
+
+#: Does a command in a transaction, under a key; returns what came of it, such as `emergency 7`.
+Apply = Callable[[Connection, Kind, str], str | None]
 
 
 class MessageRefused(ExpectedError):
@@ -35,78 +41,128 @@ class RequestKeyReused(ExpectedError):
     keeps_message = True
 
 
-def read(message: type[rules.Kind], task: str, fields: dict[str, Any]) -> rules.Kind:
-    """Return the message, checked; raises MessageRefused naming each field and its remedy."""
-    if found := rules.problems(message, fields):
-        raise MessageRefused(task=task, problems="; ".join(found))
-    return message.model_validate(fields)
-
-
-def accept(task: str, fields: dict[str, Any]) -> store.Request:
-    """Check and remember a request, then send it; when this returns, it will be done whatever fails.
+def accept(task: str, fields: dict[str, Any], *, caller: str) -> store.Request:
+    """Check and remember a command, then send it; when this returns, it will be done whatever fails.
 
     Raises TaskNotOffered, MessageRefused, WeddingUnknown, RequestKeyReused, DatabaseUnavailable: nothing is
     remembered then.
     """
-    if task not in rules.CONTRACT:
-        raise TaskNotOffered(task=task, offered=", ".join(rules.CONTRACT))
-    message = read(rules.CONTRACT[task], task, fields).model_dump(mode="json")
-    key = message["request_key"] or f"{task}/{message['wedding_id']}/{clock.epoch():.6f}"
-    asked = store.Request(key, task, message | {"request_key": key})
+    command = _read(_offered(task), fields)
+    subject = command.wedding_id if isinstance(command, WeddingCommand) else ""
+    key = command.request_key or "/".join(filter(None, (task, subject, f"{clock.epoch():.6f}")))
+    asked = _request(command, key, caller)
     with database.transaction() as db:
-        weddings.require(db, message["wedding_id"])
-        stands = store.accept(db, asked, at=clock.machine_now())
-    if (stands.task, stands.message) != (asked.task, asked.message):
-        raise RequestKeyReused(key=key, task=stands.task)
-    if stands.state == "accepted":
-        send([stands])
-    return stands
-
-
-def bind(message: rules.Message, task: str, key: str) -> None:
-    """Bind a key to what is asked under it, whichever way the message came; raises RequestKeyReused for other content.
-
-    From here on the log names the wedding: the message was checked.
-    """
-    # The id of the task is the key where none is given: no row may have one that no message could.
-    read(type(message), task, message.model_dump(mode="json") | {"request_key": key})
-    structlog.contextvars.bind_contextvars(wedding_id=message.wedding_id)
-    asked = store.Request(key, task, message.model_dump(mode="json") | {"request_key": key})
-    with database.transaction() as db:
-        known = store.accept(db, asked, at=clock.machine_now())
-    before = rules.CONTRACT[known.task].model_validate(known.message).model_dump(mode="json") if known.task == task else None
-    if before != asked.message:
+        if subject:
+            weddings.require(db, subject)
+        known = _remember(db, asked, command)
+    if (known.task, known.message) != (asked.task, asked.message):
         raise RequestKeyReused(key=key, task=known.task)
+    if known.state == "accepted":
+        _send(known)
+    return known
 
 
-def send(requests: Iterable[store.Request]) -> list[str]:
-    """Send requests to the broker; return the keys that got there. What did not is sent again by redelivery."""
-    keys = []
-    for request in requests:
-        try:
-            app.send_task(request.task, kwargs=request.message, retry=False)
-        except (OperationalError, RedisError) as error:
-            telemetry.refusals.labels("publish", "broker").inc()
-            log.warning("request kept, not sent", key=request.key, reason="broker", detail=str(error))
-            break
-        keys.append(request.key)
+def run(kind: type[Kind], fields: dict[str, Any], apply: Apply[Kind], *, task_id: str | None) -> None:
+    """Do a command that a worker took, once a key, and settle it in the same transaction.
+
+    An error that is expected is what became of it: it is settled as refused, and not tried again. Raises it, and
+    MessageRefused or RequestKeyReused.
+    """
+    command = _read(kind, fields)
+    key = command.request_key or str(task_id)
+    # The id of the task is the key where none is given: no row may have one that no message could.
+    command = _read(kind, command.model_dump(mode="json") | {"request_key": key})
+    _bind(command, key)
     try:
         with database.transaction() as db:
-            store.sent(db, keys, at=clock.machine_now())
-    except database.DatabaseUnavailable as error:
-        # They are accepted and sent; without this note they are sent once more, which changes nothing.
-        log.warning("sending not noted", count=len(keys), reason=error.reason)
-    return keys
-
-
-@contextmanager
-def settling(key: str) -> Iterator[None]:
-    """Around the effect of a request: an expected error is what became of it, and is not tried again."""
-    try:
-        yield
+            store.settle(db, key, at=clock.machine_now(), effect=apply(db, command, key))
+            outbox.sent(db, [_entry(key)])
     except (database.DatabaseUnavailable, FunctionsMissing):
         raise
     except ExpectedError as error:
         with database.transaction() as db:
             store.settle(db, key, at=clock.machine_now(), refused=str(error))
+            outbox.sent(db, [_entry(key)])
         raise
+
+
+def find(key: str) -> store.Request | None:
+    """Return the command under a key, and what became of it."""
+    with database.transaction() as db:
+        return store.find(db, key)
+
+
+#: What the outbox calls them, and how it sends them again: a backlog must not be fed with copies of itself.
+KIND, RETRY = "command", Retry(store.PATIENCE, lease=store.PATIENCE / 2)
+
+
+def redeliver(seconds: float) -> None:
+    """Send again what was accepted and has had no effect, for some seconds at most."""
+    sending.deliver(KIND, _deliver, RETRY, seconds=seconds)
+
+
+def _offered(task: str) -> type[Command]:
+    if task not in CONTRACT:
+        # Each room registers its own.
+        app.loader.import_default_modules()
+    if task not in CONTRACT:
+        raise TaskNotOffered(task=task, offered=", ".join(sorted(CONTRACT)))
+    return CONTRACT[task]
+
+
+def _read(kind: type[Kind], fields: dict[str, Any]) -> Kind:
+    """Return a command, checked; raises MessageRefused naming each field and its remedy."""
+    if found := rules.problems(kind, fields):
+        raise MessageRefused(task=kind.task, problems="; ".join(found))
+    return kind.model_validate(fields)
+
+
+def _request(command: Command, key: str, caller: str) -> store.Request:
+    return store.Request(key, command.task, command.model_dump(mode="json") | {"request_key": key}, caller=caller)
+
+
+def _remember(db: Connection, asked: store.Request, command: Command) -> store.Request:
+    """Remember a command unless its key is known; whoever does so makes the first attempt. Return what has the key."""
+    entry = Message(_entry(asked.key), KIND, {"key": asked.key}, lane=command.lane)
+    outbox.write(db, [entry], claimed=RETRY)
+    return store.accept(db, asked, at=clock.machine_now())
+
+
+def _bind(command: Command, key: str) -> None:
+    """Bind a key to what is asked under it, whichever way the message came; raises RequestKeyReused for other content.
+
+    From here on the log names the wedding: the message was checked.
+    """
+    if isinstance(command, WeddingCommand):
+        structlog.contextvars.bind_contextvars(wedding_id=command.wedding_id)
+    asked = _request(command, key, "broker")
+    with database.transaction() as db:
+        known = _remember(db, asked, command)
+    before = type(command).model_validate(known.message).model_dump(mode="json") if known.task == asked.task else None
+    if before != asked.message:
+        raise RequestKeyReused(key=key, task=known.task)
+
+
+def _entry(key: str) -> str:
+    return f"{KIND}/{key}"
+
+
+def _deliver(entry: Entry) -> Result:
+    """Send what the outbox holds, unless it was settled meanwhile."""
+    request = find(entry.body["key"])
+    if request is None or request.state != "accepted":
+        return Result(Outcome.SENT)
+    if entry.attempts > 1:
+        log.info("request sent again", key=request.key, attempts=entry.attempts, reason="no_effect_yet")
+    return _send(request)
+
+
+def _send(request: store.Request) -> Result:
+    """Send a command to the broker, which may lose it: its effect is what completes it."""
+    try:
+        app.send_task(request.task, kwargs=request.message, retry=False)
+    except (OperationalError, RedisError) as error:
+        telemetry.refusals.labels("publish", "broker").inc()
+        log.warning("request kept, not sent", key=request.key, reason="broker", detail=str(error))
+        return Result(Outcome.FAILED, f"the broker did not take it ({error_code(error)})")
+    return Result(Outcome.HANDED_OVER)

@@ -1,9 +1,13 @@
 """Connections, as Celery runs them."""
 
-from datetime import datetime
+from typing import Any
 
-from workers.app import app
+from sqlalchemy import Connection
+
+from workers.app import Task, app
+from workers.commands import usecases as commands
 from workers.connections import usecases
+from workers.connections.formats import PreparePeak
 from workers.connections.rules import report
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs
@@ -39,12 +43,15 @@ def tell_levels(**_later: object) -> None:
     usecases.tell_levels(now=clock.now())
 
 
-@app.task(name="connections.prepare_peak")
-def prepare_peak(*, connections: int, until: str, **_later: object) -> None:
-    """Make room for a peak of so many connections until a moment (ISO 8601 with its offset from UTC)."""
-    plan, warmed = usecases.prepare_peak(int(connections), datetime.fromisoformat(until), now=clock.now())
-    steps = [str(step.step) for step in plan.steps]
-    log.info("peak prepared", needed=plan.needed, pools=plan.pools, warmed=len(warmed), reason="asked", steps=steps)
+@app.task(name=PreparePeak.task, bind=True)
+def prepare_peak(self: Task, **fields: Any) -> None:
+    """Make room for a peak of so many connections until a moment."""
+
+    def _prepare(_db: Connection, command: PreparePeak, _key: str) -> str:
+        plan, _warmed = usecases.prepare_peak(command.connections, command.until, now=clock.now())
+        return f"room for {plan.needed} connections"
+
+    commands.run(PreparePeak, fields, _prepare, task_id=self.request.id)
 
 
 @app.task(name="connections.audit")

@@ -8,7 +8,7 @@ from workers.commands import usecases as requests
 from workers.connections.rules import levels, peak, report
 from workers.connections.store import plans, service
 from workers.connections.store import registry as store
-from workers.foundation import database, journal, redis, settings, telemetry
+from workers.foundation import database, journal, logs, redis, settings, telemetry
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 from workers.seasons import store as seasons
@@ -17,6 +17,8 @@ from workers.snapshots.rules import Snapshot
 from workers.weddings import rules as calendar
 from workers.weddings.rules import ID, ID_REMEDY
 from workers.weddings.store import weddings
+
+log = logs.get("connections")
 
 #: Who is connected belongs to a wedding that is not further off.
 NEAR = timedelta(hours=24)
@@ -104,9 +106,10 @@ def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.P
         warmed = peak.warmed(plan, weddings.between(db, now, until))
     service.plan_peak(plan.needed, until)
     seasons.keep_pace(until)
+    log.info("peak prepared", needed=plan.needed, pools=plan.pools, warmed=len(warmed), reason="asked")
     for wedding_id in warmed:
         key = f"peak/{until:%Y-%m-%dT%H}/{wedding_id}"
-        requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key})
+        requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key}, caller="connections.prepare_peak")
     return plan, warmed
 
 

@@ -2,8 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
-from workers.commands.rules.kinds import EmergencyKind
+
+class EmergencyKind(StrEnum):
+    """The four kinds of emergency."""
+
+    WEATHER = "weather"
+    VENUE = "venue"
+    VENDOR = "vendor"
+    TECHNICAL = "technical"
 
 
 @dataclass(frozen=True)

@@ -2,35 +2,22 @@
 
 from typing import Any
 
+from sqlalchemy import Connection
+
 from workers.app import Task, app
-from workers.commands import store as requests
-from workers.commands import usecases as asked
-from workers.commands.rules import messages as contract
-from workers.emergencies import rules, store
-from workers.foundation import clock, database, logs
-from workers.notify import usecases as notify
-from workers.notify.rules import Notification
-from workers.weddings.store import weddings
-
-log = logs.get("emergencies")
+from workers.commands import usecases as commands
+from workers.emergencies import usecases
+from workers.emergencies.formats import OpenEmergency
+from workers.foundation import clock
+from workers.notify import tasks as notify
 
 
-@app.task(name="emergencies.open", bind=True)
+@app.task(name=OpenEmergency.task, bind=True)
 def open_emergency(self: Task, **fields: Any) -> None:
     """Open an emergency of a wedding: its protocol begins, and people are told."""
-    message = asked.read(contract.OpenEmergency, "emergencies.open", fields)
-    key, protocol, now = message.request_key or self.request.id, rules.PROTOCOLS[message.kind], clock.now()
-    asked.bind(message, "emergencies.open", key)
-    with asked.settling(key), database.transaction() as db:
-        wedding_id = weddings.require(db, message.wedding_id).id
-        found = store.open_or_join(db, key=key, kind=message.kind, wedding_id=wedding_id, protocol=protocol, at=now)
-        if found.new:
-            notify.publish(db, _notification(key, message, protocol[0]))
-        requests.settle(db, key, at=clock.machine_now(), effect=f"emergency {found.id}")
-    log.warning("emergency opened", emergency_id=found.id, kind=message.kind, reason="asked" if found.new else "known")
-    app.send_task("notify.deliver", retry=False)
 
+    def _open(db: Connection, command: OpenEmergency, key: str) -> str:
+        return f"emergency {usecases.open_emergency(db, command, key, now=clock.now())}"
 
-def _notification(key: str, message: contract.OpenEmergency, first: rules.Step) -> Notification:
-    title = f"{message.kind} emergency at wedding {message.wedding_id}"
-    return Notification(f"emergency/{key}", title, f"first: {first.what} ({first.who})", "critical")
+    commands.run(OpenEmergency, fields, _open, task_id=self.request.id)
+    notify.deliver.apply_async(retry=False)

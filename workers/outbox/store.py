@@ -74,12 +74,16 @@ class Dead:
     settled_at: MachineMoment
 
 
-def write(db: Connection, messages: Iterable[Message]) -> int:
-    """Remember messages to send; return how many keys are new."""
-    rows = [vars(one) | {"body": dict(one.body), "deadline": _NOW + one.lasts if one.lasts else None} for one in messages]
-    for row in rows:
-        del row["lasts"]
-    return len(insert_once(db, outbox, rows))
+def write(db: Connection, messages: Iterable[Message], *, claimed: Retry | None = None) -> int:
+    """Remember messages to send; return how many keys are new. With `claimed` the writer makes the first attempt itself."""
+    first = {"attempts": 1, "due_at": _NOW + claimed.lease} if claimed else {"attempts": 0, "due_at": _NOW}
+    return len(insert_once(db, outbox, [_row(one) | first for one in messages]))
+
+
+def _row(message: Message) -> dict[str, Any]:
+    row = {**vars(message), "deadline": _NOW + message.lasts if message.lasts else None}
+    del row["lasts"]
+    return row
 
 
 def claim(db: Connection, kind: str, retry: Retry, *, key: str | None = None, but: Collection[str] = ()) -> Entry | None:

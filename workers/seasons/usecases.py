@@ -38,5 +38,5 @@ def warm(region: str, *, now: Moment) -> list[str]:
     ids = [one.id for one in sorted(coming, key=lambda one: -one.guest_count)[:WARMED]]
     for wedding_id in ids:
         key = f"season/{region}/{now:%Y-%m-%d}/{wedding_id}"
-        requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key})
+        requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key}, caller="seasons.detect")
     return ids

@@ -19,6 +19,7 @@ def look_at(weddings: list[calendar.Wedding], *, now: Moment) -> None:
             requests.accept(
                 "caching.warm_up",
                 {"wedding_id": wedding.id, "request_key": f"wedding_day/{wedding.id}/{decision.now.warm_for}"},
+                caller="wedding_day.look",
             )
         if decision.now != before:
             store.remember({wedding.id: decision.now})

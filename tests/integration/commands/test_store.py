@@ -3,14 +3,17 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests.made import NOON, wedding
 from workers import client
 from workers.app import app
-from workers.commands import store, tasks
+from workers.commands import tasks, usecases
+from workers.connections.tasks import prepare_peak
 from workers.emergencies import store as emergencies
 from workers.emergencies import tasks as emergency_tasks
 from workers.foundation import clock, database, redis
+from workers.outbox import store as outbox
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -68,6 +71,7 @@ def test_a_broker_that_is_full_refuses_the_message_and_the_request_is_kept_and_s
         assert _sent() == 0
     finally:
         server.config_set("maxmemory", limit)
+    _is_due()
     tasks.redeliver()
     assert _sent() == 1
 
@@ -84,18 +88,60 @@ def test_a_database_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_has_no_effect_is_sent_again_ever_more_slowly() -> None:
     client.open_emergency("venue", "w-1", request_key="k")
-    patience = timedelta(seconds=10)
     waits = []
-    now = clock.machine_now()
-    for _ in range(4):
-        for seconds in range(1000):
-            with database.transaction() as db:
-                if store.unsettled(db, at=now + timedelta(seconds=seconds), patience=patience):
-                    waits.append(seconds)
-                    now += timedelta(seconds=seconds)
-                    store.sent(db, ["k"], at=now)
-                    break
-    assert [round(wait, -1) for wait in waits] == [10, 20, 40, 80]
+    for sent in range(1, 5):
+        assert _sent() == sent
+        tasks.redeliver()
+        assert _sent() == sent, "it is not due"
+        waits.append(_is_due())
+        tasks.redeliver()
+    assert waits == pytest.approx([5, 20, 40, 80], rel=0.3), "the first attempt is the one of who accepted it"
+    emergency_tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="k")
+    _is_due()
+    tasks.redeliver()
+    assert _sent() == 5, "its effect is there"
+
+
+def _is_due() -> float:
+    """Have the wait be over; return how long it was."""
+    with database.transaction() as db:
+        waits = db.execute(text("SELECT extract(epoch FROM due_at - now()) FROM outbox WHERE kind = 'command'")).scalar_one()
+        db.execute(text("UPDATE outbox SET due_at = now() WHERE kind = 'command'"))
+    return float(waits)
+
+
+def test_what_a_client_of_the_version_before_accepts_is_sent_and_what_its_worker_does_is_not_sent_again() -> None:
+    message = '{"wedding_id": "w-1", "kind": "venue", "request_key": "old"}'
+    with database.transaction() as db:
+        db.execute(
+            text(
+                "INSERT INTO requests (key, task, message, accepted_at) "
+                "VALUES ('old', 'emergencies.open', cast(:message AS jsonb), now()) ON CONFLICT DO NOTHING"
+            ),
+            {"message": message},
+        )
+    tasks.redeliver()
+    assert _sent() == 1
+    with database.transaction() as db:
+        db.execute(text("UPDATE requests SET state = 'done', settled_at = now()"))
+    _is_due()
+    tasks.redeliver()
+    assert _sent() == 1
+    with database.transaction() as db:
+        assert outbox.waiting(db, usecases.KIND) == []
+
+
+def test_a_command_about_no_wedding_is_accepted_done_once_and_settled_with_its_effect() -> None:
+    until = (clock.now() + timedelta(hours=2)).isoformat()
+    asked = usecases.accept("connections.prepare_peak", {"connections": 900, "until": until, "request_key": "p"}, caller="ada")
+    assert (asked.state, asked.caller) == ("accepted", "ada")
+    prepare_peak(**asked.message)
+    prepare_peak(**asked.message)
+    found = client.find("p")
+    assert found
+    assert (found.state, found.effect) == ("done", "room for 1080 connections")
+    with pytest.raises(client.Refused, match="connections: Input should be greater than or equal to 1; until is missing"):
+        usecases.accept("connections.prepare_peak", {"connections": 0}, caller="ada")
 
 
 def test_a_request_whose_wedding_vanished_is_refused_with_its_reason() -> None:
@@ -110,8 +156,6 @@ def test_a_request_whose_wedding_vanished_is_refused_with_its_reason() -> None:
 
 
 def test_no_task_is_offered_but_those_of_the_contract() -> None:
-    from workers.commands import usecases
-
     with pytest.raises(client.Refused, match=r"'measurements.retain' is no task for other services; offered are"):
-        usecases.accept("measurements.retain", {})
+        usecases.accept("measurements.retain", {}, caller="ada")
     assert app.conf.accept_content == ["json"]

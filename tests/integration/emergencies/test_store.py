@@ -6,8 +6,8 @@ from tests.made import NOON, wedding
 from workers.caching import tasks as caching
 from workers.commands import store as requests
 from workers.commands import usecases
-from workers.commands.rules.kinds import EmergencyKind
 from workers.emergencies import rules, store, tasks
+from workers.emergencies.rules import EmergencyKind
 from workers.foundation import database
 from workers.outbox import store as outbox
 from workers.weddings.store import weddings
@@ -23,12 +23,12 @@ def test_an_emergency_begins_its_protocol_once_and_is_told_once(kind: EmergencyK
         tasks.open_emergency(kind=str(kind), wedding_id="w-1", request_key="k")
     with database.transaction() as db:
         [emergency] = store.standing(db)
-        told = list(db.execute(outbox.outbox.select()))
+        told = outbox.waiting(db, "notification")
     assert (emergency.kind, emergency.wedding_id) == (kind, "w-1")
     assert [(step.what, step.who, step.due_at - emergency.opened_at) for step in emergency.steps] == [
         (step.what, step.who, step.within) for step in rules.PROTOCOLS[kind]
     ]
-    assert [row.key for row in told] == ["emergency/k/operations/target-1"]
+    assert told == ["emergency/k/operations/target-1"]
     with database.transaction() as db:
         assert store.close(db, [emergency.id], at=NOON) == [emergency.id]
         assert not store.close(db, [emergency.id], at=NOON)
@@ -44,7 +44,7 @@ def test_a_second_emergency_of_a_kind_joins_the_first_until_that_is_closed() -> 
     with database.transaction() as db:
         assert [one.kind for one in store.standing(db)] == ["vendor", "venue"]
         assert [requests.find(db, key).effect for key in "abc"] == ["emergency 1", "emergency 1", "emergency 3"]
-        assert len(list(db.execute(outbox.outbox.select()))) == 2
+        assert len(outbox.waiting(db, "notification")) == 2
         assert store.close(db, wedding_id="w-1", at=NOON) == [1, 3]
     tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="d")
     with database.transaction() as db:
@@ -58,7 +58,7 @@ def test_a_key_is_bound_to_what_was_first_asked_under_it_whichever_way_it_came()
     tasks.open_emergency(kind="venue", wedding_id="w-2", request_key="k")
     caching.warm_up(wedding_id="w-1", request_key="k")
     with pytest.raises(usecases.RequestKeyReused, match="was used for something else"):
-        usecases.accept("emergencies.open", {"kind": "venue", "wedding_id": "w-2", "request_key": "k"})
+        usecases.accept("emergencies.open", {"kind": "venue", "wedding_id": "w-2", "request_key": "k"}, caller="ada")
     with database.transaction() as db:
         assert [(one.wedding_id, one.kind) for one in store.standing(db)] == [("w-1", "venue")]
         assert requests.find(db, "k").state == "done"

@@ -86,7 +86,7 @@ def test_what_was_accepted_before_a_backup_is_done_after_a_restore(
         assert kept.waiting(db) == 1
     # What was accepted is sent again from its row, and done once, however often it is taken.
     with database.transaction() as db:
-        db.execute(text("UPDATE requests SET sent_at = now() - interval '1 hour'"))
+        db.execute(text("UPDATE outbox SET due_at = now()"))
     redeliver()
     [message] = redis.registry().lrange("emergency", 0, -1)
     kwargs = json.loads(base64.b64decode(json.loads(message)["body"]))[1]

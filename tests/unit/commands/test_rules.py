@@ -7,7 +7,9 @@ import orjson
 import pytest
 
 from tests import ROOT
-from workers.commands.rules import messages as rules
+from workers.app import app
+from workers.commands import rules
+from workers.emergencies.formats import OpenEmergency
 
 
 @pytest.mark.parametrize(
@@ -22,15 +24,17 @@ from workers.commands.rules import messages as rules
     ],
 )
 def test_each_bad_field_is_named(fields: dict[str, Any], says: list[str]) -> None:
-    found = rules.problems(rules.OpenEmergency, fields)
+    found = rules.problems(OpenEmergency, fields)
     assert len(found) == len(says)
     for line, start in zip(found, says, strict=True):
         assert line.startswith(start)
 
 
 def test_the_documented_schemas_are_those_that_are_checked() -> None:
+    app.loader.import_default_modules()
     documented = orjson.loads((ROOT / "docs/reference/messages.json").read_bytes())
     assert documented == rules.schemas()
+    assert set(rules.CONTRACT) <= set(app.tasks)
     jsonschema.validate({"wedding_id": "w-1", "kind": "weather"}, documented["emergencies.open"])
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"wedding_id": "w-1", "kind": "flood"}, documented["emergencies.open"])

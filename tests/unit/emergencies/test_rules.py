@@ -2,8 +2,7 @@
 
 import pytest
 
-from workers.commands.rules.kinds import EmergencyKind
-from workers.emergencies.rules import PROTOCOLS
+from workers.emergencies.rules import PROTOCOLS, EmergencyKind
 
 
 @pytest.mark.parametrize("kind", list(EmergencyKind))

@@ -1,11 +1,11 @@
-"""The contract of what other services may ask, by task name. Messages are checked by pydantic, and by nothing else."""
+"""What a command carries, whoever offers it. Messages are checked by pydantic, and by nothing else."""
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from workers.commands.rules.kinds import EmergencyKind
+from workers.outbox.rules import Lane
 from workers.weddings.rules import ID_PATTERN
 
 WeddingId = Annotated[str, Field(pattern=f"^{ID_PATTERN}$", description="id in the calendar")]
@@ -15,37 +15,43 @@ RequestKey = Annotated[
 ]
 
 
-class Message(BaseModel):
-    """What every message carries. Unknown fields are tolerated: a newer service may call an older worker."""
+class Command(BaseModel):
+    """What every command carries. Unknown fields are tolerated: a newer service may call an older worker."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    wedding_id: WeddingId
+    #: The task that does it, and how soon it is sent.
+    task: ClassVar[str]
+    lane: ClassVar[Lane] = Lane.NORMAL
+
     request_key: RequestKey | None = Field(default=None, description="absent: the task id is the key")
 
 
-class WarmUp(Message):
-    """caching.warm_up: have a wedding's data in the cache before its people come."""
+class WeddingCommand(Command):
+    """A command about a wedding, which must be in the calendar."""
+
+    wedding_id: WeddingId
 
 
-class OpenEmergency(Message):
-    """emergencies.open: open an emergency of a wedding and start its protocol."""
+Kind = TypeVar("Kind", bound=Command)
 
-    kind: EmergencyKind
+#: What may be asked: task name -> command. Each room registers its own in its `formats.py`.
+CONTRACT: dict[str, type[Command]] = {}
 
 
-#: What may be asked: task name -> message. docs/reference/messages.json is this, as JSON Schema.
-CONTRACT: dict[str, type[Message]] = {"caching.warm_up": WarmUp, "emergencies.open": OpenEmergency}
+def register(command: type[Kind]) -> type[Kind]:
+    """Offer a command to other services."""
+    CONTRACT[command.task] = command
+    return command
+
 
 _WORD = re.compile(r"[a-z_]{1,20}")
 
-Kind = TypeVar("Kind", bound=Message)
 
-
-def problems(message: type[Message], fields: dict[str, Any]) -> list[str]:
+def problems(command: type[Command], fields: dict[str, Any]) -> list[str]:
     """Return what is wrong with `fields`, one line a field with its remedy; empty when all is well."""
     try:
-        message.model_validate(fields)
+        command.model_validate(fields)
     except ValidationError as error:
         return [_line(problem) for problem in error.errors()]
     return []
@@ -62,5 +68,5 @@ def _line(problem: Any) -> str:
 
 
 def schemas() -> dict[str, Any]:
-    """Return the contract as JSON Schema, by task name."""
-    return {task: message.model_json_schema() for task, message in CONTRACT.items()}
+    """Return what is offered as JSON Schema, by task name."""
+    return {task: CONTRACT[task].model_json_schema() for task in sorted(CONTRACT)}

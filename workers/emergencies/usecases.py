@@ -1,0 +1,32 @@
+"""What people and services can do about an emergency."""
+
+from sqlalchemy import Connection
+
+from workers.emergencies import rules, store
+from workers.emergencies.formats import OpenEmergency
+from workers.foundation import logs
+from workers.foundation.moments import Moment
+from workers.notify import usecases as notify
+from workers.notify.rules import Notification
+from workers.weddings.store import weddings
+
+log = logs.get("emergencies")
+
+
+def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Moment) -> int:
+    """Open an emergency of a wedding, or join the one of its kind that is open: its protocol begins, and people are told.
+
+    Return its id. Raises WeddingUnknown.
+    """
+    protocol = rules.PROTOCOLS[command.kind]
+    wedding_id = weddings.require(db, command.wedding_id).id
+    found = store.open_or_join(db, key=key, kind=command.kind, wedding_id=wedding_id, protocol=protocol, at=now)
+    if found.new:
+        notify.publish(db, _notification(key, command, protocol[0]))
+    log.warning("emergency opened", emergency_id=found.id, kind=command.kind, reason="asked" if found.new else "known")
+    return found.id
+
+
+def _notification(key: str, command: OpenEmergency, first: rules.Step) -> Notification:
+    title = f"{command.kind} emergency at wedding {command.wedding_id}"
+    return Notification(f"emergency/{key}", title, f"first: {first.what} ({first.who})", "critical")
