@@ -10,6 +10,7 @@ from workers.caching import tasks as caching
 from workers.commands import tasks as commands
 from workers.connections import tasks as connections
 from workers.forecasting import tasks as forecasting
+from workers.journal import tasks as journal
 from workers.measurements import tasks as measurements
 from workers.notify import tasks as notify
 from workers.responses import tasks as responses
@@ -76,6 +77,7 @@ TABLE = (
     Line(measurements.roll_up,  seconds(60),       seconds(60),       seconds(60),       "what is asked of hours must not read points"),
     Line(measurements.retain,   daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; old days go, the coming ones are made"),
     Line(snapshots.retain,      daily_at("09:25"), daily_at("09:25"), daily_at("09:25"), "the same for snapshots, by the world's days"),
+    Line(journal.retain,        daily_at("09:30"), daily_at("09:30"), daily_at("09:30"), "the same for what happened"),
     Line(retention.forget,      daily_at("09:40"), daily_at("09:40"), daily_at("09:40"), "outside ceremony hours; what is over for long goes"),
 )
 # fmt: on

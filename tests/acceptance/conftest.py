@@ -43,6 +43,8 @@ SETTINGS = {
     "BALANCING_PROBE": "off",
 }
 
+BROADCAST_SECRET = "of-the-broadcast-api-and-long-enough-for-it"
+
 
 @dataclass(frozen=True)
 class System:
@@ -108,14 +110,19 @@ def system(real_servers: list[servers.Server]) -> Iterator[System]:
     """Yield the system, with one wedding of 120 guests that starts in two hours."""
     folder = Path(tempfile.mkdtemp(prefix="wedops-system-"))
     ports = {name: str(servers.free_port()) for name in ("FLOWER_PORT", "API_PORT", "GATEWAY_PORT")}
+    broadcasts = servers.free_port()
     environment = SETTINGS | ports | {
+        "ALERTS_BROADCAST_URL": f"http://127.0.0.1:{broadcasts}/api/broadcast",
+        "ALERTS_BROADCAST_JWT_SECRET": BROADCAST_SECRET,
         "FLOWER_BASIC_AUTH": "operator:test",
         "FLOWER_DB": str(folder / "flower.db"),
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "prometheus"),
     }  # fmt: skip
     (folder / "prometheus").mkdir()
     procfile = folder / "Procfile"
-    procfile.write_text((ROOT / "Procfile").read_text() + (ROOT / "demo/Procfile").read_text().replace("people:", "# people:"))
+    gateway = f"gateway: env GATEWAY_API_PORT={broadcasts} GATEWAY_API_JWT_SECRET={BROADCAST_SECRET} "
+    demo = (ROOT / "demo/Procfile").read_text().replace("people:", "# people:").replace("gateway: ", gateway)
+    procfile.write_text((ROOT / "Procfile").read_text() + demo)
     _begin_anew()
     os.environ.update(environment)
     supervise = ("-m", "tests.acceptance.wedops", "supervise", str(procfile), "--folder", str(folder))

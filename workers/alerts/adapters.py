@@ -11,8 +11,8 @@ from workers.foundation import breaker, clock, settings
 from workers.foundation.errors import ExpectedError
 
 TOPIC = "ops:alerts"
-#: Supabase's smallest plan takes 256 kB a message; an alert is told in 2, and so many at once.
-LINE, MOST = 500, 50
+#: So many at once.
+MOST = 50
 _PATIENCE = 3.0
 
 
@@ -61,7 +61,7 @@ class BroadcastRefused(ExpectedError):
 
 
 class BroadcastUnreachable(ExpectedError):
-    """the broadcast of alerts did not arrive ({problem}); it is sent again with the next change"""
+    """the broadcast of alerts did not arrive ({problem}); it is sent again for five minutes"""
 
 
 def _failed(error: BaseException) -> bool:

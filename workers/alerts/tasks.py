@@ -21,7 +21,7 @@ def check(**_later: object) -> None:
         found, judged = evaluation.measured(db, policy, now=now, machine=clock.machine_now())
     known = partial(evaluation.was_measured, judged=judged)
     if evaluation.bring(found, Evaluator.MEASUREMENTS, policy, now=now, judged=known):
-        app.send_task("alerts.escalate", retry=False)
+        escalate.apply_async(retry=False)
 
 
 @app.task(name="alerts.watch")
@@ -32,7 +32,7 @@ def watch(**_later: object) -> None:
         found = evaluation.capacity(db, now=now) + evaluation.realtime(db, policy)
     found += evaluation.watch(machine=clock.machine_now(), settled=clock.stopwatch() - BEGUN > SETTLES)
     if evaluation.bring(found, Evaluator.REALTIME, policy, now=now):
-        app.send_task("alerts.escalate", retry=False)
+        escalate.apply_async(retry=False)
 
 
 @app.task(name="alerts.escalate")
@@ -40,7 +40,4 @@ def escalate(**_later: object) -> None:
     """Tell each alert to whom it is to be told by now, once."""
     policy = settings.read(rules.Policy)
     with database.transaction() as db:
-        told = telling.escalate(db, policy, now=clock.now())
-    if told:
-        app.send_task("notify.deliver", retry=False)
-    telling.tell_live()
+        telling.escalate(db, policy, now=clock.now())

@@ -34,6 +34,7 @@ COMMANDS = {
     "ask": "Ask for a warm-up or an emergency, as other services do.",
     "metrics": "What services measure.",
     "ingest": "Write what is measured into PostgreSQL: a process of the Procfile.",
+    "deliver": "Send what is written: a process of the Procfile.",
     "watch": "Watch the task system itself: a process of the Procfile.",
     "dead-letters": "Messages that were refused, and why; send one again.",
     "timeline": "What happened and what was done about it, in the order of time.",
@@ -43,7 +44,7 @@ COMMANDS = {
 #: These are folders: their group has a module of its own.
 GROUPS = {"scaling": "scaling.group", "weddings": "weddings.group"}
 #: These run for ever and share the circuits of all processes; all other commands are somebody who wants to know.
-PROCESSES = {"watch", "ingest", "listen", "up", "supervise"}
+PROCESSES = {"watch", "ingest", "deliver", "listen", "up", "supervise"}
 
 
 @click.command(cls=LazyGroup, package="workers.cli", helps=COMMANDS, modules=GROUPS)

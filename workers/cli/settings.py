@@ -12,6 +12,7 @@ from workers.connections.rules import admission as connections
 from workers.forecasting.rules import forecast as forecasting
 from workers.forecasting.rules import peak_forecast
 from workers.foundation.settings import Servers, Settable
+from workers.journal import rules as journal
 from workers.measurements.rules import keeping, samples
 from workers.notify import rules as notify
 from workers.responses import rules as responses
@@ -47,6 +48,7 @@ DECLARED: tuple[type[Settable], ...] = (
     responses.Policy,
     wedding_day.Policy,
     notify.Policy,
+    journal.Policy,
     retention.Policy,
 )
 #: What begins with one of our prefixes and is none of a class: read where it is used.

@@ -23,18 +23,13 @@ from workers.caching import store as caching
 from workers.cli import doctor, world
 from workers.cli.supervise import count_restart
 from workers.connections.store import permits
-from workers.connections.store import registry as connections
 from workers.forecasting.store import forecasts as forecasting
-from workers.foundation import clock, database, jobs, keys, logs, redis, schema, settings
+from workers.foundation import clock, database, jobs, keys, logs, redis
 from workers.foundation.errors import ExpectedError
-from workers.measurements.usecases import keeping
-from workers.processes import servers
+from workers.processes import migration, servers
 from workers.processes.supervisor import Supervisor, read_procfile
-from workers.scaling.rules.policy import Policy as Scaling
 from workers.scaling.store import actions as scaling
-from workers.scaling.store import published
 from workers.seasons import store as seasons
-from workers.snapshots import usecases as snapshots
 
 log = logs.get("up")
 
@@ -153,13 +148,7 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     if problems := doctor.unsound():
         raise SetUpUnsound(problems="; ".join(problems))
     _servers(system)
-    schema.upgrade()
-    with database.transaction() as db:
-        keeping.make_partitions(db, now=clock.machine_now())
-        snapshots.make_partitions(db, now=clock.now())
-        published.publish(db, settings.read(Scaling))
-    redis.load_functions()
-    connections.tell_limits()
+    migration.migrate()
     if demo:
         subprocess.run([sys.executable, "-m", "demo.season", "--take"], check=True, stdout=subprocess.DEVNULL)
     commands = read_procfile(Path("Procfile")) | (read_procfile(Path("demo/Procfile")) if demo else {})

@@ -9,7 +9,6 @@ from workers.commands import usecases as commands
 from workers.emergencies import usecases
 from workers.emergencies.formats import OpenEmergency
 from workers.foundation import clock
-from workers.notify import tasks as notify
 
 
 @app.task(name=OpenEmergency.task, bind=True)
@@ -20,4 +19,3 @@ def open_emergency(self: Task, **fields: Any) -> None:
         return f"emergency {usecases.open_emergency(db, command, key, now=clock.now())}"
 
     commands.run(OpenEmergency, fields, _open, task_id=self.request.id)
-    notify.deliver.apply_async(retry=False)

@@ -219,6 +219,20 @@ def _away(error: BaseException) -> bool:
     return not state or state.startswith(("08", "57P")) or state == "53300"
 
 
+@contextmanager
+def listening(*channels: str) -> Iterator[Callable[[float], bool]]:
+    """Yield a function that waits so many seconds at most, and tells whether one of the channels was notified meanwhile.
+
+    On a connection of its own; names come from code, never from input. Behind a pooler that changes servers nothing is heard.
+    Raises DatabaseUnavailable.
+    """
+    into, _session = _conninfo(settings.servers().database_url)
+    with _named_errors(), psycopg.connect(**into, autocommit=True) as db:
+        for channel in channels:
+            db.execute(f"LISTEN {channel}".encode())
+        yield lambda seconds: any(True for _ in db.notifies(timeout=seconds, stop_after=1))
+
+
 def over(outdated: str | Outdated) -> dict[str, Outdated]:
     """Return a table's `info`, by which rows are dropped some time after the moment in a column (none: it stands).
 

@@ -28,6 +28,8 @@ from workers.foundation.moments import MachineMoment
 from workers.outbox.rules import Entry, Message, Retry, State
 
 _NOW = func.now()
+#: `LISTEN` here to be woken when something was written; it says no more than that.
+CHANNEL = "wedops_outbox"
 outbox = Table(
     "outbox",
     metadata,
@@ -77,7 +79,10 @@ class Dead:
 def write(db: Connection, messages: Iterable[Message], *, claimed: Retry | None = None) -> int:
     """Remember messages to send; return how many keys are new. With `claimed` the writer makes the first attempt itself."""
     first = {"attempts": 1, "due_at": _NOW + claimed.lease} if claimed else {"attempts": 0, "due_at": _NOW}
-    return len(insert_once(db, outbox, [_row(one) | first for one in messages]))
+    new = len(insert_once(db, outbox, [_row(one) | first for one in messages]))
+    if new and not claimed:
+        db.execute(select(func.pg_notify(CHANNEL, "")))
+    return new
 
 
 def _row(message: Message) -> dict[str, Any]:

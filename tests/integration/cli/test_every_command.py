@@ -35,7 +35,7 @@ from workers.processes import servers
 from workers.weddings.store import weddings
 
 #: These run for ever, start a system, or need one of somebody else.
-NOT_RUN = {"up", "supervise", "watch", "ingest", "listen"}
+NOT_RUN = {"up", "supervise", "watch", "ingest", "deliver", "listen"}
 #: No worker, forecast or proposal is there: these say so, each tested by itself elsewhere.
 MAY_REFUSE = {"doctor", "replay", "forecast show", "scaling approve", "scaling reject", "permit read", "forecast backtest"}
 STANDS_FOR = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {

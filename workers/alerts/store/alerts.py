@@ -26,11 +26,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from workers.alerts.formats import AlertChanged
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Alert, Change, Reason, Standing, State
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
+from workers.journal import store as journal
 
 alerts = Table(
     "performance_alerts",
@@ -248,13 +250,11 @@ def calm(db: Connection, alert_ids: Iterable[int], *, at: Moment) -> None:
 
 
 def remember(db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: Moment, by: str = "", note: str = "") -> None:
-    """Write (alert id, state, severity, reason) into the table of changes."""
-    named = [
-        {"alert_id": one, "state": state, "severity": severity, "reason": reason, "at": at, "by": by, "note": note}
-        for one, state, severity, reason in rows
-    ]
-    if named:
-        db.execute(events.insert(), named)
+    """Write (alert id, state, severity, reason) into the table of changes, and into the journal."""
+    changed = [AlertChanged(*row) for row in rows]
+    if changed:
+        db.execute(events.insert(), [vars(one) | {"at": at, "by": by, "note": note} for one in changed])
+        journal.append(db, changed, at=at)
 
 
 def change(
@@ -279,13 +279,10 @@ def history(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     return [dict(row) for row in db.execute(asked).mappings()]
 
 
-def since(db: Connection, event_id: int, *, most: int) -> list[dict[str, Any]]:
-    """Return the changes after one, the newest `most`, with what an alert is about: for who listens live."""
-    facts = ("kind", "subject", "region", "wedding_id", "detail", "people", "rank")
-    own = [events.c[name] for name in ("id", "alert_id", "state", "severity", "reason", "at")]
-    asked = select(*own, *(alerts.c[name] for name in facts)).join(alerts, alerts.c.id == events.c.alert_id)
-    rows = db.execute(asked.where(events.c.id > event_id).order_by(events.c.id.desc()).limit(most)).mappings()
-    return [dict(row) for row in reversed(list(rows))]
+def facts(db: Connection, alert_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Return what alerts are about, by id; those that are forgotten are not there."""
+    own = [alerts.c[name] for name in ("id", "kind", "subject", "region", "wedding_id", "detail", "people", "rank")]
+    return {row["id"]: dict(row) for row in db.execute(select(*own).where(_among(alert_ids))).mappings()}
 
 
 def weigh(db: Connection, ranks: Mapping[int, tuple[int, float]]) -> None:

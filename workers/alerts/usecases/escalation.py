@@ -8,8 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from workers.alerts import adapters
-from workers.alerts.keys import TOLD_LIVE
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules import quiet
 from workers.alerts.rules.escalation import Notice
@@ -20,11 +18,11 @@ from workers.alerts.store import alerts as store
 from workers.alerts.store import escalation, silences
 from workers.alerts.store.escalation import Told
 from workers.alerts.usecases import surroundings
-from workers.foundation import database, logs, redis, settings
+from workers.foundation import logs, redis, settings
 from workers.foundation.moments import Moment
 from workers.notify import formats as messages
 from workers.notify import usecases as notify
-from workers.notify.rules import Notification, Target, safe
+from workers.notify.rules import Notification, Target
 from workers.outbox import store as outbox
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
@@ -47,25 +45,6 @@ def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
     told = _tell(db, {alert.id: alert for alert in alerts}, due, around, now)
     outbox.withdraw(db, escalation.stale_messages(db, outbox.waiting(db, messages.KIND)))
     return told + _tell_ends(db, now)
-
-
-def tell_live() -> int:
-    """Tell who listens live of what changed since the last time; return how many changes. Best effort: nothing waits for it."""
-    if not settings.read(adapters.Policy).address:
-        return 0
-    told = int(redis.registry().get(TOLD_LIVE) or 0)
-    with database.transaction() as db:
-        changes = store.since(db, told, most=adapters.MOST)
-    if not changes:
-        return 0
-    safe_ones = [one | {"detail": safe(one["detail"], adapters.LINE), "at": one["at"].isoformat()} for one in changes]
-    try:
-        adapters.broadcast(safe_ones)
-    except (adapters.BroadcastRefused, adapters.BroadcastUnreachable) as error:
-        log.warning("alerts not told live", reason=error.reason, detail=str(error))
-        return 0
-    redis.registry().set(TOLD_LIVE, changes[-1]["id"])
-    return len(changes)
 
 
 def _hushed(
