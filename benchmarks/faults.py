@@ -96,9 +96,9 @@ def _prepare() -> None:
     from workers.app import app
     from workers.connections.store import registry as connections
     from workers.foundation import redis, schema
-    from workers.weddings import usecases
     from workers.weddings.formats.rows import Reading
     from workers.weddings.rules import VenueType, Wedding
+    from workers.weddings.usecases import importing as usecases
 
     app.conf.broker_url = os.environ["WEDOPS_BROKER_URL"]
     app.loader.import_default_modules()

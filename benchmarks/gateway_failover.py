@@ -21,7 +21,7 @@ from realtime import AsyncRealtimeClient
 
 from benchmarks import form
 from workers.balancing.rules import Party, Policy, place
-from workers.connections.store import permits
+from workers.connections.formats import permits
 from workers.foundation import clock
 from workers.processes import servers
 

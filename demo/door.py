@@ -13,9 +13,10 @@ from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
+from workers.connections.formats import permits
+from workers.connections.formats.permits import PermitRefused
 from workers.connections.rules.admission import names_wedding
-from workers.connections.store import permits, registry
-from workers.connections.store.permits import PermitRefused
+from workers.connections.store import registry
 from workers.connections.store.registry import Admission, Connection, ConnectionRefused
 from workers.foundation.errors import ExpectedError
 

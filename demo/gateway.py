@@ -27,9 +27,10 @@ from demo.orders import Orders
 from demo.outbox import Outbox
 from demo.presence import Presence
 from demo.tenants import Tenant
+from workers.connections.formats import permits
+from workers.connections.formats.permits import PermitRefused
 from workers.connections.rules.admission import names_wedding
-from workers.connections.store import permits, registry, upkeep
-from workers.connections.store.permits import PermitRefused
+from workers.connections.store import registry, upkeep
 from workers.connections.store.registry import Admission, ConnectionRefused, Measurement
 from workers.foundation import background, heartbeat, logs, settings
 from workers.foundation.errors import ExpectedError

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from demo import phoenix
-from workers.connections.store import permits
+from workers.connections.formats import permits
 from workers.forecasting.rules import forecast as forecasting
 from workers.foundation import background, clock, database, heartbeat, logs, settings
 from workers.foundation.moments import Moment

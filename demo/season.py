@@ -12,9 +12,9 @@ import numpy as np
 
 from workers.foundation import clock, logs
 from workers.simulation.rules import imagined
-from workers.weddings import usecases
 from workers.weddings.formats import csv as csv_calendar
 from workers.weddings.formats.rows import COLUMNS
+from workers.weddings.usecases import importing as usecases
 
 FIRST, LAST = date(2026, 4, 1), date(2028, 1, 1)
 A_YEAR = 200

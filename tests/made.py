@@ -13,6 +13,7 @@ import orjson
 from workers.connections.store import registry as store
 from workers.connections.store.registry import Connection
 from workers.foundation import clock, database, redis
+from workers.scaling.rules.actions import Decided
 from workers.scaling.store import actions as scaling
 from workers.weddings.rules import VenueType, Wedding
 
@@ -94,5 +95,5 @@ def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[
 def scaled(db: Any, **facts: Any) -> int:
     """Write an action of two instances more, unless said otherwise; return its id."""
     given = {"region": "us-northeast", "resource": "instances", "before": 2, "to": 4, "reason": "demand", "inputs": {}}
-    [id] = scaling.record(db, [scaling.Decided(**given | {"asked_by": "test", "at": NOON} | facts)])
+    [id] = scaling.record(db, [Decided(**given | {"asked_by": "test", "at": NOON} | facts)])
     return id

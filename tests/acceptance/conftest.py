@@ -19,9 +19,9 @@ from tests import ROOT
 from tests.made import empty_servers, eventually, wedding
 from workers.foundation import clock, database
 from workers.processes import servers
-from workers.weddings import usecases
 from workers.weddings.formats.rows import Reading
 from workers.weddings.rules import VenueType
+from workers.weddings.usecases import importing as usecases
 
 #: People of this size of crowd need more than the two instances a region starts with.
 SETTINGS = {

@@ -9,7 +9,7 @@ import time
 
 from realtime import AsyncRealtimeClient
 
-from workers.connections.store import permits
+from workers.connections.formats import permits
 
 
 async def main(url: str, region: str, what: str, user: str = "", back: str = "") -> None:

@@ -31,15 +31,16 @@ from workers.alerts.rules.lifecycle import Breach
 from workers.alerts.store import alerts
 from workers.balancing import store as balancing
 from workers.balancing.adapters.probe import round_trip
-from workers.connections.store import permits, registry, service, upkeep
-from workers.connections.store.permits import Permit
+from workers.connections.formats import permits
+from workers.connections.formats.permits import Permit
+from workers.connections.store import registry, service, upkeep
 from workers.foundation import clock, database, redis
 from workers.processes import servers
 from workers.scaling.adapters.actuators import ActuatorRefused, ActuatorUnreachable
 from workers.scaling.adapters.supabase import SupabaseTenant
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.policy import Resource
-from workers.scaling.store.actions import Action
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
 

@@ -15,7 +15,8 @@ from websockets.sync.client import connect
 
 from tests.acceptance.conftest import Query, System, person, said
 from tests.made import eventually
-from workers.connections.store import permits, registry
+from workers.connections.formats import permits
+from workers.connections.store import registry
 from workers.foundation import clock, dead_letters, jobs, redis
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]

@@ -117,7 +117,7 @@ def test_every_task_is_named_for_its_room() -> None:
 #: How a run begins, and reads the clock; and what asks of the outside, or sends, whenever its turn comes.
 ENTRIES = {"tasks.py", "routes.py", "adapters", "adapters.py", "client.py", "cli", "http", "processes", "foundation", "app.py"}
 #: Each of their transactions is a run of its own.
-LOOPS = {"workers/notify/usecases.py", "workers/commands/usecases.py", "workers/alerts/usecases/ourselves.py"}
+LOOPS = {"workers/commands/usecases.py", "workers/alerts/usecases/ourselves.py"}
 
 
 def test_a_run_reads_the_clock_where_it_begins() -> None:
@@ -128,7 +128,7 @@ def test_a_run_reads_the_clock_where_it_begins() -> None:
         if re.search(r"clock\.(now|machine_now|epoch)\(", path.read_text())
     }
     inside = {path for path in readers if not ENTRIES & set(Path(path).parts)}
-    assert inside - LOOPS - {"workers/connections/store/permits.py"} == set()
+    assert inside - LOOPS - {"workers/connections/formats/permits.py"} == set()
 
 
 def test_now_is_a_moment_of_one_of_two_times() -> None:

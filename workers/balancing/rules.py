@@ -24,6 +24,17 @@ SILENT_AFTER, UNSCRAPED_AFTER = timedelta(seconds=5), timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
+class Route:
+    """Where a person should connect, and how long to wait before."""
+
+    node: str
+    url: str
+    wait_ms: int
+    backup: str = ""
+    backup_url: str = ""
+
+
+@dataclass(frozen=True)
 class Policy:
     """`bound` is how much more than its fair share a node may get, and below `comfort` of its capacity none is too full.
 

@@ -9,7 +9,7 @@ import orjson
 
 from workers.balancing import keys
 from workers.balancing.keys import DRAINED, FACTS, NEAR, NODES, OUT, PLACES, SEEN
-from workers.balancing.rules import Node, Places
+from workers.balancing.rules import Node, Places, Route
 from workers.connections.store import registry as connections
 from workers.foundation import redis
 from workers.foundation.errors import ExpectedError
@@ -45,17 +45,6 @@ class Report:
     memory: float = 0.0
     network: float = 0.0
     draining: bool = False
-
-
-@dataclass(frozen=True)
-class Route:
-    """Where a person should connect, and how long to wait before."""
-
-    node: str
-    url: str
-    wait_ms: int
-    backup: str = ""
-    backup_url: str = ""
 
 
 def report(facts: Report) -> None:

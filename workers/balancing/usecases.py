@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from workers.balancing import rules, store
 from workers.balancing.adapters.probe import round_trip
 from workers.balancing.adapters.supabase import Scraped
+from workers.connections.formats.permits import Permit, PermitRefused
 from workers.connections.rules.admission import UserType, shares
 from workers.connections.store import registry as connections
 from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs, settings
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 from workers.measurements.rules.samples import Sample
 from workers.measurements.usecases import intake as measuring
@@ -98,6 +100,46 @@ def drain(name: str, *, end: bool, now: Moment) -> int:
     store.drain(name)
     place(now=now)
     return upkeep.evict(name) if end else 0
+
+
+def undrain(name: str) -> None:
+    """Send people to a node again. Raises NodeUnknown."""
+    store.drain(name, on=False)
+
+
+def nodes() -> list[rules.Node]:
+    """Return every node that reported within the hour."""
+    return store.nodes()
+
+
+def weddings_by_node() -> Counter[str]:
+    """Return how many weddings have their first place on each node."""
+    return Counter(names[0] for names in store.places().values() if names)
+
+
+def route(permit: Permit, region: str, *, avoid: str = "") -> rules.Route:
+    """Return the node that a permit's holder should connect to, after `wait_ms`; `avoid` is the one that just failed them.
+
+    Raises PermitRefused for a permit without a wedding, NoNode.
+    """
+    if not permit.wedding_id:
+        raise PermitRefused(why="wrong_wedding", remedy="fetch a permit for a wedding")
+    to = (permit.wedding_id, permit.user_type, region)
+    return store.route(*to, avoid=avoid, joins_per_second=policy().joins_per_second, who=permit.user_id)
+
+
+class NodeReports(ExpectedError):
+    """node {name!r} reports; drain it, and end its process first"""
+
+
+def forget(name: str) -> None:
+    """Forget a node that will not come back; one that reports is known again. Raises NodeUnknown, NodeReports."""
+    known = {one.name: one for one in store.nodes()}
+    if name not in known:
+        raise store.NodeUnknown(node=name)
+    if not known[name].out:
+        raise NodeReports(name=name)
+    store.leave(name)
 
 
 def watch_nodes(*, now: Moment) -> None:

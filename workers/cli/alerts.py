@@ -15,16 +15,13 @@ from workers.alerts.rules import escalation as rules
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Standing, State
 from workers.alerts.rules.quiet import Weekly
-from workers.alerts.store import alerts as store
-from workers.alerts.store import escalation, silences
 from workers.alerts.usecases import operators as orders
 from workers.alerts.usecases import surroundings
 from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
-from workers.notify import store as notify
-from workers.outbox import store as outbox
 from workers.outbox.rules import State as Sending
+from workers.outbox.rules import Status
 from workers.weddings.rules import Phase
 
 ID = click.IntRange(1, 2**63 - 1)
@@ -47,7 +44,7 @@ def command() -> None:
 def listing(ended: bool, as_json: bool) -> None:
     """List alerts: those that hurt most people in the worst phase first."""
     with database.transaction() as db:
-        found = store.standing(db, most=200, ended=ended)
+        found = orders.listing(db, ended=ended)
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.alerts/1", "alerts": [asdict(one) for one in found]}).decode())
         return
@@ -71,21 +68,19 @@ def _aside(alert: Standing) -> str:
 def show(alert_id: int) -> None:
     """Show all that became of an alert, and who was told."""
     with database.transaction() as db:
-        changes, told = store.history(db, alert_id), escalation.notified(db, alert_id)
-        sent = outbox.statuses(db, [one["message"] for one in told])
-        alert = store.find(db, alert_id)
+        found = orders.shown(db, alert_id)
+    alert = found.alert
     click.echo(f"{alert.line}{_aside(alert)}\nsee {surroundings.runbook(alert.kind)}")
-    for one in changes:
+    for one in found.changes:
         by = f" by {one['by']}" if one["by"] else ""
         click.echo(
             f"{one['at']:%Y-%m-%d %H:%M:%S}Z  {one['severity']} {one['state']}: {one['reason']}{by}  {one['note']}".rstrip()
         )
-    for one in told:
-        became = _became(sent[one["message"]])
-        click.echo(f"{one['who']} by {one['channel']}, step {one['step']} (round.step of its path): {became}")
+    for to in found.notified:
+        click.echo(f"{to.who} by {to.channel}, step {to.step} (round.step of its path): {_became(to.status)}")
 
 
-def _became(status: outbox.Status) -> str:
+def _became(status: Status) -> str:
     if status.state is Sending.SENT:
         return f"{status.settled_at:%H:%M:%S}Z"
     return f"not yet, {status.attempts} tries" if status.state is Sending.WAITING else str(status.state)
@@ -120,12 +115,10 @@ def snooze(alert_id: int, lasts: timedelta | None, note: str) -> None:
 def hand_over(alert_id: int, to: str, note: str) -> None:
     """Give an alert to somebody else, who is told at once."""
     with database.transaction() as db:
-        if not notify.channels(db, to):
-            raise click.BadParameter(f"{to!r} has no address; `wedops contacts add {to} CHANNEL` gives one", param_hint="--to")
         orders.hand_over(db, alert_id, to=to, by=operator(), note=note, now=clock.now())
-    from workers.app import app  # noqa: PLC0415 - it takes half a second, and no other command of these needs it
+    from workers.alerts.tasks import escalate  # noqa: PLC0415 - it takes half a second, and no other command of these needs it
 
-    app.send_task("alerts.escalate", retry=False)
+    escalate.apply_async(retry=False)
     click.echo(f"{to} is told of alert {alert_id}")
 
 
@@ -152,9 +145,8 @@ def silence(lasts: timedelta, weekly: str, only: str | None, **facts: Any) -> No
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--weekly") from None
     now = clock.now()
-    span = {"starts_at": now, "ends_at": now + lasts, "asked_by": operator()}
     with database.transaction() as db:
-        number = silences.add(db, weekly=weekly, only=only or "", **span, **facts)
+        number = orders.silence(db, lasts, by=operator(), now=now, weekly=weekly, only=only or "", **facts)
     click.echo(f"silence {number} until {now + lasts:%Y-%m-%d %H:%M}Z")
 
 
@@ -163,7 +155,7 @@ def silence(lasts: timedelta, weekly: str, only: str | None, **facts: Any) -> No
 def standing(as_json: bool) -> None:
     """List the silences that hold, or will."""
     with database.transaction() as db:
-        found = silences.standing(db, at=clock.now())
+        found = orders.silenced(db, now=clock.now())
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.silences/1", "silences": [asdict(one) for one in found]}).decode())
         return
@@ -178,14 +170,14 @@ def standing(as_json: bool) -> None:
 def unsilence(silence_id: int) -> None:
     """End a silence now."""
     with database.transaction() as db:
-        silences.end(db, silence_id, at=clock.now())
+        orders.unsilence(db, silence_id, now=clock.now())
 
 
 @command.command("paths")
 def paths() -> None:
     """Print the escalation paths that hold, as JSON; `load` takes the same in TOML."""
     with database.transaction() as db:
-        document = rules.Paths(path=tuple(escalation.current(db)))
+        document = orders.paths(db)
     click.echo(orjson.dumps(document.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
 
 
@@ -202,5 +194,5 @@ def load(file: Path, reason: str) -> None:
         found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise EscalationInvalid(path=file, problems=found) from None
     with database.transaction() as db:
-        escalation.replace(db, document, asked_by=operator(), reason=reason, at=clock.now())
+        orders.load_paths(db, document, by=operator(), reason=reason, now=clock.now())
     click.echo(f"{len(document.path)} path(s) hold now")

@@ -6,9 +6,9 @@ import click
 
 from workers import client
 from workers.cli.parameters import operator
-from workers.emergencies import store as emergencies
+from workers.emergencies import usecases as emergencies
 from workers.emergencies.rules import EmergencyKind
-from workers.foundation import clock, database, logs
+from workers.foundation import clock, logs
 
 #: Seconds in which an emergency has long begun when all is well.
 WAIT = 1.0
@@ -44,8 +44,7 @@ def close(emergency_ids: tuple[int, ...], wedding_id: str) -> None:
     """Close emergencies by their ids, or all of a wedding: `wedops status` shows those that are open."""
     if bool(emergency_ids) == bool(wedding_id):
         raise click.UsageError("name ids, or a wedding with --wedding")
-    with database.transaction() as db:
-        closed = emergencies.close(db, emergency_ids, wedding_id=wedding_id, at=clock.now())
+    closed = emergencies.close(emergency_ids, wedding_id=wedding_id, now=clock.now())
     for emergency_id in closed:
         click.echo(f"emergency {emergency_id} closed")
     if missing := sorted(set(emergency_ids) - set(closed)):

@@ -5,10 +5,10 @@ import sys
 import click
 
 from workers.cli.parameters import Words
-from workers.foundation import clock, database
-from workers.notify import adapters, store, usecases
+from workers.foundation import clock
+from workers.notify import adapters, usecases
 from workers.notify.rules import OPERATIONS, Target
-from workers.weddings.store import weddings
+from workers.weddings.usecases import reading as weddings
 
 WEDDING = click.option("--wedding", "wedding_id", default="", help="For this wedding alone (its emergency contacts).")
 
@@ -21,9 +21,7 @@ def command() -> None:
 @command.command("list")
 def listing() -> None:
     """List who is reached by which channel; addresses are secrets and are not shown."""
-    with database.transaction() as db:
-        found = store.registered(db)
-    for to in [*found, *(Target(OPERATIONS, "", name) for name in adapters.targets())]:
+    for to in usecases.registered():
         click.echo(f"{to.recipient}  {to.channel}  {to.wedding_id}".rstrip())
 
 
@@ -36,11 +34,9 @@ def add(who: str, channel: str, wedding_id: str, url: str) -> None:
     """Say where somebody is reached by a channel. For a wedding, WHO is `contacts`."""
     if channel.startswith(adapters.TARGET):
         raise click.BadParameter(f"{adapters.TARGET}N are the channels of NOTIFY_TARGETS", param_hint="CHANNEL")
-    adapters.check(url)
-    with database.transaction() as db:
-        if wedding_id:
-            weddings.require(db, wedding_id)
-        store.register(db, Target(who, wedding_id, channel), url)
+    if wedding_id:
+        weddings.find(wedding_id)
+    usecases.register(Target(who, wedding_id, channel), url)
     click.echo(f"{who} is reached by {channel}")
 
 
@@ -50,8 +46,7 @@ def add(who: str, channel: str, wedding_id: str, url: str) -> None:
 @WEDDING
 def remove(who: str, channel: str, wedding_id: str) -> None:
     """Forget an address."""
-    with database.transaction() as db:
-        known = usecases.unregister(db, Target(who, wedding_id, channel))
+    known = usecases.unregister(Target(who, wedding_id, channel))
     click.echo("forgotten" if known else "there was none")
 
 

@@ -14,7 +14,7 @@ from redis.exceptions import AuthenticationError
 from workers.app import QUEUES, app
 from workers.cli.problems import one_line
 from workers.cli.settings import BESIDE, DECLARED, former, names, platform
-from workers.connections.store import permits
+from workers.connections.formats import permits
 from workers.foundation import addresses, background, clock, database, health, jobs, logs, redis, schema, settings
 from workers.foundation.errors import ExpectedError
 from workers.notify import adapters as notify

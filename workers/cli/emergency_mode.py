@@ -3,7 +3,7 @@
 import click
 
 from workers.cli.parameters import operator
-from workers.connections import usecases
+from workers.connections.usecases import service
 from workers.foundation import clock
 from workers.responses import adapters as degradation
 
@@ -13,5 +13,5 @@ from workers.responses import adapters as degradation
 def command(mode: str) -> None:
     """Have guests give way first: they may fill half of a pool, and wait longest for messages. Gateways follow at once."""
     degradation.leave_to_people()
-    usecases.set_emergency_mode(mode == "on", by=operator(), now=clock.now())
+    service.set_emergency_mode(mode == "on", by=operator(), now=clock.now())
     click.echo(f"emergency mode is {mode}")

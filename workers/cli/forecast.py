@@ -15,12 +15,11 @@ from workers.cli.parameters import MomentText
 from workers.forecasting.rules import forecast as rules
 from workers.forecasting.rules.calibration import ENOUGH, Score
 from workers.forecasting.rules.shares import QUANTILES
-from workers.forecasting.store import forecasts as store
 from workers.forecasting.usecases import forecasts as actions
 from workers.foundation import clock, database, settings
 from workers.scaling.rules.policy import Policy, Resource
-from workers.scaling.store import actions as scaling_store
-from workers.snapshots import store as metrics
+from workers.scaling.usecases.seen import during
+from workers.snapshots import usecases as snapshots
 
 _PICTURE = click.option(
     "--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw band, actual and capacity: a .png or .svg."
@@ -43,7 +42,7 @@ def show(region: str, hours: int, back: int, at: datetime | None, picture: Path 
     """Show a region's newest forecast by hour: its 10, 50, 90 and 99 % quantiles, the highest of each hour."""
     now = at.replace(tzinfo=UTC) if at else clock.now()
     with database.transaction() as db:
-        found = store.latest(db, before=now if at else None).get(region)
+        found = actions.latest(db, region, before=now if at else None)
         if picture and found:
             _draw(db, picture, found, back, hours)
     if found and found.peak(now, now) is None:
@@ -72,8 +71,8 @@ def _draw(db: Connection, picture: Path, found: rules.Forecast, back: int, hours
     """Draw what was forecast beside what came of it."""
     region, policy = found.region, settings.read(Policy)
     start, end = found.starts_at - timedelta(hours=back), min(clock.now(), found.starts_at + timedelta(hours=hours))
-    seen = [(at, float(count)) for where, at, count in metrics.history(db, start, end) if where == region]
-    made = scaling_store.during(db, region, Resource.INSTANCES, start, end)
+    seen = [(at, float(count)) for where, at, count in snapshots.history(db, start, end) if where == region]
+    made = during(db, region, Resource.INSTANCES, start, end)
     steps = [(max(one.created_at, start), one.to * float(policy.connections_per_instance)) for one in made]
     steps += [(end, steps[-1][1])] if steps else []
     pictures.band(picture, found, _line(seen), _line(steps), hours=hours)
@@ -88,8 +87,7 @@ def _line(points: Sequence[tuple[datetime, float]]) -> pictures.Line:
 def backtest(as_json: bool) -> None:
     """Say how the last days' forecasts did, by region and how far ahead: coverage of each quantile, bias, pinball loss."""
     with database.transaction() as db:
-        actions.judge(db, now=clock.now())
-        found = store.judged(db, since=clock.now() - actions.STANDS, until=clock.now())
+        found = actions.backtest(db, now=clock.now())
     if as_json:
         regions = {region: {str(ahead): _facts(one) for ahead, one in rows.items()} for region, rows in found.items()}
         click.echo(orjson.dumps({"schema": "wedops.backtest/1", "regions": regions}).decode())

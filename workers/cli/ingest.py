@@ -8,7 +8,6 @@ from uuid import uuid4
 import click
 
 from workers.foundation import clock, heartbeat, logs
-from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake
 
 #: Points wait so long for company: a transaction a second, not one a push.
@@ -24,7 +23,7 @@ def command() -> None:
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: ended.append(number))
-    writer = Writer(f"{socket.gethostname()}-{uuid4().hex}")
+    writer = intake.writer(f"{socket.gethostname()}-{uuid4().hex}")
     begun = [clock.stopwatch()]
     # Servers that stand still are waited for, by their time-outs; who takes longer than this hangs.
     heartbeat.keep(lambda: clock.stopwatch() - begun[0] < LONGEST)

@@ -5,8 +5,8 @@ import os
 
 import click
 
-from workers.connections import adapters, usecases
-from workers.connections.store import service
+from workers.connections import adapters
+from workers.connections.usecases import service
 from workers.foundation import clock, heartbeat, logs
 
 
@@ -23,5 +23,5 @@ def command(url: str | None, weddings: tuple[str, ...]) -> None:
         raise click.UsageError("name the deployment with --url, or set SUPABASE_URL")
     url = url or f"{project.replace('http', 'ws', 1)}/realtime/v1"
     heartbeat.keep()
-    ids = weddings or tuple(usecases.phases(clock.now()))
-    asyncio.run(adapters.listen(url, key, ids, service.tell_present))
+    ids = weddings or tuple(service.phases(clock.now()))
+    asyncio.run(adapters.listen(url, key, ids, service.note_present))

@@ -1,6 +1,5 @@
 """`wedops nodes`."""
 
-from collections import Counter
 from typing import Any
 
 import click
@@ -8,7 +7,7 @@ import orjson
 from rich.console import Console
 from rich.table import Column, Table
 
-from workers.balancing import store, usecases
+from workers.balancing import usecases
 from workers.foundation import clock, logs
 
 
@@ -31,7 +30,7 @@ def command(context: click.Context, as_json: bool) -> None:
 def drain(node: str, end: bool) -> None:
     """Empty a node: its weddings go to others, and nobody is let in there until it is gone, or `undrain`."""
     logs.configure(40)
-    if not any(other.usable and other.name != node for other in store.nodes()):
+    if not any(other.usable and other.name != node for other in usecases.nodes()):
         click.confirm(f"{node} is the only node that takes people: with it drained nobody can connect. Drain it?", abort=True)
     ended = usecases.drain(node, end=end, now=clock.now())
     click.echo(f"{node} is drained" + (f", {ended} connection(s) ended" if end else "; its people stay until they leave"))
@@ -41,7 +40,7 @@ def drain(node: str, end: bool) -> None:
 @click.argument("node")
 def undrain(node: str) -> None:
     """Send people to a node again."""
-    store.drain(node, on=False)
+    usecases.undrain(node)
     click.echo(f"{node} takes people again")
 
 
@@ -49,18 +48,13 @@ def undrain(node: str) -> None:
 @click.argument("node")
 def forget(node: str) -> None:
     """Forget a node that will not come back: nobody is alarmed by it any more. One that reports is known again."""
-    known = {one.name: one for one in store.nodes()}
-    if node not in known:
-        raise click.BadParameter(f"no node is called so; there are {', '.join(sorted(known)) or 'none'}", param_hint="NODE")
-    if not known[node].out:
-        raise click.BadParameter(f"{node} reports; drain it, and end its process first", param_hint="NODE")
-    store.leave(node)
+    usecases.forget(node)
     click.echo(f"{node} is forgotten")
 
 
 def _show(as_json: bool) -> None:
-    weddings = Counter(names[0] for names in store.places().values() if names)
-    rows = [_row(node, weddings[node.name]) for node in store.nodes()]
+    weddings = usecases.weddings_by_node()
+    rows = [_row(node, weddings[node.name]) for node in usecases.nodes()]
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.nodes/1", "nodes": rows}).decode())
         return

@@ -5,8 +5,8 @@ from datetime import timedelta
 import click
 import orjson
 
+from workers.connections.formats import permits
 from workers.connections.rules.admission import UserType
-from workers.connections.store import permits
 
 
 @click.group("permit")

@@ -11,9 +11,8 @@ import click
 import orjson
 
 from workers.cli.parameters import MomentText
-from workers.connections import usecases
-from workers.connections.rules.peak import PeakPlan, peak_plan
-from workers.connections.store import service
+from workers.connections.rules.peak import PeakPlan
+from workers.connections.usecases import peak as peaks
 from workers.foundation import clock, database
 from workers.scaling.usecases import plans
 
@@ -26,9 +25,7 @@ def command() -> None:
 @command.command("end-peak")
 def end_peak() -> None:
     """End the peak that was begun, before its time."""
-    planned = service.planned_peak()[0]
-    usecases.end_peak()
-    click.echo("the peak is over" if planned else "no peak was planned")
+    click.echo("the peak is over" if peaks.end_peak() else "no peak was planned")
 
 
 @command.command("peak")
@@ -44,9 +41,9 @@ def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
         raise click.BadParameter("must be a number", param_hint="--hours")
     duration, until = timedelta(hours=hours), clock.now() + timedelta(hours=hours)
     if begin:
-        plan, warmed = usecases.prepare_peak(connections, until, now=clock.now())
+        plan, warmed = peaks.prepare_peak(connections, until, now=clock.now())
     else:
-        plan, warmed = peak_plan(connections, duration, capacity=service.capacity()), []
+        plan, warmed = peaks.plan(connections, duration), []
     if as_json:
         click.echo(
             orjson.dumps(_facts(plan) | {"begun_until": until.isoformat() if begin else None, "warmed": warmed}).decode()

@@ -3,9 +3,7 @@
 import click
 import orjson
 
-from workers.connections.store import service, upkeep
-from workers.foundation import database
-from workers.weddings.store import weddings
+from workers.connections.usecases import people
 
 
 @click.command("presence")
@@ -13,9 +11,8 @@ from workers.weddings.store import weddings
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with everybody's id and user type.")
 def command(wedding_id: str, as_json: bool) -> None:
     """Say who of a wedding is online: open connections by user type."""
-    with database.transaction() as db:
-        wedding = weddings.require(db, wedding_id)
-    online, quality = upkeep.presence(wedding_id, wedding.supplier_ids), service.quality(wedding_id)
+    found = people.presence(wedding_id)
+    online, quality = found.online, found.quality
     if as_json:
         click.echo(
             orjson.dumps({"schema": "wedops.presence/1", "wedding_id": wedding_id, "quality": quality, **vars(online)}).decode()

@@ -10,11 +10,9 @@ import orjson
 
 from workers.cli import pictures
 from workers.cli.parameters import MomentText
-from workers.foundation import clock, database, settings
+from workers.foundation import clock, settings
 from workers.scaling.rules.policy import Policy
 from workers.simulation import usecases as simulation
-from workers.simulation.rules.replay import Outcome
-from workers.weddings.store import weddings
 
 _MOMENT = MomentText(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
@@ -37,9 +35,13 @@ def command(
     first, last = _span(start, end)
     if picture and not region:
         raise click.BadParameter("name the region to draw", param_hint="REGION")
-    found = _play(region, first, last, cut=start is None, picture=picture)
-    if not found:
+    played = simulation.replayed(region, first, last, now=clock.now(), cut=start is None)
+    if not played:
         raise click.ClickException("no region has a wedding in the calendar: nothing was played")
+    if picture:
+        [(_, past, supply)] = played.values()
+        pictures.capacity(picture, past, supply, settings.read(Policy))
+    found = {name: outcome for name, (outcome, _, _) in played.items()}
     if as_json:
         rows = {name: asdict(outcome) for name, outcome in found.items()}
         text = orjson.dumps({"schema": "wedops.replay/1", "from": first, "to": last, "regions": rows}).decode()
@@ -60,17 +62,3 @@ def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datet
 
 def _above(value: float, most: float | None) -> bool:
     return most is not None and value > most
-
-
-def _play(region: str | None, first: datetime, last: datetime, *, cut: bool, picture: Path | None) -> dict[str, Outcome]:
-    found = {}
-    with database.transaction() as db:
-        known = weddings.regions(db)
-        if region and region not in known:
-            raise click.BadParameter(f"{region!r} has no weddings; there are {', '.join(known) or 'none'}", param_hint="REGION")
-        for name in [region] if region else known:
-            outcome, past, supply = simulation.played(db, name, first, last, now=clock.now(), cut=cut)
-            found[name] = outcome
-            if picture:
-                pictures.capacity(picture, past, supply, settings.read(Policy))
-    return found

@@ -10,9 +10,9 @@ import orjson
 
 from workers.cli import pictures
 from workers.foundation import clock, database
-from workers.responses import store
+from workers.responses import usecases
 from workers.responses.rules import Outcome
-from workers.snapshots import store as metrics
+from workers.snapshots import usecases as snapshots
 
 
 @click.command("responses")
@@ -24,8 +24,8 @@ def command(most: int, as_json: bool, region: str, picture: Path | None) -> None
     """List what was done about degradations by itself, with the indicator before and after, the newest first."""
     now = clock.now()
     with database.transaction() as db:
-        found = store.history(db, most=most)
-        seen = metrics.round_trips(db, region, now - timedelta(minutes=30), now) if picture else []
+        found = usecases.history(db, limit=most)
+        seen = snapshots.round_trips(db, region, now - timedelta(minutes=30), now) if picture else []
     if picture:
         own = sorted((row for row in found if row["region"] == region), key=lambda row: str(row["at"]))
         pictures.responses(picture, region, ([at for at, _ in seen], [ms for _, ms in seen]), own)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from workers.cli.verdict import DEGRADED, HEALTHY, Status, gather
 from workers.foundation import clock
+from workers.operations.status import DEGRADED, HEALTHY, Status, gather
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(as_json: bool) -> None:
     """Say in one line whether all is well, then what is. Exit code: 0 healthy, 3 degraded, 4 critical, 69 unreachable."""
-    status = gather()
+    status = gather(now=clock.now(), machine=clock.machine_now())
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.status/1", **asdict(status)}, default=str).decode())
     else:

@@ -2,10 +2,8 @@
 
 import click
 
-from workers.connections import usecases
-from workers.connections.store import plans
-from workers.connections.store import registry as store
-from workers.foundation import clock, database
+from workers.connections.usecases import suppliers
+from workers.foundation import clock
 
 
 @click.group("suppliers")
@@ -18,15 +16,14 @@ def command() -> None:
 @click.argument("connections", type=click.IntRange(0))
 def limit(supplier_id: str, connections: int) -> None:
     """Let a supplier have more connections at once than all have; 0: no more than all."""
-    usecases.limit_supplier(supplier_id, connections, now=clock.machine_now())
-    click.echo(f"{supplier_id} may have {connections or store.policy().supplier_limit} connections at once")
+    suppliers.limit_supplier(supplier_id, connections, now=clock.machine_now())
+    click.echo(f"{supplier_id} may have {connections or suppliers.all_have()} connections at once")
 
 
 @command.command("limits")
 def limits() -> None:
     """Show who has a limit of its own."""
-    with database.transaction() as db:
-        found = {supplier: connections for supplier, connections in plans.limits(db).items() if connections}
+    found = suppliers.limits()
     for supplier, connections in found.items():
         click.echo(f"{supplier}  {connections}")
-    click.echo(f"{'everybody else' if found else 'every supplier'} may have {store.policy().supplier_limit}")
+    click.echo(f"{'everybody else' if found else 'every supplier'} may have {suppliers.all_have()}")

@@ -18,18 +18,14 @@ from typing import Any
 import click
 import orjson
 
-from workers.alerts.store import alerts
-from workers.caching import store as caching
 from workers.cli import doctor, world
 from workers.cli.supervise import count_restart
-from workers.connections.store import permits
-from workers.forecasting.store import forecasts as forecasting
-from workers.foundation import clock, database, jobs, keys, logs, redis
+from workers.connections.formats import permits
+from workers.foundation import clock, jobs, keys, logs, redis
 from workers.foundation.errors import ExpectedError
+from workers.operations.totals import totals
 from workers.processes import migration, servers
 from workers.processes.supervisor import Supervisor, read_procfile
-from workers.scaling.store import actions as scaling
-from workers.seasons import store as seasons
 
 log = logs.get("up")
 
@@ -218,19 +214,11 @@ def _counts() -> dict[str, int]:
 def _report(before: dict[str, int], supervisor: Supervisor, demo: bool) -> dict[str, Any]:
     after = _counts()
     since = {name: count - before.get(name, 0) for name, count in after.items()}
-    with database.transaction() as db:
-        rows = {
-            "seasons": {region: str(season) for region, season in seasons.current(db).items()},
-            "forecasts": forecasting.count(db),
-            "scaling_actions": scaling.count(db),
-            "alerts": alerts.count(db),
-            "warm_ups": caching.count(db, "warm_up"),
-        }
     counted = ("sweeps", "connections_seen", "connections_swept", "tasks_failed", "jobs_late")
     return {
         "schema": "wedops.up/1",
         **{name: since.get(name, 0) for name in counted},
-        **rows,
+        **totals(),
         "restarts": supervisor.restarts,
         "urls": _urls(demo),
     }

@@ -1,12 +1,11 @@
 """Accepted requests, as rows: nothing that has a row is lost."""
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import Column, Connection, DateTime, Index, Table, Text, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
+from workers.commands.rules import Request
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.moments import MachineMoment
 
@@ -30,19 +29,6 @@ Index("unsettled_requests", requests.c.accepted_at, postgresql_where=requests.c.
 
 #: Longer than an emergency's task takes when all is well; a repeat does no harm, for effects have keys.
 PATIENCE = timedelta(seconds=10)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked, and by whom. `state` is accepted, done or refused."""
-
-    key: str
-    task: str
-    message: dict[str, Any]
-    state: str = "accepted"
-    reason: str | None = None
-    effect: str | None = None
-    caller: str = ""
 
 
 _FACTS = tuple(requests.c[name] for name in Request.__dataclass_fields__)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from workers.app import app
 from workers.commands import rules, store
-from workers.commands.rules import CONTRACT, Command, Kind, WeddingCommand
+from workers.commands.rules import CONTRACT, Command, Kind, Request, WeddingCommand
 from workers.foundation import clock, database, logs, telemetry
 from workers.foundation.errors import ExpectedError, error_code
 from workers.foundation.redis import FunctionsMissing
@@ -41,7 +41,7 @@ class RequestKeyReused(ExpectedError):
     keeps_message = True
 
 
-def accept(task: str, fields: dict[str, Any], *, caller: str) -> store.Request:
+def accept(task: str, fields: dict[str, Any], *, caller: str) -> Request:
     """Check and remember a command, then send it; when this returns, it will be done whatever fails.
 
     Raises TaskNotOffered, MessageRefused, WeddingUnknown, RequestKeyReused, DatabaseUnavailable: nothing is
@@ -86,7 +86,7 @@ def run(kind: type[Kind], fields: dict[str, Any], apply: Apply[Kind], *, task_id
         raise
 
 
-def find(key: str) -> store.Request | None:
+def find(key: str) -> Request | None:
     """Return the command under a key, and what became of it."""
     with database.transaction() as db:
         return store.find(db, key)
@@ -117,11 +117,11 @@ def _read(kind: type[Kind], fields: dict[str, Any]) -> Kind:
     return kind.model_validate(fields)
 
 
-def _request(command: Command, key: str, caller: str) -> store.Request:
-    return store.Request(key, command.task, command.model_dump(mode="json") | {"request_key": key}, caller=caller)
+def _request(command: Command, key: str, caller: str) -> Request:
+    return Request(key, command.task, command.model_dump(mode="json") | {"request_key": key}, caller=caller)
 
 
-def _remember(db: Connection, asked: store.Request, command: Command) -> store.Request:
+def _remember(db: Connection, asked: Request, command: Command) -> Request:
     """Remember a command unless its key is known; whoever does so makes the first attempt. Return what has the key."""
     entry = Message(_entry(asked.key), KIND, {"key": asked.key}, lane=command.lane)
     outbox.write(db, [entry], claimed=RETRY)
@@ -157,7 +157,7 @@ def _deliver(entry: Entry) -> Result:
     return _send(request)
 
 
-def _send(request: store.Request) -> Result:
+def _send(request: Request) -> Result:
     """Send a command to the broker, which may lose it: its effect is what completes it."""
     try:
         app.send_task(request.task, kwargs=request.message, retry=False)

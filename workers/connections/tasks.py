@@ -6,10 +6,11 @@ from sqlalchemy import Connection
 
 from workers.app import Task, app
 from workers.commands import usecases as commands
-from workers.connections import usecases
-from workers.connections.formats import PreparePeak
+from workers.connections.formats.commands import PreparePeak
 from workers.connections.rules import report
 from workers.connections.store import service, upkeep
+from workers.connections.usecases import peak
+from workers.connections.usecases import service as usecases
 from workers.foundation import clock, database, jobs, logs
 from workers.snapshots import store as metrics
 from workers.weddings.store import weddings
@@ -48,7 +49,7 @@ def prepare_peak(self: Task, **fields: Any) -> None:
     """Make room for a peak of so many connections until a moment."""
 
     def _prepare(_db: Connection, command: PreparePeak, _key: str) -> str:
-        plan, _warmed = usecases.prepare_peak(command.connections, command.until, now=clock.now())
+        plan, _warmed = peak.prepare_peak(command.connections, command.until, now=clock.now())
         return f"room for {plan.needed} connections"
 
     commands.run(PreparePeak, fields, _prepare, task_id=self.request.id)

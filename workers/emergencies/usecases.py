@@ -1,10 +1,12 @@
 """What people and services can do about an emergency."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection
 
 from workers.emergencies import rules, store
 from workers.emergencies.formats import OpenEmergency
-from workers.foundation import logs
+from workers.foundation import database, logs
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
 from workers.notify.rules import Notification
@@ -25,6 +27,12 @@ def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Mom
         notify.publish(db, _notification(key, command, protocol[0]))
     log.warning("emergency opened", emergency_id=found.id, kind=command.kind, reason="asked" if found.new else "known")
     return found.id
+
+
+def close(ids: Collection[int] = (), *, wedding_id: str = "", now: Moment) -> list[int]:
+    """Close emergencies, or all of a wedding; return the ids of those that were open."""
+    with database.transaction() as db:
+        return store.close(db, ids, wedding_id=wedding_id, at=now)
 
 
 def _notification(key: str, command: OpenEmergency, first: rules.Step) -> Notification:

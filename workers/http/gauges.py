@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from workers.balancing import store as balancing
-from workers.connections.store import registry as connections
+from workers.balancing import usecases as balancing
+from workers.connections.usecases import people as connections
 from workers.foundation import circuits, jobs, queues, redis
 
 

@@ -15,11 +15,10 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
-from workers.balancing import rules as placing
-from workers.balancing import store as balancing
-from workers.balancing import usecases
+from workers.balancing import usecases as balancing
 from workers.balancing.adapters import supabase
-from workers.connections.store import permits
+from workers.balancing.rules import Route
+from workers.connections.formats import permits
 from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
 from workers.foundation.errors import ExpectedError
 from workers.http.gauges import Now
@@ -79,13 +78,9 @@ def metrics() -> Response:
 
 
 @api.get("/v1/route")
-def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] = "") -> balancing.Route:
+def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] = "") -> Route:
     """Return the node that the permit's holder should connect to, after `wait_ms`; `avoid` is the one that just failed them."""
-    permit = permits.read(authorization.removeprefix("Bearer "))
-    if not permit.wedding_id:
-        raise permits.PermitRefused(why="wrong_wedding", remedy="fetch a permit for a wedding")
-    pace, to = settings.read(placing.Policy).joins_per_second, (permit.wedding_id, permit.user_type, region)
-    return balancing.route(*to, avoid=avoid, joins_per_second=pace, who=permit.user_id)
+    return balancing.route(permits.read(authorization.removeprefix("Bearer ")), region, avoid=avoid)
 
 
 @api.get("/v1/desired/{resource}")
@@ -112,7 +107,7 @@ async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(
     body, encoding = await request.body(), request.headers.get("content-encoding", "")
     now, machine = clock.now(), clock.machine_now()
     await run_in_threadpool(
-        lambda: usecases.take_scraped(supabase.pushed(body, encoding), policy.capacity, now=now, machine=machine)
+        lambda: balancing.take_scraped(supabase.pushed(body, encoding), policy.capacity, now=now, machine=machine)
     )
 
 

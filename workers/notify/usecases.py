@@ -74,10 +74,30 @@ def send_test(recipient: str, wedding_id: str, *, key: str) -> dict[Target, bool
     return {keys[key]: result.outcome is Outcome.SENT for key, result in results.items()}
 
 
-def unregister(db: Connection, to: Target) -> bool:
+def registered() -> list[Target]:
+    """Return the targets that have an address, and those of NOTIFY_TARGETS; never the addresses."""
+    with database.transaction() as db:
+        return store.registered(db) + [Target(OPERATIONS, "", name) for name in adapters.targets()]
+
+
+def register(to: Target, url: str) -> None:
+    """Remember where somebody is reached by a channel, instead of what was known. Raises AddressInvalid."""
+    adapters.check(url)
+    with database.transaction() as db:
+        store.register(db, to, url)
+
+
+def unregister(to: Target) -> bool:
     """Forget an address, and send nothing more to it; False when there was none."""
-    outbox.withdraw_for(db, formats.KIND, str(to))
-    return store.unregister(db, to)
+    with database.transaction() as db:
+        outbox.withdraw_for(db, formats.KIND, str(to))
+        return store.unregister(db, to)
+
+
+def require_address(db: Connection, recipient: str) -> None:
+    """Raise AddressMissing for somebody whom nothing reaches."""
+    if not store.channels(db, recipient):
+        raise AddressMissing(recipient=recipient)
 
 
 def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:

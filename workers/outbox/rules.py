@@ -7,6 +7,8 @@ from enum import IntEnum, StrEnum
 from typing import Any
 from zlib import crc32
 
+from workers.foundation.moments import MachineMoment
+
 #: The wait doubles up to so many times.
 DOUBLINGS = 6
 #: The wait is longer or shorter by up to this share, so that what failed together is not tried together again.
@@ -77,6 +79,26 @@ class Entry:
     body: dict[str, Any]
     recipient: str
     attempts: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """What became of an entry, and when."""
+
+    state: State
+    attempts: int
+    settled_at: MachineMoment | None
+
+
+@dataclass(frozen=True)
+class Dead:
+    """An entry that is tried no more: what it was, and why its last attempt failed."""
+
+    id: int
+    key: str
+    kind: str
+    problem: str
+    settled_at: MachineMoment
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The outbox as rows. All its times are PostgreSQL's: no worker's clock holds an entry up, or hastens it."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.moments import MachineMoment
-from workers.outbox.rules import Entry, Message, Retry, State
+from workers.outbox.rules import Dead, Entry, Message, Retry, State, Status
 
 _NOW = func.now()
 #: `LISTEN` here to be woken when something was written; it says no more than that.
@@ -54,26 +53,6 @@ _WAITING = outbox.c.state == State.WAITING
 Index("outbox_due", outbox.c.kind, outbox.c.lane, outbox.c.due_at, postgresql_where=_WAITING)
 Index("outbox_settled", outbox.c.kind, outbox.c.settled_at)
 _ENTRY = [outbox.c[name] for name in Entry.__dataclass_fields__]
-
-
-@dataclass(frozen=True)
-class Status:
-    """What became of an entry, and when."""
-
-    state: State
-    attempts: int
-    settled_at: MachineMoment | None
-
-
-@dataclass(frozen=True)
-class Dead:
-    """An entry that is tried no more: what it was, and why its last attempt failed."""
-
-    id: int
-    key: str
-    kind: str
-    problem: str
-    settled_at: MachineMoment
 
 
 def write(db: Connection, messages: Iterable[Message], *, claimed: Retry | None = None) -> int:

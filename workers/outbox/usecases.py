@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from workers.foundation import clock, database, logs
 from workers.foundation.errors import ExpectedError, error_code, safe_message
 from workers.outbox import store
-from workers.outbox.rules import Entry, Outcome, Result, Retry, backoff, is_given_up
+from workers.outbox.rules import Dead, Entry, Outcome, Result, Retry, backoff, is_given_up
 
 log = logs.get("outbox")
 
@@ -72,7 +72,7 @@ def _settle(db: Connection, entry: Entry, result: Result, retry: Retry) -> None:
         store.again(db, entry, backoff(retry, entry.attempts, entry.key), problem=result.problem)
 
 
-def dead(limit: int) -> list[store.Dead]:
+def dead(limit: int) -> list[Dead]:
     """Return what was given up, the newest first."""
     with database.transaction() as db:
         return store.dead(db, limit=limit)

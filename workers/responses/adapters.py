@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from workers.balancing import store as balancing
-from workers.connections import usecases as connections
 from workers.connections.rules.admission import UserType, shares
 from workers.connections.store import registry
+from workers.connections.usecases import service as connections
 from workers.foundation import redis, settings
 from workers.foundation.moments import Moment
 from workers.responses.keys import DRAINED, LEFT, OURS

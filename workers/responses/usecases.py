@@ -1,6 +1,7 @@
 """Answering degradations: for each alert that stands one decision, carried out and written down; undone when it is over."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -45,6 +46,11 @@ def respond(db: Connection, policy: Policy, *, now: Moment) -> list[Breach]:
     for own in taken.values():
         _undo_all(db, own, policy, now)
     return helpless
+
+
+def history(db: Connection, *, limit: int) -> list[dict[str, Any]]:
+    """Return the newest steps with the indicator before and after, the newest first."""
+    return store.history(db, most=limit)
 
 
 def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment) -> None:

@@ -12,7 +12,7 @@ from workers.forecasting.rules.forecast import Policy as Forecasting
 from workers.forecasting.store import forecasts as forecasting
 from workers.forecasting.usecases import forecasts
 from workers.forecasting.usecases.upper_bounds import held
-from workers.foundation import settings
+from workers.foundation import database, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.retention.rules import Policy as Retention
@@ -20,6 +20,7 @@ from workers.scaling.rules.orders import Kind
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
+from workers.scaling.usecases.places import check
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import Season
 from workers.simulation.rules.replay import Counts, Given, Outcome, Past, Planner, judge, replay
@@ -56,6 +57,17 @@ def played(
         raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}", but=but)
     outcome, supply = replay(Planner(past, policy, predicting, learn, phases), first)
     return outcome, past, supply
+
+
+def replayed(
+    region: str | None, start: datetime, end: datetime, *, now: Moment, cut: bool = False
+) -> dict[str, tuple[Outcome, Past, Counts]]:
+    """Play a past span of a region, or of all that have weddings, through the planner; see `played`. Raises RegionUnknown."""
+    with database.transaction() as db:
+        known = weddings.regions(db)
+        if region:
+            check(region, known)
+        return {name: played(db, name, start, end, now=now, cut=cut) for name in ([region] if region else known)}
 
 
 def _past(db: Connection, region: str, since: datetime, start: datetime, end: datetime) -> Past:
@@ -97,7 +109,11 @@ def _margin(verdicts: Sequence[tuple[datetime, Score]], at: datetime) -> float:
 
 
 def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | None:
-    """Return how what was decided for a region in the last days would have gone; None when it was not measured."""
+    """Return how what was decided for a region in the last days would have gone; None when it was not measured.
+
+    Raises RegionUnknown.
+    """
+    check(region, weddings.regions(db))
     policy, start = settings.read(Policy), now - timedelta(days=days)
     seen = metrics.by_minute(db, start, now, region=region).get(region, {})
     if not seen:

@@ -1,6 +1,6 @@
 """Making room for snapshots, noting what they say of days, letting go what is old. They live in the world's time."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -25,3 +25,13 @@ def retain(db: Connection, *, now: Moment) -> list[str]:
         past = midnight - timedelta(days=ago)
         seasons.note_loads(db, store.highest(db, past, past + timedelta(days=1)), day=past.date())
     return retention.drop_partitions(db, {store.TABLE: settings.read(Policy).keep_days}, today=now.date())[store.TABLE]
+
+
+def round_trips(db: Connection, region: str, start: datetime, end: datetime) -> list[tuple[datetime, float]]:
+    """Return (at, 95th percentile of the round trips in ms) of a region in [start, end)."""
+    return store.round_trips(db, region, start, end)
+
+
+def history(db: Connection, start: datetime, end: datetime) -> list[tuple[str, datetime, int]]:
+    """Return (region, at, connections) in [start, end)."""
+    return store.history(db, start, end)

@@ -19,8 +19,8 @@ from workers.connections.rules.admission import UserType
 from workers.connections.store import registry as connections
 from workers.connections.store import upkeep
 from workers.foundation import clock, database, redis
-from workers.weddings import usecases as weddings
 from workers.weddings.formats.rows import Reading
+from workers.weddings.usecases import importing as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -22,8 +22,8 @@ from workers.balancing.store import Report
 from workers.cli import doctor
 from workers.cli import main as cli
 from workers.commands import store as requests
-from workers.connections import usecases
 from workers.connections.store import registry, service
+from workers.connections.usecases import service as usecases
 from workers.foundation import clock, database, keys, redis
 from workers.http.routes import api
 from workers.seasons import store as seasons

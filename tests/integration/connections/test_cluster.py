@@ -13,16 +13,16 @@ from tests.integration.connections.test_store import counts
 from tests.made import NOON, connection, eventually
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
-from workers.connections import usecases
 from workers.connections.rules import report
 from workers.connections.store import registry as store
 from workers.connections.store import service, upkeep
+from workers.connections.usecases import suppliers as usecases
 from workers.foundation import clock, redis
 from workers.processes import servers
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store import gateways
-from workers.scaling.store.actions import Action
 
 SLOTS = 16_384
 

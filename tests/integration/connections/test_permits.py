@@ -5,8 +5,8 @@ from datetime import timedelta
 import jwt
 import pytest
 
-from workers.connections.store import permits
-from workers.connections.store.permits import Permit, PermitRefused
+from workers.connections.formats import permits
+from workers.connections.formats.permits import Permit, PermitRefused
 from workers.foundation import clock
 from workers.foundation.settings import SettingInvalid
 

@@ -13,12 +13,14 @@ from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
 from tests.made import NOON, connection, record
-from workers.connections import keys, tasks, usecases
+from workers.connections import keys, tasks
 from workers.connections.rules import admission as rules
 from workers.connections.rules import report
 from workers.connections.store import registry as store
 from workers.connections.store import service, upkeep
 from workers.connections.store.registry import Measurement
+from workers.connections.usecases import service as published
+from workers.connections.usecases import suppliers
 from workers.foundation import clock, database, redis
 from workers.snapshots import store as metrics
 from workers.weddings.formats import csv
@@ -133,7 +135,7 @@ def test_a_supplier_has_two_hundred_places_or_its_plans(monkeypatch: pytest.Monk
 
     assert all(store.open(vendor(number)).ok for number in range(200))
     assert store.open(vendor(200)).reason == "supplier_limit"
-    usecases.limit_supplier("s1", 201, now=clock.machine_now())
+    suppliers.limit_supplier("s1", 201, now=clock.machine_now())
     assert store.open(vendor(200)).ok
     assert store.open(vendor(201)).reason == "supplier_limit"
     planner = replace(vendor(201), user_type="planner")
@@ -141,9 +143,9 @@ def test_a_supplier_has_two_hundred_places_or_its_plans(monkeypatch: pytest.Monk
     store.close(planner.ref)
     # Kept: a registry that lost it is told again.
     redis.connections().delete(f"{keys.shard('s1', 64)}:limits")
-    usecases.tell_levels(now=clock.now())
+    published.tell_levels(now=clock.now())
     assert store.open(vendor(201)).reason == "supplier_limit"
-    usecases.limit_supplier("s1", 0, now=clock.machine_now())
+    suppliers.limit_supplier("s1", 0, now=clock.machine_now())
     assert store.open(vendor(201)).reason == "supplier_limit"
     assert store.open(replace(vendor(201), supplier_id="s2")).ok
 
@@ -168,8 +170,8 @@ def test_a_suppliers_vendors_do_not_use_up_its_planners_turn(user_type: str, mon
 
 @pytest.mark.parametrize(("supplier", "most"), [("s1", 199), ("s1", 100_001), ("s 1", 300), ("", 300)])
 def test_a_limit_that_is_none_is_refused(supplier: str, most: int) -> None:
-    with pytest.raises(usecases.LimitRefused, match="must be"):
-        usecases.limit_supplier(supplier, most, now=clock.machine_now())
+    with pytest.raises(suppliers.LimitRefused, match="must be"):
+        suppliers.limit_supplier(supplier, most, now=clock.machine_now())
 
 
 @pytest.mark.parametrize("function", ["wedops_open", "wedops_heartbeat", "wedops_sweep", "wedops_show"])
@@ -187,11 +189,11 @@ def test_guests_never_take_the_last_places_of_a_pool(user_type: str, places: int
 
 def test_a_small_node_says_its_own_capacity_and_in_an_emergency_guests_give_way_first() -> None:
     assert store.open(connection(), held=80, capacity=100).ok
-    usecases.set_emergency_mode(True, by="ada", now=clock.now())
+    published.set_emergency_mode(True, by="ada", now=clock.now())
     assert store.emergency_mode()
     assert store.open(connection("c2", user_id="u2"), held=80, capacity=100).reason == "pool_full"
     assert store.open(connection("c3", user_id="u3", user_type="couple"), held=80, capacity=100).ok
-    usecases.set_emergency_mode(False, by="ada", now=clock.now())
+    published.set_emergency_mode(False, by="ada", now=clock.now())
     assert store.open(connection("c2", user_id="u2"), held=80, capacity=100).ok
 
 

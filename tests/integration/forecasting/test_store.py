@@ -20,9 +20,9 @@ from workers.forecasting.usecases import upper_bounds
 from workers.foundation import clock, database
 from workers.snapshots import store as metrics
 from workers.snapshots.rules import Snapshot
-from workers.weddings import usecases as weddings
 from workers.weddings.formats.rows import Reading
 from workers.weddings.rules import Policy as Phases
+from workers.weddings.usecases import importing as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -11,8 +11,8 @@ from tests import ROOT
 from tests.made import NOON, scaled, wedding
 from workers.balancing import store
 from workers.balancing.store import Report
-from workers.connections.store import permits
-from workers.connections.store.permits import Permit
+from workers.connections.formats import permits
+from workers.connections.formats.permits import Permit
 from workers.foundation import clock, database
 from workers.http.routes import api
 from workers.scaling.rules.orders import Kind, Order

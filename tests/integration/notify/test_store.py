@@ -128,12 +128,12 @@ def test_people_are_told_where_they_are_reached_and_operations_in_the_place_of_w
 
 
 def test_who_has_no_address_any_more_is_sent_nothing_more() -> None:
-    with receiver() as (target, got), database.transaction() as db:
-        store.register(db, Target("lead", "", "pager"), target)
-        usecases.publish(db, ONE, recipient="lead")
-        assert usecases.unregister(db, Target("lead", "", "pager"))
-        assert not usecases.unregister(db, Target("lead", "", "pager"))
-    tasks.deliver()
+    with receiver() as (target, got):
+        usecases.register(Target("lead", "", "pager"), target)
+        _publish("lead")
+        assert usecases.unregister(Target("lead", "", "pager"))
+        assert not usecases.unregister(Target("lead", "", "pager"))
+        tasks.deliver()
     assert got == []
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 
 from workers.foundation import database
 from workers.outbox import store, usecases
-from workers.outbox.rules import Entry, Lane, Message, Outcome, Result, Retry, State
+from workers.outbox.rules import Entry, Lane, Message, Outcome, Result, Retry, State, Status
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -41,7 +41,7 @@ def _deliver(target: Target, seconds: float = 5) -> None:
     usecases.deliver("test", target, RETRY, seconds=seconds)
 
 
-def _status(key: str) -> store.Status:
+def _status(key: str) -> Status:
     with database.transaction() as db:
         return store.statuses(db, [key])[key]
 

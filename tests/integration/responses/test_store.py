@@ -13,8 +13,8 @@ from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.caching import store as results
 from workers.cli import main as cli
-from workers.connections import usecases as connections
 from workers.connections.store import registry
+from workers.connections.usecases import service as connections
 from workers.foundation import clock, database, redis
 from workers.responses import store
 from workers.responses import usecases as actions

@@ -27,11 +27,11 @@ from workers.scaling.adapters.celery_pool import CeleryPool
 from workers.scaling.adapters.kubernetes import Kubernetes
 from workers.scaling.adapters.pgbouncer import PgBouncer
 from workers.scaling.adapters.valkey import Valkey
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import published
-from workers.scaling.store.actions import Action
 from workers.weddings.rules import EVERYWHERE
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -21,13 +21,14 @@ from workers.retention import store as retention
 from workers.scaling import tasks
 from workers.scaling.adapters.valkey import Valkey
 from workers.scaling.rules import decision as rules
+from workers.scaling.rules.actions import REJECTED, Action
 from workers.scaling.rules.decision import Purpose, Reading, State
 from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
-from workers.scaling.store.actions import Action, ProposalUnknown
+from workers.scaling.store.actions import ProposalUnknown
 from workers.scaling.usecases import deciding
 from workers.scaling.usecases.modes import in_shadow
 from workers.scaling.usecases.readings import readings
@@ -373,7 +374,7 @@ def test_old_actions_are_forgotten_but_for_the_newest() -> None:
     with database.transaction() as db:
         asked = scaled(db, follows=3, purpose=Purpose.ABOVE_CAP, to=14)
         scaled(db, follows=asked, purpose=Purpose.ABOVE_CAP, to=15)
-        store.settle(db, asked, State.REJECTED, by="tester", at=NOON, problem=store.REJECTED)
+        store.settle(db, asked, State.REJECTED, by="tester", at=NOON, problem=REJECTED)
     assert retention.drop(before=NOON, enough=9) == ({}, [])
     assert retention.drop(before=NOON + timedelta(seconds=1), enough=9) == ({"scaling_actions": 2}, [])
     # What somebody said of it is kept for good.
@@ -396,7 +397,7 @@ def test_who_rejects_late_is_not_asked_again_at_once() -> None:
     _decide(first, NOON)
     asked, late = _instances()[0].id, NOON + timedelta(minutes=118)
     with database.transaction() as db:
-        store.settle(db, asked, State.REJECTED, by="tester", at=late, problem=store.REJECTED)
+        store.settle(db, asked, State.REJECTED, by="tester", at=late, problem=REJECTED)
     _decide(replace(first, follows=asked), late + timedelta(minutes=5))
     assert len(_proposals()) == 1
     _decide(replace(first, follows=asked), late + timedelta(hours=3))

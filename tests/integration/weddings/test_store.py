@@ -7,11 +7,12 @@ import pytest
 
 from tests.made import NOON, wedding
 from workers.foundation import clock, database, redis
-from workers.weddings import keys, usecases
+from workers.weddings import keys
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
 from workers.weddings.rules import Status
 from workers.weddings.store import weddings as store
+from workers.weddings.usecases import importing as usecases
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests import ROOT
 from workers.commands.rules import problems
+from workers.connections.formats import permits
 from workers.connections.rules.admission import names_wedding
-from workers.connections.store import permits
 from workers.emergencies.formats import OpenEmergency
 from workers.measurements.rules import samples
 from workers.weddings.rules import ID

@@ -1,20 +1,85 @@
 """What people do with an alert: take it, put it off, hand it over. Each is written down with who and why."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
+from workers.alerts.rules.escalation import Paths
 from workers.alerts.rules.lifecycle import Reason, Standing, State
+from workers.alerts.rules.quiet import Silence
 from workers.alerts.store import alerts as store
+from workers.alerts.store import escalation, silences
 from workers.foundation import settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
+from workers.notify import usecases as notify
+from workers.outbox import store as outbox
+from workers.outbox.rules import Status
 from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
 
 
 class NoPhase(ExpectedError):
     """no wedding that alert {alert_id} is about is near: there is no phase to wait for; say how long (`--for 30m`)"""
+
+
+@dataclass(frozen=True)
+class Notified:
+    """That somebody was to be told of an alert at a step by a channel, and what became of the message."""
+
+    who: str
+    channel: str
+    step: str
+    status: Status
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An alert with all that became of it, the oldest first."""
+
+    alert: Standing
+    changes: list[dict[str, Any]]
+    notified: list[Notified]
+
+
+def listing(db: Connection, *, ended: bool = False) -> list[Standing]:
+    """Return alerts, also those that are over: those that hurt most people in the worst phase first."""
+    return store.standing(db, most=200, ended=ended)
+
+
+def shown(db: Connection, alert_id: int) -> Shown:
+    """Return all that became of an alert, and who was told. Raises AlertUnknown."""
+    alert, told = store.find(db, alert_id), escalation.notified(db, alert_id)
+    became = outbox.statuses(db, [one["message"] for one in told])
+    notified = [Notified(one["who"], one["channel"], one["step"], became[one["message"]]) for one in told]
+    return Shown(alert, store.history(db, alert_id), notified)
+
+
+def silence(db: Connection, lasts: timedelta, *, by: str, now: Moment, **facts: Any) -> int:
+    """Have nobody told of some alerts for a while; return the silence's id. `facts` are the other fields of a Silence."""
+    return silences.add(db, starts_at=now, ends_at=now + lasts, asked_by=by, **facts)
+
+
+def silenced(db: Connection, *, now: Moment) -> list[Silence]:
+    """Return the silences that hold, or will."""
+    return silences.standing(db, at=now)
+
+
+def unsilence(db: Connection, silence_id: int, *, now: Moment) -> None:
+    """End a silence now. Raises SilenceUnknown."""
+    silences.end(db, silence_id, at=now)
+
+
+def paths(db: Connection) -> Paths:
+    """Return the escalation paths that hold."""
+    return Paths(path=tuple(escalation.current(db)))
+
+
+def load_paths(db: Connection, document: Paths, *, by: str, reason: str, now: Moment) -> None:
+    """Have other escalation paths hold from now on."""
+    escalation.replace(db, document, asked_by=by, reason=reason, at=now)
 
 
 def acknowledge(db: Connection, alert_id: int, *, by: str, note: str, now: Moment) -> Standing:
@@ -38,7 +103,8 @@ def snooze(db: Connection, alert_id: int, until: datetime | None, *, by: str, no
 
 
 def hand_over(db: Connection, alert_id: int, *, to: str, by: str, note: str, now: Moment) -> Standing:
-    """Give an alert to somebody else, who is told at once; the steps begin anew. Raises AlertUnknown."""
+    """Give an alert to somebody else, who is told at once; the steps begin anew. Raises AlertUnknown, AddressMissing."""
+    notify.require_address(db, to)
     [alert] = store.hold(db, alert_id)
     values = {"state": State.FIRING, "assigned_to": to, "escalates_from": now, "round": alert.round + 1, "told_at": now}
     store.change(db, alert, Reason.HANDED_OVER, values | {"snoozed_until": None}, at=now, by=by, note=f"to {to} {note}".strip())

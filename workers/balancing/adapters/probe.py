@@ -8,7 +8,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from workers.balancing.rules import Node
-from workers.connections.store import permits
+from workers.connections.formats import permits
 from workers.foundation import clock
 
 #: Who asks, and for which wedding: nobody's; as a planner, for guests are refused first. How long an answer may take, in s.

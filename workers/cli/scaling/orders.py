@@ -4,24 +4,11 @@ from datetime import timedelta
 
 import click
 
-from workers.app import app
 from workers.cli.parameters import Duration, Words, operator
-from workers.cli.scaling.places import check, places
-from workers.foundation import clock, database, settings
-from workers.foundation.errors import ExpectedError
-from workers.foundation.moments import Moment
-from workers.scaling.rules.decision import State
-from workers.scaling.rules.orders import Kind, Mode, Order
-from workers.scaling.rules.policy import Policy
-from workers.scaling.store import actions as store
-from workers.scaling.store import orders
-from workers.scaling.usecases import modes
+from workers.foundation import clock, database
+from workers.scaling.rules.orders import Kind, Mode
+from workers.scaling.usecases import operators
 from workers.weddings.rules import EVERYWHERE
-
-
-class NoEmergency(ExpectedError):
-    """{region} gets nothing by an emergency; name a region that acts (`wedops scaling live REGION --reason …` lets it)"""
-
 
 FOR = click.option("--for", "lasts", type=Duration(), help="For how long: 30m, 2h, 7d; each command says what holds without.")
 REASON = click.option("--reason", required=True, type=Words(), help="Why; it is kept with the order.")
@@ -32,9 +19,7 @@ REASON = click.option("--reason", required=True, type=Words(), help="Why; it is 
 @REASON
 def live(region: str, reason: str) -> None:
     """Have a region's decisions carried out."""
-    _order(region, Kind.LIVE, reason)
-    with database.transaction() as db:
-        mode = modes.mode_of(db, region, settings.read(Policy), now=clock.now())
+    mode = _order(region, Kind.LIVE, reason)
     watches = "only watches still: a shadow order for a time lies on top, or PREDICTIVE_SCALING_ENABLED is off"
     click.echo(f"{region} {'acts' if mode is Mode.LIVE else watches}")
 
@@ -69,9 +54,7 @@ def hold(direction: str, region: str, lasts: timedelta | None, reason: str) -> N
 def resume(region: str) -> None:
     """End holds and the emergency of a region; whether it acts stays as it is (`live`, `shadow`)."""
     with database.transaction() as db:
-        check(region, places(db))
-        kinds = (Kind.HOLD_IN, Kind.HOLD_OUT, Kind.EMERGENCY)
-        ended = sum(orders.end(db, region, kind, by=operator(), at=clock.now()) for kind in kinds)
+        ended = operators.resume(db, region, by=operator(), now=clock.now())
     _wake()
     click.echo(f"{ended} order(s) of {region} ended")
 
@@ -86,23 +69,14 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
 
     For 2h, unless said otherwise.
     """
-    policy = settings.read(Policy)
-    most = policy.instances_max
-    with database.transaction() as db:
-        mode = modes.mode_of(db, region, policy, now=clock.now())
-    if mode is Mode.SHADOW:
-        raise NoEmergency(region=region)
     if to and region == EVERYWHERE:
         raise click.BadParameter("the cache gets all it may have; leave it out", param_hint="--to")
-    if to and to > most:
-        raise click.BadParameter(f"{most} is the cap; SCALING_INSTANCES_MAX raises it", param_hint="--to")
-    _order(region, Kind.EMERGENCY, reason, lasts=lasts or timedelta(hours=2), value=to or most)
-    what = (
-        "the cache gets all it may have"
-        if region == EVERYWHERE
-        else f"{region} gets {to or most} instances at least, {most} is its cap"
-    )
-    click.echo(what)
+    lasts = lasts or timedelta(hours=2)
+    with database.transaction() as db:
+        gets, cap = operators.declare_emergency(db, region, to, by=operator(), reason=reason, now=clock.now(), lasts=lasts)
+    _wake()
+    shared = "the cache gets all it may have"
+    click.echo(shared if region == EVERYWHERE else f"{region} gets {gets} instances at least, {cap} is its cap")
 
 
 @click.command("approve")
@@ -110,11 +84,10 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
 @FOR
 def approve(id: int, lasts: timedelta | None) -> None:
     """Let a proposal above the cap be, for 6h unless said otherwise; when its time is over it is undone by itself."""
-    until = clock.now() + (lasts or timedelta(hours=6))
     with database.transaction() as db:
-        one = store.settle(db, id, State.APPROVED, by=operator(), at=clock.now(), until=until)
+        one = operators.approve(db, id, by=operator(), now=clock.now(), lasts=lasts or timedelta(hours=6))
     _wake()
-    click.echo(f"{one.resource} of {one.region}: up to {one.to} until {until:%Y-%m-%d %H:%M}")
+    click.echo(f"{one.resource} of {one.region}: up to {one.to} until {one.until:%Y-%m-%d %H:%M}")
 
 
 @click.command("reject")
@@ -122,23 +95,24 @@ def approve(id: int, lasts: timedelta | None) -> None:
 def reject(id: int) -> None:
     """Refuse a proposal above the cap."""
     with database.transaction() as db:
-        one = store.settle(db, id, State.REJECTED, by=operator(), at=clock.now(), problem=store.REJECTED)
+        one = operators.reject(db, id, by=operator(), now=clock.now())
     click.echo(f"{one.resource} of {one.region} stays within its cap")
 
 
-def _order(region: str, kind: Kind, reason: str, *, lasts: timedelta | None = None, value: int = 0) -> None:
-    now: Moment = clock.now()
+def _order(region: str, kind: Kind, reason: str, *, lasts: timedelta | None = None) -> Mode:
     with database.transaction() as db:
-        check(region, places(db))
-        orders.give(db, Order(region, kind, reason, operator(), now, now + lasts if lasts else None, value))
+        mode = operators.order(db, region, kind, by=operator(), reason=reason, now=clock.now(), lasts=lasts)
     _wake()
+    return mode
 
 
 def _wake() -> None:
     """Have scaling decide now; when the broker is away, its own schedule does."""
     from kombu.exceptions import OperationalError  # noqa: PLC0415 - beside the only place that needs it
 
+    from workers.scaling.tasks import decide  # noqa: PLC0415
+
     try:
-        app.send_task("scaling.decide", retry=False)
+        decide.apply_async(retry=False)
     except OperationalError:
         click.echo("(the broker is away: it is decided at the next run)", err=True)

@@ -1,27 +1,20 @@
 """What there is of each resource, what was decided and ordered, and how good that was."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import click
 import orjson
 
 from workers.cli.parameters import operator
-from workers.cli.scaling.places import check, places
-from workers.foundation import clock, database, redis, settings
-from workers.foundation.errors import ExpectedError, error_code, safe_message
+from workers.foundation import clock, database, settings
 from workers.foundation.moments import Moment
-from workers.scaling.adapters import actuators as client
-from workers.scaling.rules.decision import State
-from workers.scaling.rules.orders import Kind, Order, mode
+from workers.scaling.rules.actions import REJECTED, Action
+from workers.scaling.rules.orders import Order
 from workers.scaling.rules.policy import SHARED, Policy, Resource
-from workers.scaling.store import actions as store
-from workers.scaling.store import orders
-from workers.scaling.store.actions import Action
+from workers.scaling.usecases import seen
 from workers.simulation import usecases as simulation
 from workers.weddings.rules import EVERYWHERE
-from workers.weddings.store import weddings
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 MOST = click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True)
@@ -31,19 +24,18 @@ MOST = click.option("--most", type=click.IntRange(1, 1000), default=50, show_def
 @JSON
 def show(as_json: bool) -> None:
     """Show what there should be, what the real systems have, and which orders hold."""
-    policy, now = settings.read(Policy), clock.now()
+    now = clock.now()
     with database.transaction() as db:
-        latest, standing, proposals, regions = store.latest(db), orders.standing(db, at=now), store.proposals(db), places(db)
-    rows = [_row(region, latest, standing.get(region, {}), policy) for region in regions]
+        found = seen.overview(db, now=now)
     if as_json:
-        _print("wedops.scaling/2", regions=rows, proposals=proposals)
+        _print("wedops.scaling/2", regions=found.regions, proposals=found.proposals)
         return
-    for row in rows:
+    for row in found.regions:
         has = "  ".join(f"{name}={_has(**found)}" for name, found in row["has"].items())
         click.echo(f"{row['region']:<16}{row['mode']:<8}{has}")
         for order in row["orders"]:
             click.echo(f"    {order.kind} {_until(order)} by {order.asked_by}: {order.reason}")
-    for one in proposals:
+    for one in found.proposals:
         click.echo(f"{one.state}: {one.resource} of {one.region} up to {one.to}{_ends(one, now)}")
 
 
@@ -57,25 +49,6 @@ def _ends(proposal: Action, now: Moment) -> str:
 
 def _print(schema: str, **facts: Any) -> None:
     click.echo(orjson.dumps({"schema": schema} | facts).decode())
-
-
-def _row(region: str, latest: Any, given: Mapping[Kind, Order], policy: Policy) -> dict[str, Any]:
-    ours = [one for one in client.managed() if (one in SHARED) == (region == EVERYWHERE)]
-    has = {str(resource): _found(latest.get((region, resource)), resource) for resource in ours}
-    return {"region": region, "mode": str(mode(given, policy)), "has": has, "orders": list(given.values())}
-
-
-def _found(action: Action | None, resource: Resource) -> dict[str, Any]:
-    """Return what there should be, what each real system has, and why it can't be asked."""
-    found: dict[str, Any] = {"wanted": action.to if action else None, "state": action.state if action else None}
-    try:
-        seen = {name: actuator.seen(action) for name, actuator in client.of(resource).items()} if action else {}
-    except redis.UNREACHABLE:
-        raise
-    except Exception as error:
-        # A plug-in may raise anything; the other rows are shown.
-        return found | {"seen": {}, "problem": safe_message(error) or error_code(error)}
-    return found | {"seen": seen, "problem": None}
 
 
 def _has(wanted: int | None, state: str | None, seen: Mapping[str, int | None], problem: str | None) -> str:
@@ -95,13 +68,13 @@ def _until(order: Order) -> str:
 def actions(most: int, as_json: bool) -> None:
     """List the newest actions with what became of them."""
     with database.transaction() as db:
-        found = store.recent(db, most=most)
+        found = seen.recent(db, limit=most)
     if as_json:
         _print("wedops.scaling_actions/1", actions=found)
         return
     click.echo("id, made (UTC), region, resource, from → to, reason, purpose, state, by whom, problem" if found else "none yet")
     for one in found:
-        note = f"  {one.problem}" if one.problem not in (None, store.REJECTED) else ""
+        note = f"  {one.problem}" if one.problem not in (None, REJECTED) else ""
         by = f" by {one.settled_by}" if one.settled_by else ""
         click.echo(
             f"{one.id:>6}  {one.created_at:%Y-%m-%d %H:%M}  {one.region:<14}{one.resource:<22}{one.before:>5} → {one.to:<5}"
@@ -115,7 +88,7 @@ def actions(most: int, as_json: bool) -> None:
 def audit(most: int, as_json: bool) -> None:
     """List who ordered and settled what and why, the newest first."""
     with database.transaction() as db:
-        ordered, settled = orders.history(db, most=most), store.settled(db, most=most)
+        ordered, settled = seen.audit(db, limit=most)
     if as_json:
         _print("wedops.scaling_audit/1", orders=ordered, settled=settled)
         return
@@ -135,7 +108,7 @@ def _ordered(one: Order) -> str:
 
 def _settled(one: Action) -> str:
     until = f" until {one.until:%Y-%m-%d %H:%M}" if one.until else ""
-    why = f": {one.problem}" if one.problem not in (None, store.REJECTED) else ""
+    why = f": {one.problem}" if one.problem not in (None, REJECTED) else ""
     return f"{one.region:<14}{one.state:<10}action {one.id}, {one.resource} up to {one.to}{until}  {one.settled_by}{why}"
 
 
@@ -149,25 +122,14 @@ def dry_run(resource: str, region: str, to: int) -> None:
     if (asked in SHARED) != (region == EVERYWHERE):
         whose = f"all regions share {resource}" if asked in SHARED else f"each region has its {resource}"
         raise click.BadParameter(f"{whose}: name {EVERYWHERE if asked in SHARED else 'one'}", param_hint="REGION")
-    with database.transaction() as db:
-        check(region, places(db))
     if not bounds.least <= to <= bounds.ceiling:
         raise click.BadParameter(f"must be from {bounds.least} to {bounds.ceiling}", param_hint="TO")
-    action = Action(0, region, asked, 0, to, "", State.PROPOSED, clock.now(), operator())
-    actuators = client.of(asked)
-    for name, actuator in actuators.items():
-        click.echo(f"{name}: has {_tried(actuator.seen, action)}; {_tried(partial(actuator.apply, dry_run=True), action)}")
-    if not actuators:
+    with database.transaction() as db:
+        found = seen.dry_run(db, asked, region, to, by=operator(), now=clock.now())
+    for name, (has, would) in found.items():
+        click.echo(f"{name}: has {has}; {would}")
+    if not found:
         click.echo(f"{resource} has no actuator: SCALING_ACTUATORS names none")
-
-
-def _tried(ask: Callable[[Action], object], action: Action) -> object:
-    try:
-        return ask(action)
-    except ExpectedError:
-        raise
-    except Exception as error:
-        raise click.ClickException(f"the actuator failed: {type(error).__name__}: {error}") from error
 
 
 @click.command("regret")
@@ -177,7 +139,6 @@ def _tried(ask: Callable[[Action], object], action: Action) -> object:
 def regret(region: str, days: int, as_json: bool) -> None:
     """Compare what was decided for a region with what was needed, afterwards: short of capacity, and money for nothing."""
     with database.transaction() as db:
-        check(region, weddings.regions(db))
         outcome = simulation.regret(db, region, now=clock.now(), days=days)
     if as_json:
         _print("wedops.scaling_regret/1", region=region, days=days, outcome=outcome)

@@ -6,9 +6,10 @@ import click
 
 from workers.foundation import clock
 from workers.foundation.errors import printable
-from workers.weddings import rules, usecases
+from workers.weddings import rules
 from workers.weddings.formats import file as files
 from workers.weddings.formats.rows import Reading
+from workers.weddings.usecases import importing as usecases
 
 
 @click.command("import")

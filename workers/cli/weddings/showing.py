@@ -3,12 +3,9 @@
 import click
 import orjson
 
-from workers.caching import store as caching
 from workers.cli.weddings.importing import plain
-from workers.foundation import clock, database, settings
-from workers.measurements.store import events
-from workers.weddings import rules
-from workers.weddings.store import weddings as store
+from workers.foundation import clock
+from workers.operations.wedding import view
 
 
 @click.command("show")
@@ -16,23 +13,23 @@ from workers.weddings.store import weddings as store
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(wedding_id: str, as_json: bool) -> None:
     """Show a wedding: its facts, how its objectives went, and what was made ready or done for it."""
-    now, phases = clock.now(), settings.read(rules.Policy)
-    with database.transaction() as db:
-        found = store.by_id(db, [wedding_id])
-        if not found:
-            raise store.WeddingUnknown(wedding_id=wedding_id)
-        budgets, done = events.of_wedding(db, wedding_id), caching.of_wedding(db, wedding_id)
-    [one] = found
-    phase = rules.phase(one, phases, now=now)
+    found = view(wedding_id, now=clock.now())
+    one, phase = found.wedding, found.phase
     if as_json:
-        facts = {"schema": "wedops.wedding/1", "wedding": one, "phase": phase, "objectives": budgets, "results": done}
+        facts = {
+            "schema": "wedops.wedding/1",
+            "wedding": one,
+            "phase": phase,
+            "objectives": found.objectives,
+            "results": found.results,
+        }
         # A column that is quoted in SQL has a name that is no plain text to orjson.
         click.echo(orjson.dumps(facts, option=orjson.OPT_NON_STR_KEYS).decode())
         return
     click.echo(f"{one.id}  {one.starts_local:%a %Y-%m-%d %H:%M} – {one.ends_local:%H:%M} {one.zone}  {phase}  {one.status}")
     click.echo(f"{one.guest_count} guests, {one.venue_type}, {one.region}, suppliers: {plain(one.supplier_ids)}")
-    for row in budgets:
+    for row in found.objectives:
         left = f"{row['budget_left']:.0%} of its budget left"
         click.echo(f"  {row['objective']:<20}{row['bad']} bad of {row['total']}, {left}")
-    for row in done:
+    for row in found.results:
         click.echo(f"  {row['at']:%Y-%m-%d %H:%M}Z  {row['kind']}: {row['actions']} entries")

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import click
 
-from workers.foundation import clock, database, settings
+from workers.foundation import clock
 from workers.weddings import rules
-from workers.weddings.store import weddings as store
+from workers.weddings.usecases.reading import upcoming
 
 HEAD = ("wedding", "starts (local)", "zone", "phase", "guests", "region")
 
@@ -15,13 +15,11 @@ HEAD = ("wedding", "starts (local)", "zone", "phase", "guests", "region")
 @click.option("--hours", default=24, show_default=True, help="How far to look.")
 def command(hours: int) -> None:
     """Show the weddings that run or come next, with their phase."""
-    now, phases = clock.now(), settings.read(rules.Policy)
-    with database.transaction() as db:
-        found = store.between(db, now, now + timedelta(hours=hours), most=50)
+    found = upcoming(timedelta(hours=hours), now=clock.now())
     if not found:
         click.echo("no wedding runs or begins then")
         return
-    rows = [HEAD, *(_row(one, rules.phase(one, phases, now=now)) for one in found)]
+    rows = [HEAD, *(_row(*one) for one in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

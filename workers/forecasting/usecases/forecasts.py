@@ -104,6 +104,17 @@ def expected(db: Connection, leads: Mapping[str, timedelta], *, now: Moment) -> 
     return found
 
 
+def latest(db: Connection, region: str, *, before: datetime | None = None) -> rules.Forecast | None:
+    """Return a region's newest forecast, or the newest made before a moment; None when there is none."""
+    return store.latest(db, before=before).get(region)
+
+
+def backtest(db: Connection, *, now: Moment) -> dict[str, dict[int, calibration.Score]]:
+    """Return how the last days' forecasts did, by region and minutes ahead."""
+    judge(db, now=now)
+    return store.judged(db, since=now - STANDS, until=now)
+
+
 def judged(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     """Return each region's score that its trust goes by, if there was one in the last day."""
     scores = store.judged(db, since=now - STANDS, until=now)

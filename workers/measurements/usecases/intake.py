@@ -72,6 +72,11 @@ def take(
     return Taken(distinct, dict(batch.refused.most_common(20)), len(batch.rows) - distinct)
 
 
+def writer(name: str) -> Writer:
+    """Return a writer that begins; several may run, and one of them writes."""
+    return Writer(name)
+
+
 def write(writer: Writer) -> tuple[Writer, int]:
     """Write what waits in the stream; return the writer to go on with, and how many points it took."""
     try:

@@ -20,10 +20,10 @@ from uuid import uuid4
 from workers.foundation import settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store import looks
-from workers.scaling.store.actions import Action
 
 GROUP = "wedops.actuators"
 #: Seconds that a call may take in all: a server that sends a byte now and then outlives every time-out of a socket.

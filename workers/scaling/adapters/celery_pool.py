@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 
 from workers.app import app
 from workers.scaling.adapters.actuators import ActuatorUnreachable, refusal
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.policy import Resource
-from workers.scaling.store.actions import Action
 
 #: Seconds to wait for answers: a worker that does not answer in them is not counted.
 PATIENCE = 1.5

@@ -1,8 +1,8 @@
 """The gateways of a region: they read what is wanted in Redis, obey, and confirm."""
 
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store import gateways
-from workers.scaling.store.actions import Action
 
 
 class Gateways:

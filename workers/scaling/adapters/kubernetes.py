@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from workers.foundation import settings
 from workers.scaling.adapters.actuators import ActuatorUnreachable, refusal
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.policy import Resource
-from workers.scaling.store.actions import Action
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from psycopg.rows import dict_row
 
 from workers.foundation import settings
 from workers.scaling.adapters.actuators import ActuatorUnreachable, refusal
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.policy import Resource
-from workers.scaling.store.actions import Action
 
 
 @dataclass(frozen=True)

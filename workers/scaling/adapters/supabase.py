@@ -13,9 +13,9 @@ import jwt
 
 from workers.foundation import clock, settings
 from workers.scaling.adapters.actuators import ActuatorUnreachable, refusal
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.scaling.rules.policy import Resource
-from workers.scaling.store.actions import Action
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from redis.exceptions import RedisError
 
 from workers.foundation import redis
 from workers.scaling.adapters.actuators import ActuatorUnreachable, refusal
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.policy import Resource
-from workers.scaling.store.actions import Action
 
 _MEGABYTE = 2**20
 

@@ -1,7 +1,6 @@
 """Scaling actions as rows."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +28,7 @@ from workers.foundation.database import metadata, over
 from workers.foundation.errors import ExpectedError
 from workers.foundation.journal import Happening
 from workers.foundation.moments import Moment
+from workers.scaling.rules.actions import REJECTED, SCHEDULE, Action, Decided
 from workers.scaling.rules.decision import Purpose, State
 from workers.scaling.rules.policy import Resource
 
@@ -69,54 +69,11 @@ actions = Table(
 )
 
 
-#: Who decides when no person does.
-SCHEDULE = "schedule"
-#: Why a proposal is over that somebody rejected.
-REJECTED = "rejected"
 Index("newest_action", actions.c.region, actions.c.resource, actions.c.id.desc())
 
 
 class ProposalUnknown(ExpectedError):
     """no proposal {id} waits to be settled; `wedops scaling actions` lists what became of each"""
-
-
-@dataclass(frozen=True)
-class Action:
-    """An action as it was written; `to` is what there should be since then."""
-
-    id: int
-    region: str
-    resource: Resource
-    before: int
-    to: int
-    reason: str
-    state: State
-    created_at: Moment
-    asked_by: str
-    purpose: Purpose = Purpose.ACT
-    attempts: int = 0
-    problem: str | None = None
-    until: datetime | None = None
-    settled_by: str | None = None
-    settled_at: datetime | None = None
-    applied_at: datetime | None = None
-    confirmed_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Decided:
-    """An action to be written: it `follows` the one that was the newest of its resource, 0 for the first."""
-
-    region: str
-    resource: str
-    before: int
-    to: int
-    reason: str
-    inputs: Mapping[str, Any]
-    asked_by: str
-    at: Moment
-    follows: int = 0
-    purpose: Purpose = Purpose.ACT
 
 
 _COLUMNS = {"before": "from_value", "to": "to_value"}

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from workers.connections.keys import CONFIRMED, DESIRED, TOLD
 from workers.foundation import redis
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.policy import Resource
-from workers.scaling.store.actions import Action
 
 
 def untell(region: str) -> None:

@@ -12,13 +12,13 @@ from workers.foundation import clock, database, logs, once, redis
 from workers.foundation.errors import error_code, safe_message
 from workers.foundation.moments import Moment
 from workers.scaling.adapters import actuators
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.leads import longest_lead
 from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as store
 from workers.scaling.store import gateways, orders
-from workers.scaling.store.actions import Action
 from workers.scaling.usecases.modes import in_shadow
 from workers.weddings.rules import EVERYWHERE
 from workers.weddings.store import weddings

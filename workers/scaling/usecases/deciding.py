@@ -16,11 +16,11 @@ from workers.notify import usecases as notify
 from workers.notify.rules import Notification
 from workers.scaling.adapters import actuators
 from workers.scaling.rules import decision as rules
+from workers.scaling.rules.actions import SCHEDULE, Action, Decided
 from workers.scaling.rules.decision import Decision, Purpose, Reading, Reason, State
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import inputs, looks, published
-from workers.scaling.store.actions import Action, Decided
 from workers.scaling.usecases.carrying import AT_ONCE
 from workers.scaling.usecases.readings import readings
 
@@ -87,7 +87,7 @@ def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: 
     _ask(db, [(reading, decision) for reading, decision in decided if not reading.shadow], written, policy, now)
 
 
-def _changed(reading: Reading, decision: Decision, policy: Policy, now: Moment) -> store.Decided:
+def _changed(reading: Reading, decision: Decision, policy: Policy, now: Moment) -> Decided:
     purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
     return _row(reading, decision.to, decision.reason, purpose, reading.follows, inputs.kept(reading, policy), now)
 
@@ -95,7 +95,7 @@ def _changed(reading: Reading, decision: Decision, policy: Policy, now: Moment) 
 def _row(
     reading: Reading, to: int, reason: Reason, purpose: Purpose, follows: int, made_from: Mapping[str, Any], now: Moment
 ) -> Decided:
-    return Decided(reading.region, reading.resource, reading.has, to, reason, made_from, store.SCHEDULE, now, follows, purpose)
+    return Decided(reading.region, reading.resource, reading.has, to, reason, made_from, SCHEDULE, now, follows, purpose)
 
 
 def _write(db: Connection, rows: Sequence[Decided]) -> dict[tuple[str, str], int]:
@@ -135,7 +135,7 @@ def _ask(
 def _end_approval(db: Connection, one: Action, now: Moment) -> None:
     # Somebody may have settled it since it was read.
     with suppress(store.ProposalUnknown):
-        store.settle(db, one.id, State.ROLLED_BACK, by=store.SCHEDULE, at=now, problem="its time is over")
+        store.settle(db, one.id, State.ROLLED_BACK, by=SCHEDULE, at=now, problem="its time is over")
 
 
 def _stands(db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: Moment) -> bool:
@@ -160,7 +160,7 @@ def _stands(db: Connection, reading: Reading, decision: Decision, ours: Sequence
 def _end_proposal(db: Connection, one: Action, problem: str, now: Moment) -> bool:
     """End a proposal; False when somebody has settled it since it was read: the next run sees how."""
     try:
-        store.settle(db, one.id, State.REJECTED, by=store.SCHEDULE, at=now, problem=problem)
+        store.settle(db, one.id, State.REJECTED, by=SCHEDULE, at=now, problem=problem)
     except store.ProposalUnknown:
         return False
     return True

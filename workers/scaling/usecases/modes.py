@@ -6,11 +6,11 @@ from sqlalchemy import Connection
 
 from workers.foundation.moments import Moment
 from workers.scaling.adapters import actuators
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.orders import Kind, Mode, Order, mode
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
-from workers.scaling.store.actions import Action
 from workers.weddings.rules import EVERYWHERE
 from workers.weddings.store import weddings
 

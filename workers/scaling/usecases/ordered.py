@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.foundation.moments import Moment
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.decision import Purpose, State
 from workers.scaling.rules.orders import Kind, Mode, Order, mode
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
-from workers.scaling.store.actions import Action
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import Season
 from workers.weddings.rules import EVERYWHERE

@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.foundation.errors import ExpectedError
+from workers.scaling.rules.actions import Action
 from workers.scaling.rules.decision import Reading
 from workers.scaling.rules.orders import Order
 from workers.scaling.rules.policy import Policy
 from workers.scaling.rules.why import Why, explain
 from workers.scaling.store import actions as store
 from workers.scaling.store import inputs, orders
-from workers.scaling.store.actions import Action
 
 
 class ActionUnknown(ExpectedError):

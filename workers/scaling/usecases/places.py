@@ -17,8 +17,13 @@ def places(db: Connection) -> list[str]:
     return [*dict.fromkeys([*weddings.regions(db), *store.regions(db), EVERYWHERE])]
 
 
+def require(db: Connection, region: str) -> None:
+    """Raise RegionUnknown where there is nothing to steer."""
+    check(region, places(db))
+
+
 def check(region: str, known: list[str]) -> None:
-    """Refuse a region that is not among those known; raises RegionUnknown."""
+    """Raise RegionUnknown for a region that is not among those known."""
     if region not in known:
         named = ", ".join(name for name in known if name != EVERYWHERE)
         raise RegionUnknown(region=region, known=named or "none yet: import a calendar")

@@ -1,4 +1,4 @@
-"""What `wedops status` rests on: the verdict, and why."""
+"""How all is going: the verdict, and what it rests on."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from workers.commands import store as requests
 from workers.connections.store import registry as connections
 from workers.connections.store import service
 from workers.emergencies import store as emergencies
-from workers.foundation import background, circuits, clock, database, dead_letters, jobs, journal, queues, redis, settings
+from workers.foundation import background, circuits, database, dead_letters, jobs, journal, queues, redis, settings
 from workers.foundation.errors import UNAVAILABLE
-from workers.foundation.moments import Moment
+from workers.foundation.moments import MachineMoment, Moment
 from workers.notify import formats as notify
 from workers.outbox import store as outbox
 from workers.responses import store as degradation
@@ -96,12 +96,12 @@ class Status:
             self.code = max(self.code, code)
 
 
-def gather() -> Status:
+def gather(*, now: Moment, machine: MachineMoment) -> Status:
     """Return what is known now; a server that is away is the verdict, and what the other one knows is there all the same."""
-    status = Status(now=clock.now().isoformat(timespec="seconds"))
+    status = Status(now=now.isoformat(timespec="seconds"))
     parts: dict[str, Callable[[], None]] = {
-        "Redis": lambda: _from_redis(status),
-        "PostgreSQL": lambda: _from_postgres(status),
+        "Redis": lambda: _from_redis(status, now, machine.timestamp()),
+        "PostgreSQL": lambda: _from_postgres(status, now),
     }
     for name, error in zip(parts, background.within(PATIENCE, *parts.values()), strict=True):
         if isinstance(error, redis.UNREACHABLE):
@@ -139,9 +139,8 @@ def _lacking(status: Status) -> list[str]:
     return calendar + ([] if status.nodes else ["no realtime node has reported"])
 
 
-def _from_redis(status: Status) -> None:
-    at = clock.epoch()
-    status.kind_of_day, status.connections = seasons.kind_of_day(clock.now()), connections.total()
+def _from_redis(status: Status, now: Moment, at: float) -> None:
+    status.kind_of_day, status.connections = seasons.kind_of_day(now), connections.total()
     status.queues = [asdict(queue) for queue in queues.lengths_and_ages()]
     for queue in status.queues:
         if queue["oldest"] > PROMISES[queue["name"]]:
@@ -153,7 +152,7 @@ def _from_redis(status: Status) -> None:
                 DEGRADED, f"{what} {often} times in the last minute: see the end of its log (`wedops supervise` says where)"
             )
     _from_jobs(status, at)
-    _from_nodes(status)
+    _from_nodes(status, now)
     status.beats, status.tallies, status.dead_letters = len(jobs.beats(at)), jobs.tallies(), dead_letters.count()
     if not status.beats:
         status.blame(
@@ -173,7 +172,7 @@ def _from_jobs(status: Status, at: float) -> None:
             status.blame(DEGRADED, f"job {record.name} was due {at - record.next:.0f} s ago and beat did not fire it")
 
 
-def _from_nodes(status: Status) -> None:
+def _from_nodes(status: Status, now: Moment) -> None:
     status.circuits = [asdict(circuit) for circuit in circuits.known()]
     for circuit in status.circuits:
         if circuit["state"] != "closed":
@@ -185,7 +184,7 @@ def _from_nodes(status: Status) -> None:
         status.blame(CRITICAL, "no realtime node takes anybody: all are out or drained (`wedops nodes`)")
     if not nodes and status.kind_of_day == KindOfDay.WEDDING_DAY:
         status.blame(DEGRADED, "no realtime node has reported: does a gateway run, and reach the registry?")
-    status.peak = service.peak(clock.now())
+    status.peak = service.peak(now)
     if status.peak:
         status.peak_until = str(service.planned_peak()[1])
     if status.emergency_mode:
@@ -209,8 +208,8 @@ def _moment(epoch: float) -> str | None:
     return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds") if epoch else None
 
 
-def _from_postgres(status: Status) -> None:
-    now, phases = clock.now(), settings.read(calendar.Policy)
+def _from_postgres(status: Status, now: Moment) -> None:
+    phases = settings.read(calendar.Policy)
     with database.transaction() as db:
         status.regions = [_plain(row) for row in metrics.latest(db, since=now - timedelta(days=1))]
         status.seasons = {region: str(season) for region, season in seasons.current(db).items()}

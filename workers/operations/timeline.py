@@ -1,0 +1,51 @@
+"""All that happened and all that was done, in the order of time."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from redis.exceptions import RedisError
+
+from workers.alerts.store import history as alerts
+from workers.emergencies import store as emergencies
+from workers.foundation import database, journal
+from workers.foundation.journal import Happening
+from workers.notify import usecases as notify
+from workers.responses import store as responses
+from workers.scaling.store import actions as scaling
+from workers.weddings.rules import EVERYWHERE
+from workers.weddings.store import weddings
+
+#: Of each kind the newest so many are looked at: those of one wedding may be few among them.
+LOOKED_AT = 5_000
+#: Each table that knows when something happened.
+TABLES: tuple[Callable[..., list[Happening]], ...] = (
+    alerts.happened, responses.happened, emergencies.happened, notify.happened, scaling.happened,
+)  # fmt: skip
+
+
+def timeline(since: datetime, *, wedding_id: str = "", limit: int) -> tuple[list[Happening], list[str]]:
+    """Return the newest that happened since a moment, the oldest first, and which part could not be asked.
+
+    With a wedding what was about it, its region or everybody. The other parts are told all the same. Raises WeddingUnknown.
+    """
+    parts, missing = list[list[Happening]](), list[str]()
+    try:
+        with database.transaction() as db:
+            region = weddings.require(db, wedding_id).region if wedding_id else ""
+            parts = [happened(db, since, most=LOOKED_AT) for happened in TABLES]
+    except database.DatabaseUnavailable as error:
+        region, missing = "", [str(error)]
+    try:
+        parts.append(journal.since(since, most=LOOKED_AT))
+    except RedisError as error:
+        missing.append(f"Redis does not answer ({error}); restarts, circuits and modes are not shown")
+    if any(len(part) >= LOOKED_AT for part in parts):
+        missing.append(f"of one kind there are {LOOKED_AT} or more; what is older is left out: ask with a shorter --since")
+    ours = (one for part in parts for one in part if not wedding_id or _is_about(one, wedding_id, region))
+    return sorted(ours, key=lambda one: one.at)[-limit:], missing
+
+
+def _is_about(one: Happening, wedding_id: str, region: str) -> bool:
+    if one.wedding_id:
+        return one.wedding_id == wedding_id
+    return one.region in ("", EVERYWHERE, region)

@@ -1,0 +1,30 @@
+"""A wedding: its facts, how its objectives went, and what was made ready or done for it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from workers.caching import store as caching
+from workers.foundation import database, settings
+from workers.foundation.moments import Moment
+from workers.measurements.store import events
+from workers.weddings import rules
+from workers.weddings.store import weddings
+
+
+@dataclass(frozen=True)
+class View:
+    """A wedding as people see it."""
+
+    wedding: rules.Wedding
+    phase: rules.Phase
+    objectives: list[dict[str, Any]]
+    results: list[dict[str, Any]]
+
+
+def view(wedding_id: str, *, now: Moment) -> View:
+    """Return all that is known of a wedding. Raises WeddingUnknown."""
+    phases = settings.read(rules.Policy)
+    with database.transaction() as db:
+        one = weddings.require(db, wedding_id)
+        budgets, done = events.of_wedding(db, wedding_id), caching.of_wedding(db, wedding_id)
+    return View(one, rules.phase(one, phases, now=now), budgets, done)
