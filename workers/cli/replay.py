@@ -13,6 +13,7 @@ from workers.cli.parameters import MomentText
 from workers.foundation import clock, settings
 from workers.scaling.rules.policy import Policy
 from workers.simulation import usecases as simulation
+from workers.simulation.rules.replay import Outcome
 
 _MOMENT = MomentText(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
@@ -35,13 +36,7 @@ def command(
     first, last = _span(start, end)
     if picture and not region:
         raise click.BadParameter("name the region to draw", param_hint="REGION")
-    played = simulation.replayed(region, first, last, now=clock.now(), cut=start is None)
-    if not played:
-        raise click.ClickException("no region has a wedding in the calendar: nothing was played")
-    if picture:
-        [(_, past, supply)] = played.values()
-        pictures.capacity(picture, past, supply, settings.read(Policy))
-    found = {name: outcome for name, (outcome, _, _) in played.items()}
+    found = _play(region, first, last, cut=start is None, picture=picture)
     if as_json:
         rows = {name: asdict(outcome) for name, outcome in found.items()}
         text = orjson.dumps({"schema": "wedops.replay/1", "from": first, "to": last, "regions": rows}).decode()
@@ -62,3 +57,13 @@ def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datet
 
 def _above(value: float, most: float | None) -> bool:
     return most is not None and value > most
+
+
+def _play(region: str | None, first: datetime, last: datetime, *, cut: bool, picture: Path | None) -> dict[str, Outcome]:
+    played = simulation.replayed(region, first, last, now=clock.now(), cut=cut)
+    if not played:
+        raise click.ClickException("no region has a wedding in the calendar: nothing was played")
+    if picture:
+        [(_, past, supply)] = played.values()
+        pictures.capacity(picture, past, supply, settings.read(Policy))
+    return {name: outcome for name, (outcome, _, _) in played.items()}
