@@ -59,6 +59,12 @@ def empty_servers() -> None:
         db.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
 
 
+def due_now() -> None:
+    """Have all waits of the outbox be over."""
+    with database.transaction() as db:
+        db.exec_driver_sql("UPDATE outbox SET due_at = now() - interval '1 second'")
+
+
 def eventually(condition: Callable[[], object], *, within: float = 10.0) -> bool:
     """Tell whether `condition` becomes true within some seconds."""
     until = clock.stopwatch() + within

@@ -18,6 +18,7 @@ SHELF = {
     "store.py",
     "keys.py",
     "formats.py",
+    "telemetry.py",
     "adapters.py",
     "usecases.py",
     "tasks.py",
@@ -117,7 +118,12 @@ def test_every_task_is_named_for_its_room() -> None:
 #: How a run begins, and reads the clock; and what asks of the outside, or sends, whenever its turn comes.
 ENTRIES = {"tasks.py", "routes.py", "adapters", "adapters.py", "client.py", "cli", "http", "processes", "foundation", "app.py"}
 #: Each of their transactions is a run of its own.
-LOOPS = {"workers/commands/usecases.py", "workers/alerts/usecases/ourselves.py"}
+LOOPS = {
+    "workers/commands/usecases.py",
+    "workers/scaling/usecases/applying.py",
+    "workers/selfwatch/usecases/watching.py",
+    "workers/selfwatch/usecases/observing.py",
+}
 
 
 def test_a_run_reads_the_clock_where_it_begins() -> None:

@@ -1,4 +1,7 @@
-"""Prometheus metrics, whole across prefork children (PROMETHEUS_MULTIPROC_DIR is set by who starts us)."""
+"""What all rooms count for Prometheus, and how it is whole across prefork children; a room's own is in its `telemetry.py`.
+
+PROMETHEUS_MULTIPROC_DIR is set by who starts us: metrics are declared after this module set up where they are kept.
+"""
 
 import os
 import socket
@@ -6,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
+from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess, values
 
 from workers.foundation import clock, logs
 
@@ -57,16 +60,6 @@ task_wait_seconds = Histogram(
 )
 background_failures = Counter("wedops_background_failures", "Failures of work beside a process's main one", ["work"])
 refusals = Counter("wedops_refusals", "What was refused, and why", ["what", "reason"])
-admissions = Counter("wedops_admissions", "Requests that got a connection: opened, or reused", ["how"])
-quality = Gauge(
-    "wedops_node_quality", "Mean quality score (0-100) of a node's connections", ["node"], multiprocess_mode="mostrecent"
-)
-messages = Counter("wedops_messages", "Messages of connections", ["region"])
-message_errors = Counter("wedops_message_errors", "Messages that failed", ["region"])
-message_bytes = Counter("wedops_message_bytes", "Bytes of messages", ["region"])
-subscriptions = Gauge("wedops_subscriptions", "Channels that connections have", ["region"], multiprocess_mode="mostrecent")
-rtt_ms = Gauge("wedops_rtt_ms", "Round-trip time, ms", ["region", "quantile"], multiprocess_mode="mostrecent")
-samples = Counter("wedops_samples", "Samples by who sent them: accepted, refused, written, double", ["source", "what"])
 decisions = Counter("wedops_decisions", "Decisions by room and reason", ["room", "reason"])
 
 

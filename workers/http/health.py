@@ -10,10 +10,10 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.alerts.rules.ourselves import PROMISES
 from workers.foundation import background, clock, database, health, jobs, queues, redis
 from workers.foundation.errors import ExpectedError
 from workers.http.keys import HEALTH
+from workers.selfwatch.rules import LATENCY_OBJECTIVES
 
 #: In seconds: from check to check, for how long one may take, and after which a first answer no longer waits.
 EVERY, PATIENCE = 1.0, 1.0
@@ -114,7 +114,7 @@ def _beat() -> str:
 
 def _queues() -> str:
     try:
-        behind = [one.name for one in queues.lengths_and_ages() if one.oldest > PROMISES[one.name]]
+        behind = [one.name for one in queues.lengths_and_ages() if one.oldest > LATENCY_OBJECTIVES[one.name]]
     except RedisError:
         return UNKNOWN
     return f"{behind[0]} does not move" if behind else OK

@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from workers.alerts.rules.kinds import Severity
 from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.rules.lifecycle import Standing, State
-from workers.alerts.rules.ourselves import PROMISES
 from workers.alerts.store import alerts
 from workers.alerts.usecases import surroundings
 from workers.balancing import store as balancing
@@ -34,6 +33,7 @@ from workers.scaling.usecases import modes
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
 from workers.seasons.rules.season import Policy as Seasons
+from workers.selfwatch.rules import LATENCY_OBJECTIVES
 from workers.snapshots import store as metrics
 from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
@@ -143,7 +143,7 @@ def _from_redis(status: Status, now: Moment, at: float) -> None:
     status.kind_of_day, status.connections = seasons.kind_of_day(now), connections.total()
     status.queues = [asdict(queue) for queue in queues.lengths_and_ages()]
     for queue in status.queues:
-        if queue["oldest"] > PROMISES[queue["name"]]:
+        if queue["oldest"] > LATENCY_OBJECTIVES[queue["name"]]:
             code = CRITICAL if queue["name"] == "emergency" else DEGRADED
             status.blame(code, f"queue {queue['name']} is {queue['oldest']:.0f} s behind: is its worker running?")
     for what, often in Counter(one for one in journal.lately(60) if one.startswith("process ")).items():

@@ -13,6 +13,7 @@ from workers.foundation.errors import ExpectedError
 from workers.journal import store as journal
 from workers.notify import usecases as notify
 from workers.outbox import store as outbox
+from workers.scaling.usecases import applying
 
 log = logs.get("deliver")
 
@@ -23,6 +24,7 @@ LONGEST = 60.0
 #: What is sent, each by a thread of its own: a target that hangs keeps no other kind waiting.
 WORK: Mapping[str, Callable[[float], None]] = {
     "commands": commands.redeliver,
+    "actions": applying.apply,
     "notifications": notify.deliver,
     "broadcasts": live.publish,
 }

@@ -4,10 +4,10 @@ from workers.app import app
 from workers.foundation import clock, database, settings
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import capacity
-from workers.scaling.usecases import carrying, deciding, plans
+from workers.scaling.usecases import applying, deciding, plans
 
-#: Days to look ahead.
-AHEAD = 90
+#: Days to look ahead; seconds after which a run applies nothing more, well inside its time limit.
+AHEAD, ENOUGH = 90, 10.0
 
 
 @app.task(name="scaling.decide")
@@ -15,19 +15,22 @@ def decide(**_later: object) -> None:
     """Bring every resource to what there should be now."""
     policy, now = settings.read(Policy), clock.now()
     deciding.decide(policy, now=now)
-    carrying.see_to_it(policy, now=now)
+    applying.publish(policy, now=now)
+    applying.apply(ENOUGH)
 
 
 @app.task(name="scaling.verify")
 def verify(**_later: object) -> None:
     """See whether what was decided is done; have it done again where it is not."""
-    carrying.see_to_it(settings.read(Policy), now=clock.now())
+    applying.publish(settings.read(Policy), now=clock.now())
+    applying.apply(ENOUGH)
 
 
 @app.task(name="scaling.reconcile")
 def reconcile(**_later: object) -> None:
     """Set back what somebody else set, or a restart lost."""
-    carrying.see_to_it(settings.read(Policy), now=clock.now(), drift=True)
+    applying.correct_drift(settings.read(Policy), now=clock.now())
+    applying.apply(ENOUGH)
 
 
 @app.task(name="scaling.look_ahead")

@@ -12,13 +12,13 @@ from workers.alerts.rules.kinds import Evaluator, Kind
 from workers.alerts.rules.lifecycle import Breach, Policy, State
 from workers.alerts.store import alerts as store
 from workers.alerts.usecases import evaluation
-from workers.alerts.usecases.ourselves import Watch
 from workers.foundation import clock, database, jobs
 from workers.measurements.rules.objectives import OBJECTIVES
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake
 from workers.responses import tasks as responses
+from workers.selfwatch.usecases.watching import Watch
 from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
 

@@ -11,7 +11,6 @@ from workers.alerts.rules import lifecycle as rules
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import State
 from workers.alerts.store import alerts as store
-from workers.alerts.usecases import ourselves
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.connections.store import registry
@@ -24,6 +23,7 @@ from workers.scaling.rules.decision import State as ActionState
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store import actions as scaling
 from workers.scaling.store import capacity as full_days
+from workers.selfwatch.usecases import watching
 from workers.snapshots import store as metrics
 from workers.snapshots.rules import Snapshot
 
@@ -112,7 +112,7 @@ def _job(db: Connection) -> rules.Standing:
 
 
 def _watch() -> None:
-    ourselves.Watch().look()
+    watching.Watch().look()
 
 
 def test_a_job_that_fires_and_never_finishes_is_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,9 @@ from sqlalchemy import make_url
 from tests.made import wedding
 from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
-from workers.alerts.rules.ourselves import unexplained
 from workers.alerts.store import alerts
 from workers.alerts.usecases import escalation as telling
 from workers.alerts.usecases import evaluation as alerting
-from workers.alerts.usecases import ourselves
 from workers.balancing import store as balancing
 from workers.cli.main import wedops
 from workers.cli.status import _show
@@ -35,6 +33,8 @@ from workers.measurements.usecases import intake as measuring
 from workers.operations.status import Status, gather
 from workers.responses import store as degradation
 from workers.responses.rules import Action, Reason
+from workers.selfwatch.rules import unexplained
+from workers.selfwatch.usecases import watching
 from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
 
@@ -167,8 +167,8 @@ def test_what_can_be_known_is_shown_while_a_server_hangs(
 
 def test_a_storm_without_a_database_is_told_by_its_cause_once_and_then_said_to_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(ourselves.adapters, "send", lambda _url, title, *_more, **_named: told.append(title) or True)
-    watch = ourselves.Watch()
+    monkeypatch.setattr(watching.adapters, "send", lambda _url, title, *_more, **_named: told.append(title) or True)
+    watch = watching.Watch()
     storm = [Breach(Kind.JOB_STOPPED, f"job-{one}", Severity.CRITICAL, 1.0, "it fired and did not finish") for one in range(6)]
     away = Breach(Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, "the database does not answer")
     for _ in range(3):
@@ -180,9 +180,9 @@ def test_a_storm_without_a_database_is_told_by_its_cause_once_and_then_said_to_b
 
 
 def test_who_is_only_about_to_start_is_not_missed() -> None:
-    ourselves.Watch(settled_at=clock.stopwatch() + 60).look()
+    watching.Watch(settled_at=clock.stopwatch() + 60).look()
     assert "beat_stopped" not in _run("alerts", "list")
-    ourselves.Watch().look()
+    watching.Watch().look()
     assert "beat_stopped" in _run("alerts", "list")
 
 

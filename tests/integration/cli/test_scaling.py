@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.made import scaled, wedding
+from tests.made import due_now, scaled, wedding
 from workers.cli.main import wedops
 from workers.connections import keys
 from workers.forecasting import tasks as forecasting
@@ -129,7 +129,7 @@ def test_an_actuator_says_what_it_would_do() -> None:
     assert "all regions share cache_mb: name everywhere" in _run("scaling", "try", "cache_mb", REGION, "512").output
     assert "gateways: has None;" in _run("scaling", "try", "instances", REGION, "4").output
     id = _action(to=5)
-    tasks.verify()
+    _verify()
     redis.registry().hset(keys.CONFIRMED + REGION, "gateway-1", id)
     assert "gateways: has 5;" in _run("scaling", "try", "instances", REGION, "4").output
 
@@ -215,3 +215,8 @@ def test_the_same_seed_is_the_same_saturday(tmp_path: Path, monkeypatch: pytest.
     assert max(one["peak"] for one in quiet.values()) < 1000
     assert (tmp_path / "saturday.png").stat().st_size > 10_000
     assert _run("simulate", "--saturday", "--day", "2026-10-30").exit_code == 2
+
+
+def _verify() -> None:
+    due_now()
+    tasks.verify()

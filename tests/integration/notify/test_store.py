@@ -1,9 +1,8 @@
 """Notifications: sent once a key and channel, tried again when a target fails."""
 
 import pytest
-from sqlalchemy import text
 
-from tests.made import receiver
+from tests.made import due_now, receiver
 from workers.foundation import database
 from workers.notify import adapters, formats, store, tasks, usecases
 from workers.notify.rules import Notification, Target
@@ -19,11 +18,6 @@ ONE = Notification("alert/1/1.1", "slow", "see the runbook", "high")
 def _publish(recipient: str = "operations", wedding_id: str = "") -> int:
     with database.transaction() as db:
         return usecases.publish(db, ONE, recipient=recipient, wedding_id=wedding_id)
-
-
-def _is_due() -> None:
-    with database.transaction() as db:
-        db.execute(text("UPDATE outbox SET due_at = now() - interval '1 second'"))
 
 
 def test_a_key_is_written_and_sent_once_to_each_channel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +60,7 @@ def test_a_target_that_fails_is_tried_until_it_is_given_up_and_can_be_replayed(m
             if attempt == 3:
                 with database.transaction() as db:
                     assert outbox.failing(db, formats.KIND) == 1
-            _is_due()
+            due_now()
     [dead] = sending.dead(10)
     assert (dead.key, dead.problem) == ("alert/1/1.1/operations/target-1", "the target did not take it")
     with receiver() as (target, got):
@@ -86,7 +80,7 @@ def test_a_target_that_took_it_is_not_sent_it_again_when_the_database_was_lost_b
             lost.setattr(sending, "_settle", lambda *_: (_ for _ in ()).throw(database.DatabaseUnavailable(cause="lost")))
             with pytest.raises(database.DatabaseUnavailable):
                 usecases.deliver(5)
-        _is_due()
+        due_now()
         tasks.deliver()
     assert len(got) == 1
     with database.transaction() as db:

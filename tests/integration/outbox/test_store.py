@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import text, update
+from sqlalchemy import text
 
+from tests.made import due_now
 from workers.foundation import database
 from workers.outbox import store, usecases
 from workers.outbox.rules import Entry, Lane, Message, Outcome, Result, Retry, State, Status
@@ -44,12 +45,6 @@ def _deliver(target: Target, seconds: float = 5) -> None:
 def _status(key: str) -> Status:
     with database.transaction() as db:
         return store.statuses(db, [key])[key]
-
-
-def _is_due() -> None:
-    """Have the wait of all be over."""
-    with database.transaction() as db:
-        db.execute(update(store.outbox).values(due_at=text("now() - interval '1 second'")))
 
 
 def _waits() -> float:
@@ -103,7 +98,7 @@ def test_what_fails_is_tried_again_later_and_later_and_dead_in_the_end(failure: 
         _deliver(target)
         waits.append(_waits())
         _deliver(target)
-        _is_due()
+        due_now()
     assert waits[0] == pytest.approx(8, rel=0.3)
     assert waits[1] == pytest.approx(16, rel=0.3)
     assert target.got == ["a"] * 3
@@ -135,7 +130,7 @@ def test_a_sender_that_dies_is_followed_by_another_after_the_lease(death: Any) -
     _deliver(target)
     assert target.got == ["a"]
     assert 0 < _waits() <= 10
-    _is_due()
+    due_now()
     _deliver(target)
     assert (target.got, _status("a").attempts) == (["a", "a"], 2)
 
@@ -144,7 +139,7 @@ def test_who_took_longer_than_the_lease_changes_nothing_of_its_successor() -> No
     _write("a")
 
     def slow(entry: Entry) -> Result:
-        _is_due()
+        due_now()
         _deliver(Target(Outcome.FAILED))
         return Result(Outcome.FAILED, "late")
 
@@ -157,11 +152,11 @@ def test_what_was_handed_over_is_sent_again_until_its_effect_completes_it() -> N
     _write("a")
     target = Target(Outcome.HANDED_OVER, Outcome.HANDED_OVER)
     _deliver(target)
-    _is_due()
+    due_now()
     _deliver(target)
     with database.transaction() as db:
         store.sent(db, ["a"])
-    _is_due()
+    due_now()
     _deliver(target)
     assert (target.got, _status("a").state) == (["a", "a"], State.SENT)
 
@@ -171,7 +166,7 @@ def test_what_is_postponed_does_not_count() -> None:
     target = Target(*[Outcome.POSTPONED] * 5)
     for _ in range(5):
         _deliver(target)
-        _is_due()
+        due_now()
     assert (len(target.got), _status("a").attempts) == (5, 0)
 
 
@@ -201,7 +196,7 @@ def test_one_can_be_sent_at_once_but_not_while_another_sends_it_or_before_its_ti
 
     assert usecases.deliver_now("test", ["b"], slow, RETRY)["b"].outcome is Outcome.FAILED
     assert _now(Target()) == {}
-    _is_due()
+    due_now()
     assert _now(Target())["b"].outcome is Outcome.SENT
     assert _now(Target()) == {}
     assert _status("a").state is State.WAITING

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.made import NOON, connection, scaled, wedding
+from tests.made import NOON, connection, due_now, scaled, wedding
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.connections import keys
@@ -184,13 +184,13 @@ def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(monk
     _crowd(5, monkeypatch)
     tasks.decide()
     for _ in range(ScalingPolicy().attempts_most):
-        tasks.verify()
+        _verify()
     [action] = _instances()
     assert (action.state, action.problem) == (State.FAILED, "gateways has not confirmed it yet")
     with database.transaction() as db:
         assert [one.id for one in store.failed(db)] == [action.id]
     redis.registry().hset(keys.CONFIRMED + REGION, "gateway-1", action.id)
-    tasks.verify()
+    _verify()
     [action] = _instances()
     assert (action.state, action.problem) == (State.CONFIRMED, None)
 
@@ -217,7 +217,7 @@ def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest
     tasks.decide()
     assert redis.registry().hget(keys.DESIRED + REGION, "instances") == "7"
     _order(Kind.SHADOW, until=clock.now() + timedelta(hours=1))
-    tasks.verify()
+    _verify()
     tasks.reconcile()
     assert not redis.registry().exists(keys.DESIRED + REGION)
     with database.transaction() as db:
@@ -236,7 +236,7 @@ def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypa
     with database.transaction() as db:
         scaled(db, region=EVERYWHERE, resource=Resource.CACHE_MB, before=256, to=384)
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(hours=1))], at=NOON)
-    tasks.verify()
+    _verify()
     for by_hand, seen in (("512mb", 512), ("300mb", 384)):
         redis.cache_server().config_set("maxmemory", by_hand)
         tasks.reconcile()
@@ -254,15 +254,15 @@ def test_two_that_decide_at_once_write_one_action(monkeypatch: pytest.MonkeyPatc
 def test_gateways_are_told_no_less_during_a_ceremony() -> None:
     with database.transaction() as db:
         first = scaled(db, to=6)
-    tasks.verify()
+    _verify()
     with database.transaction() as db:
         scaled(db, follows=first, before=6, to=3)
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(hours=1))], at=NOON)
-    tasks.verify()
+    _verify()
     assert redis.registry().hmget(keys.DESIRED + REGION, "instances", "connection_limit") == ["6", "6000"]
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(days=1))], at=NOON)
-    tasks.verify()
+    _verify()
     assert redis.registry().hget(keys.DESIRED + REGION, "instances") == "3"
 
 
@@ -406,12 +406,17 @@ def test_who_rejects_late_is_not_asked_again_at_once() -> None:
 
 def test_a_gateway_that_writes_nonsense_confirms_nothing() -> None:
     _recorded(2, 6, at=NOON)
-    tasks.verify()
+    _verify()
     for nonsense in ("v1.2", "1000000000", ""):
         redis.registry().hset(keys.CONFIRMED + REGION, "gateway-1", nonsense)
-        tasks.verify()
+        _verify()
         assert _instances()[0].state is State.APPLIED
     redis.registry().hset(keys.DESIRED + REGION, "instances", "many")
     redis.registry().hset(keys.CONFIRMED + REGION, "gateway-2", _instances()[0].id)
-    tasks.verify()
+    _verify()
     assert _instances()[0].state is State.CONFIRMED
+
+
+def _verify() -> None:
+    due_now()
+    tasks.verify()

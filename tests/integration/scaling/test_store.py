@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.made import NOON, connection, scaled, wedding
+from tests.made import NOON, connection, due_now, scaled, wedding
 from workers.connections import keys
 from workers.connections import tasks as connections
 from workers.connections.store.registry import open
@@ -48,7 +48,7 @@ def test_a_wedding_two_hours_ahead_scales_up_once_and_a_gateway_confirms(monkeyp
     desired = redis.registry().hgetall(keys.DESIRED + "us-northeast")
     assert desired == {"action": "1", "instances": str(action.to), "connection_limit": str(action.to * 10)}
     redis.registry().hset(keys.CONFIRMED + "us-northeast", "gateway-1", action.id)
-    tasks.verify()
+    _verify()
     with database.transaction() as db:
         assert store.recent(db)[0].state is rules.State.CONFIRMED
 
@@ -66,11 +66,11 @@ def test_what_was_lost_from_redis_is_told_again(monkeypatch: pytest.MonkeyPatch)
     with database.transaction() as db:
         weddings.upsert(db, [wedding()], at=NOON)
         _record(db, 0, 4)
-    tasks.verify()
+    _verify()
     redis.registry().hset(keys.CONFIRMED + "east", "gateway-1", 1)
-    tasks.verify()
+    _verify()
     redis.registry().delete(keys.DESIRED + "east")
-    tasks.verify()
+    _verify()
     assert redis.registry().hget(keys.DESIRED + "east", "instances") == "4"
     with database.transaction() as db:
         assert store.recent(db)[0].state is rules.State.CONFIRMED
@@ -86,3 +86,8 @@ def test_people_who_are_there_count_without_a_forecast(monkeypatch: pytest.Monke
     tasks.decide()
     with database.transaction() as db:
         assert store.recent(db)[0].reason == rules.Reason.DEMAND
+
+
+def _verify() -> None:
+    due_now()
+    tasks.verify()

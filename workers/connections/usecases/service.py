@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from math import nan
 
+from workers.connections import telemetry as counted
 from workers.connections.rules import levels, report
 from workers.connections.store import plans, service
 from workers.connections.store import registry as store
@@ -32,19 +33,19 @@ def phases(now: Moment) -> dict[str, str]:
 def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
     """Count for Prometheus what admission did and what was sent since the last time."""
     for row in rows:
-        telemetry.subscriptions.labels(row.region).set(row.subscriptions)
-        telemetry.messages.labels(row.region).inc(row.messages)
-        telemetry.message_errors.labels(row.region).inc(row.errors)
-        telemetry.message_bytes.labels(row.region).inc(row.bytes)
+        counted.subscriptions.labels(row.region).set(row.subscriptions)
+        counted.messages.labels(row.region).inc(row.messages)
+        counted.message_errors.labels(row.region).inc(row.errors)
+        counted.message_bytes.labels(row.region).inc(row.bytes)
         for quantile, value in (("0.5", row.p50_ms), ("0.95", row.p95_ms)):
             # NaN is how Prometheus says `not measured`.
-            telemetry.rtt_ms.labels(row.region, quantile).set(nan if value is None else value)
+            counted.rtt_ms.labels(row.region, quantile).set(nan if value is None else value)
     for reason, many in report.refusals(totals).items():
         telemetry.refusals.labels("connection", reason).inc(many)
     for how, many in report.accepted(totals).items():
-        telemetry.admissions.labels(how).inc(many)
+        counted.admissions.labels(how).inc(many)
     for node, score in report.scores(totals, "node").items():
-        telemetry.quality.labels(node).set(score)
+        counted.quality.labels(node).set(score)
     service.tell_quality(report.scores(totals, "wedding"))
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from workers.foundation import database, logs, settings, telemetry
+from workers.foundation import database, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
+from workers.measurements import telemetry
 from workers.measurements.rules.samples import Policy, Sample, apart, check
 from workers.measurements.store import events, points
 from workers.measurements.store.writer import Writer

@@ -21,13 +21,14 @@ from workers.scaling.rules.decision import Decision, Purpose, Reading, Reason, S
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import inputs, looks, published
-from workers.scaling.usecases.carrying import AT_ONCE
 from workers.scaling.usecases.readings import readings
 
 log = logs.get("scaling")
 
 #: Where we never acted, the real thing is looked at so often: it may have less than it should.
 LOOK_EVERY = timedelta(minutes=10)
+#: For how long a run asks real systems, in seconds.
+AT_ONCE = 10.0
 #: What is not needed for a moment may be needed again: a proposal stands so long at least.
 STANDS = timedelta(minutes=10)
 

@@ -1,11 +1,9 @@
-"""The watch over the task system: asks each part, without a task, so that no queue it watches can silence it."""
+"""Asking each part of the task system, without a task, so that no queue it watches can silence it."""
 
 import os
 import shutil
-from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 
 import psycopg
 from kombu.exceptions import OperationalError
@@ -13,98 +11,18 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.alerts.rules.kinds import Evaluator, Kind, Severity
-from workers.alerts.rules.lifecycle import Breach, Policy
-from workers.alerts.rules.ourselves import SILENT, Postgres, Seen, judge, starting, unexplained
-from workers.alerts.usecases import escalation as telling
-from workers.alerts.usecases import evaluation, surroundings
+from workers.alerts.rules.kinds import Kind
 from workers.app import app
-from workers.foundation import clock, database, jobs, journal, keys, logs, queues, redis, settings
+from workers.foundation import clock, database, jobs, keys, queues, redis
 from workers.measurements.store import points
 from workers.measurements.usecases import intake as metrics
 from workers.measurements.usecases import keeping
-from workers.notify import adapters, formats
-from workers.notify import usecases as notify
-from workers.notify.rules import BODY, OPERATIONS, safe
+from workers.notify import formats
 from workers.outbox import store as outbox
+from workers.selfwatch.rules import SILENT, Postgres, Seen
 
-log = logs.get("alerts")
-
-#: In seconds: for so long a worker that is gone is missed; a look sends no longer; so many looks make sure without a database.
-FORGOTTEN, ENOUGH, LOOKS = 3600, 4.0, 2
-#: In seconds: the slowest pace of jobs that page is a minute.
-AFTERMATH = 90.0
-#: From look to look, in seconds.
-EVERY = 5.0
-
-
-@dataclass
-class Watch:
-    """What the watch remembers between looks when there is no database: what is critical, since how many looks, and told.
-
-    Until `settled_at` (of the stopwatch) what has not started yet is not missed.
-    """
-
-    settled_at: float = 0.0
-    seen: Counter[str] = field(default_factory=Counter)
-    told: dict[str, Breach] = field(default_factory=dict)
-    #: What was away of late, and until when that explains what follows from it: jobs need a run to be well again.
-    explaining: dict[Kind, float] = field(default_factory=dict)
-
-    def look(self) -> None:
-        """Look at everything once, and tell; what is away is what it is there to find."""
-        policy, now = settings.read(Policy), clock.now()
-        seen = observe()
-        shows = clock.stopwatch()
-        self.explaining |= dict.fromkeys(seen.away, shows + AFTERMATH)
-        found, known = judge(seen if shows >= self.settled_at else starting(seen), policy)
-        found = unexplained(found, {kind for kind, until in self.explaining.items() if shows < until})
-        if Kind.DATABASE in seen.away:
-            self._tell_without(found)
-            return
-        try:
-            evaluation.bring(found, Evaluator.TASK_SYSTEM, policy, now=now, judged=lambda name: name.partition("/")[0] in known)
-            with database.transaction() as db:
-                telling.escalate(db, policy, now=now)
-            # Beside the task that does: this must not wait in a queue that it is about.
-            notify.deliver(ENOUGH)
-        except (database.DatabaseUnavailable, SQLAlchemyError, psycopg.Error) as error:
-            log.error("alerts not written", reason=type(error).__name__)
-            away = Breach(
-                Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, f"the database takes nothing ({type(error).__name__})"
-            )
-            self._tell_without(unexplained([*found, away], {Kind.DATABASE}))
-        else:
-            # What still stands is an alert like any other now, and told as one.
-            self._tell_end(())
-            self.seen.clear()
-
-    def _tell_without(self, found: list[Breach]) -> None:
-        """Tell NOTIFY_TARGETS of what is critical in a second look as well, once while it lasts: no row remembers it."""
-        urgent = {breach.fingerprint: breach for breach in found if breach.severity is Severity.CRITICAL}
-        self.seen = Counter({name: self.seen[name] + 1 for name in urgent})
-        self._tell_end(urgent.keys())
-        for fingerprint, breach in urgent.items():
-            if fingerprint in self.told or self.seen[fingerprint] < LOOKS:
-                continue
-            title = f"{breach.severity} firing: {breach.kind}"
-            if _send(title, f"{breach.detail}. See {surroundings.runbook(breach.kind)}", breach, fingerprint):
-                self.told[fingerprint] = breach
-
-    def _tell_end(self, standing: Container[str]) -> None:
-        """Say of what was told without the database and does not stand any more that it is over."""
-        for fingerprint in [one for one in self.told if one not in standing]:
-            breach = self.told.pop(fingerprint)
-            _send(f"resolved: {breach.kind}", f"{breach.detail}: this is over", breach, f"{fingerprint}/end")
-
-
-def _send(title: str, body: str, breach: Breach, key: str) -> bool:
-    """Tell every target, and note it: no row has it."""
-    text = safe(body, BODY)
-    sent = [adapters.send(url, title, text, breach.severity, key=key) for url in adapters.targets().values()]
-    if any(sent):
-        journal.note(f"told {OPERATIONS} without the database: {title}: {text}", by="watch")
-    return any(sent)
+#: In seconds: for so long a worker that is gone is missed.
+FORGOTTEN = 3600
 
 
 def observe() -> Seen:

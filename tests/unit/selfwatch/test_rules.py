@@ -7,7 +7,8 @@ import pytest
 
 from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Policy
-from workers.alerts.rules.ourselves import NEEDS, Postgres, Seen, judge, starting
+from workers.foundation import queues
+from workers.selfwatch.rules import LATENCY_OBJECTIVES, NEEDS, Postgres, Seen, judge, starting
 
 FINE = Seen(
     stopped=(), overdue={}, beats=1, queues={"emergency": 0.0, "steady": 0.0, "bulk": 0.0}, backlog=0.0, silent={},
@@ -67,3 +68,7 @@ def test_of_what_could_not_be_asked_nothing_is_known() -> None:
     for kind, field in NEEDS.items():
         assert field == "away" or kind not in judge(Seen(), Policy())[1]
     assert Kind.BEAT_STOPPED not in judge(starting(Seen(stopped=[], overdue={}, silent={}, beats=1)), Policy())[1]
+
+
+def test_each_queue_has_its_latency_objective() -> None:
+    assert tuple(LATENCY_OBJECTIVES) == queues.NAMES

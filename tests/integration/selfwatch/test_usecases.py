@@ -11,10 +11,10 @@ from tests.made import receiver
 from workers.alerts.rules.kinds import Kind
 from workers.alerts.rules.lifecycle import State
 from workers.alerts.store import alerts as store
-from workers.alerts.usecases import ourselves
 from workers.foundation import clock, database, jobs, keys, redis
 from workers.notify import adapters
 from workers.processes.servers import Server
+from workers.selfwatch.usecases import observing, watching
 
 pytestmark = [pytest.mark.usefixtures("world"), pytest.mark.xdist_group("stopped servers")]
 
@@ -46,17 +46,17 @@ def test_a_broker_that_hangs_is_told_without_it_and_over_when_it_answers(
     with receiver() as (target, got):
         monkeypatch.setenv("NOTIFY_TARGETS", target)
         with _stopped(world[0]):
-            ourselves.Watch().look()
+            watching.Watch().look()
         assert _standing()["broker"] is State.FIRING
         assert [title.partition(" and")[0] for _, title in got] == ["critical firing: broker broker"]
-        ourselves.Watch().look()
+        watching.Watch().look()
     assert _standing()["broker"] is State.RESOLVED
 
 
 def test_a_broker_that_answers_with_an_error_is_not_said_to_be_silent(world: list[Server]) -> None:
     redis.registry().config_set("maxmemory", "1")
     try:
-        away = ourselves.observe().away
+        away = observing.observe().away
     finally:
         redis.registry().config_set("maxmemory", "1gb")
     assert away[Kind.BROKER].startswith("the broker answers with an error (")
@@ -64,7 +64,7 @@ def test_a_broker_that_answers_with_an_error_is_not_said_to_be_silent(world: lis
 
 def test_a_cache_that_hangs_is_found(world: list[Server]) -> None:
     with _stopped(world[1]):
-        assert set(ourselves.observe().away) == {Kind.CACHE}
+        assert set(observing.observe().away) == {Kind.CACHE}
 
 
 def test_a_database_that_is_away_is_told_once_without_it(world: list[Server], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_a_database_that_is_away_is_told_once_without_it(world: list[Server], mo
 
     with receiver() as (target, got):
         monkeypatch.setenv("NOTIFY_TARGETS", target)
-        watch = ourselves.Watch()
+        watch = watching.Watch()
         with monkeypatch.context() as away:
             away.setattr(database, "transaction", _away)
             for _ in range(4):
@@ -85,7 +85,7 @@ def test_a_database_that_is_away_is_told_once_without_it(world: list[Server], mo
 
 def test_a_worker_that_answered_once_and_does_not_now_is_found(world: list[Server]) -> None:
     redis.registry().hset(keys.WORKERS, "steady@gone", clock.epoch() - 60)
-    silent = ourselves.observe().silent
+    silent = observing.observe().silent
     assert silent
     assert silent["steady@gone"] == pytest.approx(60, abs=5)
 
@@ -93,7 +93,7 @@ def test_a_worker_that_answered_once_and_does_not_now_is_found(world: list[Serve
 def test_a_job_that_never_ran_is_overdue(world: list[Server]) -> None:
     jobs.expect({"alerts.check": 10.0})
     redis.registry().hset(keys.job("alerts.check"), "expected", int((clock.epoch() - 50) * 1000))
-    overdue = ourselves.observe().overdue
+    overdue = observing.observe().overdue
     assert overdue
     assert overdue["alerts.check"] == pytest.approx(40, abs=5)
 
@@ -101,7 +101,7 @@ def test_a_job_that_never_ran_is_overdue(world: list[Server]) -> None:
 def test_a_broker_that_may_evict_is_found(world: list[Server]) -> None:
     redis.registry().config_set("maxmemory-policy", "allkeys-lru")
     try:
-        settings = ourselves.observe().settings
+        settings = observing.observe().settings
     finally:
         redis.registry().config_set("maxmemory-policy", "noeviction")
     assert settings
@@ -109,7 +109,7 @@ def test_a_broker_that_may_evict_is_found(world: list[Server]) -> None:
 
 
 def test_what_postgres_says_of_itself_is_read(world: list[Server]) -> None:
-    found = ourselves.observe().postgres
+    found = observing.observe().postgres
     assert found
     assert 0 < found.connections < 1
     assert abs(found.skew) < 2

@@ -7,8 +7,8 @@ from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.rules.quiet import INHIBITIONS
 
-#: What waits longer than this breaks the queue's promise, in seconds.
-PROMISES = {"emergency": 1.0, "steady": 30.0, "bulk": 600.0}
+#: The latency objective of each queue: what waits longer is behind, in seconds.
+LATENCY_OBJECTIVES = {"emergency": 1.0, "steady": 30.0, "bulk": 600.0}
 #: Clocks that differ by more, a standby that is behind by more, a worker that is silent for longer: in seconds.
 SKEW, BEHIND, SILENT = 2.0, 30.0, 20.0
 
@@ -121,9 +121,9 @@ def _jobs(seen: Seen) -> list[Breach]:
 def _queues(seen: Seen) -> list[Breach]:
     found = []
     for queue, age in (seen.queues or {}).items():
-        if age > PROMISES[queue]:
+        if age > LATENCY_OBJECTIVES[queue]:
             severity = Severity.CRITICAL if queue == "emergency" else Severity.HIGH
-            found.append(Breach(Kind.QUEUE_AGE, queue, severity, age, f"queue {queue} is {age:.0f} s behind its promise"))
+            found.append(Breach(Kind.QUEUE_AGE, queue, severity, age, f"queue {queue} is {age:.0f} s behind its objective"))
     if seen.backlog and seen.backlog > 0.5:
         detail = f"the stream of metrics is {seen.backlog:.0%} full: is the process `ingest` running?"
         found.append(Breach(Kind.QUEUE_AGE, "metrics", Severity.HIGH, seen.backlog, detail))

@@ -1,0 +1,1 @@
+"""The watch over the task system: jobs, queues, workers, broker, database."""
