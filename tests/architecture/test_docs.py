@@ -10,10 +10,14 @@ import pytest
 from tests import ROOT
 from workers import client
 from workers.app import app
+from workers.cli import reference
+from workers.cli.main import COMMANDS
 from workers.cli.settings import BESIDE, names
 from workers.foundation import redis
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "workers/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+#: The reference is made from the code.
+PAGES = [page for page in PAGES if page.parent.name != "reference"]
 #: Those of servers, of tools and of the demo, which are no classes of ours.
 OTHERS = re.compile(
     r"^(?:FLOWER|GATEWAY|DEMO|API|GRAFANA|PROMETHEUS|XDG|PG|POSTGRES|NODE|HYPOTHESIS)_[A-Z0-9_]+$|^[A-Z0-9_]+_FILE$|^ROOM_FIELD$"
@@ -47,7 +51,7 @@ def test_a_setting_that_a_page_names_is_one(page: Path) -> None:
     known = names()
     for text in _quoted(page):
         for name in re.findall(r"(?<![\w.-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w…])", text):
-            named = name in known or name in BESIDE | FOREIGN or OTHERS.match(name) or re.search(rf"\b{name}\b", _source())
+            named = name in known or name in set(BESIDE) | FOREIGN or OTHERS.match(name) or re.search(rf"\b{name}\b", _source())
             assert named, f"{name} is no setting of ours"
 
 
@@ -114,3 +118,20 @@ def test_what_a_page_calls_in_redis_is_a_function(page: Path) -> None:
     for line in page.read_text().splitlines():
         if called := re.search(r"\bFCALL ([a-z_]+(?: · [a-z_]+)*)", line):
             assert set(called[1].split(" · ")) <= functions, f"{called[1]}: no such function"
+
+
+@pytest.mark.parametrize("name", sorted(reference.PAGES))
+def test_the_reference_is_made_from_the_code(name: str) -> None:
+    made = reference.PAGES[name]()
+    assert (ROOT / "docs/reference" / name).read_text() == made, "run `python -m workers.cli.reference`"
+
+
+def test_every_command_and_setting_is_in_the_reference() -> None:
+    commands = (ROOT / "docs/reference/commands.md").read_text()
+    assert all(f"`wedops {name}" in commands for name in COMMANDS)
+    listed = (ROOT / "docs/reference/settings.md").read_text()
+    assert all(f"`{name}`" in listed for name in {*names(), *BESIDE})
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150

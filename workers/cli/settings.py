@@ -51,20 +51,18 @@ DECLARED: tuple[type[Settable], ...] = (
     journal.Policy,
     retention.Policy,
 )
-#: What begins with one of our prefixes and is none of a class: read where it is used.
-BESIDE = frozenset(
-    {
-        "CONNECTIONS_PERMIT_KEYS",
-        "METRICS_INGEST_URL",
-        "SUPABASE_ANON_KEY",
-        "SUPABASE_KEY",
-        "SUPABASE_SERVICE_ROLE_KEY",
-        "SUPABASE_URL",
-        "WEDOPS_CLOCK",
-        "WEDOPS_PERMIT",
-        "WEDOPS_STATE",
-    }
-)
+#: What begins with one of our prefixes and is none of a class, read where it is used; and what it is for.
+BESIDE = {
+    "CONNECTIONS_PERMIT_KEYS": "the secrets that sign permits, `new:secret,old:secret`; 32 characters or more each",
+    "METRICS_INGEST_URL": "where the demo pushes what it measures",
+    "SUPABASE_ANON_KEY": "the platform's own; `wedops listen` takes it where `SUPABASE_KEY` is not set",
+    "SUPABASE_KEY": "with which `wedops listen` joins the weddings' channels",
+    "SUPABASE_SERVICE_ROLE_KEY": "the platform's own: with it live alerts go to the project's broadcasts",
+    "SUPABASE_URL": "the platform's own: the project that `wedops listen` and live alerts use",
+    "WEDOPS_CLOCK": "the demo's clock: which moment it began at, and how fast it runs",
+    "WEDOPS_PERMIT": "a permit for who joins a gateway by hand",
+    "WEDOPS_STATE": "where `wedops up` keeps its data; below `~/.local/state`, for root `/var/lib`",
+}
 
 
 def names() -> dict[str, type[Settable]]:
