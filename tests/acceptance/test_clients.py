@@ -33,7 +33,7 @@ from workers.balancing import store as balancing
 from workers.balancing.adapters.probe import round_trip
 from workers.connections.formats import permits
 from workers.connections.formats.permits import Permit
-from workers.connections.store import registry, service, upkeep
+from workers.connections.store import presence, registry, upkeep
 from workers.foundation import clock, database, redis
 from workers.processes import servers
 from workers.scaling.adapters.actuators import ActuatorRefused, ActuatorUnreachable
@@ -173,11 +173,9 @@ def test_presence_is_heard_with_the_official_client(system: System) -> None:
     with running(*words, SUPABASE_KEY=key), ExitStack() as stack:
         stack.enter_context(_official(system, "eve"))
         fred = stack.enter_context(_official(system, "fred"))
-        assert eventually(lambda: service.present("w-1") == {"eve": "vendor", "fred": "vendor"}, within=40), service.present(
-            "w-1"
-        )
+        assert eventually(lambda: presence.of("w-1") == {"eve": "vendor", "fred": "vendor"}, within=40), presence.of("w-1")
         fred.kill()
-        assert eventually(lambda: service.present("w-1") == {"eve": "vendor"}, within=40)
+        assert eventually(lambda: presence.of("w-1") == {"eve": "vendor"}, within=40)
         assert {"eve", "listener"} <= set(upkeep.presence("w-1").people)
 
 

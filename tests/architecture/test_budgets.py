@@ -152,3 +152,17 @@ def test_a_package_is_its_docstring() -> None:
         tree = ast.parse(path.read_text())
         assert len(tree.body) <= 1, path
         assert not tree.body or ast.get_docstring(tree), path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [str(path.relative_to(ROOT)) for path in (ROOT / "workers").glob("*/store*/*.py")]
+    + [str(path.relative_to(ROOT)) for path in (ROOT / "workers").glob("*/store.py")],
+)
+def test_a_store_reads_its_own_tables_and_keys(path: str) -> None:
+    """Whoever wants another room's facts asks its store in a use case; what happened is appended to the journal."""
+    room = Path(path).parts[1]
+    stores = re.findall(
+        r"^from workers\.(\w+)(?:\.store\b.*? import| import .*\bstore\b)", (ROOT / path).read_text(), re.MULTILINE
+    )
+    assert set(stores) <= {room, "journal"}

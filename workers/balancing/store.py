@@ -10,7 +10,6 @@ import orjson
 from workers.balancing import keys
 from workers.balancing.keys import DRAINED, FACTS, NEAR, NODES, OUT, PLACES, SEEN
 from workers.balancing.rules import Node, Places, Route
-from workers.connections.store import registry as connections
 from workers.foundation import redis
 from workers.foundation.errors import ExpectedError
 
@@ -85,17 +84,26 @@ def _node(facts: dict[str, Any], silent_ms: float, drained: bool) -> Node:
     return Node(name=facts["node"], silent=timedelta(milliseconds=silent_ms), **known)
 
 
-def drain(name: str, *, on: bool = True) -> None:
-    """Send nobody to a node any more, or again; admission is told so too. Raises NodeUnknown."""
-    known = redis.connections().hexists(FACTS, name) if on else redis.connections().sismember(DRAINED, name)
-    if not known:
+def require_known(name: str) -> None:
+    """Raise NodeUnknown for a node that did not report within the hour."""
+    if not redis.connections().hexists(FACTS, name):
         raise NodeUnknown(node=name)
-    # Routing stops before admission does, and begins after it: who is cut off in between is to be asked for again.
-    if on:
-        redis.connections().sadd(DRAINED, name)
-    connections.tell_limits({f"drained:{name}": "1" if on else ""})
-    if not on:
-        redis.connections().srem(DRAINED, name)
+
+
+def require_drained(name: str) -> None:
+    """Raise NodeUnknown for a node that is not drained."""
+    if not redis.connections().sismember(DRAINED, name):
+        raise NodeUnknown(node=name)
+
+
+def drain(name: str) -> None:
+    """Have nobody be sent to a node."""
+    redis.connections().sadd(DRAINED, name)
+
+
+def undrain(name: str) -> None:
+    """Have people be sent to a node again."""
+    redis.connections().srem(DRAINED, name)
 
 
 def drained() -> set[str]:

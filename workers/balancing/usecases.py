@@ -9,8 +9,8 @@ from workers.balancing.adapters.probe import round_trip
 from workers.balancing.adapters.supabase import Scraped
 from workers.connections.formats.permits import Permit, PermitRefused
 from workers.connections.rules.admission import UserType, shares
+from workers.connections.store import aggregated, upkeep
 from workers.connections.store import registry as connections
-from workers.connections.store import service, upkeep
 from workers.foundation import clock, database, jobs, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
@@ -89,7 +89,7 @@ def take_scraped(scraped: Iterable[Scraped], capacity: int, *, now: Moment, mach
         )
         for region, row in rows.items()
     ]
-    service.tell_aggregated(rows, until=machine.timestamp() + AGGREGATED_FOR)
+    aggregated.note(rows, until=machine.timestamp() + AGGREGATED_FOR)
     with database.transaction() as db:
         metrics.append(db, found)
     return found
@@ -97,14 +97,24 @@ def take_scraped(scraped: Iterable[Scraped], capacity: int, *, now: Moment, mach
 
 def drain(name: str, *, end: bool, now: Moment) -> int:
     """Place a node's weddings elsewhere and let nobody in there; return how many connections were ended, if asked to `end`."""
-    store.drain(name)
+    stop(name)
     place(now=now)
     return upkeep.evict(name) if end else 0
 
 
+def stop(name: str) -> None:
+    """Send nobody to a node any more, and let nobody in there. Raises NodeUnknown."""
+    store.require_known(name)
+    # Routing stops before admission does, and begins after it: who is cut off in between is to be asked for again.
+    store.drain(name)
+    connections.tell_limits({f"drained:{name}": "1"})
+
+
 def undrain(name: str) -> None:
     """Send people to a node again. Raises NodeUnknown."""
-    store.drain(name, on=False)
+    store.require_drained(name)
+    connections.tell_limits({f"drained:{name}": ""})
+    store.undrain(name)
 
 
 def nodes() -> list[rules.Node]:
@@ -154,7 +164,7 @@ def watch_nodes(*, now: Moment) -> None:
     back = before & {node.name for node in nodes} - silent
     for name in store.drained() - {node.name for node in nodes}:
         # It is gone: another one by its name is new.
-        store.drain(name, on=False)
+        undrain(name)
     if gone or back or forgotten:
         limits = {f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back | forgotten}
         connections.tell_limits(limits)

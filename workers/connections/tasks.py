@@ -8,7 +8,7 @@ from workers.app import Task, app
 from workers.commands import usecases as commands
 from workers.connections.formats.commands import PreparePeak
 from workers.connections.rules import report
-from workers.connections.store import service, upkeep
+from workers.connections.store import aggregated, upkeep
 from workers.connections.usecases import peak
 from workers.connections.usecases import service as usecases
 from workers.foundation import clock, database, jobs, logs
@@ -31,7 +31,7 @@ def snapshot(**_later: object) -> None:
     """Write what is open, and what went by since the last time, to PostgreSQL: a row a region."""
     totals = report.add_up(upkeep.snapshot())
     with database.transaction() as db:
-        rows = report.snapshots(totals, weddings.regions(db), at=clock.now(), but=service.aggregated(clock.epoch()))
+        rows = report.snapshots(totals, weddings.regions(db), at=clock.now(), but=aggregated.regions(clock.epoch()))
         metrics.append(db, rows)
     upkeep.forget_flow()
     usecases.count(totals, rows)

@@ -16,8 +16,8 @@ from workers.alerts.store import alerts
 from workers.alerts.usecases import surroundings
 from workers.balancing import store as balancing
 from workers.commands import store as requests
+from workers.connections.store import peaks
 from workers.connections.store import registry as connections
-from workers.connections.store import service
 from workers.emergencies import store as emergencies
 from workers.foundation import background, circuits, database, dead_letters, jobs, journal, queues, redis, settings
 from workers.foundation.errors import UNAVAILABLE
@@ -184,9 +184,9 @@ def _from_nodes(status: Status, now: Moment) -> None:
         status.blame(CRITICAL, "no realtime node takes anybody: all are out or drained (`wedops nodes`)")
     if not nodes and status.kind_of_day == KindOfDay.WEDDING_DAY:
         status.blame(DEGRADED, "no realtime node has reported: does a gateway run, and reach the registry?")
-    status.peak = service.peak(now)
+    status.peak = peaks.needed(now)
     if status.peak:
-        status.peak_until = str(service.planned_peak()[1])
+        status.peak_until = str(peaks.planned()[1])
     if status.emergency_mode:
         status.blame(
             DEGRADED,

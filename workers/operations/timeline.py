@@ -10,7 +10,7 @@ from workers.emergencies import store as emergencies
 from workers.foundation import database, journal
 from workers.foundation.journal import Happening
 from workers.notify import usecases as notify
-from workers.responses import store as responses
+from workers.responses import usecases as responses
 from workers.scaling.store import actions as scaling
 from workers.weddings.rules import EVERYWHERE
 from workers.weddings.store import weddings

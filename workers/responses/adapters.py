@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from workers.balancing import store as balancing
+from workers.balancing import usecases as balancing
 from workers.connections.rules.admission import UserType, shares
 from workers.connections.store import registry
 from workers.connections.usecases import service as connections
@@ -119,13 +119,13 @@ def _drain(doing: Doing) -> str:
         return f"no other region has room for {people} people: nobody is moved"
     redis.registry().sadd(DRAINED + doing.region, *(node.name for node in own))
     for node in own:
-        balancing.drain(node.name)
+        balancing.stop(node.name)
     return f"{people} people of {doing.region} go to other regions"
 
 
 def _fill_again(doing: Doing) -> None:
     for name in redis.registry().smembers(DRAINED + doing.region):
-        balancing.drain(name, on=False)
+        balancing.undrain(name)
     redis.registry().delete(DRAINED + doing.region)
 
 

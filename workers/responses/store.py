@@ -1,5 +1,6 @@
 """Steps that were taken, as rows: what was done for which alert, the indicator before and after, and how it ended."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
@@ -20,9 +21,7 @@ from sqlalchemy import (
 )
 
 from workers.alerts.rules.lifecycle import Standing
-from workers.alerts.store.alerts import alerts
 from workers.foundation.database import insert_once, metadata
-from workers.foundation.journal import Happening
 from workers.foundation.moments import Moment
 from workers.responses.rules import Action, Outcome, Reason, Response
 
@@ -30,7 +29,7 @@ responses = Table(
     "degradation_responses",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("alert_id", BigInteger, ForeignKey(alerts.c.id, ondelete="CASCADE"), nullable=False),
+    Column("alert_id", BigInteger, ForeignKey("performance_alerts.id", ondelete="CASCADE"), nullable=False),
     # A degradation that comes back while its alert stands is answered anew.
     Column("round", Integer, nullable=False),
     Column("number", Integer, nullable=False),
@@ -47,6 +46,20 @@ responses = Table(
     UniqueConstraint("alert_id", "round", "number"),
 )
 _FACTS = [responses.c[name] for name in Response.__dataclass_fields__]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A step as the timeline tells it."""
+
+    alert_id: int
+    number: int
+    action: str
+    reason: str
+    outcome: str
+    region: str
+    at: Moment
+    undone_at: Moment | None
 
 
 def standing(db: Connection) -> dict[int, list[Response]]:
@@ -88,14 +101,8 @@ def history(db: Connection, *, most: int = 50) -> list[dict[str, object]]:
     return [dict(row) for row in db.execute(select(responses).order_by(responses.c.id.desc()).limit(most)).mappings()]
 
 
-def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
-    """Return the steps that were taken or undone from a moment on."""
-    asked = select(responses, alerts.c.wedding_id).join_from(responses, alerts)
-    within = (responses.c.at >= since) | (responses.c.undone_at >= since)
-    found = []
-    for row in db.execute(asked.where(within).order_by(responses.c.id.desc()).limit(most)):
-        what = f"alert {row.alert_id}: step {row.number}, {row.action}"
-        found.append(Happening(row.at, f"{what} ({row.reason}): {row.outcome}", row.region, row.wedding_id, "playbook"))
-        if row.undone_at:
-            found.append(Happening(row.undone_at, f"{what} undone", row.region, row.wedding_id, "playbook"))
-    return [one for one in found if one.at >= since]
+def since(db: Connection, moment: datetime, *, limit: int) -> list[Taken]:
+    """Return the newest steps that were taken or undone from a moment on."""
+    facts = [responses.c[name] for name in Taken.__dataclass_fields__]
+    within = (responses.c.at >= moment) | (responses.c.undone_at >= moment)
+    return [Taken(*row) for row in db.execute(select(*facts).where(within).order_by(responses.c.id.desc()).limit(limit))]

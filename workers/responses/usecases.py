@@ -1,6 +1,7 @@
 """Answering degradations: for each alert that stands one decision, carried out and written down; undone when it is over."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,6 +14,7 @@ from workers.alerts.usecases import escalation as telling
 from workers.alerts.usecases import evaluation as alerting
 from workers.caching import store as results
 from workers.foundation import logs, settings, telemetry
+from workers.foundation.journal import Happening
 from workers.foundation.moments import Moment
 from workers.responses import adapters, rules, store
 from workers.responses.adapters import Doing
@@ -51,6 +53,19 @@ def respond(db: Connection, policy: Policy, *, now: Moment) -> list[Breach]:
 def history(db: Connection, *, limit: int) -> list[dict[str, Any]]:
     """Return the newest steps with the indicator before and after, the newest first."""
     return store.history(db, most=limit)
+
+
+def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+    """Return the steps that were taken or undone from a moment on."""
+    taken = store.since(db, since, limit=most)
+    about = alerts.facts(db, {one.alert_id for one in taken})
+    found = []
+    for one in taken:
+        what, wedding_id = f"alert {one.alert_id}: step {one.number}, {one.action}", about[one.alert_id]["wedding_id"]
+        found.append(Happening(one.at, f"{what} ({one.reason}): {one.outcome}", one.region, wedding_id, "playbook"))
+        if one.undone_at:
+            found.append(Happening(one.undone_at, f"{what} undone", one.region, wedding_id, "playbook"))
+    return [one for one in found if one.at >= since]
 
 
 def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment) -> None:

@@ -125,14 +125,14 @@ def test_a_policy_of_before_still_keeps_the_couples_places() -> None:
 
 def test_a_node_is_filled_again_also_after_a_failure_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
     _up("n1")
-    store.drain("n1")
+    actions.stop("n1")
     with monkeypatch.context() as broken:
         broken.setattr(connections, "tell_limits", lambda *_: (_ for _ in ()).throw(ConnectionError("away")))
         with pytest.raises(ConnectionError):
-            store.drain("n1", on=False)
+            actions.undrain("n1")
     with pytest.raises(store.NoNode):
         store.route("w-1", "guest", "us-northeast")
-    store.drain("n1", on=False)
+    actions.undrain("n1")
     assert store.route("w-1", "guest", "us-northeast").node == "n1"
     assert connections.open(connection("c1", node="n1"), held=0, capacity=1000).ok
 
@@ -234,10 +234,10 @@ def test_a_drained_node_is_emptied_until_it_leaves_or_is_wanted_again() -> None:
     _up("n2")
     assert {store.route(f"w-{number}", "guest", "us-northeast").node for number in range(9)} == {"n2"}
     assert [node.draining for node in store.nodes()] == [True, False]
-    store.drain("n1", on=False)
+    actions.undrain("n1")
     assert not any(node.draining for node in store.nodes())
     assert connections.open(connection("c2")).ok
-    store.drain("n1")
+    actions.stop("n1")
     store.leave("n1")
     actions.watch_nodes(now=clock.now())
     assert store.drained() == set()

@@ -22,7 +22,7 @@ from workers.balancing.store import Report
 from workers.cli import doctor
 from workers.cli import main as cli
 from workers.commands import store as requests
-from workers.connections.store import registry, service
+from workers.connections.store import peaks, presence, registry
 from workers.connections.usecases import service as usecases
 from workers.foundation import clock, database, keys, redis
 from workers.http.routes import api
@@ -261,7 +261,7 @@ def test_a_peak_is_planned_and_begun() -> None:
     assert (plan["schema"], plan["needed"], [step["step"] for step in plan["steps"]]) == (
         "wedops.peak/2", 9600, ["add_pools", "pre_warm", "clean_up"]
     )  # fmt: skip
-    assert service.peak(clock.now()) == 0
+    assert peaks.needed(clock.now()) == 0
     with database.transaction() as db:
         near = [wedding(f"w-{guests}", starts_at=clock.now(), guest_count=guests) for guests in (900, 1_500, 800)]
         weddings.upsert(db, [*near, wedding("w-later", starts_at=clock.now() + timedelta(hours=7), guest_count=2_000)], at=NOON)
@@ -270,14 +270,14 @@ def test_a_peak_is_planned_and_begun() -> None:
     assert begun["warmed"] == ["w-1500", "w-900", "w-800"]
     with database.transaction() as db:
         assert requests.waiting(db) == 3
-    assert service.peak(clock.now()) == 9600
+    assert peaks.needed(clock.now()) == 9600
     assert seasons.kind_of_day(clock.now()) == "wedding_day"
     status = _status()
     assert (status["peak"], len(status["peak_until"])) == (9600, 32)
     assert any("no realtime node has reported" in why for why in status["why"])
     assert "is over" in _run("plan", "end-peak").output
     assert "no peak was" in _run("plan", "end-peak").output
-    assert (service.peak(clock.now()), seasons.kind_of_day(clock.now())) == (0, "ordinary")
+    assert (peaks.needed(clock.now()), seasons.kind_of_day(clock.now())) == (0, "ordinary")
     assert "3 wedding(s) are warmed" in _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin").output
     assert _run("plan", "peak", "--connections", "0", "--hours", "6").exit_code == 2
 
@@ -333,7 +333,7 @@ def test_who_is_online_is_shown_and_guests_give_way_when_asked() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-1", starts_at=clock.now())], at=NOON)
     registry.open(connection())
-    service.tell_present("w-1", {"u2": "vendor"})
+    presence.note("w-1", {"u2": "vendor"})
     assert "1 guest" in _run("presence", "w-1").output
     assert json.loads(_run("presence", "w-1", "--json").output)["people"] == {"u1": "guest", "u2": "vendor"}
     assert "is not in the calendar" in str(_run("presence", "w-9").exception)

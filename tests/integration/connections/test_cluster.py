@@ -12,10 +12,11 @@ from tests.integration.connections.test_counts import drive, expected
 from tests.integration.connections.test_store import counts
 from tests.made import NOON, connection, eventually
 from workers.balancing import store as balancing
+from workers.balancing import usecases as placing
 from workers.balancing.store import Report
 from workers.connections.rules import report
+from workers.connections.store import levels, upkeep
 from workers.connections.store import registry as store
-from workers.connections.store import service, upkeep
 from workers.connections.usecases import suppliers as usecases
 from workers.foundation import clock, redis
 from workers.processes import servers
@@ -73,14 +74,14 @@ def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
     usecases.limit_supplier("s9", 250, now=clock.machine_now())
     balancing.report(Report("n7", "us-northeast", "ws://n7", 100, 0))
     assert balancing.route("w-1", "guest", "us-northeast").node == "n7"
-    balancing.drain("n7")
+    placing.stop("n7")
     with pytest.raises(balancing.NoNode):
         balancing.route("w-1", "guest", "us-northeast")
     assert store.open(connection("late", node="n7")).reason == "node_draining"
     store.open(connection("last", user_id="u-last"))
     store.lost("w-1/u-last/last")
     assert upkeep.sweep() == 1
-    assert [service.tell_levels({"guest|mobile|setup": {"batch_ms": 5}}) for _ in range(2)] == [1, 0]
-    assert [service.tell_phases({"w-1": "setup"}) for _ in range(2)] == [1, 0]
+    assert [levels.publish_levels({"guest|mobile|setup": {"batch_ms": 5}}) for _ in range(2)] == [1, 0]
+    assert [levels.publish_phases({"w-1": "setup"}) for _ in range(2)] == [1, 0]
     action = Action(1, "east", Resource.INSTANCES, 2, 4, "demand", State.APPROVED, clock.now(), "test")
     assert [gateways.tell("east", [action], connections_per_instance=10) for _ in range(2)] == [True, False]

@@ -16,8 +16,8 @@ from tests.made import NOON, connection, record
 from workers.connections import keys, tasks
 from workers.connections.rules import admission as rules
 from workers.connections.rules import report
+from workers.connections.store import quality, upkeep
 from workers.connections.store import registry as store
-from workers.connections.store import service, upkeep
 from workers.connections.store.registry import Measurement
 from workers.connections.usecases import service as published
 from workers.connections.usecases import suppliers
@@ -508,8 +508,8 @@ def test_a_snapshot_tells_how_well_each_wedding_is_connected() -> None:
     store.open(one)
     store.measure([Measurement(one.ref, 100.0, 5)])
     tasks.snapshot()
-    assert service.quality("w-1") == pytest.approx(98.7, abs=0.5)
-    assert service.quality("w-2") is None
+    assert quality.of("w-1") == pytest.approx(98.7, abs=0.5)
+    assert quality.of("w-2") is None
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,7 +10,7 @@ import orjson
 from workers.connections import keys
 from workers.connections.rules import admission as rules
 from workers.connections.rules.report import Share
-from workers.connections.store import service
+from workers.connections.store import presence as presences
 from workers.connections.store.registry import ConnectionRefused, each, named_errors, policy, shards
 from workers.foundation import logs, redis
 from workers.foundation.errors import ExpectedError
@@ -101,7 +101,7 @@ def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, most: int = 2
     `most` are listed; the counts are whole for the wedding's shard and those of `supplier_ids`.
     """
     open_: dict[str, int] = dict.fromkeys(rules.UserType, 0)
-    people = service.present(wedding_id)
+    people = presences.of(wedding_id)
     complete, counted = True, set[str]()
     for tenant in (wedding_id, *supplier_ids):
         shard = keys.shard(tenant, policy().shards)

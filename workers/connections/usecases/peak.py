@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from workers.commands import usecases as commands
 from workers.connections.rules import peak
-from workers.connections.store import service
+from workers.connections.store import peaks
 from workers.foundation import database, logs
 from workers.foundation.moments import Moment
 from workers.seasons import store as seasons
@@ -15,7 +15,7 @@ log = logs.get("connections")
 
 def plan(expected: int, duration: timedelta) -> peak.PeakPlan:
     """Return what a peak needs, by what there is now; nothing is begun."""
-    return peak.peak_plan(expected, duration, capacity=service.capacity())
+    return peak.peak_plan(expected, duration, capacity=peaks.capacity())
 
 
 def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.PeakPlan, list[str]]:
@@ -27,7 +27,7 @@ def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.P
     found = plan(expected, until - now)
     with database.transaction() as db:
         warmed = peak.warmed(found, weddings.between(db, now, until))
-    service.plan_peak(found.needed, until)
+    peaks.plan(found.needed, until)
     seasons.keep_pace(until)
     log.info("peak prepared", needed=found.needed, pools=found.pools, warmed=len(warmed), reason="asked")
     for wedding_id in warmed:
@@ -38,7 +38,7 @@ def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.P
 
 def end_peak() -> bool:
     """End a peak before its time: room, pace and sweep are the day's again; False when none was planned."""
-    planned = bool(service.planned_peak()[0])
-    service.end_peak()
+    planned = bool(peaks.planned()[0])
+    peaks.end()
     seasons.keep_pace(None)
     return planned

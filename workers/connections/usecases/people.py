@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from workers.connections.store import registry, service, upkeep
+from workers.connections.store import levels, registry, upkeep
+from workers.connections.store import quality as qualities
 from workers.foundation import database
 from workers.weddings.store import weddings
 
@@ -20,12 +21,12 @@ def presence(wedding_id: str) -> Presence:
     """Return who of a wedding is online. Raises WeddingUnknown."""
     with database.transaction() as db:
         wedding = weddings.require(db, wedding_id)
-    return Presence(upkeep.presence(wedding_id, wedding.supplier_ids), service.quality(wedding_id))
+    return Presence(upkeep.presence(wedding_id, wedding.supplier_ids), qualities.of(wedding_id))
 
 
 def connections_of(tenant: str, user_id: str) -> list[dict[str, Any]]:
     """Return a person's connections, each with its service level (None before any was published)."""
-    return [one | {"service": service.level_of(one)} for one in registry.connections_of(tenant, user_id)]
+    return [one | {"service": levels.level_of(one)} for one in registry.connections_of(tenant, user_id)]
 
 
 def total() -> int:

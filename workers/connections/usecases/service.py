@@ -6,7 +6,8 @@ from math import nan
 
 from workers.connections import telemetry as counted
 from workers.connections.rules import levels, report
-from workers.connections.store import plans, service
+from workers.connections.store import levels as published_levels
+from workers.connections.store import plans, presence, quality
 from workers.connections.store import registry as store
 from workers.foundation import database, journal, logs, settings, telemetry
 from workers.foundation.moments import Moment
@@ -46,7 +47,7 @@ def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
         counted.admissions.labels(how).inc(many)
     for node, score in report.scores(totals, "node").items():
         counted.quality.labels(node).set(score)
-    service.tell_quality(report.scores(totals, "wedding"))
+    quality.note(report.scores(totals, "wedding"))
 
 
 def set_emergency_mode(on: bool, *, by: str, now: Moment) -> None:
@@ -61,8 +62,8 @@ def tell_levels(*, now: Moment) -> None:
     store.tell_limits()
     emergency, busy = bool(store.emergency_mode()), seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY
     # The phases need the calendar; what does not is told before, also when that is away.
-    service.tell_levels(levels.service_levels(busy=busy, emergency=emergency))
-    service.tell_phases(phases(now))
+    published_levels.publish_levels(levels.service_levels(busy=busy, emergency=emergency))
+    published_levels.publish_phases(phases(now))
     with database.transaction() as db:
         limits = plans.limits(db)
     store.tell_limits(suppliers=limits)
@@ -70,4 +71,4 @@ def tell_levels(*, now: Moment) -> None:
 
 def note_present(wedding_id: str, people: Mapping[str, str]) -> None:
     """Remember who of a wedding is online by its deployment's own Presence."""
-    service.tell_present(wedding_id, people)
+    presence.note(wedding_id, people)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from workers.balancing import store as balancing
 from workers.balancing.rules import Node
-from workers.connections.store import service
+from workers.connections.store import peaks
 from workers.forecasting.usecases import forecasts
 from workers.forecasting.usecases.upper_bounds import UpperBound, upper_bounds
 from workers.foundation import queues, redis, settings
@@ -109,7 +109,7 @@ def _by_region(near: Sequence[calendar.Wedding]) -> dict[str, list[calendar.Wedd
 
 def _peak(now: Moment) -> int:
     try:
-        return service.peak(now)
+        return peaks.needed(now)
     except redis.UNREACHABLE:
         return 0
 
