@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from redis.exceptions import RedisError
 
-from workers.foundation import jobs, journal, logs, redis
+from workers.foundation import event_log, jobs, logs, redis
 from workers.processes.supervisor import Supervisor, read_procfile
 
 
@@ -16,7 +16,7 @@ def count_restart(name: str, how: str) -> None:
     try:
         jobs.tally("restarts")
         jobs.tally(f"restarts:{name}:{how}")
-        journal.note(f"process {name} {how} and was put back", by="supervisor")
+        event_log.note(f"process {name} {how} and was put back", by="supervisor")
     except RedisError as error:
         logs.get("supervision").warning("count lost", process=name, reason="redis", detail=str(error))
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from workers.emergencies.rules import Step
 from workers.foundation.database import insert_once, metadata, over
-from workers.foundation.journal import Happening
+from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
 
 emergencies = Table(

@@ -21,7 +21,7 @@ from pybreaker import (
 )
 from redis.exceptions import RedisError
 
-from workers.foundation import clock, journal, keys, logs, redis, settings
+from workers.foundation import clock, event_log, keys, logs, redis, settings
 from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 log = logs.get("foundation")
@@ -102,7 +102,7 @@ def _note(name: str, before: str, after: str) -> None:
         return
     with suppress(RedisError):
         if redis.registry().set(keys.noted(name, after), 1, nx=True, ex=30):
-            journal.note(f"circuit of {name} is {after}", by="circuit breaker")
+            event_log.note(f"circuit of {name} is {after}", by="circuit breaker")
 
 
 @cache

@@ -13,7 +13,7 @@ CIRCUITS = "wedops:circuits"
 #: Stream: messages that can't be done as they stand, and why.
 DEAD_LETTERS = "wedops:dead_letters"
 #: Stream: what happened, for people.
-JOURNAL = "wedops:journal"
+EVENT_LOG = "wedops:journal"
 
 
 def job(name: str) -> str:
@@ -37,5 +37,5 @@ def probe(dependency: str) -> str:
 
 
 def noted(dependency: str, state: str) -> str:
-    """Return the string that is there while a circuit's change is in the journal already."""
+    """Return the string that is there while a circuit's change is in the event log already."""
     return f"{circuit(dependency)}:noted:{state}"

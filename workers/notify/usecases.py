@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
-from workers.foundation.journal import Happening
+from workers.foundation.event_log import Happening
 from workers.notify import adapters, formats, store
 from workers.notify.rules import OPERATIONS, Notification, Target
 from workers.outbox import store as outbox

@@ -19,7 +19,7 @@ from workers.commands import store as requests
 from workers.connections.store import peaks
 from workers.connections.store import registry as connections
 from workers.emergencies import store as emergencies
-from workers.foundation import background, circuits, database, dead_letters, jobs, journal, queues, redis, settings
+from workers.foundation import background, circuits, database, dead_letters, event_log, jobs, queues, redis, settings
 from workers.foundation.errors import UNAVAILABLE
 from workers.foundation.moments import MachineMoment, Moment
 from workers.notify import formats as notify
@@ -146,7 +146,7 @@ def _from_redis(status: Status, now: Moment, at: float) -> None:
         if queue["oldest"] > LATENCY_OBJECTIVES[queue["name"]]:
             code = CRITICAL if queue["name"] == "emergency" else DEGRADED
             status.blame(code, f"queue {queue['name']} is {queue['oldest']:.0f} s behind: is its worker running?")
-    for what, often in Counter(one for one in journal.lately(60) if one.startswith("process ")).items():
+    for what, often in Counter(one for one in event_log.lately(60) if one.startswith("process ")).items():
         if often > 2:
             status.blame(
                 DEGRADED, f"{what} {often} times in the last minute: see the end of its log (`wedops supervise` says where)"

@@ -7,8 +7,8 @@ from redis.exceptions import RedisError
 
 from workers.alerts.store import history as alerts
 from workers.emergencies import store as emergencies
-from workers.foundation import database, journal
-from workers.foundation.journal import Happening
+from workers.foundation import database, event_log
+from workers.foundation.event_log import Happening
 from workers.notify import usecases as notify
 from workers.responses import usecases as responses
 from workers.scaling.store import actions as scaling
@@ -36,7 +36,7 @@ def timeline(since: datetime, *, wedding_id: str = "", limit: int) -> tuple[list
     except database.DatabaseUnavailable as error:
         region, missing = "", [str(error)]
     try:
-        parts.append(journal.since(since, most=LOOKED_AT))
+        parts.append(event_log.since(since, most=LOOKED_AT))
     except RedisError as error:
         missing.append(f"Redis does not answer ({error}); restarts, circuits and modes are not shown")
     if any(len(part) >= LOOKED_AT for part in parts):

@@ -14,7 +14,7 @@ from workers.alerts.usecases import escalation as telling
 from workers.alerts.usecases import evaluation as alerting
 from workers.caching import store as results
 from workers.foundation import logs, settings, telemetry
-from workers.foundation.journal import Happening
+from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
 from workers.responses import adapters, rules, store
 from workers.responses.adapters import Doing

@@ -26,7 +26,7 @@ from workers.cli.status import _show
 from workers.connections.usecases import service as connections
 from workers.emergencies import rules as protocols
 from workers.emergencies import store as emergencies
-from workers.foundation import clock, database, journal, settings
+from workers.foundation import clock, database, event_log, settings
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake as measuring
@@ -103,7 +103,7 @@ def test_a_page_says_the_same_and_how_to_take_it() -> None:
 
 def test_the_timeline_tells_all_of_it_in_order() -> None:
     _trouble()
-    journal.note("process worker-steady hung and was put back", by="supervisor")
+    event_log.note("process worker-steady hung and was put back", by="supervisor")
     shown = _run("timeline", "--since", "30m")
     for what in (
         "emergency 1 (technical) at w-1 opened",

@@ -8,7 +8,7 @@ import pytest
 
 from tests import ROOT
 from tests.made import eventually
-from workers.foundation import breaker, circuits, clock, database, journal, redis
+from workers.foundation import breaker, circuits, clock, database, event_log, redis
 from workers.foundation.breaker import CircuitOpen
 from workers.foundation.circuits import Circuit
 
@@ -75,9 +75,9 @@ def test_the_journal_says_that_it_opened_and_closed_once_and_nothing_of_the_trie
     for _ in range(2):
         # A probe that fails: half-open, and open again.
         assert eventually(_probes_badly, within=10)
-    assert [one.what for one in journal.since(hour)] == ["circuit of supabase is open"]
+    assert [one.what for one in event_log.since(hour)] == ["circuit of supabase is open"]
     assert eventually(lambda: not _refused(), within=10)
-    assert [one.what for one in journal.since(hour)] == ["circuit of supabase is open", "circuit of supabase is closed"]
+    assert [one.what for one in event_log.since(hour)] == ["circuit of supabase is open", "circuit of supabase is closed"]
 
 
 def _probes_badly() -> bool:

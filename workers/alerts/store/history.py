@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from workers.alerts.rules.lifecycle import State
 from workers.alerts.store.alerts import alerts, events
-from workers.foundation.journal import Happening
+from workers.foundation.event_log import Happening
 
 
 def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:

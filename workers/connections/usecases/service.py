@@ -9,7 +9,7 @@ from workers.connections.rules import levels, report
 from workers.connections.store import levels as published_levels
 from workers.connections.store import plans, presence, quality
 from workers.connections.store import registry as store
-from workers.foundation import database, journal, logs, settings, telemetry
+from workers.foundation import database, event_log, logs, settings, telemetry
 from workers.foundation.moments import Moment
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
@@ -53,7 +53,7 @@ def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
 def set_emergency_mode(on: bool, *, by: str, now: Moment) -> None:
     """Have guests give way first, or no longer: admission and service levels follow at once; who ordered it is kept."""
     store.set_emergency_mode(on, by=f"{by} since {now:%Y-%m-%d %H:%M}Z")
-    journal.note(f"emergency mode {'on' if on else 'off'}", by=by)
+    event_log.note(f"emergency mode {'on' if on else 'off'}", by=by)
     tell_levels(now=now)
 
 

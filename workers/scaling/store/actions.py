@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from workers.foundation.database import metadata, over
 from workers.foundation.errors import ExpectedError
-from workers.foundation.journal import Happening
+from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
 from workers.scaling.rules.actions import REJECTED, SCHEDULE, Action, Decided
 from workers.scaling.rules.decision import Purpose, State

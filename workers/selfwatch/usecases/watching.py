@@ -11,7 +11,7 @@ from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.usecases import escalation as telling
 from workers.alerts.usecases import evaluation, surroundings
-from workers.foundation import clock, database, journal, logs, settings
+from workers.foundation import clock, database, event_log, logs, settings
 from workers.notify import adapters
 from workers.notify import usecases as notify
 from workers.notify.rules import BODY, OPERATIONS, safe
@@ -93,5 +93,5 @@ def _send(title: str, body: str, breach: Breach, key: str) -> bool:
     text = safe(body, BODY)
     sent = [adapters.send(url, title, text, breach.severity, key=key) for url in adapters.targets().values()]
     if any(sent):
-        journal.note(f"told {OPERATIONS} without the database: {title}: {text}", by="watch")
+        event_log.note(f"told {OPERATIONS} without the database: {title}: {text}", by="watch")
     return any(sent)

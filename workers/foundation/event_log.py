@@ -28,18 +28,18 @@ def note(what: str, *, by: str = "") -> None:
     """Write down what happened just now; while Redis is away the log alone tells."""
     with suppress(RedisError):
         redis.registry().xadd(
-            keys.JOURNAL, {"at": clock.now().isoformat(), "what": what[:500], "by": by}, maxlen=MOST, approximate=True
+            keys.EVENT_LOG, {"at": clock.now().isoformat(), "what": what[:500], "by": by}, maxlen=MOST, approximate=True
         )
 
 
 def lately(seconds: float) -> list[str]:
     """Return what was noted in the last seconds of the machine's."""
-    rows = redis.registry().xrange(keys.JOURNAL, min=int((clock.epoch() - seconds) * 1000))
+    rows = redis.registry().xrange(keys.EVENT_LOG, min=int((clock.epoch() - seconds) * 1000))
     return [row["what"] for _, row in rows]
 
 
 def since(moment: datetime, *, most: int = 500) -> list[Happening]:
     """Return what was noted from a moment of the world's on, the newest `most`, the oldest first."""
-    rows = redis.registry().xrevrange(keys.JOURNAL, count=most)
+    rows = redis.registry().xrevrange(keys.EVENT_LOG, count=most)
     found = [Happening(Moment(datetime.fromisoformat(row["at"])), row["what"], by=row["by"]) for _, row in rows]
     return [one for one in reversed(found) if one.at >= moment]
