@@ -13,13 +13,13 @@ from functools import partial
 from zlib import crc32
 
 from benchmarks import crowd, form
-from workers.balancing.rules import Node, Party, Policy, place, rank
+from workers.balancing.rules import Node, PlacementRequest, Policy, place, rank
 from workers.foundation import clock
 
 PEOPLE, WEDDINGS, NODES = 10_000, 500, 10
 #: Person (wedding, number) -> node.
 Seats = dict[tuple[str, int], str]
-Seating = Callable[[list[Party], list[Node], Seats], Seats]
+Seating = Callable[[list[PlacementRequest], list[Node], Seats], Seats]
 
 
 def main() -> None:
@@ -39,12 +39,12 @@ _runs = iter(range(1, 1_000_000))
 
 
 def _measure(seating: Seating) -> form.Figures:
-    parties, nodes = _parties(next(_runs)), [Node(f"rt-{n}", "east", f"ws://rt-{n}", 1_200) for n in range(NODES)]
+    requests, nodes = _parties(next(_runs)), [Node(f"rt-{n}", "east", f"ws://rt-{n}", 1_200) for n in range(NODES)]
     begun = clock.stopwatch()
-    before = seating(parties, nodes, {})
+    before = seating(requests, nodes, {})
     took = clock.stopwatch() - begun
     lost = nodes[0].name
-    after = seating(parties, nodes[1:], {person: node for person, node in before.items() if node != lost})
+    after = seating(requests, nodes[1:], {person: node for person, node in before.items() if node != lost})
     stayed = [person for person, node in before.items() if node != lost]
     return {
         "max_over_mean": max(Counter(before.values()).values()) / (PEOPLE / NODES),
@@ -56,11 +56,11 @@ def _measure(seating: Seating) -> form.Figures:
     }
 
 
-def _parties(seed: int) -> list[Party]:
+def _parties(seed: int) -> list[PlacementRequest]:
     sizes = crowd.sizes(WEDDINGS, seed)
     scaled = [max(1, round(size * PEOPLE / sum(sizes))) for size in sizes]
     scaled[0] += PEOPLE - sum(scaled)
-    return [Party(f"w-{seed}-{number}", size, "east") for number, size in enumerate(scaled)]
+    return [PlacementRequest(f"w-{seed}-{number}", size, "east") for number, size in enumerate(scaled)]
 
 
 def _together(seats: Seats) -> float:
@@ -70,13 +70,13 @@ def _together(seats: Seats) -> float:
     return sum(max(nodes.values()) for nodes in by_wedding.values()) / len(seats)
 
 
-def _ours(parties: list[Party], nodes: list[Node], kept: Seats) -> Seats:
+def _ours(requests: list[PlacementRequest], nodes: list[Node], kept: Seats) -> Seats:
     had: dict[str, list[str]] = defaultdict(list)
     for (wedding, _), node in kept.items():
         if node not in had[wedding]:
             had[wedding].append(node)
     seats: Seats = {}
-    for wedding, parts in place(parties, nodes, Policy(), kept=had).items():
+    for wedding, parts in place(requests, nodes, Policy(), kept=had).items():
         number = 0
         for node, size in parts:
             seats |= {(wedding, person): node for person in range(number, number + size)}
@@ -84,28 +84,28 @@ def _ours(parties: list[Party], nodes: list[Node], kept: Seats) -> Seats:
     return seats
 
 
-def _whole(parties: list[Party], choose: Mapping[str, str]) -> Seats:
-    return {(party.wedding_id, person): choose[party.wedding_id] for party in parties for person in range(party.size)}
+def _whole(requests: list[PlacementRequest], choose: Mapping[str, str]) -> Seats:
+    return {(party.wedding_id, person): choose[party.wedding_id] for party in requests for person in range(party.size)}
 
 
-def _ring(parties: list[Party], nodes: list[Node], _kept: Seats) -> Seats:
+def _ring(requests: list[PlacementRequest], nodes: list[Node], _kept: Seats) -> Seats:
     points = sorted((crc32(f"{node.name}#{point}".encode()), node.name) for node in nodes for point in range(100))
     places = [at for at, _ in points]
     return _whole(
-        parties,
-        {party.wedding_id: points[bisect(places, crc32(party.wedding_id.encode())) % len(points)][1] for party in parties},
+        requests,
+        {party.wedding_id: points[bisect(places, crc32(party.wedding_id.encode())) % len(points)][1] for party in requests},
     )
 
 
-def _rendezvous(parties: list[Party], nodes: list[Node], _kept: Seats) -> Seats:
-    return _whole(parties, {party.wedding_id: rank(party.wedding_id, nodes)[0].name for party in parties})
+def _rendezvous(requests: list[PlacementRequest], nodes: list[Node], _kept: Seats) -> Seats:
+    return _whole(requests, {party.wedding_id: rank(party.wedding_id, nodes)[0].name for party in requests})
 
 
-def _least_connections(parties: list[Party], nodes: list[Node], kept: Seats) -> Seats:
+def _least_connections(requests: list[PlacementRequest], nodes: list[Node], kept: Seats) -> Seats:
     loads = Counter({node.name: 0 for node in nodes}) + Counter(kept.values())
     heap = {node.name: loads[node.name] for node in nodes}
     seats = dict(kept)
-    for party in parties:
+    for party in requests:
         for person in range(party.size):
             if (party.wedding_id, person) not in seats:
                 name = min(heap, key=lambda one: heap[one])

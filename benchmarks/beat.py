@@ -45,7 +45,7 @@ def two_beats() -> form.Figures:
 
     quick = {line.name for line in TABLE if line.wedding_day.every == PACE and line.name != "wedding_day.look"}
     client = form.emptied()
-    seasons.tell_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR)
+    seasons.publish_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR)
     with ExitStack() as stack:
         first = stack.enter_context(_beat("schedules.beat"))
         stack.enter_context(_beat("schedules.beat"))

@@ -104,7 +104,7 @@ def _prepare() -> None:
     app.loader.import_default_modules()
     schema.upgrade()
     redis.load_functions()
-    connections.tell_limits()
+    connections.publish_limits()
     starts, lasts = clock.now() + timedelta(days=40), timedelta(hours=6)
     local = starts.replace(tzinfo=None)
     facts = local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, "us-west"

@@ -148,7 +148,7 @@ def emptied() -> Any:
         if not key.startswith("_kombu"):
             client.delete(key)
     redis.load_functions()
-    connections.tell_limits()
+    connections.publish_limits()
     return client
 
 

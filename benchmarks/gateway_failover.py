@@ -20,7 +20,7 @@ import httpx2 as httpx
 from realtime import AsyncRealtimeClient
 
 from benchmarks import form
-from workers.balancing.rules import Party, Policy, place
+from workers.balancing.rules import PlacementRequest, Policy, place
 from workers.connections.formats import permits
 from workers.foundation import clock
 from workers.processes import servers
@@ -123,8 +123,8 @@ class _Bench:
         self.http = httpx.AsyncClient()
         await _until(lambda: len(store.nodes()) == len(NODES))
         # As the schedule would have placed them, hours before.
-        parties = [Party(f"lost-{number}", PEOPLE // WEDDINGS, REGION) for number in range(WEDDINGS)]
-        store.tell_places(place(parties, store.nodes(), Policy(comfort=0), kept={}), {})
+        requests = [PlacementRequest(f"lost-{number}", PEOPLE // WEDDINGS, REGION) for number in range(WEDDINGS)]
+        store.publish_placements(place(requests, store.nodes(), Policy(comfort=0), kept={}), {})
         people = [_Person(number, self) for number in range(PEOPLE)]
         tasks = [asyncio.create_task(person.stay()) for person in people]
         await _until(lambda: all(person.node for person in people))

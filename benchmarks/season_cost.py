@@ -25,7 +25,7 @@ from workers.forecasting.rules.peak_forecast import Policy as PeakPolicy
 from workers.foundation.moments import Moment
 from workers.scaling.rules.policy import Policy
 from workers.simulation.rules import imagined
-from workers.simulation.rules.replay import Outcome, Past, Planner, judge, replay, run
+from workers.simulation.rules.replay import Outcome, Past, Planner, evaluate, replay, run
 from workers.weddings.rules import Policy as Phases
 
 FIRST, WARM_UP = date(2026, 4, 4), 14
@@ -84,7 +84,7 @@ def _reactive(past: Past, policy: Policy, first: int) -> Outcome:
         return max(int(needs[minute - 1]), min(has, int(needs[max(0, minute - 5) : minute].max())))
 
     supply, billed = run(wanted, first, len(past.load), begin=int(needs[first - 1]), boot=boot)
-    return judge(past.load[first:], supply, billed, capacity=capacity, boot=boot)
+    return evaluate(past.load[first:], supply, billed, capacity=capacity, boot=boot)
 
 
 def _mean(rows: list[Mapping[str, float]]) -> dict[str, float]:

@@ -73,7 +73,7 @@ class TableScheduler(Scheduler):
         # A broker that was replaced or emptied: without functions nobody could register, and no job would run.
         try:
             log.warning("functions loaded", reason="missing", libraries=redis.load_functions())
-            connections.tell_limits()
+            connections.publish_limits()
         except RedisError as error:
             log.error("functions not loaded", reason="redis", detail=f"{error}; run `wedops migrate`")
 

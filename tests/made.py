@@ -53,7 +53,7 @@ def empty_servers() -> None:
     redis.cache_server().flushall()
     redis.cache_server().config_set("maxmemory", "256mb")
     redis.load_functions()
-    store.tell_limits()
+    store.publish_limits()
     with database.transaction() as db:
         names = ", ".join(table.name for table in database.metadata.sorted_tables)
         db.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")

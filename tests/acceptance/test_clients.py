@@ -48,7 +48,7 @@ NODES = ("node-a", "node-b", "node-c")
 Person = AbstractContextManager["subprocess.Popen[str]"]
 
 
-def _knock(system: System, token: str, **words: str) -> tuple[int, dict[str, object], str]:
+def _probe(system: System, token: str, **words: str) -> tuple[int, dict[str, object], str]:
     """Knock as any WebSocket client does; return the status, the reason's JSON and how long to wait."""
     try:
         with connect(f"{system.gateway}/websocket?{urlencode({'apikey': token, 'region': 'us-south'} | words)}") as socket:
@@ -78,7 +78,7 @@ def test_the_sixth_connection_is_refused_with_429_until_the_limit_is_raised(syst
         for _ in range(5):
             assert said(stack.enter_context(_official(system, "anna"))) == "joined"
         sixth = permits.issue(Permit("anna", "guest", "w-1"))
-        status, body, wait = _knock(system, sixth)
+        status, body, wait = _probe(system, sixth)
         assert (status, body["reason"], int(wait) >= 30) == (429, "user_limit", True)
         assert "429" in said(stack.enter_context(_official(system, "anna")))
         with _javascript(system, "anna") as refused:
@@ -86,7 +86,7 @@ def test_the_sixth_connection_is_refused_with_429_until_the_limit_is_raised(syst
         # The schedule tells the set limit again and again, so one try may come too late.
         assert any(said(stack.enter_context(_raised(_official(system, "anna")))) == "joined" for _ in range(3))
         assert any(said(stack.enter_context(_raised(_javascript(system, "anna")))) == "joined" for _ in range(3))
-    registry.tell_limits()
+    registry.publish_limits()
     # Killed, none of them said goodbye: the next sweep ends them, 30 s later on an ordinary day.
     assert eventually(lambda: registry.total() == 0, within=60)
 
@@ -183,11 +183,11 @@ def test_who_may_not_come_in_is_told_why_and_counted_and_the_registry_stays_whol
     guest = Permit("dora", "guest", "w-1")
     sound = permits.issue(guest)
     knocks = {
-        "token_missing": _knock(system, ""),
-        "token_invalid": _knock(system, sound[:-3] + "AAA"),
-        "token_expired": _knock(system, permits.issue(guest, valid_for=timedelta(minutes=-2))),
-        "wrong_wedding": _knock(system, sound, wedding_id="w-2"),
-        "backup_not_allowed": _knock(system, sound, backup="1"),
+        "token_missing": _probe(system, ""),
+        "token_invalid": _probe(system, sound[:-3] + "AAA"),
+        "token_expired": _probe(system, permits.issue(guest, valid_for=timedelta(minutes=-2))),
+        "wrong_wedding": _probe(system, sound, wedding_id="w-2"),
+        "backup_not_allowed": _probe(system, sound, backup="1"),
     }
     statuses = {reason: (status, body["reason"]) for reason, (status, body, _) in knocks.items()}
     assert statuses == {reason: (403 if "token" not in reason else 401, reason) for reason in knocks}
@@ -198,7 +198,7 @@ def test_who_may_not_come_in_is_told_why_and_counted_and_the_registry_stays_whol
         {"vsn": "x" * 129},
         {"channels": "timeline:w-1,a\nb:w-1"},
     ):
-        status, body, _ = _knock(system, sound, **bad)
+        status, body, _ = _probe(system, sound, **bad)
         assert (status, body["reason"]) == (400, "invalid")
         assert next(iter(bad)).replace("vsn", "api_version") in str(body["detail"])
     url = f"http://127.0.0.1:{os.environ['API_PORT']}/metrics"
@@ -328,10 +328,10 @@ def test_a_tenants_limit_is_set_live_drops_nobody_and_is_read_back(system: Syste
         assert tenant.seen(action) == 1_000_000
         tenant.apply(action)
         assert tenant.seen(action) == 1
-        assert _knock(there, permits.issue(Permit("kai", "guest", "w-1")))[0] == 429
+        assert _probe(there, permits.issue(Permit("kai", "guest", "w-1")))[0] == 429
         assert all(eventually(lambda user=user: _ids_of(user)) for user in ("ida", "jon")), "who is there stays"  # type: ignore[misc]
         tenant.apply(replace(action, to=5))
-        assert eventually(lambda: _knock(there, permits.issue(Permit("kai", "guest", "w-1")))[0] == 101)
+        assert eventually(lambda: _probe(there, permits.issue(Permit("kai", "guest", "w-1")))[0] == 101)
         monkeypatch.setenv("SUPABASE_TENANT", "another")
         with pytest.raises(ActuatorRefused, match="answered 404"):
             tenant.seen(action)
@@ -348,7 +348,7 @@ def test_who_joined_ops_alerts_hears_of_each_change_once_and_at_once(system: Sys
 
     def _open() -> None:
         with database.transaction() as db:
-            alerts.carry_out(db, [opening], at=clock.now(), flapping_within=timedelta(0))
+            alerts.apply_changes(db, [opening], at=clock.now(), flapping_within=timedelta(0))
 
     async def _listen() -> None:
         permit = permits.issue(Permit("operator", "planner", "ops"))

@@ -173,7 +173,7 @@ def test_a_job_that_waited_past_its_time_is_dropped_and_counted(system: System) 
 
 
 def test_the_gateway_obeys_the_connection_limit_and_says_so(system: System) -> None:
-    def knock() -> int:
+    def probe() -> int:
         permit = permits.issue(permits.Permit("u9", "guest", "w-1"))
         words = {"apikey": permit, "region": "us-south"}
         try:
@@ -182,13 +182,13 @@ def test_the_gateway_obeys_the_connection_limit_and_says_so(system: System) -> N
         except InvalidStatus as refused:
             return refused.response.status_code
 
-    assert knock() == 101
+    assert probe() == 101
     redis.registry().hset("wedops:desired:us-south", mapping={"action": 7, "instances": 2, "connection_limit": 0})
     redis.registry().publish("wedops:desired", "us-south")
     assert eventually(lambda: redis.registry().hvals("wedops:confirmed:us-south") == ["7"])
-    assert knock() == 429
+    assert probe() == 429
     redis.registry().hset("wedops:desired:us-south", mapping={"action": 8, "connection_limit": 20})
-    assert eventually(lambda: knock() == 101)
+    assert eventually(lambda: probe() == 101)
 
 
 def test_flower_is_closed_without_a_login_and_shows_the_workers_with_one(system: System) -> None:

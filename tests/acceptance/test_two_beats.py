@@ -32,7 +32,7 @@ def _fired() -> Counter[tuple[str, int]]:
 
 
 def test_a_beat_is_killed_and_no_moment_is_missed_or_doubled(world: list[Server]) -> None:
-    seasons.tell_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR)
+    seasons.publish_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR)
     with ExitStack() as stack:
         first = stack.enter_context(running(*BEAT))
         stack.enter_context(running(*BEAT))

@@ -18,9 +18,9 @@ def check(**_later: object) -> None:
     """Compare what was measured with the thresholds."""
     policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
-        found, judged = evaluation.measured(db, policy, now=now, machine=clock.machine_now())
-    known = partial(evaluation.was_measured, judged=judged)
-    if evaluation.bring(found, Evaluator.MEASUREMENTS, policy, now=now, judged=known):
+        found, evaluated = evaluation.measured(db, policy, now=now, machine=clock.machine_now())
+    known = partial(evaluation.was_measured, evaluated=evaluated)
+    if evaluation.bring(found, Evaluator.MEASUREMENTS, policy, now=now, evaluated=known):
         escalate.apply_async(retry=False)
 
 

@@ -104,7 +104,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Party:
+class PlacementRequest:
     """A wedding's people: how many are expected, and the region they should be served in."""
 
     wedding_id: str
@@ -113,7 +113,7 @@ class Party:
 
 
 #: The nodes a wedding's people go to, best first, with how many each is expected to get.
-Places = dict[str, list[tuple[str, int]]]
+Placements = dict[str, list[tuple[str, int]]]
 
 
 def rank(wedding_id: str, nodes: Iterable[Node]) -> list[Node]:
@@ -128,16 +128,21 @@ def _pull(wedding_id: str, node: Node) -> float:
 
 
 def place(
-    parties: Sequence[Party], nodes: Sequence[Node], policy: Policy, *, kept: Mapping[str, Sequence[str]], share: float = 1.0
-) -> Places:
+    requests: Sequence[PlacementRequest],
+    nodes: Sequence[Node],
+    policy: Policy,
+    *,
+    kept: Mapping[str, Sequence[str]],
+    share: float = 1.0,
+) -> Placements:
     """Return the nodes of every party. Who has a place in `kept` that still stands stays; the largest choose first.
 
     A party's region serves it; when that has no node left, as many of the nearest regions as it takes, or else all others. A
     party larger than any room is spread over its next nodes. `share` is what guests may fill of a node.
     """
     usable = [node for node in nodes if node.usable]
-    here, theirs = _by_region(usable), _by_region(parties)
-    taken, found = Counter[str](), Places()
+    here, theirs = _by_region(usable), _by_region(requests)
+    taken, found = Counter[str](), Placements()
     for region in sorted(here.keys() & theirs.keys()):
         found |= _place_on(here[region], theirs[region], policy, kept, taken)
     for region in sorted(theirs.keys() - here.keys()):
@@ -149,7 +154,7 @@ def place(
     return found
 
 
-_Placed = TypeVar("_Placed", Node, Party)
+_Placed = TypeVar("_Placed", Node, PlacementRequest)
 
 
 def _by_region(all_of_them: Iterable[_Placed]) -> dict[str, list[_Placed]]:
@@ -173,35 +178,35 @@ def _refuge(near: Iterable[str], size: int, usable: list[Node], room: Mapping[st
     return usable
 
 
-def _share(nodes: list[Node], parties: list[Party], policy: Policy, taken: Counter[str]) -> float:
+def _share(nodes: list[Node], requests: list[PlacementRequest], policy: Policy, taken: Counter[str]) -> float:
     """Return how much of their weight nodes may take, so that all parties and who is there already have room."""
-    people = sum(party.size for party in parties) + sum(taken[node.name] for node in nodes)
+    people = sum(party.size for party in requests) + sum(taken[node.name] for node in nodes)
     return max(policy.bound * people / sum(node.weight for node in nodes), policy.comfort)
 
 
 def _turns(
-    parties: list[Party], kept: Mapping[str, Sequence[str]], room: Mapping[str, float]
-) -> Iterator[tuple[Party, list[str], str | None]]:
+    requests: list[PlacementRequest], kept: Mapping[str, Sequence[str]], room: Mapping[str, float]
+) -> Iterator[tuple[PlacementRequest, list[str], str | None]]:
     """Yield parties as they choose, each with the nodes it had that are left, and the one on which it stays whole."""
-    names = {party: kept.get(party.wedding_id, ()) for party in parties}
-    had = {party: [name for name in names[party] if name in room] for party in parties}
+    names = {party: kept.get(party.wedding_id, ()) for party in requests}
+    had = {party: [name for name in names[party] if name in room] for party in requests}
     # Who was on one node that still stands stays there whole, whatever the bound says, and takes its room first.
-    whole = {party: had[party][0] for party in parties if len(names[party]) == len(had[party]) == 1}
+    whole = {party: had[party][0] for party in requests if len(names[party]) == len(had[party]) == 1}
     # Then who is spread and lost none of its nodes: those who lost one must not push them out.
-    hurt = {party: len(had[party]) < len(names[party]) for party in parties}
-    for party in sorted(parties, key=lambda one: (one not in whole, not had[one], hurt[one], -one.size, one.wedding_id)):
+    hurt = {party: len(had[party]) < len(names[party]) for party in requests}
+    for party in sorted(requests, key=lambda one: (one not in whole, not had[one], hurt[one], -one.size, one.wedding_id)):
         yield party, had[party], whole.get(party)
 
 
 def _place_on(
-    nodes: list[Node], parties: list[Party], policy: Policy, kept: Mapping[str, Sequence[str]], taken: Counter[str]
-) -> Places:
+    nodes: list[Node], requests: list[PlacementRequest], policy: Policy, kept: Mapping[str, Sequence[str]], taken: Counter[str]
+) -> Placements:
     if not nodes:
-        return {party.wedding_id: [] for party in parties}
-    share = _share(nodes, parties, policy, taken)
+        return {party.wedding_id: [] for party in requests}
+    share = _share(nodes, requests, policy, taken)
     room = {node.name: share * node.weight - taken[node.name] for node in nodes}
-    found: Places = {}
-    for party, had, whole in _turns(parties, kept, room):
+    found: Placements = {}
+    for party, had, whole in _turns(requests, kept, room):
         ranking = [node.name for node in rank(party.wedding_id, nodes)]
         found[party.wedding_id] = _fill(party.size, whole, had, ranking, room)
     for node in nodes:

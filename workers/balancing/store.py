@@ -9,7 +9,7 @@ import orjson
 
 from workers.balancing import keys
 from workers.balancing.keys import DRAINED, FACTS, NEAR, NODES, OUT, PLACES, SEEN
-from workers.balancing.rules import Node, Places, Route
+from workers.balancing.rules import Node, Placements, Route
 from workers.foundation import redis
 from workers.foundation.errors import ExpectedError
 
@@ -111,7 +111,7 @@ def drained() -> set[str]:
     return set(redis.connections().smembers(DRAINED))
 
 
-def tell_near(nearest: Mapping[str, Iterable[str]]) -> None:
+def publish_nearest(nearest: Mapping[str, Iterable[str]]) -> None:
     """Tell who asks for a node which regions are nearest to a region that has none left."""
     with redis.connections().pipeline(transaction=True) as pipe:
         pipe.delete(NEAR)
@@ -130,7 +130,7 @@ def places() -> dict[str, list[str]]:
     return {wedding: names.split() for wedding, names in redis.connections().hgetall(PLACES).items()}
 
 
-def tell_places(found: Places, before: Mapping[str, list[str]]) -> int:
+def publish_placements(found: Placements, before: Mapping[str, list[str]]) -> int:
     """Write where each wedding's people go, and drop weddings that are over; return how many changed."""
     wanted = {wedding: " ".join(name for name, _ in parts) for wedding, parts in found.items() if parts}
     new = {wedding: names for wedding, names in wanted.items() if before.get(wedding) != names.split()}
@@ -155,7 +155,7 @@ def since_last(node: str, ever: Mapping[str, float]) -> dict[str, int]:
     return {name: int(more if more >= 0 else ever[name]) for name, more in grown.items()}
 
 
-def tell_tenants(node: str, tenants: Mapping[str, int]) -> None:
+def note_tenants(node: str, tenants: Mapping[str, int]) -> None:
     """Remember how many connections each tenant has on a node; who is not named is not measured, and keeps its number."""
     if tenants:
         redis.connections().hset(keys.tenants(node), mapping=dict(tenants))

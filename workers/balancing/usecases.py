@@ -35,7 +35,7 @@ def policy() -> rules.Policy:
 
 def place(*, now: Moment) -> int:
     """Place every wedding that is near; return how many places changed. Without a calendar all stay where they are."""
-    store.tell_near(policy().nearest)
+    store.publish_nearest(policy().nearest)
     try:
         with database.transaction() as db:
             near = weddings.between(db, now, now + policy().lead)
@@ -43,12 +43,12 @@ def place(*, now: Moment) -> int:
         log.warning("weddings not placed", reason=error.reason, detail=str(error))
         return 0
     # Couple, planner and vendors come on top of the guests.
-    parties = [rules.Party(one.id, one.guest_count + 3 + len(one.supplier_ids), one.region) for one in near]
+    requests = [rules.PlacementRequest(one.id, one.guest_count + 3 + len(one.supplier_ids), one.region) for one in near]
     before = store.places()
     share = shares(connections.policy(), emergency=bool(connections.emergency_mode()))[UserType.GUEST]
-    changed = store.tell_places(rules.place(parties, store.nodes(), policy(), kept=before, share=share), before)
+    changed = store.publish_placements(rules.place(requests, store.nodes(), policy(), kept=before, share=share), before)
     if changed:
-        log.info("weddings placed", changed=changed, weddings=len(parties), reason="nodes_or_calendar")
+        log.info("weddings placed", changed=changed, weddings=len(requests), reason="nodes_or_calendar")
     return changed
 
 
@@ -80,7 +80,7 @@ def take_scraped(scraped: Iterable[Scraped], capacity: int, *, now: Moment, mach
         except store.ReportRefused as error:
             log.warning("node not taken", reason=error.reason, detail=str(error))
             continue
-        store.tell_tenants(node.node, node.tenants)
+        store.note_tenants(node.node, node.tenants)
         row = rows.setdefault(node.region, Counter())
         row.update({"connections": connections_now} | store.since_last(node.node, node.ever))
     found = [
@@ -107,13 +107,13 @@ def stop(name: str) -> None:
     store.require_known(name)
     # Routing stops before admission does, and begins after it: who is cut off in between is to be asked for again.
     store.drain(name)
-    connections.tell_limits({f"drained:{name}": "1"})
+    connections.publish_limits({f"drained:{name}": "1"})
 
 
 def undrain(name: str) -> None:
     """Send people to a node again. Raises NodeUnknown."""
     store.require_drained(name)
-    connections.tell_limits({f"drained:{name}": ""})
+    connections.publish_limits({f"drained:{name}": ""})
     store.undrain(name)
 
 
@@ -167,7 +167,7 @@ def watch_nodes(*, now: Moment) -> None:
         undrain(name)
     if gone or back or forgotten:
         limits = {f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back | forgotten}
-        connections.tell_limits(limits)
+        connections.publish_limits(limits)
         place(now=now)
         _take_out(gone)
         _take_back(back, forgotten)

@@ -1,6 +1,7 @@
 """`wedops alerts`: what is wrong, who is told, and what people do about it; all kept."""
 
 import tomllib
+from copy import copy
 from dataclasses import asdict
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules.kinds import Kind, Severity
-from workers.alerts.rules.lifecycle import Standing, State
+from workers.alerts.rules.lifecycle import AlertView, State
 from workers.alerts.rules.quiet import Weekly
 from workers.alerts.usecases import operators as orders
 from workers.alerts.usecases import surroundings
@@ -54,7 +55,7 @@ def listing(ended: bool, as_json: bool) -> None:
         click.echo("no alert stands")
 
 
-def _aside(alert: Standing) -> str:
+def _aside(alert: AlertView) -> str:
     notes = [f"rank {alert.rank:,.0f}"] if alert.people else []
     notes += [f"taken by {alert.assigned_to}"] if alert.state is State.ACKNOWLEDGED else []
     notes += [f"snoozed until {alert.snoozed_until:%H:%M}Z"] if alert.snoozed_until else []
@@ -108,18 +109,24 @@ def snooze(alert_id: int, lasts: timedelta | None, note: str) -> None:
     click.echo(f"alert {alert_id} says nothing until {until:%Y-%m-%d %H:%M}Z")
 
 
-@command.command("hand-over")
+@command.command("reassign")
 @click.argument("alert_id", type=ID)
 @click.option("--to", required=True, type=Words(), help="Who takes it: a name that `wedops contacts` knows.")
 @NOTE
-def hand_over(alert_id: int, to: str, note: str) -> None:
+def reassign(alert_id: int, to: str, note: str) -> None:
     """Give an alert to somebody else, who is told at once."""
     with database.transaction() as db:
-        orders.hand_over(db, alert_id, to=to, by=operator(), note=note, now=clock.now())
+        orders.reassign(db, alert_id, to=to, by=operator(), note=note, now=clock.now())
     from workers.alerts.tasks import escalate  # noqa: PLC0415 - it takes half a second, and no other command of these needs it
 
     escalate.apply_async(retry=False)
     click.echo(f"{to} is told of alert {alert_id}")
+
+
+#: What it was called before.
+_former = copy(reassign)
+_former.hidden = True
+command.add_command(_former, "hand-over")
 
 
 @command.command("silence")

@@ -32,7 +32,8 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
         for name in command.list_commands(context):
             found = command.get_command(context, name)
             assert found is not None  # noqa: S101 - it was listed
-            yield from _command(found, click.Context(found, info_name=name, parent=context))
+            if not found.hidden:
+                yield from _command(found, click.Context(found, info_name=name, parent=context))
     else:
         yield from _one(command, context, "##" if context.parent and context.parent.command is wedops else "###")
 

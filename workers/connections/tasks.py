@@ -33,15 +33,15 @@ def snapshot(**_later: object) -> None:
     with database.transaction() as db:
         rows = report.snapshots(totals, weddings.regions(db), at=clock.now(), but=aggregated.regions(clock.epoch()))
         metrics.append(db, rows)
-    upkeep.forget_flow()
+    upkeep.forget_counters()
     usecases.count(totals, rows)
     jobs.tally("connections_seen", sum(row.opened for row in rows))
 
 
-@app.task(name="connections.tell_levels")
-def tell_levels(**_later: object) -> None:
+@app.task(name="connections.publish_levels")
+def publish_levels(**_later: object) -> None:
     """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
-    usecases.tell_levels(now=clock.now())
+    usecases.publish_levels(now=clock.now())
 
 
 @app.task(name=PreparePeak.task, bind=True)

@@ -94,7 +94,7 @@ def open_or_join(db: Connection, *, key: str, kind: str, wedding_id: str, protoc
     return Opening(int(new[0]), new=True)
 
 
-def standing(db: Connection) -> list[Emergency]:
+def active(db: Connection) -> list[Emergency]:
     """Return the open emergencies, the newest first."""
     facts = [emergencies.c[name] for name in ("id", "kind", "wedding_id", "opened_at")]
     rows = db.execute(select(*facts).where(_OPEN).order_by(emergencies.c.id.desc())).all()

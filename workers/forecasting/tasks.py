@@ -23,11 +23,11 @@ def refresh(**_later: object) -> None:
     log.info("forecast refreshed", reason="calendar_and_history", regions=made, calendar_version=version)
 
 
-@app.task(name="forecasting.judge")
-def judge(**_later: object) -> None:
+@app.task(name="forecasting.evaluate")
+def evaluate(**_later: object) -> None:
     """See how forecasts did: one that has lost its calibration is trusted less, or not at all."""
     with database.transaction() as db:
-        scores = actions.judge(db, now=clock.now())
+        scores = actions.evaluate(db, now=clock.now())
     for region, score in scores.items():
         log.info("forecast judged", region=region, reason=score.trust, pairs=score.pairs, coverage=score.coverage["p90"])
 

@@ -188,7 +188,7 @@ def _first_line(error: BaseException) -> str:
     return str(getattr(error, "orig", error)).strip().partition("\n")[0]
 
 
-def knock() -> None:
+def probe() -> None:
     """Make a connection of its own and end it; raises DatabaseUnavailable within some 3 s, also for a server that stands still.
 
     A pooled connection to such a server would wait for an answer for ever.

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.alerts.rules.kinds import Severity
+from workers.alerts.rules.lifecycle import AlertView, State
 from workers.alerts.rules.lifecycle import Policy as Thresholds
-from workers.alerts.rules.lifecycle import Standing, State
 from workers.alerts.store import alerts
 from workers.alerts.usecases import surroundings
 from workers.balancing import store as balancing
@@ -215,14 +215,14 @@ def _from_postgres(status: Status, now: Moment) -> None:
         status.seasons = {region: str(season) for region, season in seasons.current(db).items()}
         near = weddings.between(db, now, now + timedelta(hours=24), most=5)
         status.next_weddings = [_wedding(one, phases, now) for one in near]
-        status.emergencies = [_emergency(one) for one in emergencies.standing(db)]
-        found = alerts.standing(db)
+        status.emergencies = [_emergency(one) for one in emergencies.active(db)]
+        found = alerts.listed(db)
         status.alerts = [_plain(one) for one in found]
         status.pending = sum(one.state is State.PENDING for one in found)
         status.has_calendar = bool(weddings.regions(db))
         _from_alerts(db, status, found, now)
         status.actions = [_plain(one) for one in scaling.recent(db)]
-        status.shadow = modes.in_shadow(db, settings.read(Policy), orders.standing(db, at=now))
+        status.shadow = modes.in_shadow(db, settings.read(Policy), orders.active(db, at=now))
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
         if failed := outbox.failing(db, notify.KIND):
@@ -241,10 +241,10 @@ def _blame_open(status: Status) -> None:
         status.blame(DEGRADED, f"{what} ({steps})")
 
 
-def _from_alerts(db: Connection, status: Status, found: list[Standing], now: Moment) -> None:
+def _from_alerts(db: Connection, status: Status, found: list[AlertView], now: Moment) -> None:
     """Say of each alert that fires, and that no worse one explains, what is wrong, whom it hurts, what was done, what to do."""
     telling = [one for one in found if one.state is State.FIRING and not one.quiet.startswith("explained")]
-    around, done = surroundings.of(db, telling, now=now), degradation.standing(db)
+    around, done = surroundings.of(db, telling, now=now), degradation.active(db)
     for alert in telling:
         steps = ", ".join(f"{step.action.replace('_', ' ')} ({step.outcome})" for step in done.get(alert.id, ()))
         parts = [

@@ -23,5 +23,5 @@ def migrate() -> list[str]:
         happened.settle_in(db)
         published.publish(db, settings.read(Scaling))
     libraries = redis.load_functions()
-    connections.tell_limits()
+    connections.publish_limits()
     return libraries

@@ -67,7 +67,7 @@ def _order(doing: Doing, region: str) -> str:
     policy = settings.read(ScalingPolicy)
     if modes.mode_of(doing.db, region, policy, now=doing.now) is Mode.SHADOW:
         return f"{region} only watches: nothing is scaled"
-    standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
+    standing = orders.active(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
     if standing and standing.until and standing.until - doing.now > doing.policy.order_for / 2:
         return ""
     if standing is None or standing.asked_by == WHO:
@@ -77,7 +77,7 @@ def _order(doing: Doing, region: str) -> str:
 
 
 def _end_order(doing: Doing, region: str) -> None:
-    standing = orders.standing(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
+    standing = orders.active(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
     if standing and standing.asked_by == WHO:
         orders.end(doing.db, region, Kind.EMERGENCY, by=WHO, at=doing.now)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from workers.alerts.rules import kinds
 from workers.alerts.rules.kinds import Severity, Tempo
-from workers.alerts.rules.lifecycle import Standing, State, lasted
+from workers.alerts.rules.lifecycle import AlertView, State, lasted
 from workers.foundation.moments import Moment
 
 
@@ -127,14 +127,14 @@ class Decision:
     number: int = 0
 
 
-def playbook(alert: Standing, tempo: Tempo) -> Playbook | None:
+def playbook(alert: AlertView, tempo: Tempo) -> Playbook | None:
     """Return the ladder for an alert; None where nothing is done by itself."""
     own = (one for one in PLAYBOOKS if one.name is alert.kind.playbook)
     return next((one for one in own if alert.severity in one.severities and tempo in one.tempos), None)
 
 
 def decide(
-    alert: Standing, taken: Sequence[Response], ladder: Sequence[Action], tempo: Tempo, policy: Policy, *, now: Moment
+    alert: AlertView, taken: Sequence[Response], ladder: Sequence[Action], tempo: Tempo, policy: Policy, *, now: Moment
 ) -> Decision | None:
     """Return what is to be done about an alert that stands, given the steps taken for it; None is nothing now.
 
@@ -158,7 +158,7 @@ def decide(
     return Decision(Reason.WORSE if outcome is Outcome.WORSE else Reason.MEASURED, measured=outcome)
 
 
-def _next(alert: Standing, taken: Sequence[Response], ladder: Sequence[Action]) -> Decision | None:
+def _next(alert: AlertView, taken: Sequence[Response], ladder: Sequence[Action]) -> Decision | None:
     # The ladder may be another one by now: it got worse, or a wedding began.
     tried = {one.action for one in taken}
     if action := next((one for one in ladder if one not in tried), None):
@@ -174,7 +174,7 @@ def effect(before: float, after: float, policy: Policy) -> Outcome:
     return Outcome.WORSE if after > before * (1 + policy.worse) else Outcome.NO_BETTER
 
 
-def recovered(alert: Standing, policy: Policy, *, now: Moment) -> bool:
+def recovered(alert: AlertView, policy: Policy, *, now: Moment) -> bool:
     """Tell whether an alert's indicator was measured below its threshold for long enough to undo what was done."""
     return alert.state is State.RESOLVED or (
         alert.calm_since is not None and lasted(alert.calm_since, now=now) >= policy.calm_for

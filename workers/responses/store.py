@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from workers.alerts.rules.lifecycle import Standing
+from workers.alerts.rules.lifecycle import AlertView
 from workers.foundation.database import insert_once, metadata
 from workers.foundation.moments import Moment
 from workers.responses.rules import Action, Outcome, Reason, Response
@@ -62,7 +62,7 @@ class Taken:
     undone_at: Moment | None
 
 
-def standing(db: Connection) -> dict[int, list[Response]]:
+def active(db: Connection) -> dict[int, list[Response]]:
     """Return the steps that are not undone, by alert, in their order."""
     rows = db.execute(select(*_FACTS).where(responses.c.undone_at.is_(None)).order_by(responses.c.id)).mappings()
     found: dict[int, list[Response]] = {}
@@ -72,7 +72,7 @@ def standing(db: Connection) -> dict[int, list[Response]]:
     return found
 
 
-def take(db: Connection, alert: Standing, action: Action, number: int, reason: Reason, *, at: Moment) -> int | None:
+def take(db: Connection, alert: AlertView, action: Action, number: int, reason: Reason, *, at: Moment) -> int | None:
     """Remember a step, once; return its id, None when it was taken before."""
     over = select(func.coalesce(func.max(responses.c.round), 0)).where(
         responses.c.alert_id == alert.id, responses.c.undone_at.is_not(None)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.alerts.rules.kinds import Evaluator, Kind, Severity, Tempo
-from workers.alerts.rules.lifecycle import Breach, Standing
+from workers.alerts.rules.lifecycle import AlertView, Breach
 from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.store import alerts
 from workers.alerts.usecases import escalation as telling
@@ -28,7 +28,7 @@ def respond(db: Connection, policy: Policy, *, now: Moment) -> list[Breach]:
 
     Alerts are held by the transaction, so that two runs at once take turns and the second finds it done.
     """
-    standing, taken = alerts.hold(db), store.standing(db)
+    standing, taken = alerts.hold(db), store.active(db)
     tempos = telling.tempos(db, standing, now=now)
     needed = {step.action for own in taken.values() for step in own if step.outcome is not Outcome.WORSE}
     adapters.reconcile(needed, now=now)
@@ -75,7 +75,7 @@ def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment)
             adapters.do(step.action, Doing(db, step.region, policy, now))
 
 
-def _answer(db: Connection, alert: Standing, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment) -> bool:
+def _answer(db: Connection, alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment) -> bool:
     """Carry out one decision about an alert; tell whether help is needed."""
     playbook = rules.playbook(alert, tempo)
     decision = rules.decide(alert, own, playbook.ladder, tempo, policy, now=now) if playbook else None
@@ -88,7 +88,7 @@ def _answer(db: Connection, alert: Standing, own: Sequence[Response], tempo: Tem
     return decision.reason is Reason.EXHAUSTED
 
 
-def _take(db: Connection, alert: Standing, decision: rules.Decision, policy: Policy, now: Moment) -> None:
+def _take(db: Connection, alert: AlertView, decision: rules.Decision, policy: Policy, now: Moment) -> None:
     if decision.take and store.take(db, alert, decision.take, decision.number, decision.reason, at=now):
         done = adapters.do(decision.take, Doing(db, alert.region, policy, now))
         telemetry.decisions.labels("degradation", decision.reason).inc()
@@ -97,7 +97,7 @@ def _take(db: Connection, alert: Standing, decision: rules.Decision, policy: Pol
         )
 
 
-def _measured(db: Connection, alert: Standing, step: Response, outcome: Outcome, policy: Policy, now: Moment) -> None:
+def _measured(db: Connection, alert: AlertView, step: Response, outcome: Outcome, policy: Policy, now: Moment) -> None:
     store.measure(db, step, outcome, alert.value, at=now)
     detail = {"indicator": alert.kind, "before": step.before, "after": alert.value, "outcome": outcome, "region": alert.region}
     results.record(db, key=f"response/{step.id}", kind=step.action, wedding_id=alert.wedding_id or None, detail=detail, at=now)
@@ -115,13 +115,13 @@ def _undo_all(db: Connection, own: Sequence[Response], policy: Policy, now: Mome
 
 def _end(db: Connection, step: Response, policy: Policy, now: Moment) -> None:
     """Undo what a step did, unless another step needs it."""
-    others = [one for steps in store.standing(db).values() for one in steps if one.id != step.id]
+    others = [one for steps in store.active(db).values() for one in steps if one.id != step.id]
     if rules.scope(step) not in {rules.scope(one) for one in others if one.outcome is not Outcome.WORSE}:
         adapters.undo(step.action, Doing(db, step.region, policy, now))
         log.info("response undone", alert_id=step.alert_id, action=step.action, region=step.region, reason=step.outcome)
 
 
-def _breach(alert: Standing) -> Breach:
+def _breach(alert: AlertView) -> Breach:
     severity = Severity.CRITICAL if alert.severity is Severity.CRITICAL else Severity.HIGH
     detail = f"all that the playbook has was tried for alert {alert.id} ({alert.kind} {alert.subject}), and it is no better"
     return Breach(

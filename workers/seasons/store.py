@@ -87,7 +87,7 @@ def record(db: Connection, decisions: dict[str, Decision], *, at: Moment) -> dic
     return changed
 
 
-def tell_day(kind: KindOfDay, reason: Reason) -> KindOfDay | None:
+def publish_day(kind: KindOfDay, reason: Reason) -> KindOfDay | None:
     """Tell beat the kind of day; return the one before when it changed."""
     before = KindOfDay(redis.registry().hget(KIND_OF_DAY, "kind") or KindOfDay.ORDINARY)
     if before is kind:

@@ -21,12 +21,12 @@ def detect(**_later: object) -> None:
             usecases.warm(region, now=clock.now())
 
 
-@app.task(name="seasons.tell_day")
-def tell_day(**_later: object) -> None:
+@app.task(name="seasons.publish_day")
+def publish_day(**_later: object) -> None:
     """Tell beat what kind of day it is, so that every job keeps its pace."""
     now, policy = clock.now(), settings.read(rules.Policy)
     with database.transaction() as db:
         near = weddings.between(db, now - policy.near_after, now + policy.near_before, most=1)
         kind, reason = rules.kind_of_day(near, store.current(db).values(), policy, now=now)
-    if before := store.tell_day(kind, reason):
+    if before := store.publish_day(kind, reason):
         log.info("kind of day changed", before=before, to=kind, reason=reason)

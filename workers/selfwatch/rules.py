@@ -79,7 +79,7 @@ NEEDS = {
 }
 
 
-def judge(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]:
+def evaluate(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]:
     """Return what is wrong, and the kinds of alert about which something is known."""
     found = [Breach(kind, kind, kind.worst, 1.0, problem) for kind, problem in seen.away.items()]
     if Kind.BROKER not in seen.away:

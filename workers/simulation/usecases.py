@@ -23,7 +23,7 @@ from workers.scaling.store import orders
 from workers.scaling.usecases.places import check
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import Season
-from workers.simulation.rules.replay import Counts, Given, Outcome, Past, Planner, judge, replay
+from workers.simulation.rules.replay import Counts, Given, Outcome, Past, Planner, evaluate, replay
 from workers.snapshots import store as metrics
 from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
@@ -81,8 +81,8 @@ def _past(db: Connection, region: str, since: datetime, start: datetime, end: da
         return [one for one in near if one.region == region]
 
     # What was learned later, from the span itself, was not known in it.
-    taught = forecasting.taught(db, before=start)
-    learned = taught.get(region) or taught.get(forecasting.EVERY)
+    parameters = forecasting.parameters(db, before=start)
+    learned = parameters.get(region) or parameters.get(forecasting.EVERY)
     zone, given = weddings.zones(db).get(region, "UTC"), _given(db, region, start, end)
     return Past(region, begins, held(seen), known, learned, zone, given)
 
@@ -127,4 +127,4 @@ def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | 
         billed[max(0, decided) :] = action.to
         supply[max(0, decided + boot * (action.to > action.before)) :] = action.to
     capacity, least = float(policy.connections_per_instance), policy.instances_min
-    return judge(load, supply, float(billed.sum()), capacity=capacity, boot=boot, least=least)
+    return evaluate(load, supply, float(billed.sum()), capacity=capacity, boot=boot, least=least)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tests.made import wedding
 from workers.alerts import tasks
 from workers.alerts.rules.kinds import Severity
-from workers.alerts.rules.lifecycle import Standing, State
+from workers.alerts.rules.lifecycle import AlertView, State
 from workers.alerts.store import alerts as store
 from workers.cli import main as cli
 from workers.foundation import clock, database
@@ -35,10 +35,10 @@ def _measure(name: str, values: list[float], *, ago: float = 0, every: float = 1
     assert intake.write(Writer("test"))[1] == len(values)
 
 
-def _alerts() -> dict[str, Standing]:
+def _alerts() -> dict[str, AlertView]:
     tasks.check()
     with database.transaction() as db:
-        return {f"{alert.kind}/{alert.subject}": alert for alert in store.standing(db)}
+        return {f"{alert.kind}/{alert.subject}": alert for alert in store.listed(db)}
 
 
 def test_an_outage_pages_after_half_a_minute_and_is_over_when_it_is() -> None:

@@ -38,7 +38,7 @@ def _find_all() -> None:
 
 def _states() -> dict[Kind, State]:
     with database.transaction() as db:
-        return {one.kind: one.state for one in store.standing(db, most=None)}
+        return {one.kind: one.state for one in store.listed(db, most=None)}
 
 
 def test_every_kind_opens_fires_and_is_over() -> None:
@@ -103,7 +103,7 @@ def test_what_is_measured_as_good_ends_every_kind_of_it(monkeypatch: pytest.Monk
 def test_what_was_found_is_known_whoever_found_it() -> None:
     """One that is handed in by the wrong evaluator must not stay pending for ever."""
     for _ in range(2):
-        evaluation.bring([_breach(Kind.NODE_OUT)], Evaluator.TASK_SYSTEM, POLICY, now=clock.now(), judged=lambda _: False)
+        evaluation.bring([_breach(Kind.NODE_OUT)], Evaluator.TASK_SYSTEM, POLICY, now=clock.now(), evaluated=lambda _: False)
     assert _states() == {Kind.NODE_OUT: State.FIRING}
 
 

@@ -53,14 +53,14 @@ def test_latency_above_its_threshold_is_one_alert_once_and_resolved_when_it_ends
         _measure(2500)
         tasks.check()
     with database.transaction() as db:
-        [alert] = store.standing(db)
+        [alert] = store.listed(db)
     assert (alert.kind, alert.subject, alert.severity, alert.state) == ("response_time", "east", Severity.MEDIUM, State.FIRING)
     assert _keys() == ["alert/1/1.1/operations/target-1"]
     _measure(40)
     tasks.check()
     tasks.check()
     with database.transaction() as db:
-        assert store.standing(db)[0].state is State.RESOLVED
+        assert store.listed(db)[0].state is State.RESOLVED
         reasons = [row.reason for row in db.execute(store.events.select().order_by(store.events.c.id))]
     assert reasons == ["above_threshold", "back_to_normal"]
     assert _keys() == ["alert/1/1.1/operations/target-1", "alert/1/end/operations/target-1"]
@@ -87,7 +87,7 @@ def test_an_alert_is_not_resolved_by_silence(monkeypatch: pytest.MonkeyPatch) ->
         db.execute(metrics.snapshots.delete())
     tasks.check()
     with database.transaction() as db:
-        assert store.standing(db)[0].state is State.FIRING
+        assert store.listed(db)[0].state is State.FIRING
 
 
 def test_a_short_swing_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,12 +103,12 @@ def test_two_checks_at_once_open_one_alert() -> None:
     breach = rules.Breach(Kind.RESPONSE_TIME, "east", Severity.MEDIUM, 2500, "slow")
     opening = rules.Change(None, State.PENDING, rules.Reason.ABOVE_THRESHOLD, breach)
     with database.transaction() as db:
-        store.carry_out(db, [opening, opening], at=NOON, flapping_within=timedelta(hours=1))
+        store.apply_changes(db, [opening, opening], at=NOON, flapping_within=timedelta(hours=1))
         assert len(store.unresolved(db)) == 1
 
 
-def _job(db: Connection) -> rules.Standing:
-    return next(one for one in store.standing(db) if one.kind == "job_stopped")
+def _job(db: Connection) -> rules.AlertView:
+    return next(one for one in store.listed(db) if one.kind == "job_stopped")
 
 
 def _watch() -> None:
@@ -122,7 +122,7 @@ def test_a_job_that_fires_and_never_finishes_is_an_alert(monkeypatch: pytest.Mon
         jobs.claim("connections.sweep", due=due, pace=10, beat="b")
     _watch()
     with database.transaction() as db:
-        [alert] = [one for one in store.standing(db) if one.kind == "job_stopped"]
+        [alert] = [one for one in store.listed(db) if one.kind == "job_stopped"]
     assert (alert.kind, alert.subject, alert.severity) == ("job_stopped", "connections.sweep", Severity.CRITICAL)
     jobs.finish("connections.sweep", "failed")
     _watch()
@@ -155,7 +155,7 @@ def test_a_broker_that_is_nearly_full_is_an_alert() -> None:
     finally:
         client.config_set("maxmemory", limit)
     with database.transaction() as db:
-        assert "memory" in [alert.kind for alert in store.standing(db)]
+        assert "memory" in [alert.kind for alert in store.listed(db)]
 
 
 def test_a_silent_node_and_a_badly_connected_couple_are_alerts() -> None:
@@ -166,7 +166,7 @@ def test_a_silent_node_and_a_badly_connected_couple_are_alerts() -> None:
     registry.measure([Measurement(couple.ref, 1_500.0, 9)])
     tasks.watch()
     with database.transaction() as db:
-        found = {(alert.kind, alert.subject, alert.severity) for alert in store.standing(db)}
+        found = {(alert.kind, alert.subject, alert.severity) for alert in store.listed(db)}
     assert found == {("node_out", "n1", Severity.CRITICAL), ("quality", "w-1", Severity.HIGH)}
 
 
@@ -184,11 +184,11 @@ def test_what_capacity_lacks_is_an_alert_until_it_is_mended(monkeypatch: pytest.
         scaling.move(
             db, scaling.latest(db)["us-west", Resource.INSTANCES], ActionState.FAILED, at=NOON, problem="403 Forbidden"
         )
-        judged = Score(99, {}, {"p90": 0.2}, -0.8, 7.0)
-        forecasting.judge(db, [("us-west", 60, judged)], at=clock.now())
+        evaluated = Score(99, {}, {"p90": 0.2}, -0.8, 7.0)
+        forecasting.evaluate(db, [("us-west", 60, evaluated)], at=clock.now())
     tasks.watch()
     with database.transaction() as db:
-        found = {alert.kind: alert for alert in store.standing(db)}
+        found = {alert.kind: alert for alert in store.listed(db)}
     assert found["action_failed"].detail == "us-west/instances: 403 Forbidden"
     first, most = today + timedelta(days=20), today + timedelta(days=40)
     assert found["capacity_ahead"].detail.startswith(f"from {first} on, most on {most}: 18 instances")
@@ -199,6 +199,6 @@ def test_what_capacity_lacks_is_an_alert_until_it_is_mended(monkeypatch: pytest.
         scaling.move(db, scaling.latest(db)["us-west", Resource.INSTANCES], ActionState.CONFIRMED, at=NOON)
     tasks.watch()
     with database.transaction() as db:
-        states = {alert.kind: alert.state for alert in store.standing(db)}
+        states = {alert.kind: alert.state for alert in store.listed(db)}
     assert (states["action_failed"], states["capacity_ahead"]) == (State.RESOLVED, State.RESOLVED)
     assert states["forecast_unfit"] is State.FIRING

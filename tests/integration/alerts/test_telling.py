@@ -24,7 +24,7 @@ from workers.weddings.store import weddings
 pytestmark = pytest.mark.usefixtures("world")
 
 POLICY = Policy()
-Told = Callable[[float], list[str]]
+LogEntry = Callable[[float], list[str]]
 
 
 def _fire(
@@ -33,7 +33,7 @@ def _fire(
     breach = Breach(kind, subject, severity, 6000, f"{subject} is slow", **({"region": subject} | facts))
     with database.transaction() as db:
         change = Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)
-        store.carry_out(db, [change], at=NOON, flapping_within=timedelta(minutes=30))
+        store.apply_changes(db, [change], at=NOON, flapping_within=timedelta(minutes=30))
 
 
 def _at(minutes: float) -> datetime:
@@ -54,7 +54,7 @@ def _resolve(minutes: float) -> None:
     with database.transaction() as db:
         [alert] = store.unresolved(db)
         over = Change(alert.id, State.RESOLVED, Reason.BACK_TO_NORMAL)
-        store.carry_out(db, [over], at=_at(minutes), flapping_within=timedelta(minutes=30))
+        store.apply_changes(db, [over], at=_at(minutes), flapping_within=timedelta(minutes=30))
 
 
 def test_the_story_of_a_page_that_nobody_takes() -> None:
@@ -85,7 +85,7 @@ def test_in_a_running_wedding_it_climbs_within_minutes_and_its_own_contacts_are_
     assert _told(0.5) == ["1/1.1/operations"]
     assert sorted(_told(2)) == ["1/1.1/operations", "1/1.2/contacts/sms", "1/1.2/operations"]
     with database.transaction() as db:
-        [alert] = store.standing(db)
+        [alert] = store.listed(db)
     assert (alert.people, alert.rank) == (100, 100 * 8 * 9)
 
 
@@ -137,7 +137,7 @@ def test_whom_it_is_handed_to_is_told_at_once() -> None:
     _fire()
     _told(0.5)
     with database.transaction() as db:
-        orders.hand_over(db, 1, to="ada", by="bob", note="", now=_at(1))
+        orders.reassign(db, 1, to="ada", by="bob", note="", now=_at(1))
     assert _told(1) == ["1/1.1/operations", "1/2.1/ada/pager"]
 
 
@@ -174,7 +174,7 @@ def test_one_that_swings_between_two_severities_is_told_of_the_worst_once() -> N
         breach = Breach(Kind.RESPONSE_TIME, "us-west", severity, 6000, "slow", "us-west")
         with database.transaction() as db:
             changed = rules.changes([breach], store.unresolved(db), Policy(pending_for=timedelta(0)), now=_at(number))
-            store.carry_out(db, changed, at=_at(number), flapping_within=timedelta(0))
+            store.apply_changes(db, changed, at=_at(number), flapping_within=timedelta(0))
         told = _told(number + 0.6)
     assert told == ["1/1.1/operations", "1/2.1/operations"]
 
@@ -193,7 +193,7 @@ def test_a_thousand_changes_are_a_handful_of_statements() -> None:
     breaches = [Breach(Kind.QUALITY, f"w-{number}", Severity.HIGH, 1, "bad") for number in range(1_000)]
     opening = [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach) for breach in breaches]
     with database.transaction() as db:
-        assert len(store.carry_out(db, opening, at=NOON, flapping_within=timedelta(0))) == 1_000
+        assert len(store.apply_changes(db, opening, at=NOON, flapping_within=timedelta(0))) == 1_000
         over = [Change(alert.id, State.RESOLVED, Reason.BACK_TO_NORMAL) for alert in store.unresolved(db)]
-        assert len(store.carry_out(db, over, at=NOON, flapping_within=timedelta(0))) == 1_000
+        assert len(store.apply_changes(db, over, at=NOON, flapping_within=timedelta(0))) == 1_000
         assert store.unresolved(db) == []

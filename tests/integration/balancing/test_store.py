@@ -102,7 +102,7 @@ def test_whoever_is_routed_to_a_node_is_admitted_there_and_nobody_else(
     held = min(capacity, max(0, held))
     with patch.object(connections, "policy", lambda: own):
         connections.set_emergency_mode(emergency)
-        connections.tell_limits()
+        connections.publish_limits()
         _up("n1", capacity=capacity, connections=held)
         try:
             routed = store.route("w-1", user_type, "us-northeast").node == "n1"
@@ -127,7 +127,7 @@ def test_a_node_is_filled_again_also_after_a_failure_half_way(monkeypatch: pytes
     _up("n1")
     actions.stop("n1")
     with monkeypatch.context() as broken:
-        broken.setattr(connections, "tell_limits", lambda *_: (_ for _ in ()).throw(ConnectionError("away")))
+        broken.setattr(connections, "publish_limits", lambda *_: (_ for _ in ()).throw(ConnectionError("away")))
         with pytest.raises(ConnectionError):
             actions.undrain("n1")
     with pytest.raises(store.NoNode):
@@ -206,9 +206,9 @@ def test_without_a_node_in_the_region_another_region_serves_and_without_any_it_i
 def test_the_nearest_region_that_has_a_node_serves_one_that_has_none() -> None:
     _up("n1", "us-northeast", connections=10)
     _up("n2", "us-south", connections=500)
-    store.tell_near({"us-west": ["us-central", "us-south"]})
+    store.publish_nearest({"us-west": ["us-central", "us-south"]})
     assert store.route("w-1", "guest", "us-west").node == "n2"
-    store.tell_near({})
+    store.publish_nearest({})
     assert store.route("w-2", "guest", "us-west").node == "n1"
 
 

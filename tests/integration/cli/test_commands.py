@@ -44,7 +44,9 @@ def _status() -> dict[str, Any]:
 def _alert(severity: Severity) -> None:
     breach = Breach(Kind.RESPONSE_TIME, "east", severity, 2500, "95 % of round trips in east take up to 2,500 ms")
     with database.transaction() as db:
-        alerts.carry_out(db, [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)], at=NOON, flapping_within=timedelta())
+        alerts.apply_changes(
+            db, [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)], at=NOON, flapping_within=timedelta()
+        )
 
 
 def test_without_weddings_and_nodes_it_is_idle() -> None:
@@ -313,7 +315,7 @@ def test_a_persons_connections_are_shown_with_their_quality_and_service() -> Non
     one = connection(channels=("timeline:w-1",))
     registry.open(one)
     registry.measure([registry.Measurement(one.ref, 48.0, 3)])
-    usecases.tell_levels(now=clock.now())
+    usecases.publish_levels(now=clock.now())
     [shown] = json.loads(_run("person", "w-1", "u1", "--json").output)["connections"]
     assert (shown["node"], shown["rtt_ms"], shown["service"]["heartbeat_seconds"]) == ("n1", 48, 20)
     assert shown["score"] > 90

@@ -74,7 +74,7 @@ def _trouble() -> None:
     alerting.bring([SLOW], Evaluator.MEASUREMENTS, policy, now=clock.now())
     with database.transaction() as db:
         telling.escalate(db, policy, now=clock.now())
-        [alert] = alerts.standing(db, ended=False)
+        [alert] = alerts.listed(db, ended=False)
         degradation.take(db, alert, Action.EMERGENCY_MODE, 1, Reason.DEGRADED, at=clock.now())
     connections.set_emergency_mode(True, by="degradation", now=clock.now())
 

@@ -179,7 +179,7 @@ def test_a_forecast_is_shown_drawn_and_judged(tmp_path: Path) -> None:
     assert "times what the calendar says" in _run("forecast", "show", REGION).output
     assert "name a file that ends in .png or .svg" in str(_run("forecast", "show", REGION, "--picture", "x.gif").exception)
     assert "nothing to compare yet" in _run("forecast", "backtest").output
-    forecasting.judge()
+    forecasting.evaluate()
     forecasting.learn()
 
 

@@ -41,7 +41,7 @@ def test_the_same_key_does_it_once_and_another_use_of_it_is_refused() -> None:
     assert client.open_emergency("weather", "w-1", request_key="storm").state == "done"
     emergency_tasks.open_emergency(kind="weather", wedding_id="w-1", request_key="storm")
     with database.transaction() as db:
-        assert len(emergencies.standing(db)) == 1
+        assert len(emergencies.active(db)) == 1
     with pytest.raises(client.Refused, match="request_key 'storm' was used for something else"):
         client.open_emergency("venue", "w-1", request_key="storm")
 

@@ -41,7 +41,7 @@ def cluster(real_servers: list[servers.Server]) -> Iterator[None]:
         _join([Redis.from_url(node.url, decode_responses=True) for node in nodes])
         os.environ["WEDOPS_CONNECTIONS_URL"] = nodes[0].url.replace("redis://", "redis+cluster://").removesuffix("/0")
         redis.load_functions()
-        store.tell_limits()
+        store.publish_limits()
         yield
     finally:
         os.environ.pop("WEDOPS_CONNECTIONS_URL", None)

@@ -47,7 +47,7 @@ def _with(monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
     policy = rules.Policy(**fields)  # type: ignore[arg-type]
     monkeypatch.setattr(store, "policy", lambda: policy)
     monkeypatch.setattr(upkeep, "policy", lambda: policy)
-    store.tell_limits()
+    store.publish_limits()
 
 
 def test_a_connection_is_counted_by_all_that_it_is() -> None:
@@ -143,7 +143,7 @@ def test_a_supplier_has_two_hundred_places_or_its_plans(monkeypatch: pytest.Monk
     store.close(planner.ref)
     # Kept: a registry that lost it is told again.
     redis.connections().delete(f"{keys.shard('s1', 64)}:limits")
-    published.tell_levels(now=clock.now())
+    published.publish_levels(now=clock.now())
     assert store.open(vendor(201)).reason == "supplier_limit"
     suppliers.limit_supplier("s1", 0, now=clock.machine_now())
     assert store.open(vendor(201)).reason == "supplier_limit"
@@ -302,7 +302,7 @@ def test_a_couple_has_a_backup_beside_its_five_and_a_guest_has_none() -> None:
 def test_a_node_that_is_out_keeps_nobodys_place() -> None:
     for number in range(5):
         store.open(connection(f"c{number}"))
-    store.tell_limits({"out:n1": "1"})
+    store.publish_limits({"out:n1": "1"})
     assert store.open(connection("c9", node="n2")).ok
     assert counts() == {"node:n2": 1, f"rt:{EAST}|guest": 1, "wt:w-1|guest": 1}
 
@@ -440,9 +440,9 @@ def test_what_went_by_is_told_again_until_it_is_kept() -> None:
     assert report.accepted(_totals())["opened"] == 1
     store.open(connection("c2"))
     assert report.accepted(_totals())["opened"] == 1
-    upkeep.forget_flow()
+    upkeep.forget_counters()
     assert report.accepted(_totals())["opened"] == 1
-    upkeep.forget_flow()
+    upkeep.forget_counters()
     assert report.accepted(_totals())["opened"] == 0
 
 

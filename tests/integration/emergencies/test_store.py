@@ -22,7 +22,7 @@ def test_an_emergency_begins_its_protocol_once_and_is_told_once(kind: EmergencyK
     for _ in range(2):
         tasks.open_emergency(kind=str(kind), wedding_id="w-1", request_key="k")
     with database.transaction() as db:
-        [emergency] = store.standing(db)
+        [emergency] = store.active(db)
         told = outbox.waiting(db, "notification")
     assert (emergency.kind, emergency.wedding_id) == (kind, "w-1")
     assert [(step.what, step.who, step.due_at - emergency.opened_at) for step in emergency.steps] == [
@@ -32,7 +32,7 @@ def test_an_emergency_begins_its_protocol_once_and_is_told_once(kind: EmergencyK
     with database.transaction() as db:
         assert store.close(db, [emergency.id], at=NOON) == [emergency.id]
         assert not store.close(db, [emergency.id], at=NOON)
-        assert store.standing(db) == []
+        assert store.active(db) == []
 
 
 def test_a_second_emergency_of_a_kind_joins_the_first_until_that_is_closed() -> None:
@@ -42,13 +42,13 @@ def test_a_second_emergency_of_a_kind_joins_the_first_until_that_is_closed() -> 
         tasks.open_emergency(kind="venue", wedding_id="w-1", request_key=key)
     tasks.open_emergency(kind="vendor", wedding_id="w-1", request_key="c")
     with database.transaction() as db:
-        assert [one.kind for one in store.standing(db)] == ["vendor", "venue"]
+        assert [one.kind for one in store.active(db)] == ["vendor", "venue"]
         assert [requests.find(db, key).effect for key in "abc"] == ["emergency 1", "emergency 1", "emergency 3"]
         assert len(outbox.waiting(db, "notification")) == 2
         assert store.close(db, wedding_id="w-1", at=NOON) == [1, 3]
     tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="d")
     with database.transaction() as db:
-        assert [one.id for one in store.standing(db)] == [4]
+        assert [one.id for one in store.active(db)] == [4]
 
 
 def test_a_key_is_bound_to_what_was_first_asked_under_it_whichever_way_it_came() -> None:
@@ -60,5 +60,5 @@ def test_a_key_is_bound_to_what_was_first_asked_under_it_whichever_way_it_came()
     with pytest.raises(usecases.RequestKeyReused, match="was used for something else"):
         usecases.accept("emergencies.open", {"kind": "venue", "wedding_id": "w-2", "request_key": "k"}, caller="ada")
     with database.transaction() as db:
-        assert [(one.wedding_id, one.kind) for one in store.standing(db)] == [("w-1", "venue")]
+        assert [(one.wedding_id, one.kind) for one in store.active(db)] == [("w-1", "venue")]
         assert requests.find(db, "k").state == "done"

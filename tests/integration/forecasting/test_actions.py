@@ -60,13 +60,13 @@ def test_a_forecast_that_was_wrong_for_days_is_trusted_less(times: float, trust:
             at = NOW - timedelta(minutes=10 * number)
             near = [one for one in held if one.ends_at > at - timedelta(hours=9)]
             store.record(db, [rules.forecast(REGION, near, rules.Policy(), Phases(), starts_at=at)], version=number, at=at)
-        scores = actions.judge(db, now=NOW)
-        assert actions.judged(db, now=NOW) == scores
+        scores = actions.evaluate(db, now=NOW)
+        assert actions.evaluated(db, now=NOW) == scores
         score = scores[REGION]
         assert score.trust is trust
         expected = actions.expected(db, {REGION: timedelta(hours=1)}, now=NOW - timedelta(hours=1))
-        assert actions.judged(db, now=NOW + timedelta(days=2)) == {}, "an old verdict is none"
-        horizons = store.judged(db, since=NOW - timedelta(days=1), until=NOW)[REGION]
+        assert actions.evaluated(db, now=NOW + timedelta(days=2)) == {}, "an old verdict is none"
+        horizons = store.evaluated(db, since=NOW - timedelta(days=1), until=NOW)[REGION]
     assert set(horizons) == {60, 360, 1440}
     assert score.pairs >= 48
     assert expected.keys() == {REGION}
@@ -86,8 +86,8 @@ def test_what_was_said_weeks_ahead_is_judged_for_the_whole_day() -> None:
         assert store.count(db) == 33, "one a day"
         assert store.latest(db) == {}, "nothing is decided by them"
         assert store.peaks(db, NOW, NOW + timedelta(hours=1)) == {}
-        actions.judge(db, now=NOW)
-        found = store.judged(db, since=NOW - timedelta(days=1), until=NOW)[REGION]
+        actions.evaluate(db, now=NOW)
+        found = store.evaluated(db, since=NOW - timedelta(days=1), until=NOW)[REGION]
         # The clock had gone a month ahead, and came back.
         store.record(db, actions.far(db, now=NOW + timedelta(days=31)), version=1, at=NOW + timedelta(days=31), far=True)
         assert actions.far(db, now=NOW)
@@ -110,9 +110,9 @@ def test_what_past_weddings_teach_changes_the_next_forecast() -> None:
     _measure(held, 0.6, since=NOW - timedelta(days=27))
     with database.transaction() as db:
         assert actions.learn(db, now=NOW) == 1
-        taught = store.taught(db)
+        parameters = store.parameters(db)
         after = actions.by_calendar(db, now=NOW, horizon=timedelta(days=1))[0]
-    assert set(taught) == {REGION, store.EVERY}
+    assert set(parameters) == {REGION, store.EVERY}
     at = NOW + timedelta(hours=5)
     assert 0.5 < (after.peak(at, at, "p50") or 0) / (before.peak(at, at, "p50") or 1) < 0.8
 

@@ -65,5 +65,5 @@ def test_of_several_hosts_the_one_that_takes_writes_is_used(monkeypatch: pytest.
     login = f"{to['user']}:{to['password']}"
     where = f"127.0.0.1:{nobody},127.0.0.1:{to['port']}/{to['dbname']}?target_session_attrs=read-write"
     _to(monkeypatch, f"postgresql://{login}@{where}")
-    database.knock()
+    database.probe()
     assert _shown("transaction_read_only") == "off"

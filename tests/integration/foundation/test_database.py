@@ -69,7 +69,7 @@ def test_an_upgrade_keeps_what_is_there_and_who_acted_acts_on() -> None:
             schema.bring(db)
         with before.begin() as db:
             assert scaling.latest(db)["us-west", Resource.INSTANCES].to == 6
-            assert in_shadow(db, Policy(), orders.standing(db, at=NOON)) == ["everywhere"]
+            assert in_shadow(db, Policy(), orders.active(db, at=NOON)) == ["everywhere"]
             assert [one.id for one in weddings.as_known(db, NOON - timedelta(days=30), NOON, NOON + timedelta(days=1))] == [
                 "w-1"
             ]

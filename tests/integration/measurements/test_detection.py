@@ -69,7 +69,7 @@ def test_a_step_in_a_series_that_is_known_is_a_ticket_and_no_page(monkeypatch: p
     assert found == ['queue_seconds{region="us-west"}']
     tasks.check()
     with database.transaction() as db:
-        [alert] = alerts.standing(db)
+        [alert] = alerts.listed(db)
     assert (alert.kind, alert.severity, alert.region) == ("anomaly", Severity.MEDIUM, "us-west")
     assert "stepped to 18" in alert.detail
 

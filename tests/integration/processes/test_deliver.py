@@ -68,7 +68,7 @@ def test_a_change_of_an_alert_is_broadcast_once_without_what_is_secret(monkeypat
         breach = Breach(Kind.CACHE, "live", Severity.HIGH, 1, "redis://:hunter2@cache is away")
         with database.transaction() as db:
             opening = Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)
-            alerts.carry_out(db, [opening], at=NOON, flapping_within=timedelta(0))
+            alerts.apply_changes(db, [opening], at=NOON, flapping_within=timedelta(0))
         assert eventually(_broadcasts)
     [body] = _broadcasts()
     [change] = body["changes"]

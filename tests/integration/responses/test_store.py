@@ -44,13 +44,13 @@ def _alert(value: float, seconds: float, *, region: str = "east", kind: Kind = K
     with database.transaction() as db:
         known = {one.fingerprint: one for one in alerts.unresolved(db)}.get(breach.fingerprint)
         change = Change(known.id if known else None, State.FIRING, Reason.STILL_ABOVE, breach)
-        alerts.carry_out(db, [change], at=_at(seconds), flapping_within=timedelta(0))
+        alerts.apply_changes(db, [change], at=_at(seconds), flapping_within=timedelta(0))
 
 
 def _calm(seconds: float, *kinds: Kind) -> None:
     """Have alerts be measured below their thresholds: all, or those of some kinds."""
     with database.transaction() as db:
-        found = [one.id for one in alerts.standing(db, ended=False) if not kinds or one.kind in kinds]
+        found = [one.id for one in alerts.listed(db, ended=False) if not kinds or one.kind in kinds]
         alerts.calm(db, found, at=_at(seconds))
 
 
@@ -68,7 +68,7 @@ def _respond(seconds: float) -> list[str]:
 
 def _scaled() -> set[str]:
     with database.transaction() as db:
-        return {region for region, own in orders.standing(db, at=_at(0)).items() if orders.Kind.EMERGENCY in own}
+        return {region for region, own in orders.active(db, at=_at(0)).items() if orders.Kind.EMERGENCY in own}
 
 
 def test_the_story_of_a_response_that_helps() -> None:
@@ -98,7 +98,7 @@ def test_what_is_ordered_for_a_while_is_renewed_as_long_as_its_alert_stands() ->
         _alert(6000, minutes * 60)
         _respond(minutes * 60)
     with database.transaction() as db:
-        held = orders.standing(db, at=_at(50 * 60))
+        held = orders.active(db, at=_at(50 * 60))
         assert held["east"][orders.Kind.EMERGENCY].value > 0, "instances, as many as there may be"
         assert len(orders.history(db, most=99)) < 12, "renewed, not given at each run"
 
@@ -150,7 +150,7 @@ def test_what_people_ordered_is_left_to_them() -> None:
     _respond(60)
     assert registry.emergency_mode()
     with database.transaction() as db:
-        assert orders.standing(db, at=_at(0))["east"][orders.Kind.EMERGENCY].asked_by == "ada"
+        assert orders.active(db, at=_at(0))["east"][orders.Kind.EMERGENCY].asked_by == "ada"
 
 
 def test_emergency_mode_follows_the_rows_when_a_run_died_or_redis_lost_it() -> None:

@@ -43,7 +43,7 @@ def test_what_belongs_to_a_row_goes_with_it() -> None:
         assert emergencies.close(db, [1], at=NOON)
     assert _forget() == {"emergencies": 1}
     with database.transaction() as db:
-        assert [one.id for one in emergencies.standing(db)] == [2]
+        assert [one.id for one in emergencies.active(db)] == [2]
         assert [row.emergency_id for row in db.execute(emergencies.steps.select())] == [2]
 
 

@@ -75,7 +75,7 @@ def test_everybody_says_the_same_mode(setting: str, predictive: str, monkeypatch
     with database.transaction() as db:
         mode = {region: modes.mode_of(db, region, policy, now=now) for region in regions}
         decided = {one.region: Mode.SHADOW if one.shadow else Mode.LIVE for one in readings.readings(db, policy, now=now)}
-        watched = modes.in_shadow(db, policy, orders.standing(db, at=now), also=regions)
+        watched = modes.in_shadow(db, policy, orders.active(db, at=now), also=regions)
         view = {row.region for row in db.execute(text("SELECT region FROM keda_desired WHERE resource = 'instances'"))}
     shown = {row["region"]: row["mode"] for row in orjson.loads(CliRunner().invoke(show, ["--json"]).output)["regions"]}
     with TestClient(api) as web:

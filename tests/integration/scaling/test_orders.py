@@ -92,7 +92,7 @@ def test_a_hold_holds_until_its_time_is_over_and_an_emergency_is_past_it(monkeyp
     # Five people want seven, which is held; the emergency wants four at least.
     assert [(one.to, one.reason) for one in _instances()] == [(4, rules.Reason.EMERGENCY)]
     with database.transaction() as db:
-        later = orders.standing(db, at=clock.now() + timedelta(hours=2))
+        later = orders.active(db, at=clock.now() + timedelta(hours=2))
     assert later == {}
     with database.transaction() as db:
         assert orders.end(db, REGION, Kind.HOLD_OUT, by="tester", at=clock.now()) == 1
@@ -222,13 +222,13 @@ def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest
     assert not redis.registry().exists(keys.DESIRED + REGION)
     with database.transaction() as db:
         later = clock.now() + timedelta(hours=2)
-        assert REGION not in in_shadow(db, ScalingPolicy(new_regions="live"), orders.standing(db, at=later)), (
+        assert REGION not in in_shadow(db, ScalingPolicy(new_regions="live"), orders.active(db, at=later)), (
             "what was before holds again"
         )
         orders.give(db, Order(REGION, Kind.LIVE, "a test", "tester", clock.now()))
         orders.give(db, Order(REGION, Kind.SHADOW, "a test", "tester", clock.now(), clock.now() + timedelta(hours=1)))
-        assert set(orders.standing(db, at=clock.now())[REGION]) == {Kind.LIVE, Kind.SHADOW}
-        assert set(orders.standing(db, at=later)[REGION]) == {Kind.LIVE}
+        assert set(orders.active(db, at=clock.now())[REGION]) == {Kind.LIVE, Kind.SHADOW}
+        assert set(orders.active(db, at=later)[REGION]) == {Kind.LIVE}
 
 
 def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,11 +270,11 @@ def test_a_shadow_for_a_time_leaves_the_one_without_end() -> None:
     _order(Kind.SHADOW)
     _order(Kind.SHADOW, until=clock.now() + timedelta(hours=1))
     with database.transaction() as db:
-        later = orders.standing(db, at=clock.now() + timedelta(hours=2))
+        later = orders.active(db, at=clock.now() + timedelta(hours=2))
     assert set(later[REGION]) == {Kind.SHADOW}
     _order(Kind.LIVE)
     with database.transaction() as db:
-        assert set(orders.standing(db, at=clock.now())[REGION]) == {Kind.LIVE}
+        assert set(orders.active(db, at=clock.now())[REGION]) == {Kind.LIVE}
 
 
 @pytest.mark.parametrize("odd", ["5", float("nan"), -3, True])

@@ -104,7 +104,7 @@ def test_a_beat_that_died_is_replaced_within_the_same_moment(at: list[float]) ->
 def test_the_pace_follows_the_kind_of_day(at: list[float]) -> None:
     scheduler = TableScheduler(app)
     scheduler.tick()
-    seasons.tell_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR)
+    seasons.publish_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR)
     redis.registry().delete("steady", "bulk")
     for _ in range(60):
         at[0] += 1

@@ -37,7 +37,7 @@ def _stopped(server: Server) -> Iterator[None]:
 
 def _standing() -> dict[str, State]:
     with database.transaction() as db:
-        return {alert.kind: alert.state for alert in store.standing(db)}
+        return {alert.kind: alert.state for alert in store.listed(db)}
 
 
 def test_a_broker_that_hangs_is_told_without_it_and_over_when_it_answers(

@@ -8,19 +8,19 @@ import pytest
 
 from tests.made import NOON
 from workers.alerts.rules.kinds import Kind, Severity
-from workers.alerts.rules.lifecycle import Reason, Standing, State
-from workers.alerts.rules.quiet import Around, Silence, Weekly, hush, rank
+from workers.alerts.rules.lifecycle import AlertView, Reason, State
+from workers.alerts.rules.quiet import Around, Silence, Weekly, mute, rank
 from workers.weddings.rules import Phase
 
 
-def standing(id: int = 1, kind: Kind = Kind.RESPONSE_TIME, severity: Severity = Severity.HIGH, **facts: Any) -> Standing:
+def standing(id: int = 1, kind: Kind = Kind.RESPONSE_TIME, severity: Severity = Severity.HIGH, **facts: Any) -> AlertView:
     given: dict[str, Any] = {
         "subject": "east", "region": "east", "wedding_id": "", "state": State.FIRING, "detail": "slow", "since": NOON,
         "fired_at": NOON, "resolved_at": None, "escalates_from": NOON, "told_at": None, "round": 1, "flaps": 0,
         "snoozed_until": None, "assigned_to": "", "quiet": "", "people": 0, "rank": 0.0, "value": 0.0,
         "seen_at": NOON, "calm_since": None,
     }  # fmt: skip
-    return Standing(id=id, kind=kind, severity=severity, **given | facts)
+    return AlertView(id=id, kind=kind, severity=severity, **given | facts)
 
 
 def _silence(**facts: Any) -> Silence:
@@ -31,24 +31,24 @@ def _silence(**facts: Any) -> Silence:
     return Silence(id=7, **given | facts)
 
 
-def _hushed(alerts: list[Standing], *silences: Silence, around: Around | None = None) -> dict[int, Reason]:
+def _muted(alerts: list[AlertView], *silences: Silence, around: Around | None = None) -> dict[int, Reason]:
     near = {alert.id: around or Around() for alert in alerts}
-    return {id: reason for id, (reason, _) in hush(alerts, near, silences, now=NOON).items()}
+    return {id: reason for id, (reason, _) in mute(alerts, near, silences, now=NOON).items()}
 
 
 def test_a_node_that_is_down_explains_what_is_slow_in_its_region_and_no_other() -> None:
     node = standing(1, Kind.NODE_OUT, subject="n1")
     slow, elsewhere = standing(2), standing(3, subject="west", region="west")
-    assert _hushed([node, slow, elsewhere]) == {2: Reason.INHIBITED}
+    assert _muted([node, slow, elsewhere]) == {2: Reason.INHIBITED}
 
 
 def test_what_is_worse_than_its_explanation_is_told() -> None:
-    assert _hushed([standing(1, Kind.NODE_OUT), standing(2, severity=Severity.CRITICAL)]) == {}
+    assert _muted([standing(1, Kind.NODE_OUT), standing(2, severity=Severity.CRITICAL)]) == {}
 
 
 def test_an_explanation_that_is_silenced_explains_nothing() -> None:
     node = standing(1, Kind.NODE_OUT, subject="n1")
-    assert _hushed([node, standing(2)], _silence(subject="n1")) == {1: Reason.SILENCED}
+    assert _muted([node, standing(2)], _silence(subject="n1")) == {1: Reason.SILENCED}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_an_explanation_that_is_silenced_explains_nothing() -> None:
     ],
 )
 def test_a_silence_holds_when_all_it_says_is_so(silence: dict[str, Any], around: Around, quiet: bool) -> None:
-    assert _hushed([standing()], _silence(**silence), around=around) == ({1: Reason.SILENCED} if quiet else {})
+    assert _muted([standing()], _silence(**silence), around=around) == ({1: Reason.SILENCED} if quiet else {})
 
 
 def test_a_weekly_window_goes_past_midnight_and_keeps_to_its_clock_when_that_changes() -> None:
@@ -95,4 +95,4 @@ def test_people_in_a_ceremony_rank_above_more_people_before_it() -> None:
 
 def test_a_pending_alert_is_neither_silenced_nor_an_explanation() -> None:
     pending = replace(standing(1, Kind.NODE_OUT), state=State.PENDING)
-    assert _hushed([pending, standing(2)]) == {}
+    assert _muted([pending, standing(2)]) == {}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workers.alerts.rules.kinds import Kind
-from workers.measurements.rules.objectives import MONTH, OBJECTIVES, Counts, budget_left, burns, judge, wedding_windows
+from workers.measurements.rules.objectives import MONTH, OBJECTIVES, Counts, budget_left, burns, evaluate, wedding_windows
 
 PHOTOS = next(one for one in OBJECTIVES if one.name == "photo_upload")
 HOUR = MONTH[0]
@@ -42,8 +42,8 @@ def test_a_wedding_of_eight_hours_pages_after_a_tenth_of_its_29_seconds() -> Non
 
 def test_what_takes_longer_or_failed_is_bad() -> None:
     values = np.array([0.1, 5.0, 5.1])
-    assert judge(PHOTOS, values, failed=False) == (3, 1)
-    assert judge(PHOTOS, values, failed=True) == (3, 3)
+    assert evaluate(PHOTOS, values, failed=False) == (3, 1)
+    assert evaluate(PHOTOS, values, failed=True) == (3, 3)
 
 
 def test_a_budget_is_whole_at_first_and_can_be_overdrawn() -> None:

@@ -8,7 +8,7 @@ import pytest
 from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Policy
 from workers.foundation import queues
-from workers.selfwatch.rules import LATENCY_OBJECTIVES, NEEDS, Postgres, Seen, judge, starting
+from workers.selfwatch.rules import LATENCY_OBJECTIVES, NEEDS, Postgres, Seen, evaluate, starting
 
 FINE = Seen(
     stopped=(), overdue={}, beats=1, queues={"emergency": 0.0, "steady": 0.0, "bulk": 0.0}, backlog=0.0, silent={},
@@ -17,11 +17,11 @@ FINE = Seen(
 
 
 def _found(**facts: Any) -> list[tuple[Kind, str, Severity]]:
-    return [(one.kind, one.subject, one.severity) for one in judge(replace(FINE, **facts), Policy())[0]]
+    return [(one.kind, one.subject, one.severity) for one in evaluate(replace(FINE, **facts), Policy())[0]]
 
 
 def test_nothing_is_wrong_when_all_is_well_and_that_is_known() -> None:
-    found, known = judge(FINE, Policy())
+    found, known = evaluate(FINE, Policy())
     assert found == []
     assert {Kind.BROKER, Kind.DATABASE, Kind.JOB_STOPPED, Kind.CLOCK_SKEW, Kind.QUEUE_AGE} <= known
 
@@ -58,7 +58,7 @@ def test_each_thing_that_is_wrong_is_one_breach(facts: dict[str, Any], kind: Kin
 
 
 def test_what_could_not_be_asked_is_not_over() -> None:
-    found, known = judge(Seen(away={Kind.BROKER: "refused", Kind.DATABASE: "refused"}), Policy())
+    found, known = evaluate(Seen(away={Kind.BROKER: "refused", Kind.DATABASE: "refused"}), Policy())
     assert {one.kind for one in found} == {Kind.BROKER, Kind.DATABASE}
     assert not known & {Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.MEMORY, Kind.CLOCK_SKEW, Kind.STORAGE}
 
@@ -66,8 +66,8 @@ def test_what_could_not_be_asked_is_not_over() -> None:
 def test_of_what_could_not_be_asked_nothing_is_known() -> None:
     assert set(NEEDS) == {kind for kind in Kind if kind.evaluator is Evaluator.TASK_SYSTEM}
     for kind, field in NEEDS.items():
-        assert field == "away" or kind not in judge(Seen(), Policy())[1]
-    assert Kind.BEAT_STOPPED not in judge(starting(Seen(stopped=[], overdue={}, silent={}, beats=1)), Policy())[1]
+        assert field == "away" or kind not in evaluate(Seen(), Policy())[1]
+    assert Kind.BEAT_STOPPED not in evaluate(starting(Seen(stopped=[], overdue={}, silent={}, beats=1)), Policy())[1]
 
 
 def test_each_queue_has_its_latency_objective() -> None:

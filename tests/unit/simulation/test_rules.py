@@ -10,7 +10,7 @@ from workers.forecasting.rules.peak_forecast import Policy as PeakPolicy
 from workers.scaling.rules.leads import lead
 from workers.scaling.rules.policy import Policy
 from workers.simulation.rules import imagined
-from workers.simulation.rules.replay import Past, Planner, judge, replay, run
+from workers.simulation.rules.replay import Past, Planner, evaluate, replay, run
 from workers.weddings.rules import Policy as Phases
 
 SATURDAY = date(2026, 10, 31)
@@ -19,7 +19,7 @@ SATURDAY = date(2026, 10, 31)
 def test_a_plan_is_judged_by_what_was_short_and_what_was_paid() -> None:
     load = np.array([10.0] * 50 + [25.0] * 50)
     supply = np.array([1] * 60 + [3] * 40)
-    found = judge(load, supply, billed=180.0, capacity=10, boot=2)
+    found = evaluate(load, supply, billed=180.0, capacity=10, boot=2)
     # 50 x 1 and 50 x 3, and each of the two more is ordered two minutes before.
     assert found.cost == pytest.approx(180 / (50 + 150 + 4))
     assert found.short == 10.0
@@ -45,7 +45,7 @@ def test_what_is_ordered_serves_after_its_boot_and_is_paid_at_once() -> None:
 
 def test_a_gap_shorter_than_a_boot_is_cheaper_kept_running() -> None:
     load = np.array([20.0] * 5 + [1.0] + [20.0] * 5)
-    assert judge(load, np.full(11, 2), billed=22.0, capacity=10, boot=3).cost == 1.0
+    assert evaluate(load, np.full(11, 2), billed=22.0, capacity=10, boot=3).cost == 1.0
 
 
 def _past(*, times: float = 1.0, days: int = 3) -> Past:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from workers.alerts.rules.kinds import Severity, Tempo
-from workers.alerts.rules.lifecycle import Policy, Standing, State, lasted
+from workers.alerts.rules.lifecycle import AlertView, Policy, State, lasted
 from workers.foundation.moments import Moment
 from workers.notify.rules import OPERATIONS
 
@@ -43,7 +43,7 @@ class Path(BaseModel):
     kinds: tuple[str, ...] = ("*",)
     steps: tuple[Step, ...] = Field(min_length=1, max_length=20)
 
-    def fits(self, alert: Standing) -> bool:
+    def fits(self, alert: AlertView) -> bool:
         """Tell whether an alert goes this way."""
         return alert.severity in self.severities and any(fnmatchcase(alert.kind, kind) for kind in self.kinds)
 
@@ -83,7 +83,7 @@ DEFAULT = Paths(
 
 
 @dataclass(frozen=True)
-class Notice:
+class Due:
     """That somebody is to be told of an alert at a step; the step's name makes it one, however often it is decided."""
 
     alert_id: int
@@ -91,34 +91,34 @@ class Notice:
     who: str
 
 
-def path_of(alert: Standing, paths: Sequence[Path]) -> Path:
+def path_of(alert: AlertView, paths: Sequence[Path]) -> Path:
     """Return the path of an alert; one that fits none takes the last of the default."""
     return next((path for path in paths if path.fits(alert)), DEFAULT.path[-1])
 
 
-def due(alert: Standing, path: Path, tempo: Tempo, policy: Policy, *, now: Moment) -> list[Notice]:
+def due(alert: AlertView, path: Path, tempo: Tempo, policy: Policy, *, now: Moment) -> list[Due]:
     """Return whom an alert must have been told to by now, repeats of the last step among them; those told before too."""
     if alert.state is not State.FIRING or alert.quiet or alert.escalates_from is None:
         return []
     if alert.snoozed_until and alert.snoozed_until > now:
         return []
-    at, found = alert.escalates_from, list[Notice]()
+    at, found = alert.escalates_from, list[Due]()
     for number, step in enumerate(path.steps, start=1):
         at += step.wait(tempo)
         if at > now:
             return found
-        found += [Notice(alert.id, f"{alert.round}.{number}", who) for who in _who(step, alert, number)]
+        found += [Due(alert.id, f"{alert.round}.{number}", who) for who in _who(step, alert, number)]
     if again := (now - at) // policy.repeat_after:
-        found += [Notice(alert.id, f"{alert.round}.again-{again}", who) for who in path.steps[-1].who]
+        found += [Due(alert.id, f"{alert.round}.again-{again}", who) for who in path.steps[-1].who]
     return found
 
 
-def _who(step: Step, alert: Standing, number: int) -> tuple[str, ...]:
+def _who(step: Step, alert: AlertView, number: int) -> tuple[str, ...]:
     # Whom an alert was handed to is told first.
     return (alert.assigned_to,) if number == 1 and alert.assigned_to else step.who
 
 
-def may_speak(alerts: Iterable[Standing], told_at: Moment | None, policy: Policy, *, now: Moment) -> bool:
+def may_speak(alerts: Iterable[AlertView], told_at: Moment | None, policy: Policy, *, now: Moment) -> bool:
     """Tell whether a group speaks now of `alerts`, those of it that were not told; `told_at` is when it spoke last."""
     waits = {Severity.CRITICAL: min(policy.critical_wait, policy.group_wait)}
     waited = [

@@ -110,7 +110,7 @@ def forecasts_unfit(scores: Mapping[str, Score]) -> list[Breach]:
     ]  # fmt: skip
 
 
-def judged(snapshots: Iterable[Snapshot], policy: Policy) -> set[str]:
+def evaluated(snapshots: Iterable[Snapshot], policy: Policy) -> set[str]:
     """Return the fingerprints about which the snapshots say anything: silence is not health."""
     found = set()
     for row in snapshots:

@@ -151,7 +151,7 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Standing:
+class AlertView:
     """An alert as an operator reads it.
 
     `quiet` says why nobody is told (a silence, a worse alert), `rank` how many people it hurts now and how badly.

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
 from workers.alerts.rules.kinds import Kind, Severity
-from workers.alerts.rules.lifecycle import Policy, Reason, Standing, State
+from workers.alerts.rules.lifecycle import AlertView, Policy, Reason, State
 from workers.foundation.moments import Moment
 from workers.weddings.rules import ZONES, Phase
 
@@ -123,7 +123,7 @@ class Silence:
     asked_by: str
     reason: str
 
-    def covers(self, alert: Standing, around: Around, *, now: Moment) -> bool:
+    def covers(self, alert: AlertView, around: Around, *, now: Moment) -> bool:
         """Tell whether it holds for an alert now."""
         return (
             self.starts_at <= now < self.ends_at
@@ -143,15 +143,15 @@ class Silence:
 SWITCHED_OFF = "performance monitoring is switched off (PERFORMANCE_MONITORING_ENABLED)"
 
 
-def switched_off(alerts: Iterable[Standing], policy: Policy) -> dict[int, tuple[Reason, str]]:
+def switched_off(alerts: Iterable[AlertView], policy: Policy) -> dict[int, tuple[Reason, str]]:
     """Return the alerts that nobody is told of because performance monitoring is off: never that something failed."""
     if policy.performance:
         return {}
     return {one.id: (Reason.SILENCED, SWITCHED_OFF) for one in alerts if one.kind.performance}
 
 
-def hush(
-    alerts: Sequence[Standing],
+def mute(
+    alerts: Sequence[AlertView],
     around: Mapping[int, Around],
     silences: Iterable[Silence],
     *,
@@ -168,7 +168,7 @@ def hush(
     return found
 
 
-def _inhibited(heard: Sequence[Standing], rule: Inhibition) -> dict[int, tuple[Reason, str]]:
+def _inhibited(heard: Sequence[AlertView], rule: Inhibition) -> dict[int, tuple[Reason, str]]:
     """Return those of the alerts that a rule makes quiet, by what explains them."""
     sources = [one for one in heard if one.kind in rule.sources and (not rule.whole or one.subject == one.kind)]
     found: dict[int, tuple[Reason, str]] = {}
@@ -178,7 +178,7 @@ def _inhibited(heard: Sequence[Standing], rule: Inhibition) -> dict[int, tuple[R
     return found
 
 
-def _explains(sources: Iterable[Standing], alert: Standing, rule: Inhibition) -> Standing | None:
+def _explains(sources: Iterable[AlertView], alert: AlertView, rule: Inhibition) -> AlertView | None:
     matching = (one for one in sources if not rule.same_region or (one.region and one.region == alert.region))
     return next((one for one in matching if not alert.severity.worse_than(one.severity)), None)
 

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from workers.alerts.formats import AlertChanged
 from workers.alerts.rules.kinds import Kind, Severity
-from workers.alerts.rules.lifecycle import Alert, Change, Reason, Standing, State
+from workers.alerts.rules.lifecycle import Alert, AlertView, Change, Reason, State
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
@@ -81,7 +81,7 @@ events = Table(
     Column("at", DateTime(timezone=True), nullable=False),
 )
 
-_STANDING = [alerts.c[name] for name in Standing.__dataclass_fields__]
+_STANDING = [alerts.c[name] for name in AlertView.__dataclass_fields__]
 _MOVE = text(
     """
     WITH moved AS (
@@ -123,7 +123,7 @@ def _alert(row: RowMapping) -> Alert:
     return Alert(**dict(row) | kinds | {"worst": Severity(row["worst"] or row["severity"])})
 
 
-def standing(db: Connection, *, most: int | None = 20, ended: bool = True) -> list[Standing]:
+def listed(db: Connection, *, most: int | None = 20, ended: bool = True) -> list[AlertView]:
     """Return alerts as an operator reads them: those that are not resolved first, by rank, then the newest."""
     order = alerts.c.resolved_at.is_not(None), alerts.c.rank.desc(), alerts.c.id.desc()
     asked = select(*_STANDING).order_by(*order).limit(most)
@@ -131,7 +131,7 @@ def standing(db: Connection, *, most: int | None = 20, ended: bool = True) -> li
     return [_standing(row) for row in rows.mappings()]
 
 
-def hold(db: Connection, alert_id: int | None = None) -> list[Standing]:
+def hold(db: Connection, alert_id: int | None = None) -> list[AlertView]:
     """Return the alerts that are not resolved (or that one), held by this transaction; raises AlertUnknown."""
     asked = select(*_STANDING).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update()
     if alert_id is not None:
@@ -142,7 +142,7 @@ def hold(db: Connection, alert_id: int | None = None) -> list[Standing]:
     return found
 
 
-def find(db: Connection, alert_id: int) -> Standing:
+def find(db: Connection, alert_id: int) -> AlertView:
     """Return an alert, also one that is over; raises AlertUnknown."""
     row = db.execute(select(*_STANDING).where(alerts.c.id == alert_id)).mappings().one_or_none()
     if row is None:
@@ -150,15 +150,15 @@ def find(db: Connection, alert_id: int) -> Standing:
     return _standing(row)
 
 
-def ended_untold(db: Connection) -> list[Standing]:
+def ended_untold(db: Connection) -> list[AlertView]:
     """Return the alerts that are over, that people were told of, and whose end they were not told; held."""
     due = (alerts.c.state == State.RESOLVED) & alerts.c.told_at.is_not(None) & alerts.c.end_told_at.is_(None)
     return [_standing(row) for row in db.execute(select(*_STANDING).where(due).with_for_update()).mappings()]
 
 
-def _standing(row: RowMapping) -> Standing:
+def _standing(row: RowMapping) -> AlertView:
     kinds = {"kind": Kind(row["kind"]), "severity": Severity(row["severity"]), "state": State(row["state"])}
-    return Standing(**dict(row) | kinds)
+    return AlertView(**dict(row) | kinds)
 
 
 def count(db: Connection) -> int:
@@ -166,7 +166,7 @@ def count(db: Connection) -> int:
     return int(db.execute(select(func.count()).where(alerts.c.fired_at.is_not(None))).scalar_one())
 
 
-def carry_out(db: Connection, changes: Iterable[Change], *, at: Moment, flapping_within: timedelta) -> list[Change]:
+def apply_changes(db: Connection, changes: Iterable[Change], *, at: Moment, flapping_within: timedelta) -> list[Change]:
     """Write the changes; return those that changed an alert's state or severity."""
     changes = list(changes)
     opened = _open(db, [change for change in changes if change.alert_id is None], at, flapping_within)
@@ -258,14 +258,14 @@ def remember(db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: M
 
 
 def change(
-    db: Connection, alert: Standing, reason: Reason, values: Mapping[str, Any], *, at: Moment, by: str = "", note: str = ""
+    db: Connection, alert: AlertView, reason: Reason, values: Mapping[str, Any], *, at: Moment, by: str = "", note: str = ""
 ) -> None:
     """Set columns of an alert, and write down why."""
     db.execute(update(alerts).where(alerts.c.id == alert.id).values(values))
     remember(db, [(alert.id, values.get("state", alert.state), alert.severity, reason)], at=at, by=by, note=note)
 
 
-def hush(db: Connection, quiet: Sequence[tuple[Standing, Reason, str]], *, at: Moment) -> None:
+def mute(db: Connection, quiet: Sequence[tuple[AlertView, Reason, str]], *, at: Moment) -> None:
     """Remember why nobody is told of these alerts."""
     for text_of, reason in sorted({(one[2], one[1]) for one in quiet}):
         own = [alert for alert, why, text in quiet if (text, why) == (text_of, reason)]

@@ -59,7 +59,7 @@ notices = Table(
 
 
 @dataclass(frozen=True, order=True)
-class Told:
+class LogEntry:
     """That somebody was told of an alert at a step by a channel."""
 
     alert_id: int
@@ -69,7 +69,7 @@ class Told:
     channel: str
 
 
-_TOLD = [notices.c[name] for name in Told.__dataclass_fields__]
+_TOLD = [notices.c[name] for name in LogEntry.__dataclass_fields__]
 
 
 def current(db: Connection) -> Sequence[Path]:
@@ -98,10 +98,10 @@ def speak(db: Connection, names: Iterable[str], standing: Iterable[str], *, at: 
     db.execute(delete(groups).where(groups.c.name.not_in(list(standing))))
 
 
-def told(db: Connection, alert_ids: Iterable[int]) -> set[Told]:
+def told(db: Connection, alert_ids: Iterable[int]) -> set[LogEntry]:
     """Return who was told of these alerts, at which steps."""
     asked = select(*_TOLD).where(notices.c.alert_id == any_(literal(list(alert_ids), ARRAY(BigInteger))))
-    return {Told(*row) for row in db.execute(asked)}
+    return {LogEntry(*row) for row in db.execute(asked)}
 
 
 def notified(db: Connection, alert_id: int) -> list[dict[str, Any]]:
@@ -111,7 +111,7 @@ def notified(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     return [dict(row) for row in db.execute(asked).mappings()]
 
 
-def note(db: Connection, told: Iterable[Told], *, message: str, at: Moment) -> None:
+def note(db: Connection, told: Iterable[LogEntry], *, message: str, at: Moment) -> None:
     """Remember who is told by a message. A key that is there already breaks the transaction: it would be told twice."""
     db.execute(notices.insert(), [vars(one) | {"message": message, "at": at} for one in told])
 
@@ -131,7 +131,7 @@ def stale_messages(db: Connection, waiting: Sequence[str]) -> list[str]:
     return list(db.execute(text(statement), {"waiting": list(waiting)}).scalars())
 
 
-def put_right(db: Connection, *, at: Moment) -> None:
+def correct_clocks(db: Connection, *, at: Moment) -> None:
     """Have what a clock that ran ahead began to escalate begin now."""
     ahead = alerts.c.escalates_from > at + AHEAD
     db.execute(update(alerts).where(ahead).values(escalates_from=at))

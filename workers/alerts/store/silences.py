@@ -30,7 +30,7 @@ def add(db: Connection, **facts: Any) -> int:
     return int(db.execute(silences.insert().values(**facts).returning(silences.c.id)).scalar_one())
 
 
-def standing(db: Connection, *, at: Moment) -> list[Silence]:
+def active(db: Connection, *, at: Moment) -> list[Silence]:
     """Return the silences that are not over at a moment."""
     rows = db.execute(select(silences).where(silences.c.ends_at > at).order_by(silences.c.id)).mappings()
     return [Silence(**dict(row) | {"up_to": Severity(row["up_to"])}) for row in rows]

@@ -38,9 +38,9 @@ def burning(db: Connection, policy: Policy, *, now: Moment, machine: MachineMome
     `now` is the time that weddings live in, `machine` that of what services measure. What sends nothing any more is neither:
     silence is not health.
     """
-    found, judged = _of_regions(db, policy, machine)
+    found, evaluated = _of_regions(db, policy, machine)
     own = _of_weddings(db, now, machine)
-    return [*(one for one in found if one.fingerprint in judged), *own], judged | _heard(db, now, machine)
+    return [*(one for one in found if one.fingerprint in evaluated), *own], evaluated | _heard(db, now, machine)
 
 
 def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
@@ -49,18 +49,18 @@ def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple
         for one in events.of_regions(db, window, now=machine):
             counts[one.objective, one.who].append((window, one.counts))
     latest = {(one.objective, one.who): one.counts for one in events.of_regions(db, LATEST, now=machine)}
-    found, judged = [], set[str]()
+    found, evaluated = [], set[str]()
     for (name, region), own in counts.items():
         objective, recent = BY_NAME[name], own[0][1]
         if recent.total_short:
-            judged |= {f"{objective.alert}/{_subject(region, objective)}", f"{Kind.AVAILABILITY}/{region}"}
+            evaluated |= {f"{objective.alert}/{_subject(region, objective)}", f"{Kind.AVAILABILITY}/{region}"}
         if burn := worst((window, burns(objective, window, each)) for window, each in own):
             value = rate(objective, latest.get((name, region)))
             text = said(objective, burn[0], dict(own)[burn[0]], burn[1])
             found.append(_breach(objective, region, burn[0], f"{text} in {region or 'all regions'}", value))
         if objective.alert == Kind.AVAILABILITY:
             found += _outage(region, recent, policy)
-    return found, judged
+    return found, evaluated
 
 
 def _outage(region: str, recent: Counts, policy: Policy) -> list[Breach]:
@@ -73,7 +73,7 @@ def _outage(region: str, recent: Counts, policy: Policy) -> list[Breach]:
 
 def _heard(db: Connection, now: Moment, machine: MachineMoment) -> set[str]:
     """Return the fingerprints of weddings' budgets, of those that have an alert, about which something is known."""
-    standing = [one for one in alerts.standing(db, most=None, ended=False) if one.subject.startswith(WEDDING)]
+    standing = [one for one in alerts.listed(db, most=None, ended=False) if one.subject.startswith(WEDDING)]
     heard = events.heard(db, {one.wedding_id for one in standing}, since=machine - LATEST.long)
     running = {one[0] for one in weddings.running(db, now)} if standing else set()
     return {

@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules import quiet
-from workers.alerts.rules.escalation import Notice
+from workers.alerts.rules.escalation import Due
 from workers.alerts.rules.kinds import Severity, Tempo
-from workers.alerts.rules.lifecycle import Policy, Reason, Standing, State
+from workers.alerts.rules.lifecycle import AlertView, Policy, Reason, State
 from workers.alerts.rules.quiet import Around
 from workers.alerts.store import alerts as store
 from workers.alerts.store import escalation, silences
-from workers.alerts.store.escalation import Told
+from workers.alerts.store.escalation import LogEntry
 from workers.alerts.usecases import surroundings
 from workers.foundation import logs, redis, settings
 from workers.foundation.moments import Moment
@@ -34,26 +34,26 @@ END = "end"
 
 def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
     """Bring everybody up to date about every alert; return how many were told something. Runs any number of times."""
-    escalation.put_right(db, at=now)
+    escalation.correct_clocks(db, at=now)
     alerts = store.hold(db)
     around = surroundings.of(db, alerts, now=now)
     ranks = {one.id: (around[one.id].people, quiet.rank(one.severity, around[one.id])) for one in alerts}
     store.weigh(db, ranks)
     alerts = [replace(one, people=ranks[one.id][0], rank=ranks[one.id][1]) for one in alerts]
-    alerts = _awake(db, _hushed(db, alerts, around, policy, now), now)
+    alerts = _awake(db, _muted(db, alerts, around, policy, now), now)
     due = _due(db, alerts, around, policy, now)
     told = _tell(db, {alert.id: alert for alert in alerts}, due, around, now)
     outbox.withdraw(db, escalation.stale_messages(db, outbox.waiting(db, messages.KIND)))
     return told + _tell_ends(db, now)
 
 
-def _hushed(
-    db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: Moment
-) -> list[Standing]:
-    hushed = quiet.hush(alerts, around, silences.standing(db, at=now), now=now) | quiet.switched_off(alerts, policy)
+def _muted(
+    db: Connection, alerts: Sequence[AlertView], around: Mapping[int, Around], policy: Policy, now: Moment
+) -> list[AlertView]:
+    muted = quiet.mute(alerts, around, silences.active(db, at=now), now=now) | quiet.switched_off(alerts, policy)
     result, quiet_now = [], []
     for alert in alerts:
-        reason, text = hushed.get(alert.id, (Reason.HEARD_AGAIN, ""))
+        reason, text = muted.get(alert.id, (Reason.HEARD_AGAIN, ""))
         if text == alert.quiet:
             result.append(alert)
         elif text:
@@ -61,17 +61,17 @@ def _hushed(
             result.append(replace(alert, quiet=text))
         else:
             result.append(_restart(db, alert, reason, now, round=alert.round))
-    store.hush(db, quiet_now, at=now)
+    store.mute(db, quiet_now, at=now)
     return result
 
 
-def _awake(db: Connection, alerts: Sequence[Standing], now: Moment) -> list[Standing]:
+def _awake(db: Connection, alerts: Sequence[AlertView], now: Moment) -> list[AlertView]:
     over = [one for one in alerts if one.state is State.FIRING and one.snoozed_until and one.snoozed_until <= now]
     awake = {one.id: _restart(db, one, Reason.SNOOZE_OVER, now, round=one.round + 1) for one in over}
     return [awake.get(alert.id, alert) for alert in alerts]
 
 
-def _restart(db: Connection, alert: Standing, reason: Reason, now: Moment, *, round: int) -> Standing:
+def _restart(db: Connection, alert: AlertView, reason: Reason, now: Moment, *, round: int) -> AlertView:
     # A snooze outlasts an explanation.
     snoozed = alert.snoozed_until if alert.snoozed_until and alert.snoozed_until > now else None
     new: dict[str, Any] = {"quiet": "", "snoozed_until": snoozed, "escalates_from": now, "told_at": None, "round": round}
@@ -79,8 +79,8 @@ def _restart(db: Connection, alert: Standing, reason: Reason, now: Moment, *, ro
     return replace(alert, **new)
 
 
-def _due(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around], policy: Policy, now: Moment) -> list[Notice]:
-    paths, spoke, silent = escalation.current(db), escalation.spoke(db), defaultdict[str, list[Standing]](list)
+def _due(db: Connection, alerts: Sequence[AlertView], around: Mapping[int, Around], policy: Policy, now: Moment) -> list[Due]:
+    paths, spoke, silent = escalation.current(db), escalation.spoke(db), defaultdict[str, list[AlertView]](list)
     found = {}
     for alert in alerts:
         tempo = _tempo(around[alert.id], policy, now)
@@ -96,7 +96,7 @@ def _due(db: Connection, alerts: Sequence[Standing], around: Mapping[int, Around
     return list(chain.from_iterable(found.values()))
 
 
-def tempos(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Tempo]:
+def tempos(db: Connection, alerts: Sequence[AlertView], *, now: Moment) -> dict[int, Tempo]:
     """Return how fast it must go with each alert, by id."""
     policy = settings.read(Policy)
     return {id: _tempo(around, policy, now) for id, around in surroundings.of(db, alerts, now=now).items()}
@@ -115,7 +115,7 @@ def _tempo(around: Around, policy: Policy, now: Moment) -> Tempo:
 
 
 def _tell(
-    db: Connection, alerts: Mapping[int, Standing], due: Sequence[Notice], around: Mapping[int, Around], now: Moment
+    db: Connection, alerts: Mapping[int, AlertView], due: Sequence[Due], around: Mapping[int, Around], now: Moment
 ) -> int:
     reached, found = {}, set()
     for notice in due:
@@ -123,7 +123,7 @@ def _tell(
         if (notice.who, wedding_id) not in reached:
             reached[notice.who, wedding_id] = notify.targets(db, notice.who, wedding_id)
         found |= {
-            Told(notice.alert_id, notice.step, to.recipient, to.wedding_id, to.channel)
+            LogEntry(notice.alert_id, notice.step, to.recipient, to.wedding_id, to.channel)
             for to in reached[notice.who, wedding_id]
         }
     told = _write(db, alerts, found - escalation.told(db, alerts), around, now)
@@ -140,10 +140,10 @@ def _tell_ends(db: Connection, now: Moment) -> int:
 
 
 def _write(
-    db: Connection, alerts: Mapping[int, Standing], new: Iterable[Told], around: Mapping[int, Around], now: Moment
+    db: Connection, alerts: Mapping[int, AlertView], new: Iterable[LogEntry], around: Mapping[int, Around], now: Moment
 ) -> int:
     """Write notices, and one message for each group, person and channel among them."""
-    bundles: dict[tuple[str, str, str, str], list[Told]] = defaultdict(list)
+    bundles: dict[tuple[str, str, str, str], list[LogEntry]] = defaultdict(list)
     for one in sorted(new):
         bundles[alerts[one.alert_id].group, one.who, one.wedding_id, one.channel].append(one)
     for (group, who, wedding_id, channel), bundle in bundles.items():
@@ -154,7 +154,7 @@ def _write(
     return len(bundles)
 
 
-def _bundled(key: str, group: str, alerts: list[Standing], around: Mapping[int, Around]) -> Notification:
+def _bundled(key: str, group: str, alerts: list[AlertView], around: Mapping[int, Around]) -> Notification:
     """Return one message about a group's alerts, those that matter most first: what is wrong, who is affected, what to do."""
     first, *more = sorted(alerts, key=lambda alert: -alert.rank)
     severity = next(one for one in Severity if one in {alert.severity for alert in alerts})

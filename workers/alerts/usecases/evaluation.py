@@ -65,13 +65,13 @@ def capacity(db: Connection, *, now: Moment) -> list[Breach]:
             text = f"from {first[what]} on, most on {day.day}: {day.needed} {day.limit} may be needed in {day.region}"
             worst[what] = f"{text}, {day.most} there can be"
     ahead = findings.capacity_ahead(first, worst, today=now.date())
-    return findings.actions_failed(failed) + ahead + findings.forecasts_unfit(forecasting.judged(db, now=now))
+    return findings.actions_failed(failed) + ahead + findings.forecasts_unfit(forecasting.evaluated(db, now=now))
 
 
-def was_measured(fingerprint: str, judged: Container[str]) -> bool:
+def was_measured(fingerprint: str, evaluated: Container[str]) -> bool:
     """Tell whether the look at measurements says anything about such an alert: of anomalies always."""
     kind = fingerprint.partition("/")[0]
-    return fingerprint in judged or kind == Kind.ANOMALY
+    return fingerprint in evaluated or kind == Kind.ANOMALY
 
 
 def measured(db: Connection, policy: Thresholds, *, now: Moment, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
@@ -79,8 +79,8 @@ def measured(db: Connection, policy: Thresholds, *, now: Moment, machine: Machin
     fresh_for = settings.read(measuring.Policy).fresh_for
     rows = metrics.latest(db, since=now - fresh_for)
     burnt, known = budgets.burning(db, policy, now=now, machine=machine)
-    found = findings.breaches(rows, policy) + findings.anomalies(detection.standing(machine.timestamp())) + burnt
-    return found, findings.judged(rows, policy) | known
+    found = findings.breaches(rows, policy) + findings.anomalies(detection.active(machine.timestamp())) + burnt
+    return found, findings.evaluated(rows, policy) | known
 
 
 def watch(*, machine: MachineMoment, settled: bool = True) -> list[Breach]:
@@ -100,7 +100,7 @@ def _always(_fingerprint: str) -> bool:
 
 
 def bring(
-    breaches: Sequence[Breach], by: Evaluator, policy: Thresholds, *, now: Moment, judged: Callable[[str], bool] = _always
+    breaches: Sequence[Breach], by: Evaluator, policy: Thresholds, *, now: Moment, evaluated: Callable[[str], bool] = _always
 ) -> bool:
     """Bring the alerts that an evaluator answers for up to date; tell whether one changed.
 
@@ -109,10 +109,10 @@ def bring(
     above = {breach.fingerprint for breach in breaches}
     with database.transaction() as db:
         own = [alert for alert in store.unresolved(db) if alert.kind.evaluator is by or alert.fingerprint in above]
-        ours = [alert for alert in own if alert.fingerprint in above or judged(alert.fingerprint)]
+        ours = [alert for alert in own if alert.fingerprint in above or evaluated(alert.fingerprint)]
         decided = changes(breaches, ours, policy, now=now)
         store.calm(db, [alert.id for alert in ours if alert.fingerprint not in above], at=now)
-        changed = store.carry_out(db, decided, at=now, flapping_within=policy.flapping_within)
+        changed = store.apply_changes(db, decided, at=now, flapping_within=policy.flapping_within)
     _log(changed)
     return bool(changed)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.alerts.rules.escalation import Paths
-from workers.alerts.rules.lifecycle import Reason, Standing, State
+from workers.alerts.rules.lifecycle import AlertView, Reason, State
 from workers.alerts.rules.quiet import Silence
 from workers.alerts.store import alerts as store
 from workers.alerts.store import escalation, silences
@@ -39,14 +39,14 @@ class Notified:
 class Shown:
     """An alert with all that became of it, the oldest first."""
 
-    alert: Standing
+    alert: AlertView
     changes: list[dict[str, Any]]
     notified: list[Notified]
 
 
-def listing(db: Connection, *, ended: bool = False) -> list[Standing]:
+def listing(db: Connection, *, ended: bool = False) -> list[AlertView]:
     """Return alerts, also those that are over: those that hurt most people in the worst phase first."""
-    return store.standing(db, most=200, ended=ended)
+    return store.listed(db, most=200, ended=ended)
 
 
 def shown(db: Connection, alert_id: int) -> Shown:
@@ -64,7 +64,7 @@ def silence(db: Connection, lasts: timedelta, *, by: str, now: Moment, **facts: 
 
 def silenced(db: Connection, *, now: Moment) -> list[Silence]:
     """Return the silences that hold, or will."""
-    return silences.standing(db, at=now)
+    return silences.active(db, at=now)
 
 
 def unsilence(db: Connection, silence_id: int, *, now: Moment) -> None:
@@ -82,7 +82,7 @@ def load_paths(db: Connection, document: Paths, *, by: str, reason: str, now: Mo
     escalation.replace(db, document, asked_by=by, reason=reason, at=now)
 
 
-def acknowledge(db: Connection, alert_id: int, *, by: str, note: str, now: Moment) -> Standing:
+def acknowledge(db: Connection, alert_id: int, *, by: str, note: str, now: Moment) -> AlertView:
     """Take an alert: nobody else is told. It fires again only if it gets worse. Raises AlertUnknown."""
     [alert] = store.hold(db, alert_id)
     values = {"state": State.ACKNOWLEDGED, "assigned_to": by, "snoozed_until": None}
@@ -102,7 +102,7 @@ def snooze(db: Connection, alert_id: int, until: datetime | None, *, by: str, no
     return until
 
 
-def hand_over(db: Connection, alert_id: int, *, to: str, by: str, note: str, now: Moment) -> Standing:
+def reassign(db: Connection, alert_id: int, *, to: str, by: str, note: str, now: Moment) -> AlertView:
     """Give an alert to somebody else, who is told at once; the steps begin anew. Raises AlertUnknown, AddressMissing."""
     notify.require_address(db, to)
     [alert] = store.hold(db, alert_id)
@@ -111,7 +111,7 @@ def hand_over(db: Connection, alert_id: int, *, to: str, by: str, note: str, now
     return alert
 
 
-def _phase_ends(db: Connection, alert: Standing, now: Moment) -> datetime:
+def _phase_ends(db: Connection, alert: AlertView, now: Moment) -> datetime:
     phases = settings.read(calendar.Policy)
     if alert.wedding_id:
         spans = [(one.starts_at, one.ends_at) for one in weddings.by_id(db, [alert.wedding_id])]

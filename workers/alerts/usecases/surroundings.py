@@ -9,7 +9,7 @@ from typing import ClassVar
 from sqlalchemy import Connection
 
 from workers.alerts.rules.kinds import Kind
-from workers.alerts.rules.lifecycle import Standing
+from workers.alerts.rules.lifecycle import AlertView
 from workers.alerts.rules.quiet import Around
 from workers.foundation import settings
 from workers.foundation.moments import Moment
@@ -32,7 +32,7 @@ def runbook(kind: Kind | str) -> str:
     return f"{settings.read(Runbooks).url.rstrip('/')}/{kind}.md"
 
 
-def of(db: Connection, alerts: Sequence[Standing], *, now: Moment) -> dict[int, Around]:
+def of(db: Connection, alerts: Sequence[AlertView], *, now: Moment) -> dict[int, Around]:
     """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
     phases = settings.read(calendar.Policy)
     people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}

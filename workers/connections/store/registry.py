@@ -218,7 +218,7 @@ def set_emergency_mode(on: bool, *, by: str = "somebody") -> None:
         redis.connections().delete(EMERGENCY)
 
 
-def tell_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[str, int] | None = None) -> None:
+def publish_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[str, int] | None = None) -> None:
     """Tell the registry what admission obeys, in every shard, and routing the same.
 
     `own` are facts of single names, e.g. `out:node1` -> "1"; `suppliers` have a limit of their own. An empty value or 0 takes

@@ -69,7 +69,7 @@ def snapshot() -> list[Share]:
     return [Share(*map(_counts, share)) for share in each(shards(), "wedops_snapshot", silent, policy().sweep_batch)]
 
 
-def forget_flow() -> None:
+def forget_counters() -> None:
     """Drop what the last snapshot told: it is kept elsewhere now."""
     with redis.connections().pipeline(transaction=False) as pipe:
         for shard in shards():

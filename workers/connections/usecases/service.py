@@ -54,19 +54,19 @@ def set_emergency_mode(on: bool, *, by: str, now: Moment) -> None:
     """Have guests give way first, or no longer: admission and service levels follow at once; who ordered it is kept."""
     store.set_emergency_mode(on, by=f"{by} since {now:%Y-%m-%d %H:%M}Z")
     event_log.note(f"emergency mode {'on' if on else 'off'}", by=by)
-    tell_levels(now=now)
+    publish_levels(now=now)
 
 
-def tell_levels(*, now: Moment) -> None:
+def publish_levels(*, now: Moment) -> None:
     """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
-    store.tell_limits()
+    store.publish_limits()
     emergency, busy = bool(store.emergency_mode()), seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY
     # The phases need the calendar; what does not is told before, also when that is away.
     published_levels.publish_levels(levels.service_levels(busy=busy, emergency=emergency))
     published_levels.publish_phases(phases(now))
     with database.transaction() as db:
         limits = plans.limits(db)
-    store.tell_limits(suppliers=limits)
+    store.publish_limits(suppliers=limits)
 
 
 def note_present(wedding_id: str, people: Mapping[str, str]) -> None:

@@ -29,7 +29,7 @@ def limit_supplier(supplier_id: str, connections: int, *, now: MachineMoment) ->
     with database.transaction() as db:
         plans.set_limit(db, supplier_id, connections, at=now)
     try:
-        store.tell_limits(suppliers={supplier_id: connections})
+        store.publish_limits(suppliers={supplier_id: connections})
     except redis.UNREACHABLE as error:
         raise LimitUntold(cause=error) from error
 

@@ -175,9 +175,9 @@ def far_since(db: Connection) -> Moment | None:
     return found
 
 
-def judge(db: Connection, judged: Iterable[tuple[str, int, Score]], *, at: Moment) -> None:
+def evaluate(db: Connection, evaluated: Iterable[tuple[str, int, Score]], *, at: Moment) -> None:
     """Remember how forecasts did: (region, minutes ahead, score); a day's later judgement replaces its earlier one."""
-    for region, minutes, score in judged:
+    for region, minutes, score in evaluated:
         row = {name: getattr(score, name) for name in ("pairs", "pinball", "coverage", "bias", "wider", "trust")}
         row |= {"region": region, "horizon_minutes": minutes, "day": at.date(), "at": at}
         row |= {"pinball": dict(score.pinball), "coverage": dict(score.coverage)}
@@ -185,7 +185,7 @@ def judge(db: Connection, judged: Iterable[tuple[str, int, Score]], *, at: Momen
         db.execute(statement.on_conflict_do_update(index_elements=["region", "day", "horizon_minutes"], set_=row))
 
 
-def judged(db: Connection, *, since: datetime, until: datetime) -> dict[str, dict[int, Score]]:
+def evaluated(db: Connection, *, since: datetime, until: datetime) -> dict[str, dict[int, Score]]:
     """Return each region's newest scores that were given in [since, until], by minutes ahead."""
     keys = scores.c.region, scores.c.horizon_minutes
     rows = db.execute(
@@ -207,7 +207,7 @@ def _score(row: Any) -> Score:
     return Score(row.pairs, row.pinball, row.coverage, row.bias, row.wider)
 
 
-def teach(db: Connection, learned: Mapping[str, Shares], *, at: Moment) -> None:
+def record_parameters(db: Connection, learned: Mapping[str, Shares], *, at: Moment) -> None:
     """Remember the shares of regions, and of EVERY."""
     for region, one in learned.items():
         row = {name: getattr(one, name).tolist() for name in ("guests", "vendors", "base", "z")}
@@ -215,7 +215,7 @@ def teach(db: Connection, learned: Mapping[str, Shares], *, at: Moment) -> None:
         db.execute(insert(shares).values(row).on_conflict_do_update(index_elements=["region"], set_=row))
 
 
-def taught(db: Connection, *, before: datetime | None = None) -> dict[str, Shares]:
+def parameters(db: Connection, *, before: datetime | None = None) -> dict[str, Shares]:
     """Return the shares that were learned (`before` a moment), by region."""
     found = {}
     for row in db.execute(select(shares) if before is None else select(shares).where(shares.c.learned_at < before)):

@@ -31,10 +31,10 @@ def forecasts(db: Connection, *, now: Moment) -> list[rules.Forecast]:
     policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
     since = rules.grid(now - policy.pull_from, policy)
     by_region = _taking_place(db, since, now + policy.horizon, phases)
-    seen, taught, zones = metrics.history(db, since, now), store.taught(db), weddings.zones(db)
+    seen, parameters, zones = metrics.history(db, since, now), store.parameters(db), weddings.zones(db)
     made = []
     for region, here in by_region.items():
-        known = _known(zones[region], region, taught, since, policy.horizon)
+        known = _known(zones[region], region, parameters, since, policy.horizon)
         past = rules.forecast(region, here, policy, phases, starts_at=since, **known)
         points = [(at, float(count)) for where, at, count in seen if where == region]
         expected = [past.peak(at, at, "p50") or 0.0 for at, _ in points]
@@ -60,20 +60,20 @@ def by_calendar(db: Connection, *, now: Moment, horizon: timedelta) -> list[rule
     """Return what the calendar alone says of each region, as far ahead as `horizon`."""
     policy = replace(settings.read(rules.Policy), horizon=horizon)
     phases, starts_at = settings.read(calendar.Policy), rules.grid(now, policy)
-    by_region, taught = _taking_place(db, starts_at, now + horizon, phases), store.taught(db)
+    by_region, parameters = _taking_place(db, starts_at, now + horizon, phases), store.parameters(db)
     zones = weddings.zones(db)
     return [
         rules.forecast(
-            region, here, policy, phases, starts_at=starts_at, **_known(zones[region], region, taught, starts_at, horizon)
+            region, here, policy, phases, starts_at=starts_at, **_known(zones[region], region, parameters, starts_at, horizon)
         )
         for region, here in by_region.items()
     ]
 
 
-def _known(zone: str, region: str, taught: dict[str, shares.Shares], start: datetime, horizon: timedelta) -> dict[str, Any]:
+def _known(zone: str, region: str, parameters: dict[str, shares.Shares], start: datetime, horizon: timedelta) -> dict[str, Any]:
     """Return what is known of a region besides its weddings."""
     days = (start - timedelta(days=1)).date(), (start + horizon + timedelta(days=2)).date()
-    learned = taught.get(region) or taught.get(store.EVERY)
+    learned = parameters.get(region) or parameters.get(store.EVERY)
     return {"shares": learned, "zone": zone, "holidays": holidays.between(zone, *days)}
 
 
@@ -96,7 +96,7 @@ def expected(db: Connection, leads: Mapping[str, timedelta], *, now: Moment) -> 
     A region whose forecaster says too little has a margin; where it is off by more than a margin could mend, its word is a
     floor and no more, and what is seen decides. One without a forecast of now is not in the answer.
     """
-    scores, found = judged(db, now=now), {}
+    scores, found = evaluated(db, now=now), {}
     for lead in set(leads.values()):
         for region, quantiles in store.peaks(db, now, now + lead).items():
             if leads.get(region) == lead:
@@ -111,17 +111,17 @@ def latest(db: Connection, region: str, *, before: datetime | None = None) -> ru
 
 def backtest(db: Connection, *, now: Moment) -> dict[str, dict[int, calibration.Score]]:
     """Return how the last days' forecasts did, by region and minutes ahead."""
-    judge(db, now=now)
-    return store.judged(db, since=now - STANDS, until=now)
+    evaluate(db, now=now)
+    return store.evaluated(db, since=now - STANDS, until=now)
 
 
-def judged(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
+def evaluated(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     """Return each region's score that its trust goes by, if there was one in the last day."""
-    scores = store.judged(db, since=now - STANDS, until=now)
+    scores = store.evaluated(db, since=now - STANDS, until=now)
     return {region: by_horizon[TRUSTED_BY] for region, by_horizon in scores.items() if TRUSTED_BY in by_horizon}
 
 
-def judge(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
+def evaluate(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     """Compare what was forecast with what was seen, remember it, and return the regions' scores that trust goes by."""
     policy = settings.read(rules.Policy)
     since, step = now - timedelta(days=policy.judge_days), policy.step.total_seconds()
@@ -135,7 +135,7 @@ def judge(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
         for ahead, told in said.items()
         for region, pairs in _with_loads(told, seen, step).items()
     ]
-    store.judge(db, results, at=now)
+    store.evaluate(db, results, at=now)
     return {region: score for region, minutes, score in results if minutes == TRUSTED_BY}
 
 
@@ -183,7 +183,7 @@ def learn(db: Connection, *, now: Moment) -> int:
             pasts[region] = rules.seen(here, moments * step, values, policy, phases, **around)
     whole, own = shares.learn(policy.assumed, pasts)
     if pasts:
-        store.teach(db, {store.EVERY: whole} | own, at=now)
+        store.record_parameters(db, {store.EVERY: whole} | own, at=now)
     return len(pasts)
 
 

@@ -121,7 +121,7 @@ def budget_left(objective: Objective, total: int, bad: int) -> float:
     return 1.0 - bad / total / (1.0 - objective.target) if total else 1.0
 
 
-def judge(objective: Objective, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", failed: bool) -> tuple[int, int]:
+def evaluate(objective: Objective, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", failed: bool) -> tuple[int, int]:
     """Return (events, bad ones) among a series' values; `failed` when its label says that all of them are."""
     good = 0 if failed else int(((values >= objective.least) & (values <= objective.most)).sum())
     return len(values), len(values) - good

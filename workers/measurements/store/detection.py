@@ -67,7 +67,7 @@ def tell(found: Iterable[Anomaly]) -> None:
         redis.registry().hset(FOUND, mapping=rows)
 
 
-def standing(epoch: float) -> list[Anomaly]:
+def active(epoch: float) -> list[Anomaly]:
     """Return what was found and is not over; forget the rest."""
     found: dict[str, Anomaly | None] = {}
     for name, row in redis.registry().hgetall(FOUND).items():

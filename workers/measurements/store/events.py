@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from workers.foundation import database, partitions
 from workers.foundation.moments import MachineMoment
-from workers.measurements.rules.objectives import BY_SERIES, OBJECTIVES, Counts, Window, judge
+from workers.measurements.rules.objectives import BY_SERIES, OBJECTIVES, Counts, Window, evaluate
 from workers.measurements.rules.samples import parts
 
 REGIONS, WEDDINGS = "slo_events", "wedding_slo_events"
@@ -107,7 +107,7 @@ def _by_time(rows: "np.ndarray[Any, Any]", number: int, failed: bool) -> Iterabl
     cuts = np.flatnonzero(np.diff(grains)) + 1
     for part in np.split(rows, cuts):
         start = datetime.fromtimestamp(int(part["at"][0]) // GRAIN * GRAIN / 1e6, UTC)
-        yield start, *judge(OBJECTIVES[number], part["value"], failed)
+        yield start, *evaluate(OBJECTIVES[number], part["value"], failed)
 
 
 def _add(counts: list[int], total: int, bad: int) -> None:
@@ -135,7 +135,7 @@ def _append_weddings(db: Connection, found: Mapping[tuple[Any, ...], list[int]])
 
 
 @dataclass(frozen=True)
-class Standing:
+class Tally:
     """What an objective counted for somebody (a region, or a wedding) over a window."""
 
     objective: str
@@ -143,7 +143,7 @@ class Standing:
     counts: Counts
 
 
-def of_regions(db: Connection, window: Window, *, now: MachineMoment) -> list[Standing]:
+def of_regions(db: Connection, window: Window, *, now: MachineMoment) -> list[Tally]:
     """Return each region's counts over a window; of a span of hours those of whole hours from their sums."""
     since = {span: now - span for span in (window.long, window.short)}
     whole = _hour(now) - timedelta(hours=1)
@@ -155,7 +155,7 @@ def of_regions(db: Connection, window: Window, *, now: MachineMoment) -> list[St
         if window.short > timedelta(hours=2)
         else _seen(db, since[window.short], now)
     )
-    return [Standing(*who, Counts(*counts, *short.get(who, (0, 0)))) for who, counts in long.items()]
+    return [Tally(*who, Counts(*counts, *short.get(who, (0, 0)))) for who, counts in long.items()]
 
 
 Counted = dict[tuple[str, str], tuple[int, int]]
@@ -182,7 +182,7 @@ def _summed(db: Connection, since: datetime, whole: datetime, now: MachineMoment
     return found
 
 
-def of_weddings(db: Connection, window: Window, *, now: MachineMoment, ids: Iterable[str], bad_least: int) -> list[Standing]:
+def of_weddings(db: Connection, window: Window, *, now: MachineMoment, ids: Iterable[str], bad_least: int) -> list[Tally]:
     """Return the counts of those of some weddings that had bad events: what is healthy is not looked at."""
     asked = select(weddings.c.objective, weddings.c.wedding_id).group_by(weddings.c.objective, weddings.c.wedding_id)
     hurt = asked.where(weddings.c.bad > 0, weddings.c.at >= now - window.long).having(func.sum(weddings.c.bad) >= bad_least)
@@ -195,7 +195,7 @@ def of_weddings(db: Connection, window: Window, *, now: MachineMoment, ids: Iter
     who = (weddings.c.objective, weddings.c.wedding_id)
     span = (weddings.c.at >= now - window.long) & (weddings.c.at <= now)
     rows = db.execute(select(*who, *sums, *short).where(span, tuple_(*who).in_(found)).group_by(*who))
-    return [Standing(row[0], row[1], Counts(*map(int, row[2:]))) for row in rows]
+    return [Tally(row[0], row[1], Counts(*map(int, row[2:]))) for row in rows]
 
 
 def heard(db: Connection, ids: Iterable[str], *, since: datetime) -> set[tuple[str, str]]:
@@ -205,10 +205,10 @@ def heard(db: Connection, ids: Iterable[str], *, since: datetime) -> set[tuple[s
     return {(row[0], row[1]) for row in db.execute(asked)}
 
 
-def month(db: Connection, *, now: MachineMoment) -> list[Standing]:
+def month(db: Connection, *, now: MachineMoment) -> list[Tally]:
     """Return each region's counts over the last 30 days; both spans are the same."""
     found = _summed(db, now - timedelta(days=30), _hour(now) - timedelta(hours=1), now)
-    return [Standing(*who, Counts(*counts, *counts)) for who, counts in found.items()]
+    return [Tally(*who, Counts(*counts, *counts)) for who, counts in found.items()]
 
 
 def sum_hours(db: Connection, *, since: datetime) -> None:

@@ -8,7 +8,7 @@ from workers.scaling.rules.actions import Action
 from workers.scaling.rules.policy import Resource
 
 
-def untell(region: str) -> None:
+def withdraw_desired(region: str) -> None:
     """Take back what the region's gateways were told: somebody else sees to it now."""
     if redis.connections().delete(DESIRED + region):
         redis.connections().publish(TOLD, region)

@@ -60,7 +60,7 @@ def end(db: Connection, region: str, kind: Kind, *, by: str, at: Moment, timed_o
     return db.execute(update(orders).where(ours).values(ended_at=at, ended_by=by)).rowcount
 
 
-def standing(db: Connection, *, at: Moment) -> dict[str, dict[Kind, Order]]:
+def active(db: Connection, *, at: Moment) -> dict[str, dict[Kind, Order]]:
     """Return the orders that hold at a moment, by region and kind."""
     found: dict[str, dict[Kind, Order]] = {}
     for row in db.execute(select(*_FACTS).where(_standing(at)).order_by(orders.c.id)):

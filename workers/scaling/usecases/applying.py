@@ -44,7 +44,7 @@ class _Wanted:
 
 
 def _wanted(db: Connection, policy: Policy, now: Moment) -> _Wanted:
-    latest, given = store.latest(db).values(), orders.standing(db, at=now)
+    latest, given = store.latest(db).values(), orders.active(db, at=now)
     watched = in_shadow(db, policy, given, also=[action.region for action in latest])
     ours = [one for one in latest if one.region not in watched and one.resource in actuators.managed()]
     return _Wanted(ours, _held(db, policy, given, now), watched)
@@ -86,7 +86,7 @@ def _to_gateways(wanted: _Wanted, policy: Policy) -> None:
         lower = region not in wanted.held
         gateways.tell(region, ours, connections_per_instance=policy.connections_per_instance, lower=lower)
     for region in wanted.watched:
-        gateways.untell(region)
+        gateways.withdraw_desired(region)
 
 
 def correct_drift(policy: Policy, *, now: Moment) -> None:

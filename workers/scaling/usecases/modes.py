@@ -17,7 +17,7 @@ from workers.weddings.store import weddings
 
 def mode_of(db: Connection, region: str, policy: Policy, *, now: Moment) -> Mode:
     """Return the mode that a region, or EVERYWHERE, is in."""
-    return mode(orders.standing(db, at=now).get(region, {}), policy)
+    return mode(orders.active(db, at=now).get(region, {}), policy)
 
 
 def in_shadow(
@@ -40,5 +40,5 @@ def desired(db: Connection, region: str, resource: Resource, policy: Policy, *, 
 def failed(db: Connection, policy: Policy, *, now: Moment) -> list[Action]:
     """Return the actions that should be in effect, and that somebody carries out who could not."""
     ours = [one for one in store.failed(db) if one.resource in actuators.managed()]
-    watched = in_shadow(db, policy, orders.standing(db, at=now), also=[one.region for one in ours])
+    watched = in_shadow(db, policy, orders.active(db, at=now), also=[one.region for one in ours])
     return [one for one in ours if one.region not in watched]

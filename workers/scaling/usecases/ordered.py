@@ -96,4 +96,4 @@ def ordered(db: Connection, policy: Policy, *, now: Moment) -> Ordered:
     busy = frozenset(region for region, season in seasons.current(db).items() if season is Season.PEAK)
     newest, planned = store.newest(db), store.newest(db, [Purpose.ACT, Purpose.SHADOW])
     undone = store.rolled_back(db, since=now - timedelta(days=1))
-    return Ordered(policy, now, newest, planned, orders.standing(db, at=now), allowed, over, undone, busy)
+    return Ordered(policy, now, newest, planned, orders.active(db, at=now), allowed, over, undone, busy)

@@ -36,7 +36,7 @@ class ActuatorFailed(ExpectedError):
 
 def overview(db: Connection, *, now: Moment) -> Overview:
     """Return what there should be, what the real systems have, and which orders hold."""
-    policy, latest, standing = settings.read(Policy), store.latest(db), orders.standing(db, at=now)
+    policy, latest, standing = settings.read(Policy), store.latest(db), orders.active(db, at=now)
     rows = [_row(region, latest, standing.get(region, {}), policy) for region in places(db)]
     return Overview(rows, store.proposals(db))
 

@@ -34,7 +34,7 @@ def observe() -> Seen:
     with _noting(away, Kind.CACHE):
         _settings_of_cache(facts)
     with _noting(away, Kind.DATABASE):
-        database.knock()
+        database.probe()
         with database.transaction() as db:
             facts |= {"postgres": _of_postgres(db), "untold": outbox.failing(db, formats.KIND)}
     return Seen(away=away, **facts)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from workers.foundation import clock, database, event_log, logs, settings
 from workers.notify import adapters
 from workers.notify import usecases as notify
 from workers.notify.rules import BODY, OPERATIONS, safe
-from workers.selfwatch.rules import judge, starting, unexplained
+from workers.selfwatch.rules import evaluate, starting, unexplained
 from workers.selfwatch.usecases.observing import observe
 
 log = logs.get("selfwatch")
@@ -47,13 +47,15 @@ class Watch:
         seen = observe()
         shows = clock.stopwatch()
         self.explaining |= dict.fromkeys(seen.away, shows + AFTERMATH)
-        found, known = judge(seen if shows >= self.settled_at else starting(seen), policy)
+        found, known = evaluate(seen if shows >= self.settled_at else starting(seen), policy)
         found = unexplained(found, {kind for kind, until in self.explaining.items() if shows < until})
         if Kind.DATABASE in seen.away:
             self._tell_without(found)
             return
         try:
-            evaluation.bring(found, Evaluator.TASK_SYSTEM, policy, now=now, judged=lambda name: name.partition("/")[0] in known)
+            evaluation.bring(
+                found, Evaluator.TASK_SYSTEM, policy, now=now, evaluated=lambda name: name.partition("/")[0] in known
+            )
             with database.transaction() as db:
                 telling.escalate(db, policy, now=now)
             # Beside the task that does: this must not wait in a queue that it is about.

@@ -58,7 +58,7 @@ class Outcome:
         )
 
 
-def judge(load: Array, supply: Counts, billed: float, *, capacity: float, boot: int, least: int = 1) -> Outcome:
+def evaluate(load: Array, supply: Counts, billed: float, *, capacity: float, boot: int, least: int = 1) -> Outcome:
     """Return how instances in use (`supply`, one value a minute as `load`) did; metrics after Herbst et al., SPEC RG 2016."""
     need = np.maximum(least, np.ceil(load / capacity - 1e-9)).astype(np.int64)
     missing, unserved = need > supply, np.maximum(load - supply * capacity, 0.0)
@@ -236,4 +236,4 @@ def replay(planner: Planner, first: int) -> tuple[Outcome, Counts]:
     begin = min(policy.instances_max, max(policy.instances_min, ceil(past.load[first - 1] / capacity / policy.utilisation)))
     supply, billed = run(planner.wanted, first, len(past.load), begin=begin, boot=boot)
     played = past.load[first:]
-    return judge(played, supply, billed, capacity=capacity, boot=boot, least=policy.instances_min), supply
+    return evaluate(played, supply, billed, capacity=capacity, boot=boot, least=policy.instances_min), supply
