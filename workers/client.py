@@ -27,7 +27,7 @@ import httpx2
 
 from workers.caching.formats import WarmUp
 from workers.commands import usecases
-from workers.commands.rules import Request
+from workers.commands.rules.requests import Request
 from workers.commands.usecases import find
 from workers.emergencies.formats import OpenEmergency
 from workers.foundation import clock

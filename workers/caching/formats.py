@@ -1,6 +1,6 @@
 """What other services may ask of the cache."""
 
-from workers.commands.rules import WeddingCommand, register
+from workers.commands.rules.contract import WeddingCommand, register
 
 
 @register

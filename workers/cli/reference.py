@@ -14,7 +14,7 @@ import click
 from workers.app import app
 from workers.cli import settings as declared
 from workers.cli.main import wedops
-from workers.commands.rules import schemas
+from workers.commands.rules.contract import schemas
 
 _MADE = "Made from the code by `python -m workers.cli.reference`; change it there.\n"
 

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from workers.app import app
-from workers.commands.rules import CONTRACT
+from workers.commands.rules.contract import CONTRACT
 from workers.foundation import clock, logs
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Column, Connection, DateTime, Index, Table, Text, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from workers.commands.rules import Request
+from workers.commands.rules.requests import Request
 from workers.foundation.database import insert_once, metadata, over
 from workers.foundation.moments import MachineMoment
 

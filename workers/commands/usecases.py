@@ -9,8 +9,10 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from workers.app import app
-from workers.commands import rules, store
-from workers.commands.rules import CONTRACT, Command, Kind, Request, WeddingCommand
+from workers.commands import store
+from workers.commands.rules import contract
+from workers.commands.rules.contract import CONTRACT, Command, Kind, WeddingCommand
+from workers.commands.rules.requests import Request
 from workers.foundation import clock, database, logs, telemetry
 from workers.foundation.errors import ExpectedError, error_code
 from workers.foundation.redis import FunctionsMissing
@@ -112,7 +114,7 @@ def _offered(task: str) -> type[Command]:
 
 def _read(kind: type[Kind], fields: dict[str, Any]) -> Kind:
     """Return a command, checked; raises MessageRefused naming each field and its remedy."""
-    if found := rules.problems(kind, fields):
+    if found := contract.problems(kind, fields):
         raise MessageRefused(task=kind.task, problems="; ".join(found))
     return kind.model_validate(fields)
 

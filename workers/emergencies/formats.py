@@ -1,6 +1,6 @@
 """What other services may ask about an emergency."""
 
-from workers.commands.rules import WeddingCommand, register
+from workers.commands.rules.contract import WeddingCommand, register
 from workers.emergencies.rules import EmergencyKind
 from workers.outbox.rules import Lane
 

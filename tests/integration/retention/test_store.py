@@ -7,7 +7,7 @@ import pytest
 from tests.made import NOON, wedding
 from workers.alerts.store import alerts
 from workers.commands import store as requests
-from workers.commands.rules import Request
+from workers.commands.rules.requests import Request
 from workers.emergencies import store as emergencies
 from workers.emergencies.rules import Step
 from workers.foundation import database

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from workers.app import app
-from workers.commands import rules
+from workers.commands.rules import contract as rules
 from workers.emergencies.formats import OpenEmergency
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests import ROOT
-from workers.commands.rules import problems
+from workers.commands.rules.contract import problems
 from workers.connections.formats import permits
 from workers.connections.rules.admission import names_wedding
 from workers.emergencies.formats import OpenEmergency

@@ -2,7 +2,7 @@
 
 from pydantic import AwareDatetime, Field
 
-from workers.commands.rules import Command, register
+from workers.commands.rules.contract import Command, register
 
 
 @register

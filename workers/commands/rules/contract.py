@@ -1,7 +1,6 @@
 """What a command carries, whoever offers it. Messages are checked by pydantic, and by nothing else."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,19 +34,6 @@ class WeddingCommand(Command):
 
 
 Kind = TypeVar("Kind", bound=Command)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked, and by whom. `state` is accepted, done or refused."""
-
-    key: str
-    task: str
-    message: dict[str, Any]
-    state: str = "accepted"
-    reason: str | None = None
-    effect: str | None = None
-    caller: str = ""
 
 
 #: What may be asked: task name -> command. Each room registers its own in its `formats.py`.

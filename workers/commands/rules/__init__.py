@@ -1,0 +1,1 @@
+"""What a command carries, and what became of it."""
