@@ -27,12 +27,13 @@ up: install ## start the whole system and play a Saturday (CLEAN=1 starts anew)
 test: install ## run all tests
 	$(BIN)/pytest -n 2
 
-check: install ## ruff, mypy --strict, complexity, the import contracts
+check: install ## ruff, mypy --strict, complexity, the import contracts, luacheck
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/complexipy --plain --failed --max-complexity-allowed 12 workers schedules demo benchmarks
 	$(BIN)/lint-imports
+	@if command -v luacheck >/dev/null; then $(BIN)/python -m tests.luacheck; else echo "luacheck: not here (Debian's lua-check)"; fi
 
 faults: install ## kill -9 of everything, 30 times, under load: what is lost, what is doubled
 	$(BIN)/python -m benchmarks.faults

@@ -166,3 +166,9 @@ def test_a_store_reads_its_own_tables_and_keys(path: str) -> None:
         r"^from workers\.(\w+)(?:\.store\b.*? import| import .*\bstore\b)", (ROOT / path).read_text(), re.MULTILINE
     )
     assert set(stores) <= {room, "journal"}
+
+
+def test_no_redis_function_has_more_than_forty_lines() -> None:
+    for path in ROOT.glob("workers/**/*.lua"):
+        for name, body in re.findall(r"^local function (\w+)\((.*?)^end$", path.read_text(), re.MULTILINE | re.DOTALL):
+            assert len(body.splitlines()) + 1 <= 40, f"{path}: {name}"

@@ -91,29 +91,41 @@ local function paced(at, every, burst, longest, now)
   return math.max(0, wait)
 end
 
--- KEYS nodes; ARGV wedding, user_type, region, node to avoid or '', joins a second, who asks or ''. Returns JSON: node, url, wait_ms, and
--- for couples and planners backup and backup_url; or {} when no node takes them.
-local function route(keys, args)
-  local key, wedding, user_type, region, avoid, who = keys[1], args[1], args[2], args[3], args[4] or '', args[6] or ''
-  local wrong = bad_id('wedding', wedding) or bad_id('region', region)
-    or (not USER_TYPES[user_type] and 'user_type must be one of couple, planner, vendor, guest') or (who ~= '' and bad_id('who', who))
-  if wrong then return refuse(wrong) end
-  local per_second = tonumber(args[5] or 200)
-  if not per_second or not (per_second >= 1 and per_second <= 100000) then
-    return refuse('joins a second must be a number from 1 to 100000')
-  end
-  local now, chosen, backup, critical = now_ms(), nil, nil, user_type == 'couple' or user_type == 'planner'
-  local told = redis.call('GET', key .. ':limits')
-  -- Before limits are published admission lets nobody in.
-  if not told then return '{}' end
-  local limits, met = cjson.decode(told), key .. ':met:' .. wedding
-  local went = redis.call('GET', met) or ''
+-- Returns the first node of a wedding that lets somebody of a type in, and the next one: of those it was placed on, then of those its
+-- people were sent to.
+local function of_wedding(key, limits, wedding, went, avoid, user_type, now)
+  local chosen, backup
   for node in string.gmatch((redis.call('HGET', key .. ':places', wedding) or '') .. ' ' .. went, '%S+') do
     -- A wedding that is spread fills its first node, then the next.
     if node ~= avoid and open_to(key, limits, node, user_type, now) then
       if not chosen then chosen = node elseif not backup and node ~= chosen then backup = node end
     end
   end
+  return chosen, backup
+end
+
+-- Returns what is wrong with what a route is asked for, or nothing.
+local function bad_question(wedding, region, user_type, who, per_second)
+  return bad_id('wedding', wedding) or bad_id('region', region)
+    or (not USER_TYPES[user_type] and 'user_type must be one of couple, planner, vendor, guest')
+    or (who ~= '' and bad_id('who', who))
+    or (not per_second or not (per_second >= 1 and per_second <= 100000)) and 'joins a second must be a number from 1 to 100000'
+end
+
+-- KEYS nodes; ARGV wedding, user_type, region, node to avoid or '', joins a second, who asks or ''. Returns JSON: node, url, wait_ms, and
+-- for couples and planners backup and backup_url; or {} when no node takes them.
+local function route(keys, args)
+  local key, wedding, user_type, region, avoid, who = keys[1], args[1], args[2], args[3], args[4] or '', args[6] or ''
+  local per_second = tonumber(args[5] or 200)
+  local wrong = bad_question(wedding, region, user_type, who, per_second)
+  if wrong then return refuse(wrong) end
+  local now, critical = now_ms(), user_type == 'couple' or user_type == 'planner'
+  local told = redis.call('GET', key .. ':limits')
+  -- Before limits are published admission lets nobody in.
+  if not told then return '{}' end
+  local limits, met = cjson.decode(told), key .. ':met:' .. wedding
+  local went = redis.call('GET', met) or ''
+  local chosen, backup = of_wedding(key, limits, wedding, went, avoid, user_type, now)
   if not chosen then
     chosen = least_filled(key, limits, region, avoid, user_type, now)
     if not chosen then return '{}' end
@@ -122,11 +134,8 @@ local function route(keys, args)
     redis.call('SET', met, went .. ' ' .. chosen, 'PX', MET_FOR_MS)
   end
   -- Who asks again and again waits by themselves, and keeps nobody else waiting.
-  local own = who ~= '' and paced(key .. ':r:who:' .. who, 1000, 10, LONGEST_WAIT_MS, now) or 0
-  local wait = 0
-  if own > 0 then
-    wait = own
-  elseif not critical then
+  local wait = who ~= '' and paced(key .. ':r:who:' .. who, 1000, 10, LONGEST_WAIT_MS, now) or 0
+  if wait == 0 and not critical then
     wait = paced(key .. ':r:' .. chosen, 1000 / per_second, per_second, LONGEST_WAIT_MS, now)
   end
   local answer = {node = chosen, url = facts_of(key, chosen).url, wait_ms = wait}

@@ -174,11 +174,45 @@ local function new_record(asked, now)
     '0', '0', '0', '0', '0', asked.reconnects or '0'}
 end
 
+-- Has a person join by a connection that they have already.
+local function join_again(shard, tenant, user, records, again, asked, profile)
+  local record = records[again]
+  local had = subscriptions(record)
+  local kinds = subscribe_to(record, asked.channels, profile)
+  hold(shard, tenant, user, records)
+  count_channels(shard, record, had)
+  redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|reused', 1)
+  redis.call('PUBLISH', 'wedops:reused:' .. record[NODE], record[ID] .. ' ' .. table.concat(asked.channels or {}, ' '))
+  local ref = tenant .. '/' .. user .. '/' .. record[ID]
+  return cjson.encode({ok = true, ref = ref, node = record[NODE], reused = true, kinds = kinds})
+end
+
+-- Writes a connection that may be, in the place of the `same` one that a gateway opens again.
+local function admit(shard, tenant, user, records, same, asked, profile, now)
+  local ref = tenant .. '/' .. user .. '/' .. asked.id
+  if same then count_one(shard, table.remove(records, same), -1) end
+  local record = new_record(asked, now)
+  local channels, kinds = asked.channels or {}, nil
+  if #channels < 2 and not profile then
+    record[CHANNELS] = channels[1] or ''
+  else
+    kinds = subscribe_to(record, channels, profile)
+  end
+  records[#records + 1] = record
+  hold(shard, tenant, user, records)
+  redis.call('ZADD', shard .. ':active', now, ref)
+  count_one(shard, record, 1)
+  if not same then redis.call('HINCRBY', shard .. ':flow', asked.region .. '|opened', 1) end
+  -- Ids are checked, so the answer that nearly all get is put together by hand.
+  return '{"ok":true,"ref":"' .. ref .. '","node":"' .. asked.node .. '","reused":false'
+    .. (kinds and ',"kinds":' .. cjson.encode(kinds) or '') .. '}'
+end
+
 -- KEYS shard; ARGV request as JSON. Returns JSON: {ok: true, ref, node, reused, kinds} or {ok: false, reason, retry_after_ms}.
 local function open(keys, args)
-  local read, asked = pcall(cjson.decode, args[1] or '')
+  local shard, read, asked = keys[1], pcall(cjson.decode, args[1] or '')
   if not read or type(asked) ~= 'table' then return refuse('the connection must be a JSON object') end
-  local shard, wrong = keys[1], bad_request(asked)
+  local wrong = bad_request(asked)
   if wrong then
     -- Only a shard of ours counts it: a key that somebody made up gets no record of any kind.
     if redis.call('EXISTS', (shard or '') .. ':limits') == 1 then redis.call('HINCRBY', shard .. ':flow', '|refused:invalid', 1) end
@@ -190,47 +224,22 @@ local function open(keys, args)
   local new_here = redis.call('EXISTS', group(shard, tenant)) == 0
   wrong = bad_shard(shard, shards, new_here and tenant or nil)
   if wrong then return refuse(wrong) end
-  local now, prefix = now_ms(), tenant .. '/' .. user .. '/'
-  local wait, rate
+  local now, wait, rate = now_ms(), nil, nil
   if not asked.resume then wait, rate = too_fast(shard, limits, asked, now) end
   if wait then return turned_away(shard, region, later(rate, math.max(wait, 50), id, now)) end
   local records = held(shard, tenant, user)
   local same = place(records, id)
   if #records > 0 then without_dead(shard, tenant, user, records, id) end
   local profile = asked.supplier_type and redis.call('HGET', shard .. ':limits', 'profile:' .. asked.supplier_type)
-  local again = asked.reuse and not same and reusable(shard, prefix, records, asked, limits, now)
-  if again then
-    local record = records[again]
-    local had = subscriptions(record)
-    local kinds = subscribe_to(record, asked.channels, profile)
-    hold(shard, tenant, user, records)
-    count_channels(shard, record, had)
-    redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|reused', 1)
-    redis.call('PUBLISH', 'wedops:reused:' .. record[NODE], record[ID] .. ' ' .. table.concat(asked.channels or {}, ' '))
-    return cjson.encode({ok = true, ref = prefix .. record[ID], node = record[NODE], reused = true, kinds = kinds})
-  end
+  local again = asked.reuse and not same and reusable(shard, tenant .. '/' .. user .. '/', records, asked, limits, now)
+  if again then return join_again(shard, tenant, user, records, again, asked, profile) end
   -- Who has a place keeps it: a gateway that opens again what it holds is no newcomer.
   same = place(records, id)
   local over = beside_itself(asked, records) and later('backup_same_node', 1000, asked.id, now)
     or not same and over_limit(shard, limits, asked, records, now)
   if over then return turned_away(shard, region, over) end
-  if same then count_one(shard, table.remove(records, same), -1) end
-  local record = new_record(asked, now)
-  local channels, kinds = asked.channels or {}, nil
-  if #channels < 2 and not profile then
-    record[CHANNELS] = channels[1] or ''
-  else
-    kinds = subscribe_to(record, channels, profile)
-  end
-  records[#records + 1] = record
   if new_here then redis.call('SADD', shard .. ':tenants', tenant) end
-  hold(shard, tenant, user, records)
-  redis.call('ZADD', shard .. ':active', now, prefix .. id)
-  count_one(shard, record, 1)
-  if not same then redis.call('HINCRBY', shard .. ':flow', region .. '|opened', 1) end
-  -- Ids are checked, so the answer that nearly all get is put together by hand.
-  return '{"ok":true,"ref":"' .. prefix .. id .. '","node":"' .. asked.node .. '","reused":false'
-    .. (kinds and ',"kinds":' .. cjson.encode(kinds) or '') .. '}'
+  return admit(shard, tenant, user, records, same, asked, profile, now)
 end
 
 -- KEYS shard; ARGV number of shards, policy as JSON, then name, value … of single limits (`supplier:x`, `profile:x`, `out:node`, `drained:node`; an
@@ -256,7 +265,7 @@ local OWN_REASONS = {
 -- token. Returns how many ms the caller has to wait: nothing for a slip, more and more for who keeps trying.
 local function refused(keys, args)
   local shard, region, reason, address = keys[1], args[1], args[2], args[3]
-  local limits, shards = limits_of(shard, {})
+  local _, shards = limits_of(shard, {})
   local wrong = bad_shard(shard, shards) or problem('region', region, true) or problem('address', address, true)
   if not wrong and not OWN_REASONS[reason or ''] then
     wrong = 'reason must be token_missing, token_invalid, token_expired, token_key_unknown, wrong_wedding, region_full or too_fast'

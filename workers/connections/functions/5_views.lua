@@ -1,9 +1,9 @@
 -- KEYS shard; ARGV tenant, wedding, cursor, count. Who of a wedding is online, a page of about `count` people at a time. Returns
 -- {cursor, {couples, planners, vendors, guests: connections of the wedding here}, {user, user type, connections, …}}.
 local function presence(keys, args)
-  local shard, wedding, people, open = keys[1], args[2] or '', {}, {}
+  local shard, wedding, people, online = keys[1], args[2] or '', {}, {}
   for _, user_type in ipairs({'couple', 'planner', 'vendor', 'guest'}) do
-    open[#open + 1] = tonumber(redis.call('HGET', shard .. ':counts', 'wt:' .. wedding .. '|' .. user_type)) or 0
+    online[#online + 1] = tonumber(redis.call('HGET', shard .. ':counts', 'wt:' .. wedding .. '|' .. user_type)) or 0
   end
   local page = redis.call('HSCAN', group(shard, args[1] or ''), args[3] or '0', 'COUNT', args[4] or 200)
   for i = 1, #page[2], 2 do
@@ -15,7 +15,7 @@ local function presence(keys, args)
       for _, value in ipairs({page[2][i], user_type, here}) do people[#people + 1] = value end
     end
   end
-  return {page[1], open, people}
+  return {page[1], online, people}
 end
 
 -- KEYS shard; ARGV tenant, user. Returns all that is known of a user's connections, as JSON: for people who look for one.
