@@ -5,9 +5,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.app import Task, app
-from workers.caching import store, usecases
+from workers.caching import usecases
 from workers.caching.formats import WarmUp
-from workers.caching.rules import Kind
 from workers.commands import usecases as commands
 from workers.foundation import clock, logs
 
@@ -27,18 +26,17 @@ def warm_up(self: Task, **fields: Any) -> None:
 @app.task(name="caching.forget")
 def forget(*, wedding_ids: list[str], **_later: object) -> None:
     """Drop what is cached of weddings that changed, in every process."""
-    for wedding_id in wedding_ids:
-        store.layers().invalidate(Kind.WEDDING, wedding_id)
+    usecases.forget(wedding_ids)
 
 
 @app.task(name="caching.expire")
 def expire(**_later: object) -> None:
     """Have every process drop its expired local copies."""
-    log.info("local copies expired", reason="maintenance", processes=store.expire())
+    log.info("local copies expired", reason="maintenance", processes=usecases.expire())
 
 
 @app.task(name="caching.inspect")
 def inspect(**_later: object) -> None:
     """Look at the cache server's structure: sizes, hits, evictions, entries that would never expire."""
-    found = store.structure()
+    found = usecases.structure()
     log.info("cache inspected", reason="maintenance", pressure=found.pressure, hit_ratio=found.hit_ratio, **vars(found))

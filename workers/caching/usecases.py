@@ -1,12 +1,13 @@
 """Warming up a wedding: what its people will ask for first."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection
 
 from workers.caching import store
 from workers.caching.formats import WarmUp
-from workers.caching.rules import Kind
+from workers.caching.rules import Kind, Structure
 from workers.caching.store import layers
 from workers.foundation.moments import Moment
 from workers.weddings.rules import Wedding
@@ -36,3 +37,19 @@ def load(wedding: Wedding) -> dict[str, Any]:
         channels = [f"wedding:{wedding.id}", f"wedding:{wedding.id}:{supplier}"]
         cache.put(Kind.SUBSCRIPTION, (wedding.id, supplier), channels)
     return {"entries": 1 + len(wedding.supplier_ids)}
+
+
+def forget(wedding_ids: Iterable[str]) -> None:
+    """Drop what is cached of weddings, in every process."""
+    for wedding_id in wedding_ids:
+        layers().invalidate(Kind.WEDDING, wedding_id)
+
+
+def expire() -> int:
+    """Have every process drop its expired local copies; return how many processes heard it."""
+    return store.expire()
+
+
+def structure() -> Structure:
+    """Return the cache server's structure: sizes, hits, evictions, entries that would never expire."""
+    return store.structure()

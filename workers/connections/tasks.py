@@ -7,13 +7,8 @@ from sqlalchemy import Connection
 from workers.app import Task, app
 from workers.commands import usecases as commands
 from workers.connections.formats.commands import PreparePeak
-from workers.connections.rules import report
-from workers.connections.store import aggregated, upkeep
-from workers.connections.usecases import peak
-from workers.connections.usecases import service as usecases
-from workers.foundation import clock, database, jobs, logs
-from workers.snapshots import store as metrics
-from workers.weddings.store import weddings
+from workers.connections.usecases import peak, service, upkeep
+from workers.foundation import clock, logs
 
 log = logs.get("connections")
 
@@ -22,26 +17,19 @@ log = logs.get("connections")
 def sweep(**_later: object) -> None:
     """End the connections that nobody holds any more, and have their gateways close them."""
     if ended := upkeep.sweep():
-        jobs.tally("connections_swept", ended)
         log.info("connections ended", count=ended, reason="abandoned")
 
 
 @app.task(name="connections.snapshot")
 def snapshot(**_later: object) -> None:
     """Write what is open, and what went by since the last time, to PostgreSQL: a row a region."""
-    totals = report.add_up(upkeep.snapshot())
-    with database.transaction() as db:
-        rows = report.snapshots(totals, weddings.regions(db), at=clock.now(), but=aggregated.regions(clock.epoch()))
-        metrics.append(db, rows)
-    upkeep.forget_counters()
-    usecases.count(totals, rows)
-    jobs.tally("connections_seen", sum(row.opened for row in rows))
+    upkeep.snapshot(now=clock.now(), machine=clock.machine_now())
 
 
 @app.task(name="connections.publish_levels")
 def publish_levels(**_later: object) -> None:
     """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
-    usecases.publish_levels(now=clock.now())
+    service.publish_levels(now=clock.now())
 
 
 @app.task(name=PreparePeak.task, bind=True)
@@ -58,11 +46,4 @@ def prepare_peak(self: Task, **fields: Any) -> None:
 @app.task(name="connections.audit")
 def audit(**_later: object) -> None:
     """Count every record anew; what drifted is put right, and said loudly: it must never happen."""
-    found = upkeep.audit()
-    for drift in found.drifts:
-        jobs.tally("connections_drifted")
-        log.error("count put right", reason="drift", shard=drift.shard, what=drift.name, was=drift.was, now=drift.now)
-    if found.uncounted:
-        log.warning("shards not audited", reason="never_still", shards=found.uncounted)
-    if found.drifts:
-        raise upkeep.CountsDrifted(count=len(found.drifts))
+    upkeep.audit()

@@ -1,11 +1,8 @@
 """Forecasting, as Celery runs it."""
 
 from workers.app import app
-from workers.forecasting.rules import forecast as rules
-from workers.forecasting.store import forecasts as store
 from workers.forecasting.usecases import forecasts as actions
-from workers.foundation import clock, database, logs, settings
-from workers.weddings.store import weddings
+from workers.foundation import clock, database, logs
 
 log = logs.get("forecasting")
 
@@ -13,14 +10,9 @@ log = logs.get("forecasting")
 @app.task(name="forecasting.refresh")
 def refresh(**_later: object) -> None:
     """Forecast every region's load from the calendar as it is now and from what was seen lately."""
-    now = clock.now()
     with database.transaction() as db:
-        version = weddings.version_of(db)
-        made = store.record(db, actions.forecasts(db, now=now), version=version, at=now)
-        store.record(db, actions.far(db, now=now), version=version, at=now, far=True)
-        policy = settings.read(rules.Policy)
-        store.forget(db, before=now - policy.keep, far_before=now - max(policy.keep, actions.far_kept(policy)))
-    log.info("forecast refreshed", reason="calendar_and_history", regions=made, calendar_version=version)
+        regions, version = actions.refresh(db, now=clock.now())
+    log.info("forecast refreshed", reason="calendar_and_history", regions=regions, calendar_version=version)
 
 
 @app.task(name="forecasting.evaluate")

@@ -1,12 +1,13 @@
-"""Partitions by day: made ahead, and dropped when they are old."""
+"""What is over goes: rows of all rooms, and partitions by day, which are made ahead as well."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from sqlalchemy import Connection
 
-from workers.foundation import partitions
-from workers.retention import rules
+from workers.foundation import partitions, settings
+from workers.foundation.moments import MachineMoment, Moment
+from workers.retention import rules, store
 
 
 def make_partitions(db: Connection, tables: Iterable[str], ahead_days: int, *, today: date) -> None:
@@ -23,3 +24,12 @@ def drop_partitions(db: Connection, keep_days: Mapping[str, int], *, today: date
         partitions.drop(db, table, old)
         dropped[table] = [day.isoformat() for day in old]
     return dropped
+
+
+def forget(*, now: Moment, machine: MachineMoment, seconds: float) -> tuple[dict[str, int], list[str]]:
+    """Drop what has been over for long, for some seconds at most; return how many rows of which tables, and where more wait.
+
+    Some rows have the world's time, some the machine's: they differ in a demo, and what is young by either stays.
+    """
+    before = min(now, machine) - timedelta(days=settings.read(rules.Policy).keep_days)
+    return store.drop(before=before, enough=seconds)

@@ -3,7 +3,6 @@
 from workers.app import app
 from workers.foundation import clock, database, settings
 from workers.scaling.rules.policy import Policy
-from workers.scaling.store import capacity
 from workers.scaling.usecases import applying, deciding, plans
 
 #: Days to look ahead; seconds after which a run applies nothing more, well inside its time limit.
@@ -37,4 +36,4 @@ def reconcile(**_later: object) -> None:
 def look_ahead(**_later: object) -> None:
     """Find the days to come on which there may not be enough, weeks before they come."""
     with database.transaction() as db:
-        capacity.replace(db, plans.full_days(db, now=clock.now(), days=AHEAD))
+        plans.look_ahead(db, now=clock.now(), days=AHEAD)

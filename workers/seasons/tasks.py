@@ -1,10 +1,9 @@
 """Seasons, as Celery runs them."""
 
 from workers.app import app
-from workers.foundation import clock, database, logs, settings, telemetry
-from workers.seasons import store, usecases
+from workers.foundation import clock, database, logs, telemetry
+from workers.seasons import usecases
 from workers.seasons.rules import season as rules
-from workers.weddings.store import weddings
 
 log = logs.get("seasons")
 
@@ -23,10 +22,5 @@ def detect(**_later: object) -> None:
 
 @app.task(name="seasons.publish_day")
 def publish_day(**_later: object) -> None:
-    """Tell beat what kind of day it is, so that every job keeps its pace."""
-    now, policy = clock.now(), settings.read(rules.Policy)
-    with database.transaction() as db:
-        near = weddings.between(db, now - policy.near_after, now + policy.near_before, most=1)
-        kind, reason = rules.kind_of_day(near, store.current(db).values(), policy, now=now)
-    if before := store.publish_day(kind, reason):
-        log.info("kind of day changed", before=before, to=kind, reason=reason)
+    """Publish to beat what kind of day it is, so that every job keeps its pace."""
+    usecases.publish_day(now=clock.now())

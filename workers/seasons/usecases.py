@@ -5,12 +5,14 @@ from datetime import date, timedelta
 from sqlalchemy import Connection
 
 from workers.commands import usecases as requests
-from workers.foundation import database, settings
+from workers.foundation import database, logs, settings
 from workers.foundation.moments import Moment
 from workers.seasons import store
 from workers.seasons.rules import deciding
 from workers.seasons.rules import season as rules
 from workers.weddings.store import weddings
+
+log = logs.get("seasons")
 
 #: When its peak begins, so many of a region's largest weddings of the coming days are warmed.
 WARMED, DAYS = 30, 7
@@ -40,3 +42,13 @@ def warm(region: str, *, now: Moment) -> list[str]:
         key = f"season/{region}/{now:%Y-%m-%d}/{wedding_id}"
         requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key}, caller="seasons.detect")
     return ids
+
+
+def publish_day(*, now: Moment) -> None:
+    """Publish to beat what kind of day it is, so that every job keeps its pace."""
+    policy = settings.read(rules.Policy)
+    with database.transaction() as db:
+        near = weddings.between(db, now - policy.near_after, now + policy.near_before, most=1)
+        kind, reason = rules.kind_of_day(near, store.current(db).values(), policy, now=now)
+    if before := store.publish_day(kind, reason):
+        log.info("kind of day changed", before=before, to=kind, reason=reason)

@@ -26,6 +26,15 @@ TRUSTED_BY, STANDS = int(AHEAD[0].total_seconds() // 60), timedelta(days=1)
 FAR_AHEAD, FAR, HOUR = (7, 28), timedelta(days=30), timedelta(hours=1)
 
 
+def refresh(db: Connection, *, now: Moment) -> tuple[int, int]:
+    """Forecast each region's load, for days and weeks, and forget what nobody reads; return how many, of which calendar."""
+    version, policy = weddings.version_of(db), settings.read(rules.Policy)
+    made = store.record(db, forecasts(db, now=now), version=version, at=now)
+    store.record(db, far(db, now=now), version=version, at=now, far=True)
+    store.forget(db, before=now - policy.keep, far_before=now - max(policy.keep, far_kept(policy)))
+    return made, version
+
+
 def forecasts(db: Connection, *, now: Moment) -> list[rules.Forecast]:
     """Return a forecast for each region of the calendar."""
     policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)

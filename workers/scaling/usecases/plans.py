@@ -13,6 +13,7 @@ from workers.foundation import settings
 from workers.foundation.moments import Moment
 from workers.scaling.rules import capacity
 from workers.scaling.rules.policy import Policy, Resource
+from workers.scaling.store import capacity as days_ahead
 from workers.seasons import adapters as holidays
 from workers.seasons import store as seasons
 from workers.seasons.rules import deciding
@@ -78,3 +79,8 @@ def _hours(forecast: Forecast, midnight: Moment, policy: Policy) -> Iterator[Hou
         p50, p90, p99 = (forecast.peak(at, until, name) or 0.0 for name in ("p50", "p90", "p99"))
         instances, in_100 = (bounds.holding(value, policy.utilisation) for value in (p90, p99))
         yield Hour(at, round(p50, 1), round(p99, 1), instances, in_100, bounds.most)
+
+
+def look_ahead(db: Connection, *, now: Moment, days: int) -> None:
+    """Find the days to come on which there may not be enough, and remember them in the place of those found before."""
+    days_ahead.replace(db, full_days(db, now=now, days=days))

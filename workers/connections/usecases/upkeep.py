@@ -1,0 +1,42 @@
+"""Keeping the registry true: sweep, snapshot, audit."""
+
+from workers.connections.rules import report
+from workers.connections.store import aggregated
+from workers.connections.store import upkeep as store
+from workers.connections.usecases.service import count
+from workers.foundation import database, jobs, logs
+from workers.foundation.moments import MachineMoment, Moment
+from workers.snapshots import store as snapshots
+from workers.weddings.store import weddings
+
+log = logs.get("connections")
+
+
+def sweep() -> int:
+    """End the connections that nobody holds any more; return how many."""
+    if ended := store.sweep():
+        jobs.tally("connections_swept", ended)
+    return ended
+
+
+def snapshot(*, now: Moment, machine: MachineMoment) -> None:
+    """Write what is open, and what went by since the last time: a row a region; and count it for Prometheus."""
+    totals = report.add_up(store.snapshot())
+    with database.transaction() as db:
+        rows = report.snapshots(totals, weddings.regions(db), at=now, but=aggregated.regions(machine.timestamp()))
+        snapshots.append(db, rows)
+    store.forget_counters()
+    count(totals, rows)
+    jobs.tally("connections_seen", sum(row.opened for row in rows))
+
+
+def audit() -> None:
+    """Count every record anew, and put right what drifted. Raises CountsDrifted."""
+    found = store.audit()
+    for drift in found.drifts:
+        jobs.tally("connections_drifted")
+        log.error("count put right", reason="drift", shard=drift.shard, what=drift.name, was=drift.was, now=drift.now)
+    if found.uncounted:
+        log.warning("shards not audited", reason="never_still", shards=found.uncounted)
+    if found.drifts:
+        raise store.CountsDrifted(count=len(found.drifts))
