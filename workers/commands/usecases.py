@@ -12,7 +12,7 @@ from workers.app import app
 from workers.commands import store
 from workers.commands.rules import contract
 from workers.commands.rules.contract import CONTRACT, Command, Kind, WeddingCommand
-from workers.commands.rules.requests import Request
+from workers.commands.rules.requests import KIND, Request
 from workers.foundation import clock, database, logs, telemetry
 from workers.foundation.errors import ExpectedError, error_code
 from workers.foundation.redis import FunctionsMissing
@@ -94,8 +94,8 @@ def find(key: str) -> Request | None:
         return store.find(db, key)
 
 
-#: What the outbox calls them, and how it sends them again: a backlog must not be fed with copies of itself.
-KIND, RETRY = "command", Retry(store.PATIENCE, lease=store.PATIENCE / 2)
+#: How the outbox sends them again: a backlog must not be fed with copies of itself.
+RETRY = Retry(store.PATIENCE, lease=store.PATIENCE / 2)
 
 
 def redeliver(seconds: float) -> None:

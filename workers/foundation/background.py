@@ -17,8 +17,8 @@ log = logs.get("background")
 PAUSE = 0.5
 
 
-def keep(name: str, work: Callable[[], None], *, until: threading.Event | None = None) -> None:
-    """Run endless work in a thread of its own; whenever it fails or ends before `until` is set it is begun anew."""
+def keep(name: str, work: Callable[[], None], *, until: threading.Event | None = None) -> threading.Thread:
+    """Run endless work in a thread of its own, and return it; work that fails or ends before `until` is set is begun anew."""
     ended = until or threading.Event()
 
     def _run() -> None:
@@ -29,7 +29,9 @@ def keep(name: str, work: Callable[[], None], *, until: threading.Event | None =
                 _say(name, error)
             ended.wait(PAUSE)
 
-    threading.Thread(target=_run, name=name, daemon=True).start()
+    thread = threading.Thread(target=_run, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def within(seconds: float, *works: Callable[[], Result]) -> list[Result | Exception]:

@@ -37,6 +37,8 @@ def bring(db: Connection, revision: str = "head") -> None:
     config = _config()
     db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops migrations'))"))
     refuse_newer(*revisions(db))
+    # A season's rows take longer to move than any task may.
+    db.execute(text("SET LOCAL statement_timeout = 0"))
     config.attributes["connection"] = db
     command.upgrade(config, revision)
 

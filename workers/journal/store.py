@@ -117,6 +117,7 @@ _MOVE_CURSORS = text(
     UPDATE journal_cursors c SET tx = '3', id = coalesce(
         (SELECT min(j.id) - 1 FROM journal j WHERE (j.tx, j.id) > (c.tx, c.id)), c.id)
     WHERE c.tx >= pg_snapshot_xmax(pg_current_snapshot())
+        OR EXISTS (SELECT 1 FROM journal j WHERE j.tx >= pg_snapshot_xmax(pg_current_snapshot()))
     """
 )
 _MOVE_EVENTS = text("UPDATE journal SET tx = '3' WHERE tx >= pg_snapshot_xmax(pg_current_snapshot())")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from workers.foundation import database, settings
+from workers.foundation import clock, database, settings
 from workers.foundation.moments import Moment
 from workers.journal import store
 from workers.journal.rules import Entry, Policy
@@ -17,15 +17,15 @@ AT_ONCE = 500
 Handle = Callable[[Connection, list[Entry]], None]
 
 
-def read(reader: str, handle: Handle) -> int:
-    """Hand a reader all that it has not read; return how many events. A reader that is new begins here.
+def read(reader: str, handle: Handle, *, seconds: float = 10.0) -> int:
+    """Hand a reader what it has not read, for some seconds at most; return how many events. A reader that is new begins here.
 
     What `handle` writes commits with the cursor, so that each event has its effect once.
     """
-    count = 0
-    while found := _read_some(reader, handle):
+    begun, count = clock.stopwatch(), 0
+    while (found := _read_some(reader, handle)) and clock.stopwatch() - begun < seconds:
         count += found
-    return count
+    return count + found
 
 
 def _read_some(reader: str, handle: Handle) -> int:

@@ -66,12 +66,12 @@ def send_test(recipient: str, wedding_id: str, *, key: str) -> dict[Target, bool
     with database.transaction() as db:
         if recipient != OPERATIONS and not store.channels(db, recipient, wedding_id):
             raise AddressMissing(recipient=recipient)
-        keys = {_key(key, to): to for to in targets(db, recipient, wedding_id)}
-        publish(db, test, recipient=recipient, wedding_id=wedding_id)
-    results = sending.deliver_now(formats.KIND, keys, send, adapters.policy().retry)
+        to = {_key(key, one): one for one in targets(db, recipient, wedding_id)}
+    messages = [formats.message(replace(test, key=key), one) for key, one in to.items()]
+    results = sending.send_now(messages, send, adapters.policy().retry)
     with database.transaction() as db:
-        outbox.withdraw(db, keys)
-    return {keys[key]: result.outcome is Outcome.SENT for key, result in results.items()}
+        outbox.withdraw(db, to)
+    return {to[key]: result.outcome is Outcome.SENT for key, result in results.items()}
 
 
 def registered() -> list[Target]:

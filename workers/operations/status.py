@@ -16,6 +16,7 @@ from workers.alerts.store import alerts
 from workers.alerts.usecases import surroundings
 from workers.balancing import store as balancing
 from workers.commands import store as requests
+from workers.commands.rules.requests import KIND as COMMAND
 from workers.connections.store import peaks
 from workers.connections.store import registry as connections
 from workers.emergencies import store as emergencies
@@ -226,7 +227,12 @@ def _from_postgres(status: Status, now: Moment) -> None:
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
         if failed := outbox.failing(db, notify.KIND):
-            status.blame(DEGRADED, f"{failed} notification(s) did not arrive: see NOTIFY_TARGETS and the log of worker-steady")
+            status.blame(
+                DEGRADED,
+                f"{failed} notification(s) did not arrive: see NOTIFY_TARGETS, the log of `deliver` and `wedops dead-letters`",
+            )
+        if stuck := outbox.failing(db, COMMAND, attempts=5):
+            status.blame(DEGRADED, f"{stuck} request(s) had no effect in 5 attempts: see the log of the worker of their task")
     _blame_open(status)
 
 

@@ -71,7 +71,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Entry:
-    """A message whose turn it is. `attempts` counts this one as well."""
+    """A message whose turn it is. `attempts` counts this one as well; `claims` tells this turn from all others."""
 
     id: int
     key: str
@@ -79,6 +79,7 @@ class Entry:
     body: dict[str, Any]
     recipient: str
     attempts: int
+    claims: int
 
 
 @dataclass(frozen=True)

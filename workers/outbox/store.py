@@ -42,6 +42,8 @@ outbox = Table(
     Column("body", JSONB, nullable=False),
     Column("state", Text, nullable=False, server_default="waiting"),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    #: How often it was claimed: only grows, so that a late sender can be told from its successor.
+    Column("claims", Integer, nullable=False, server_default="0"),
     Column("problem", Text, nullable=False, server_default=""),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
     Column("due_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
@@ -57,7 +59,8 @@ _ENTRY = [outbox.c[name] for name in Entry.__dataclass_fields__]
 
 def write(db: Connection, messages: Iterable[Message], *, claimed: Retry | None = None) -> int:
     """Remember messages to send; return how many keys are new. With `claimed` the writer makes the first attempt itself."""
-    first = {"attempts": 1, "due_at": _NOW + claimed.lease} if claimed else {"attempts": 0, "due_at": _NOW}
+    tried = int(claimed is not None)
+    first = {"attempts": tried, "claims": tried, "due_at": _NOW + claimed.lease if claimed else _NOW}
     new = len(insert_once(db, outbox, [_row(one) | first for one in messages]))
     if new and not claimed:
         db.execute(select(func.pg_notify(CHANNEL, "")))
@@ -70,18 +73,15 @@ def _row(message: Message) -> dict[str, Any]:
     return row
 
 
-def claim(db: Connection, kind: str, retry: Retry, *, key: str | None = None, but: Collection[str] = ()) -> Entry | None:
+def claim(db: Connection, kind: str, retry: Retry, *, but: Collection[str] = ()) -> Entry | None:
     """Return the entry whose turn it is, counted as tried and held until the end of its lease; no recipient in `but`.
 
-    With a key that entry alone. An attempt that kills its sender counts, too.
+    An attempt that kills its sender counts, too.
     """
-    due = outbox.c.due_at <= _NOW
-    whose = (
-        outbox.c.recipient.not_in(list(but)) & due if key is None else (outbox.c.key == key) & (due | (outbox.c.attempts == 0))
-    )
-    first = select(outbox.c.id).where(_WAITING, outbox.c.kind == kind, whose).order_by(outbox.c.lane, outbox.c.due_at).limit(1)
+    due = (outbox.c.kind == kind) & (outbox.c.due_at <= _NOW) & outbox.c.recipient.not_in(list(but))
+    first = select(outbox.c.id).where(_WAITING, due).order_by(outbox.c.lane, outbox.c.due_at).limit(1)
     held = update(outbox).where(outbox.c.id == first.with_for_update(skip_locked=True).scalar_subquery())
-    changed = held.values(attempts=outbox.c.attempts + 1, due_at=_NOW + retry.lease)
+    changed = held.values(attempts=outbox.c.attempts + 1, claims=outbox.c.claims + 1, due_at=_NOW + retry.lease)
     row = db.execute(changed.returning(*_ENTRY)).one_or_none()
     return Entry(*row) if row else None
 
@@ -106,9 +106,9 @@ def withdraw_for(db: Connection, kind: str, recipient: str) -> None:
 
 
 def expire(db: Connection, kind: str) -> int:
-    """Give up what nobody needs any more; return how many."""
-    late = _settle(State.DEAD).values(problem="its deadline passed").where(outbox.c.kind == kind, outbox.c.deadline <= _NOW)
-    return db.execute(late).rowcount
+    """Withdraw what nobody needs any more and nobody just sends; return how many."""
+    late = (outbox.c.kind == kind) & (outbox.c.deadline <= _NOW) & (outbox.c.due_at <= _NOW)
+    return db.execute(_settle(State.WITHDRAWN).values(problem="its deadline passed").where(late)).rowcount
 
 
 def give_up(db: Connection, entry: Entry, problem: str) -> None:
@@ -122,9 +122,21 @@ def again(db: Connection, entry: Entry, after: timedelta, *, problem: str = "", 
     db.execute(update(outbox).where(_WAITING, _held(entry)).values(values))
 
 
+def hold_back(db: Connection, kind: str, entry: Entry, wait: timedelta) -> None:
+    """Have what else waits for the recipient of an entry wait a while: who hangs must not keep all others waiting."""
+    others = (outbox.c.kind == kind) & (outbox.c.recipient == entry.recipient) & (outbox.c.id != entry.id)
+    db.execute(update(outbox).where(_WAITING, others).values(due_at=func.greatest(outbox.c.due_at, _NOW + wait)))
+
+
+def entries(db: Connection, keys: Iterable[str]) -> list[Entry]:
+    """Return what waits under these keys."""
+    rows = db.execute(select(*_ENTRY).where(_WAITING, outbox.c.key.in_(list(keys))).order_by(outbox.c.id))
+    return [Entry(*row) for row in rows]
+
+
 def _held(entry: Entry) -> Any:
     # Whoever took longer than the lease changes nothing of what its successor found out.
-    return (outbox.c.id == entry.id) & (outbox.c.attempts == entry.attempts)
+    return (outbox.c.id == entry.id) & (outbox.c.claims == entry.claims)
 
 
 def waiting(db: Connection, kind: str) -> list[str]:
@@ -140,9 +152,10 @@ def statuses(db: Connection, keys: Iterable[str]) -> dict[str, Status]:
 
 
 def failing(db: Connection, kind: str, *, attempts: int = 3) -> int:
-    """Return how many entries of a kind failed so often that somebody should know."""
-    failed = (outbox.c.attempts >= attempts) & (outbox.c.problem != "")
-    return int(db.execute(select(func.count()).where(_WAITING, outbox.c.kind == kind, failed)).scalar_one())
+    """Return how many entries of a kind were tried so often, or were given up in the last day: somebody should know."""
+    dead = (outbox.c.state == State.DEAD) & (outbox.c.settled_at > _NOW - timedelta(days=1))
+    failed = (_WAITING & (outbox.c.attempts >= attempts)) | dead
+    return int(db.execute(select(func.count()).where(outbox.c.kind == kind, failed)).scalar_one())
 
 
 def latest_sent(db: Connection, kind: str, *, limit: int) -> list[tuple[MachineMoment, Mapping[str, Any]]]:

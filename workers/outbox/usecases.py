@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from workers.foundation import clock, database, logs
 from workers.foundation.errors import ExpectedError, error_code, safe_message
 from workers.outbox import store
-from workers.outbox.rules import Dead, Entry, Outcome, Result, Retry, backoff, is_given_up
+from workers.outbox.rules import Dead, Entry, Message, Outcome, Result, Retry, backoff, is_given_up
 
 log = logs.get("outbox")
 
@@ -30,19 +30,20 @@ def deliver(kind: str, send: Send, retry: Retry, *, seconds: float) -> None:
             entry = store.claim(db, kind, retry, but=failing)
         if entry is None:
             return
-        if _send(entry, send, retry, kind).outcome is Outcome.FAILED:
+        if retry.attempts is not None and entry.attempts > retry.attempts:
+            _bury(entry)
+        elif _send(entry, send, retry, kind).outcome is Outcome.FAILED:
             failing.add(entry.recipient)
 
 
-def deliver_now(kind: str, keys: Iterable[str], send: Send, retry: Retry) -> dict[str, Result]:
-    """Send what is due under these keys; return what became of each that nobody else sends."""
-    results = {}
-    for key in keys:
-        with database.transaction() as db:
-            entry = store.claim(db, kind, retry, key=key)
-        if entry is not None:
-            results[key] = _send(entry, send, retry, kind)
-    return results
+def send_now(messages: Iterable[Message], send: Send, retry: Retry) -> dict[str, Result]:
+    """Write messages and make their first attempts at once; return what became of each that is new, by key."""
+    messages = list(messages)
+    with database.transaction() as db:
+        store.write(db, messages, claimed=retry)
+        entries = store.entries(db, [one.key for one in messages])
+    kinds = {one.key: one.kind for one in messages}
+    return {one.key: _send(one, send, retry, kinds[one.key]) for one in entries if one.claims == 1}
 
 
 def _send(entry: Entry, send: Send, retry: Retry, kind: str) -> Result:
@@ -56,9 +57,17 @@ def _send(entry: Entry, send: Send, retry: Retry, kind: str) -> Result:
         result = Result(Outcome.FAILED, safe_message(error) or error_code(error))
     with database.transaction() as db:
         _settle(db, entry, result, retry)
+        if result.outcome is Outcome.FAILED and entry.recipient:
+            store.hold_back(db, kind, entry, retry.after)
     if result.outcome is Outcome.FAILED:
         log.warning("not sent", kind=kind, key=entry.key, attempts=entry.attempts, reason="failed", detail=result.problem)
     return result
+
+
+def _bury(entry: Entry) -> None:
+    """Give up an entry whose senders died: it may be what kills them."""
+    with database.transaction() as db:
+        store.give_up(db, entry, "each of its senders died")
 
 
 def _settle(db: Connection, entry: Entry, result: Result, retry: Retry) -> None:

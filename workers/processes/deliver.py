@@ -35,10 +35,14 @@ def run(ended: threading.Event) -> None:
     wakes = {name: threading.Event() for name in WORK}
     begun = dict.fromkeys(WORK, clock.stopwatch())
     heartbeat.keep(lambda: all(clock.stopwatch() - one < LONGEST for one in begun.values()))
-    background.keep("deliver-wake", partial(_listen, wakes, ended), until=ended)
+    threads = [background.keep("deliver-wake", partial(_listen, wakes, ended), until=ended)]
     for name, work in WORK.items():
-        background.keep(f"deliver-{name}", partial(_loop, name, work, wakes[name], begun, ended), until=ended)
+        loop = partial(_loop, name, work, wakes[name], begun, ended)
+        threads.append(background.keep(f"deliver-{name}", loop, until=ended))
     ended.wait()
+    # What is being sent is sent to its end, or a lease would have to run out first.
+    for thread in threads:
+        thread.join(ENOUGH)
 
 
 def _listen(wakes: Mapping[str, threading.Event], ended: threading.Event) -> None:

@@ -9,6 +9,7 @@ from tests.made import NOON, wedding
 from workers import client
 from workers.app import app
 from workers.commands import tasks, usecases
+from workers.commands.rules.requests import KIND
 from workers.connections.tasks import prepare_peak
 from workers.emergencies import store as emergencies
 from workers.emergencies import tasks as emergency_tasks
@@ -128,7 +129,7 @@ def test_what_a_client_of_the_version_before_accepts_is_sent_and_what_its_worker
     tasks.redeliver()
     assert _sent() == 1
     with database.transaction() as db:
-        assert outbox.waiting(db, usecases.KIND) == []
+        assert outbox.waiting(db, KIND) == []
 
 
 def test_a_command_about_no_wedding_is_accepted_done_once_and_settled_with_its_effect() -> None:

@@ -155,6 +155,18 @@ def test_what_was_restored_from_a_server_with_higher_numbers_is_read_on() -> Non
     assert sorted(_read()) == [2, 3]
 
 
+def test_a_reader_that_was_behind_when_it_was_saved_reads_on_after_the_restore() -> None:
+    _read()
+    _ring(1)
+    assert _read() == [1]
+    _ring(2, 3)
+    with database.transaction() as db:
+        db.execute(text("UPDATE journal SET tx = cast((tx::text::bigint + 1000000000)::text AS xid8) WHERE id > 1"))
+    with database.transaction() as db:
+        store.settle_in(db)
+    assert [one for one in _read() if one > 1] == [2, 3]
+
+
 def test_who_listens_is_woken_when_it_commits() -> None:
     with database.listening(store.CHANNEL) as heard:
         with _open() as db:

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -181,22 +182,84 @@ def test_what_is_withdrawn_or_too_late_is_not_sent() -> None:
     target = Target()
     _deliver(target)
     assert target.got == []
-    assert [_status(key).state for key in "abcd"] == [State.WITHDRAWN, State.DEAD, State.WITHDRAWN, State.WITHDRAWN]
+    assert [_status(key).state for key in "abcd"] == [State.WITHDRAWN] * 4
 
 
-def test_one_can_be_sent_at_once_but_not_while_another_sends_it_or_before_its_time() -> None:
-    _write("a", "b")
-
-    def _now(target: Target) -> dict[str, Result]:
-        return usecases.deliver_now("test", ["b"], target, RETRY)
+def test_what_is_sent_at_once_is_sent_by_who_wrote_it_alone() -> None:
+    messages = [Message(key, "test", {}) for key in ("a", "b")]
 
     def slow(_entry: Entry) -> Result:
-        assert _now(Target()) == {}
-        return Result(Outcome.FAILED)
+        target = Target()
+        _deliver(target)
+        assert target.got == [], "who wrote them sends them"
+        return Result(Outcome.SENT)
 
-    assert usecases.deliver_now("test", ["b"], slow, RETRY)["b"].outcome is Outcome.FAILED
-    assert _now(Target()) == {}
-    due_now()
-    assert _now(Target())["b"].outcome is Outcome.SENT
-    assert _now(Target()) == {}
-    assert _status("a").state is State.WAITING
+    assert {key: one.outcome for key, one in usecases.send_now(messages, slow, RETRY).items()} == {
+        "a": Outcome.SENT, "b": Outcome.SENT,
+    }  # fmt: skip
+    assert usecases.send_now(messages, Target(), RETRY) == {}, "they are not new"
+
+
+def test_a_late_sender_changes_nothing_although_the_count_of_attempts_is_the_same_again() -> None:
+    _write("a")
+
+    def late(_entry: Entry) -> Result:
+        due_now()
+        _deliver(Target(Outcome.POSTPONED))
+        return Result(Outcome.FAILED, "late")
+
+    usecases.deliver("test", late, Retry(RETRY.after, lease=RETRY.lease, attempts=1), seconds=0.01)
+    assert (_status("a").state, _status("a").attempts) == (State.WAITING, 1)
+
+
+def test_what_kills_each_of_its_senders_is_given_up() -> None:
+    _write("a")
+    target = Target(*[KeyboardInterrupt()] * 9)
+    for _ in range(RETRY.attempts or 0):
+        with pytest.raises(KeyboardInterrupt):
+            _deliver(target)
+        due_now()
+    _deliver(target)
+    assert (_status("a").state, len(target.got)) == (State.DEAD, 3)
+    assert [one.problem for one in usecases.dead(1)] == ["each of its senders died"]
+
+
+def test_recipients_that_hang_keep_no_other_waiting_for_more_than_their_turn() -> None:
+    for who in "ab":
+        _write(*(f"{who}{number}" for number in range(5)), recipient=who)
+    _write("c", recipient="c")
+    target = Target(*[Outcome.FAILED] * 2)
+
+    def hangs(entry: Entry) -> Result:
+        sleep(0.3)
+        return target(entry)
+
+    for _ in range(3):
+        # A run has time for one.
+        usecases.deliver("test", hangs, RETRY, seconds=0.25)
+    assert target.got == ["a0", "b0", "c"]
+
+
+def test_what_is_given_up_is_still_failing_for_a_day() -> None:
+    _write("a")
+    target = Target(*[Outcome.FAILED] * 3)
+    counts = []
+    for _ in range(3):
+        _deliver(target)
+        due_now()
+        with database.transaction() as db:
+            counts.append(store.failing(db, "test"))
+    assert counts == [0, 0, 1]
+    assert _status("a").state is State.DEAD
+
+
+def test_what_is_just_being_sent_does_not_expire() -> None:
+    _write("a", lasts=timedelta(seconds=0.01))
+
+    def slow(_entry: Entry) -> Result:
+        sleep(0.05)
+        _deliver(Target())
+        return Result(Outcome.SENT)
+
+    usecases.deliver("test", slow, RETRY, seconds=1)
+    assert _status("a").state in (State.SENT, State.WITHDRAWN)

@@ -108,6 +108,36 @@ def test_drift_is_set_back_once_and_again_when_it_comes_again(monkeypatch: pytes
         assert _has() == 512
 
 
+def test_what_somebody_raised_by_hand_is_set_back_and_what_can_not_be_looked_at_is_no_drift(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    id = _cache(512)
+    tasks.verify()
+    redis.cache_server().config_set("maxmemory", "700mb")
+    tasks.reconcile()
+    assert (_has(), _action(id).state) == (512, State.CONFIRMED)
+    with monkeypatch.context() as away:
+        away.setattr(redis, "cache_server", lambda: 1 / 0)
+        tasks.reconcile()
+    assert _action(id).state is State.CONFIRMED
+
+
+def test_an_older_action_does_not_end_after_a_newer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, does, second = _cache(512), Valkey.apply, list[int]()
+
+    def slow(self: Valkey, action: Any, *, dry_run: bool = False) -> str:
+        if action.id == first and not second:
+            second.append(_cache(1024, follows=first))
+            tasks.verify()
+        return does(self, action, dry_run=dry_run)
+
+    monkeypatch.setattr(Valkey, "apply", slow)
+    tasks.verify()
+    due_now()
+    tasks.verify()
+    assert (_has(), _action(second[0]).state) == (1024, State.CONFIRMED)
+
+
 def test_the_process_that_sends_applies_what_is_decided_without_a_job() -> None:
     ended = Event()
     thread = Thread(target=deliver.run, args=(ended,))

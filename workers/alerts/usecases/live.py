@@ -24,7 +24,7 @@ RETRY = Retry(timedelta(seconds=2), lease=timedelta(seconds=10))
 
 def publish(seconds: float) -> None:
     """Broadcast what changed since the last time, for some seconds at most."""
-    journal.read(READER, _write)
+    journal.read(READER, _write, seconds=seconds)
     sending.deliver(KIND, _send, RETRY, seconds=seconds)
 
 
@@ -39,7 +39,7 @@ def _write(db: Connection, happened: list[Happened]) -> None:
 
 
 def _message(changes: list[dict[str, Any]]) -> Message:
-    key = f"{KIND}/{changes[0]['id']}"
+    key = f"{KIND}/{changes[0]['id']}-{changes[-1]['id']}"
     return Message(key, KIND, {"changes": changes}, adapters.TOPIC, lane=Lane.URGENT, lasts=LASTS)
 
 

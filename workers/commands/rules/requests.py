@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+#: What the outbox calls commands.
+KIND = "command"
+
 
 @dataclass(frozen=True)
 class Request:

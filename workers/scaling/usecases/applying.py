@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from secrets import token_hex
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection
 
-from workers.foundation import clock, database, logs, redis, settings
+from workers.foundation import clock, database, logs, once, redis, settings
 from workers.foundation.errors import error_code, safe_message
 from workers.foundation.moments import Moment
 from workers.outbox import store as outbox
@@ -104,9 +105,11 @@ def correct_drift(policy: Policy, *, now: Moment) -> None:
 def _drift(action: Action, held: bool) -> str:
     """Return how the real systems differ from a confirmed action; empty when they don't, or must be left alone."""
     try:
-        return _bring_about(action, held, dry_run=True).problem or ""
+        found = _bring_about(action, held, dry_run=True)
     except _Waits:
         return ""
+    # What can't be looked at is not known to differ.
+    return found.problem or "" if found.told else ""
 
 
 def apply(seconds: float) -> None:
@@ -115,6 +118,12 @@ def apply(seconds: float) -> None:
 
 
 def _send(entry: Entry) -> Result:
+    """Apply an action, unless somebody else just applies one of the same resource: an older one must not end after it."""
+    with once.held(f"scaling.apply/{entry.recipient}", token=token_hex(8), ttl=RETRY.lease) as lease:
+        return _send_alone(entry) if lease else Result(Outcome.POSTPONED)
+
+
+def _send_alone(entry: Entry) -> Result:
     policy, now = settings.read(Policy), clock.now()
     with database.transaction() as db:
         wanted = _wanted(db, policy, now)
@@ -189,8 +198,8 @@ def _set(actuator: actuators.Actuator, action: Action, held: bool, dry_run: bool
     if seen is not None and seen > action.to:
         if held:
             raise _Waits
-        if action.to > action.before and action.state is not State.CONFIRMED:
-            # It was to have more, and has more than that.
+        if action.to > action.before and action.confirmed_at is None:
+            # It was to have more, and has more than that. What was confirmed once was set otherwise since.
             return True
     if dry_run:
         return False

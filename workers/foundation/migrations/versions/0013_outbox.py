@@ -1,5 +1,7 @@
 """One outbox for all that is sent. Notifications move there; what a worker of the version before writes follows them."""
 
+from time import sleep
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -42,9 +44,7 @@ def upgrade() -> None:
     )
     op.create_index("outbox_due", "outbox", ["kind", "lane", "due_at"], postgresql_where=sa.text("state = 'waiting'"))
     op.create_index("outbox_settled", "outbox", ["kind", "settled_at"])
-    # Whoever sends one just now holds its row for as long as its target takes.
-    op.execute("SET LOCAL lock_timeout = '60s'")
-    op.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
+    _lock()
     op.execute(f"INSERT INTO outbox ({_COLUMNS}) SELECT {_ROW.format('')} FROM notifications")  # noqa: S608
     op.execute("DELETE FROM notifications")
     op.execute(
@@ -59,3 +59,22 @@ def upgrade() -> None:
     op.execute(
         "CREATE TRIGGER into_outbox BEFORE INSERT ON notifications FOR EACH ROW EXECUTE FUNCTION notification_into_outbox()"
     )
+
+
+def _lock() -> None:
+    """Lock the table of before. Whoever sends one just now holds its row for as long as its target takes.
+
+    Each try ends before those who write there, and queue behind it, give up after 5 s.
+    """
+    db = op.get_bind()
+    for left in reversed(range(20)):
+        try:
+            with db.begin_nested():
+                db.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
+                db.execute(sa.text("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE"))
+        except sa.exc.OperationalError:
+            if not left:
+                raise
+            sleep(1)
+        else:
+            return
