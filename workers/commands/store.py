@@ -1,5 +1,6 @@
 """Accepted requests, as rows: nothing that has a row is lost."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from sqlalchemy import Column, Connection, DateTime, Index, Table, Text, func, select, update
@@ -45,6 +46,12 @@ def find(db: Connection, key: str) -> Request | None:
     """Return the request under `key`."""
     row = db.execute(select(*_FACTS).where(requests.c.key == key)).one_or_none()
     return Request(*row) if row else None
+
+
+def callers(db: Connection, keys: Collection[str]) -> dict[str, str]:
+    """Return who asked for what, by key; nothing of those that nobody asked for by a command."""
+    rows = db.execute(select(requests.c.key, requests.c.caller).where(requests.c.key.in_(keys)))
+    return {row.key: row.caller for row in rows}
 
 
 def settle(db: Connection, key: str, *, at: MachineMoment, refused: str | None = None, effect: str | None = None) -> None:

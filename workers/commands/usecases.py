@@ -50,7 +50,7 @@ def accept(task: str, fields: dict[str, Any], *, caller: str) -> Request:
     remembered then.
     """
     command = _read(_offered(task), fields)
-    subject = command.wedding_id if isinstance(command, WeddingCommand) else ""
+    subject = _subject(command)
     key = command.request_key or "/".join(filter(None, (task, subject, f"{clock.epoch():.6f}")))
     asked = _request(command, key, caller)
     with database.transaction() as db:
@@ -119,13 +119,18 @@ def _read(kind: type[Kind], fields: dict[str, Any]) -> Kind:
     return kind.model_validate(fields)
 
 
+def _subject(command: Command) -> str:
+    """Return the wedding that a command is about; empty when it is about none."""
+    return command.wedding_id if isinstance(command, WeddingCommand) else ""
+
+
 def _request(command: Command, key: str, caller: str) -> Request:
     return Request(key, command.task, command.model_dump(mode="json") | {"request_key": key}, caller=caller)
 
 
 def _remember(db: Connection, asked: Request, command: Command) -> Request:
     """Remember a command unless its key is known; whoever does so makes the first attempt. Return what has the key."""
-    entry = Message(_entry(asked.key), KIND, {"key": asked.key}, lane=command.lane)
+    entry = Message(_entry(asked.key), KIND, {"key": asked.key}, wedding_id=_subject(command), lane=command.lane)
     outbox.write(db, [entry], claimed=RETRY)
     return store.accept(db, asked, at=clock.machine_now())
 
@@ -135,8 +140,8 @@ def _bind(command: Command, key: str) -> None:
 
     From here on the log names the wedding: the message was checked.
     """
-    if isinstance(command, WeddingCommand):
-        structlog.contextvars.bind_contextvars(wedding_id=command.wedding_id)
+    if subject := _subject(command):
+        structlog.contextvars.bind_contextvars(wedding_id=subject)
     asked = _request(command, key, "broker")
     with database.transaction() as db:
         known = _remember(db, asked, command)

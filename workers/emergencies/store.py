@@ -22,7 +22,6 @@ from sqlalchemy import (
 
 from workers.emergencies.rules import Step
 from workers.foundation.database import insert_once, metadata, over
-from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
 
 emergencies = Table(
@@ -49,6 +48,18 @@ steps = Table(
     Column("who", Text, nullable=False),
     Column("due_at", DateTime(timezone=True), nullable=False),
 )
+
+
+@dataclass(frozen=True)
+class Known:
+    """An emergency as the timeline tells it; `key` is the one it was asked for under."""
+
+    id: int
+    key: str
+    kind: str
+    wedding_id: str
+    opened_at: Moment
+    closed_at: Moment | None
 
 
 @dataclass(frozen=True)
@@ -112,13 +123,8 @@ def close(db: Connection, ids: Collection[int] = (), *, wedding_id: str = "", at
     return sorted(db.execute(closing.returning(emergencies.c.id)).scalars())
 
 
-def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
-    """Return the emergencies that were opened or closed from a moment on."""
-    within = (emergencies.c.opened_at >= since) | (emergencies.c.closed_at >= since)
-    found = []
-    for row in db.execute(select(emergencies).where(within).order_by(emergencies.c.id.desc()).limit(most)):
-        what = f"emergency {row.id} ({row.kind}) at {row.wedding_id}"
-        found.append(Happening(row.opened_at, f"{what} opened", wedding_id=row.wedding_id))
-        if row.closed_at:
-            found.append(Happening(row.closed_at, f"{what} closed", wedding_id=row.wedding_id))
-    return [one for one in found if one.at >= since]
+def since(db: Connection, moment: datetime, *, limit: int) -> list[Known]:
+    """Return the newest emergencies that were opened or closed from a moment on."""
+    facts = [emergencies.c[name] for name in Known.__dataclass_fields__]
+    within = (emergencies.c.opened_at >= moment) | (emergencies.c.closed_at >= moment)
+    return [Known(*row) for row in db.execute(select(*facts).where(within).order_by(emergencies.c.id.desc()).limit(limit))]

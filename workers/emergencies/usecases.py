@@ -1,12 +1,15 @@
 """What people and services can do about an emergency."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from sqlalchemy import Connection
 
+from workers.commands import store as commands
 from workers.emergencies import rules, store
 from workers.emergencies.formats import OpenEmergency
 from workers.foundation import database, logs
+from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
 from workers.notify.rules import Notification
@@ -33,6 +36,19 @@ def close(ids: Collection[int] = (), *, wedding_id: str = "", now: Moment) -> li
     """Close emergencies, or all of a wedding; return the ids of those that were open."""
     with database.transaction() as db:
         return store.close(db, ids, wedding_id=wedding_id, at=now)
+
+
+def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+    """Return the emergencies that were opened or closed from a moment on, and who asked for them."""
+    known = store.since(db, since, limit=most)
+    callers = commands.callers(db, [one.key for one in known])
+    found = []
+    for one in known:
+        what = f"emergency {one.id} ({one.kind}) at {one.wedding_id}"
+        found.append(Happening(one.opened_at, f"{what} opened", wedding_id=one.wedding_id, by=callers.get(one.key, "")))
+        if one.closed_at:
+            found.append(Happening(one.closed_at, f"{what} closed", wedding_id=one.wedding_id))
+    return [one for one in found if one.at >= since]
 
 
 def _notification(key: str, command: OpenEmergency, first: rules.Step) -> Notification:

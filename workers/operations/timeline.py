@@ -6,7 +6,7 @@ from datetime import datetime
 from redis.exceptions import RedisError
 
 from workers.alerts.store import history as alerts
-from workers.emergencies import store as emergencies
+from workers.emergencies import usecases as emergencies
 from workers.foundation import database, event_log
 from workers.foundation.event_log import Happening
 from workers.notify import usecases as notify

@@ -75,7 +75,6 @@ class Entry:
 
     id: int
     key: str
-    version: int
     body: dict[str, Any]
     recipient: str
     attempts: int
@@ -98,6 +97,7 @@ class Dead:
     id: int
     key: str
     kind: str
+    wedding_id: str
     problem: str
     settled_at: MachineMoment
 

@@ -73,13 +73,18 @@ def _row(message: Message) -> dict[str, Any]:
     return row
 
 
+#: The newest form of a body that this version reads. A later one is left to a worker that knows it.
+READS = 1
+
+
 def claim(db: Connection, kind: str, retry: Retry, *, but: Collection[str] = ()) -> Entry | None:
     """Return the entry whose turn it is, counted as tried and held until the end of its lease; no recipient in `but`.
 
     An attempt that kills its sender counts, too.
     """
     due = (outbox.c.kind == kind) & (outbox.c.due_at <= _NOW) & outbox.c.recipient.not_in(list(but))
-    first = select(outbox.c.id).where(_WAITING, due).order_by(outbox.c.lane, outbox.c.due_at).limit(1)
+    readable = outbox.c.version <= READS
+    first = select(outbox.c.id).where(_WAITING, due, readable).order_by(outbox.c.lane, outbox.c.due_at).limit(1)
     held = update(outbox).where(outbox.c.id == first.with_for_update(skip_locked=True).scalar_subquery())
     changed = held.values(attempts=outbox.c.attempts + 1, claims=outbox.c.claims + 1, due_at=_NOW + retry.lease)
     row = db.execute(changed.returning(*_ENTRY)).one_or_none()

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from rich.console import Console
 from sqlalchemy import make_url
 
-from tests.made import wedding
+from tests.made import NOON, wedding
+from workers import client
 from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.store import alerts
@@ -26,11 +27,14 @@ from workers.cli.status import _show
 from workers.connections.usecases import service as connections
 from workers.emergencies import rules as protocols
 from workers.emergencies import store as emergencies
+from workers.emergencies.tasks import open_emergency
 from workers.foundation import clock, database, event_log, settings
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake as measuring
 from workers.operations.status import Status, gather
+from workers.outbox import store as outbox
+from workers.outbox.rules import Message
 from workers.responses import store as degradation
 from workers.responses.rules import Action, Reason
 from workers.selfwatch.rules import unexplained
@@ -223,3 +227,22 @@ def test_eighty_columns_lose_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _gathered() -> Status:
     return gather(now=clock.now(), machine=clock.machine_now())
+
+
+def test_a_message_that_is_given_up_says_which_wedding_lost_it_and_is_sent_again_by_its_id() -> None:
+    message = Message("k", "notification", {}, wedding_id="w-7")
+    with database.transaction() as db:
+        outbox.write(db, [message])
+        [entry] = outbox.entries(db, ["k"])
+        outbox.give_up(db, entry, "the target did not take it")
+    assert "outbox  notification k  wedding w-7  the target did not take it" in _run("dead-letters")
+    assert _run("dead-letters", "replay", "outbox-1").startswith("sent again")
+    assert "no message was refused" in _run("dead-letters")
+
+
+def test_the_timeline_says_who_opened_an_emergency() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1")], at=NOON)
+    asked = client.open_emergency("venue", "w-1", request_key="k", caller="ada")
+    open_emergency(**asked.message)
+    assert "opened  (ada)" in _run("timeline", "--wedding", "w-1")

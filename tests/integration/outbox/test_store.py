@@ -263,3 +263,11 @@ def test_what_is_just_being_sent_does_not_expire() -> None:
 
     usecases.deliver("test", slow, RETRY, seconds=1)
     assert _status("a").state in (State.SENT, State.WITHDRAWN)
+
+
+def test_a_later_form_is_left_to_a_worker_that_knows_it() -> None:
+    _write("later", version=2)
+    _write("now")
+    target = Target()
+    _deliver(target)
+    assert (target.got, _status("later").attempts) == (["now"], 0)
