@@ -71,7 +71,7 @@ def _failed(error: BaseException) -> bool:
 def broadcast(alerts: Sequence[dict[str, Any]]) -> None:
     """Tell the channel of alerts, each a message of its own. Raises BroadcastRefused or BroadcastUnreachable."""
     policy = settings.read(Policy)
-    messages = [{"topic": TOPIC, "event": "alert", "payload": one, "private": True} for one in alerts[:MOST]]
+    messages = [{"topic": TOPIC, "event": "alert", "payload": one, "private": True} for one in alerts]
     token = policy.token(int(clock.epoch()))
     head = {"Authorization": f"Bearer {token}", "apikey": token}
     try:

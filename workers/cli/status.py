@@ -56,6 +56,7 @@ def _show(status: Status, console: "Console") -> None:
 
 
 def _headline(status: Status) -> str:
+    dead = status.dead_letters + status.given_up
     parts = [
         f"{status.now}{_whose_clock()}  {status.kind_of_day.replace('_', ' ')}",
         f"{status.connections} connections",
@@ -66,7 +67,7 @@ def _headline(status: Status) -> str:
         f"{status.beats} beat(s)",
         f"{status.requests_waiting} request(s) waiting",
         f"{status.pending} alert(s) pending" if status.pending else "",
-        f"{status.dead_letters} refused message(s) (`wedops dead-letters`)" if status.dead_letters else "",
+        f"{dead} message(s) refused or given up (`wedops dead-letters`)" if dead else "",
         ", ".join(f"{region} {season}" for region, season in list(status.seasons.items())[:6]),
     ]
     return "  ·  ".join(part for part in parts if part)

@@ -57,8 +57,7 @@ def accept(task: str, fields: dict[str, Any], *, caller: str) -> Request:
         if subject:
             weddings.require(db, subject)
         known = _remember(db, asked, command)
-    if (known.task, known.message) != (asked.task, asked.message):
-        raise RequestKeyReused(key=key, task=known.task)
+    _require_same(known, asked, type(command))
     if known.state == "accepted":
         _send(known)
     return known
@@ -145,9 +144,14 @@ def _bind(command: Command, key: str) -> None:
     asked = _request(command, key, "broker")
     with database.transaction() as db:
         known = _remember(db, asked, command)
-    before = type(command).model_validate(known.message).model_dump(mode="json") if known.task == asked.task else None
+    _require_same(known, asked, type(command))
+
+
+def _require_same(known: Request, asked: Request, kind: type[Command]) -> None:
+    """Raise RequestKeyReused for other content; what an earlier version of the command wrote is read as this one."""
+    before = kind.model_validate(known.message).model_dump(mode="json") if known.task == asked.task else None
     if before != asked.message:
-        raise RequestKeyReused(key=key, task=known.task)
+        raise RequestKeyReused(key=asked.key, task=known.task)
 
 
 def _entry(key: str) -> str:

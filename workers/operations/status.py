@@ -76,6 +76,7 @@ class Status:
     beats: int = 0
     tallies: dict[str, int] = field(default_factory=dict)
     dead_letters: int = 0
+    given_up: int = 0
     has_calendar: bool = False
     #: Alerts that wait whether they last.
     pending: int = 0
@@ -226,6 +227,7 @@ def _from_postgres(status: Status, now: Moment) -> None:
         status.shadow = modes.in_shadow(db, settings.read(Policy), orders.active(db, at=now))
         status.proposals = [_plain(one) for one in scaling.proposals(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = requests.waiting(db)
+        status.given_up = outbox.count_dead(db)
         if failed := outbox.failing(db, notify.KIND):
             status.blame(
                 DEGRADED,

@@ -177,6 +177,11 @@ def dead(db: Connection, *, limit: int) -> list[Dead]:
     return [Dead(*row) for row in rows]
 
 
+def count_dead(db: Connection) -> int:
+    """Return how many entries were given up, and wait for somebody to replay them."""
+    return int(db.execute(select(func.count()).where(outbox.c.state == State.DEAD)).scalar_one())
+
+
 def revive(db: Connection, entry_id: int) -> bool:
     """Have a dead entry be sent as if it were new; False when there is none."""
     fresh = {"state": State.WAITING, "attempts": 0, "problem": "", "due_at": _NOW, "deadline": None, "settled_at": None}

@@ -1,13 +1,15 @@
 """Bringing servers to this version: schema, partitions, Redis functions, and what others read there."""
 
 from workers.connections.store import registry as connections
-from workers.foundation import clock, database, redis, schema, settings
+from workers.foundation import clock, database, logs, redis, schema, settings
 from workers.journal import store as happened
 from workers.journal import usecases as journal
 from workers.measurements.usecases import keeping
 from workers.scaling.rules.policy import Policy as Scaling
 from workers.scaling.store import published
 from workers.snapshots import usecases as snapshots
+
+log = logs.get("migration")
 
 
 def migrate() -> list[str]:
@@ -20,7 +22,8 @@ def migrate() -> list[str]:
         keeping.make_partitions(db, now=clock.machine_now())
         snapshots.make_partitions(db, now=clock.now())
         journal.make_partitions(db, now=clock.now())
-        happened.settle_in(db)
+        if moved := happened.settle_in(db):
+            log.warning("journal read on", readers=moved, reason="restored_from_another_server")
         published.publish(db, settings.read(Scaling))
     libraries = redis.load_functions()
     connections.publish_limits()

@@ -8,8 +8,8 @@ from sqlalchemy import text
 from tests.made import NOON, wedding
 from workers import client
 from workers.app import app
-from workers.commands import tasks, usecases
-from workers.commands.rules.requests import KIND
+from workers.commands import store, tasks, usecases
+from workers.commands.rules.requests import KIND, Request
 from workers.connections.tasks import prepare_peak
 from workers.emergencies import store as emergencies
 from workers.emergencies import tasks as emergency_tasks
@@ -160,3 +160,14 @@ def test_no_task_is_offered_but_those_of_the_contract() -> None:
     with pytest.raises(client.Refused, match=r"'measurements.retain' is no task for other services; offered are"):
         usecases.accept("measurements.retain", {}, caller="ada")
     assert app.conf.accept_content == ["json"]
+
+
+def test_a_key_of_a_version_whose_command_had_fewer_fields_is_known_both_ways() -> None:
+    with database.transaction() as db:
+        asked = Request("old", "emergencies.open", {"wedding_id": "w-1", "kind": "venue", "request_key": "old", "gone": 1})
+        store.accept(db, asked, at=clock.machine_now())
+    assert client.open_emergency("venue", "w-1", request_key="old").state == "accepted"
+    emergency_tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="old")
+    assert client.open_emergency("venue", "w-1", request_key="old").state == "done"
+    with pytest.raises(client.Refused, match="used for something else"):
+        client.open_emergency("weather", "w-1", request_key="old")

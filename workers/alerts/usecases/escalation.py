@@ -18,7 +18,7 @@ from workers.alerts.store import alerts as store
 from workers.alerts.store import escalation, silences
 from workers.alerts.store.escalation import LogEntry
 from workers.alerts.usecases import surroundings
-from workers.foundation import logs, redis, settings
+from workers.foundation import redis, settings
 from workers.foundation.moments import Moment
 from workers.notify import formats as messages
 from workers.notify import usecases as notify
@@ -26,8 +26,6 @@ from workers.notify.rules import Notification, Target
 from workers.outbox import store as outbox
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
-
-log = logs.get("alerts")
 
 END = "end"
 

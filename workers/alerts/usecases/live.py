@@ -13,7 +13,7 @@ from workers.journal import usecases as journal
 from workers.journal.rules import Entry as Happened
 from workers.outbox import store as outbox
 from workers.outbox import usecases as sending
-from workers.outbox.rules import Entry, Lane, Message, Outcome, Result, Retry
+from workers.outbox.rules import Entry, Message, Outcome, Result, Retry
 
 #: What the journal and the outbox call it.
 READER, KIND = "alerts.live", "broadcast"
@@ -40,7 +40,7 @@ def _write(db: Connection, happened: list[Happened]) -> None:
 
 def _message(changes: list[dict[str, Any]]) -> Message:
     key = f"{KIND}/{changes[0]['id']}-{changes[-1]['id']}"
-    return Message(key, KIND, {"changes": changes}, adapters.TOPIC, lane=Lane.URGENT, lasts=LASTS)
+    return Message(key, KIND, {"changes": changes}, adapters.TOPIC, lasts=LASTS)
 
 
 def _send(entry: Entry) -> Result:

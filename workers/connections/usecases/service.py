@@ -9,15 +9,13 @@ from workers.connections.rules import levels, report
 from workers.connections.store import levels as published_levels
 from workers.connections.store import plans, presence, quality
 from workers.connections.store import registry as store
-from workers.foundation import database, event_log, logs, settings, telemetry
+from workers.foundation import database, event_log, settings, telemetry
 from workers.foundation.moments import Moment
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
 from workers.snapshots.rules import Snapshot
 from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
-
-log = logs.get("connections")
 
 #: Who is connected belongs to a wedding that is not further off.
 NEAR = timedelta(hours=24)

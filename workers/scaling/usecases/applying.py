@@ -1,6 +1,7 @@
 """Applying what was decided: published to gateways, and set at real systems by the outbox, until it is confirmed."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
@@ -13,7 +14,7 @@ from workers.foundation.errors import error_code, safe_message
 from workers.foundation.moments import Moment
 from workers.outbox import store as outbox
 from workers.outbox import usecases as sending
-from workers.outbox.rules import Entry, Lane, Message, Outcome, Result, Retry
+from workers.outbox.rules import Entry, Message, Outcome, Result, Retry
 from workers.scaling.adapters import actuators
 from workers.scaling.rules.actions import Action
 from workers.scaling.rules.decision import State
@@ -36,10 +37,12 @@ KIND, RETRY = "action", Retry(timedelta(seconds=5), lease=timedelta(seconds=40))
 class _Wanted:
     """What there should be now: the actions that are to be in effect, and what keeps them from it.
 
-    `held` has the regions (and EVERYWHERE) from which nothing may be taken, `watched` those that are only watched.
+    `latest` has the ids of the last action of each resource, also where a region is only watched; `held` the regions (and
+    EVERYWHERE) from which nothing may be taken; `watched` those that are only watched.
     """
 
     actions: list[Action]
+    latest: Collection[int]
     held: Collection[str]
     watched: Collection[str]
 
@@ -48,7 +51,7 @@ def _wanted(db: Connection, policy: Policy, now: Moment) -> _Wanted:
     latest, given = store.latest(db).values(), orders.active(db, at=now)
     watched = in_shadow(db, policy, given, also=[action.region for action in latest])
     ours = [one for one in latest if one.region not in watched and one.resource in actuators.managed()]
-    return _Wanted(ours, _held(db, policy, given, now), watched)
+    return _Wanted(ours, {one.id for one in latest}, _held(db, policy, given, now), watched)
 
 
 def _held(db: Connection, policy: Policy, given: Mapping[str, Mapping[Kind, Order]], now: Moment) -> set[str]:
@@ -75,7 +78,7 @@ def publish(policy: Policy, *, now: Moment) -> None:
 def message(action: Action, again: str = "") -> Message:
     """Return what the outbox keeps of an action that is to be applied; `again` is for one that was confirmed before."""
     key = f"{KIND}/{action.id}" + (f"/{again}" if again else "")
-    return Message(key, KIND, {"action_id": action.id}, f"{action.region}/{action.resource}", lane=Lane.URGENT)
+    return Message(key, KIND, {"action_id": action.id}, f"{action.region}/{action.resource}")
 
 
 def _to_gateways(wanted: _Wanted, policy: Policy) -> None:
@@ -119,17 +122,26 @@ def apply(seconds: float) -> None:
 
 def _send(entry: Entry) -> Result:
     """Apply an action, unless somebody else just applies one of the same resource: an older one must not end after it."""
-    with once.held(f"scaling.apply/{entry.recipient}", token=token_hex(8), ttl=RETRY.lease) as lease:
-        return _send_alone(entry) if lease else Result(Outcome.POSTPONED)
+    try:
+        lease = once.take(f"scaling.apply/{entry.recipient}", token=token_hex(8), ttl=RETRY.lease)
+    except redis.UNREACHABLE:
+        # It is back soon or an alert; no failure of the real system.
+        lease = None
+    if lease is None:
+        return Result(Outcome.POSTPONED)
+    try:
+        return _send_alone(entry)
+    finally:
+        with suppress(*redis.UNREACHABLE):
+            once.drop(lease)
 
 
 def _send_alone(entry: Entry) -> Result:
     policy, now = settings.read(Policy), clock.now()
     with database.transaction() as db:
         wanted = _wanted(db, policy, now)
-        overtaken = entry.body["action_id"] not in {one.id for one in store.latest(db).values()}
     action = next((one for one in wanted.actions if one.id == entry.body["action_id"]), None)
-    if overtaken:
+    if entry.body["action_id"] not in wanted.latest:
         return Result(Outcome.SENT)
     if action is None:
         # Only watched now, or nobody's: what was before may hold again.

@@ -20,9 +20,3 @@ def find(wedding_id: str) -> rules.Wedding:
     """Return a wedding. Raises WeddingUnknown."""
     with database.transaction() as db:
         return store.require(db, wedding_id)
-
-
-def regions() -> list[str]:
-    """Return the regions that have weddings."""
-    with database.transaction() as db:
-        return store.regions(db)

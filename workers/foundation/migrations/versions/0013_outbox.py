@@ -13,7 +13,8 @@ _MOMENT = sa.DateTime(timezone=True)
 _NOW = sa.text("now()")
 _COLUMNS = "key, kind, version, lane, recipient, wedding_id, body, state, attempts, created_at, due_at, settled_at"
 _ROW = """
-    {0}key, 'notification', 1, 2, concat_ws('/', {0}who, {0}wedding_id, {0}channel), {0}wedding_id,
+    {0}key, 'notification', 1, CASE {0}severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 ELSE 2 END,
+    concat_ws('/', {0}who, {0}wedding_id, {0}channel), {0}wedding_id,
     jsonb_build_object('title', {0}title, 'body', {0}body, 'severity', {0}severity, 'recipient', {0}who,
         'wedding_id', {0}wedding_id, 'channel', {0}channel),
     CASE WHEN {0}sent_at IS NOT NULL THEN 'sent' WHEN {0}withdrawn_at IS NOT NULL THEN 'withdrawn' ELSE 'waiting' END,
