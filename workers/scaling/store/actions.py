@@ -193,9 +193,12 @@ def _overtake(db: Connection, ids: Collection[int]) -> None:
 
 def move(db: Connection, action: Action, state: State, *, at: Moment, problem: str | None = None) -> None:
     """Move an action on after a try, unless it was overtaken meanwhile; `problem` says what keeps it."""
-    moment = {State.APPLIED: {"applied_at": at}, State.CONFIRMED: {"confirmed_at": at}}.get(state, {})
+    moments: dict[State, dict[str, Any]] = {
+        State.APPLIED: {"applied_at": at},
+        State.CONFIRMED: {"confirmed_at": func.coalesce(actions.c.confirmed_at, at)},
+    }
     attempts = 0 if state is State.CONFIRMED else actions.c.attempts + 1
-    changed = {"state": state, "problem": problem, "attempts": attempts, **moment}
+    changed = {"state": state, "problem": problem, "attempts": attempts, **moments.get(state, {})}
     db.execute(update(actions).where(actions.c.id == action.id, actions.c.state == action.state).values(**changed))
 
 
