@@ -4,6 +4,7 @@ import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
@@ -12,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from demo import phoenix
 from demo.limits import Allowance
 from demo.outbox import Outbox
+from demo.traffic import Traffic
 from workers.connections.store.registry import Connection, Measurement
 
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
@@ -34,7 +36,11 @@ class Client:
     messages: int = 0
     size: int = 0
     next_beat: float = 0.0
+    #: Seconds; 0 until it was measured.
+    rtt: float = 0.0
     pong: Any = None
+    #: When its handshake came (seconds of the event loop).
+    arrived: float = 0.0
     pinged: float = 0.0
 
     async def tell(self, frame: phoenix.Frame) -> None:
@@ -55,7 +61,8 @@ class Client:
                     self.cut()
                 return None
             with suppress(ConnectionClosed):
-                found = Measurement(self.record.ref, await self.pong * 1000, self.messages, self.outbox.dropped, self.size)
+                self.rtt = await self.pong
+                found = Measurement(self.record.ref, self.rtt * 1000, self.messages, self.outbox.dropped, self.size)
                 self.messages = self.size = self.outbox.dropped = 0
         self.pinged = at
         try:
@@ -69,7 +76,23 @@ class Client:
         return found
 
 
-async def send(socket: ServerConnection, text: str | bytes) -> None:
-    """Send a text to who is still there."""
+def client_of(socket: ServerConnection, record: Connection, version: str, arrived: float, traffic: Traffic) -> Client:
+    """Return the client of a socket; what becomes of its messages is observed."""
+
+    def _observe(what: str, seconds: float | None) -> None:
+        if seconds is None:
+            traffic.happened(record.region, what)
+        else:
+            # The recipient has it half a round trip after its socket took it.
+            traffic.took(record.region, what, seconds + client.rtt / 2)
+
+    client = Client(socket, record, version, Outbox(partial(send, socket), _observe), arrived=arrived)
+    return client
+
+
+async def send(socket: ServerConnection, text: str | bytes) -> bool:
+    """Send a text to who is still there; return whether they are."""
     with suppress(ConnectionClosed):
         await socket.send(text)
+        return True
+    return False

@@ -1,10 +1,13 @@
 """The gateway's door: who may come in, by permit and registry, and what those are told who may not."""
 
+import asyncio
 import os
 import socket
+from collections.abc import Callable
 from hashlib import blake2s
 from http import HTTPStatus
 from math import ceil
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -18,7 +21,10 @@ from workers.connections.formats.permits import PermitRefused
 from workers.connections.rules.admission import names_wedding
 from workers.connections.store import registry
 from workers.connections.store.registry import Admission, Connection, ConnectionRefused
+from workers.foundation import logs
 from workers.foundation.errors import ExpectedError
+
+log = logs.get("gateway")
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
 NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{PORT}"
@@ -55,6 +61,14 @@ def record(permit: permits.Permit, asked: dict[str, str]) -> Connection:
         backup="backup" in asked,
         **vars(permit),
     )
+
+
+async def inform(what: Callable[..., object], *facts: Any) -> None:
+    """Tell the registry; when that is unavailable, its sweep finds out."""
+    try:
+        await asyncio.to_thread(what, *facts)
+    except (ExpectedError, RedisError) as error:
+        log.warning("registry not informed", reason="redis", detail=str(error))
 
 
 def opaque(socket: ServerConnection) -> str:

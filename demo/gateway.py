@@ -6,13 +6,11 @@ The permit says who comes and for which wedding; see docs/guides/gateway.md.
 """
 
 import asyncio
-import os
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -22,14 +20,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from demo import door, limits, phoenix
-from demo.client import Client, send
+from demo.channels import Channels
+from demo.client import Client, client_of
 from demo.orders import Orders
-from demo.outbox import Outbox
-from demo.presence import Presence
 from demo.tenants import Tenant
+from demo.traffic import Traffic
 from workers.connections.formats import permits
 from workers.connections.formats.permits import PermitRefused
-from workers.connections.rules.admission import names_wedding
 from workers.connections.store import registry, upkeep
 from workers.connections.store.registry import Admission, ConnectionRefused, Measurement
 from workers.foundation import background, heartbeat, logs, settings
@@ -38,8 +35,6 @@ from workers.foundation.errors import ExpectedError
 log = logs.get("gateway")
 
 GOODBYES = {1000, 1001}
-#: What the node can send, bytes a second; its people share it by their service levels.
-BANDWIDTH = float(os.environ.get("GATEWAY_BANDWIDTH", "50e6"))
 
 
 class Gateway:
@@ -49,14 +44,14 @@ class Gateway:
         """Start with nobody connected."""
         self.clients: dict[str, Client] = {}
         self.admitted: dict[str, Client] = {}
-        self.presence = Presence()
         self.by_region = Counter[str]()
-        self.shares = 1
         self.gone = 0
-        self.tenant = Tenant(self._tell)
-        self.tenant.serve()
         self.works: set[asyncio.Task[None]] = set()
+        self.traffic = Traffic(door.NODE)
         self.orders = Orders(door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end)
+        self.channels = Channels(self.clients, self.orders.level)
+        self.tenant = Tenant(self.channels.publish)
+        self.tenant.serve()
 
     @property
     def sent(self) -> int:
@@ -66,6 +61,7 @@ class Gateway:
     async def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake with its reason, or remember who comes."""
         address, held = door.opaque(socket), len(self.clients) + len(self.admitted)
+        arrived = asyncio.get_running_loop().time()
         try:
             asked = door.asked(request.path)
             record = door.record(permits.read(asked.get("apikey", "")), asked)
@@ -90,7 +86,7 @@ class Gateway:
             # What the client offers is not seen by the rest of the handshake, so nothing is agreed on.
             with suppress(KeyError):
                 del request.headers["Sec-WebSocket-Extensions"]
-        self.admitted[record.id] = Client(socket, record, asked.get("vsn", "1.0.0"), Outbox(partial(send, socket)))
+        self.admitted[record.id] = client_of(socket, record, asked.get("vsn", "1.0.0"), arrived, self.traffic)
         asyncio.get_running_loop().call_later(10, lambda: self._keep(self._give_up(record.id)))
         socket.id = record.id  # type: ignore[assignment]
         return None
@@ -98,22 +94,17 @@ class Gateway:
     async def _give_up(self, id: str) -> None:
         """Give back the place of somebody whose handshake failed after all: nobody will beat for them."""
         if client := self.admitted.pop(id, None):
-            await self._say(registry.lost, client.record.ref)
+            await door.inform(registry.lost, client.record.ref)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self.works.add(task)
         task.add_done_callback(self.works.discard)
 
-    async def _say(self, what: Callable[[str], bool], ref: str) -> None:
-        try:
-            await asyncio.to_thread(what, ref)
-        except (ExpectedError, RedisError) as error:
-            log.warning("registry not told", reason="redis", detail=str(error))
-
     async def serve(self, socket: ServerConnection) -> None:
         """Talk to one client until its socket ends."""
         client = self.clients[str(socket.id)] = self.admitted.pop(str(socket.id))
+        self.traffic.took(client.record.region, "connect", asyncio.get_running_loop().time() - client.arrived)
         self.by_region[client.record.region] += 1
         writer = asyncio.create_task(client.outbox.write())
         try:
@@ -124,7 +115,7 @@ class Gateway:
                     await self._too_fast(client)
                     break
                 if frame := phoenix.read(text):
-                    await self._answer(client, frame, len(text))
+                    await self.channels.answer(client, frame, len(text))
                 # A socket that always has something to read must not keep the others waiting.
                 await asyncio.sleep(0)
         except ConnectionClosed:
@@ -145,82 +136,14 @@ class Gateway:
             return
         self.by_region[client.record.region] -= 1
         self.gone += client.outbox.sent
-        await self._say(registry.close if client.socket.close_code in GOODBYES else registry.lost, client.record.ref)
+        await door.inform(registry.close if client.socket.close_code in GOODBYES else registry.lost, client.record.ref)
         for topic in client.topics:
-            self._tell(topic, self.presence.leave(topic, client.record.id))
+            self.channels.publish(topic, self.channels.presence.leave(topic, client.record.id))
 
     def end(self, id: str) -> None:
         """Close a socket that the control plane has ended; a client that does not answer keeps nobody waiting."""
         if client := self.clients.get(id):
             self._keep(client.socket.close(4000, "ended by the control plane"))
-
-    async def _answer(self, client: Client, frame: phoenix.Frame, size: int) -> None:
-        if why := limits.problem(frame, size, len(client.topics)):
-            await client.tell(frame.reply({"reason": why}, "error"))
-        elif frame.event == phoenix.JOIN:
-            await self._join(client, frame)
-        elif frame.event == phoenix.LEAVE:
-            client.topics.pop(frame.topic, None)
-            self._tell(frame.topic, self.presence.leave(frame.topic, client.record.id))
-            channel = phoenix.channel(frame.topic)
-            if channel not in map(phoenix.channel, client.topics):
-                await self._say(lambda ref: bool(registry.unsubscribe(ref, [channel])), client.record.ref)
-            await client.tell(frame.reply({}))
-        elif frame.event == phoenix.HEARTBEAT:
-            await client.tell(frame.reply({}))
-        elif frame.topic not in client.topics:
-            await client.tell(frame.reply({"reason": "unmatched topic"}, "error"))
-        else:
-            await self._push(client, frame)
-
-    async def _push(self, client: Client, frame: phoenix.Frame) -> None:
-        if frame.event == phoenix.BROADCAST:
-            self._relay(client, phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload))
-            if client.topics[frame.topic][1]:
-                await client.tell(frame.reply({}))
-        elif frame.event == phoenix.PRESENCE:
-            await client.tell(frame.reply({}))
-            self._tell(frame.topic, self.presence.take(frame, client.record.id))
-
-    async def _join(self, client: Client, frame: phoenix.Frame) -> None:
-        if why := await asyncio.to_thread(self._may_not_join, client, phoenix.channel(frame.topic)):
-            await client.tell(frame.reply({"reason": why}, "error"))
-            return
-        client.topics[frame.topic] = phoenix.config(frame.payload)
-        await client.tell(frame.reply({"postgres_changes": []}))
-        state, left = self.presence.join(frame, client.record.id)
-        self._tell(frame.topic, left)
-        await client.tell(state)
-
-    def _may_not_join(self, client: Client, channel: str) -> str:
-        if not names_wedding(channel, client.record.wedding_id or ""):
-            door.count("wrong_wedding", client.record.id)
-            return "wrong_wedding"
-        try:
-            answer = registry.subscribe(client.record.ref, [channel], supplier_type=client.record.supplier_type or "")
-        except (ExpectedError, RedisError) as error:
-            log.warning("not joined", reason="redis", detail=str(error))
-            return "unavailable"
-        if answer is None:
-            return "swept"
-        return next((why for kind in answer.values() for _, why in kind.get("refused", ())), "")
-
-    def _tell(self, topic: str, message: phoenix.Frame | None) -> None:
-        if message:
-            self._post([one for one in self.clients.values() if topic in one.topics], message)
-
-    def _relay(self, sender: Client, message: phoenix.Frame) -> None:
-        own = sender.topics[message.topic][0]
-        people = [one for one in self.clients.values() if message.topic in one.topics and (one is not sender or own)]
-        self._post(people, message)
-
-    def _post(self, people: list[Client], message: phoenix.Frame) -> None:
-        # Written once for each version, however many hear it.
-        texts = {version: message.write(version) for version in {one.version for one in people}}
-        for client in people:
-            if (text := texts[client.version]) is not None:
-                level = self.orders.level(client.record)
-                client.outbox.put(text, level, BANDWIDTH * level["bandwidth_share"] / self.shares)
 
     def always(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return what goes on beside the connections, by name."""
@@ -228,6 +151,7 @@ class Gateway:
             "beat": self.beat,
             "orders": self.orders.obey,
             "report": lambda: self.orders.report(lambda: self.by_region, lambda: self.sent),
+            "traffic": self.traffic.report,
             "heartbeat": heartbeat.pulse,
         }
 
@@ -246,7 +170,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(0.5)
-            self.shares = sum(self.orders.level(one.record)["bandwidth_share"] for one in self.clients.values()) or 1
+            self.channels.shares = sum(self.orders.level(one.record)["bandwidth_share"] for one in self.clients.values()) or 1
             try:
                 for ref in await asyncio.to_thread(registry.measure, await self._pings(loop.time())):
                     await self._again(ref)

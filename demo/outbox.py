@@ -16,8 +16,11 @@ MOST = 250_000
 class Outbox:
     """Messages from others for one client, in their order. One task writes them: who reads slowly holds up nobody else."""
 
-    send: Callable[[str | bytes], Awaitable[None]]
-    waiting: deque[str | bytes] = field(default_factory=deque)
+    send: Callable[[str | bytes], Awaitable[bool]]
+    #: Called with `delivery` and seconds for each message, with `batches` or `failed_batches` for what was gathered.
+    observe: Callable[[str, float | None], None] = lambda *_seen: None
+    #: Each with the moment it was sent at (seconds of the event loop).
+    waiting: deque[tuple[str | bytes, float]] = field(default_factory=deque)
     size: int = 0
     gathers: float = 0.0
     rate: float = 1e9
@@ -27,16 +30,16 @@ class Outbox:
     sent: int = 0
     some: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def put(self, text: str | bytes, level: dict[str, Any], rate: float) -> None:
-        """Have a text sent as the level says, at `rate` bytes a second."""
+    def put(self, text: str | bytes, level: dict[str, Any], rate: float, *, since: float = 0.0) -> None:
+        """Have a text sent as the level says, at `rate` bytes a second; its sender sent it at `since`."""
         self.gathers, self.rate = float(level["batch_ms"]) / 1000, rate
         if len(text) > MOST:
             self.dropped += 1
             return
-        self.waiting.append(text)
+        self.waiting.append((text, since))
         self.size += len(text)
         while self.size > MOST:
-            self.size -= len(self.waiting.popleft())
+            self.size -= len(self.waiting.popleft()[0])
             self.dropped += 1
         self.some.set()
 
@@ -46,14 +49,21 @@ class Outbox:
         while True:
             await self.some.wait()
             await asyncio.sleep(self.gathers)
+            dropped, sent = self.dropped, True
             while self.waiting:
                 await asyncio.sleep(self.behind(loop.time()))
                 # Some may have been dropped meanwhile, and never the last.
-                text = self.waiting.popleft()
+                text, since = self.waiting.popleft()
                 self.size -= len(text)
                 self.pay(len(text), loop.time())
-                await self.send(text)
+                if await self.send(text):
+                    self.observe("delivery", loop.time() - since)
+                else:
+                    sent = False
             self.some.clear()
+            self.observe("batches", None)
+            if not sent or self.dropped > dropped:
+                self.observe("failed_batches", None)
 
     def behind(self, at: float) -> float:
         """Return how many seconds the next message has to wait for the client's share."""

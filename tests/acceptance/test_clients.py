@@ -105,6 +105,15 @@ def test_broadcasts_of_the_javascript_client_are_heard_and_acknowledged(system: 
         with _javascript(system, "fay", "wedding:w-1", "21:30 – café") as says:
             assert [said(says), said(says)] == ["joined", "ok"]
         assert said(hears) == 'heard {"at":"21:30 – café"}'
+    assert eventually(lambda: _observed("us-south") == (True, True, True), within=60), _observed("us-south")
+
+
+def _observed(region: str) -> tuple[bool, bool, bool]:
+    """Tell whether the region's rows say how long it took to connect and to deliver, and that batches were written."""
+    asked = "SELECT count(connect_p95_ms) > 0, count(delivery_p95_ms) > 0, sum(batches) > 0 FROM connection_metrics"
+    with database.transaction() as db:
+        found = db.exec_driver_sql(f"{asked} WHERE region = %s", (region,)).one()
+    return found[0], found[1], bool(found[2])
 
 
 def test_who_sends_as_fast_as_they_can_is_closed_and_nobody_else(system: System) -> None:

@@ -27,6 +27,7 @@ COMMANDS = {
     "emergency-mode": "Have guests give way first, or no longer.",
     "suppliers": "Suppliers with a limit of their own.",
     "permit": "Issue a permit, with which a person may connect, or read one.",
+    "connections": "Each region's connections: how many, how fast, how much, and who is heaviest.",
     "person": "A person's connections, and how good they are.",
     "presence": "Who of a wedding is online.",
     "listen": "Hear who is online at a stock Supabase deployment.",

@@ -45,14 +45,38 @@ class Snapshot:
     messages: int = 0
     errors: int = 0
     bytes: int = 0
+    #: Requests that were answered with a connection that was open already.
+    reused: int = 0
+    #: Messages that subscriptions got.
+    delivered: int = 0
+    #: Writes of what was gathered for a recipient: all of them, and those of which something was lost.
+    batches: int = 0
+    failed_batches: int = 0
+    #: Round trips.
     p50_ms: float | None = None
     p95_ms: float | None = None
+    #: From the handshake's arrival until the connection is open.
+    connect_p95_ms: float | None = None
+    #: From the sender until the recipient.
+    delivery_p50_ms: float | None = None
+    delivery_p95_ms: float | None = None
     by_user_type: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def error_rate(self) -> float | None:
         """Return errors a message, from 0 to 1; None without messages."""
         return self.errors / self.messages if self.messages else None
+
+    @property
+    def reuse_rate(self) -> float | None:
+        """Return the share, from 0 to 1, of accepted requests that needed no new connection; None without requests."""
+        accepted = self.opened + self.reused
+        return self.reused / accepted if accepted else None
+
+    @property
+    def channels_each(self) -> float | None:
+        """Return subscriptions a connection; None without connections."""
+        return self.subscriptions / self.connections if self.connections else None
 
 
 def quantile(counts: Mapping[int, int], q: float) -> float | None:

@@ -1,10 +1,10 @@
 """Snapshots in PostgreSQL: one partition a day, written by COPY, dropped whole."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, cast, func, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, cast, func, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from workers.foundation import database, partitions
@@ -12,15 +12,15 @@ from workers.snapshots.rules import Snapshot
 
 TABLE = "connection_metrics"
 _COLUMNS = tuple(Snapshot.__dataclass_fields__)
+_COUNTS, _TIMES = _COLUMNS[2:-6], _COLUMNS[-6:-1]
 
 snapshots = Table(
     TABLE,
     database.metadata,
     Column("region", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    *(Column(name, BigInteger, nullable=False) for name in _COLUMNS[2:11]),
-    Column("p50_ms", Float),
-    Column("p95_ms", Float),
+    *(Column(name, BigInteger, nullable=False) for name in _COUNTS),
+    *(Column(name, Float) for name in _TIMES),
     Column("by_user_type", JSONB, nullable=False),
     postgresql_partition_by="RANGE (at)",
 )
@@ -44,6 +44,17 @@ def latest(db: Connection, *, since: datetime) -> list[Snapshot]:
         .order_by(snapshots.c.region, snapshots.c.at.desc())
     )
     return [Snapshot(**dict(row._mapping)) for row in rows]
+
+
+def spans(db: Connection, rows: Iterable[Snapshot]) -> dict[str, timedelta]:
+    """Return, by region, since when `rows` count: since the snapshot before, if that is within an hour."""
+    wanted = [
+        select(snapshots.c.region, row.at - func.max(snapshots.c.at))
+        .where(snapshots.c.region == row.region, snapshots.c.at < row.at, snapshots.c.at >= row.at - timedelta(hours=1))
+        .group_by(snapshots.c.region)
+        for row in rows
+    ]
+    return {region: span for region, span in db.execute(union_all(*wanted))} if wanted else {}
 
 
 def history(db: Connection, start: datetime, end: datetime) -> list[tuple[str, datetime, int]]:

@@ -8,8 +8,8 @@ from demo.outbox import MOST, Outbox
 CALM = {"batch_ms": 0}
 
 
-async def _nowhere(_text: str) -> None:
-    pass
+async def _nowhere(_text: str) -> bool:
+    return True
 
 
 def _written(outbox: Outbox, seconds: float) -> None:
@@ -35,8 +35,9 @@ def test_a_client_is_sent_no_more_than_its_share_after_a_burst() -> None:
 def test_messages_are_gathered_and_sent_in_their_order() -> None:
     sent: list[str] = []
 
-    async def _take(text: str) -> None:
+    async def _take(text: str) -> bool:
         sent.append(text)
+        return True
 
     outbox = Outbox(_take)
     for number in range(20):
@@ -49,8 +50,9 @@ def test_messages_are_gathered_and_sent_in_their_order() -> None:
 
 
 def test_who_does_not_read_has_a_bounded_number_waiting() -> None:
-    async def _never(_text: str) -> None:
+    async def _never(_text: str) -> bool:
         await asyncio.sleep(3600)
+        return True
 
     outbox = Outbox(_never)
     outbox.put("first", CALM, 1e6)
@@ -58,6 +60,27 @@ def test_who_does_not_read_has_a_bounded_number_waiting() -> None:
     for _ in range(3_000):
         outbox.put("x" * 1_000, CALM, 1e6)
     outbox.put("y" * (MOST + 1), CALM, 1e6)
-    assert outbox.waiting[-1][0] == "x", "what is too large by itself takes nobody else's place"
+    assert outbox.waiting[-1][0][0] == "x", "what is too large by itself takes nobody else's place"
     outbox.dropped -= 1
     assert (outbox.size, len(outbox.waiting), outbox.dropped) == (MOST, MOST // 1_000, 3_000 - MOST // 1_000)
+
+
+def test_what_becomes_of_messages_and_batches_is_observed() -> None:
+    seen: list[tuple[str, bool]] = []
+
+    async def _take(text: str) -> bool:
+        return text != "lost"
+
+    outbox = Outbox(_take, lambda what, seconds: seen.append((what, seconds is not None)))
+
+    async def _two_batches() -> None:
+        writing = asyncio.create_task(outbox.write())
+        for texts in (("one", "two"), ("three", "lost")):
+            for text in texts:
+                outbox.put(text, CALM, 1e6)
+            await asyncio.sleep(0.1)
+        writing.cancel()
+
+    asyncio.run(_two_batches())
+    delivered, batch, failed = ("delivery", True), ("batches", False), ("failed_batches", False)
+    assert seen == [delivered, delivered, batch, delivered, batch, failed]

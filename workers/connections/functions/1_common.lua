@@ -7,8 +7,9 @@
 --   <shard>:tenants     set     the tenants whose hash may be there: what an audit reads
 --   <shard>:active      zset    ref -> last sign of life, ms; a ref is tenant/user/id
 --   <shard>:poor        zset    ref -> quality score of couples and planners whose score is low
+--   <shard>:heavy       zset    ref -> messages since it was opened, of those with the most
 --   <shard>:counts      hash    `node:x`, `supplier:x`, `rt:region|type`, `wt:wedding|type` -> open, `subs:region` -> channels; `moves` -> changes ever
---   <shard>:flow        hash    `region|what` -> since the last snapshot: opened, reused, refused:why, messages, rtt buckets, …
+--   <shard>:flow        hash    `region|what` -> since the last snapshot: opened, reused, refused:why, messages, rtt buckets, what gateways observed, …
 --   <shard>:limits      hash    what admission obeys: `shards`, `policy` (msgpack), `supplier:x`, `profile:x`, `out:node`, `drained:node`; see limit()
 --   <shard>:r:<what>    string  a rate limit's theoretical arrival time, ms; gone when it is past
 

@@ -44,17 +44,40 @@ local function measure_rtt(record, rtt)
   end
 end
 
+-- So many connections of a shard are known by how much they send.
+local MOST_HEAVY = 20
+
+-- Returns how many messages a connection must have sent to be among those.
+local function heavy_from(shard)
+  return tonumber(redis.call('ZREVRANGE', shard .. ':heavy', MOST_HEAVY - 1, MOST_HEAVY - 1, 'WITHSCORES')[2]) or 0
+end
+
+local function note_heavy(shard, heavy)
+  local pairs_ = {}
+  for ref, messages in pairs(heavy) do
+    pairs_[#pairs_ + 1] = messages
+    pairs_[#pairs_ + 1] = ref
+  end
+  if #pairs_ == 0 then return end
+  redis.call('ZADD', shard .. ':heavy', unpack(pairs_))
+  redis.call('ZREMRANGEBYRANK', shard .. ':heavy', 0, -MOST_HEAVY - 1)
+end
+
+local function bucket_of(ms)
+  for _, bound in ipairs(BOUNDS) do
+    if ms <= bound then return bound end
+  end
+  return BOUNDS[#BOUNDS]
+end
+
 local function measure_one(book, ref, record, rtt, messages, errors, bytes)
   local region = record[REGION]
   if rtt and rtt >= 0 and rtt <= 3600000 then
     measure_rtt(record, rtt)
-    local bucket = BOUNDS[#BOUNDS]
-    for _, bound in ipairs(BOUNDS) do
-      if rtt <= bound then bucket = bound break end
-    end
-    flow(book, region, 'rtt:' .. bucket, 1)
+    flow(book, region, 'rtt:' .. bucket_of(rtt), 1)
   end
   record[MESSAGES], record[ERRORS], record[BYTES] = record[MESSAGES] + messages, record[ERRORS] + errors, record[BYTES] + bytes
+  if record[MESSAGES] > book.heavy_from then book.heavy[ref] = record[MESSAGES] end
   flow(book, region, 'messages', messages)
   flow(book, region, 'errors', errors)
   flow(book, region, 'bytes', bytes)
@@ -86,7 +109,7 @@ local function measure(keys, args)
   if #args % 5 ~= 0 then return refuse('send five values for each connection: ref, rtt_ms, messages, errors, bytes') end
   if #args > MOST_IN_A_CALL then return refuse('send 400 connections at most in a call') end
   local shard, refs, book = keys[1], {}, ledger(keys[1])
-  book.poor = {}
+  book.poor, book.heavy, book.heavy_from = {}, {}, heavy_from(shard)
   for i = 1, #args, 5 do
     refs[#refs + 1] = args[i]
     -- What can't be read is still alive, and holds up nobody else of the call.
@@ -100,8 +123,45 @@ local function measure(keys, args)
   for ref, value in pairs(book.poor) do
     if value < below then redis.call('ZADD', shard .. ':poor', value, ref) else redis.call('ZREM', shard .. ':poor', ref) end
   end
+  note_heavy(shard, book.heavy)
   write(book)
   return heartbeat(keys, refs)
+end
+
+-- What a gateway can observe of a region beside single connections: how long something took, or how often it happened.
+local TIMES, EVENTS = {connect = true, delivery = true}, {batches = true, failed_batches = true}
+
+-- Adds one observation to a ledger; returns what is wrong with it, or nothing.
+local function observe_one(book, region, what, ms, count)
+  count = tonumber(count)
+  if not count or count < 0 or count > MOST_MEASURED or count % 1 ~= 0 then
+    return 'the count of ' .. what .. ' must be a whole number from 0 to 2^36'
+  end
+  if EVENTS[what] then
+    flow(book, region, what, count)
+  elseif TIMES[what] then
+    ms = tonumber(ms)
+    if not ms or not (ms >= 0 and ms <= 3600000) then return what .. ' must be from 0 to 3600000 ms' end
+    flow(book, region, what .. ':' .. bucket_of(ms), count)
+  else
+    return 'what was observed must be connect, delivery, batches or failed_batches'
+  end
+end
+
+-- KEYS shard of the node; ARGV node, region, then for each observation what, ms (or '' for what has none), count: since the last
+-- call. Returns 1.
+local function observe(keys, args)
+  local book = ledger(keys[1])
+  local wrong = problem('node', args[1], true) or problem('region', args[2], true) or misplaced(keys[1], args[1] .. '/n/n')
+  if not wrong and #args % 3 ~= 2 then wrong = 'send node, region, then three values for each observation: what, ms, count' end
+  if not wrong and #args > MOST_IN_A_CALL then wrong = 'send 600 observations at most in a call' end
+  if wrong then return refuse(wrong) end
+  for i = 3, #args, 3 do
+    wrong = observe_one(book, args[2], args[i], args[i + 1], args[i + 2])
+    if wrong then return refuse(wrong) end
+  end
+  write(book)
+  return 1
 end
 
 -- KEYS shard; ARGV ref, supplier_type or '', channels … Returns JSON: by kind of channel, which were taken (`ok`) and which not

@@ -35,6 +35,21 @@ local function show(keys, args)
   return #found > 0 and cjson.encode(found) or '[]'
 end
 
+-- KEYS shard. Returns {ref, messages, bytes, opened (s), …} of the open connections with the most messages; forgets those that ended.
+local function heaviest(keys)
+  local shard, found, gone = keys[1], {}, {}
+  for _, ref in ipairs(redis.call('ZREVRANGE', keys[1] .. ':heavy', 0, -1)) do
+    local record = peek(shard, ref)
+    if record then
+      for _, value in ipairs({ref, record[MESSAGES], record[BYTES], record[OPENED]}) do found[#found + 1] = value end
+    else
+      gone[#gone + 1] = ref
+    end
+  end
+  if #gone > 0 then redis.call('ZREM', shard .. ':heavy', unpack(gone)) end
+  return found
+end
+
 -- KEYS shard; ARGV silent_ms, most. Returns {counts, flow, silent}: what is open and subscribed by region, what went by since the last snapshot,
 -- and by region how many (of `most`) showed no life for silent_ms. The flow is put aside in <shard>:taken until the caller
 -- deletes that: a caller that fails is told the same again.
@@ -138,12 +153,14 @@ register('wedops_subscribe', subscribe)
 -- What frees or shows life must work on a server that is full, or it could never get better.
 register('wedops_heartbeat', heartbeat, 'allow-oom')
 register('wedops_measure', measure, 'allow-oom')
+register('wedops_observe', observe, 'allow-oom')
 register('wedops_unsubscribe', unsubscribe, 'allow-oom')
 register('wedops_lost', lost, 'allow-oom')
 register('wedops_close', close, 'allow-oom')
 register('wedops_sweep', sweep, 'allow-oom')
 register('wedops_evict', evict, 'allow-oom')
 register('wedops_snapshot', snapshot, 'allow-oom')
+register('wedops_heaviest', heaviest, 'allow-oom')
 register('wedops_repair', repair, 'allow-oom')
 register('wedops_stale', stale, 'no-writes')
 register('wedops_presence', presence, 'no-writes')

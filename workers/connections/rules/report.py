@@ -10,6 +10,8 @@ from workers.snapshots.rules import BOUNDS, Snapshot, quantile
 
 #: What a row can hold: a sum that it could not would be told again for ever.
 MOST = 2**62
+#: What is counted of a region under its own name.
+COUNTED = ("opened", "reused", "closed", "swept", "messages", "errors", "bytes", "batches", "failed_batches")
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ def snapshots(totals: Totals, regions: Iterable[str], *, at: Moment, but: Set[st
 
 def _snapshot(region: str, totals: Totals, at: Moment) -> Snapshot:
     flow, by_user_type = totals.flow, {str(kind): totals.counts[f"rt:{region}|{kind}"] for kind in UserType}
-    rtt = {bound: flow[f"{region}|rtt:{bound}"] for bound in BOUNDS}
-    names = ("opened", "closed", "swept", "messages", "errors", "bytes")
+    rtt, connect, delivery = (
+        {bound: flow[f"{region}|{what}:{bound}"] for bound in BOUNDS} for what in ("rtt", "connect", "delivery")
+    )
     return Snapshot(
         region=region,
         at=at,
@@ -59,8 +62,12 @@ def _snapshot(region: str, totals: Totals, at: Moment) -> Snapshot:
         silent=totals.silent[region],
         p50_ms=quantile(rtt, 0.5),
         p95_ms=quantile(rtt, 0.95),
+        connect_p95_ms=quantile(connect, 0.95),
+        delivery_p50_ms=quantile(delivery, 0.5),
+        delivery_p95_ms=quantile(delivery, 0.95),
+        delivered=min(sum(delivery.values()), MOST),
         by_user_type={kind: count for kind, count in by_user_type.items() if count},
-        **{name: min(flow[f"{region}|{name}"], MOST) for name in names},
+        **{name: min(flow[f"{region}|{name}"], MOST) for name in COUNTED},
     )
 
 
@@ -83,3 +90,32 @@ def scores(totals: Totals, kind: str) -> dict[str, float]:
 def accepted(totals: Totals) -> dict[str, int]:
     """Return how many requests got a connection since the last time: `opened`, and `reused` one that was there already."""
     return {how: sum(count for name, count in totals.flow.items() if name.endswith(f"|{how}")) for how in ("opened", "reused")}
+
+
+@dataclass(frozen=True)
+class HeavyUser:
+    """A user with many messages: those of the connections that are open, since each was opened."""
+
+    user_id: str
+    tenant: str
+    connections: int
+    messages: int
+    bytes: int
+    #: Messages a second since the first of them was opened.
+    rate: float
+
+
+def heaviest(connections: Iterable[tuple[str, int, int, int]], *, at: Moment, limit: int = 10) -> list[HeavyUser]:
+    """Return the users with the most messages, of connections as (ref, messages, bytes, opened in epoch seconds)."""
+    users: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+    for ref, *facts in connections:
+        tenant, user_id, _ = ref.split("/")
+        users.setdefault((tenant, user_id), []).append((facts[0], facts[1], facts[2]))
+    found = [_heavy(*name, facts, at.timestamp()) for name, facts in users.items()]
+    return sorted(found, key=lambda one: (-one.messages, one.tenant, one.user_id))[:limit]
+
+
+def _heavy(tenant: str, user_id: str, facts: list[tuple[int, int, int]], at: float) -> HeavyUser:
+    messages, bytes_, opened = zip(*facts, strict=True)
+    since = max(1.0, at - min(opened))
+    return HeavyUser(user_id, tenant, len(facts), sum(messages), sum(bytes_), sum(messages) / since)

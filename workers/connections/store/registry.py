@@ -120,6 +120,16 @@ def measure(measurements: Iterable[Measurement]) -> list[str]:
     return _by_shard("wedops_measure", facts, 200)
 
 
+def observe(node: str, region: str, observations: Iterable[tuple[str, float | None, int]]) -> None:
+    """Add what a gateway observed of a region, each as (what, ms, how many).
+
+    `connect` and `delivery` take ms; `batches` and `failed_batches` None. 600 observations at most.
+    Raises ConnectionRefused for what is none of these.
+    """
+    values = ["" if value is None else value for observation in observations for value in observation]
+    call("wedops_observe", node, node, region, *values)
+
+
 def subscribe(ref: str, channels: Iterable[str], *, supplier_type: str = "") -> dict[str, Any] | None:
     """Add channels; return by kind which were taken (`ok`) and which not (`refused`: channel, why); None when not known."""
     answer = call("wedops_subscribe", tenant_of(ref), ref, supplier_type, *channels)

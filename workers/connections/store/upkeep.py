@@ -69,6 +69,14 @@ def snapshot() -> list[Share]:
     return [Share(*map(_counts, share)) for share in each(shards(), "wedops_snapshot", silent, policy().sweep_batch)]
 
 
+def heaviest() -> list[tuple[str, int, int, int]]:
+    """Return (ref, messages, bytes, opened in epoch seconds) of the open connections with the most messages in each shard."""
+    shares = each(shards(), "wedops_heaviest")
+    return [
+        (ref, int(messages), int(size), int(opened)) for share in shares for ref, messages, size, opened in batched_by(share, 4)
+    ]
+
+
 def forget_counters() -> None:
     """Drop what the last snapshot told: it is kept elsewhere now."""
     with redis.connections().pipeline(transaction=False) as pipe:

@@ -36,9 +36,10 @@ def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
         counted.messages.labels(row.region).inc(row.messages)
         counted.message_errors.labels(row.region).inc(row.errors)
         counted.message_bytes.labels(row.region).inc(row.bytes)
-        for quantile, value in (("0.5", row.p50_ms), ("0.95", row.p95_ms)):
-            # NaN is how Prometheus says `not measured`.
-            counted.rtt_ms.labels(row.region, quantile).set(nan if value is None else value)
+        counted.deliveries.labels(row.region).inc(row.delivered)
+        counted.batches.labels(row.region, "ok").inc(max(0, row.batches - row.failed_batches))
+        counted.batches.labels(row.region, "failed").inc(row.failed_batches)
+        _count_times(row)
     for reason, many in report.refusals(totals).items():
         telemetry.refusals.labels("connection", reason).inc(many)
     for how, many in report.accepted(totals).items():
@@ -46,6 +47,15 @@ def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
     for node, score in report.scores(totals, "node").items():
         counted.quality.labels(node).set(score)
     quality.note(report.scores(totals, "wedding"))
+
+
+def _count_times(row: Snapshot) -> None:
+    # NaN is how Prometheus says `not measured`.
+    for quantile, value in (("0.5", row.p50_ms), ("0.95", row.p95_ms)):
+        counted.rtt_ms.labels(row.region, quantile).set(nan if value is None else value)
+    delivery = ("delivery", "0.5", row.delivery_p50_ms), ("delivery", "0.95", row.delivery_p95_ms)
+    for what, quantile, value in (("connect", "0.95", row.connect_p95_ms), *delivery):
+        counted.latency_ms.labels(row.region, what, quantile).set(nan if value is None else value)
 
 
 def set_emergency_mode(on: bool, *, by: str, now: Moment) -> None:

@@ -30,6 +30,11 @@ def snapshot(*, now: Moment, machine: MachineMoment) -> None:
     jobs.tally("connections_seen", sum(row.opened for row in rows))
 
 
+def heaviest(*, now: Moment) -> list[report.HeavyUser]:
+    """Return the users with the most messages among the open connections."""
+    return report.heaviest(store.heaviest(), at=now)
+
+
 def audit() -> None:
     """Count every record anew, and put right what drifted. Raises CountsDrifted."""
     found = store.audit()

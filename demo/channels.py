@@ -1,0 +1,107 @@
+"""What a gateway does with channels: who joins and leaves, and what is relayed to whom."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from demo import door, limits, phoenix
+from demo.client import Client
+from demo.presence import Presence
+from workers.connections.rules.admission import names_wedding
+from workers.connections.store import registry
+from workers.connections.store.registry import Connection
+from workers.foundation import logs
+from workers.foundation.errors import ExpectedError
+
+log = logs.get("gateway")
+
+#: What the node can send, bytes a second; its people share it by their service levels.
+BANDWIDTH = float(os.environ.get("GATEWAY_BANDWIDTH", "50e6"))
+
+
+class Channels:
+    """The topics of a node's clients."""
+
+    def __init__(self, clients: Mapping[str, Client], level: Callable[[Connection], dict[str, Any]]) -> None:
+        """Serve `clients`, by id; `level` returns the service level of a connection."""
+        self.clients, self.level = clients, level
+        self.presence = Presence()
+        #: The weights of all clients, added up.
+        self.shares = 1
+
+    async def answer(self, client: Client, frame: phoenix.Frame, size: int) -> None:
+        """Do what a client's message of `size` characters asks."""
+        if why := limits.problem(frame, size, len(client.topics)):
+            await client.tell(frame.reply({"reason": why}, "error"))
+        elif frame.event == phoenix.JOIN:
+            await self._join(client, frame)
+        elif frame.event == phoenix.LEAVE:
+            await self._leave(client, frame)
+        elif frame.event == phoenix.HEARTBEAT:
+            await client.tell(frame.reply({}))
+        elif frame.topic not in client.topics:
+            await client.tell(frame.reply({"reason": "unmatched topic"}, "error"))
+        else:
+            await self._push(client, frame)
+
+    async def _push(self, client: Client, frame: phoenix.Frame) -> None:
+        if frame.event == phoenix.BROADCAST:
+            self._relay(client, phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload))
+            if client.topics[frame.topic][1]:
+                await client.tell(frame.reply({}))
+        elif frame.event == phoenix.PRESENCE:
+            await client.tell(frame.reply({}))
+            self.publish(frame.topic, self.presence.take(frame, client.record.id))
+
+    async def _join(self, client: Client, frame: phoenix.Frame) -> None:
+        if why := await asyncio.to_thread(self._may_not_join, client, phoenix.channel(frame.topic)):
+            await client.tell(frame.reply({"reason": why}, "error"))
+            return
+        client.topics[frame.topic] = phoenix.config(frame.payload)
+        await client.tell(frame.reply({"postgres_changes": []}))
+        state, left = self.presence.join(frame, client.record.id)
+        self.publish(frame.topic, left)
+        await client.tell(state)
+
+    async def _leave(self, client: Client, frame: phoenix.Frame) -> None:
+        client.topics.pop(frame.topic, None)
+        self.publish(frame.topic, self.presence.leave(frame.topic, client.record.id))
+        channel = phoenix.channel(frame.topic)
+        if channel not in map(phoenix.channel, client.topics):
+            await door.inform(registry.unsubscribe, client.record.ref, [channel])
+        await client.tell(frame.reply({}))
+
+    def _may_not_join(self, client: Client, channel: str) -> str:
+        if not names_wedding(channel, client.record.wedding_id or ""):
+            door.count("wrong_wedding", client.record.id)
+            return "wrong_wedding"
+        try:
+            answer = registry.subscribe(client.record.ref, [channel], supplier_type=client.record.supplier_type or "")
+        except (ExpectedError, RedisError) as error:
+            log.warning("not joined", reason="redis", detail=str(error))
+            return "unavailable"
+        if answer is None:
+            return "swept"
+        return next((why for kind in answer.values() for _, why in kind.get("refused", ())), "")
+
+    def publish(self, topic: str, message: phoenix.Frame | None) -> None:
+        """Send a message, if there is one, to all who joined the topic."""
+        if message:
+            self._post([one for one in self.clients.values() if topic in one.topics], message)
+
+    def _relay(self, sender: Client, message: phoenix.Frame) -> None:
+        own = sender.topics[message.topic][0]
+        people = [one for one in self.clients.values() if message.topic in one.topics and (one is not sender or own)]
+        self._post(people, message, late=sender.rtt / 2)
+
+    def _post(self, people: list[Client], message: phoenix.Frame, *, late: float = 0.0) -> None:
+        # Written once for each version, however many hear it.
+        texts = {version: message.write(version) for version in {one.version for one in people}}
+        since = asyncio.get_running_loop().time() - late
+        for client in people:
+            if (text := texts[client.version]) is not None:
+                level = self.level(client.record)
+                client.outbox.put(text, level, BANDWIDTH * level["bandwidth_share"] / self.shares, since=since)
