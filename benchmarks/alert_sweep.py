@@ -55,7 +55,7 @@ def _measure(one_in: int) -> None:
     rows["value"] = 0.1
     wrong = (rows["series"] >= SERIES) & (rows["series"] % one_in == 0)
     rows["value"][wrong] = 3.0
-    points.buffer(Batch(texts, rows), most=10**9)
+    points.buffer(Batch(texts, rows), limit=10**9)
     writer, taken = Writer("bench"), 0
     while taken < len(rows):
         writer, more = intake.write(writer)

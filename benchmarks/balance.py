@@ -85,7 +85,7 @@ def _ours(requests: list[PlacementRequest], nodes: list[Node], kept: Seats) -> S
 
 
 def _whole(requests: list[PlacementRequest], choose: Mapping[str, str]) -> Seats:
-    return {(party.wedding_id, person): choose[party.wedding_id] for party in requests for person in range(party.size)}
+    return {(request.wedding_id, person): choose[request.wedding_id] for request in requests for person in range(request.size)}
 
 
 def _ring(requests: list[PlacementRequest], nodes: list[Node], _kept: Seats) -> Seats:
@@ -93,23 +93,26 @@ def _ring(requests: list[PlacementRequest], nodes: list[Node], _kept: Seats) -> 
     places = [at for at, _ in points]
     return _whole(
         requests,
-        {party.wedding_id: points[bisect(places, crc32(party.wedding_id.encode())) % len(points)][1] for party in requests},
+        {
+            request.wedding_id: points[bisect(places, crc32(request.wedding_id.encode())) % len(points)][1]
+            for request in requests
+        },
     )
 
 
 def _rendezvous(requests: list[PlacementRequest], nodes: list[Node], _kept: Seats) -> Seats:
-    return _whole(requests, {party.wedding_id: rank(party.wedding_id, nodes)[0].name for party in requests})
+    return _whole(requests, {request.wedding_id: rank(request.wedding_id, nodes)[0].name for request in requests})
 
 
 def _least_connections(requests: list[PlacementRequest], nodes: list[Node], kept: Seats) -> Seats:
     loads = Counter({node.name: 0 for node in nodes}) + Counter(kept.values())
     heap = {node.name: loads[node.name] for node in nodes}
     seats = dict(kept)
-    for party in requests:
-        for person in range(party.size):
-            if (party.wedding_id, person) not in seats:
+    for request in requests:
+        for person in range(request.size):
+            if (request.wedding_id, person) not in seats:
                 name = min(heap, key=lambda one: heap[one])
-                seats[party.wedding_id, person] = name
+                seats[request.wedding_id, person] = name
                 heap[name] += 1
     return seats
 

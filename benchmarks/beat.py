@@ -30,7 +30,7 @@ PACE, SECONDS = 5.0, 40.0
 def main() -> None:
     """Print the figures."""
     with form.broker():
-        form.main("beat", {"ours": lambda: two_beats() | {"back_s": put_back()}, "celery_scheduler": _stock}, _ratios, runs=3)
+        form.main("beat", {"ours": lambda: two_beats() | {"back_s": restarted()}, "celery_scheduler": _stock}, _ratios, runs=3)
 
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
@@ -59,7 +59,7 @@ def two_beats() -> form.Figures:
     return _figures(client.lrange("steady", 0, -1), quick)
 
 
-def put_back() -> float:
+def restarted() -> float:
     """Return the seconds that a beat without a second is silent when it is killed and the supervisor puts it back."""
     with tempfile.TemporaryDirectory() as folder:
         supervisor = Supervisor(Path(folder), {"beat": f"{sys.executable} {' '.join(_command('schedules.beat'))}"})

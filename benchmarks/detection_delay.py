@@ -56,11 +56,11 @@ def main() -> None:
 class World:
     """Imagined series; `rest` is what is left of them without day, deploys and units: what an ideal detector sees."""
 
-    def __init__(self, count: int, most_ar: float, seed: int) -> None:
+    def __init__(self, count: int, max_ar: float, seed: int) -> None:
         # Half of all the time goes into normal numbers: this one makes them fastest.
         self.chance = np.random.Generator(np.random.SFC64(seed))
         chance, self.count, self.sweep = self.chance, count, 0
-        self.ar = chance.uniform(0, most_ar, count).astype(np.float32)
+        self.ar = chance.uniform(0, max_ar, count).astype(np.float32)
         self.fresh: Array = np.sqrt(1 - self.ar**2)
         self.noise: Array = chance.standard_normal(count, dtype=np.float32)
         self.rest = self.noise
@@ -215,8 +215,8 @@ def outage(chance: np.random.Generator, services: int = 10_000, rate: float = 1.
     bad = failed + chance.binomial(fine, 0.001)
     seen = np.stack([is_out(bad[:, : sweep + 1], (failed + fine)[:, : sweep + 1]) for sweep in range(9, sweeps)], axis=1)
     seconds = np.where(seen.any(axis=1), (seen.argmax(axis=1) + 1) * 10 - into, np.inf)
-    median, p95, most = np.quantile(seconds, [0.5, 0.95, 1.0])
-    return {"outage_s": round(float(median), 1), "outage_p95_s": round(float(p95), 1), "outage_max_s": round(float(most), 1)}
+    median, p95, limit = np.quantile(seconds, [0.5, 0.95, 1.0])
+    return {"outage_s": round(float(median), 1), "outage_p95_s": round(float(p95), 1), "outage_max_s": round(float(limit), 1)}
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def _ours() -> form.Figures:
 
 
 def _one() -> form.Figures:
-    return {"failover_s": beat.put_back()}
+    return {"failover_s": beat.restarted()}
 
 
 if __name__ == "__main__":

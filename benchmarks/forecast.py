@@ -112,7 +112,7 @@ def _one_by_one(weddings: list[Wedding]) -> form.Figures:
         )
         for number, phase in enumerate((Phase.SETUP, Phase.CEREMONY, Phase.RECEPTION, Phase.WIND_DOWN)):
             first, last = (max(0, int((edge - START) / POLICY.step)) for edge in edges[number : number + 2])
-            load[first:last] += rules.people(one, phase, POLICY)
+            load[first:last] += rules.participants(one, phase, POLICY)
     return {"tenth_s": clock.stopwatch() - begun}
 
 

@@ -152,7 +152,7 @@ def _lines(rows: Any) -> bytes:
 def _buffer(batch: Any) -> None:
     from workers.measurements.store import points
 
-    points.buffer(batch, most=10**9)
+    points.buffer(batch, limit=10**9)
 
 
 def _emptied() -> None:

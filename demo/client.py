@@ -17,7 +17,7 @@ from demo.traffic import Traffic
 from workers.connections.store.registry import Connection, Measurement
 
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
-BEAT_MOST = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
+BEAT_MAX = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 #: A client that takes nothing for so many seconds, or answers no ping for so many, is cut off.
 PATIENCE, SILENCE = 5.0, 40.0
 
@@ -72,7 +72,7 @@ class Client:
             self.cut()
         except ConnectionClosed:
             pass
-        self.next_beat = at + min(BEAT_MOST, heartbeat_seconds)
+        self.next_beat = at + min(BEAT_MAX, heartbeat_seconds)
         return found
 
 

@@ -66,7 +66,7 @@ class Gateway:
             asked = door.asked(request.path)
             record = door.record(permits.read(asked.get("apikey", "")), asked)
             full = self.by_region[record.region] >= self.orders.limits.get(record.region, 1_000_000)
-            if full or held >= self.tenant.most:
+            if full or held >= self.tenant.limit:
                 wait = await asyncio.to_thread(door.count, "region_full", address)
                 return door.refuse(socket, Admission(ok=False, reason="region_full", retry_after_ms=max(wait, 5000)))
             reuse = "reuse" in asked

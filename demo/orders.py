@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
-from workers.connections.keys import CLOSE, CONFIRMED, DESIRED, LEVELS, PHASES, SERVICE, TOLD
+from workers.connections.keys import CLOSE, CONFIRMED, DESIRED, DESIRED_CHANGED, LEVELS, PHASES, SERVICE
 from workers.connections.rules import levels
 from workers.connections.store.registry import Connection
 from workers.foundation import clock, logs, settings
@@ -22,7 +22,7 @@ from workers.foundation.errors import ExpectedError
 log = logs.get("gateway")
 
 #: What everybody gets before the control plane has said anything.
-UNTOLD = {"bandwidth_share": 1, "heartbeat_seconds": 30, "compression": False, "batch_ms": 0}
+UNPUBLISHED = {"bandwidth_share": 1, "heartbeat_seconds": 30, "compression": False, "batch_ms": 0}
 #: Levels and phases are read when they are said to have changed, and this often in seconds: a publication can be missed.
 READ_EVERY = 30.0
 
@@ -43,14 +43,14 @@ class Orders:
     def level(self, record: Connection) -> dict[str, Any]:
         """Return the service level of a connection: by user type, device and the phase of the wedding."""
         phase = self._phases.get(record.wedding_id or "", "planning")
-        level: dict[str, Any] = self._levels.get(levels.name(record.user_type, record.device, phase), UNTOLD)
+        level: dict[str, Any] = self._levels.get(levels.name(record.user_type, record.device, phase), UNPUBLISHED)
         return level
 
     async def obey(self) -> None:
         """Do what the control plane wants and confirm it, until the broker is away or this is cancelled."""
         try:
             async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                await channel.subscribe(TOLD, SERVICE, CLOSE + self.node)
+                await channel.subscribe(DESIRED_CHANGED, SERVICE, CLOSE + self.node)
                 await self._follow(channel)
         except (RedisError, ExpectedError) as error:
             log.warning("no orders", reason="redis", detail=str(error))
@@ -113,7 +113,7 @@ def _level(text: str) -> dict[str, Any] | None:
     """Return a service level; None for what is none."""
     try:
         level = orjson.loads(text)
-        return level if UNTOLD.keys() <= level.keys() else None
+        return level if UNPUBLISHED.keys() <= level.keys() else None
     except (orjson.JSONDecodeError, AttributeError):
         return None
 

@@ -9,7 +9,7 @@ from typing import Any
 #: A client may be sent at once what its share gives it in so many seconds.
 BURST = 1.0
 #: Of what waits longer than the client can take it, the oldest goes: so many characters may wait.
-MOST = 250_000
+MAX = 250_000
 
 
 @dataclass
@@ -33,12 +33,12 @@ class Outbox:
     def put(self, text: str | bytes, level: dict[str, Any], rate: float, *, since: float = 0.0) -> None:
         """Have a text sent as the level says, at `rate` bytes a second; its sender sent it at `since`."""
         self.gathers, self.rate = float(level["batch_ms"]) / 1000, rate
-        if len(text) > MOST:
+        if len(text) > MAX:
             self.dropped += 1
             return
         self.waiting.append((text, since))
         self.size += len(text)
-        while self.size > MOST:
+        while self.size > MAX:
             self.size -= len(self.waiting.popleft()[0])
             self.dropped += 1
         self.some.set()

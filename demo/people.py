@@ -25,7 +25,7 @@ from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
-MOST = int(os.environ.get("DEMO_PEOPLE", "400"))
+MAX = int(os.environ.get("DEMO_PEOPLE", "400"))
 A_SECOND = 25
 TALK_EVERY = (4.0, 12.0)
 DROP_OFF = 0.02
@@ -40,9 +40,9 @@ def wanted(now: Moment) -> Counter[calendar.Wedding]:
         near = weddings.between(db, now - timedelta(hours=4), now + timedelta(hours=5))
     people: Counter[calendar.Wedding] = Counter()
     for wedding in near:
-        mean = forecasting.people(wedding, calendar.phase(wedding, phases, now=now), policy)
+        mean = forecasting.participants(wedding, calendar.phase(wedding, phases, now=now), policy)
         people[wedding] = round(mean * chance.uniform(0.8, 1.2))
-    scale = min(1.0, MOST / max(1, people.total()))
+    scale = min(1.0, MAX / max(1, people.total()))
     return Counter({wedding: round(many * scale) for wedding, many in people.items()})
 
 

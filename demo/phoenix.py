@@ -8,7 +8,7 @@ import orjson
 JOIN, LEAVE, REPLY, HEARTBEAT = "phx_join", "phx_leave", "phx_reply", "heartbeat"
 BROADCAST, PRESENCE = "broadcast", "presence"
 #: Kinds of binary frames of 2.0.0, and what stands before a pushed one's texts.
-_PUSHED, _TOLD, _HEAD = 3, 4, 7
+_PUSHED, _ENTRY, _HEAD = 3, 4, 7
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def config(payload: dict[str, Any]) -> tuple[bool, bool]:
 def _binary(topic: str, event: str, payload: bytes) -> bytes:
     """Return a broadcast as 2.0.0 has it: kind, sizes of topic, event and metadata, encoding (0: bytes), then all of them."""
     names = topic.encode(), event.encode()
-    return bytes([_TOLD, *map(len, names), 0, 0]) + b"".join(names) + payload
+    return bytes([_ENTRY, *map(len, names), 0, 0]) + b"".join(names) + payload
 
 
 def _pushed(data: bytes) -> Frame | None:

@@ -24,7 +24,7 @@ class Tenant:
 
     def __init__(self, tell: Callable[[str, phoenix.Frame], None]) -> None:
         """Begin as a tenant without a limit of its own, within the loop in which `tell` tells a topic's people."""
-        self.most, self.tell, self.loop = 1_000_000, tell, asyncio.get_running_loop()
+        self.limit, self.tell, self.loop = 1_000_000, tell, asyncio.get_running_loop()
 
     def serve(self) -> None:
         """Answer on loopback in a thread as long as this process lives, if GATEWAY_API_JWT_SECRET is set."""
@@ -34,11 +34,11 @@ class Tenant:
 
     def facts(self) -> dict[str, Any]:
         """Return what the API says of it."""
-        return {"data": {"external_id": TENANT, "name": TENANT, "max_concurrent_users": self.most}}
+        return {"data": {"external_id": TENANT, "name": TENANT, "max_concurrent_users": self.limit}}
 
     def change(self, body: bytes) -> dict[str, Any]:
         """Take a change; raises ValueError or TypeError."""
-        self.most = max(0, int(orjson.loads(body)["tenant"]["max_concurrent_users"]))
+        self.limit = max(0, int(orjson.loads(body)["tenant"]["max_concurrent_users"]))
         return self.facts()
 
     def broadcast(self, body: bytes) -> dict[str, Any]:

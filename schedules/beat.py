@@ -28,7 +28,7 @@ log = logs.get("beat")
 #: Beat looks at the kind of day this often, and sleeps no longer.
 TICK = 1.0
 #: In seconds: on every kind of day something is due far more often.
-IDLE_MOST = 90.0
+IDLE_MAX = 90.0
 
 
 class TableScheduler(Scheduler):
@@ -45,19 +45,19 @@ class TableScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Show the table's entries to Celery; what fires is decided anew in each tick."""
         self.data = {line.name: self._entry(line, line.pace(self._kind), 0.0) for line in TABLE}
-        self._told = False
+        self._warned = False
 
     def tick(self, *_args: Any, **_kwargs: Any) -> float:
         """Fire what is due; return the seconds until something is due next. A Redis that is away costs a tick."""
         # A beat that goes round and fires nothing shows no sign of life.
-        if clock.stopwatch() - self._fired < IDLE_MOST:
+        if clock.stopwatch() - self._fired < IDLE_MAX:
             heartbeat.touch()
         epoch = clock.epoch()
         try:
             self._follow_the_day(epoch)
-            if not self._told:
+            if not self._warned:
                 jobs.expect({line.name: line.pace(self._kind).every for line in TABLE})
-                self._told = True
+                self._warned = True
             for line in TABLE:
                 self._fire_if_due(line, epoch)
         except RedisError as error:
@@ -65,11 +65,11 @@ class TableScheduler(Scheduler):
             self._fired = clock.stopwatch()
             log.error("tick failed", reason="redis", detail=str(error))
             if redis.is_missing_function(error):
-                self._bring_functions()
+                self._load_functions()
             return TICK
         return self._wait()
 
-    def _bring_functions(self) -> None:
+    def _load_functions(self) -> None:
         # A broker that was replaced or emptied: without functions nobody could register, and no job would run.
         try:
             log.warning("functions loaded", reason="missing", libraries=redis.load_functions())

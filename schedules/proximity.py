@@ -23,7 +23,7 @@ LOOKED_AT_AFTER_END = timedelta(hours=3)
 
 BATCH = 500
 #: 10,000 weddings that are all due at once; what is more comes with the next firing, the longest due first.
-MOST = 10_000
+MAX = 10_000
 
 
 def until_next_look(start: datetime, end: datetime, *, now: Moment) -> timedelta | None:
@@ -36,23 +36,23 @@ def until_next_look(start: datetime, end: datetime, *, now: Moment) -> timedelta
 def take_due(*, now: Moment) -> list[list[str]]:
     """Return the weddings that are due in batches, and note when each is due next. Only one beat may call it at a time."""
     milliseconds = now.timestamp() * 1000
-    ids = redis.registry().zrangebyscore(DUE, "-inf", milliseconds, start=0, num=MOST)
+    ids = redis.registry().zrangebyscore(DUE, "-inf", milliseconds, start=0, num=MAX)
     # No look is further ahead than this: what is was noted by a clock that ran ahead.
-    ids += redis.registry().zrangebyscore(DUE, milliseconds + 2000 * FAR.total_seconds(), "+inf", start=0, num=MOST - len(ids))
+    ids += redis.registry().zrangebyscore(DUE, milliseconds + 2000 * FAR.total_seconds(), "+inf", start=0, num=MAX - len(ids))
     if not ids:
         return []
-    after, over = {}, []
+    after, ended = {}, []
     for wedding_id, span in zip(ids, redis.registry().hmget(SPANS, ids), strict=True):
         wait = until_next_look(*_edges(span), now=now) if span else None
         if wait is None:
-            over.append(wedding_id)
+            ended.append(wedding_id)
         else:
             after[wedding_id] = milliseconds + wait.total_seconds() * 1000
     with redis.registry().pipeline(transaction=True) as pipe:
         if after:
             # XX: a wedding that was cancelled meanwhile stays out.
             pipe.zadd(DUE, after, xx=True)
-        for batch in _batches(over):
+        for batch in _batches(ended):
             pipe.zrem(DUE, *batch)
             pipe.hdel(SPANS, *batch)
         pipe.execute()

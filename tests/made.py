@@ -101,5 +101,5 @@ def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[
 def scaled(db: Any, **facts: Any) -> int:
     """Write an action of two instances more, unless said otherwise; return its id."""
     given = {"region": "us-northeast", "resource": "instances", "before": 2, "to": 4, "reason": "demand", "inputs": {}}
-    [id] = scaling.record(db, [Decided(**given | {"asked_by": "test", "at": NOON} | facts)])
+    [id] = scaling.record(db, [Decided(**given | {"requested_by": "test", "at": NOON} | facts)])
     return id

@@ -93,8 +93,8 @@ class Task(celery.Task):
         """Run the body with its ids bound to the log; an expected error ends the task well."""
         request = self.request
         # A label only for what is one: anybody may write any routing key.
-        told = (request.delivery_info or {}).get("routing_key", "")
-        queue = told if told in QUEUES else "other"
+        routing_key = (request.delivery_info or {}).get("routing_key", "")
+        queue = routing_key if routing_key in QUEUES else "other"
         if isinstance(enqueued_at := request.get("enqueued_at"), int | float):
             telemetry.task_wait_seconds.labels(queue).observe(max(0.0, clock.epoch() - enqueued_at))
         begun = clock.stopwatch()

@@ -50,15 +50,15 @@ def open_emergency(kind: str, wedding_id: str, *, request_key: str | None = None
 class Metrics:
     """Sends samples to `url` in the background, every `every` seconds or 1,000 samples.
 
-    While the other end is away samples are kept, the newest `keep_most`, and sent again; `dropped` counts what was not kept or
+    While the other end is away samples are kept, the newest `keep_max`, and sent again; `dropped` counts what was not kept or
     was refused, `problem` says why.
     """
 
-    def __init__(self, url: str, token: str, *, every: float = 1.0, keep_most: int = 10_000) -> None:
+    def __init__(self, url: str, token: str, *, every: float = 1.0, keep_max: int = 10_000) -> None:
         """Begin to send; end it by `close`, or use it as a context."""
         self.sent, self.dropped, self.problem = 0, 0, ""
         self._waiting: deque[dict[str, Any]] = deque()
-        self._keep_most, self._every, self._lock, self._ended = keep_most, every, Lock(), Event()
+        self._keep_max, self._every, self._lock, self._ended = keep_max, every, Lock(), Event()
         head = {"Authorization": f"Bearer {token}"}
         self._http = httpx2.Client(base_url=url, headers=head, timeout=5)
         self._thread = Thread(target=self._run, name="wedops-metrics", daemon=True)
@@ -68,7 +68,7 @@ class Metrics:
         """Note a sample of now. Labels are ids: region, wedding_id, operation …; never people's. Raises ValueError."""
         if not isfinite(value) or not all(isinstance(text, str) for text in labels.values()):
             raise ValueError(f"{name}: value must be a finite number and labels texts")
-        if len(self._waiting) >= self._keep_most:
+        if len(self._waiting) >= self._keep_max:
             with suppress(IndexError):
                 self._waiting.popleft()
                 self.dropped += 1
@@ -103,17 +103,17 @@ class Metrics:
     def _send(self, batch: list[dict[str, Any]]) -> bool:
         try:
             answer = self._http.post("/v1/metrics", json={"samples": batch})
-            said = answer.json()
+            body = answer.json()
         except (httpx2.HTTPError, ValueError) as error:
             self.problem = f"not sent: {error}"
             return False
         if answer.status_code == 429 or answer.status_code >= 500:
-            self.problem = str(said)
+            self.problem = str(body)
             return False
-        taken = said.get("accepted", 0) + said.get("doubles", 0)
+        taken = body.get("accepted", 0) + body.get("doubles", 0)
         self.sent, self.dropped = self.sent + taken, self.dropped + len(batch) - taken
         if taken < len(batch):
-            self.problem = str(said.get("detail") or said.get("refused"))
+            self.problem = str(body.get("detail") or body.get("refused"))
         return True
 
     def _run(self) -> None:

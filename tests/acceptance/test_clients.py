@@ -96,7 +96,7 @@ def test_the_javascript_client_may_join_its_own_wedding_only(system: System) -> 
         assert said(own) == "joined"
         assert said(other) == "CHANNEL_ERROR"
         online = upkeep.presence("w-1")
-        assert (online.connections["guest"], set(online.people)) == (2, {"bea", "carl"})
+        assert (online.connections["guest"], set(online.users)) == (2, {"bea", "carl"})
 
 
 def test_broadcasts_of_the_javascript_client_are_heard_and_acknowledged(system: System) -> None:
@@ -185,7 +185,7 @@ def test_presence_is_heard_with_the_official_client(system: System) -> None:
         assert eventually(lambda: presence.of("w-1") == {"eve": "vendor", "fred": "vendor"}, within=40), presence.of("w-1")
         fred.kill()
         assert eventually(lambda: presence.of("w-1") == {"eve": "vendor"}, within=40)
-        assert {"eve", "listener"} <= set(upkeep.presence("w-1").people)
+        assert {"eve", "listener"} <= set(upkeep.presence("w-1").users)
 
 
 def test_who_may_not_come_in_is_told_why_and_counted_and_the_registry_stays_whole(system: System) -> None:
@@ -386,7 +386,7 @@ def _where() -> dict[str, str]:
     """Return on which node each wandering person's living connection is."""
     found = {}
     for wedding in range(3):
-        for user in upkeep.presence(f"lost-{wedding}").people:
+        for user in upkeep.presence(f"lost-{wedding}").users:
             for known in registry.connections_of(f"lost-{wedding}", user):
                 if known["node"] not in balancing.out():
                     found[user] = known["node"]

@@ -81,7 +81,7 @@ def test_latency_rises_is_answered_measured_recovers_is_undone_and_resolved(syst
     assert not registry.emergency_mode()
     assert eventually(lambda: [row[0] for row in rows(query)] == ["resolved"], within=90), rows(query)
     sent = (
-        "SELECT n.step FROM alert_notices n JOIN performance_alerts a ON a.id = n.alert_id "
+        "SELECT n.step FROM notification_log n JOIN performance_alerts a ON a.id = n.alert_id "
         "JOIN outbox m ON m.key = n.message "
         "WHERE a.kind = 'response_time' AND a.subject = 'us-west' AND m.state = 'sent' ORDER BY n.at"
     )

@@ -12,7 +12,7 @@ from workers.foundation.errors import ExpectedError
 
 TOPIC = "ops:alerts"
 #: So many at once.
-MOST = 50
+MAX = 50
 _PATIENCE = 3.0
 
 

@@ -26,5 +26,6 @@ class AlertChanged(Event):
 def broadcast(change: Entry, alert: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is broadcast of a change of an alert, of version 1: nothing secret, and short."""
     own = {name: change.body[name] for name in ("alert_id", "state", "severity", "reason")}
-    about = {name: alert[name] for name in ("kind", "subject", "region", "wedding_id", "people", "rank")}
-    return {"id": change.id, "at": change.at.isoformat(), "detail": safe(alert["detail"], LINE)} | own | about
+    about = {name: alert[name] for name in ("kind", "subject", "region", "wedding_id", "rank")}
+    about |= {"people": alert["connected_users"], "detail": safe(alert["detail"], LINE)}
+    return {"id": change.id, "at": change.at.isoformat()} | own | about

@@ -4,8 +4,7 @@ from functools import partial
 
 from workers.alerts.rules import lifecycle as rules
 from workers.alerts.rules.kinds import Evaluator
-from workers.alerts.usecases import escalation as telling
-from workers.alerts.usecases import evaluation
+from workers.alerts.usecases import escalation, evaluation
 from workers.app import app
 from workers.foundation import clock, database, settings
 
@@ -20,7 +19,7 @@ def check(**_later: object) -> None:
     with database.transaction() as db:
         found, evaluated = evaluation.measured(db, policy, now=now, machine=clock.machine_now())
     known = partial(evaluation.was_measured, evaluated=evaluated)
-    if evaluation.bring(found, Evaluator.MEASUREMENTS, policy, now=now, evaluated=known):
+    if evaluation.reconcile(found, Evaluator.MEASUREMENTS, policy, now=now, evaluated=known):
         escalate.apply_async(retry=False)
 
 
@@ -31,7 +30,7 @@ def watch(**_later: object) -> None:
     with database.transaction() as db:
         found = evaluation.capacity(db, now=now) + evaluation.realtime(db, policy)
     found += evaluation.watch(machine=clock.machine_now(), settled=clock.stopwatch() - BEGUN > SETTLES)
-    if evaluation.bring(found, Evaluator.REALTIME, policy, now=now):
+    if evaluation.reconcile(found, Evaluator.REALTIME, policy, now=now):
         escalate.apply_async(retry=False)
 
 
@@ -40,4 +39,4 @@ def escalate(**_later: object) -> None:
     """Tell each alert to whom it is to be told by now, once."""
     policy = settings.read(rules.Policy)
     with database.transaction() as db:
-        telling.escalate(db, policy, now=clock.now())
+        escalation.escalate(db, policy, now=clock.now())

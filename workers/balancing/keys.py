@@ -7,7 +7,7 @@ FACTS = f"{NODES}:facts"
 #: Sorted set: node -> when it reported last, in ms. Written by wedops_report; read by wedops_route, `nodes` and the watch.
 SEEN = f"{NODES}:seen"
 #: Hash: wedding -> its nodes, best first. Written by balancing.assign; read by wedops_route.
-PLACES = f"{NODES}:places"
+PLACEMENTS = f"{NODES}:places"
 #: Set: nodes that take nobody. Written by the watch over nodes; read by wedops_route and the watch.
 OUT = f"{NODES}:out"
 #: Set: nodes that an operator or a response drains. Read by wedops_route and `nodes`.

@@ -147,9 +147,9 @@ def place(
         found |= _place_on(here[region], theirs[region], policy, kept, taken)
     for region in sorted(theirs.keys() - here.keys()):
         homeless = theirs[region]
-        had = {name for party in homeless for name in kept.get(party.wedding_id, ())}
+        had = {name for request in homeless for name in kept.get(request.wedding_id, ())}
         room = {node.name: share * node.weight - taken[node.name] for node in usable}
-        refuge = _refuge(policy.nearest.get(region, ()), sum(party.size for party in homeless), usable, room, had)
+        refuge = _refuge(policy.nearest.get(region, ()), sum(request.size for request in homeless), usable, room, had)
         found |= _place_on(refuge, homeless, policy, kept, taken)
     return found
 
@@ -180,35 +180,35 @@ def _refuge(near: Iterable[str], size: int, usable: list[Node], room: Mapping[st
 
 def _share(nodes: list[Node], requests: list[PlacementRequest], policy: Policy, taken: Counter[str]) -> float:
     """Return how much of their weight nodes may take, so that all parties and who is there already have room."""
-    people = sum(party.size for party in requests) + sum(taken[node.name] for node in nodes)
-    return max(policy.bound * people / sum(node.weight for node in nodes), policy.comfort)
+    users = sum(request.size for request in requests) + sum(taken[node.name] for node in nodes)
+    return max(policy.bound * users / sum(node.weight for node in nodes), policy.comfort)
 
 
 def _turns(
     requests: list[PlacementRequest], kept: Mapping[str, Sequence[str]], room: Mapping[str, float]
 ) -> Iterator[tuple[PlacementRequest, list[str], str | None]]:
     """Yield parties as they choose, each with the nodes it had that are left, and the one on which it stays whole."""
-    names = {party: kept.get(party.wedding_id, ()) for party in requests}
-    had = {party: [name for name in names[party] if name in room] for party in requests}
+    names = {request: kept.get(request.wedding_id, ()) for request in requests}
+    had = {request: [name for name in names[request] if name in room] for request in requests}
     # Who was on one node that still stands stays there whole, whatever the bound says, and takes its room first.
-    whole = {party: had[party][0] for party in requests if len(names[party]) == len(had[party]) == 1}
+    whole = {request: had[request][0] for request in requests if len(names[request]) == len(had[request]) == 1}
     # Then who is spread and lost none of its nodes: those who lost one must not push them out.
-    hurt = {party: len(had[party]) < len(names[party]) for party in requests}
-    for party in sorted(requests, key=lambda one: (one not in whole, not had[one], hurt[one], -one.size, one.wedding_id)):
-        yield party, had[party], whole.get(party)
+    hurt = {request: len(had[request]) < len(names[request]) for request in requests}
+    for request in sorted(requests, key=lambda one: (one not in whole, not had[one], hurt[one], -one.size, one.wedding_id)):
+        yield request, had[request], whole.get(request)
 
 
 def _place_on(
     nodes: list[Node], requests: list[PlacementRequest], policy: Policy, kept: Mapping[str, Sequence[str]], taken: Counter[str]
 ) -> Placements:
     if not nodes:
-        return {party.wedding_id: [] for party in requests}
+        return {request.wedding_id: [] for request in requests}
     share = _share(nodes, requests, policy, taken)
     room = {node.name: share * node.weight - taken[node.name] for node in nodes}
     found: Placements = {}
-    for party, had, whole in _turns(requests, kept, room):
-        ranking = [node.name for node in rank(party.wedding_id, nodes)]
-        found[party.wedding_id] = _fill(party.size, whole, had, ranking, room)
+    for request, had, whole in _turns(requests, kept, room):
+        ranking = [node.name for node in rank(request.wedding_id, nodes)]
+        found[request.wedding_id] = _fill(request.size, whole, had, ranking, room)
     for node in nodes:
         taken[node.name] = round(share * node.weight - room[node.name])
     return found

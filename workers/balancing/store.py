@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from workers.balancing import keys
-from workers.balancing.keys import DRAINED, FACTS, NEAR, NODES, OUT, PLACES, SEEN
+from workers.balancing.keys import DRAINED, FACTS, NEAR, NODES, OUT, PLACEMENTS, SEEN
 from workers.balancing.rules import Node, Placements, Route
 from workers.foundation import redis
 from workers.foundation.errors import ExpectedError
@@ -52,13 +52,13 @@ def report(facts: Report) -> None:
 
 
 def route(
-    wedding_id: str, user_type: str, region: str, *, avoid: str = "", joins_per_second: int = 200, who: str = ""
+    wedding_id: str, user_type: str, region: str, *, avoid: str = "", joins_per_second: int = 200, user_id: str = ""
 ) -> Route:
     """Return the node for a person of a wedding, not the one to `avoid` that just failed them. Raises NoNode.
 
     `who` asks: somebody who asks again and again is made to wait by themselves.
     """
-    answer = orjson.loads(_call("wedops_route", wedding_id, user_type, region, avoid, joins_per_second, who))
+    answer = orjson.loads(_call("wedops_route", wedding_id, user_type, region, avoid, joins_per_second, user_id))
     if not answer:
         raise NoNode
     return Route(**answer)
@@ -125,9 +125,9 @@ def leave(name: str) -> bool:
     return bool(_call("wedops_leave", name))
 
 
-def places() -> dict[str, list[str]]:
+def placements() -> dict[str, list[str]]:
     """Return the nodes of each wedding that is placed."""
-    return {wedding: names.split() for wedding, names in redis.connections().hgetall(PLACES).items()}
+    return {wedding: names.split() for wedding, names in redis.connections().hgetall(PLACEMENTS).items()}
 
 
 def publish_placements(found: Placements, before: Mapping[str, list[str]]) -> int:
@@ -137,9 +137,9 @@ def publish_placements(found: Placements, before: Mapping[str, list[str]]) -> in
     gone = [wedding for wedding in before if wedding not in wanted]
     with redis.connections().pipeline(transaction=False) as pipe:
         if new:
-            pipe.hset(PLACES, mapping=new)
+            pipe.hset(PLACEMENTS, mapping=new)
         if gone:
-            pipe.hdel(PLACES, *gone)
+            pipe.hdel(PLACEMENTS, *gone)
         pipe.execute()
     return len(new) + len(gone)
 

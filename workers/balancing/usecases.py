@@ -44,7 +44,7 @@ def place(*, now: Moment) -> int:
         return 0
     # Couple, planner and vendors come on top of the guests.
     requests = [rules.PlacementRequest(one.id, one.guest_count + 3 + len(one.supplier_ids), one.region) for one in near]
-    before = store.places()
+    before = store.placements()
     share = shares(connections.policy(), emergency=bool(connections.emergency_mode()))[UserType.GUEST]
     changed = store.publish_placements(rules.place(requests, store.nodes(), policy(), kept=before, share=share), before)
     if changed:
@@ -124,7 +124,7 @@ def nodes() -> list[rules.Node]:
 
 def weddings_by_node() -> Counter[str]:
     """Return how many weddings have their first place on each node."""
-    return Counter(names[0] for names in store.places().values() if names)
+    return Counter(names[0] for names in store.placements().values() if names)
 
 
 def route(permit: Permit, region: str, *, avoid: str = "") -> rules.Route:
@@ -135,7 +135,7 @@ def route(permit: Permit, region: str, *, avoid: str = "") -> rules.Route:
     if not permit.wedding_id:
         raise PermitRefused(why="wrong_wedding", remedy="fetch a permit for a wedding")
     to = (permit.wedding_id, permit.user_type, region)
-    return store.route(*to, avoid=avoid, joins_per_second=policy().joins_per_second, who=permit.user_id)
+    return store.route(*to, avoid=avoid, joins_per_second=policy().joins_per_second, user_id=permit.user_id)
 
 
 class NodeReports(ExpectedError):
@@ -170,7 +170,7 @@ def watch_nodes(*, now: Moment) -> None:
         connections.publish_limits(limits)
         place(now=now)
         _take_out(gone)
-        _take_back(back, forgotten)
+        _readmit(back, forgotten)
 
 
 def _take_out(gone: Iterable[str]) -> None:
@@ -184,7 +184,7 @@ def _take_out(gone: Iterable[str]) -> None:
         log.error("node is out", node=name, reason="silent", ended=ended)
 
 
-def _take_back(back: Iterable[str], forgotten: Iterable[str]) -> None:
+def _readmit(back: Iterable[str], forgotten: Iterable[str]) -> None:
     for name in sorted(back):
         log.warning("node is back", node=name, reason="reports_again")
     for name in forgotten:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from workers.caching.keys import CHANGED, ENTRIES, LOADING
 from workers.caching.rules import Kind, Policy, Structure
 from workers.foundation import background, breaker, clock, logs, redis, settings
-from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.database import expires, insert_once, metadata
 from workers.foundation.moments import Moment
 
 log = logs.get("caching")
@@ -34,7 +34,7 @@ results = Table(
     Column("actions", Integer, nullable=False),
     Column("detail", JSONB, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    info=over("at"),
+    info=expires("at"),
 )
 
 
@@ -56,10 +56,10 @@ def count(db: Connection, kind: str) -> int:
     return int(db.execute(select(func.count()).where(results.c.kind == kind)).scalar_one())
 
 
-def of_wedding(db: Connection, wedding_id: str, *, most: int = 20) -> list[dict[str, Any]]:
+def of_wedding(db: Connection, wedding_id: str, *, limit: int = 20) -> list[dict[str, Any]]:
     """Return what was made ready or done for a wedding, the newest first."""
-    asked = select(results).where(results.c.wedding_id == wedding_id).order_by(results.c.id.desc()).limit(most)
-    return [dict(row) for row in db.execute(asked).mappings()]
+    query = select(results).where(results.c.wedding_id == wedding_id).order_by(results.c.id.desc()).limit(limit)
+    return [dict(row) for row in db.execute(query).mappings()]
 
 
 class TwoLayers:
@@ -91,7 +91,7 @@ class TwoLayers:
                 return entry[1]
             generation = self._generation
         try:
-            with breaker.guarded("cache", redis.is_away):
+            with breaker.guarded("cache", redis.is_unavailable):
                 value, until = self._get(kind, key, load)
         except (*redis.UNREACHABLE, breaker.CircuitOpen) as error:
             log.warning("loaded without cache", reason="redis_unreachable", detail=str(error))

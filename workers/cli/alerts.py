@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import AlertView, State
-from workers.alerts.rules.quiet import Weekly
+from workers.alerts.rules.muting import Weekly
 from workers.alerts.usecases import operators as orders
 from workers.alerts.usecases import surroundings
 from workers.cli.parameters import Duration, Words, operator
@@ -47,7 +47,7 @@ def listing(ended: bool, as_json: bool) -> None:
     with database.transaction() as db:
         found = orders.listing(db, ended=ended)
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.alerts/1", "alerts": [asdict(one) for one in found]}).decode())
+        click.echo(orjson.dumps({"schema": "wedops.alerts/2", "alerts": [asdict(one) for one in found]}).decode())
         return
     for one in found:
         click.echo(f"{one.id:>5}  {one.line}{_aside(one)}")
@@ -56,10 +56,10 @@ def listing(ended: bool, as_json: bool) -> None:
 
 
 def _aside(alert: AlertView) -> str:
-    notes = [f"rank {alert.rank:,.0f}"] if alert.people else []
+    notes = [f"rank {alert.rank:,.0f}"] if alert.connected_users else []
     notes += [f"taken by {alert.assigned_to}"] if alert.state is State.ACKNOWLEDGED else []
     notes += [f"snoozed until {alert.snoozed_until:%H:%M}Z"] if alert.snoozed_until else []
-    notes += [alert.quiet] if alert.quiet else []
+    notes += [alert.muted] if alert.muted else []
     notes += [f"flapped {alert.flaps} times"] if alert.flaps else []
     return f"  ({'; '.join(notes)})" if notes else ""
 
@@ -78,7 +78,7 @@ def show(alert_id: int) -> None:
             f"{one['at']:%Y-%m-%d %H:%M:%S}Z  {one['severity']} {one['state']}: {one['reason']}{by}  {one['note']}".rstrip()
         )
     for to in found.notified:
-        click.echo(f"{to.who} by {to.channel}, step {to.step} (round.step of its path): {_became(to.status)}")
+        click.echo(f"{to.recipient} by {to.channel}, step {to.step} (round.step of its path): {_became(to.status)}")
 
 
 def _became(status: Status) -> str:
@@ -159,17 +159,17 @@ def silence(lasts: timedelta, weekly: str, only: str | None, **facts: Any) -> No
 
 @command.command("silences")
 @JSON
-def standing(as_json: bool) -> None:
+def active(as_json: bool) -> None:
     """List the silences that hold, or will."""
     with database.transaction() as db:
         found = orders.silenced(db, now=clock.now())
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.silences/1", "silences": [asdict(one) for one in found]}).decode())
+        click.echo(orjson.dumps({"schema": "wedops.silences/2", "silences": [asdict(one) for one in found]}).decode())
         return
     for one in found:
         when = " ".join(filter(None, [one.weekly, one.only]))
         what = f"{one.kind} {one.subject} {one.region} up to {one.up_to}"
-        click.echo(f"{one.id:>5}  until {one.ends_at:%Y-%m-%d %H:%M}Z  {what}  {when}  {one.asked_by}: {one.reason}")
+        click.echo(f"{one.id:>5}  until {one.ends_at:%Y-%m-%d %H:%M}Z  {what}  {when}  {one.requested_by}: {one.reason}")
 
 
 @command.command("unsilence")

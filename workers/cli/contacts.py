@@ -26,36 +26,36 @@ def listing() -> None:
 
 
 @command.command("add")
-@click.argument("who", type=Words())
+@click.argument("recipient", type=Words())
 @click.argument("channel", type=Words())
 @WEDDING
 @click.option("--url", prompt="address (apprise URL)", hide_input=True, help="Asked for when not given: arguments can be seen.")
-def add(who: str, channel: str, wedding_id: str, url: str) -> None:
+def add(recipient: str, channel: str, wedding_id: str, url: str) -> None:
     """Say where somebody is reached by a channel. For a wedding, WHO is `contacts`."""
     if channel.startswith(adapters.TARGET):
         raise click.BadParameter(f"{adapters.TARGET}N are the channels of NOTIFY_TARGETS", param_hint="CHANNEL")
     if wedding_id:
         weddings.find(wedding_id)
-    usecases.register(Target(who, wedding_id, channel), url)
-    click.echo(f"{who} is reached by {channel}")
+    usecases.register(Target(recipient, wedding_id, channel), url)
+    click.echo(f"{recipient} is reached by {channel}")
 
 
 @command.command("remove")
-@click.argument("who")
+@click.argument("recipient")
 @click.argument("channel")
 @WEDDING
-def remove(who: str, channel: str, wedding_id: str) -> None:
+def remove(recipient: str, channel: str, wedding_id: str) -> None:
     """Forget an address."""
-    known = usecases.unregister(Target(who, wedding_id, channel))
+    known = usecases.unregister(Target(recipient, wedding_id, channel))
     click.echo("forgotten" if known else "there was none")
 
 
 @command.command("test")
-@click.argument("who", default=OPERATIONS)
+@click.argument("recipient", default=OPERATIONS)
 @WEDDING
-def test(who: str, wedding_id: str) -> None:
+def test(recipient: str, wedding_id: str) -> None:
     """Send somebody a test by each of their channels."""
-    results = usecases.send_test(who, wedding_id, key=f"test/{clock.epoch():.6f}")
+    results = usecases.send_test(recipient, wedding_id, key=f"test/{clock.epoch():.6f}")
     for to, arrived in results.items():
         click.echo(f"{to.recipient} by {to.channel}: {'arrived' if arrived else 'did not arrive'}")
     sys.exit(not all(results.values()))

@@ -18,7 +18,7 @@ from workers.connections.formats import permits
 from workers.foundation import addresses, background, clock, database, health, jobs, logs, redis, schema, settings
 from workers.foundation.errors import ExpectedError
 from workers.notify import adapters as notify
-from workers.notify import rules as telling
+from workers.notify import rules as notify_rules
 from workers.scaling.adapters import actuators as scaling
 
 #: Without which they do nothing.
@@ -112,7 +112,7 @@ def _settings() -> Problems:
     for variable in sorted(name for name in os.environ if name.startswith(ours) and name not in taken):
         near = get_close_matches(variable, known, 1)
         yield f"note: {variable} is no setting" + (f"; did you mean {near[0]}?" if near else "")
-    if notify.policy().targets == telling.Policy().targets:
+    if notify.policy().targets == notify_rules.Policy().targets:
         yield "note: alerts go to the log only; set NOTIFY_TARGETS to where people look"
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         yield "note: PROMETHEUS_MULTIPROC_DIR is not set here: the workers' counts are not summed"

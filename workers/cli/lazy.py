@@ -13,10 +13,12 @@ class LazyGroup(click.Group):
     """Lists `helps`, by command; a command is `command` in the module of its name in `package`, or of its name in `modules`."""
 
     def __init__(
-        self, *given: Any, package: str, helps: Mapping[str, str], modules: Mapping[str, str] | None = None, **more: Any
-    ) -> None:
-        """Take what click takes, and where the commands are."""
+        self, *given: Any, package: str, helps: Mapping[str, str], modules: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str] | None = None, **more: Any,
+    ) -> None:  # fmt: skip
+        """Take what click takes, where the commands are, and by which other names they are found."""
         super().__init__(*given, **more)
+        self._aliases = aliases or {}
         self._package, self._helps, self._modules = package, helps, modules or {}
 
     def list_commands(self, _context: click.Context) -> list[str]:
@@ -25,6 +27,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         """Load a command; None when there is none of that name."""
+        name = self._aliases.get(name, name)
         if name not in self._helps:
             return None
         module = self._modules.get(name, name.replace("-", "_"))

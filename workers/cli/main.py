@@ -32,7 +32,7 @@ COMMANDS = {
     "presence": "Who of a wedding is online.",
     "listen": "Hear who is online at a stock Supabase deployment.",
     "weddings": "The calendar: import it, look at it.",
-    "ask": "Ask for a warm-up or an emergency, as other services do.",
+    "request": "Request a warm-up or an emergency, as other services do.",
     "metrics": "What services measure.",
     "ingest": "Write what is measured into PostgreSQL: a process of the Procfile.",
     "deliver": "Send what is written: a process of the Procfile.",
@@ -44,11 +44,13 @@ COMMANDS = {
 
 #: These are folders: their group has a module of its own.
 GROUPS = {"scaling": "scaling.group", "weddings": "weddings.group"}
+#: What commands were called before.
+FORMER = {"ask": "request"}
 #: These run for ever and share the circuits of all processes; all other commands are somebody who wants to know.
 PROCESSES = {"watch", "ingest", "deliver", "listen", "up", "supervise"}
 
 
-@click.command(cls=LazyGroup, package="workers.cli", helps=COMMANDS, modules=GROUPS)
+@click.command(cls=LazyGroup, package="workers.cli", helps=COMMANDS, modules=GROUPS, aliases=FORMER)
 @click.version_option(package_name="wedops")
 @click.pass_context
 def wedops(context: click.Context) -> None:
@@ -62,8 +64,8 @@ def wedops(context: click.Context) -> None:
 
 def main(*arguments: Any) -> None:
     """Run a command; what was expected to happen is one line, and the error's exit code."""
-    asked = sys.argv[1:]
-    if asked and not asked[0].startswith("-") and asked[0] not in PROCESSES:
+    arguments_given = sys.argv[1:]
+    if arguments_given and not arguments_given[0].startswith("-") and arguments_given[0] not in PROCESSES:
         from workers.foundation import logs, settings  # noqa: PLC0415 - not for --help
 
         settings.hurry()

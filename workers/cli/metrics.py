@@ -32,7 +32,7 @@ def show(series: str, hours: int, level: str, as_json: bool) -> None:
     found = measured.history(series, level, hours=hours, now=clock.machine_now())
     rows = {text: [_row(one) for one in summaries] for text, summaries in found.items()}
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.series/1", "series": rows}).decode())
+        click.echo(orjson.dumps({"schema": "wedops.series/2", "series": rows}).decode())
         return
     if not rows:
         raise measured.nothing(series, hours=hours)
@@ -45,7 +45,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _row(one: Any) -> dict[str, object]:
-    facts: dict[str, object] = {"at": one.at, "count": one.count, "least": one.least, "most": one.most}
+    facts: dict[str, object] = {"at": one.at, "count": one.count, "min": one.min, "max": one.max}
     return facts | {f"p{percent}": one.quantile(percent / 100) for percent in (50, 95, 99)}
 
 

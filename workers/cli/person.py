@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from workers.connections.usecases import people
+from workers.connections.usecases import users
 
 
 @click.command("person")
@@ -17,7 +17,7 @@ from workers.connections.usecases import people
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(tenant: str, user_id: str, as_json: bool) -> None:
     """Show a person's connections. TENANT is the wedding, or for who works for a supplier the supplier."""
-    found = people.connections_of(tenant, user_id)
+    found = users.connections_of(tenant, user_id)
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.person/1", "connections": found}).decode())
         return

@@ -74,7 +74,7 @@ def capacity(days: int, as_json: bool) -> None:
         for one in found:
             when = f"{one.day:%a %Y-%m-%d}  {one.region:<14}at {one.at:%Y-%m-%d %H:%M} UTC"
             click.echo(
-                f"{when}  {one.limit.replace('_', ' ')}: {one.needed}, {one.most} at most (1 in 100 that it is more then)"
+                f"{when}  {one.limit.replace('_', ' ')}: {one.needed}, {one.max} at most (1 in 100 that it is more then)"
             )
         click.echo(f"{len({one.day for one in found})} day(s) of {days} may need more than there can be")
     sys.exit(3 if found else 0)
@@ -89,7 +89,7 @@ def day(day: datetime, as_json: bool) -> None:
         found = plans.day(db, day.date(), now=clock.now())
     if as_json:
         click.echo(
-            orjson.dumps({"schema": "wedops.day/1", "day": day.date(), "regions": [asdict(one) for one in found]}).decode()
+            orjson.dumps({"schema": "wedops.day/2", "day": day.date(), "regions": [asdict(one) for one in found]}).decode()
         )
         return
     for one in found:
@@ -98,8 +98,8 @@ def day(day: datetime, as_json: bool) -> None:
         for hour in one.hours:
             local = hour.at.astimezone(ZoneInfo(one.zone))
             text = f"  {local:%a %H:%M}  {hour.p50:>8,.0f} connections, {hour.p99:>8,.0f} in 1 of 100"
-            most = f" ({hour.most} at most)" if hour.instances_p99 > hour.most else ""
-            click.echo(f"{text}  {hour.instances:>3} instances, {hour.instances_p99:>3} in 1 of 100{most}")
+            beyond = f" ({hour.max} at most)" if hour.instances_p99 > hour.max else ""
+            click.echo(f"{text}  {hour.instances:>3} instances, {hour.instances_p99:>3} in 1 of 100{beyond}")
     if not found:
         click.echo("no region has a wedding in the calendar; import one (`wedops weddings import FILE`)")
 

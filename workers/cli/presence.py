@@ -3,7 +3,7 @@
 import click
 import orjson
 
-from workers.connections.usecases import people
+from workers.connections.usecases import users
 
 
 @click.command("presence")
@@ -11,13 +11,13 @@ from workers.connections.usecases import people
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with everybody's id and user type.")
 def command(wedding_id: str, as_json: bool) -> None:
     """Say who of a wedding is online: open connections by user type."""
-    found = people.presence(wedding_id)
+    found = users.presence(wedding_id)
     online, quality = found.online, found.quality
     if as_json:
         click.echo(
-            orjson.dumps({"schema": "wedops.presence/1", "wedding_id": wedding_id, "quality": quality, **vars(online)}).decode()
+            orjson.dumps({"schema": "wedops.presence/2", "wedding_id": wedding_id, "quality": quality, **vars(online)}).decode()
         )
         return
     click.echo(", ".join(f"{count} {kind}" for kind, count in online.connections.items()))
     measured = "not measured of late" if quality is None else f"{quality:.0f} of 100"
-    click.echo(f"{len(online.people)}{'' if online.complete else ' or more'} people, quality of their connections {measured}")
+    click.echo(f"{len(online.users)}{'' if online.complete else ' or more'} people, quality of their connections {measured}")

@@ -76,9 +76,9 @@ def _line(error: BaseException) -> str | None:
 
 
 def _redis_remedy(error: RedisError) -> str | None:
-    named = next((remedy for kind, _, remedy in REDIS if kind is not ResponseError and isinstance(error, kind)), None)
-    told = next((remedy for _, word, remedy in REDIS if word in str(error)), None)
-    return named or told or ("run `wedops doctor`" if isinstance(error, ResponseError) else None)
+    by_type = next((remedy for kind, _, remedy in REDIS if kind is not ResponseError and isinstance(error, kind)), None)
+    by_text = next((remedy for _, word, remedy in REDIS if word in str(error)), None)
+    return by_type or by_text or ("run `wedops doctor`" if isinstance(error, ResponseError) else None)
 
 
 def _database_line(error: Any) -> str:

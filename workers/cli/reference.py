@@ -15,6 +15,7 @@ from workers.app import app
 from workers.cli import settings as declared
 from workers.cli.main import wedops
 from workers.commands.rules.contract import schemas
+from workers.foundation.settings import others
 
 _MADE = "Made from the code by `python -m workers.cli.reference`; change it there.\n"
 
@@ -72,10 +73,8 @@ def settings() -> str:
 
 
 def _setting(one: Any, field: "Field[Any]") -> str:
-    also = [getattr(one, "also", {}).get(field.name, "")]
-    also += [one.formerly + field.name.upper()] if hasattr(one, "formerly") else []
-    others = ", ".join(f"`{name}`" for name in also if name)
-    return f"| `{one.prefix}{field.name.upper()}` | {_cell(_default(field))} | {others} |"
+    also_read = ", ".join(f"`{name}`" for name in others(one, field.name))
+    return f"| `{one.prefix}{field.name.upper()}` | {_cell(_default(field))} | {also_read} |"
 
 
 def _default(field: "Field[Any]") -> str:

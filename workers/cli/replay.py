@@ -22,14 +22,24 @@ _MOMENT = MomentText(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 @click.argument("region", required=False)
 @click.option("--from", "start", type=_MOMENT, help="UTC; without it a day before the end, or the first measurement.")
 @click.option("--to", "end", type=_MOMENT, help="UTC; without it now.")
-@click.option("--short-most", type=click.FloatRange(0), help="Exit with 3 when capacity is short for more percent of the time.")
 @click.option(
-    "--cost-most", type=click.FloatRange(1), help="Exit with 3 when it costs more than so many times the cheapest plan."
+    "--short-max",
+    "--short-most",
+    "short_max",
+    type=click.FloatRange(0),
+    help="Exit with 3 when capacity is short for more percent of the time.",
+)
+@click.option(
+    "--cost-max",
+    "--cost-most",
+    "cost_max",
+    type=click.FloatRange(1),
+    help="Exit with 3 when it costs more than so many times the cheapest plan.",
 )
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: a .png or .svg, for one region.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    region: str | None, start: datetime | None, end: datetime | None, short_most: float | None, cost_most: float | None,
+    region: str | None, start: datetime | None, end: datetime | None, short_max: float | None, cost_max: float | None,
     picture: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Say how a past span would have gone with the settings of now, by REGION, or all of them; a gate for a change of them."""
@@ -44,7 +54,7 @@ def command(
         text = "\n".join(f"{name}: {outcome.text()}" for name, outcome in found.items())
     click.echo(text)
     short, cost = max(one.short for one in found.values()), max(one.cost for one in found.values())
-    sys.exit(3 if any((_above(short, short_most), _above(cost, cost_most))) else 0)
+    sys.exit(3 if any((_above(short, short_max), _above(cost, cost_max))) else 0)
 
 
 def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
@@ -55,8 +65,8 @@ def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datet
     return first, last
 
 
-def _above(value: float, most: float | None) -> bool:
-    return most is not None and value > most
+def _above(value: float, limit: float | None) -> bool:
+    return limit is not None and value > limit
 
 
 def _play(region: str | None, first: datetime, last: datetime, *, cut: bool, picture: Path | None) -> dict[str, Outcome]:

@@ -11,6 +11,7 @@ from workers.caching import rules as caching
 from workers.connections.rules import admission as connections
 from workers.forecasting.rules import forecast as forecasting
 from workers.forecasting.rules import peak_forecast
+from workers.foundation import settings
 from workers.foundation.settings import Servers, Settable
 from workers.journal import rules as journal
 from workers.measurements.rules import keeping, samples
@@ -78,7 +79,7 @@ def platform() -> set[str]:
 def former() -> dict[str, list[str]]:
     """Return what each variable of before is called now: where rooms were split, in each."""
     found: dict[str, list[str]] = {}
-    for one in (one for one in DECLARED if hasattr(one, "formerly")):
-        for field in fields(one):  # type: ignore[arg-type]
-            found.setdefault(one.formerly + field.name.upper(), []).append(one.prefix + field.name.upper())
+    for name, one in names().items():
+        for older in settings.former(one, name.removeprefix(one.prefix).lower()):
+            found.setdefault(older, []).append(name)
     return found

@@ -20,7 +20,7 @@ def command(as_json: bool) -> None:
     """Say in one line whether all is well, then what is. Exit code: 0 healthy, 3 degraded, 4 critical, 69 unreachable."""
     status = gather(now=clock.now(), machine=clock.machine_now())
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.status/1", **asdict(status)}, default=str).decode())
+        click.echo(orjson.dumps({"schema": "wedops.status/2", **asdict(status)}, default=str).decode())
     else:
         from rich.console import Console  # noqa: PLC0415 - not for --json
 

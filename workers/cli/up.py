@@ -252,7 +252,7 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     click.echo(f"  . {environment}")
     click.echo("  wedops status")
     click.echo("  wedops weddings next")
-    click.echo("  wedops ask emergency weather WEDDING_ID")
+    click.echo("  wedops request emergency weather WEDDING_ID")
     sample = '{"samples": [{"name": "guest_list_seconds", "value": 0.4, "labels": {"region": "us-west"}}]}'
     click.echo(f"  curl -H \"Authorization: Bearer ${{METRICS_INGEST_TOKENS#*:}}\" -d '{sample}' {urls['api']}/v1/metrics\n")
     click.echo("Ctrl-C ends all of it.")

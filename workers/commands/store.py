@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, DateTime, Index, Table, Text, func, s
 from sqlalchemy.dialects.postgresql import JSONB
 
 from workers.commands.rules.requests import Request
-from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.database import expires, insert_once, metadata
 from workers.foundation.moments import MachineMoment
 
 requests = Table(
@@ -23,7 +23,7 @@ requests = Table(
     Column("caller", Text, nullable=False, server_default=""),
     Column("accepted_at", DateTime(timezone=True), nullable=False),
     Column("settled_at", DateTime(timezone=True)),
-    info=over("settled_at"),
+    info=expires("settled_at"),
 )
 Index("unsettled_requests", requests.c.accepted_at, postgresql_where=requests.c.state == "accepted")
 

@@ -52,12 +52,12 @@ def accept(task: str, fields: dict[str, Any], *, caller: str) -> Request:
     command = _read(_offered(task), fields)
     subject = _subject(command)
     key = command.request_key or "/".join(filter(None, (task, subject, f"{clock.epoch():.6f}")))
-    asked = _request(command, key, caller)
+    request = _request(command, key, caller)
     with database.transaction() as db:
         if subject:
             weddings.require(db, subject)
-        known = _remember(db, asked, command)
-    _require_same(known, asked, type(command))
+        known = _remember(db, request, command)
+    _require_same(known, request, type(command))
     if known.state == "accepted":
         _send(known)
     return known
@@ -127,11 +127,11 @@ def _request(command: Command, key: str, caller: str) -> Request:
     return Request(key, command.task, command.model_dump(mode="json") | {"request_key": key}, caller=caller)
 
 
-def _remember(db: Connection, asked: Request, command: Command) -> Request:
+def _remember(db: Connection, request: Request, command: Command) -> Request:
     """Remember a command unless its key is known; whoever does so makes the first attempt. Return what has the key."""
-    entry = Message(_entry(asked.key), KIND, {"key": asked.key}, wedding_id=_subject(command), lane=command.lane)
+    entry = Message(_entry(request.key), KIND, {"key": request.key}, wedding_id=_subject(command), lane=command.lane)
     outbox.write(db, [entry], claimed=RETRY)
-    return store.accept(db, asked, at=clock.machine_now())
+    return store.accept(db, request, at=clock.machine_now())
 
 
 def _bind(command: Command, key: str) -> None:
@@ -141,17 +141,17 @@ def _bind(command: Command, key: str) -> None:
     """
     if subject := _subject(command):
         structlog.contextvars.bind_contextvars(wedding_id=subject)
-    asked = _request(command, key, "broker")
+    request = _request(command, key, "broker")
     with database.transaction() as db:
-        known = _remember(db, asked, command)
-    _require_same(known, asked, type(command))
+        known = _remember(db, request, command)
+    _require_same(known, request, type(command))
 
 
-def _require_same(known: Request, asked: Request, kind: type[Command]) -> None:
+def _require_same(known: Request, request: Request, kind: type[Command]) -> None:
     """Raise RequestKeyReused for other content; what an earlier version of the command wrote is read as this one."""
-    before = kind.model_validate(known.message).model_dump(mode="json") if known.task == asked.task else None
-    if before != asked.message:
-        raise RequestKeyReused(key=asked.key, task=known.task)
+    before = kind.model_validate(known.message).model_dump(mode="json") if known.task == request.task else None
+    if before != request.message:
+        raise RequestKeyReused(key=request.key, task=known.task)
 
 
 def _entry(key: str) -> str:
@@ -176,4 +176,4 @@ def _send(request: Request) -> Result:
         telemetry.refusals.labels("publish", "broker").inc()
         log.warning("request kept, not sent", key=request.key, reason="broker", detail=str(error))
         return Result(Outcome.FAILED, f"the broker did not take it ({error_code(error)})")
-    return Result(Outcome.HANDED_OVER)
+    return Result(Outcome.ENQUEUED)

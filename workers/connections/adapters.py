@@ -19,14 +19,14 @@ log = logs.get("connections")
 EVERY = 20.0
 
 #: Told a wedding's id and its people, user id -> user type, on each change.
-Tell = Callable[[str, Mapping[str, str]], None]
+Publish = Callable[[str, Mapping[str, str]], None]
 
 
 class ListenerMissing(ExpectedError):
     """the official client is not installed; install the extra `supabase`"""
 
 
-async def listen(url: str, key: str, wedding_ids: Sequence[str], tell: Tell) -> None:
+async def listen(url: str, key: str, wedding_ids: Sequence[str], publish: Publish) -> None:
     """Tell who is online of each wedding, on each change and every EVERY seconds, until cancelled."""
     try:
         # Imported when it is used: it is an extra, for deployments that need it.
@@ -38,20 +38,20 @@ async def listen(url: str, key: str, wedding_ids: Sequence[str], tell: Tell) -> 
     config: Any = {"config": {"presence": {"key": "", "enabled": True}}}
     channels = {id: client.channel(f"wedding:{id}", config) for id in wedding_ids}
     for id, channel in channels.items():
-        channel.on_presence_sync(partial(_tell, id, channel, tell))
+        channel.on_presence_sync(partial(_tell, id, channel, publish))
         await channel.subscribe()
     log.info("listening", weddings=len(channels), reason="asked")
     while True:
         for id, channel in channels.items():
-            _tell(id, channel, tell)
+            _tell(id, channel, publish)
         await asyncio.sleep(EVERY)
 
 
-def _tell(id: str, channel: Any, tell: Tell) -> None:
-    tell(id, people(channel.presence_state()))
+def _tell(id: str, channel: Any, publish: Publish) -> None:
+    publish(id, users(channel.presence_state()))
 
 
-def people(state: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
+def users(state: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
     """Return who is there, user id -> user type; who tracks no type that we know counts as a guest."""
     types = {key: str(next(iter(metas), {}).get("user_type", "")) for key, metas in state.items()}
     return {key: kind if kind in set(UserType) else str(UserType.GUEST) for key, kind in types.items()}

@@ -25,7 +25,7 @@ DESIRED = "wedops:desired:"
 #: `REGION`: hash of gateway -> the action it carries out. Written by gateways; read by scaling.
 CONFIRMED = "wedops:confirmed:"
 #: Channel: a region whose hash changed. Published by scaling; gateways subscribe.
-TOLD = "wedops:desired"
+DESIRED_CHANGED = "wedops:desired"
 #: `NODE`: channel of connections that the node is to close. Published by the functions; the node subscribes.
 CLOSE = "wedops:close:"
 #: `NODE`: channel of connections that got more channels instead of a second socket. Published and read as CLOSE is.

@@ -19,7 +19,7 @@ class Step:
     """One thing that somebody has to do, counted from the opening."""
 
     what: str
-    who: str
+    owner: str
     within: timedelta
 
 

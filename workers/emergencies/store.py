@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from workers.emergencies.rules import Step
-from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.database import expires, insert_once, metadata
 from workers.foundation.moments import Moment
 
 emergencies = Table(
@@ -34,7 +34,7 @@ emergencies = Table(
     Column("state", Text, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("closed_at", DateTime(timezone=True)),
-    info=over("closed_at"),
+    info=expires("closed_at"),
 )
 _OPEN = emergencies.c.state == "open"
 Index("one_open_emergency", emergencies.c.wedding_id, emergencies.c.kind, unique=True, postgresql_where=_OPEN)
@@ -45,7 +45,7 @@ steps = Table(
     Column("emergency_id", BigInteger, ForeignKey(emergencies.c.id, ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("what", Text, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("owner", Text, nullable=False),
     Column("due_at", DateTime(timezone=True), nullable=False),
 )
 
@@ -67,7 +67,7 @@ class Due:
     """A step of an emergency's protocol: what is to be done, by whom, by when."""
 
     what: str
-    who: str
+    owner: str
     due_at: datetime
 
 
@@ -98,7 +98,7 @@ def open_or_join(db: Connection, *, key: str, kind: str, wedding_id: str, protoc
         known = select(emergencies.c.id).where((emergencies.c.key == key) | same).order_by(emergencies.c.key != key)
         return Opening(int(db.execute(known.limit(1)).scalar_one()), new=False)
     rows = [
-        {"emergency_id": new[0], "number": number, "what": step.what, "who": step.who, "due_at": at + step.within}
+        {"emergency_id": new[0], "number": number, "what": step.what, "owner": step.owner, "due_at": at + step.within}
         for number, step in enumerate(protocol, start=1)
     ]
     insert_once(db, steps, rows)
@@ -110,9 +110,9 @@ def active(db: Connection) -> list[Emergency]:
     facts = [emergencies.c[name] for name in ("id", "kind", "wedding_id", "opened_at")]
     rows = db.execute(select(*facts).where(_OPEN).order_by(emergencies.c.id.desc())).all()
     due = defaultdict[int, list[Due]](list)
-    asked = select(steps).where(steps.c.emergency_id.in_([row.id for row in rows]))
-    for step in db.execute(asked.order_by(steps.c.emergency_id, steps.c.number)):
-        due[step.emergency_id].append(Due(step.what, step.who, step.due_at))
+    query = select(steps).where(steps.c.emergency_id.in_([row.id for row in rows]))
+    for step in db.execute(query.order_by(steps.c.emergency_id, steps.c.number)):
+        due[step.emergency_id].append(Due(step.what, step.owner, step.due_at))
     return [Emergency(row.id, row.kind, row.wedding_id, row.opened_at, tuple(due[row.id])) for row in rows]
 
 

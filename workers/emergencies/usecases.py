@@ -38,9 +38,9 @@ def close(ids: Collection[int] = (), *, wedding_id: str = "", now: Moment) -> li
         return store.close(db, ids, wedding_id=wedding_id, at=now)
 
 
-def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     """Return the emergencies that were opened or closed from a moment on, and who asked for them."""
-    known = store.since(db, since, limit=most)
+    known = store.since(db, since, limit=limit)
     callers = commands.callers(db, [one.key for one in known])
     found = []
     for one in known:
@@ -53,4 +53,4 @@ def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
 
 def _notification(key: str, command: OpenEmergency, first: rules.Step) -> Notification:
     title = f"{command.kind} emergency at wedding {command.wedding_id}"
-    return Notification(f"emergency/{key}", title, f"first: {first.what} ({first.who})", "critical")
+    return Notification(f"emergency/{key}", title, f"first: {first.what} ({first.owner})", "critical")

@@ -163,5 +163,5 @@ def _parameters_problem(read: dict[str, str]) -> str | None:
 def _scheme_problem(scheme: str, start: str) -> str:
     if scheme.startswith(("'", '"')):
         return "begins with a quotation mark; write it without"
-    said = _OTHER_SCHEMES.get(scheme)
-    return said or f"must start with {start}"
+    remedy = _OTHER_SCHEMES.get(scheme)
+    return remedy or f"must start with {start}"

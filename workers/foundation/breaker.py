@@ -34,7 +34,7 @@ FAILURES = 5
 #: A failure is forgotten after this many seconds without another.
 REMEMBERED = 60
 #: A process asks for the shared state this often: a call must not cost a round trip.
-ASKED_EVERY = 1.0
+CHECKED_EVERY = 1.0
 
 
 class CircuitOpen(ExpectedError):
@@ -46,19 +46,19 @@ class CircuitOpen(ExpectedError):
 class _Shared(CircuitRedisStorage):
     """Redis's state, asked for once a second; a success is told only when there was a failure before it."""
 
-    _asked, _said, _failed = -ASKED_EVERY, STATE_CLOSED, False
+    _checked, _reported, _failed = -CHECKED_EVERY, STATE_CLOSED, False
 
     @property
     def state(self) -> str:
-        if clock.stopwatch() - self._asked >= ASKED_EVERY:
+        if clock.stopwatch() - self._checked >= CHECKED_EVERY:
             # Stamped when it was said: a Redis that hangs must not be asked again by the next call.
-            self._said = super().state
-            self._asked = clock.stopwatch()
-        return self._said
+            self._reported = super().state
+            self._checked = clock.stopwatch()
+        return self._reported
 
     @state.setter
     def state(self, state: str) -> None:
-        self._asked, self._said = clock.stopwatch(), state
+        self._checked, self._reported = clock.stopwatch(), state
         CircuitRedisStorage.state.fset(self, state)  # type: ignore[attr-defined]
 
     def increment_counter(self) -> None:

@@ -21,11 +21,11 @@ log = logs.get("broker")
 
 
 #: In seconds: what is to run later waits in a worker; after the visibility timeout another worker would get it too.
-ETA_MOST = 30.0
+ETA_MAX = 30.0
 #: In bytes: messages hold ids, and a larger one is none of ours.
 LARGEST = 1_000_000
 #: How often a message is put back that nobody settled: what ends its worker each time must not come back for ever.
-RESTORED_MOST = 10
+RESTORED_MAX = 10
 #: In seconds: a worker that waits for messages reads each second whether one came.
 READS_WITHIN = 3.0
 #: What says that the broker is away, or that nothing waits; all else that a message raises is about the message.
@@ -73,9 +73,9 @@ def _options_problem(options: Mapping[str, Any], where: str) -> str | None:
     for name in ("eta", "expires"):
         if why := _moment_problem(options.get(name)):
             return f"{where}{name} {why}"
-    if (eta := options.get("eta")) and _at(eta) - clock.epoch() > ETA_MOST:
+    if (eta := options.get("eta")) and _at(eta) - clock.epoch() > ETA_MAX:
         # Redis hands a message that waits longer to another worker, again and again.
-        return f"{where}eta is more than {ETA_MOST} s ahead; send it when it is due"
+        return f"{where}eta is more than {ETA_MAX} s ahead; send it when it is due"
     return _rest_problem(options, where)
 
 
@@ -141,13 +141,13 @@ def refuse(why: str | Exception, message: Any = None, queue: str = "", *, reason
     `message` is kombu's, or what stood in the queue.
     """
     telemetry.refusals.labels("message", reason).inc()
-    said = why if isinstance(why, str) else f"it raised {type(why).__name__}"
+    why_ = why if isinstance(why, str) else f"it raised {type(why).__name__}"
     if hasattr(message, "serializable"):
         queue, message = message.delivery_info.get("routing_key", ""), message.serializable()
-    log.error("message refused", reason=reason, detail=f"{said}; see `wedops dead-letters`", queue=queue)
+    log.error("message refused", reason=reason, detail=f"{why_}; see `wedops dead-letters`", queue=queue)
     try:
         jobs.tally("messages_refused")
-        dead_letters.keep(queue, said, dumps(message).encode() if message else b"")
+        dead_letters.keep(queue, why_, dumps(message).encode() if message else b"")
     except RedisError:
         log.warning("count lost", what="messages_refused", reason="redis")
 
@@ -194,10 +194,10 @@ class Transport(redis.Transport):
     def _deliver(self, message: Any, queue: str) -> None:
         if why := problem(message):
             refuse(why, message, queue)
-        elif _restored(message.get("headers") or {}) > RESTORED_MOST:
+        elif _restored(message.get("headers") or {}) > RESTORED_MAX:
             # A replay starts from nothing again.
             del message["headers"]["restored"]
-            refuse(f"it was put back {RESTORED_MOST} times; it may be what ends its worker", message, queue, reason="restored")
+            refuse(f"it was put back {RESTORED_MAX} times; it may be what ends its worker", message, queue, reason="restored")
         else:
             super()._deliver(message, queue)
 

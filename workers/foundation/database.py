@@ -18,7 +18,7 @@ from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 Outdated = Callable[[FromClause, datetime], ColumnElement[bool]]
 #: Where a table's `info` says which of its rows are over.
-OVER = "over"
+EXPIRES = "expires"
 #: Every room declares its tables on this.
 metadata = MetaData(
     naming_convention={
@@ -152,7 +152,7 @@ def transaction() -> Iterator[Connection]:
 
     try:
         # The circuit judges what the server said, not what we call it.
-        with _named_errors(), breaker.guarded(_dependency(), _away), engine().begin() as db:
+        with _named_errors(), breaker.guarded(_dependency(), _is_unavailable), engine().begin() as db:
             yield db
     except breaker.CircuitOpen as error:
         raise DatabaseUnavailable(cause=str(error)) from error
@@ -174,7 +174,7 @@ def _named_errors() -> Iterator[None]:
             raise WritesRefused(cause=_first_line(error), remedy=remedy) from None
         if _REFUSED.search(str(error)) and not _state(error):
             raise LoginRefused(cause=_first_line(error)) from None
-        if not _away(error):
+        if not _is_unavailable(error):
             raise
         raise DatabaseUnavailable(cause=_first_line(error)) from error
 
@@ -207,7 +207,7 @@ _REFUSED = re.compile(
 )
 
 
-def _away(error: BaseException) -> bool:
+def _is_unavailable(error: BaseException) -> bool:
     if not isinstance(error, OperationalError | psycopg.OperationalError):
         return False
     # Deadlocks, time-outs and full disks are operational errors as well. No SQLSTATE: there was no server to give one;
@@ -233,12 +233,12 @@ def listening(*channels: str) -> Iterator[Callable[[float], bool]]:
         yield lambda seconds: any(True for _ in db.notifies(timeout=seconds, stop_after=1))
 
 
-def over(outdated: str | Outdated) -> dict[str, Outdated]:
+def expires(outdated: str | Outdated) -> dict[str, Outdated]:
     """Return a table's `info`, by which rows are dropped some time after the moment in a column (none: it stands).
 
     Or those for which a condition holds. Tables that refer to it must do so ON DELETE CASCADE.
     """
-    return {OVER: outdated if callable(outdated) else lambda table, before: table.c[outdated] < before}
+    return {EXPIRES: outdated if callable(outdated) else lambda table, before: table.c[outdated] < before}
 
 
 def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -15,7 +15,7 @@ from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 
 #: The newest so many are kept; of a larger one only its reason.
-MOST, LARGEST = 1_000, 100_000
+MAX, LARGEST = 1_000, 100_000
 
 
 _ID = re.compile(r"[0-9]{1,15}-[0-9]{1,10}")
@@ -52,7 +52,7 @@ class Letter:
 def keep(queue: str, reason: str, message: bytes = b"") -> None:
     """Keep what could not be taken; a reason has no word of what it said."""
     fields = {"queue": queue, "reason": reason[:300], "message": message if len(message) <= LARGEST else b""}
-    redis.undecoded().xadd(keys.DEAD_LETTERS, fields, maxlen=MOST)
+    redis.undecoded().xadd(keys.DEAD_LETTERS, fields, maxlen=MAX)
 
 
 def enveloped(task: str, id: str, args: Sequence[Any], kwargs: Mapping[str, Any], queue: str) -> bytes:
@@ -70,9 +70,9 @@ def count() -> int:
     return int(redis.undecoded().xlen(keys.DEAD_LETTERS))
 
 
-def newest(most: int = 50) -> list[Letter]:
+def newest(limit: int = 50) -> list[Letter]:
     """Return the newest, the last one first."""
-    return [_letter(id, fields) for id, fields in redis.undecoded().xrevrange(keys.DEAD_LETTERS, count=most)]
+    return [_letter(id, fields) for id, fields in redis.undecoded().xrevrange(keys.DEAD_LETTERS, count=limit)]
 
 
 def replay(id: str) -> Letter:

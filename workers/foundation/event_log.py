@@ -10,7 +10,7 @@ from workers.foundation import clock, keys, redis
 from workers.foundation.moments import Moment
 
 #: The newest so many are kept.
-MOST = 10_000
+MAX = 10_000
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def note(what: str, *, by: str = "") -> None:
     """Write down what happened just now; while Redis is away the log alone tells."""
     with suppress(RedisError):
         redis.registry().xadd(
-            keys.EVENT_LOG, {"at": clock.now().isoformat(), "what": what[:500], "by": by}, maxlen=MOST, approximate=True
+            keys.EVENT_LOG, {"at": clock.now().isoformat(), "what": what[:500], "by": by}, maxlen=MAX, approximate=True
         )
 
 
@@ -38,8 +38,8 @@ def lately(seconds: float) -> list[str]:
     return [row["what"] for _, row in rows]
 
 
-def since(moment: datetime, *, most: int = 500) -> list[Happening]:
+def since(moment: datetime, *, limit: int = 500) -> list[Happening]:
     """Return what was noted from a moment of the world's on, the newest `most`, the oldest first."""
-    rows = redis.registry().xrevrange(keys.EVENT_LOG, count=most)
+    rows = redis.registry().xrevrange(keys.EVENT_LOG, count=limit)
     found = [Happening(Moment(datetime.fromisoformat(row["at"])), row["what"], by=row["by"]) for _, row in rows]
     return [one for one in reversed(found) if one.at >= moment]

@@ -20,7 +20,7 @@ from workers.foundation.errors import ExpectedError
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
 
 
-def is_away(error: BaseException) -> bool:
+def is_unavailable(error: BaseException) -> bool:
     """Tell whether an error says that the server is away."""
     return isinstance(error, UNREACHABLE)
 

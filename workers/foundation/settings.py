@@ -17,8 +17,8 @@ from workers.foundation.errors import ExpectedError
 class Settable(Protocol):
     """A frozen dataclass whose fields the environment may set: PREFIX_FIELD.
 
-    Where a variable is not set another one is taken: the platform's, which `also` has by field, or the one with the prefix of
-    `formerly`.
+    Where a variable is not set another one is taken: the platform's, which `also` has by field, or one by an older name.
+    `formerly` is the prefix of before, `renamed` has the older names of fields.
     """
 
     prefix: ClassVar[str]
@@ -28,7 +28,7 @@ Policy = TypeVar("Policy", bound=Settable)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
 #: What PostgreSQL keeps in an integer; and a hundred years.
-_MOST, _LONGEST = 2**31, timedelta(days=36_525)
+_MAX, _LONGEST = 2**31, timedelta(days=36_525)
 #: What may hold a password.
 _SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS|AUTH")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -77,9 +77,16 @@ def _found(policy: type[Settable], name: str) -> tuple[str, str | None]:
 
 
 def others(policy: type[Settable], name: str) -> list[str]:
-    """Return by which other variables a field can be set: the platform's, and an older name."""
-    former, also = getattr(policy, "formerly", ""), getattr(policy, "also", {}).get(name)
-    return [*([also] if also else []), *([former + name.upper()] if former else [])]
+    """Return by which other variables a field can be set: the platform's, and older names."""
+    also = getattr(policy, "also", {}).get(name)
+    return [*([also] if also else []), *former(policy, name)]
+
+
+def former(policy: type[Settable], name: str) -> list[str]:
+    """Return the variables by which a field was set before it or its room was renamed."""
+    older = getattr(policy, "renamed", {}).get(name)
+    prefixes = [*([policy.prefix] if older else []), *([policy.formerly] if hasattr(policy, "formerly") else [])]
+    return [prefix + (older or name).upper() for prefix in prefixes]
 
 
 def _parse(variable: str, value: str, kind: Any) -> Any:
@@ -97,7 +104,7 @@ def _parse(variable: str, value: str, kind: Any) -> Any:
         at = ".".join(map(str, error.errors()[0]["loc"]))
         why = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
         raise SettingInvalid(variable=variable, value=value, allowed=f"{why}; write JSON" if many else why) from error
-    if isinstance(found, float | int) and not abs(found) < _MOST:
+    if isinstance(found, float | int) and not abs(found) < _MAX:
         raise SettingInvalid(variable=variable, value=value, allowed="must be a number, and below 2147483648")
     return found
 

@@ -47,9 +47,9 @@ class _Collector(multiprocess.MultiProcessCollector):
         return self.merge(found, accumulate=True)  # type: ignore[no-untyped-call]
 
 
-if told := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     # Below /run it is gone after each start of the machine.
-    _prepare(Path(told))
+    _prepare(Path(folder))
     # Containers that share the folder have the same pids: the host's name tells their files apart.
     values.ValueClass = values.MultiProcessValue(lambda: f"{socket.gethostname()}-{os.getpid()}")  # type: ignore[no-untyped-call]
 

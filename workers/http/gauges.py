@@ -6,7 +6,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from workers.balancing import usecases as balancing
-from workers.connections.usecases import people as connections
+from workers.connections.usecases import users as connections
 from workers.foundation import circuits, jobs, queues, redis
 
 

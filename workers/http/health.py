@@ -17,7 +17,7 @@ from workers.selfwatch.rules import LATENCY_OBJECTIVES
 
 #: In seconds: from check to check, for how long one may take, and after which a first answer no longer waits.
 EVERY, PATIENCE = 1.0, 1.0
-OK, AWAY, HANGS, UNKNOWN = "ok", "away", "hangs", "not known"
+OK, UNAVAILABLE, HANGS, UNKNOWN = "ok", "unavailable", "hangs", "not known"
 
 
 @dataclass
@@ -25,24 +25,24 @@ class _Part:
     """One part: what it said last, and since when it is being asked (None while it is not)."""
 
     check: Callable[[], str]
-    said: str = ""
+    detail: str = ""
     since: float | None = None
 
-    def ask(self) -> None:
+    def check_now(self) -> None:
         self.since = clock.stopwatch()
         try:
-            self.said = self.check()
+            self.detail = self.check()
         except Exception:
-            self.said = UNKNOWN
+            self.detail = UNKNOWN
             raise
         finally:
             self.since = None
 
-    def told(self) -> str:
+    def answers(self) -> str:
         """Return what is known of it."""
         since = self.since
         late = since is not None and clock.stopwatch() - since > PATIENCE
-        return HANGS if late else self.said
+        return HANGS if late else self.detail
 
 
 class Checks:
@@ -57,19 +57,19 @@ class Checks:
 
     def _keep_asking(self, part: _Part) -> None:
         while not self._stopped.is_set():
-            part.ask()
+            part.check_now()
             self._stopped.wait(EVERY)
 
     def stop(self) -> None:
         """Ask no more."""
         self._stopped.set()
 
-    async def told(self, *names: str) -> dict[str, str]:
+    async def answers(self, *names: str) -> dict[str, str]:
         """Return what each part says, or those named; of one that was never asked within `PATIENCE`: it hangs."""
         until = clock.stopwatch() + PATIENCE
-        while not all(part.told() for part in self._parts.values()) and clock.stopwatch() < until:
+        while not all(part.answers() for part in self._parts.values()) and clock.stopwatch() < until:
             await asyncio.sleep(0.02)
-        return {name: part.told() or HANGS for name, part in self._parts.items() if not names or name in names}
+        return {name: part.answers() or HANGS for name, part in self._parts.items() if not names or name in names}
 
 
 def _redis(client: Callable[[], redis.Client]) -> Callable[[], str]:
@@ -79,7 +79,7 @@ def _redis(client: Callable[[], redis.Client]) -> Callable[[], str]:
         except RedisTimeoutError:
             return HANGS
         except redis.UNREACHABLE:
-            return AWAY
+            return UNAVAILABLE
         except RedisError as error:
             return f"takes nothing ({type(error).__name__})"
         return OK
@@ -94,7 +94,7 @@ def _database() -> str:
     except database.WritesRefused as error:
         return f"takes nothing ({error.reason})"
     except database.DatabaseUnavailable:
-        return AWAY
+        return UNAVAILABLE
     except (SQLAlchemyError, psycopg.Error, ExpectedError) as error:
         state = getattr(getattr(error, "orig", error), "sqlstate", None)
         return f"takes nothing ({state or type(error).__name__})"

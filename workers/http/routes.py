@@ -60,13 +60,13 @@ async def livez() -> dict[str, str]:
 @api.get("/healthz")
 async def healthz(response: Response) -> dict[str, str]:
     """Say whether what comes in can be kept: 503 when broker or database takes no write."""
-    return _told(await _checks().told("broker", "database"), response)
+    return _response(await _checks().answers("broker", "database"), response)
 
 
 @api.get("/readyz")
 async def readyz(response: Response) -> dict[str, str]:
     """Say of each part whether it does its work; 503 when a server takes no write, or beat or a queue stands still."""
-    return _told(await _checks().told(), response)
+    return _response(await _checks().answers(), response)
 
 
 @api.get("/metrics")
@@ -119,7 +119,7 @@ def _refused(request: Request, error: ExpectedError) -> Response:
 
 
 @api.exception_handler(RedisError)
-def _broker_away(request: Request, error: RedisError) -> Response:
+def _broker_unavailable(request: Request, error: RedisError) -> Response:
     telemetry.refusals.labels("api", "broker_away").inc()
     detail = f"the broker does not answer ({type(error).__name__}); nothing was taken: send it again"
     return _answer(request, 503, "broker_away", detail, {"Retry-After": "2"})
@@ -138,7 +138,7 @@ def _answer(request: Request, status: int, reason: str, detail: str, headers: di
     return metrics_routes.refused(request, status, detail, headers) or JSONResponse(body, status, headers)
 
 
-def _told(parts: dict[str, str], response: Response) -> dict[str, str]:
+def _response(parts: dict[str, str], response: Response) -> dict[str, str]:
     if set(parts.values()) != {"ok"}:
         response.status_code = 503
     return parts

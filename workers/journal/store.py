@@ -98,8 +98,8 @@ def read(db: Connection, reader: str, *, limit: int) -> list[Entry]:
 
     Nothing while another transaction reads for the same reader.
     """
-    asked = select(text("tx::text"), cursors.c.id).where(cursors.c.reader == reader)
-    row = db.execute(asked.with_for_update(skip_locked=True)).one_or_none()
+    query = select(text("tx::text"), cursors.c.id).where(cursors.c.reader == reader)
+    row = db.execute(query.with_for_update(skip_locked=True)).one_or_none()
     if row is None:
         return []
     return [Entry(*one) for one in db.execute(_NEXT, {"tx": row[0], "id": row[1], "limit": limit})]

@@ -51,19 +51,19 @@ class MetricsTooLarge(MetricsRefused):
 def unpacked(body: bytes, encoding: str, policy: Policy) -> bytes:
     """Return a body as it was before gzip or deflate; raises MetricsTooLarge, also for what only gets large when unpacked."""
     encoding = encoding.strip().casefold().removeprefix("x-")
-    if len(body) <= policy.bytes_most and encoding in ("", "identity"):
+    if len(body) <= policy.bytes_max and encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate", "", "identity"):
         raise MetricsRefused(problem=f"Content-Encoding {encoding!r} is not known; send gzip, deflate, or plain")
     try:
         unpacker = zlib.decompressobj(wbits=47)
-        plain = unpacker.decompress(body, policy.bytes_most + 1) if encoding else body
+        plain = unpacker.decompress(body, policy.bytes_max + 1) if encoding else body
     except zlib.error:
         raise MetricsRefused(problem=f"the body is no {encoding}") from None
-    if encoding and len(plain) <= policy.bytes_most and (not unpacker.eof or unpacker.unused_data):
+    if encoding and len(plain) <= policy.bytes_max and (not unpacker.eof or unpacker.unused_data):
         raise MetricsRefused(problem=f"the body is not one whole {encoding}: it was cut, or has more than one part")
-    if len(plain) > policy.bytes_most:
-        raise MetricsTooLarge(problem=f"the body is larger than {policy.bytes_most} bytes; send fewer samples at once")
+    if len(plain) > policy.bytes_max:
+        raise MetricsTooLarge(problem=f"the body is larger than {policy.bytes_max} bytes; send fewer samples at once")
     return plain
 
 
@@ -103,8 +103,8 @@ def otlp(body: bytes, content_type: str, policy: Policy) -> list[Sample]:
     found = []
     for sample in _otlp(request):
         found.append(sample)
-        if len(found) > policy.samples_most:
-            raise MetricsTooLarge(problem=f"more than {policy.samples_most} samples; export smaller batches")
+        if len(found) > policy.samples_max:
+            raise MetricsTooLarge(problem=f"more than {policy.samples_max} samples; export smaller batches")
     return found
 
 
@@ -202,8 +202,8 @@ def prometheus(body: bytes, content_type: str, policy: Policy, *, now: MachineMo
             found += _prometheus_line(line, unit, now)
         except (ValueError, KeyError, IndexError, OverflowError):
             refused[f"line {number}: {line[:60]!r} is no sample"] += 1
-        if len(found) > policy.samples_most:
-            raise MetricsTooLarge(problem=f"more than {policy.samples_most} samples; push smaller groups")
+        if len(found) > policy.samples_max:
+            raise MetricsTooLarge(problem=f"more than {policy.samples_max} samples; push smaller groups")
     if refused and not found:
         raise MetricsRefused(problem=f"the body is no Prometheus text ({next(iter(refused))})")
     return found, refused

@@ -22,9 +22,9 @@ async def _body(request: Request, content_encoding: Annotated[str, Header()] = "
     limits, body = intake.policy(), b""
     async for part in request.stream():
         body += part
-        if len(body) > limits.bytes_most:
+        if len(body) > limits.bytes_max:
             raise formats.MetricsTooLarge(
-                problem=f"the body is larger than {limits.bytes_most} bytes; send fewer samples at once"
+                problem=f"the body is larger than {limits.bytes_max} bytes; send fewer samples at once"
             )
     return await run_in_threadpool(formats.unpacked, body, content_encoding, limits)
 

@@ -73,7 +73,7 @@ class Policy:
             raise ValueError("retry_after must be from 1s to 1h")
 
 
-def safe(text: str, most: int) -> str:
+def safe(text: str, limit: int) -> str:
     """Return a text without logins and tokens, cut at `most` characters."""
     clean = _NAMED.sub(r"\1\2…", _HOOK.sub("…", _LOGIN.sub("…@", text)))
-    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
+    return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"

@@ -8,37 +8,37 @@ from sqlalchemy.dialects.postgresql import insert
 
 from workers.foundation import redis
 from workers.foundation.database import metadata
-from workers.notify.keys import TAKEN
+from workers.notify.keys import ACCEPTED
 from workers.notify.rules import Target
 
 addresses = Table(
     "addresses",
     metadata,
-    Column("who", Text, primary_key=True),
+    Column("recipient", Text, primary_key=True),
     Column("wedding_id", Text, primary_key=True, server_default=""),
     Column("channel", Text, primary_key=True),
     Column("url", Text, nullable=False),
 )
 
 
-def was_taken(key: str) -> bool:
+def was_accepted(key: str) -> bool:
     """Tell whether a target took a notification although no row says so: the database was lost between sending and noting."""
     try:
-        return bool(redis.registry().exists(TAKEN + key))
+        return bool(redis.registry().exists(ACCEPTED + key))
     except RedisError:
         return False
 
 
-def note_taken(key: str) -> None:
+def note_accepted(key: str) -> None:
     """Remember for a day, beside the row, that a target took a notification."""
     with suppress(RedisError):
-        redis.registry().set(TAKEN + key, 1, ex=86_400)
+        redis.registry().set(ACCEPTED + key, 1, ex=86_400)
 
 
 def register(db: Connection, to: Target, url: str) -> None:
     """Remember where somebody is reached by a channel, instead of what was known."""
-    statement = insert(addresses).values(who=to.recipient, channel=to.channel, url=url, wedding_id=to.wedding_id)
-    db.execute(statement.on_conflict_do_update(index_elements=["who", "wedding_id", "channel"], set_={"url": url}))
+    statement = insert(addresses).values(recipient=to.recipient, channel=to.channel, url=url, wedding_id=to.wedding_id)
+    db.execute(statement.on_conflict_do_update(index_elements=["recipient", "wedding_id", "channel"], set_={"url": url}))
 
 
 def unregister(db: Connection, to: Target) -> bool:
@@ -48,7 +48,7 @@ def unregister(db: Connection, to: Target) -> bool:
 
 def registered(db: Connection) -> list[Target]:
     """Return the targets that have an address; never the addresses."""
-    key = (addresses.c.who, addresses.c.wedding_id, addresses.c.channel)
+    key = (addresses.c.recipient, addresses.c.wedding_id, addresses.c.channel)
     return [Target(*row) for row in db.execute(select(*key).order_by(*key))]
 
 
@@ -59,9 +59,13 @@ def address(db: Connection, to: Target) -> str | None:
 
 def channels(db: Connection, recipient: str, wedding_id: str = "") -> list[str]:
     """Return the channels by which somebody is reached: of a wedding, or for all."""
-    that = (addresses.c.who == recipient) & (addresses.c.wedding_id == wedding_id)
+    that = (addresses.c.recipient == recipient) & (addresses.c.wedding_id == wedding_id)
     return list(db.execute(select(addresses.c.channel).where(that).order_by(addresses.c.channel)).scalars())
 
 
 def _is(to: Target) -> ColumnElement[bool]:
-    return (addresses.c.who == to.recipient) & (addresses.c.channel == to.channel) & (addresses.c.wedding_id == to.wedding_id)
+    return (
+        (addresses.c.recipient == to.recipient)
+        & (addresses.c.channel == to.channel)
+        & (addresses.c.wedding_id == to.wedding_id)
+    )

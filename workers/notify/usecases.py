@@ -39,7 +39,7 @@ def _key(key: str, to: Target) -> str:
 
 def send(entry: Entry) -> Result:
     """Send one; it fails also when its address is gone or wrong."""
-    if store.was_taken(entry.key):
+    if store.was_accepted(entry.key):
         return Result(Outcome.SENT)
     notification, to = formats.read(entry.key, entry.body)
     with database.transaction() as db:
@@ -48,7 +48,7 @@ def send(entry: Entry) -> Result:
         return Result(Outcome.FAILED, "its address is gone; `wedops contacts add` gives one")
     if not adapters.send(url, notification.title, notification.body, notification.severity, key=entry.key):
         return Result(Outcome.FAILED, "the target did not take it")
-    store.note_taken(entry.key)
+    store.note_accepted(entry.key)
     return Result(Outcome.SENT)
 
 
@@ -100,7 +100,7 @@ def require_address(db: Connection, recipient: str) -> None:
         raise AddressMissing(recipient=recipient)
 
 
-def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     """Return the messages that arrived from a moment of the world's on; they are sent by the machine's clock."""
     found = [
         Happening(
@@ -108,6 +108,6 @@ def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
             f"told {body['recipient']} by {body['channel']}: {body['title']}",
             wedding_id=body["wedding_id"],
         )
-        for at, body in outbox.latest_sent(db, formats.KIND, limit=most)
+        for at, body in outbox.latest_sent(db, formats.KIND, limit=limit)
     ]
     return [one for one in found if one.at >= since]

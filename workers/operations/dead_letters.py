@@ -8,7 +8,7 @@ from workers.foundation.moments import MachineMoment
 from workers.outbox import usecases as outbox
 
 #: So many are shown.
-MOST = 50
+MAX = 50
 #: How an entry of the outbox is named here.
 _ENTRY = re.compile(r"outbox-([0-9]{1,18})")
 
@@ -31,16 +31,16 @@ class Letter:
 
 def letters() -> tuple[list[Letter], list[str]]:
     """Return the newest, the last one first; and which part could not be asked."""
-    refused = dead_letters.newest(MOST)
+    refused = dead_letters.newest(MAX)
     found, missing = [Letter(one.id, one.at, one.queue, one.task, "", one.reason, bool(one.message)) for one in refused], []
     try:
         found += [
             Letter(f"outbox-{one.id}", one.settled_at, "outbox", f"{one.kind} {one.key}", one.wedding_id, one.problem, True)
-            for one in outbox.dead(MOST)
+            for one in outbox.dead(MAX)
         ]
     except database.DatabaseUnavailable as error:
         missing.append(str(error))
-    return sorted(found, key=lambda one: one.at, reverse=True)[:MOST], missing
+    return sorted(found, key=lambda one: one.at, reverse=True)[:MAX], missing
 
 
 def replay(letter_id: str) -> str:

@@ -215,7 +215,7 @@ def _from_postgres(status: Status, now: Moment) -> None:
     with database.transaction() as db:
         status.regions = [_plain(row) for row in metrics.latest(db, since=now - timedelta(days=1))]
         status.seasons = {region: str(season) for region, season in seasons.current(db).items()}
-        near = weddings.between(db, now, now + timedelta(hours=24), most=5)
+        near = weddings.between(db, now, now + timedelta(hours=24), limit=5)
         status.next_weddings = [_wedding(one, phases, now) for one in near]
         status.emergencies = [_emergency(one) for one in emergencies.active(db)]
         found = alerts.listed(db)
@@ -245,22 +245,22 @@ def _blame_open(status: Status) -> None:
         status.blame(DEGRADED, f"{what} wait for approval (`wedops scaling approve {one['id']} --for 6h`, or `reject`)")
     for emergency in status.emergencies:
         what = f"{emergency['kind']} emergency {emergency['id']} at {emergency['wedding_id']} is open"
-        steps = "; ".join(f"{step['who']} by {step['due_at'][11:16]}Z: {step['what']}" for step in emergency["steps"])
+        steps = "; ".join(f"{step['owner']} by {step['due_at'][11:16]}Z: {step['what']}" for step in emergency["steps"])
         status.blame(DEGRADED, f"{what} ({steps})")
 
 
 def _from_alerts(db: Connection, status: Status, found: list[AlertView], now: Moment) -> None:
     """Say of each alert that fires, and that no worse one explains, what is wrong, whom it hurts, what was done, what to do."""
-    telling = [one for one in found if one.state is State.FIRING and not one.quiet.startswith("explained")]
-    around, done = surroundings.of(db, telling, now=now), degradation.active(db)
-    for alert in telling:
+    firing = [one for one in found if one.state is State.FIRING and not one.muted.startswith("explained")]
+    around, done = surroundings.of(db, firing, now=now), degradation.active(db)
+    for alert in firing:
         steps = ", ".join(f"{step.action.replace('_', ' ')} ({step.outcome})" for step in done.get(alert.id, ()))
         parts = [
             f"alert {alert.id}, {alert.severity}: {alert.detail}",
-            f"affects {hurts}" if (hurts := around[alert.id].said) else "",
+            f"affects {hurts}" if (hurts := around[alert.id].summary) else "",
             f"done: {steps}" if steps else "",
             f"to do: {surroundings.runbook(alert.kind)}",
-            alert.quiet,
+            alert.muted,
         ]
         status.blame(CRITICAL if alert.severity is Severity.CRITICAL else DEGRADED, ", ".join(filter(None, parts)))
 

@@ -32,11 +32,11 @@ def timeline(since: datetime, *, wedding_id: str = "", limit: int) -> tuple[list
     try:
         with database.transaction() as db:
             region = weddings.require(db, wedding_id).region if wedding_id else ""
-            parts = [happened(db, since, most=LOOKED_AT) for happened in TABLES]
+            parts = [happened(db, since, limit=LOOKED_AT) for happened in TABLES]
     except database.DatabaseUnavailable as error:
         region, missing = "", [str(error)]
     try:
-        parts.append(event_log.since(since, most=LOOKED_AT))
+        parts.append(event_log.since(since, limit=LOOKED_AT))
     except RedisError as error:
         missing.append(f"Redis does not answer ({error}); restarts, circuits and modes are not shown")
     if any(len(part) >= LOOKED_AT for part in parts):

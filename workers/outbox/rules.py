@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
     SENT = "sent"
     #: Taken by somebody who may lose it: it is sent again, unless its effect completes it first.
-    HANDED_OVER = "handed_over"
+    ENQUEUED = "enqueued"
     FAILED = "failed"
     #: Not tried, for it must not be now; it does not count.
     POSTPONED = "postponed"

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.database import expires, insert_once, metadata
 from workers.foundation.moments import MachineMoment
 from workers.outbox.rules import Dead, Entry, Message, Retry, State, Status
 
@@ -49,7 +49,7 @@ outbox = Table(
     Column("due_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
     Column("deadline", DateTime(timezone=True)),
     Column("settled_at", DateTime(timezone=True)),
-    info=over("settled_at"),
+    info=expires("settled_at"),
 )
 _WAITING = outbox.c.state == State.WAITING
 Index("outbox_due", outbox.c.kind, outbox.c.lane, outbox.c.due_at, postgresql_where=_WAITING)
@@ -127,7 +127,7 @@ def again(db: Connection, entry: Entry, after: timedelta, *, problem: str = "", 
     db.execute(update(outbox).where(_WAITING, _held(entry)).values(values))
 
 
-def hold_back(db: Connection, kind: str, entry: Entry, wait: timedelta) -> None:
+def defer(db: Connection, kind: str, entry: Entry, wait: timedelta) -> None:
     """Have what else waits for the recipient of an entry wait a while: who hangs must not keep all others waiting."""
     others = (outbox.c.kind == kind) & (outbox.c.recipient == entry.recipient) & (outbox.c.id != entry.id)
     db.execute(update(outbox).where(_WAITING, others).values(due_at=func.greatest(outbox.c.due_at, _NOW + wait)))

@@ -58,7 +58,7 @@ def _send(entry: Entry, send: Send, retry: Retry, kind: str) -> Result:
     with database.transaction() as db:
         _settle(db, entry, result, retry)
         if result.outcome is Outcome.FAILED and entry.recipient:
-            store.hold_back(db, kind, entry, retry.after)
+            store.defer(db, kind, entry, retry.after)
     if result.outcome is Outcome.FAILED:
         log.warning("not sent", kind=kind, key=entry.key, attempts=entry.attempts, reason="failed", detail=result.problem)
     return result

@@ -46,9 +46,9 @@ def run(ended: threading.Event) -> None:
 
 
 def _listen(wakes: Mapping[str, threading.Event], ended: threading.Event) -> None:
-    with database.listening(outbox.CHANNEL, journal.CHANNEL) as heard:
+    with database.listening(outbox.CHANNEL, journal.CHANNEL) as listener:
         while not ended.is_set():
-            if heard(EVERY):
+            if listener(EVERY):
                 for wake in wakes.values():
                     wake.set()
 

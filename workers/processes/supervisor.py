@@ -38,7 +38,7 @@ class Policy:
     ready_within: float = 60.0
     stop_within: float = 10.0
     steady_after: float = 10.0
-    pause_most: float = 4.0
+    pause_max: float = 4.0
 
 
 def read_procfile(path: Path) -> dict[str, str]:
@@ -181,9 +181,9 @@ class Supervisor:
             if process.running is None:
                 continue
             if process.running.poll() is not None:
-                self._put_back(process, "died", at)
+                self._restart(process, "died", at)
             elif not held_up and not waits and process.silent_for(at) > self.policy.hung_after:
-                self._judge_silent(process, at)
+                self._restart_silent(process, at)
 
     def _all_wait(self) -> bool:
         """Tell whether a server that all wait for still hangs; once it answers they have a while to show that they live."""
@@ -193,14 +193,14 @@ class Supervisor:
                 process.seen = clock.stopwatch() + self.policy.hung_after
         return self._hanging
 
-    def _judge_silent(self, process: Process, at: float) -> None:
+    def _restart_silent(self, process: Process, at: float) -> None:
         if self.server_hangs():
             log.warning("process waits", process=process.name, reason="server_hangs")
             self._hanging = True
         else:
-            self._put_back(process, "hung", at)
+            self._restart(process, "hung", at)
 
-    def _put_back(self, process: Process, how: str, at: float) -> None:
+    def _restart(self, process: Process, how: str, at: float) -> None:
         if at < process.again_at:
             return
         if at - process.started > self.policy.steady_after:
@@ -209,7 +209,7 @@ class Supervisor:
         process.end_all()
         process.start()
         process.again_at = at + process.pause
-        process.pause = min(max(0.5, process.pause * 2), self.policy.pause_most)
+        process.pause = min(max(0.5, process.pause * 2), self.policy.pause_max)
         self.restarts += 1
         log.error("process put back", process=process.name, reason=how, last_line=last, log=str(process.log))
         self.on_restart(process.name, how)

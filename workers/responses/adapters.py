@@ -20,7 +20,7 @@ from workers.scaling.usecases import modes
 from workers.weddings.rules import EVERYWHERE
 
 #: Who orders, in the tables that people order in too; what people ordered is left alone.
-WHO = "degradation"
+CALLER = "degradation"
 #: What holds for a while only, so that nothing stays for ever if nobody is left to undo it.
 FOR_A_WHILE = frozenset({Action.GROW_CACHE, Action.SCALE})
 #: That a person ordered it, and for how many seconds that is heeded.
@@ -37,15 +37,15 @@ class Doing:
     now: Moment
 
 
-def leave_to_people() -> None:
+def leave_to_operators() -> None:
     """Leave emergency mode, as it is, to who orders it now: for some hours it is not ours to begin or end."""
     redis.registry().delete(OURS)
     redis.registry().set(LEFT, 1, ex=LEFT_FOR)
 
 
-def reconcile(standing: Collection[Action], *, now: Moment) -> None:
+def reconcile(active: Collection[Action], *, now: Moment) -> None:
     """Bring emergency mode to what the rows say: a run may have died between the two, or Redis have lost it."""
-    ours, needed = redis.registry().exists(OURS), Action.EMERGENCY_MODE in standing
+    ours, needed = redis.registry().exists(OURS), Action.EMERGENCY_MODE in active
     if ours and not needed:
         _end_emergency_mode(now)
     elif needed and not registry.emergency_mode():
@@ -67,19 +67,19 @@ def _order(doing: Doing, region: str) -> str:
     policy = settings.read(ScalingPolicy)
     if modes.mode_of(doing.db, region, policy, now=doing.now) is Mode.SHADOW:
         return f"{region} only watches: nothing is scaled"
-    standing = orders.active(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
-    if standing and standing.until and standing.until - doing.now > doing.policy.order_for / 2:
+    active = orders.active(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
+    if active and active.until and active.until - doing.now > doing.policy.order_for / 2:
         return ""
-    if standing is None or standing.asked_by == WHO:
-        until, most = doing.now + doing.policy.order_for, policy.instances_max
-        orders.give(doing.db, Order(region, Kind.EMERGENCY, "degradation", WHO, doing.now, until, most))
+    if active is None or active.requested_by == CALLER:
+        until, maximum = doing.now + doing.policy.order_for, policy.instances_max
+        orders.give(doing.db, Order(region, Kind.EMERGENCY, "degradation", CALLER, doing.now, until, maximum))
     return ""
 
 
 def _end_order(doing: Doing, region: str) -> None:
-    standing = orders.active(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
-    if standing and standing.asked_by == WHO:
-        orders.end(doing.db, region, Kind.EMERGENCY, by=WHO, at=doing.now)
+    active = orders.active(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
+    if active and active.requested_by == CALLER:
+        orders.end(doing.db, region, Kind.EMERGENCY, by=CALLER, at=doing.now)
 
 
 def _scale(doing: Doing) -> str:
@@ -96,13 +96,13 @@ def _begin_emergency_mode(now: Moment) -> str:
     if registry.emergency_mode() or redis.registry().exists(LEFT):
         return "emergency mode is as somebody ordered it"
     redis.registry().set(OURS, 1)
-    connections.set_emergency_mode(True, by=WHO, now=now)
+    connections.set_emergency_mode(True, by=CALLER, now=now)
     return "guests give way"
 
 
 def _end_emergency_mode(now: Moment) -> None:
     if redis.registry().exists(OURS):
-        connections.set_emergency_mode(False, by=WHO, now=now)
+        connections.set_emergency_mode(False, by=CALLER, now=now)
         redis.registry().delete(OURS)
 
 
@@ -114,13 +114,13 @@ def _drain(doing: Doing) -> str:
     others = [node for node in nodes if node.region != doing.region and node.usable]
     # What guests may fill: where they are refused nobody can be sent.
     room = sum(max(0, int(min(node.capacity, limits.pool_limit) * share) - node.connections) for node in others)
-    people = sum(node.connections for node in own)
-    if not own or room < people:
-        return f"no other region has room for {people} people: nobody is moved"
+    users = sum(node.connections for node in own)
+    if not own or room < users:
+        return f"no other region has room for {users} people: nobody is moved"
     redis.registry().sadd(DRAINED + doing.region, *(node.name for node in own))
     for node in own:
         balancing.stop(node.name)
-    return f"{people} people of {doing.region} go to other regions"
+    return f"{users} people of {doing.region} go to other regions"
 
 
 def _fill_again(doing: Doing) -> None:

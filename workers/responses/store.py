@@ -74,11 +74,11 @@ def active(db: Connection) -> dict[int, list[Response]]:
 
 def take(db: Connection, alert: AlertView, action: Action, number: int, reason: Reason, *, at: Moment) -> int | None:
     """Remember a step, once; return its id, None when it was taken before."""
-    over = select(func.coalesce(func.max(responses.c.round), 0)).where(
+    expires = select(func.coalesce(func.max(responses.c.round), 0)).where(
         responses.c.alert_id == alert.id, responses.c.undone_at.is_not(None)
     )
     row = {
-        "alert_id": alert.id, "round": int(db.execute(over).scalar_one()) + 1, "number": number, "kind": alert.kind,
+        "alert_id": alert.id, "round": int(db.execute(expires).scalar_one()) + 1, "number": number, "kind": alert.kind,
         "region": alert.region, "action": action, "reason": reason, "outcome": Outcome.ACTING, "before": alert.value, "at": at,
     }  # fmt: skip
     new: list[int] = insert_once(db, responses, [row])
@@ -96,9 +96,9 @@ def undo(db: Connection, step: Response, *, at: Moment) -> None:
     db.execute(update(responses).where(responses.c.id == step.id).values(undone_at=at))
 
 
-def history(db: Connection, *, most: int = 50) -> list[dict[str, object]]:
+def history(db: Connection, *, limit: int = 50) -> list[dict[str, object]]:
     """Return what was done, the newest first."""
-    return [dict(row) for row in db.execute(select(responses).order_by(responses.c.id.desc()).limit(most)).mappings()]
+    return [dict(row) for row in db.execute(select(responses).order_by(responses.c.id.desc()).limit(limit)).mappings()]
 
 
 def since(db: Connection, moment: datetime, *, limit: int) -> list[Taken]:

@@ -11,5 +11,5 @@ def respond(**_later: object) -> None:
     policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
         helpless = usecases.respond(db, policy, now=now)
-    if usecases.tell(helpless, now=now):
+    if usecases.raise_alerts(helpless, now=now):
         app.send_task("alerts.escalate", retry=False)

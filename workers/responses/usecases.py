@@ -10,7 +10,7 @@ from workers.alerts.rules.kinds import Evaluator, Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import AlertView, Breach
 from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.store import alerts
-from workers.alerts.usecases import escalation as telling
+from workers.alerts.usecases import escalation
 from workers.alerts.usecases import evaluation as alerting
 from workers.caching import store as results
 from workers.foundation import logs, settings, telemetry
@@ -28,12 +28,12 @@ def respond(db: Connection, policy: Policy, *, now: Moment) -> list[Breach]:
 
     Alerts are held by the transaction, so that two runs at once take turns and the second finds it done.
     """
-    standing, taken = alerts.hold(db), store.active(db)
-    tempos = telling.tempos(db, standing, now=now)
+    active, taken = alerts.hold(db), store.active(db)
+    tempos = escalation.tempos(db, active, now=now)
     needed = {step.action for own in taken.values() for step in own if step.outcome is not Outcome.WORSE}
     adapters.reconcile(needed, now=now)
     helpless = []
-    for alert in standing:
+    for alert in active:
         own = taken.pop(alert.id, [])
         _renew(db, own, policy, now)
         if own and rules.recovered(alert, policy, now=now):
@@ -52,12 +52,12 @@ def respond(db: Connection, policy: Policy, *, now: Moment) -> list[Breach]:
 
 def history(db: Connection, *, limit: int) -> list[dict[str, Any]]:
     """Return the newest steps with the indicator before and after, the newest first."""
-    return store.history(db, most=limit)
+    return store.history(db, limit=limit)
 
 
-def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     """Return the steps that were taken or undone from a moment on."""
-    taken = store.since(db, since, limit=most)
+    taken = store.since(db, since, limit=limit)
     about = alerts.facts(db, {one.alert_id for one in taken})
     found = []
     for one in taken:
@@ -129,7 +129,7 @@ def _breach(alert: AlertView) -> Breach:
     )
 
 
-def tell(helpless: Sequence[Breach], *, now: Moment) -> bool:
+def raise_alerts(helpless: Sequence[Breach], *, now: Moment) -> bool:
     """Bring the alerts about responses that did not help up to date; tell whether one changed."""
     policy = settings.read(Thresholds)
-    return alerting.bring(helpless, Evaluator.RESPONSES, policy, now=now)
+    return alerting.reconcile(helpless, Evaluator.RESPONSES, policy, now=now)

@@ -19,7 +19,7 @@ def drop(*, before: datetime, enough: float) -> tuple[dict[str, int], list[str]]
     The tables take turns, so that one with a backlog keeps no other waiting.
     """
     begun, dropped = clock.stopwatch(), dict[str, int]()
-    waiting, failed = [table for table in database.metadata.sorted_tables if database.OVER in table.info], set[str]()
+    waiting, failed = [table for table in database.metadata.sorted_tables if database.EXPIRES in table.info], set[str]()
     while waiting and clock.stopwatch() - begun < enough:
         table = waiting.pop(0)
         try:
@@ -36,7 +36,7 @@ def drop(*, before: datetime, enough: float) -> tuple[dict[str, int], list[str]]
 
 def _drop(table: Table, before: datetime) -> int:
     old = table.alias("old")
-    condition: ColumnElement[bool] = table.info[database.OVER](old, before)
+    condition: ColumnElement[bool] = table.info[database.EXPIRES](old, before)
     some = select(literal_column("old.ctid", Text)).select_from(old).where(condition).limit(AT_ONCE)
     with database.transaction() as db:
         return db.execute(delete(table).where(literal_column("ctid").in_(some))).rowcount

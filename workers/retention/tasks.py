@@ -14,4 +14,4 @@ ENOUGH = 12.0
 def forget(**_later: object) -> None:
     """Drop what has been over for long, of all rooms."""
     dropped, waiting = usecases.forget(now=clock.now(), machine=clock.machine_now(), seconds=ENOUGH)
-    log.info("rows dropped", reason="over", rows=dropped, more=waiting)
+    log.info("rows dropped", reason="expired", rows=dropped, more=waiting)

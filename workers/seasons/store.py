@@ -21,9 +21,9 @@ seasons = Table(
     Column("reason", Text, nullable=False),
     Column("index", Float, nullable=False),
     # One change may follow a given one: a detection that runs twice is a no-op.
-    Column("follows", BigInteger, nullable=False),
+    Column("expected_previous_id", BigInteger, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("region", "follows"),
+    UniqueConstraint("region", "expected_previous_id"),
 )
 
 
@@ -78,10 +78,10 @@ def record(db: Connection, decisions: dict[str, Decision], *, at: Moment) -> dic
     """Remember the seasons that changed, and return them."""
     latest, changed = _latest(db), {}
     for region, decision in sorted(decisions.items()):
-        follows, season = latest.get(region, (0, None))
+        expected_previous_id, season = latest.get(region, (0, None))
         if season is decision.season:
             continue
-        row = {"region": region, "follows": follows, "at": at, **vars(decision)}
+        row = {"region": region, "expected_previous_id": expected_previous_id, "at": at, **vars(decision)}
         if insert_once(db, seasons, [row]):
             changed[region] = decision.season
     return changed

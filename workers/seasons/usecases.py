@@ -48,7 +48,7 @@ def publish_day(*, now: Moment) -> None:
     """Publish to beat what kind of day it is, so that every job keeps its pace."""
     policy = settings.read(rules.Policy)
     with database.transaction() as db:
-        near = weddings.between(db, now - policy.near_after, now + policy.near_before, most=1)
+        near = weddings.between(db, now - policy.near_after, now + policy.near_before, limit=1)
         kind, reason = rules.kind_of_day(near, store.current(db).values(), policy, now=now)
     if before := store.publish_day(kind, reason):
         log.info("kind of day changed", before=before, to=kind, reason=reason)

@@ -1,11 +1,11 @@
 """What is wrong with the task system itself, from what its watch saw. Pure."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
-from workers.alerts.rules.quiet import INHIBITIONS
+from workers.alerts.rules.muting import INHIBITIONS
 
 #: The latency objective of each queue: what waits longer is behind, in seconds.
 LATENCY_OBJECTIVES = {"emergency": 1.0, "steady": 30.0, "bulk": 600.0}
@@ -35,7 +35,7 @@ class Seen:
     of each; `silent` each worker that does not answer, by for how long; `overdue` each job that beat did not fire, by how long.
     """
 
-    away: Mapping[Kind, str] = field(default_factory=dict)
+    unavailable: Mapping[Kind, str] = field(default_factory=dict)
     stopped: Iterable[str] | None = None
     overdue: Mapping[str, float] | None = None
     beats: int | None = None
@@ -46,7 +46,7 @@ class Seen:
     settings: Mapping[str, str] | None = None
     redis_skew: float | None = None
     postgres: Postgres | None = None
-    untold: int | None = None
+    undelivered: int | None = None
     disks: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -55,12 +55,12 @@ def starting(seen: Seen) -> Seen:
     return replace(seen, beats=seen.beats or None, overdue=None, silent=None, stopped=None)
 
 
-def unexplained(breaches: Sequence[Breach], away: Container[Kind]) -> list[Breach]:
+def uninhibited(breaches: Sequence[Breach], unavailable: Container[Kind]) -> list[Breach]:
     """Return the breaches but those that a server which is away altogether explains: a storm is told by its cause."""
-    explained = {
-        kind for rule in INHIBITIONS if rule.whole and any(one in away for one in rule.sources) for kind in rule.targets
+    inhibited = {
+        kind for rule in INHIBITIONS if rule.whole and any(one in unavailable for one in rule.sources) for kind in rule.targets
     }
-    return [one for one in breaches if one.kind not in explained]
+    return [one for one in breaches if one.kind not in inhibited]
 
 
 #: What of `Seen` says anything about a kind: where that could not be asked nothing is known. What is away is always seen.
@@ -73,28 +73,28 @@ NEEDS = {
     Kind.DATABASE: "postgres",
     Kind.STORAGE: "postgres",
     Kind.CLOCK_SKEW: "postgres",
-    Kind.NOTIFICATION: "untold",
-    Kind.BROKER: "away",
-    Kind.CACHE: "away",
+    Kind.NOTIFICATION: "undelivered",
+    Kind.BROKER: "unavailable",
+    Kind.CACHE: "unavailable",
 }
 
 
 def evaluate(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]:
     """Return what is wrong, and the kinds of alert about which something is known."""
-    found = [Breach(kind, kind, kind.worst, 1.0, problem) for kind, problem in seen.away.items()]
-    if Kind.BROKER not in seen.away:
+    found = [Breach(kind, kind, kind.worst, 1.0, problem) for kind, problem in seen.unavailable.items()]
+    if Kind.BROKER not in seen.unavailable:
         found += _jobs(seen) + _queues(seen) + _servers(seen, policy)
     if seen.postgres is not None:
         found += _postgres(seen.postgres) + _clocks(seen)
     found += _disks(seen, policy)
-    if seen.untold:
+    if seen.undelivered:
         found.append(
             Breach(
                 Kind.NOTIFICATION,
-                "untold",
+                "undelivered",
                 Kind.NOTIFICATION.worst,
-                seen.untold,
-                f"{seen.untold} notification(s) do not arrive",
+                seen.undelivered,
+                f"{seen.undelivered} notification(s) do not arrive",
             )
         )
     return found, frozenset(kind for kind, field in NEEDS.items() if getattr(seen, field) is not None)
@@ -143,37 +143,30 @@ def _servers(seen: Seen, policy: Policy) -> list[Breach]:
 
 
 def _postgres(seen: Postgres) -> list[Breach]:
-    # What is measured, above which value, how bad that is, what is said of it.
-    table: tuple[tuple[str, float, float, Severity, str], ...] = (
-        ("connections", seen.connections, 0.85, Severity.HIGH, f"{seen.connections:.0%} of PostgreSQL's connections are taken"),
-        ("standby", seen.standby_behind, BEHIND, Severity.HIGH, f"a standby is {seen.standby_behind:.0f} s behind"),
-        (
-            "slot",
-            seen.wal_held / 2**30,
-            5,
-            Severity.HIGH,
-            f"a slot that nobody reads holds {seen.wal_held / 2**30:.0f} GB of WAL",
-        ),
-        (
-            "transaction",
-            seen.oldest_transaction,
-            600,
-            Severity.MEDIUM,
-            f"a transaction is open for {seen.oldest_transaction:.0f} s",
-        ),
-        ("wraparound", seen.wraparound, 0.75, Severity.CRITICAL, f"{seen.wraparound:.0%} of the transaction ids are used up"),
-    )
-    found = [Breach(Kind.DATABASE, name, severity, value, text) for name, value, most, severity, text in table if value > most]
+    found = [Breach(Kind.DATABASE, *facts) for facts, limit in _measured(seen) if facts[2] > limit]
     found += [
         Breach(Kind.DATABASE, f"bloat {name}", Severity.MEDIUM, share, f"{share:.0%} of the rows of {name} are dead")
         for name, share in seen.dead_rows.items()
     ]
     if seen.missing_partitions:
-        detail = (
-            f"{', '.join(seen.missing_partitions)} lack a partition of today or tomorrow: run `wedops run measurements.retain`"
-        )
+        names = ", ".join(seen.missing_partitions)
+        detail = f"{names} lack a partition of today or tomorrow: run `wedops run measurements.retain`"
         found.append(Breach(Kind.STORAGE, "partitions", Severity.HIGH, 1.0, detail))
     return found
+
+
+def _measured(seen: Postgres) -> Iterator[tuple[tuple[str, Severity, float, str], float]]:
+    """Yield what is measured (subject, severity, value, detail), and the limit that it must not exceed."""
+    used = f"{seen.connections:.0%} of PostgreSQL's connections are taken"
+    yield ("connections", Severity.HIGH, seen.connections, used), 0.85
+    behind = f"a standby is {seen.standby_behind:.0f} s behind"
+    yield ("standby", Severity.HIGH, seen.standby_behind, behind), BEHIND
+    gigabytes = seen.wal_held / 2**30
+    yield ("slot", Severity.HIGH, gigabytes, f"a slot that nobody reads holds {gigabytes:.0f} GB of WAL"), 5
+    open_for = f"a transaction is open for {seen.oldest_transaction:.0f} s"
+    yield ("transaction", Severity.MEDIUM, seen.oldest_transaction, open_for), 600
+    used = f"{seen.wraparound:.0%} of the transaction ids are used up"
+    yield ("wraparound", Severity.CRITICAL, seen.wraparound, used), 0.75
 
 
 def _clocks(seen: Seen) -> list[Breach]:

@@ -20,7 +20,7 @@ from workers.scaling.rules.orders import Kind
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
-from workers.scaling.usecases.places import check
+from workers.scaling.usecases.scopes import check
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import Season
 from workers.simulation.rules.replay import Counts, Given, Outcome, Past, Planner, evaluate, replay
@@ -91,21 +91,23 @@ def _given(db: Connection, region: str, start: datetime, end: datetime) -> Calla
     """Return what held of a region at a moment: its season's floor, the margin of its forecast, orders of people."""
     policy, ordered = settings.read(Policy), orders.given(db, region, since=start, until=end)
     changes = seasons.changes(db, region)
-    verdicts = forecasting.verdicts(db, region, forecasts.TRUSTED_BY, since=start - forecasts.STANDS)
+    verdicts = forecasting.verdicts(db, region, forecasts.TRUSTED_BY, since=start - forecasts.VALID_FOR)
 
     def given(at: Moment) -> Given:
         season = next((season for since, season in reversed(changes) if since <= at), None)
         holding = {one.kind: one for one in ordered if one.holds(at)}
         emergency = ordered_now.value if (ordered_now := holding.get(Kind.EMERGENCY)) else 0
         floor = policy.peak_floor(Resource.INSTANCES) if season is Season.PEAK else 0
-        return Given(_margin(verdicts, at), floor, Kind.HOLD_IN in holding, Kind.HOLD_OUT in holding, emergency)
+        return Given(
+            _margin(verdicts, at), floor, Kind.SUSPEND_SCALE_IN in holding, Kind.SUSPEND_SCALE_OUT in holding, emergency
+        )
 
     return given
 
 
 def _margin(verdicts: Sequence[tuple[datetime, Score]], at: datetime) -> float:
     """Return what the newest verdict that stood then asked to be added to forecasts."""
-    return next((one.margin for said, one in reversed(verdicts) if at - forecasts.STANDS <= said <= at), 1.0)
+    return next((one.margin for said, one in reversed(verdicts) if at - forecasts.VALID_FOR <= said <= at), 1.0)
 
 
 def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | None:
@@ -126,5 +128,5 @@ def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | 
         decided = int(action.created_at.timestamp()) // 60 - begins
         billed[max(0, decided) :] = action.to
         supply[max(0, decided + boot * (action.to > action.before)) :] = action.to
-    capacity, least = float(policy.connections_per_instance), policy.instances_min
-    return evaluate(load, supply, float(billed.sum()), capacity=capacity, boot=boot, least=least)
+    capacity, minimum = float(policy.connections_per_instance), policy.instances_min
+    return evaluate(load, supply, float(billed.sum()), capacity=capacity, boot=boot, minimum=minimum)

@@ -69,17 +69,17 @@ def history(db: Connection, start: datetime, end: datetime) -> list[tuple[str, d
 
 def round_trips(db: Connection, region: str, start: datetime, end: datetime) -> list[tuple[datetime, float]]:
     """Return (at, 95th percentile in ms) of a region's round trips in [start, end)."""
-    asked = select(snapshots.c.at, snapshots.c.p95_ms).where(snapshots.c.region == region, snapshots.c.p95_ms.is_not(None))
-    rows = db.execute(asked.where(snapshots.c.at >= start, snapshots.c.at < end).order_by(snapshots.c.at))
+    query = select(snapshots.c.at, snapshots.c.p95_ms).where(snapshots.c.region == region, snapshots.c.p95_ms.is_not(None))
+    rows = db.execute(query.where(snapshots.c.at >= start, snapshots.c.at < end).order_by(snapshots.c.at))
     return [(row[0], row[1]) for row in rows]
 
 
 def by_minute(db: Connection, start: datetime, end: datetime, *, region: str | None = None) -> dict[str, dict[int, int]]:
     """Return, by region, the most connections that were seen in each minute (since 1970) of [start, end)."""
     minute = cast(func.floor(func.extract("epoch", snapshots.c.at) / 60), BigInteger)
-    asked = [snapshots.c.at >= start, snapshots.c.at < end, *([snapshots.c.region == region] if region else [])]
+    query = [snapshots.c.at >= start, snapshots.c.at < end, *([snapshots.c.region == region] if region else [])]
     rows = db.execute(
-        select(snapshots.c.region, minute, func.max(snapshots.c.connections)).where(*asked).group_by(snapshots.c.region, minute)
+        select(snapshots.c.region, minute, func.max(snapshots.c.connections)).where(*query).group_by(snapshots.c.region, minute)
     )
     found: dict[str, dict[int, int]] = {}
     for name, at, connections in rows:
@@ -89,6 +89,6 @@ def by_minute(db: Connection, start: datetime, end: datetime, *, region: str | N
 
 def highest(db: Connection, start: datetime, end: datetime) -> dict[str, float]:
     """Return the most connections that each region had in [start, end)."""
-    asked = select(snapshots.c.region, func.max(snapshots.c.connections))
-    rows = db.execute(asked.where(snapshots.c.at >= start, snapshots.c.at < end).group_by(snapshots.c.region))
-    return {region: float(most) for region, most in rows}
+    query = select(snapshots.c.region, func.max(snapshots.c.connections))
+    rows = db.execute(query.where(snapshots.c.at >= start, snapshots.c.at < end).group_by(snapshots.c.region))
+    return {region: float(highest) for region, highest in rows}

@@ -33,12 +33,14 @@ def _breach(kind: Kind) -> Breach:
 
 def _find_all() -> None:
     for evaluator in Evaluator:
-        evaluation.bring([_breach(kind) for kind in Kind if kind.evaluator is evaluator], evaluator, POLICY, now=clock.now())
+        evaluation.reconcile(
+            [_breach(kind) for kind in Kind if kind.evaluator is evaluator], evaluator, POLICY, now=clock.now()
+        )
 
 
 def _states() -> dict[Kind, State]:
     with database.transaction() as db:
-        return {one.kind: one.state for one in store.listed(db, most=None)}
+        return {one.kind: one.state for one in store.listed(db, limit=None)}
 
 
 def test_every_kind_opens_fires_and_is_over() -> None:
@@ -47,7 +49,7 @@ def test_every_kind_opens_fires_and_is_over() -> None:
         assert set(_states().values()) == {expected}
     over = set[Kind]()
     for evaluator in Evaluator:
-        evaluation.bring([], evaluator, POLICY, now=clock.now())
+        evaluation.reconcile([], evaluator, POLICY, now=clock.now())
         over |= {kind for kind in Kind if kind.evaluator is evaluator}
         assert {kind for kind, state in _states().items() if state is State.RESOLVED} == over, (
             "nobody ends what another evaluates"
@@ -87,13 +89,13 @@ def test_what_is_measured_as_good_ends_every_kind_of_it(monkeypatch: pytest.Monk
     kinds = [kind for kind in Kind if kind.evaluator is Evaluator.MEASUREMENTS]
     breaches = [replace(_breach(kind), subject=subjects.get(kind, "us-west")) for kind in kinds]
     for _ in range(2):
-        evaluation.bring(breaches, Evaluator.MEASUREMENTS, POLICY, now=clock.now())
+        evaluation.reconcile(breaches, Evaluator.MEASUREMENTS, POLICY, now=clock.now())
     tasks.check()
     assert _states() == dict.fromkeys(kinds, State.FIRING) | {Kind.ANOMALY: State.RESOLVED}, "silence is not health"
     with database.transaction() as db:
         snapshots.append(db, [Snapshot("us-west", clock.now(), 10, messages=1_000, p95_ms=40.0)])
     region = (("region", "us-west"),)
-    good = [Sample(one.series, region, clock.epoch(), one.least if isfinite(one.least) else 0.0) for one in OBJECTIVES]
+    good = [Sample(one.series, region, clock.epoch(), one.min if isfinite(one.min) else 0.0) for one in OBJECTIVES]
     assert intake.take(good, sent_by="test", now=clock.machine_now()).accepted == len(OBJECTIVES)
     intake.write(Writer("test"))
     tasks.check()
@@ -103,7 +105,9 @@ def test_what_is_measured_as_good_ends_every_kind_of_it(monkeypatch: pytest.Monk
 def test_what_was_found_is_known_whoever_found_it() -> None:
     """One that is handed in by the wrong evaluator must not stay pending for ever."""
     for _ in range(2):
-        evaluation.bring([_breach(Kind.NODE_OUT)], Evaluator.TASK_SYSTEM, POLICY, now=clock.now(), evaluated=lambda _: False)
+        evaluation.reconcile(
+            [_breach(Kind.NODE_OUT)], Evaluator.TASK_SYSTEM, POLICY, now=clock.now(), evaluated=lambda _: False
+        )
     assert _states() == {Kind.NODE_OUT: State.FIRING}
 
 

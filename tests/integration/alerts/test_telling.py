@@ -86,7 +86,7 @@ def test_in_a_running_wedding_it_climbs_within_minutes_and_its_own_contacts_are_
     assert sorted(_told(2)) == ["1/1.1/operations", "1/1.2/contacts/sms", "1/1.2/operations"]
     with database.transaction() as db:
         [alert] = store.listed(db)
-    assert (alert.people, alert.rank) == (100, 100 * 8 * 9)
+    assert (alert.connected_users, alert.rank) == (100, 100 * 8 * 9)
 
 
 def test_alerts_of_a_region_are_one_message_and_what_comes_after_waits_for_the_next() -> None:
@@ -106,7 +106,15 @@ def test_alerts_of_a_region_are_one_message_and_what_comes_after_waits_for_the_n
 
 def test_a_silence_is_kept_and_broken_by_what_is_worse_and_ends_with_the_first_step() -> None:
     with database.transaction() as db:
-        facts = {"kind": "*", "subject": "*", "region": "us-*", "weekly": "", "only": "", "asked_by": "me", "reason": "work"}
+        facts = {
+            "kind": "*",
+            "subject": "*",
+            "region": "us-*",
+            "weekly": "",
+            "only": "",
+            "requested_by": "me",
+            "reason": "work",
+        }
         silences.add(db, starts_at=NOON, ends_at=_at(60), up_to=Severity.HIGH, **facts)
     _fire(severity=Severity.HIGH)
     _fire(kind=Kind.CPU)
@@ -114,7 +122,7 @@ def test_a_silence_is_kept_and_broken_by_what_is_worse_and_ends_with_the_first_s
     assert _told(60) == ["2/1.1/operations", "2/1.2/operations"], "the second and the third step are one message by now"
     assert _told(60.5)[-1] == "1/1.1/operations"
     with database.transaction() as db:
-        assert [row["reason"] for row in store.history(db, 1)] == ["above_threshold", "silenced", "heard_again"]
+        assert [row["reason"] for row in store.history(db, 1)] == ["above_threshold", "silenced", "unmuted"]
 
 
 def test_snoozed_to_the_end_of_the_phase_it_begins_anew() -> None:
@@ -186,7 +194,7 @@ def test_one_that_flaps_must_be_quiet_longer_before_it_is_over() -> None:
             [alert] = store.unresolved(db)
         assert alert.flaps == round
         _resolve(round)
-    assert POLICY.quiet_for(3) == 8 * POLICY.resolve_after
+    assert POLICY.calm_for(3) == 8 * POLICY.resolve_after
 
 
 def test_a_thousand_changes_are_a_handful_of_statements() -> None:

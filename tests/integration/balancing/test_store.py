@@ -157,7 +157,7 @@ def test_a_weddings_people_go_where_it_was_placed() -> None:
     _calendar("w-1", "w-2", "w-3", "w-4")
     assert actions.place(now=clock.now()) == 4
     assert actions.place(now=clock.now()) == 0
-    for id, [node] in store.places().items():
+    for id, [node] in store.placements().items():
         for user_type in ("guest", "vendor", "couple"):
             found = store.route(id, user_type, "us-northeast")
             assert (found.node, found.url) == (node, f"ws://{node}")
@@ -178,7 +178,7 @@ def test_a_wedding_nobody_placed_keeps_the_node_its_first_guest_got() -> None:
 def test_who_finds_the_first_node_full_gets_the_next() -> None:
     _up("n1", connections=1000)
     _up("n2")
-    redis.connections().hset(keys.PLACES, "w-1", "n1 n2")
+    redis.connections().hset(keys.PLACEMENTS, "w-1", "n1 n2")
     assert store.route("w-1", "guest", "us-northeast").node == "n2"
 
 
@@ -228,7 +228,7 @@ def test_a_drained_node_is_emptied_until_it_leaves_or_is_wanted_again() -> None:
     actions.place(now=clock.now())
     connections.open(connection())
     assert actions.drain("n1", end=True, now=clock.now()) == 1
-    assert set(map(tuple, store.places().values())) == {("n2",)}
+    assert set(map(tuple, store.placements().values())) == {("n2",)}
     assert connections.open(connection("c2")).reason == "node_draining"
     _up("n1")
     _up("n2")
@@ -269,14 +269,14 @@ def test_a_silent_node_is_out_its_people_have_places_elsewhere_and_it_may_come_b
         _up(name)
     _calendar("w-1", "w-2", "w-3", "w-4", "w-5", "w-6")
     actions.place(now=clock.now())
-    before = store.places()
+    before = store.placements()
     for id, [node] in before.items():
         connections.open(connection(f"c-{id}", user_id=f"u-{id}", wedding_id=id, node=node))
     _silence("n1")
     _up("n2")
     assert all(store.route(id, "guest", "us-northeast").node == "n2" for id in before)
     actions.watch_nodes(now=clock.now())
-    after = store.places()
+    after = store.placements()
     assert set(map(tuple, after.values())) == {("n2",)}
     assert connections.total() == sum(node == "n2" for [node] in before.values())
     assert store.out() == {"n1"}
@@ -310,16 +310,16 @@ def test_a_node_that_died_while_the_calendar_was_away_is_taken_out_all_the_same(
     connections.open(connection(node="n1"))
     _silence("n1")
 
-    def _away() -> object:
+    def _is_unavailable() -> object:
         raise database.DatabaseUnavailable(cause="gone")
 
-    monkeypatch.setattr(actions.database, "transaction", _away)
+    monkeypatch.setattr(actions.database, "transaction", _is_unavailable)
     actions.watch_nodes(now=clock.now())
     assert (store.out(), connections.total()) == ({"n1"}, 0)
 
 
 def test_who_asks_again_and_again_keeps_nobody_else_waiting() -> None:
     _up("n1")
-    pushy = [store.route("w-1", "guest", "us-northeast", joins_per_second=10, who="pushy").wait_ms for _ in range(60)]
+    pushy = [store.route("w-1", "guest", "us-northeast", joins_per_second=10, user_id="pushy").wait_ms for _ in range(60)]
     assert pushy[-1] == 30_000 or pushy[-1] > 5_000
-    assert store.route("w-1", "guest", "us-northeast", joins_per_second=10, who="calm").wait_ms < 2_000
+    assert store.route("w-1", "guest", "us-northeast", joins_per_second=10, user_id="calm").wait_ms < 2_000

@@ -63,7 +63,7 @@ def test_healthy_is_0() -> None:
     found = _status()
     assert (found["exit"], found["schema"], found["verdict"]) == (
         0,
-        "wedops.status/1",
+        "wedops.status/2",
         "healthy: all jobs run, nothing waits, no alert",
     )
 
@@ -149,9 +149,11 @@ def test_a_calendar_is_imported_and_each_bad_row_named(tmp_path: Path) -> None:
 def test_asking_for_an_emergency_says_what_became_of_it() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-1")], at=NOON)
-    assert _run("ask", "emergency", "weather", "w-1", "--key", "k").output.startswith("accepted: emergencies.open w-1, key k\n")
-    assert "not in the calendar" in str(_run("ask", "warm-up", "w-9").exception)
-    assert _run("ask", "emergency", "flood", "w-1").exit_code == 2
+    assert _run("request", "emergency", "weather", "w-1", "--key", "k").output.startswith(
+        "accepted: emergencies.open w-1, key k\n"
+    )
+    assert "not in the calendar" in str(_run("ask", "warm-up", "w-9").exception), "by the name of before"
+    assert _run("request", "emergency", "flood", "w-1").exit_code == 2
 
 
 def test_doctor_names_each_problem_with_its_remedy() -> None:
@@ -228,7 +230,7 @@ def test_a_server_that_is_unavailable_has_an_exit_code_of_its_own(variable: str,
 
 
 def test_a_known_error_is_one_line_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["wedops", "ask", "warm-up", "w-9"])
+    monkeypatch.setattr("sys.argv", ["wedops", "request", "warm-up", "w-9"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 1
@@ -292,7 +294,7 @@ def test_days_that_need_more_than_there_can_be_are_named_weeks_ahead() -> None:
     done = _run("plan", "capacity", "--json")
     full = json.loads(done.output)["full"]
     assert {one["day"] for one in full} <= {f"{far + timedelta(hours=hours):%Y-%m-%d}" for hours in (-6, 0, 6, 12)}
-    assert full[0]["needed"] > full[0]["most"] == 10
+    assert full[0]["needed"] > full[0]["max"] == 10
     assert done.exit_code == 3
     shown = _run("plan", "capacity", "--days", "30")
     assert (shown.exit_code, shown.output) == (
@@ -337,7 +339,7 @@ def test_who_is_online_is_shown_and_guests_give_way_when_asked() -> None:
     registry.open(connection())
     presence.note("w-1", {"u2": "vendor"})
     assert "1 guest" in _run("presence", "w-1").output
-    assert json.loads(_run("presence", "w-1", "--json").output)["people"] == {"u1": "guest", "u2": "vendor"}
+    assert json.loads(_run("presence", "w-1", "--json").output)["users"] == {"u1": "guest", "u2": "vendor"}
     assert "is not in the calendar" in str(_run("presence", "w-9").exception)
     assert _run("emergency-mode", "on").output == "emergency mode is on\n"
     assert "guests give way first" in _status()["verdict"]

@@ -38,7 +38,7 @@ from workers.weddings.store import weddings
 NOT_RUN = {"up", "supervise", "watch", "ingest", "deliver", "listen"}
 #: No worker, forecast or proposal is there: these say so, each tested by itself elsewhere.
 MAY_REFUSE = {"doctor", "replay", "forecast show", "scaling approve", "scaling reject", "permit read", "forecast backtest"}
-STANDS_FOR = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
+VALID_FOR = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
     "USER": "u1", "NODE": "n1", "REGION": "us-northeast", "ID": "1", "17": "1", "N": "4", "H": "2", "DATE": "2027-06-12",
     "D": "2026-10-10", "KIND": "venue", "SERIES": "guest_list_seconds", "JOB": "connections.sweep", "WHO": "operations-lead",
     "CHANNEL": "pager", "TOKEN": "no.permit.atall", "RESOURCE": "instances",
@@ -64,7 +64,7 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     keeping.roll_up(now=clock.machine_now() + timedelta(minutes=2))
     breach = Breach(Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast")
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
-    alerting.bring([breach], Evaluator.MEASUREMENTS, settings.read(Policy), now=clock.now())
+    alerting.reconcile([breach], Evaluator.MEASUREMENTS, settings.read(Policy), now=clock.now())
     dead_letters.keep("bulk", "a reason", dead_letters.enveloped("caching.warm_up", "i", [], {}, "bulk"))
     (tmp_path / "season.csv").write_text(HEADER + GOOD)
     (tmp_path / "paths.toml").write_text('[[path]]\nname = "all"\n[[path.steps]]\nwho = ["operations"]\n')
@@ -78,7 +78,7 @@ def _words(line: str) -> list[str]:
     line = ALTERNATIVES.sub(r"\1", line).replace("--at …", "--at 2027-06-12T14:30").replace("--reason …", "--reason why")
     line = line.replace("FILE", "season.csv")
     words = shlex.split(re.split(r"\s(?:#|\||>|&&)\s?|…|\)", line, maxsplit=1)[0])
-    return [STANDS_FOR.get(word, word).partition("|")[0] for word in words]
+    return [VALID_FOR.get(word, word).partition("|")[0] for word in words]
 
 
 def _is_said(done: object) -> bool:

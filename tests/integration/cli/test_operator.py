@@ -37,7 +37,7 @@ from workers.outbox import store as outbox
 from workers.outbox.rules import Message
 from workers.responses import store as degradation
 from workers.responses.rules import Action, Reason
-from workers.selfwatch.rules import unexplained
+from workers.selfwatch.rules import uninhibited
 from workers.selfwatch.usecases import watching
 from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
@@ -75,7 +75,7 @@ def _trouble() -> None:
         weddings.upsert(db, [_ceremony()], at=clock.now())
         protocol = protocols.PROTOCOLS["technical"]
         emergencies.open_or_join(db, key="k", kind="technical", wedding_id="w-1", protocol=protocol, at=clock.now())
-    alerting.bring([SLOW], Evaluator.MEASUREMENTS, policy, now=clock.now())
+    alerting.reconcile([SLOW], Evaluator.MEASUREMENTS, policy, now=clock.now())
     with database.transaction() as db:
         telling.escalate(db, policy, now=clock.now())
         [alert] = alerts.listed(db, ended=False)
@@ -176,9 +176,9 @@ def test_a_storm_without_a_database_is_told_by_its_cause_once_and_then_said_to_b
     storm = [Breach(Kind.JOB_STOPPED, f"job-{one}", Severity.CRITICAL, 1.0, "it fired and did not finish") for one in range(6)]
     away = Breach(Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, "the database does not answer")
     for _ in range(3):
-        watch._tell_without(unexplained([away, *storm], {Kind.DATABASE}))
+        watch._publish_without_database(uninhibited([away, *storm], {Kind.DATABASE}))
     assert told == ["critical firing: database"]
-    watch._tell_end(set())
+    watch._publish_ends(set())
     assert told == ["critical firing: database", "resolved: database"]
     assert "told operations without the database: resolved: database" in _run("timeline")
 

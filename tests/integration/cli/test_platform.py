@@ -8,12 +8,12 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from tests.made import wedding
-from tests.unit.alerts.test_quiet import standing
+from tests.unit.alerts.test_muting import standing
 from workers.alerts import adapters as live
-from workers.alerts.rules import quiet
+from workers.alerts.rules import muting
 from workers.alerts.rules.kinds import Kind, Tempo
 from workers.alerts.rules.lifecycle import Policy
-from workers.alerts.rules.quiet import Around
+from workers.alerts.rules.muting import Around
 from workers.alerts.usecases import escalation
 from workers.caching import store as caching
 from workers.cli import doctor
@@ -83,7 +83,7 @@ def test_a_switch_of_the_platform_is_heeded_and_never_silent(switch: str, monkey
         near = [wedding(starts_at=clock.now())]
         heeded = {
             "PREDICTIVE_SCALING_ENABLED": mode({Ordered.LIVE}, scaling) is Mode.SHADOW,
-            "PERFORMANCE_MONITORING_ENABLED": bool(quiet.switched_off([standing()], alerts)),
+            "PERFORMANCE_MONITORING_ENABLED": bool(muting.switched_off([standing()], alerts)),
             "WEDDING_DAY_MONITORING": kind_of_day(near, [], seasons, now=clock.now())[0] is KindOfDay.ORDINARY,
             "WEDDING_DAY_ENHANCED_MONITORING": escalation._tempo(ON, alerts, clock.now()) is Tempo.ORDINARY,
         }
@@ -93,7 +93,7 @@ def test_a_switch_of_the_platform_is_heeded_and_never_silent(switch: str, monkey
 
 def test_what_failed_is_told_whatever_is_switched_off() -> None:
     own = [standing(number, kind) for number, kind in enumerate(Kind)]
-    muted = {own[number].kind for number in quiet.switched_off(own, Policy(performance=False))}
+    muted = {own[number].kind for number in muting.switched_off(own, Policy(performance=False))}
     assert Kind.RESPONSE_TIME in muted
     failed = {Kind.NODE_OUT, Kind.WATCH_STOPPED, Kind.ACTION_FAILED, Kind.RESPONSE_FAILED, Kind.DATABASE, Kind.JOB_STOPPED}
     assert not muted & failed

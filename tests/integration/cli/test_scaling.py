@@ -52,7 +52,7 @@ def test_a_region_is_let_act_held_and_resumed_and_all_is_kept(monkeypatch: pytes
     assert "us-northeast acts" in _run("scaling", "live", REGION, "--reason", "compared for a week").output
     shown = json.loads(_run("scaling", "show", "--json").output)["regions"]
     assert {row["region"]: row["mode"] for row in shown} == {REGION: "live", "everywhere": "shadow"}
-    assert "say for how long" in _run("scaling", "hold", "in", REGION, "--reason", "a deploy").output
+    assert "say for how long" in _run("scaling", "suspend", "in", REGION, "--reason", "a deploy").output
     assert _run("scaling", "hold", "both", REGION, "--for", "2h", "--reason", "a deploy").exit_code == 0
     assert "name a region that acts" in str(_run("scaling", "emergency", "everywhere", "--reason", "x").exception)
     assert "gets 10 instances at least" in _run("scaling", "emergency", REGION, "--reason", "a storm").output
@@ -76,7 +76,7 @@ def test_why_an_action_was_taken_is_told_from_its_row(monkeypatch: pytest.Monkey
     monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "40")
     forecasting.refresh()
     with database.transaction() as db:
-        given = Order(REGION, OrderKind.HOLD_IN, "the mayor comes", "ops", clock.now() - timedelta(minutes=1))
+        given = Order(REGION, OrderKind.SUSPEND_SCALE_IN, "the mayor comes", "ops", clock.now() - timedelta(minutes=1))
         orders.give(db, given)
     _measured()
     tasks.decide()
@@ -98,7 +98,7 @@ def test_why_an_action_was_taken_is_told_from_its_row(monkeypatch: pytest.Monkey
     )
     assert set(found["made_from"]["reading"]["quantiles"]) == {"p10", "p50", "p90", "p99"}
     assert any(one["if_"] == "nobody had been forecast" for one in found["why"]["otherwise"])
-    old = _action(to=5, follows=id, inputs={"load": 812.5})
+    old = _action(to=5, expected_previous_id=id, inputs={"load": 812.5})
     assert "an earlier version decided it and kept only: load=812.5" in _run("scaling", "why", str(old)).output
     assert "there is no action 9999" in str(_run("scaling", "why", "9999").exception)
 
@@ -109,7 +109,7 @@ def test_a_proposal_is_approved_or_rejected_once() -> None:
     assert any("14 instances of us-northeast wait for approval" in why for why in status["why"])
     assert "up to 14 until" in _run("scaling", "approve", str(first), "--for", "6h").output
     assert "no proposal 1 waits to be settled" in str(_run("scaling", "reject", str(first)).exception)
-    second = _action(purpose=Purpose.ABOVE_CAP, to=15, follows=first)
+    second = _action(purpose=Purpose.ABOVE_CAP, to=15, expected_previous_id=first)
     assert "stays within its cap" in _run("scaling", "reject", str(second)).output
     assert "rejected" in _run("scaling", "actions").output
     listed = json.loads(_run("scaling", "actions", "--json").output)["actions"]

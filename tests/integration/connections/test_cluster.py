@@ -69,7 +69,7 @@ def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
     here = sum(one.node == "n1" for one in alive)
     assert upkeep.evict("n1") == here
     assert counts() == expected([one for one in alive if one.node != "n1"])
-    people = upkeep.presence("w-1", ["s0", "s1"]).people
+    people = upkeep.presence("w-1", ["s0", "s1"]).users
     assert set(people) == {one.user_id for one in alive if one.wedding_id == "w-1" and one.node != "n1"}
     usecases.limit_supplier("s9", 250, now=clock.machine_now())
     balancing.report(Report("n7", "us-northeast", "ws://n7", 100, 0))
@@ -84,4 +84,4 @@ def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
     assert [levels.publish_levels({"guest|mobile|setup": {"batch_ms": 5}}) for _ in range(2)] == [1, 0]
     assert [levels.publish_phases({"w-1": "setup"}) for _ in range(2)] == [1, 0]
     action = Action(1, "east", Resource.INSTANCES, 2, 4, "demand", State.APPROVED, clock.now(), "test")
-    assert [gateways.tell("east", [action], connections_per_instance=10) for _ in range(2)] == [True, False]
+    assert [gateways.publish("east", [action], connections_per_instance=10) for _ in range(2)] == [True, False]

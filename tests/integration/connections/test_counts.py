@@ -134,7 +134,7 @@ def test_twelve_thousand_random_steps_leave_no_drift(seed: int) -> None:
     assert counts() == expected(alive)
     assert store.total() == len(alive)
     assert upkeep.audit().drifts == []
-    people = upkeep.presence("w-1", ["s0", "s1"]).people
+    people = upkeep.presence("w-1", ["s0", "s1"]).users
     assert set(people) == {one.user_id for one in alive if one.wedding_id == "w-1"}
 
 

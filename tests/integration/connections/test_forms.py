@@ -50,7 +50,7 @@ def test_records_of_each_form_are_read_and_written_anew(form: int) -> None:
     )  # fmt: skip
     assert (first["messages"], first["errors"], first["bytes"], first["reconnects"]) == (12, 1, 3400, 1)
     assert second["ref"] == REFS[1]
-    assert upkeep.presence("w-1").people == {"u1": "guest"}
+    assert upkeep.presence("w-1").users == {"u1": "guest"}
     assert store.measure([Measurement(REFS[0], 40, 1, 0, 10)]) == []
     assert _text().startswith("2:c1,g,")
     assert record(REFS[0])["messages"] == 13  # type: ignore[index]
@@ -112,7 +112,7 @@ def test_what_cannot_be_read_holds_up_nobody_else(text: str) -> None:
     assert [share.silent.get("us-northeast", 0) for share in upkeep.snapshot() if share.silent] == [1]
     assert store.measure([Measurement(REFS[0], 40), Measurement(other.ref, 41, 3)]) == [], "both are alive"
     assert record(other.ref)["messages"] == 3  # type: ignore[index]
-    assert set(upkeep.presence("w-1").people) == {"u2"}
+    assert set(upkeep.presence("w-1").users) == {"u2"}
     assert upkeep.audit().uncounted == [SHARD]
     assert _text() == text
     redis.connections().zadd(f"{SHARD}:active", dict.fromkeys([*REFS, other.ref], 1))
@@ -122,4 +122,4 @@ def test_what_cannot_be_read_holds_up_nobody_else(text: str) -> None:
     assert upkeep.sweep() == 3
     assert _text() == text, "kept for who can read it"
     upkeep.forget_counters()
-    assert sum(share.flow.get("|refused:unreadable", 0) for share in upkeep.snapshot()) > 0
+    assert sum(share.counters.get("|refused:unreadable", 0) for share in upkeep.snapshot()) > 0

@@ -116,7 +116,7 @@ def test_a_heartbeat_of_a_stranger_changes_nothing_and_is_named() -> None:
     ) == ["nonsense", "w-1/u1/c9"]
     assert store.measure([Measurement("w-1/u1/c9", 10, 5), Measurement("x/y", 10)]) == ["w-1/u1/c9", "x/y"]
     assert store.total() == 1
-    assert _totals().flow[f"{EAST}|messages"] == 0
+    assert _totals().counters[f"{EAST}|messages"] == 0
 
 
 def test_the_sixth_connection_of_a_user_is_refused_until_the_limit_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,10 +168,10 @@ def test_a_suppliers_vendors_do_not_use_up_its_planners_turn(user_type: str, mon
     assert store.open(replace(vendor, id="c3", user_id="u3", user_type=user_type)).ok
 
 
-@pytest.mark.parametrize(("supplier", "most"), [("s1", 199), ("s1", 100_001), ("s 1", 300), ("", 300)])
-def test_a_limit_that_is_none_is_refused(supplier: str, most: int) -> None:
+@pytest.mark.parametrize(("supplier", "limit"), [("s1", 199), ("s1", 100_001), ("s 1", 300), ("", 300)])
+def test_a_limit_that_is_none_is_refused(supplier: str, limit: int) -> None:
     with pytest.raises(suppliers.LimitRefused, match="must be"):
-        suppliers.limit_supplier(supplier, most, now=clock.machine_now())
+        suppliers.limit_supplier(supplier, limit, now=clock.machine_now())
 
 
 @pytest.mark.parametrize("function", ["wedops_open", "wedops_heartbeat", "wedops_sweep", "wedops_show"])
@@ -479,11 +479,11 @@ def test_presence_lists_people_of_any_shard_and_is_bounded() -> None:
         store.open(connection(f"c{number}", user_id=f"u{number}"))
     store.open(connection("v1", user_id="v1", user_type="vendor", supplier_id="s1"))
     store.open(connection("v2", user_id="v2", user_type="vendor", supplier_id="s1", wedding_id="w-2"))
-    online = upkeep.presence("w-1", ["s1", "s2"], most=3_000)
+    online = upkeep.presence("w-1", ["s1", "s2"], limit=3_000)
     assert online.connections == {"couple": 0, "planner": 0, "vendor": 1, "guest": 2_000}
-    assert (len(online.people), online.people["v1"], online.complete) == (2_001, "vendor", True)
-    some = upkeep.presence("w-1", ["s1"], most=300)
-    assert (len(some.people) < 700, some.complete, some.connections) == (True, False, online.connections)
+    assert (len(online.users), online.users["v1"], online.complete) == (2_001, "vendor", True)
+    some = upkeep.presence("w-1", ["s1"], limit=300)
+    assert (len(some.users) < 700, some.complete, some.connections) == (True, False, online.connections)
 
 
 def test_a_snapshot_tells_prometheus_what_passes_through_a_region() -> None:

@@ -25,8 +25,8 @@ def test_an_emergency_begins_its_protocol_once_and_is_told_once(kind: EmergencyK
         [emergency] = store.active(db)
         told = outbox.waiting(db, "notification")
     assert (emergency.kind, emergency.wedding_id) == (kind, "w-1")
-    assert [(step.what, step.who, step.due_at - emergency.opened_at) for step in emergency.steps] == [
-        (step.what, step.who, step.within) for step in rules.PROTOCOLS[kind]
+    assert [(step.what, step.owner, step.due_at - emergency.opened_at) for step in emergency.steps] == [
+        (step.what, step.owner, step.within) for step in rules.PROTOCOLS[kind]
     ]
     assert told == ["emergency/k/operations/target-1"]
     with database.transaction() as db:

@@ -21,7 +21,7 @@ class AwayError(Exception):
 
 @pytest.fixture(autouse=True)
 def _anew(monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setattr(breaker, "ASKED_EVERY", 0.0)
+    monkeypatch.setattr(breaker, "CHECKED_EVERY", 0.0)
     # pybreaker remembers the second only: a pause of one may be over at once.
     monkeypatch.setitem(breaker.PAUSES, "supabase", 2)
     breaker._breaker.cache_clear()
@@ -30,12 +30,12 @@ def _anew(monkeypatch: pytest.MonkeyPatch) -> object:
     breaker._breaker.cache_clear()
 
 
-def _away(error: BaseException) -> bool:
+def _is_unavailable(error: BaseException) -> bool:
     return isinstance(error, AwayError)
 
 
 def _call(error: Exception | None = None) -> None:
-    with breaker.guarded("supabase", _away):
+    with breaker.guarded("supabase", _is_unavailable):
         if error:
             raise error
 
@@ -101,7 +101,7 @@ def test_one_call_of_all_processes_is_the_probe(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(breaker.PAUSES, "supabase", 60)
     _fail(5)
     redis.registry().set("wedops:supabase:pybreaker:state", "half-open")
-    with breaker.guarded("supabase", _away):
+    with breaker.guarded("supabase", _is_unavailable):
         words = "from workers.foundation import breaker\nwith breaker.guarded('supabase', bool): pass"
         done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
         assert "CircuitOpen" in done.stderr

@@ -98,7 +98,7 @@ def test_a_worker_that_lost_its_slot_shows_no_sign_of_life(tmp_path: Path) -> No
 
 def test_a_message_that_was_put_back_too_often_is_kept_aside_and_may_be_sent_again(tmp_path: Path) -> None:
     message = json.loads(enveloped("caching.warm_up", "i", [], {"wedding_id": "w-404"}, "bulk"))
-    message["headers"]["restored"] = broker.RESTORED_MOST + 1
+    message["headers"]["restored"] = broker.RESTORED_MAX + 1
     with _worker(tmp_path):
         redis.registry().lpush("bulk", json.dumps(message))
         assert eventually(dead_letters.count, within=20)

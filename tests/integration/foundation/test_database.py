@@ -62,11 +62,11 @@ def test_an_upgrade_keeps_what_is_there_and_who_acted_acts_on() -> None:
     before = create_engine(url.rpartition("/")[0] + "/wedops_before")
     try:
         with before.begin() as db:
-            schema.bring(db, "0002")
+            schema.migrate_to(db, "0002")
             for statement in _ROWS:
                 db.execute(text(statement))
         with before.begin() as db:
-            schema.bring(db)
+            schema.migrate_to(db)
         with before.begin() as db:
             assert scaling.latest(db)["us-west", Resource.INSTANCES].to == 6
             assert in_shadow(db, Policy(), orders.active(db, at=NOON)) == ["everywhere"]

@@ -186,7 +186,7 @@ def test_otlp_as_json_is_answered_in_json_with_what_was_refused(http: TestClient
 
 
 def test_the_python_client_sends_in_batches_and_again_after_a_failure(url: str) -> None:
-    with Metrics("http://127.0.0.1:9", SECRET, keep_most=2) as broken:
+    with Metrics("http://127.0.0.1:9", SECRET, keep_max=2) as broken:
         for value in range(3):
             broken.measure("a", value)
         broken.flush()

@@ -118,7 +118,7 @@ def test_a_redis_that_lost_the_stream_begins_a_new_one() -> None:
 
 
 def test_a_database_that_is_too_far_behind_is_told_to_who_pushes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("METRICS_INGEST_BUFFER_MOST", "1")
+    monkeypatch.setenv("METRICS_INGEST_BUFFER_MAX", "1")
     _take(_sample())
     with pytest.raises(BufferFull):
         _take(_sample())
@@ -143,7 +143,7 @@ def test_minutes_become_hours_and_days_and_late_points_change_them() -> None:
         [hour] = rollups.history(db, "a", "hour", start - timedelta(hours=1), later)
         [day] = rollups.history(db, "a", "day", start - timedelta(days=1), later)
     for found in (minute, hour, day):
-        assert (found.count, found.least, found.most) == (600, values.min(), values.max())
+        assert (found.count, found.min, found.max) == (600, values.min(), values.max())
         assert found.sum == pytest.approx(values.sum())
         for q in (0.5, 0.95, 0.99):
             rank = 0.02 if q == 0.5 else 0.01
@@ -155,7 +155,7 @@ def test_minutes_become_hours_and_days_and_late_points_change_them() -> None:
         keeping.roll_up(now=later)
     with database.transaction() as db:
         [again] = rollups.history(db, "a", "day", start - timedelta(days=1), later)
-    assert (again.count, again.most) == (601, 1e6)
+    assert (again.count, again.max) == (601, 1e6)
 
 
 def test_events_of_objectives_are_counted_with_the_points_and_with_them_alone() -> None:
@@ -170,14 +170,14 @@ def test_events_of_objectives_are_counted_with_the_points_and_with_them_alone() 
     now = datetime.fromtimestamp(MINUTE + 60, UTC)
     with database.transaction() as db:
         found = {one.objective: one.counts for one in events.of_regions(db, MONTH[0], now=now)}
-        [own] = events.of_weddings(db, MONTH[0], now=now, ids=["w-1", "w-2"], bad_least=1)
+        [own] = events.of_weddings(db, MONTH[0], now=now, ids=["w-1", "w-2"], bad_min=1)
         events.sum_weddings(db, since=now - timedelta(days=1), at=now)
         [row] = db.execute(events.performance.select()).mappings()
         events.sum_hours(db, since=now - timedelta(hours=3))
         month = {one.objective: one.counts for one in events.month(db, now=now)}
     assert (found["photo_upload"].total_long, found["photo_upload"].bad_long) == (4, 2)
     assert (found["availability"].total_long, found["availability"].bad_long) == (1, 1)
-    assert (own.who, own.counts.total_long, own.counts.bad_long) == ("w-1", 3, 1)
+    assert (own.scope, own.counts.total_long, own.counts.bad_long) == ("w-1", 3, 1)
     assert (row["total"], row["bad"], round(row["budget_left"], 3)) == (3, 1, pytest.approx(-332.333))
     assert month["photo_upload"].total_long == 4
 

@@ -151,7 +151,7 @@ def test_who_took_longer_than_the_lease_changes_nothing_of_its_successor() -> No
 
 def test_what_was_handed_over_is_sent_again_until_its_effect_completes_it() -> None:
     _write("a")
-    target = Target(Outcome.HANDED_OVER, Outcome.HANDED_OVER)
+    target = Target(Outcome.ENQUEUED, Outcome.ENQUEUED)
     _deliver(target)
     due_now()
     _deliver(target)

@@ -100,7 +100,7 @@ def test_what_is_ordered_for_a_while_is_renewed_as_long_as_its_alert_stands() ->
     with database.transaction() as db:
         held = orders.active(db, at=_at(50 * 60))
         assert held["east"][orders.Kind.EMERGENCY].value > 0, "instances, as many as there may be"
-        assert len(orders.history(db, most=99)) < 12, "renewed, not given at each run"
+        assert len(orders.history(db, limit=99)) < 12, "renewed, not given at each run"
 
 
 def test_what_makes_it_worse_is_undone_at_once_and_the_next_step_is_taken() -> None:
@@ -150,7 +150,7 @@ def test_what_people_ordered_is_left_to_them() -> None:
     _respond(60)
     assert registry.emergency_mode()
     with database.transaction() as db:
-        assert orders.active(db, at=_at(0))["east"][orders.Kind.EMERGENCY].asked_by == "ada"
+        assert orders.active(db, at=_at(0))["east"][orders.Kind.EMERGENCY].requested_by == "ada"
 
 
 def test_emergency_mode_follows_the_rows_when_a_run_died_or_redis_lost_it() -> None:

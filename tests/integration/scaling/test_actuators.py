@@ -266,7 +266,7 @@ def test_no_worker_is_no_size() -> None:
 
 def test_keda_reads_what_is_desired_and_nothing_else() -> None:
     with database.transaction() as db:
-        scaled(db, region="us-west", follows=scaled(db, region="us-west"), before=4, to=6)
+        scaled(db, region="us-west", expected_previous_id=scaled(db, region="us-west"), before=4, to=6)
         published.publish(db, Policy(new_regions="live"))
     with database.transaction() as db:
         db.execute(text("SET LOCAL ROLE wedops_keda"))

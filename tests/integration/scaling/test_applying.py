@@ -28,9 +28,11 @@ def _only_the_cache(monkeypatch: pytest.MonkeyPatch, world: object) -> None:
     monkeypatch.setenv("SCALING_NEW_REGIONS", "live")
 
 
-def _cache(to: int, *, follows: int = 0) -> int:
+def _cache(to: int, *, expected_previous_id: int = 0) -> int:
     with database.transaction() as db:
-        return scaled(db, region=EVERYWHERE, resource=Resource.CACHE_MB, before=256, to=to, follows=follows)
+        return scaled(
+            db, region=EVERYWHERE, resource=Resource.CACHE_MB, before=256, to=to, expected_previous_id=expected_previous_id
+        )
 
 
 def _action(id: int) -> store.Action:
@@ -82,7 +84,7 @@ def test_what_fails_is_left_alone_for_a_while_and_says_why(monkeypatch: pytest.M
 def test_what_was_overtaken_before_its_turn_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     calls, first = _calls(monkeypatch, fails=True), _cache(512)
     tasks.verify()
-    second = _cache(384, follows=first)
+    second = _cache(384, expected_previous_id=first)
     calls.clear()
     monkeypatch.undo()
     monkeypatch.setenv("SCALING_ACTUATORS", "cache_mb=valkey")
@@ -127,7 +129,7 @@ def test_an_older_action_does_not_end_after_a_newer_one(monkeypatch: pytest.Monk
 
     def slow(self: Valkey, action: Any, *, dry_run: bool = False) -> str:
         if action.id == first and not second:
-            second.append(_cache(1024, follows=first))
+            second.append(_cache(1024, expected_previous_id=first))
             tasks.verify()
         return does(self, action, dry_run=dry_run)
 

@@ -53,4 +53,4 @@ def test_a_hundred_thousand_weddings_are_forecast_and_decided() -> None:
         full = capacity.known(db)
         assert {action.region for action in store.latest(db).values()} <= {*imagined.REGIONS, "everywhere"}
     assert full
-    assert all(isinstance(one.day, date) and one.needed > one.most for one in full)
+    assert all(isinstance(one.day, date) and one.needed > one.max for one in full)

@@ -48,7 +48,7 @@ STEPS = {
     "shadow for an hour": _given(Kind.SHADOW, lasts=HOUR),
     "shadow, and over": _given(Kind.SHADOW, lasts=HOUR, ago=2 * HOUR),
     "shadow, ended": _given(Kind.SHADOW, ended=True),
-    "held": _given(Kind.HOLD_IN, lasts=HOUR),
+    "held": _given(Kind.SUSPEND_SCALE_IN, lasts=HOUR),
 }
 #: Every order alone, after every other one, and none at all: a region each.
 CASES = [(), *product(STEPS), *product(STEPS, repeat=2)]
@@ -83,6 +83,6 @@ def test_everybody_says_the_same_mode(setting: str, predictive: str, monkeypatch
     for region, case in regions.items():
         acts = mode[region] is Mode.LIVE
         told = decided[region] is Mode.LIVE, region not in watched, region in view, shown[region] == "live"
-        said = *told, answers[region] == 200, bool(gateways.told(region))
+        said = *told, answers[region] == 200, bool(gateways.published(region))
         assert set(said) == {acts}, (case, said)
     assert set(mode.values()) == ({Mode.LIVE, Mode.SHADOW} if predictive == "true" else {Mode.SHADOW})

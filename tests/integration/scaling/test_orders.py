@@ -56,7 +56,7 @@ def _crowd(people: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _instances() -> list[Action]:
     with database.transaction() as db:
-        return [one for one in store.recent(db, most=50) if one.resource is Resource.INSTANCES]
+        return [one for one in store.recent(db, limit=50) if one.resource is Resource.INSTANCES]
 
 
 def _order(kind: Kind, *, value: int = 0, until: datetime | None = None) -> None:
@@ -84,7 +84,7 @@ def test_a_new_region_decides_and_writes_and_nothing_is_carried_out(monkeypatch:
 
 def test_a_hold_holds_until_its_time_is_over_and_an_emergency_is_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
     _crowd(5, monkeypatch)
-    _order(Kind.HOLD_OUT, until=clock.now() + timedelta(hours=1))
+    _order(Kind.SUSPEND_SCALE_OUT, until=clock.now() + timedelta(hours=1))
     tasks.decide()
     assert _instances() == []
     _order(Kind.EMERGENCY, value=4, until=clock.now() + timedelta(hours=1))
@@ -95,8 +95,11 @@ def test_a_hold_holds_until_its_time_is_over_and_an_emergency_is_past_it(monkeyp
         later = orders.active(db, at=clock.now() + timedelta(hours=2))
     assert later == {}
     with database.transaction() as db:
-        assert orders.end(db, REGION, Kind.HOLD_OUT, by="tester", at=clock.now()) == 1
-        assert [(one.kind, one.ended_by) for one in orders.history(db)] == [(Kind.EMERGENCY, None), (Kind.HOLD_OUT, "tester")]
+        assert orders.end(db, REGION, Kind.SUSPEND_SCALE_OUT, by="tester", at=clock.now()) == 1
+        assert [(one.kind, one.ended_by) for one in orders.history(db)] == [
+            (Kind.EMERGENCY, None),
+            (Kind.SUSPEND_SCALE_OUT, "tester"),
+        ]
     tasks.decide()
     assert _instances()[0].to == 7
 
@@ -118,7 +121,7 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
     policy, later = ScalingPolicy(connections_per_instance=1, new_regions="live"), clock.now() + timedelta(hours=2)
     with database.transaction() as db:
         [reading] = [one for one in readings(db, policy, now=later) if one.resource is Resource.INSTANCES]
-        assert (reading.allowed, reading.over) == (0, True)
+        assert (reading.allowed, reading.expired) == (0, True)
         # Nothing was measured for two hours, which takes nothing away; now it is.
         assert rules.decide(reading, policy, now=later).to == 13
         reading = replace(reading, load=9.0, expected=0.0)
@@ -155,14 +158,17 @@ def test_a_proposal_that_nobody_settles_does_not_stay_for_ever(
     first = Reading(region=REGION, has=10, load=9_000.0, expected=0.0, changed_at=NOON - timedelta(hours=1))
     _decide(first, NOON)
     with database.transaction() as db:
-        follows = store.recent(db)[0].id
-    _decide(Reading(region=REGION, has=10, expected=0.0, changed_at=NOON, follows=follows, **then), NOON + after)
+        expected_previous_id = store.recent(db)[0].id
+    _decide(
+        Reading(region=REGION, has=10, expected=0.0, changed_at=NOON, expected_previous_id=expected_previous_id, **then),
+        NOON + after,
+    )
     assert [problem for _, problem in _proposals()] == problems
 
 
 def test_what_all_regions_share_is_decided_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCALING_PEOPLE_PER_CACHE_MB", "1")
-    monkeypatch.setenv("SCALING_PEOPLE_PER_DATABASE_CONNECTION", "1")
+    monkeypatch.setenv("SCALING_USERS_PER_CACHE_MB", "1")
+    monkeypatch.setenv("SCALING_USERS_PER_DATABASE_CONNECTION", "1")
     monkeypatch.setenv("SCALING_ACTUATORS", "cache_mb=valkey database_connections=gateways")
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-2", starts_at=NOON, region="us-west")], at=NOON)
@@ -183,7 +189,7 @@ def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(monk
     monkeypatch.setenv("SCALING_CONFIRM_WITHIN", "0s")
     _crowd(5, monkeypatch)
     tasks.decide()
-    for _ in range(ScalingPolicy().attempts_most):
+    for _ in range(ScalingPolicy().attempts_max):
         _verify()
     [action] = _instances()
     assert (action.state, action.problem) == (State.FAILED, "gateways has not confirmed it yet")
@@ -196,7 +202,7 @@ def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(monk
 
 
 def test_an_actuator_that_can_not_be_asked_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCALING_PEOPLE_PER_CACHE_MB", "1")
+    monkeypatch.setenv("SCALING_USERS_PER_CACHE_MB", "1")
     monkeypatch.setattr(redis, "cache_server", lambda: 1 / 0)
     with database.transaction() as db:
         far = [wedding(f"w-{number}", starts_at=clock.now(), guest_count=600) for number in range(3)]
@@ -256,7 +262,7 @@ def test_gateways_are_told_no_less_during_a_ceremony() -> None:
         first = scaled(db, to=6)
     _verify()
     with database.transaction() as db:
-        scaled(db, follows=first, before=6, to=3)
+        scaled(db, expected_previous_id=first, before=6, to=3)
         weddings.upsert(db, [wedding("w-now", starts_at=clock.now() - timedelta(hours=1))], at=NOON)
     _verify()
     assert redis.registry().hmget(keys.DESIRED + REGION, "instances", "connection_limit") == ["6", "6000"]
@@ -279,7 +285,7 @@ def test_a_shadow_for_a_time_leaves_the_one_without_end() -> None:
 
 @pytest.mark.parametrize("odd", ["5", float("nan"), -3, True])
 def test_an_amount_that_is_none_is_not_believed(odd: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCALING_PEOPLE_PER_CACHE_MB", "1")
+    monkeypatch.setenv("SCALING_USERS_PER_CACHE_MB", "1")
     monkeypatch.setattr(Valkey, "seen", lambda *_: odd)
     _crowd(400, monkeypatch)
     tasks.decide()
@@ -291,9 +297,11 @@ def test_an_amount_that_is_none_is_not_believed(odd: object, monkeypatch: pytest
 
 def _recorded(*figures: int, at: datetime, region: str = REGION) -> None:
     with database.transaction() as db:
-        follows = 0
+        expected_previous_id = 0
         for before, to in pairwise(figures):
-            follows = scaled(db, region=region, follows=follows, before=before, to=to, at=at)
+            expected_previous_id = scaled(
+                db, region=region, expected_previous_id=expected_previous_id, before=before, to=to, at=at
+            )
 
 
 def _reading(region: str = REGION) -> Reading:
@@ -312,7 +320,7 @@ def test_what_strains_after_some_was_taken_away_gets_it_back_and_that_is_noted()
     assert reading.shrunk_from == 8
     _decide(reading, clock.now())
     newest, undone, first = _instances()
-    assert (newest.before, newest.to, newest.reason) == (4, 8, rules.Reason.TOOK_TOO_MUCH)
+    assert (newest.before, newest.to, newest.reason) == (4, 8, rules.Reason.OVER_SCALED_IN)
     assert (undone.state, undone.problem) == (State.ROLLED_BACK, "strain rose when it was gone")
     assert first.state is State.FAILED
     assert (_reading().shrunk_from, _reading().undone) == (0, 1)
@@ -372,8 +380,8 @@ def test_what_somebody_gave_stays_while_nothing_else_is_wanted() -> None:
 def test_old_actions_are_forgotten_but_for_the_newest() -> None:
     _recorded(2, 3, 4, 5, at=NOON)
     with database.transaction() as db:
-        asked = scaled(db, follows=3, purpose=Purpose.ABOVE_CAP, to=14)
-        scaled(db, follows=asked, purpose=Purpose.ABOVE_CAP, to=15)
+        asked = scaled(db, expected_previous_id=3, purpose=Purpose.ABOVE_CAP, to=14)
+        scaled(db, expected_previous_id=asked, purpose=Purpose.ABOVE_CAP, to=15)
         store.settle(db, asked, State.REJECTED, by="tester", at=NOON, problem=REJECTED)
     assert retention.drop(before=NOON, enough=9) == ({}, [])
     assert retention.drop(before=NOON + timedelta(seconds=1), enough=9) == ({"scaling_actions": 2}, [])
@@ -398,9 +406,9 @@ def test_who_rejects_late_is_not_asked_again_at_once() -> None:
     asked, late = _instances()[0].id, NOON + timedelta(minutes=118)
     with database.transaction() as db:
         store.settle(db, asked, State.REJECTED, by="tester", at=late, problem=REJECTED)
-    _decide(replace(first, follows=asked), late + timedelta(minutes=5))
+    _decide(replace(first, expected_previous_id=asked), late + timedelta(minutes=5))
     assert len(_proposals()) == 1
-    _decide(replace(first, follows=asked), late + timedelta(hours=3))
+    _decide(replace(first, expected_previous_id=asked), late + timedelta(hours=3))
     assert len(_proposals()) == 2
 
 

@@ -20,8 +20,8 @@ from workers.weddings.store import weddings
 pytestmark = pytest.mark.usefixtures("world")
 
 
-def _record(db: Any, follows: int, to: int) -> int:
-    return scaled(db, region="east", follows=follows, to=to)
+def _record(db: Any, expected_previous_id: int, to: int) -> int:
+    return scaled(db, region="east", expected_previous_id=expected_previous_id, to=to)
 
 
 def test_of_two_that_decide_at_once_one_acts() -> None:

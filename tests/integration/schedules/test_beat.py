@@ -81,7 +81,7 @@ def test_a_beat_that_fires_nothing_shows_no_sign_of_life(at: list[float], monkey
     scheduler.tick()
     assert touched
     touched.clear()
-    scheduler._fired -= beat.IDLE_MOST
+    scheduler._fired -= beat.IDLE_MAX
     scheduler.tick()
     assert not touched
 
@@ -160,11 +160,11 @@ def test_a_look_with_nothing_due_is_no_job_that_stopped(at: list[float]) -> None
 def test_a_redis_that_is_away_costs_a_tick_and_not_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
     scheduler = TableScheduler(app)
 
-    def _away() -> None:
+    def _is_unavailable() -> None:
         raise redis.UNREACHABLE[0]("gone")
 
     with monkeypatch.context() as away:
-        away.setattr(beat.redis, "registry", _away)
+        away.setattr(beat.redis, "registry", _is_unavailable)
         assert scheduler.tick() == beat.TICK
     redis.registry().function_flush()
     assert scheduler.tick() == beat.TICK

@@ -56,7 +56,7 @@ def test_a_broker_that_hangs_is_told_without_it_and_over_when_it_answers(
 def test_a_broker_that_answers_with_an_error_is_not_said_to_be_silent(world: list[Server]) -> None:
     redis.registry().config_set("maxmemory", "1")
     try:
-        away = observing.observe().away
+        away = observing.observe().unavailable
     finally:
         redis.registry().config_set("maxmemory", "1gb")
     assert away[Kind.BROKER].startswith("the broker answers with an error (")
@@ -64,23 +64,23 @@ def test_a_broker_that_answers_with_an_error_is_not_said_to_be_silent(world: lis
 
 def test_a_cache_that_hangs_is_found(world: list[Server]) -> None:
     with _stopped(world[1]):
-        assert set(observing.observe().away) == {Kind.CACHE}
+        assert set(observing.observe().unavailable) == {Kind.CACHE}
 
 
 def test_a_database_that_is_away_is_told_once_without_it(world: list[Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    def _away(*_arguments: object) -> None:
+    def _is_unavailable(*_arguments: object) -> None:
         raise database.DatabaseUnavailable(cause="connection refused")
 
     with receiver() as (target, got):
         monkeypatch.setenv("NOTIFY_TARGETS", target)
         watch = watching.Watch()
         with monkeypatch.context() as away:
-            away.setattr(database, "transaction", _away)
+            away.setattr(database, "transaction", _is_unavailable)
             for _ in range(4):
                 watch.look()
         assert [title for _, title in got if "database" in title] == ["critical firing: database"]
         watch.look()
-    assert not watch.told
+    assert not watch.published
 
 
 def test_a_worker_that_answered_once_and_does_not_now_is_found(world: list[Server]) -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from tests.made import NOON
 from tests.unit.alerts.test_escalation import PAGE, _steps
-from tests.unit.alerts.test_quiet import _muted, standing
+from tests.unit.alerts.test_muting import _muted, standing
 from tests.unit.alerts.test_rules import _alert, _breach
 from workers.alerts.rules import findings
 from workers.alerts.rules.escalation import DEFAULT, Step, due
 from workers.alerts.rules.kinds import Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import Breach, Change, Policy, Reason, State, changes
-from workers.alerts.rules.quiet import Around, Weekly, rank
+from workers.alerts.rules.muting import Around, Weekly, rank
 from workers.forecasting.rules.calibration import Score
 from workers.measurements.rules.samples import Anomaly
 from workers.snapshots.rules import Snapshot
@@ -25,12 +25,12 @@ DAY = timedelta(days=1)
 
 
 def test_a_step_without_a_wait_waits_for_nothing() -> None:
-    assert Step(who=("a",)).wait(Tempo.RUNNING) == timedelta(0)
+    assert Step(recipients=("a",)).wait(Tempo.RUNNING) == timedelta(0)
 
 
 def test_a_notice_says_all_of_itself_and_repeats_keep_the_first() -> None:
     found = due(replace(PAGE, id=9), DEFAULT.path[0], Tempo.ORDINARY, POLICY, now=NOON + timedelta(hours=9))
-    assert [(one.alert_id, one.step, one.who) for one in found] == [
+    assert [(one.alert_id, one.step, one.recipient) for one in found] == [
         (9, "1.1", "operations"),
         (9, "1.2", "operations-lead"),
         (9, "1.2", "contacts"),
@@ -127,7 +127,7 @@ def test_beyond_is_not(wrong: Any) -> None:
 
 @pytest.mark.parametrize(("flaps", "seconds"), [(0, 30), (1, 60), (5, 960), (6, 960)])
 def test_what_flaps_must_be_quiet_for_longer(flaps: Any, seconds: Any) -> None:
-    assert POLICY.quiet_for(flaps) == seconds * SECOND
+    assert POLICY.calm_for(flaps) == seconds * SECOND
     alert = replace(_alert(State.FIRING, seen=seconds - 1), flaps=flaps)
     assert changes([], [alert], POLICY, now=NOON) == []
 
@@ -177,7 +177,7 @@ def test_a_window_holds_from_its_beginning_until_before_its_end(window: Any, ins
 
 
 @pytest.mark.parametrize(
-    ("kind", "subject", "target", "quiet"),
+    ("kind", "subject", "target", "muted"),
     [
         (Kind.BROKER, "broker", Kind.JOB_STOPPED, True),
         (Kind.BROKER, "broker settings", Kind.JOB_STOPPED, False),
@@ -188,9 +188,9 @@ def test_a_window_holds_from_its_beginning_until_before_its_end(window: Any, ins
         (Kind.ERROR_BUDGET, "x", Kind.ANOMALY, True),
     ],
 )
-def test_only_what_is_away_altogether_explains(kind: Any, subject: Any, target: Any, quiet: Any) -> None:
+def test_only_what_is_away_altogether_explains(kind: Any, subject: Any, target: Any, muted: Any) -> None:
     found = _muted([standing(1, kind, subject=subject), standing(2, target)])
-    assert found == ({2: Reason.INHIBITED} if quiet else {})
+    assert found == ({2: Reason.INHIBITED} if muted else {})
 
 
 @pytest.mark.parametrize(

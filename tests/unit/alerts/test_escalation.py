@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.made import NOON
-from tests.unit.alerts.test_quiet import standing
-from workers.alerts.rules.escalation import DEFAULT, due, may_speak, path_of, read
+from tests.unit.alerts.test_muting import standing
+from workers.alerts.rules.escalation import DEFAULT, due, may_publish, path_of, read
 from workers.alerts.rules.kinds import Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import Policy, State
 
@@ -19,7 +19,7 @@ PAGE = standing(severity=Severity.CRITICAL)
 def _steps(minutes: float, tempo: Tempo = Tempo.ORDINARY, **facts: object) -> list[str]:
     alert = replace(PAGE, **facts)  # type: ignore[arg-type]
     notices = due(alert, path_of(alert, DEFAULT.path), tempo, POLICY, now=NOON + timedelta(minutes=minutes))
-    return [f"{notice.step} {notice.who}" for notice in notices]
+    return [f"{notice.step} {notice.recipient}" for notice in notices]
 
 
 def test_a_critical_alert_climbs_faster_on_a_wedding_day_and_fastest_in_a_wedding() -> None:
@@ -34,7 +34,7 @@ def test_a_critical_alert_climbs_faster_on_a_wedding_day_and_fastest_in_a_weddin
     [
         {"state": State.ACKNOWLEDGED},
         {"state": State.PENDING},
-        {"quiet": "silence 7"},
+        {"muted": "silence 7"},
         {"snoozed_until": NOON + timedelta(hours=2)},
         {"escalates_from": None},
     ],
@@ -55,8 +55,8 @@ def test_a_group_waits_to_gather_then_speaks_every_five_minutes_but_at_once_of_w
     medium = standing(severity=Severity.MEDIUM)
 
     def _speaks(alert: object, seconds: float, told: float | None) -> bool:
-        told_at = None if told is None else NOON + timedelta(seconds=told)
-        return may_speak([alert], told_at, POLICY, now=NOON + timedelta(seconds=seconds))  # type: ignore[list-item]
+        notified_at = None if told is None else NOON + timedelta(seconds=told)
+        return may_publish([alert], notified_at, POLICY, now=NOON + timedelta(seconds=seconds))  # type: ignore[list-item]
 
     assert [_speaks(medium, 29, None), _speaks(medium, 30, None)] == [False, True]
     assert [_speaks(medium, 31, 0), _speaks(medium, 300, 0)] == [False, True]

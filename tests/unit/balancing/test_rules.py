@@ -42,9 +42,9 @@ def test_everybody_has_a_place_and_no_node_has_more_than_its_bound(sizes: list[i
     assert {wedding: sum(size for _, size in parts) for wedding, parts in places.items()} == {
         p.wedding_id: p.size for p in requests
     }
-    most = POLICY.bound * sum(sizes) / count
+    limit = POLICY.bound * sum(sizes) / count
     # Rooms are whole people: a spread wedding may leave one over a node.
-    assert max(_loads(places).values()) <= most + count
+    assert max(_loads(places).values()) <= limit + count
 
 
 @settings(max_examples=60, deadline=None)
@@ -125,7 +125,7 @@ def test_a_region_serves_its_own_until_it_has_no_node_left() -> None:
     lost = [replace(node, silent=timedelta(seconds=6)) if node.region == "west" else node for node in nodes]
     after = place(requests, lost, POLICY, kept=_kept(before))
     assert {name.partition("-")[0] for name in _loads(after)} == {"east"}
-    assert place(requests, [], POLICY, kept={}) == {party.wedding_id: [] for party in requests}
+    assert place(requests, [], POLICY, kept={}) == {request.wedding_id: [] for request in requests}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from workers.cli.main import COMMANDS, wedops
 #: The reference has no command lines, but forms of them, made from the commands themselves.
 PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.name != "reference")]
 #: Words that stand for something, and what may stand there.
-STANDS_FOR = {"ID": "17", "N": "3", "H": "2", "DATE": "2026-10-10", "D": "2026-10-10", "KIND": "venue", "RESOURCE": "instances"}
+VALID_FOR = {"ID": "17", "N": "3", "H": "2", "DATE": "2026-10-10", "D": "2026-10-10", "KIND": "venue", "RESOURCE": "instances"}
 FILES = {"FILE", "season.csv", "paths.toml"}
 ALTERNATIVES = re.compile(r"\[([^\]|]+)[^\]]*\]")
 
@@ -54,7 +54,7 @@ def test_a_default_is_a_value_that_its_option_takes(path: str) -> None:
 def test_a_command_line_of_our_pages_is_one(page: str, line: str) -> None:
     line = ALTERNATIVES.sub(r"\1", line).replace("--at …", "--at 2026-10-10T14:30").replace("--reason …", "--reason why")
     words = shlex.split(re.split(r"\s(?:#|\||>|&&)\s?|…", line, maxsplit=1)[0])
-    words = [__file__ if word in FILES else STANDS_FOR.get(word, word).partition("|")[0] for word in words]
+    words = [__file__ if word in FILES else VALID_FOR.get(word, word).partition("|")[0] for word in words]
     if words[:1] and words[0] not in COMMANDS:
         pytest.fail(f"{page}: there is no `wedops {words[0]}`")
     command: click.Command = wedops

@@ -31,7 +31,7 @@ def test_admission_tells_the_registry_all_of_this() -> None:
         "address_every": 5,
         "address_burst": 2000,
     }
-    assert rules.places(rules.Policy(), emergency=True)["shares"] == shares | {"guest": 0.5}
+    assert rules.routing_limits(rules.Policy(), emergency=True)["shares"] == shares | {"guest": 0.5}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from demo.outbox import MOST, Outbox
+from demo.outbox import MAX, Outbox
 
 CALM = {"batch_ms": 0}
 
@@ -59,10 +59,10 @@ def test_who_does_not_read_has_a_bounded_number_waiting() -> None:
     _written(outbox, 0.2)
     for _ in range(3_000):
         outbox.put("x" * 1_000, CALM, 1e6)
-    outbox.put("y" * (MOST + 1), CALM, 1e6)
+    outbox.put("y" * (MAX + 1), CALM, 1e6)
     assert outbox.waiting[-1][0][0] == "x", "what is too large by itself takes nobody else's place"
     outbox.dropped -= 1
-    assert (outbox.size, len(outbox.waiting), outbox.dropped) == (MOST, MOST // 1_000, 3_000 - MOST // 1_000)
+    assert (outbox.size, len(outbox.waiting), outbox.dropped) == (MAX, MAX // 1_000, 3_000 - MAX // 1_000)
 
 
 def test_what_becomes_of_messages_and_batches_is_observed() -> None:

@@ -26,7 +26,7 @@ def _forecast(*weddings: object, starts_at: datetime = NOON - timedelta(hours=6)
 def test_the_load_at_a_step_is_that_of_the_phase(half_hours: int, guests: int, venue: VenueType) -> None:
     one = wedding(guest_count=guests, venue_type=venue)
     at = NOON - timedelta(hours=6) + timedelta(minutes=30) * half_hours
-    expected = rules.people(one, phase(one, PHASES, now=at), POLICY)
+    expected = rules.participants(one, phase(one, PHASES, now=at), POLICY)
     assert _forecast(one).peak(at, at, "p50") == pytest.approx(expected, abs=1e-6)
 
 
@@ -56,8 +56,8 @@ def test_outside_its_horizon_a_forecast_says_nothing() -> None:
 
 
 def test_planning_and_over_need_nothing() -> None:
-    assert rules.people(wedding(), Phase.PLANNING, POLICY) == 0
-    assert rules.people(wedding(), Phase.OVER, POLICY) == 0
+    assert rules.participants(wedding(), Phase.PLANNING, POLICY) == 0
+    assert rules.participants(wedding(), Phase.OVER, POLICY) == 0
 
 
 def test_what_was_seen_pulls_more_the_more_people_it_was() -> None:
@@ -65,7 +65,7 @@ def test_what_was_seen_pulls_more_the_more_people_it_was() -> None:
     assert 1 < few < many < 2
     assert rules.pull([0.0], [5.0], POLICY) == 1.0
     assert rules.pull([5.0], [], POLICY) == 1.0
-    assert rules.pull([1.0], [1e6], POLICY) == POLICY.pull_most
+    assert rules.pull([1.0], [1e6], POLICY) == POLICY.pull_max
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_night_in_which_the_clocks_change_is_as_long_as_it_is(start: str, end:
     [one] = csv.read((HEADER + row).encode()).weddings
     assert one.ends_at - one.starts_at == timedelta(hours=hours)
     made = _forecast(one, starts_at=one.starts_at)
-    evening = rules.people(one, Phase.RECEPTION, POLICY)
+    evening = rules.participants(one, Phase.RECEPTION, POLICY)
     during = int((abs(made.quantiles["p50"] - evening) < 1e-6).sum())
     assert during * POLICY.step == timedelta(hours=hours) - PHASES.ceremony_lasts
 

@@ -64,7 +64,7 @@ def test_a_key_that_is_no_shard_is_named(key: str | None) -> None:
 @given(st.sampled_from(UserType), st.integers(1, 5_000), st.booleans())
 def test_a_class_may_fill_of_a_node_what_the_rules_say(kind: UserType, capacity: int, emergency: bool) -> None:
     policy = admission.Policy()
-    limits = admission.places(policy, emergency=emergency)
+    limits = admission.routing_limits(policy, emergency=emergency)
     shares = admission.shares(policy, emergency=emergency)
     published = RUNTIME.table_from({"pool": limits["pool"], "shares": RUNTIME.table_from(limits["shares"])})
     own = LUA["places"](published, capacity, str(kind))

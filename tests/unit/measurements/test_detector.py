@@ -180,7 +180,15 @@ def test_a_wild_value_does_not_spoil_what_is_usual_at_its_hour() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"learned": 1}, {"learned": 5000}, {"kept": 40_000}, {"smoothed": 0.5}, {"rate": 0.0}, {"louder": 0.9}, {"quiet": 0.0}],
+    [
+        {"learned": 1},
+        {"learned": 5000},
+        {"kept": 40_000},
+        {"smoothed": 0.5},
+        {"rate": 0.0},
+        {"louder": 0.9},
+        {"refractory": 0.0},
+    ],
 )
 def test_a_tuning_that_cannot_work_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):

@@ -14,7 +14,7 @@ from workers.processes.supervisor import NoProcfile, Policy, ProcfileInvalid, Su
 
 #: Shows a sign of life like any process of ours, and has a child that must not be left behind.
 LIVELY = "sh -c 'sleep 1000 & while :; do touch \"$WEDOPS_HEARTBEAT_FILE\"; sleep 0.1; done'"
-QUICK = Policy(look_every=0.05, hung_after=1.0, ready_within=5.0, stop_within=2.0, pause_most=0.1)
+QUICK = Policy(look_every=0.05, hung_after=1.0, ready_within=5.0, stop_within=2.0, pause_max=0.1)
 
 
 def _supervise(folder: Path, commands: dict[str, str]) -> tuple[Supervisor, list[tuple[str, str]]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.made import NOON
-from tests.unit.alerts.test_quiet import standing
+from tests.unit.alerts.test_muting import standing
 from workers.alerts.rules import kinds
 from workers.alerts.rules.kinds import Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import State

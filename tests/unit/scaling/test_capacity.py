@@ -45,11 +45,11 @@ def test_each_resource_has_its_bounds_and_steps(resource: Resource, load: float,
 @pytest.mark.parametrize(
     ("facts", "decision"),
     [
-        ({"emergency": 7, "changed_at": NOON, "hold_out": True}, Decision(7, Reason.EMERGENCY)),
+        ({"emergency": 7, "changed_at": NOON, "scale_out_suspended": True}, Decision(7, Reason.EMERGENCY)),
         ({"emergency": 99}, Decision(10, Reason.EMERGENCY, 20)),
-        ({"load": 5000, "hold_out": True}, Decision(4, Reason.PAUSED)),
-        ({"load": 5000, "hold_in": True}, Decision(7, Reason.DEMAND)),
-        ({"hold_in": True}, Decision(4, Reason.PAUSED)),
+        ({"load": 5000, "scale_out_suspended": True}, Decision(4, Reason.PAUSED)),
+        ({"load": 5000, "scale_in_suspended": True}, Decision(7, Reason.DEMAND)),
+        ({"scale_in_suspended": True}, Decision(4, Reason.PAUSED)),
         ({"floor": 3}, Decision(3, Reason.FEWER_EXPECTED)),
         ({"has": 2, "floor": 3}, Decision(3, Reason.PEAK_SEASON)),
         ({"pressure": 1.3}, Decision(6, Reason.PRESSURE)),
@@ -58,9 +58,9 @@ def test_each_resource_has_its_bounds_and_steps(resource: Resource, load: float,
         ({"pressure": 9.0, "changed_at": NOON - timedelta(minutes=2)}, Decision(4, Reason.PRESSURE)),
         ({"load": 9_000, "allowed": 13}, Decision(13, Reason.DEMAND)),
         ({"load": 9_000, "allowed": 12}, Decision(12, Reason.DEMAND, 13)),
-        ({"has": 13, "load": 9_000, "over": True}, Decision(10, Reason.APPROVAL_ENDED, 13)),
-        ({"has": 13, "load": None, "over": True}, Decision(13, Reason.NOT_MEASURED)),
-        ({"has": 13, "frozen_until": LATER, "over": True}, Decision(13, Reason.CEREMONY_RUNNING)),
+        ({"has": 13, "load": 9_000, "expired": True}, Decision(10, Reason.APPROVAL_ENDED, 13)),
+        ({"has": 13, "load": None, "expired": True}, Decision(13, Reason.NOT_MEASURED)),
+        ({"has": 13, "frozen_until": LATER, "expired": True}, Decision(13, Reason.CEREMONY_RUNNING)),
         # Somebody gave it more than we would: it goes only when nobody needs it.
         ({"has": 15, "load": None}, Decision(15, Reason.NOT_MEASURED)),
         ({"has": 15, "load": 14_000}, Decision(15, Reason.ENOUGH, 20)),
@@ -108,9 +108,9 @@ def test_measurements_that_fail_now_and_then_make_nothing_swing() -> None:
     [
         {"cache_mb_min": 2048},
         {"instances_ceiling": 9},
-        {"people_per_cache_mb": 0},
+        {"users_per_cache_mb": 0},
         {"cpu": 0},
-        {"attempts_most": 0},
+        {"attempts_max": 0},
         {"new_regions": "maybe"},
     ],
 )
@@ -127,7 +127,7 @@ def test_a_day_is_full_for_a_region_or_for_the_plan_of_all() -> None:
     low = [100.0] * 6
     east, west = _forecast("east", low, [*low[:5], 8000.0]), _forecast("west", low, low)
     [instances] = full_days([east, west], Policy())
-    assert (instances.region, instances.limit, instances.needed, instances.most) == ("east", Limit.INSTANCES, 12, 10)
+    assert (instances.region, instances.limit, instances.needed, instances.max) == ("east", Limit.INSTANCES, 12, 10)
     assert instances.at == NOON + timedelta(minutes=25)
     limits = {one.limit: one for one in full_days([east, west], Policy(plan_connections=8000, plan_joins_per_second=8))}
     # 200 in the middle, and 7,900 above it in 1 of 100 cases.

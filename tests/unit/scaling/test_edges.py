@@ -29,8 +29,8 @@ CACHE = {"resource": Resource.CACHE_MB}
         (CACHE | {"has": 1024, "load": 0.0}, Decision(512, Reason.FEWER_EXPECTED)),
         (CACHE | {"has": 1024, "load": 0.0, "pressure": 0.6}, Decision(640, Reason.FEWER_EXPECTED)),
         (CACHE | {"has": 320, "load": 0.0, "pressure": 1.5}, Decision(512, Reason.PRESSURE)),
-        ({"load": 2880, "hold_out": True}, Decision(4, Reason.ENOUGH)),
-        ({"load": 9_000, "hold_out": True}, Decision(4, Reason.PAUSED, 13)),
+        ({"load": 2880, "scale_out_suspended": True}, Decision(4, Reason.ENOUGH)),
+        ({"load": 9_000, "scale_out_suspended": True}, Decision(4, Reason.PAUSED, 13)),
         ({"has": 8, "pressure": 0.9}, Decision(8, Reason.COOLING_DOWN)),
         ({"pressure": 1.0}, Decision(4, Reason.COOLING_DOWN)),
         ({"pressure": 1.1}, Decision(4, Reason.PRESSURE)),
@@ -64,7 +64,7 @@ def test_decisions_at_their_edges(facts: Any, decision: Any) -> None:
         {"boot": 12 * HOUR},
         {"linger": 30 * DAY},
         {"utilisation": 1},
-        {"attempts_most": 1},
+        {"attempts_max": 1},
         {"weddings_per_worker_process": 1},
         {"plan_connections": 0, "plan_joins_per_second": 0},
     ],
@@ -88,7 +88,7 @@ def test_the_ends_are_allowed(fine: Any) -> None:
         {"plan_connections": -1},
         {"plan_joins_per_second": -1},
         {"connections_per_instance": 0},
-        {"people_per_database_connection": 0},
+        {"users_per_database_connection": 0},
     ],
 )
 def test_beyond_is_not(wrong: Any) -> None:
@@ -147,7 +147,7 @@ def test_joins_are_those_of_a_quarter_of_an_hour() -> None:
     ],
 )
 def test_what_undoes_the_last_decision_gives_back(facts: Any, to: Any, back: Any) -> None:
-    assert gives_back(_reading(**facts), Decision(to, Reason.TOOK_TOO_MUCH), Policy()) is back
+    assert gives_back(_reading(**facts), Decision(to, Reason.OVER_SCALED_IN), Policy()) is back
 
 
 def test_leads() -> None:
@@ -182,7 +182,7 @@ def test_an_order_holds_from_its_moment_until_before_its_end() -> None:
 
 
 def test_an_explanation_says_all_of_itself() -> None:
-    found = explain(_reading(load=5000.0, hold_in=True, pressure=1.05), Policy(), now=NOON)
+    found = explain(_reading(load=5000.0, scale_in_suspended=True, pressure=1.05), Policy(), now=NOON)
     assert found.bids == (
         Bid(7, Reason.DEMAND),
         Bid(2, Reason.MAY_CLIMB),
@@ -213,11 +213,11 @@ COURSES = {
     "nothing had been taken away before": {"changed_at": NOON - 45 * MINUTE, "undone": 1},
     "it had not been the peak season": {"floor": 4},
     "nobody had ordered an emergency": {"emergency": 6},
-    "scaling in had not been suspended": {"hold_in": True},
-    "scaling out had not been suspended": {"load": 6000.0, "hold_out": True},
+    "scaling in had not been suspended": {"scale_in_suspended": True},
+    "scaling out had not been suspended": {"load": 6000.0, "scale_out_suspended": True},
     "no wedding had been near": {"frozen_until": NOON + HOUR},
     "nothing had changed of late": {"changed_at": NOON},
-    "the approval had not ended": {"has": 13, "load": 9000.0, "over": True},
+    "the approval had not ended": {"has": 13, "load": 9000.0, "expired": True},
     "as much as possible had been approved": {"load": 9000.0},
 }
 

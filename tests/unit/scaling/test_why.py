@@ -42,7 +42,7 @@ def readings(draw: st.DrawFn) -> Reading:
     )
 
 
-FLAGS = ("ceremony_ahead", "hold_in", "hold_out", "over", "partly", "unlearned", "unasked")
+FLAGS = ("ceremony_ahead", "scale_in_suspended", "scale_out_suspended", "expired", "partly", "unlearned", "unasked")
 
 
 @given(reading=readings())
@@ -66,16 +66,16 @@ CASES = {
     Reason.MAY_CLIMB: (replace(CALM, upper=6000.0), "no climb had been possible"),
     Reason.DEMAND: (replace(CALM, load=6000.0), "nobody had been connected"),
     Reason.PRESSURE: (replace(CALM, pressure=1.4), "nothing had been strained"),
-    Reason.TOOK_TOO_MUCH: (replace(CALM, pressure=1.2, shrunk_from=8), "nothing had been taken away before"),
+    Reason.OVER_SCALED_IN: (replace(CALM, pressure=1.2, shrunk_from=8), "nothing had been taken away before"),
     Reason.EMERGENCY: (replace(CALM, emergency=9), "nobody had ordered an emergency"),
     Reason.PEAK_SEASON: (replace(CALM, floor=5), "it had not been the peak season"),
     Reason.FEWER_EXPECTED: (LOW, "the last half hour had been as calm as now"),
-    Reason.APPROVAL_ENDED: (replace(LOW, has=12, over=True, changed_at=NOON), "the approval had not ended"),
+    Reason.APPROVAL_ENDED: (replace(LOW, has=12, expired=True, changed_at=NOON), "the approval had not ended"),
     Reason.ENOUGH: (replace(CALM, expected=2800.0), "nobody had been forecast"),
     Reason.CEREMONY_RUNNING: (replace(LOW, frozen_until=NOON + HOUR), "no wedding had been near"),
     Reason.COOLING_DOWN: (replace(LOW, changed_at=NOON), "nothing had changed of late"),
     Reason.NOT_MEASURED: (replace(LOW, load=None), "all had been measured and asked"),
-    Reason.PAUSED: (replace(LOW, hold_in=True), "scaling in had not been suspended"),
+    Reason.PAUSED: (replace(LOW, scale_in_suspended=True), "scaling in had not been suspended"),
     Reason.ABOVE_CAP: (replace(CALM, load=9000.0), "as much as possible had been approved"),
 }
 

@@ -12,7 +12,7 @@ from workers.selfwatch.rules import LATENCY_OBJECTIVES, NEEDS, Postgres, Seen, e
 
 FINE = Seen(
     stopped=(), overdue={}, beats=1, queues={"emergency": 0.0, "steady": 0.0, "bulk": 0.0}, backlog=0.0, silent={},
-    memory={"broker": 0.1}, settings={}, redis_skew=0.0, postgres=Postgres(), untold=0, disks={"/": 0.1},
+    memory={"broker": 0.1}, settings={}, redis_skew=0.0, postgres=Postgres(), undelivered=0, disks={"/": 0.1},
 )  # fmt: skip
 
 
@@ -48,9 +48,9 @@ def test_nothing_is_wrong_when_all_is_well_and_that_is_known() -> None:
         ({"postgres": Postgres(wraparound=0.8)}, Kind.DATABASE, "wraparound", Severity.CRITICAL),
         ({"postgres": Postgres(dead_rows={"alerts": 0.7})}, Kind.DATABASE, "bloat alerts", Severity.MEDIUM),
         ({"postgres": Postgres(missing_partitions=("metric_points",))}, Kind.STORAGE, "partitions", Severity.HIGH),
-        ({"untold": 2}, Kind.NOTIFICATION, "untold", Severity.HIGH),
+        ({"undelivered": 2}, Kind.NOTIFICATION, "undelivered", Severity.HIGH),
         ({"disks": {"/": 0.93}}, Kind.STORAGE, "/", Severity.CRITICAL),
-        ({"away": {Kind.CACHE: "refused"}}, Kind.CACHE, "cache", Severity.CRITICAL),
+        ({"unavailable": {Kind.CACHE: "refused"}}, Kind.CACHE, "cache", Severity.CRITICAL),
     ],
 )
 def test_each_thing_that_is_wrong_is_one_breach(facts: dict[str, Any], kind: Kind, subject: str, severity: Severity) -> None:
@@ -58,7 +58,7 @@ def test_each_thing_that_is_wrong_is_one_breach(facts: dict[str, Any], kind: Kin
 
 
 def test_what_could_not_be_asked_is_not_over() -> None:
-    found, known = evaluate(Seen(away={Kind.BROKER: "refused", Kind.DATABASE: "refused"}), Policy())
+    found, known = evaluate(Seen(unavailable={Kind.BROKER: "refused", Kind.DATABASE: "refused"}), Policy())
     assert {one.kind for one in found} == {Kind.BROKER, Kind.DATABASE}
     assert not known & {Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.MEMORY, Kind.CLOCK_SKEW, Kind.STORAGE}
 
@@ -66,7 +66,7 @@ def test_what_could_not_be_asked_is_not_over() -> None:
 def test_of_what_could_not_be_asked_nothing_is_known() -> None:
     assert set(NEEDS) == {kind for kind in Kind if kind.evaluator is Evaluator.TASK_SYSTEM}
     for kind, field in NEEDS.items():
-        assert field == "away" or kind not in evaluate(Seen(), Policy())[1]
+        assert field == "unavailable" or kind not in evaluate(Seen(), Policy())[1]
     assert Kind.BEAT_STOPPED not in evaluate(starting(Seen(stopped=[], overdue={}, silent={}, beats=1)), Policy())[1]
 
 

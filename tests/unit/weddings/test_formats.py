@@ -205,7 +205,7 @@ def test_encoding_delimiter_and_line_ends_are_recognised(encoding: str, delimite
     text = (HEADER.replace("timeline", "Ort des Caf\u00e9s") + GOOD.replace("s1;s2", "s1")).replace(",", delimiter)
     found = formats.read("season.csv", text.replace("\n", end).encode(encoding))
     assert [wedding.guest_count for wedding in found.weddings] == [120]
-    assert bool(found.said) == (delimiter != "," or encoding == "cp1252")
+    assert bool(found.remarks) == (delimiter != "," or encoding == "cp1252")
     assert "is not read" in found.notes[0]
 
 

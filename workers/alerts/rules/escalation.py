@@ -6,7 +6,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from workers.alerts.rules.kinds import Severity, Tempo
 from workers.alerts.rules.lifecycle import AlertView, Policy, State, lasted
@@ -23,14 +23,19 @@ class Step(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    who: tuple[Name, ...] = Field(min_length=1)
+    recipients: tuple[Name, ...] = Field(
+        min_length=1,
+        validation_alias=AliasChoices("recipients", "who"),
+        # As the version before reads it.
+        serialization_alias="who",
+    )
     after_minutes: dict[Tempo, Annotated[float, Field(ge=0, le=10_080)]] = {}
 
     def wait(self, tempo: Tempo) -> timedelta:
         """Return the wait at a tempo; one that is not said is that of the next slower one, at last none."""
         slower = list(Tempo)[: list(Tempo).index(tempo) + 1]
-        said = [self.after_minutes[one] for one in slower if one in self.after_minutes]
-        return timedelta(minutes=said[-1] if said else 0)
+        stated = [self.after_minutes[one] for one in slower if one in self.after_minutes]
+        return timedelta(minutes=stated[-1] if stated else 0)
 
 
 class Path(BaseModel):
@@ -56,9 +61,9 @@ class Paths(BaseModel):
     path: tuple[Path, ...] = Field(min_length=1)
 
 
-def _step(*who: str, ordinary: float = 0, wedding_day: float = 0, running: float = 0) -> Step:
+def _step(*recipients: str, ordinary: float = 0, wedding_day: float = 0, running: float = 0) -> Step:
     waits = {Tempo.ORDINARY: ordinary, Tempo.WEDDING_DAY: wedding_day, Tempo.RUNNING: running}
-    return Step(who=who, after_minutes=waits)
+    return Step(recipients=recipients, after_minutes=waits)
 
 
 DEFAULT = Paths(
@@ -88,7 +93,7 @@ class Due:
 
     alert_id: int
     step: str
-    who: str
+    recipient: str
 
 
 def path_of(alert: AlertView, paths: Sequence[Path]) -> Path:
@@ -98,7 +103,7 @@ def path_of(alert: AlertView, paths: Sequence[Path]) -> Path:
 
 def due(alert: AlertView, path: Path, tempo: Tempo, policy: Policy, *, now: Moment) -> list[Due]:
     """Return whom an alert must have been told to by now, repeats of the last step among them; those told before too."""
-    if alert.state is not State.FIRING or alert.quiet or alert.escalates_from is None:
+    if alert.state is not State.FIRING or alert.muted or alert.escalates_from is None:
         return []
     if alert.snoozed_until and alert.snoozed_until > now:
         return []
@@ -107,26 +112,26 @@ def due(alert: AlertView, path: Path, tempo: Tempo, policy: Policy, *, now: Mome
         at += step.wait(tempo)
         if at > now:
             return found
-        found += [Due(alert.id, f"{alert.round}.{number}", who) for who in _who(step, alert, number)]
+        found += [Due(alert.id, f"{alert.round}.{number}", recipient) for recipient in _recipients(step, alert, number)]
     if again := (now - at) // policy.repeat_after:
-        found += [Due(alert.id, f"{alert.round}.again-{again}", who) for who in path.steps[-1].who]
+        found += [Due(alert.id, f"{alert.round}.again-{again}", recipient) for recipient in path.steps[-1].recipients]
     return found
 
 
-def _who(step: Step, alert: AlertView, number: int) -> tuple[str, ...]:
+def _recipients(step: Step, alert: AlertView, number: int) -> tuple[str, ...]:
     # Whom an alert was handed to is told first.
-    return (alert.assigned_to,) if number == 1 and alert.assigned_to else step.who
+    return (alert.assigned_to,) if number == 1 and alert.assigned_to else step.recipients
 
 
-def may_speak(alerts: Iterable[AlertView], told_at: Moment | None, policy: Policy, *, now: Moment) -> bool:
-    """Tell whether a group speaks now of `alerts`, those of it that were not told; `told_at` is when it spoke last."""
+def may_publish(alerts: Iterable[AlertView], notified_at: Moment | None, policy: Policy, *, now: Moment) -> bool:
+    """Tell whether a group speaks now of `alerts`, those of it that were not told; `notified_at` is when it spoke last."""
     waits = {Severity.CRITICAL: min(policy.critical_wait, policy.group_wait)}
     waited = [
         alert
         for alert in alerts
         if alert.escalates_from and lasted(alert.escalates_from, now=now) >= waits.get(alert.severity, policy.group_wait)
     ]
-    if told_at is None or lasted(told_at, now=now) >= policy.group_interval:
+    if notified_at is None or lasted(notified_at, now=now) >= policy.group_interval:
         return bool(waited)
     return any(alert.severity is Severity.CRITICAL for alert in waited)
 

@@ -17,7 +17,7 @@ def breaches(snapshots: Iterable[Snapshot], policy: Policy) -> list[Breach]:
         if row.p95_ms is not None and (severity := policy.severity("ms", row.p95_ms)):
             detail = f"95 % of round trips in {row.region} take up to {row.p95_ms:,.0f} ms"
             found.append(Breach(Kind.RESPONSE_TIME, row.region, severity, row.p95_ms, detail, row.region))
-        rate = row.error_rate if row.messages >= policy.messages_least else None
+        rate = row.error_rate if row.messages >= policy.messages_min else None
         if rate is not None and (severity := policy.severity("errors", rate)):
             detail = f"{rate:.1%} of {row.messages} messages in {row.region} failed"
             found.append(Breach(Kind.ERROR_RATE, row.region, severity, rate, detail, row.region))
@@ -68,14 +68,14 @@ def actions_failed(problems: Mapping[str, str]) -> list[Breach]:
 
 def anomalies(found: Iterable[Anomaly]) -> list[Breach]:
     """Return a breach for each series that does not behave as it used to: a ticket, never a page; budgets page."""
-    said = {"step": "stepped to", "surprise": "has never behaved so before: it is"}
+    words = {"step": "stepped to", "surprise": "has never behaved so before: it is"}
     return [
         Breach(
             Kind.ANOMALY,
             one.series,
             Kind.ANOMALY.worst,
             one.value,
-            f"{one.series} {said[one.kind]} {one.value:.4g}",
+            f"{one.series} {words[one.kind]} {one.value:.4g}",
             parts(one.series)[1].get("region", ""),
         )
         for one in found
@@ -116,6 +116,6 @@ def evaluated(snapshots: Iterable[Snapshot], policy: Policy) -> set[str]:
     for row in snapshots:
         if row.p95_ms is not None or not row.connections:
             found.add(f"{Kind.RESPONSE_TIME}/{row.region}")
-        if row.messages >= policy.messages_least or not row.connections:
+        if row.messages >= policy.messages_min or not row.connections:
             found.add(f"{Kind.ERROR_RATE}/{row.region}")
     return found

@@ -30,22 +30,23 @@ class Reason(StrEnum):
     BACK_TO_NORMAL = "back_to_normal"
     ACKNOWLEDGED = "acknowledged"
     SNOOZED = "snoozed"
-    SNOOZE_OVER = "snooze_over"
-    HANDED_OVER = "handed_over"
+    SNOOZE_EXPIRED = "snooze_expired"
+    REASSIGNED = "reassigned"
     SILENCED = "silenced"
     INHIBITED = "inhibited"
-    HEARD_AGAIN = "heard_again"
+    UNMUTED = "unmuted"
 
 
 @dataclass(frozen=True)
 class Policy:
     """Thresholds: critical 5,000 ms / 10 % / 95 %, high 3,000 / 5 / 97, medium 2,000 / 2 / 99; a value must exceed them.
 
-    Percentages need `messages_least` messages: one error among three is no error rate. An alert waits `pending_for` before
+    Percentages need `messages_min` messages: one error among three is no error rate. An alert waits `pending_for` before
     it fires and `resolve_after` before it is over; each time it fired within `flapping_within` doubles that, up to 32 times.
     """
 
     prefix: ClassVar = "ALERTS_"
+    renamed: ClassVar = {"messages_min": "messages_least"}
     also: ClassVar = {
         "performance": "PERFORMANCE_MONITORING_ENABLED",
         "wedding_tempo": "WEDDING_DAY_ENHANCED_MONITORING",
@@ -64,7 +65,7 @@ class Policy:
     critical_outage: float = 0.05
     high_outage: float = 0.03
     medium_outage: float = 0.01
-    messages_least: int = 20
+    messages_min: int = 20
     high_memory: float = 0.80
     critical_memory: float = 0.95
     high_cpu: float = 0.85
@@ -102,7 +103,7 @@ class Policy:
         steps = ((severity, self.above(severity, ladder)) for severity in Severity)
         return next((severity for severity, above in steps if above is not None and value > above), None)
 
-    def quiet_for(self, flaps: int) -> timedelta:
+    def calm_for(self, flaps: int) -> timedelta:
         """Return how long a breach must be away before its alert is over, if it fired `flaps` times of late."""
         return self.resolve_after * (1 << min(flaps, 5))
 
@@ -170,13 +171,13 @@ class AlertView:
     fired_at: Moment | None
     resolved_at: Moment | None
     escalates_from: Moment | None
-    told_at: Moment | None
+    notified_at: Moment | None
     round: int
     flaps: int
     snoozed_until: Moment | None
     assigned_to: str
-    quiet: str
-    people: int
+    muted: str
+    connected_users: int
     rank: float
     value: float
     seen_at: Moment
@@ -230,7 +231,7 @@ def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *,
         else:
             result.append(_again(alert, breach, policy, now))
     for alert in open_alerts.values():
-        if alert.fingerprint not in seen and lasted(alert.seen_at, now=now) >= policy.quiet_for(alert.flaps):
+        if alert.fingerprint not in seen and lasted(alert.seen_at, now=now) >= policy.calm_for(alert.flaps):
             result.append(Change(alert.id, State.RESOLVED, Reason.BACK_TO_NORMAL))
     return result
 

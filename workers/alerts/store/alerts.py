@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from workers.alerts.formats import AlertChanged
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Alert, AlertView, Change, Reason, State
-from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.database import expires, insert_once, metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
@@ -57,14 +57,14 @@ alerts = Table(
     Column("flaps", Integer, nullable=False, server_default="0"),
     Column("escalates_from", DateTime(timezone=True)),
     Column("round", Integer, nullable=False, server_default="1"),
-    Column("told_at", DateTime(timezone=True)),
-    Column("end_told_at", DateTime(timezone=True)),
+    Column("notified_at", DateTime(timezone=True)),
+    Column("end_notified_at", DateTime(timezone=True)),
     Column("snoozed_until", DateTime(timezone=True)),
     Column("assigned_to", Text, nullable=False, server_default=""),
-    Column("quiet", Text, nullable=False, server_default=""),
-    Column("people", Integer, nullable=False, server_default="0"),
+    Column("muted", Text, nullable=False, server_default=""),
+    Column("connected_users", Integer, nullable=False, server_default="0"),
     Column("rank", Float, nullable=False, server_default="0"),
-    info=over("resolved_at"),
+    info=expires("resolved_at"),
 )
 Index("one_alert_a_fingerprint", alerts.c.fingerprint, unique=True, postgresql_where=alerts.c.state != State.RESOLVED)
 
@@ -81,7 +81,7 @@ events = Table(
     Column("at", DateTime(timezone=True), nullable=False),
 )
 
-_STANDING = [alerts.c[name] for name in AlertView.__dataclass_fields__]
+_VIEW = [alerts.c[name] for name in AlertView.__dataclass_fields__]
 _MOVE = text(
     """
     WITH moved AS (
@@ -100,11 +100,18 @@ _MOVE = text(
         resolved_at = CASE WHEN moved.state = 'resolved' THEN cast(:at AS timestamptz) END,
         escalates_from = CASE WHEN moved.restarts THEN :at ELSE a.escalates_from END,
         round = a.round + CASE WHEN moved.restarts AND a.escalates_from IS NOT NULL THEN 1 ELSE 0 END,
-        told_at = CASE WHEN moved.restarts THEN NULL ELSE a.told_at END,
+        notified_at = CASE WHEN moved.restarts THEN NULL ELSE a.notified_at END,
         snoozed_until = CASE WHEN moved.restarts THEN NULL ELSE a.snoozed_until END
     FROM moved WHERE a.id = moved.id
     """
 )
+
+
+_WEIGH = """
+    UPDATE performance_alerts a SET connected_users = r.users, rank = r.rank
+    FROM unnest(cast(:ids AS bigint[]), cast(:users AS int[]), cast(:ranks AS float8[])) AS r (id, users, rank)
+    WHERE a.id = r.id AND (a.connected_users, a.rank) IS DISTINCT FROM (r.users, r.rank)
+"""
 
 
 class AlertUnknown(ExpectedError):
@@ -123,20 +130,20 @@ def _alert(row: RowMapping) -> Alert:
     return Alert(**dict(row) | kinds | {"worst": Severity(row["worst"] or row["severity"])})
 
 
-def listed(db: Connection, *, most: int | None = 20, ended: bool = True) -> list[AlertView]:
+def listed(db: Connection, *, limit: int | None = 20, ended: bool = True) -> list[AlertView]:
     """Return alerts as an operator reads them: those that are not resolved first, by rank, then the newest."""
     order = alerts.c.resolved_at.is_not(None), alerts.c.rank.desc(), alerts.c.id.desc()
-    asked = select(*_STANDING).order_by(*order).limit(most)
-    rows = db.execute(asked if ended else asked.where(alerts.c.state != State.RESOLVED))
-    return [_standing(row) for row in rows.mappings()]
+    query = select(*_VIEW).order_by(*order).limit(limit)
+    rows = db.execute(query if ended else query.where(alerts.c.state != State.RESOLVED))
+    return [_view(row) for row in rows.mappings()]
 
 
 def hold(db: Connection, alert_id: int | None = None) -> list[AlertView]:
     """Return the alerts that are not resolved (or that one), held by this transaction; raises AlertUnknown."""
-    asked = select(*_STANDING).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update()
+    query = select(*_VIEW).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update()
     if alert_id is not None:
-        asked = asked.where(alerts.c.id == alert_id)
-    found = [_standing(row) for row in db.execute(asked).mappings()]
+        query = query.where(alerts.c.id == alert_id)
+    found = [_view(row) for row in db.execute(query).mappings()]
     if alert_id is not None and not found:
         raise AlertUnknown(alert_id=alert_id)
     return found
@@ -144,19 +151,19 @@ def hold(db: Connection, alert_id: int | None = None) -> list[AlertView]:
 
 def find(db: Connection, alert_id: int) -> AlertView:
     """Return an alert, also one that is over; raises AlertUnknown."""
-    row = db.execute(select(*_STANDING).where(alerts.c.id == alert_id)).mappings().one_or_none()
+    row = db.execute(select(*_VIEW).where(alerts.c.id == alert_id)).mappings().one_or_none()
     if row is None:
         raise AlertUnknown(alert_id=alert_id)
-    return _standing(row)
+    return _view(row)
 
 
-def ended_untold(db: Connection) -> list[AlertView]:
+def ended_unpublished(db: Connection) -> list[AlertView]:
     """Return the alerts that are over, that people were told of, and whose end they were not told; held."""
-    due = (alerts.c.state == State.RESOLVED) & alerts.c.told_at.is_not(None) & alerts.c.end_told_at.is_(None)
-    return [_standing(row) for row in db.execute(select(*_STANDING).where(due).with_for_update()).mappings()]
+    due = (alerts.c.state == State.RESOLVED) & alerts.c.notified_at.is_not(None) & alerts.c.end_notified_at.is_(None)
+    return [_view(row) for row in db.execute(select(*_VIEW).where(due).with_for_update()).mappings()]
 
 
-def _standing(row: RowMapping) -> AlertView:
+def _view(row: RowMapping) -> AlertView:
     kinds = {"kind": Kind(row["kind"]), "severity": Severity(row["severity"]), "state": State(row["state"])}
     return AlertView(**dict(row) | kinds)
 
@@ -173,10 +180,10 @@ def apply_changes(db: Connection, changes: Iterable[Change], *, at: Moment, flap
     moves = [change for change in changes if change.alert_id is not None]
     known = select(alerts.c.id, alerts.c.state, alerts.c.severity).where(_among([change.alert_id for change in moves]))
     before = {row.id: (row.state, row.severity) for row in db.execute(known)}
-    told = [change for change in moves if before.get(change.alert_id or 0) != _after(change, before)]
+    changed = [change for change in moves if before.get(change.alert_id or 0) != _after(change, before)]
     _move(db, moves, before, at)
-    remember(db, [(change.alert_id or 0, *_after(change, before), change.reason) for change in told], at=at)
-    return [*opened, *told]
+    remember(db, [(change.alert_id or 0, *_after(change, before), change.reason) for change in changed], at=at)
+    return [*opened, *changed]
 
 
 def _after(change: Change, before: Mapping[int, tuple[str, str]]) -> tuple[str, str]:
@@ -265,33 +272,28 @@ def change(
     remember(db, [(alert.id, values.get("state", alert.state), alert.severity, reason)], at=at, by=by, note=note)
 
 
-def mute(db: Connection, quiet: Sequence[tuple[AlertView, Reason, str]], *, at: Moment) -> None:
+def mute(db: Connection, muted_alerts: Sequence[tuple[AlertView, Reason, str]], *, at: Moment) -> None:
     """Remember why nobody is told of these alerts."""
-    for text_of, reason in sorted({(one[2], one[1]) for one in quiet}):
-        own = [alert for alert, why, text in quiet if (text, why) == (text_of, reason)]
-        db.execute(update(alerts).where(_among([alert.id for alert in own])).values(quiet=text_of))
+    for text_of, reason in sorted({(one[2], one[1]) for one in muted_alerts}):
+        own = [alert for alert, why, text in muted_alerts if (text, why) == (text_of, reason)]
+        db.execute(update(alerts).where(_among([alert.id for alert in own])).values(muted=text_of))
         remember(db, [(alert.id, alert.state, alert.severity, reason) for alert in own], at=at, note=text_of)
 
 
 def history(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     """Return what changed of an alert, the oldest first."""
-    asked = select(events).where(events.c.alert_id == alert_id).order_by(events.c.id)
-    return [dict(row) for row in db.execute(asked).mappings()]
+    query = select(events).where(events.c.alert_id == alert_id).order_by(events.c.id)
+    return [dict(row) for row in db.execute(query).mappings()]
 
 
 def facts(db: Connection, alert_ids: Collection[int]) -> dict[int, dict[str, Any]]:
     """Return what alerts are about, by id; those that are forgotten are not there."""
-    own = [alerts.c[name] for name in ("id", "kind", "subject", "region", "wedding_id", "detail", "people", "rank")]
+    own = [alerts.c[name] for name in ("id", "kind", "subject", "region", "wedding_id", "detail", "connected_users", "rank")]
     return {row["id"]: dict(row) for row in db.execute(select(*own).where(_among(alert_ids))).mappings()}
 
 
 def weigh(db: Connection, ranks: Mapping[int, tuple[int, float]]) -> None:
     """Remember how many people each alert hurts now, and its rank."""
     if ranks:
-        given = {"ids": list(ranks), "people": [one[0] for one in ranks.values()], "ranks": [one[1] for one in ranks.values()]}
-        statement = (
-            "UPDATE performance_alerts a SET people = r.people, rank = r.rank FROM unnest(cast(:ids AS bigint[]), "
-            "cast(:people AS int[]), cast(:ranks AS float8[])) AS r (id, people, rank) "
-            "WHERE a.id = r.id AND (a.people, a.rank) IS DISTINCT FROM (r.people, r.rank)"
-        )
-        db.execute(text(statement), given)
+        users, weights = zip(*ranks.values(), strict=True)
+        db.execute(text(_WEIGH), {"ids": list(ranks), "users": list(users), "ranks": list(weights)})

@@ -34,7 +34,7 @@ paths = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("document", JSONB, nullable=False),
-    Column("asked_by", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
 )
@@ -42,15 +42,15 @@ groups = Table(
     "alert_groups",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("told_at", DateTime(timezone=True), nullable=False),
+    Column("notified_at", DateTime(timezone=True), nullable=False),
 )
 #: One row says that somebody is told of an alert at a step by a channel: there cannot be two.
-notices = Table(
-    "alert_notices",
+entries = Table(
+    "notification_log",
     metadata,
     Column("alert_id", BigInteger, ForeignKey(alerts.c.id, ondelete="CASCADE"), primary_key=True),
     Column("step", Text, primary_key=True),
-    Column("who", Text, primary_key=True),
+    Column("recipient", Text, primary_key=True),
     Column("wedding_id", Text, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("message", Text, nullable=False, index=True),
@@ -64,12 +64,12 @@ class LogEntry:
 
     alert_id: int
     step: str
-    who: str
+    recipient: str
     wedding_id: str
     channel: str
 
 
-_TOLD = [notices.c[name] for name in LogEntry.__dataclass_fields__]
+_ENTRY = [entries.c[name] for name in LogEntry.__dataclass_fields__]
 
 
 def current(db: Connection) -> Sequence[Path]:
@@ -78,45 +78,50 @@ def current(db: Connection) -> Sequence[Path]:
     return (Paths.model_validate(row) if row else DEFAULT).path
 
 
-def replace(db: Connection, document: Paths, *, asked_by: str, reason: str, at: Moment) -> None:
+def replace(db: Connection, document: Paths, *, requested_by: str, reason: str, at: Moment) -> None:
     """Have other paths hold from now on."""
-    values = {"document": document.model_dump(mode="json"), "asked_by": asked_by, "reason": reason, "at": at}
+    values = {
+        "document": document.model_dump(mode="json", by_alias=True),
+        "requested_by": requested_by,
+        "reason": reason,
+        "at": at,
+    }
     db.execute(paths.insert().values(**values))
 
 
-def spoke(db: Connection) -> dict[str, Moment]:
+def last_published(db: Connection) -> dict[str, Moment]:
     """Return when each group that has alerts was told last."""
-    return {row.name: row.told_at for row in db.execute(select(groups))}
+    return {row.name: row.notified_at for row in db.execute(select(groups))}
 
 
-def speak(db: Connection, names: Iterable[str], standing: Iterable[str], *, at: Moment) -> None:
+def note_published(db: Connection, names: Iterable[str], active: Iterable[str], *, at: Moment) -> None:
     """Remember that groups were told now; forget those in which nothing stands."""
-    rows = [{"name": name, "told_at": at} for name in sorted(set(names))]
+    rows = [{"name": name, "notified_at": at} for name in sorted(set(names))]
     if rows:
         statement = insert(groups).values(rows)
-        db.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"told_at": at}))
-    db.execute(delete(groups).where(groups.c.name.not_in(list(standing))))
+        db.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"notified_at": at}))
+    db.execute(delete(groups).where(groups.c.name.not_in(list(active))))
 
 
-def told(db: Connection, alert_ids: Iterable[int]) -> set[LogEntry]:
+def published(db: Connection, alert_ids: Iterable[int]) -> set[LogEntry]:
     """Return who was told of these alerts, at which steps."""
-    asked = select(*_TOLD).where(notices.c.alert_id == any_(literal(list(alert_ids), ARRAY(BigInteger))))
-    return {LogEntry(*row) for row in db.execute(asked)}
+    query = select(*_ENTRY).where(entries.c.alert_id == any_(literal(list(alert_ids), ARRAY(BigInteger))))
+    return {LogEntry(*row) for row in db.execute(query)}
 
 
 def notified(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     """Return who was to be told of an alert at which step, by which message, in the order of time."""
-    facts = [notices.c[name] for name in ("who", "channel", "step", "message")]
-    asked = select(*facts).where(notices.c.alert_id == alert_id).order_by(notices.c.at, notices.c.step)
-    return [dict(row) for row in db.execute(asked).mappings()]
+    facts = [entries.c[name] for name in ("recipient", "channel", "step", "message")]
+    query = select(*facts).where(entries.c.alert_id == alert_id).order_by(entries.c.at, entries.c.step)
+    return [dict(row) for row in db.execute(query).mappings()]
 
 
-def note(db: Connection, told: Iterable[LogEntry], *, message: str, at: Moment) -> None:
+def note(db: Connection, published: Iterable[LogEntry], *, message: str, at: Moment) -> None:
     """Remember who is told by a message. A key that is there already breaks the transaction: it would be told twice."""
-    db.execute(notices.insert(), [vars(one) | {"message": message, "at": at} for one in told])
+    db.execute(entries.insert(), [vars(one) | {"message": message, "at": at} for one in published])
 
 
-def mark(db: Connection, alert_ids: Iterable[int], *, at: Moment, column: str = "told_at") -> None:
+def mark(db: Connection, alert_ids: Iterable[int], *, at: Moment, column: str = "notified_at") -> None:
     """Remember that people were told of alerts, or of their end."""
     db.execute(update(alerts).where(alerts.c.id.in_(list(alert_ids))).values({column: at}))
 
@@ -124,7 +129,7 @@ def mark(db: Connection, alert_ids: Iterable[int], *, at: Moment, column: str = 
 def stale_messages(db: Connection, waiting: Sequence[str]) -> list[str]:
     """Return those of the messages of which every alert is taken or over: nobody needs to be woken by them."""
     statement = """
-        SELECT n.message FROM alert_notices n JOIN performance_alerts a ON a.id = n.alert_id
+        SELECT n.message FROM notification_log n JOIN performance_alerts a ON a.id = n.alert_id
         WHERE n.message = ANY(:waiting) AND n.step <> 'end' GROUP BY n.message
         HAVING bool_and(a.state IN ('acknowledged', 'resolved'))
     """

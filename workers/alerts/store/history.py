@@ -10,12 +10,12 @@ from workers.alerts.store.alerts import alerts, events
 from workers.foundation.event_log import Happening
 
 
-def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     """Return what became of alerts from a moment on, the newest `most`; what only waits whether it lasts is left out."""
     own = [alerts.c[name] for name in ("id", "kind", "subject", "region", "wedding_id", "detail")]
-    asked = select(*own, *(events.c[name].label(f"change_{name}") for name in ("state", "severity", "reason", "by", "at")))
-    told = (events.c.at >= since) & (events.c.state != State.PENDING)
-    rows = db.execute(asked.join_from(events, alerts).where(told).order_by(events.c.id.desc()).limit(most))
+    query = select(*own, *(events.c[name].label(f"change_{name}") for name in ("state", "severity", "reason", "by", "at")))
+    shown = (events.c.at >= since) & (events.c.state != State.PENDING)
+    rows = db.execute(query.join_from(events, alerts).where(shown).order_by(events.c.id.desc()).limit(limit))
     return [_happening(row) for row in rows]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Table, Text, select, update
 
 from workers.alerts.rules.kinds import Severity
-from workers.alerts.rules.quiet import Silence
+from workers.alerts.rules.muting import Silence
 from workers.foundation.database import metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
@@ -17,7 +17,7 @@ silences = Table(
     *(Column(name, Text, nullable=False) for name in ("kind", "subject", "region")),
     Column("starts_at", DateTime(timezone=True), nullable=False),
     Column("ends_at", DateTime(timezone=True), nullable=False, index=True),
-    *(Column(name, Text, nullable=False) for name in ("up_to", "weekly", "only", "asked_by", "reason")),
+    *(Column(name, Text, nullable=False) for name in ("up_to", "weekly", "only", "requested_by", "reason")),
 )
 
 

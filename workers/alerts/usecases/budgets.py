@@ -11,15 +11,15 @@ from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.store import alerts
 from workers.foundation.moments import MachineMoment, Moment
 from workers.measurements.rules.objectives import (
-    BAD_LEAST,
+    BAD_MIN,
     BY_NAME,
     MONTH,
     Counts,
     Objective,
     Window,
     burns,
+    describe,
     rate,
-    said,
     wedding_windows,
     worst,
 )
@@ -40,15 +40,15 @@ def burning(db: Connection, policy: Policy, *, now: Moment, machine: MachineMome
     """
     found, evaluated = _of_regions(db, policy, machine)
     own = _of_weddings(db, now, machine)
-    return [*(one for one in found if one.fingerprint in evaluated), *own], evaluated | _heard(db, now, machine)
+    return [*(one for one in found if one.fingerprint in evaluated), *own], evaluated | _measured(db, now, machine)
 
 
 def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
     counts: dict[tuple[str, str], list[tuple[Window, Counts]]] = defaultdict(list)
     for window in MONTH:
         for one in events.of_regions(db, window, now=machine):
-            counts[one.objective, one.who].append((window, one.counts))
-    latest = {(one.objective, one.who): one.counts for one in events.of_regions(db, LATEST, now=machine)}
+            counts[one.objective, one.scope].append((window, one.counts))
+    latest = {(one.objective, one.scope): one.counts for one in events.of_regions(db, LATEST, now=machine)}
     found, evaluated = [], set[str]()
     for (name, region), own in counts.items():
         objective, recent = BY_NAME[name], own[0][1]
@@ -56,7 +56,7 @@ def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple
             evaluated |= {f"{objective.alert}/{_subject(region, objective)}", f"{Kind.AVAILABILITY}/{region}"}
         if burn := worst((window, burns(objective, window, each)) for window, each in own):
             value = rate(objective, latest.get((name, region)))
-            text = said(objective, burn[0], dict(own)[burn[0]], burn[1])
+            text = describe(objective, burn[0], dict(own)[burn[0]], burn[1])
             found.append(_breach(objective, region, burn[0], f"{text} in {region or 'all regions'}", value))
         if objective.alert == Kind.AVAILABILITY:
             found += _outage(region, recent, policy)
@@ -64,27 +64,27 @@ def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple
 
 
 def _outage(region: str, recent: Counts, policy: Policy) -> list[Breach]:
-    share = recent.bad_short / recent.total_short if recent.bad_short >= BAD_LEAST else 0.0
+    share = recent.bad_short / recent.total_short if recent.bad_short >= BAD_MIN else 0.0
     if not (severity := policy.severity("outage", share)):
         return []
     detail = f"{1 - share:.1%} of the round trips that were tried in {region or 'all regions'} succeeded"
     return [Breach(Kind.AVAILABILITY, region, severity, share, detail, region)]
 
 
-def _heard(db: Connection, now: Moment, machine: MachineMoment) -> set[str]:
+def _measured(db: Connection, now: Moment, machine: MachineMoment) -> set[str]:
     """Return the fingerprints of weddings' budgets, of those that have an alert, about which something is known."""
-    standing = [one for one in alerts.listed(db, most=None, ended=False) if one.subject.startswith(WEDDING)]
-    heard = events.heard(db, {one.wedding_id for one in standing}, since=machine - LATEST.long)
-    running = {one[0] for one in weddings.running(db, now)} if standing else set()
+    active = [one for one in alerts.listed(db, limit=None, ended=False) if one.subject.startswith(WEDDING)]
+    measured = events.measured(db, {one.wedding_id for one in active}, since=machine - LATEST.long)
+    running = {one[0] for one in weddings.running(db, now)} if active else set()
     return {
         f"{one.kind}/{one.subject}"
-        for one in standing
-        if one.wedding_id not in running or (one.subject.rpartition("/")[2], one.wedding_id) in heard
+        for one in active
+        if one.wedding_id not in running or (one.subject.rpartition("/")[2], one.wedding_id) in measured
     }
 
 
-def _subject(who: str, objective: Objective) -> str:
-    return f"{who or 'everywhere'}/{objective.name}"
+def _subject(scope: str, objective: Objective) -> str:
+    return f"{scope or 'everywhere'}/{objective.name}"
 
 
 def _breach(objective: Objective, region: str, window: Window, detail: str, value: float) -> Breach:
@@ -100,8 +100,8 @@ def _of_weddings(db: Connection, now: Moment, machine: MachineMoment) -> list[Br
     for lasts, regions in by_length.items():
         counts: dict[tuple[str, str], dict[Window, Counts]] = defaultdict(dict)
         for window in wedding_windows(lasts):
-            for one in events.of_weddings(db, window, now=machine, ids=regions, bad_least=BAD_LEAST):
-                counts[one.objective, one.who][window] = one.counts
+            for one in events.of_weddings(db, window, now=machine, ids=regions, bad_min=BAD_MIN):
+                counts[one.objective, one.scope][window] = one.counts
         found += list(_pages(counts.items(), regions))
     return found
 
@@ -116,7 +116,7 @@ def _pages(found: Iterable[tuple[tuple[str, str], dict[Window, Counts]]], region
         objective = BY_NAME[name]
         if burn := worst((window, burns(objective, window, each)) for window, each in counts.items()):
             window, times = burn
-            detail = f"{said(objective, window, counts[window], times)} at wedding {wedding_id}"
+            detail = f"{describe(objective, window, counts[window], times)} at wedding {wedding_id}"
             kind = Kind(objective.alert)
             subject = _subject(f"{WEDDING}{wedding_id}", objective)
             yield Breach(kind, subject, Severity.CRITICAL, times, detail, regions[wedding_id], wedding_id)

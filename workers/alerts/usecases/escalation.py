@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.alerts.rules import escalation as rules
-from workers.alerts.rules import quiet
+from workers.alerts.rules import muting
 from workers.alerts.rules.escalation import Due
 from workers.alerts.rules.kinds import Severity, Tempo
 from workers.alerts.rules.lifecycle import AlertView, Policy, Reason, State
-from workers.alerts.rules.quiet import Around
+from workers.alerts.rules.muting import Around
 from workers.alerts.store import alerts as store
 from workers.alerts.store import escalation, silences
 from workers.alerts.store.escalation import LogEntry
@@ -35,62 +35,66 @@ def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
     escalation.correct_clocks(db, at=now)
     alerts = store.hold(db)
     around = surroundings.of(db, alerts, now=now)
-    ranks = {one.id: (around[one.id].people, quiet.rank(one.severity, around[one.id])) for one in alerts}
+    ranks = {one.id: (around[one.id].connected_users, muting.rank(one.severity, around[one.id])) for one in alerts}
     store.weigh(db, ranks)
-    alerts = [replace(one, people=ranks[one.id][0], rank=ranks[one.id][1]) for one in alerts]
+    alerts = [replace(one, connected_users=ranks[one.id][0], rank=ranks[one.id][1]) for one in alerts]
     alerts = _awake(db, _muted(db, alerts, around, policy, now), now)
     due = _due(db, alerts, around, policy, now)
-    told = _tell(db, {alert.id: alert for alert in alerts}, due, around, now)
+    published = _publish(db, {alert.id: alert for alert in alerts}, due, around, now)
     outbox.withdraw(db, escalation.stale_messages(db, outbox.waiting(db, messages.KIND)))
-    return told + _tell_ends(db, now)
+    return published + _publish_ends(db, now)
 
 
 def _muted(
     db: Connection, alerts: Sequence[AlertView], around: Mapping[int, Around], policy: Policy, now: Moment
 ) -> list[AlertView]:
-    muted = quiet.mute(alerts, around, silences.active(db, at=now), now=now) | quiet.switched_off(alerts, policy)
-    result, quiet_now = [], []
+    muted = muting.mute(alerts, around, silences.active(db, at=now), now=now) | muting.switched_off(alerts, policy)
+    result, newly_muted = [], []
     for alert in alerts:
-        reason, text = muted.get(alert.id, (Reason.HEARD_AGAIN, ""))
-        if text == alert.quiet:
+        reason, text = muted.get(alert.id, (Reason.UNMUTED, ""))
+        if text == alert.muted:
             result.append(alert)
         elif text:
-            quiet_now.append((alert, reason, text))
-            result.append(replace(alert, quiet=text))
+            newly_muted.append((alert, reason, text))
+            result.append(replace(alert, muted=text))
         else:
             result.append(_restart(db, alert, reason, now, round=alert.round))
-    store.mute(db, quiet_now, at=now)
+    store.mute(db, newly_muted, at=now)
     return result
 
 
 def _awake(db: Connection, alerts: Sequence[AlertView], now: Moment) -> list[AlertView]:
-    over = [one for one in alerts if one.state is State.FIRING and one.snoozed_until and one.snoozed_until <= now]
-    awake = {one.id: _restart(db, one, Reason.SNOOZE_OVER, now, round=one.round + 1) for one in over}
+    expired = [one for one in alerts if one.state is State.FIRING and one.snoozed_until and one.snoozed_until <= now]
+    awake = {one.id: _restart(db, one, Reason.SNOOZE_EXPIRED, now, round=one.round + 1) for one in expired}
     return [awake.get(alert.id, alert) for alert in alerts]
 
 
 def _restart(db: Connection, alert: AlertView, reason: Reason, now: Moment, *, round: int) -> AlertView:
     # A snooze outlasts an explanation.
     snoozed = alert.snoozed_until if alert.snoozed_until and alert.snoozed_until > now else None
-    new: dict[str, Any] = {"quiet": "", "snoozed_until": snoozed, "escalates_from": now, "told_at": None, "round": round}
+    new: dict[str, Any] = {"muted": "", "snoozed_until": snoozed, "escalates_from": now, "notified_at": None, "round": round}
     store.change(db, alert, reason, new, at=now)
     return replace(alert, **new)
 
 
 def _due(db: Connection, alerts: Sequence[AlertView], around: Mapping[int, Around], policy: Policy, now: Moment) -> list[Due]:
-    paths, spoke, silent = escalation.current(db), escalation.spoke(db), defaultdict[str, list[AlertView]](list)
+    paths, last_published, silent = (
+        escalation.current(db),
+        escalation.last_published(db),
+        defaultdict[str, list[AlertView]](list),
+    )
     found = {}
     for alert in alerts:
         tempo = _tempo(around[alert.id], policy, now)
-        if notices := rules.due(alert, rules.path_of(alert, paths), tempo, policy, now=now):
-            found[alert.id] = notices
-            if alert.told_at is None:
+        if due_now := rules.due(alert, rules.path_of(alert, paths), tempo, policy, now=now):
+            found[alert.id] = due_now
+            if alert.notified_at is None:
                 silent[alert.group].append(alert)
-    speaking = {name for name, group in silent.items() if rules.may_speak(group, spoke.get(name), policy, now=now)}
+    speaking = {name for name, group in silent.items() if rules.may_publish(group, last_published.get(name), policy, now=now)}
     for name in silent.keys() - speaking:
         for alert in silent[name]:
             del found[alert.id]
-    escalation.speak(db, speaking, {alert.group for alert in alerts}, at=now)
+    escalation.note_published(db, speaking, {alert.group for alert in alerts}, at=now)
     return list(chain.from_iterable(found.values()))
 
 
@@ -112,29 +116,29 @@ def _tempo(around: Around, policy: Policy, now: Moment) -> Tempo:
         return Tempo.ORDINARY
 
 
-def _tell(
+def _publish(
     db: Connection, alerts: Mapping[int, AlertView], due: Sequence[Due], around: Mapping[int, Around], now: Moment
 ) -> int:
     reached, found = {}, set()
-    for notice in due:
-        wedding_id = alerts[notice.alert_id].wedding_id if notice.who == rules.CONTACTS else ""
-        if (notice.who, wedding_id) not in reached:
-            reached[notice.who, wedding_id] = notify.targets(db, notice.who, wedding_id)
+    for one_due in due:
+        wedding_id = alerts[one_due.alert_id].wedding_id if one_due.recipient == rules.CONTACTS else ""
+        if (one_due.recipient, wedding_id) not in reached:
+            reached[one_due.recipient, wedding_id] = notify.targets(db, one_due.recipient, wedding_id)
         found |= {
-            LogEntry(notice.alert_id, notice.step, to.recipient, to.wedding_id, to.channel)
-            for to in reached[notice.who, wedding_id]
+            LogEntry(one_due.alert_id, one_due.step, to.recipient, to.wedding_id, to.channel)
+            for to in reached[one_due.recipient, wedding_id]
         }
-    told = _write(db, alerts, found - escalation.told(db, alerts), around, now)
-    escalation.mark(db, {notice.alert_id for notice in due}, at=now)
-    return told
+    published = _write(db, alerts, found - escalation.published(db, alerts), around, now)
+    escalation.mark(db, {one_due.alert_id for one_due in due}, at=now)
+    return published
 
 
-def _tell_ends(db: Connection, now: Moment) -> int:
+def _publish_ends(db: Connection, now: Moment) -> int:
     """Tell of each alert that is over whomever was told that it fired."""
-    ended = {alert.id: alert for alert in store.ended_untold(db)}
-    told = {replace(one, step=END) for one in escalation.told(db, ended)}
-    escalation.mark(db, ended, at=now, column="end_told_at")
-    return _write(db, ended, told, {}, now)
+    ended = {alert.id: alert for alert in store.ended_unpublished(db)}
+    published = {replace(one, step=END) for one in escalation.published(db, ended)}
+    escalation.mark(db, ended, at=now, column="end_notified_at")
+    return _write(db, ended, published, {}, now)
 
 
 def _write(
@@ -143,11 +147,11 @@ def _write(
     """Write notices, and one message for each group, person and channel among them."""
     bundles: dict[tuple[str, str, str, str], list[LogEntry]] = defaultdict(list)
     for one in sorted(new):
-        bundles[alerts[one.alert_id].group, one.who, one.wedding_id, one.channel].append(one)
-    for (group, who, wedding_id, channel), bundle in bundles.items():
-        key = f"alert/{bundle[0].alert_id}/{bundle[0].step}/{who}/{channel}"
+        bundles[alerts[one.alert_id].group, one.recipient, one.wedding_id, one.channel].append(one)
+    for (group, recipient, wedding_id, channel), bundle in bundles.items():
+        key = f"alert/{bundle[0].alert_id}/{bundle[0].step}/{recipient}/{channel}"
         message = _bundled(key, group, [alerts[alert_id] for alert_id in sorted({one.alert_id for one in bundle})], around)
-        outbox.write(db, [messages.message(message, Target(who, wedding_id, channel))])
+        outbox.write(db, [messages.message(message, Target(recipient, wedding_id, channel))])
         escalation.note(db, bundle, message=key, at=now)
     return len(bundles)
 
@@ -158,7 +162,7 @@ def _bundled(key: str, group: str, alerts: list[AlertView], around: Mapping[int,
     severity = next(one for one in Severity if one in {alert.severity for alert in alerts})
     title = f"{severity} {first.state}: {first.kind} {first.subject}" + (f" and {len(more)} more in {group}" if more else "")
     lines = [
-        "; ".join(filter(None, [f"alert {one.id} {one.line}", around.get(one.id, Around()).said]))
+        "; ".join(filter(None, [f"alert {one.id} {one.line}", around.get(one.id, Around()).summary]))
         + f". See {surroundings.runbook(one.kind)}"
         for one in (first, *more)
     ]

@@ -29,7 +29,7 @@ from workers.weddings.store import weddings
 log = logs.get("alerts")
 
 #: A storm of alerts is not one of lines.
-MOST_LINES = 20
+MAX_LINES = 20
 
 
 def realtime(db: Connection, policy: Thresholds) -> list[Breach]:
@@ -63,7 +63,7 @@ def capacity(db: Connection, *, now: Moment) -> list[Breach]:
         if day.needed > highest.get(what, 0):
             highest[what] = day.needed
             text = f"from {first[what]} on, most on {day.day}: {day.needed} {day.limit} may be needed in {day.region}"
-            worst[what] = f"{text}, {day.most} there can be"
+            worst[what] = f"{text}, {day.max} there can be"
     ahead = findings.capacity_ahead(first, worst, today=now.date())
     return findings.actions_failed(failed) + ahead + findings.forecasts_unfit(forecasting.evaluated(db, now=now))
 
@@ -99,7 +99,7 @@ def _always(_fingerprint: str) -> bool:
     return True
 
 
-def bring(
+def reconcile(
     breaches: Sequence[Breach], by: Evaluator, policy: Thresholds, *, now: Moment, evaluated: Callable[[str], bool] = _always
 ) -> bool:
     """Bring the alerts that an evaluator answers for up to date; tell whether one changed.
@@ -118,8 +118,8 @@ def bring(
 
 
 def _log(changed: Sequence[Change]) -> None:
-    for change in changed[:MOST_LINES]:
+    for change in changed[:MAX_LINES]:
         what = change.breach.fingerprint if change.breach else ""
         log.warning("alert", state=change.state, reason=change.reason, alert_id=change.alert_id, fingerprint=what)
-    if len(changed) > MOST_LINES:
-        log.warning("alerts", more=len(changed) - MOST_LINES, reason="storm")
+    if len(changed) > MAX_LINES:
+        log.warning("alerts", more=len(changed) - MAX_LINES, reason="storm")

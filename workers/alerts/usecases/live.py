@@ -33,8 +33,8 @@ def _write(db: Connection, happened: list[Happened]) -> None:
         return
     changes = [one for one in happened if one.name == AlertChanged.name]
     alerts = store.facts(db, {one.body["alert_id"] for one in changes})
-    told = [broadcast(one, alerts[one.body["alert_id"]]) for one in changes if one.body["alert_id"] in alerts]
-    some = [told[first : first + adapters.MOST] for first in range(0, len(told), adapters.MOST)]
+    messages = [broadcast(one, alerts[one.body["alert_id"]]) for one in changes if one.body["alert_id"] in alerts]
+    some = [messages[first : first + adapters.MAX] for first in range(0, len(messages), adapters.MAX)]
     outbox.write(db, map(_message, some))
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from workers.alerts.rules.escalation import Paths
 from workers.alerts.rules.lifecycle import AlertView, Reason, State
-from workers.alerts.rules.quiet import Silence
+from workers.alerts.rules.muting import Silence
 from workers.alerts.store import alerts as store
 from workers.alerts.store import escalation, silences
 from workers.foundation import settings
@@ -29,7 +29,7 @@ class NoPhase(ExpectedError):
 class Notified:
     """That somebody was to be told of an alert at a step by a channel, and what became of the message."""
 
-    who: str
+    recipient: str
     channel: str
     step: str
     status: Status
@@ -46,20 +46,20 @@ class Shown:
 
 def listing(db: Connection, *, ended: bool = False) -> list[AlertView]:
     """Return alerts, also those that are over: those that hurt most people in the worst phase first."""
-    return store.listed(db, most=200, ended=ended)
+    return store.listed(db, limit=200, ended=ended)
 
 
 def shown(db: Connection, alert_id: int) -> Shown:
     """Return all that became of an alert, and who was told. Raises AlertUnknown."""
-    alert, told = store.find(db, alert_id), escalation.notified(db, alert_id)
-    became = outbox.statuses(db, [one["message"] for one in told])
-    notified = [Notified(one["who"], one["channel"], one["step"], became[one["message"]]) for one in told]
+    alert, entries = store.find(db, alert_id), escalation.notified(db, alert_id)
+    became = outbox.statuses(db, [one["message"] for one in entries])
+    notified = [Notified(one["recipient"], one["channel"], one["step"], became[one["message"]]) for one in entries]
     return Shown(alert, store.history(db, alert_id), notified)
 
 
 def silence(db: Connection, lasts: timedelta, *, by: str, now: Moment, **facts: Any) -> int:
     """Have nobody told of some alerts for a while; return the silence's id. `facts` are the other fields of a Silence."""
-    return silences.add(db, starts_at=now, ends_at=now + lasts, asked_by=by, **facts)
+    return silences.add(db, starts_at=now, ends_at=now + lasts, requested_by=by, **facts)
 
 
 def silenced(db: Connection, *, now: Moment) -> list[Silence]:
@@ -79,7 +79,7 @@ def paths(db: Connection) -> Paths:
 
 def load_paths(db: Connection, document: Paths, *, by: str, reason: str, now: Moment) -> None:
     """Have other escalation paths hold from now on."""
-    escalation.replace(db, document, asked_by=by, reason=reason, at=now)
+    escalation.replace(db, document, requested_by=by, reason=reason, at=now)
 
 
 def acknowledge(db: Connection, alert_id: int, *, by: str, note: str, now: Moment) -> AlertView:
@@ -106,8 +106,8 @@ def reassign(db: Connection, alert_id: int, *, to: str, by: str, note: str, now:
     """Give an alert to somebody else, who is told at once; the steps begin anew. Raises AlertUnknown, AddressMissing."""
     notify.require_address(db, to)
     [alert] = store.hold(db, alert_id)
-    values = {"state": State.FIRING, "assigned_to": to, "escalates_from": now, "round": alert.round + 1, "told_at": now}
-    store.change(db, alert, Reason.HANDED_OVER, values | {"snoozed_until": None}, at=now, by=by, note=f"to {to} {note}".strip())
+    values = {"state": State.FIRING, "assigned_to": to, "escalates_from": now, "round": alert.round + 1, "notified_at": now}
+    store.change(db, alert, Reason.REASSIGNED, values | {"snoozed_until": None}, at=now, by=by, note=f"to {to} {note}".strip())
     return alert
 
 

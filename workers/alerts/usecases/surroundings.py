@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from workers.alerts.rules.kinds import Kind
 from workers.alerts.rules.lifecycle import AlertView
-from workers.alerts.rules.quiet import Around
+from workers.alerts.rules.muting import Around
 from workers.foundation import settings
 from workers.foundation.moments import Moment
 from workers.snapshots import store as metrics
@@ -35,11 +35,13 @@ def runbook(kind: Kind | str) -> str:
 def of(db: Connection, alerts: Sequence[AlertView], *, now: Moment) -> dict[int, Around]:
     """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
     phases = settings.read(calendar.Policy)
-    people = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
+    connected_users = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
     near = _near(db, phases, now)
-    regions = {one: Around(people.get(one, 0), frozenset(near[one]), near[one].total()) for one in {*people, *near}}
+    regions = {
+        one: Around(connected_users.get(one, 0), frozenset(near[one]), near[one].total()) for one in {*connected_users, *near}
+    }
     phases_on = frozenset(phase for one in near.values() for phase in one)
-    everywhere = Around(sum(people.values()), phases_on, sum(one.total() for one in near.values()))
+    everywhere = Around(sum(connected_users.values()), phases_on, sum(one.total() for one in near.values()))
     own = {one.id: one for one in weddings.by_id(db, {alert.wedding_id for alert in alerts if alert.wedding_id})}
     weddings_own = {
         id: Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}), 1) for id, wedding in own.items()

@@ -12,13 +12,13 @@ from workers.connections.formats import permits
 from workers.foundation import clock
 
 #: Who asks, and for which wedding: nobody's; as a planner, for guests are refused first. How long an answer may take, in s.
-WHO, PATIENCE = "wedops-probe", 3.0
+USER, PATIENCE = "wedops-probe", 3.0
 _HEARTBEAT: dict[str, Any] = {"topic": "phoenix", "event": "heartbeat", "payload": {}, "ref": "probe", "join_ref": None}
 
 
 def round_trip(node: Node) -> float | None:
     """Connect to a node, send a heartbeat and hear its answer; return the seconds from that to this, None when it failed."""
-    permit = permits.issue(permits.Permit(f"{WHO}-{node.name}", "planner", WHO))
+    permit = permits.issue(permits.Permit(f"{USER}-{node.name}", "planner", USER))
     words = urlencode({"apikey": permit, "region": node.region, "vsn": "1.0.0"})
     try:
         with connect(f"{node.url}/websocket?{words}", open_timeout=PATIENCE, close_timeout=1) as socket:

@@ -1,5 +1,6 @@
 """Orders of people: which regions act, what is held, added at once, allowed. All are kept."""
 
+from copy import copy
 from datetime import timedelta
 
 import click
@@ -34,25 +35,30 @@ def shadow(region: str, lasts: timedelta | None, reason: str) -> None:
     click.echo(f"{region} only watches" + (f"; `wedops scaling regret {region}` compares" if region != EVERYWHERE else ""))
 
 
-@click.command("hold")
+@click.command("suspend")
 @click.argument("direction", type=click.Choice(["in", "out", "both"]))
 @click.argument("region")
 @FOR
 @REASON
-def hold(direction: str, region: str, lasts: timedelta | None, reason: str) -> None:
-    """Have a region get no less (in), no more (out), or neither; an emergency may always add."""
+def suspend(direction: str, region: str, lasts: timedelta | None, reason: str) -> None:
+    """Suspend scaling in, out or both: a region gets no less, no more, or neither. An emergency may always add."""
     if not lasts:
-        raise click.BadParameter("say for how long: a hold that nobody ends would be forgotten", param_hint="--for")
-    for kind in (Kind.HOLD_IN, Kind.HOLD_OUT):
-        if direction in (kind.removeprefix("hold_"), "both"):
+        raise click.BadParameter("say for how long: what nobody ends would be forgotten", param_hint="--for")
+    for kind, way in ((Kind.SUSPEND_SCALE_IN, "in"), (Kind.SUSPEND_SCALE_OUT, "out")):
+        if direction in (way, "both"):
             _order(region, kind, reason, lasts=lasts)
-    click.echo(f"{region} is held ({direction}) for {lasts}")
+    click.echo(f"scaling {direction} of {region} is suspended for {lasts}")
+
+
+#: What it was called before.
+hold = copy(suspend)
+hold.hidden = True
 
 
 @click.command("resume")
 @click.argument("region")
 def resume(region: str) -> None:
-    """End holds and the emergency of a region; whether it acts stays as it is (`live`, `shadow`)."""
+    """End suspensions and the emergency of a region; whether it acts stays as it is (`live`, `shadow`)."""
     with database.transaction() as db:
         ended = operators.resume(db, region, by=operator(), now=clock.now())
     _wake()

@@ -17,7 +17,7 @@ from workers.simulation import usecases as simulation
 from workers.weddings.rules import EVERYWHERE
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-MOST = click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True)
+MAX = click.option("--limit", "--most", "limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 
 
 @click.command("show")
@@ -34,7 +34,7 @@ def show(as_json: bool) -> None:
         has = "  ".join(f"{name}={_has(**found)}" for name, found in row["has"].items())
         click.echo(f"{row['region']:<16}{row['mode']:<8}{has}")
         for order in row["orders"]:
-            click.echo(f"    {order.kind} {_until(order)} by {order.asked_by}: {order.reason}")
+            click.echo(f"    {order.kind} {_until(order)} by {order.requested_by}: {order.reason}")
     for one in found.proposals:
         click.echo(f"{one.state}: {one.resource} of {one.region} up to {one.to}{_ends(one, now)}")
 
@@ -43,8 +43,8 @@ def _ends(proposal: Action, now: Moment) -> str:
     """Say until when a proposal is allowed, or how to allow it."""
     if not proposal.until:
         return f": `wedops scaling approve {proposal.id} --for 6h`"
-    over = ", over: it goes when nobody needs it" if proposal.until <= now else ""
-    return f", until {proposal.until:%Y-%m-%d %H:%M}{over}"
+    expired = ", over: it goes when nobody needs it" if proposal.until <= now else ""
+    return f", until {proposal.until:%Y-%m-%d %H:%M}{expired}"
 
 
 def _print(schema: str, **facts: Any) -> None:
@@ -63,14 +63,14 @@ def _until(order: Order) -> str:
 
 
 @click.command("actions")
-@MOST
+@MAX
 @JSON
-def actions(most: int, as_json: bool) -> None:
+def actions(limit: int, as_json: bool) -> None:
     """List the newest actions with what became of them."""
     with database.transaction() as db:
-        found = seen.recent(db, limit=most)
+        found = seen.recent(db, limit=limit)
     if as_json:
-        _print("wedops.scaling_actions/1", actions=found)
+        _print("wedops.scaling_actions/2", actions=found)
         return
     click.echo("id, made (UTC), region, resource, from → to, reason, purpose, state, by whom, problem" if found else "none yet")
     for one in found:
@@ -83,27 +83,27 @@ def actions(most: int, as_json: bool) -> None:
 
 
 @click.command("audit")
-@MOST
+@MAX
 @JSON
-def audit(most: int, as_json: bool) -> None:
+def audit(limit: int, as_json: bool) -> None:
     """List who ordered and settled what and why, the newest first."""
     with database.transaction() as db:
-        ordered, settled = seen.audit(db, limit=most)
+        ordered, settled = seen.audit(db, limit=limit)
     if as_json:
-        _print("wedops.scaling_audit/1", orders=ordered, settled=settled)
+        _print("wedops.scaling_audit/2", orders=ordered, settled=settled)
         return
     lines = [(one.at, _ordered(one)) for one in ordered] + [
         (one.settled_at or one.created_at, _settled(one)) for one in settled
     ]
     if not lines:
         click.echo("nobody ordered anything yet")
-    for at, line in sorted(lines, reverse=True)[:most]:
+    for at, line in sorted(lines, reverse=True)[:limit]:
         click.echo(f"{at:%Y-%m-%d %H:%M}  {line}")
 
 
 def _ordered(one: Order) -> str:
     ended = f", ended {one.ended_at:%Y-%m-%d %H:%M} by {one.ended_by}" if one.ended_at else ""
-    return f"{one.region:<14}{one.kind:<10}{_until(one)}{ended}  {one.asked_by}: {one.reason}"
+    return f"{one.region:<14}{one.kind:<10}{_until(one)}{ended}  {one.requested_by}: {one.reason}"
 
 
 def _settled(one: Action) -> str:
@@ -118,14 +118,14 @@ def _settled(one: Action) -> str:
 @click.argument("to", type=click.IntRange(0))
 def dry_run(resource: str, region: str, to: int) -> None:
     """Say what the actuators of a resource would do, without doing it."""
-    asked, bounds = Resource(resource), settings.read(Policy).bounds(Resource(resource))
-    if (asked in SHARED) != (region == EVERYWHERE):
-        whose = f"all regions share {resource}" if asked in SHARED else f"each region has its {resource}"
-        raise click.BadParameter(f"{whose}: name {EVERYWHERE if asked in SHARED else 'one'}", param_hint="REGION")
-    if not bounds.least <= to <= bounds.ceiling:
-        raise click.BadParameter(f"must be from {bounds.least} to {bounds.ceiling}", param_hint="TO")
+    kind, bounds = Resource(resource), settings.read(Policy).bounds(Resource(resource))
+    if (kind in SHARED) != (region == EVERYWHERE):
+        whose = f"all regions share {resource}" if kind in SHARED else f"each region has its {resource}"
+        raise click.BadParameter(f"{whose}: name {EVERYWHERE if kind in SHARED else 'one'}", param_hint="REGION")
+    if not bounds.min <= to <= bounds.ceiling:
+        raise click.BadParameter(f"must be from {bounds.min} to {bounds.ceiling}", param_hint="TO")
     with database.transaction() as db:
-        found = seen.dry_run(db, asked, region, to, by=operator(), now=clock.now())
+        found = seen.dry_run(db, kind, region, to, by=operator(), now=clock.now())
     for name, (has, would) in found.items():
         click.echo(f"{name}: has {has}; {would}")
     if not found:

@@ -24,7 +24,7 @@ def command(id: int, as_json: bool) -> None:
         found = account(db, id)
     if as_json:
         facts = {"action": found.action, "made_from": found.made_from, "orders": found.orders, "why": found.why}
-        click.echo(orjson.dumps({"schema": "wedops.scaling_why/1"} | facts).decode())
+        click.echo(orjson.dumps({"schema": "wedops.scaling_why/2"} | facts).decode())
         return
     one = found.action
     click.echo(
@@ -57,7 +57,7 @@ def _facts(reading: Reading, policy: Policy) -> list[str]:
         f"strain {reading.pressure:.2f} of its target",
         f"policy: {policy.utilisation:.0%} used is the aim, lead {policy.lead}, boot {policy.boot}",
         f"policy: cool-down {policy.shrink_after * 2 ** min(reading.undone, 5)}, peak season's floor {reading.floor}",
-        f"approved up to {reading.allowed or 'the cap'}{', whose time is over' if reading.over else ''}",
+        f"approved up to {reading.allowed or 'the cap'}{', whose time is over' if reading.expired else ''}",
     ]
     if reading.frozen_until:
         lines.append(f"a wedding is near until {reading.frozen_until:%Y-%m-%d %H:%M}Z: nothing is taken away")
@@ -79,7 +79,7 @@ def _bound(why: Why) -> list[str]:
 
 
 def _ordered(found: Account) -> list[str]:
-    return [f"ordered then: {one.kind} by {one.asked_by}: {one.reason}" for one in found.orders]
+    return [f"ordered then: {one.kind} by {one.requested_by}: {one.reason}" for one in found.orders]
 
 
 def _otherwise(why: Why) -> list[str]:

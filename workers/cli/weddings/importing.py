@@ -19,7 +19,7 @@ from workers.weddings.usecases import importing as usecases
 def command(file: Path, strict: bool, check: bool) -> None:
     """Take a calendar in: CSV or iCalendar. Exit code 2 when a row was refused, or --strict refused the file."""
     reading = files.read(file.name, file.read_bytes())
-    for line in reading.said + reading.notes + reading.refused:
+    for line in reading.remarks + reading.notes + reading.refused:
         click.echo(printable(line), err=True)
     unfit = bool(reading.refused or (strict and reading.notes))
     if strict and unfit:

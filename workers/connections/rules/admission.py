@@ -106,7 +106,7 @@ def shares(policy: Policy, *, emergency: bool) -> dict[UserType, float]:
     return {UserType.COUPLE: 1.0, UserType.PLANNER: 1.0, UserType.VENDOR: policy.vendors_share, UserType.GUEST: guests}
 
 
-def places(policy: Policy, *, emergency: bool) -> dict[str, object]:
+def routing_limits(policy: Policy, *, emergency: bool) -> dict[str, object]:
     """Return what says how many places of a node each type may fill: admission and routing both read it (common.lua)."""
     by_type = {str(kind): share for kind, share in shares(policy, emergency=emergency).items()}
     return {"pool": policy.pool_limit, "shares": by_type}
@@ -115,7 +115,7 @@ def places(policy: Policy, *, emergency: bool) -> dict[str, object]:
 def admission(policy: Policy, *, emergency: bool) -> dict[str, object]:
     """Return what admission reads in the registry, durations in ms; in emergency mode guests give way first."""
     return {
-        **places(policy, emergency=emergency),
+        **routing_limits(policy, emergency=emergency),
         "user": policy.user_limit,
         "supplier": policy.supplier_limit,
         "healthy_ms": _ms(policy.silent_after),

@@ -9,10 +9,10 @@ from math import ceil
 from workers.weddings.rules import Wedding
 
 BUFFER = 1.2
-POOL_MOST = 1_000
+POOL_MAX = 1_000
 PRE_WARMED = 0.3
 #: Each is a request of its own; the others are warmed when they are near.
-MOST_WARMED = 500
+MAX_WARMED = 500
 CLEAN_UP_EVERY = timedelta(seconds=30)
 #: How long a pool takes to come up, and to warm what is new: both side by side, whatever their number (SPEC C8).
 POOLS_TAKE, WARMING_TAKES = timedelta(seconds=30), timedelta(seconds=60)
@@ -52,7 +52,7 @@ def warmed(plan: PeakPlan, weddings: Iterable[Wedding]) -> list[str]:
     left = sum(step.amount for step in plan.steps if step.step is Step.PRE_WARM)
     found: list[str] = []
     for wedding in sorted(weddings, key=lambda one: (-one.guest_count, one.id)):
-        if left <= 0 or len(found) == MOST_WARMED:
+        if left <= 0 or len(found) == MAX_WARMED:
             break
         found.append(wedding.id)
         left -= wedding.guest_count
@@ -68,18 +68,18 @@ def peak_plan(expected: int, duration: timedelta, *, capacity: int) -> PeakPlan:
     if expected < 1 or capacity < 0 or duration <= timedelta(0):
         raise ValueError("connections must be 1 or more, capacity 0 or more and hours above 0")
     needed = ceil(expected * BUFFER)
-    pools = ceil(needed / POOL_MOST)
+    pools = ceil(needed / POOL_MAX)
     if needed <= capacity:
         enough = PlannedStep(
             Step.NO_SCALING_NEEDED, 0, timedelta(0), f"{capacity} connections can be served, {needed} are needed"
         )
         return PeakPlan(expected, needed, pools, (enough,))
-    more = ceil((needed - capacity) / POOL_MOST)
+    more = ceil((needed - capacity) / POOL_MAX)
     warm = ceil((needed - capacity) * PRE_WARMED)
     cleanings = ceil(duration / CLEAN_UP_EVERY)
     cleaning = f"every {CLEAN_UP_EVERY.seconds} s or sooner while it lasts"
     steps = (
-        PlannedStep(Step.ADD_POOLS, more, POOLS_TAKE, f"{more} pool(s) of at most {POOL_MOST} connections"),
+        PlannedStep(Step.ADD_POOLS, more, POOLS_TAKE, f"{more} pool(s) of at most {POOL_MAX} connections"),
         PlannedStep(Step.PRE_WARM, warm, WARMING_TAKES, f"{warm} connections, 30 % of what is new: their weddings' data"),
         PlannedStep(Step.CLEAN_UP, cleanings, duration, cleaning),
     )

@@ -9,7 +9,7 @@ from workers.foundation.moments import Moment
 from workers.snapshots.rules import BOUNDS, Snapshot, quantile
 
 #: What a row can hold: a sum that it could not would be told again for ever.
-MOST = 2**62
+MAX = 2**62
 #: What is counted of a region under its own name.
 COUNTED = ("opened", "reused", "closed", "swept", "messages", "errors", "bytes", "batches", "failed_batches")
 
@@ -19,7 +19,7 @@ class Share:
     """What one shard says: open connections by `kind:value`, what went by since the last time, the silent by region."""
 
     counts: Mapping[str, int]
-    flow: Mapping[str, int]
+    counters: Mapping[str, int]
     silent: Mapping[str, int]
 
 
@@ -28,7 +28,7 @@ class Totals:
     """The shares of all shards, added up."""
 
     counts: Counter[str]
-    flow: Counter[str]
+    counters: Counter[str]
     silent: Counter[str]
 
 
@@ -37,7 +37,7 @@ def add_up(shares: Iterable[Share]) -> Totals:
     totals = Totals(Counter(), Counter(), Counter())
     for share in shares:
         totals.counts.update(share.counts)
-        totals.flow.update(share.flow)
+        totals.counters.update(share.counters)
         totals.silent.update(share.silent)
     return totals
 
@@ -45,14 +45,14 @@ def add_up(shares: Iterable[Share]) -> Totals:
 def snapshots(totals: Totals, regions: Iterable[str], *, at: Moment, but: Set[str] = frozenset()) -> list[Snapshot]:
     """Return one snapshot a region, of all that have connections, had some, or are named in `regions` and not in `but`."""
     seen = {name.removeprefix("rt:").rpartition("|")[0] for name in totals.counts if name.startswith("rt:")}
-    passed = {name.rpartition("|")[0] for name in totals.flow if not name.startswith("~")} - {""}
+    passed = {name.rpartition("|")[0] for name in totals.counters if not name.startswith("~")} - {""}
     return [_snapshot(region, totals, at) for region in sorted((seen | passed | set(regions)) - but)]
 
 
 def _snapshot(region: str, totals: Totals, at: Moment) -> Snapshot:
-    flow, by_user_type = totals.flow, {str(kind): totals.counts[f"rt:{region}|{kind}"] for kind in UserType}
+    counters, by_user_type = totals.counters, {str(kind): totals.counts[f"rt:{region}|{kind}"] for kind in UserType}
     rtt, connect, delivery = (
-        {bound: flow[f"{region}|{what}:{bound}"] for bound in BOUNDS} for what in ("rtt", "connect", "delivery")
+        {bound: counters[f"{region}|{what}:{bound}"] for bound in BOUNDS} for what in ("rtt", "connect", "delivery")
     )
     return Snapshot(
         region=region,
@@ -65,16 +65,16 @@ def _snapshot(region: str, totals: Totals, at: Moment) -> Snapshot:
         connect_p95_ms=quantile(connect, 0.95),
         delivery_p50_ms=quantile(delivery, 0.5),
         delivery_p95_ms=quantile(delivery, 0.95),
-        delivered=min(sum(delivery.values()), MOST),
+        delivered=min(sum(delivery.values()), MAX),
         by_user_type={kind: count for kind, count in by_user_type.items() if count},
-        **{name: min(flow[f"{region}|{name}"], MOST) for name in COUNTED},
+        **{name: min(counters[f"{region}|{name}"], MAX) for name in COUNTED},
     )
 
 
 def refusals(totals: Totals) -> Counter[str]:
     """Return how many were refused since the last time, by reason."""
     found: Counter[str] = Counter()
-    for name, count in totals.flow.items():
+    for name, count in totals.counters.items():
         if "|refused:" in name:
             found[name.rpartition(":")[2]] += count
     return found
@@ -83,13 +83,17 @@ def refusals(totals: Totals) -> Counter[str]:
 def scores(totals: Totals, kind: str) -> dict[str, float]:
     """Return the mean quality score, 0-100, of each node or wedding (`kind`) that was measured since the last time."""
     start = f"~{kind}:"
-    who = {name[len(start) :].rpartition("|")[0] for name in totals.flow if name.startswith(start)}
-    return {one: totals.flow[f"{start}{one}|score"] / max(1, totals.flow[f"{start}{one}|scored"]) for one in sorted(who)}
+    names = {name[len(start) :].rpartition("|")[0] for name in totals.counters if name.startswith(start)}
+    return {
+        one: totals.counters[f"{start}{one}|score"] / max(1, totals.counters[f"{start}{one}|scored"]) for one in sorted(names)
+    }
 
 
 def accepted(totals: Totals) -> dict[str, int]:
     """Return how many requests got a connection since the last time: `opened`, and `reused` one that was there already."""
-    return {how: sum(count for name, count in totals.flow.items() if name.endswith(f"|{how}")) for how in ("opened", "reused")}
+    return {
+        how: sum(count for name, count in totals.counters.items() if name.endswith(f"|{how}")) for how in ("opened", "reused")
+    }
 
 
 @dataclass(frozen=True)

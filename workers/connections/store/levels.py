@@ -9,7 +9,7 @@ from workers.connections.keys import LEVELS, PHASES, SERVICE
 from workers.connections.rules import levels
 from workers.foundation import redis
 
-_MOST = 1_000
+_MAX = 1_000
 
 
 def publish_levels(found: Mapping[str, Mapping[str, object]]) -> int:
@@ -34,10 +34,10 @@ def _reconcile(key: str, wanted: Mapping[str, str]) -> int:
     had: dict[str, str] = server.hgetall(key)
     new = [(name, value) for name, value in wanted.items() if had.get(name) != value]
     gone = [name for name in had if name not in wanted]
-    for first in range(0, len(new), _MOST):
-        server.hset(key, mapping=dict(new[first : first + _MOST]))
-    for first in range(0, len(gone), _MOST):
-        server.hdel(key, *gone[first : first + _MOST])
+    for first in range(0, len(new), _MAX):
+        server.hset(key, mapping=dict(new[first : first + _MAX]))
+    for first in range(0, len(gone), _MAX):
+        server.hdel(key, *gone[first : first + _MAX])
     if new or gone:
         server.publish(SERVICE, key)
     return len(new) + len(gone)

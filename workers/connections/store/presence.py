@@ -9,12 +9,12 @@ from workers.foundation import redis
 LASTS = 60
 
 
-def note(wedding_id: str, people: Mapping[str, str]) -> None:
+def note(wedding_id: str, users: Mapping[str, str]) -> None:
     """Remember who of a wedding is online by its deployment's own Presence."""
     with redis.connections().pipeline(transaction=True) as pipe:
         pipe.delete(PRESENT + wedding_id)
-        if people:
-            pipe.hset(PRESENT + wedding_id, mapping=dict(people))
+        if users:
+            pipe.hset(PRESENT + wedding_id, mapping=dict(users))
             pipe.expire(PRESENT + wedding_id, LASTS)
         pipe.execute()
 

@@ -99,8 +99,8 @@ def open(
     Raises ConnectionRefused naming a bad field.
     """
     given = vars(connection) | {"reuse": reuse, "resume": resume, "address": address, "held": held, "capacity": capacity}
-    asked = {name: value for name, value in given.items() if value not in (None, "", (), False)}
-    answer = call("wedops_open", connection.tenant, orjson.dumps(asked))
+    request = {name: value for name, value in given.items() if value not in (None, "", (), False)}
+    answer = call("wedops_open", connection.tenant, orjson.dumps(request))
     return Admission(**orjson.loads(answer))
 
 
@@ -191,11 +191,11 @@ def _calls(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
     return answers
 
 
-def _by_shard(function: str, facts: Mapping[str, Iterable[Any]], most: int) -> list[str]:
+def _by_shard(function: str, facts: Mapping[str, Iterable[Any]], limit: int) -> list[str]:
     by_shard: dict[str, list[str]] = {}
     for ref in facts:
         by_shard.setdefault(keys.shard(tenant_of(ref), policy().shards), []).append(ref)
-    pages = ((shard, refs[first : first + most]) for shard, refs in by_shard.items() for first in range(0, len(refs), most))
+    pages = ((shard, refs[first : first + limit]) for shard, refs in by_shard.items() for first in range(0, len(refs), limit))
     calls = [(function, shard, *(value for ref in page for value in facts[ref])) for shard, page in pages]
     return [ref for unknown in _calls(calls) for ref in unknown]
 
@@ -239,8 +239,8 @@ def publish_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[s
         names = theirs.setdefault(keys.shard(supplier_id, policy().shards), [])
         names += [f"supplier:{supplier_id}", str(connections or "")]
     profiles = {f"profile:{kind}": ",".join(channels) for kind, channels in rules.PROFILES.items()}
-    told_names = [word for pair in (profiles | dict(own or {})).items() for word in pair]
+    published_names = [word for pair in (profiles | dict(own or {})).items() for word in pair]
     emergency = bool(emergency_mode())
-    redis.connections().set(ROUTING_LIMITS, orjson.dumps(rules.places(policy(), emergency=emergency)))
+    redis.connections().set(ROUTING_LIMITS, orjson.dumps(rules.routing_limits(policy(), emergency=emergency)))
     common = orjson.dumps(rules.admission(policy(), emergency=emergency)).decode()
-    _calls([("wedops_limit", shard, policy().shards, common, *told_names, *theirs.get(shard, ())) for shard in shards()])
+    _calls([("wedops_limit", shard, policy().shards, common, *published_names, *theirs.get(shard, ())) for shard in shards()])

@@ -98,35 +98,35 @@ class Online:
     """Who of a wedding is online: open connections by user type, and people (user id -> user type), `most` of them."""
 
     connections: Mapping[str, int]
-    people: Mapping[str, str]
+    users: Mapping[str, str]
     complete: bool
 
 
-def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, most: int = 2_000) -> Online:
+def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, limit: int = 2_000) -> Online:
     """Return who of a wedding is online, by the registry and by Presence that was listened to.
 
     Its vendors are in their suppliers' shards, so those are asked as well. Costs a call for each 200 people, and stops when
     `most` are listed; the counts are whole for the wedding's shard and those of `supplier_ids`.
     """
     open_: dict[str, int] = dict.fromkeys(rules.UserType, 0)
-    people = presences.of(wedding_id)
+    users = presences.of(wedding_id)
     complete, counted = True, set[str]()
     for tenant in (wedding_id, *supplier_ids):
         shard = keys.shard(tenant, policy().shards)
-        cursor, counts = _list_people(shard, tenant, wedding_id, people, most)
+        cursor, counts = _list_users(shard, tenant, wedding_id, users, limit)
         complete = complete and cursor == "0"
         if shard not in counted:
             counted.add(shard)
             open_ = {kind: open_[kind] + count for kind, count in zip(rules.UserType, counts, strict=True)}
-    return Online({str(kind): count for kind, count in open_.items()}, people, complete)
+    return Online({str(kind): count for kind, count in open_.items()}, users, complete)
 
 
-def _list_people(shard: str, tenant: str, wedding_id: str, people: dict[str, str], most: int) -> tuple[str, list[int]]:
+def _list_users(shard: str, tenant: str, wedding_id: str, users: dict[str, str], limit: int) -> tuple[str, list[int]]:
     """Add a wedding's people of one tenant to `people`; return where it ended, "0" for the end, and the shard's counts."""
     cursor, counts, first = "0", [], True
-    while first or (cursor != "0" and len(people) < most):
+    while first or (cursor != "0" and len(users) < limit):
         cursor, counts, flat = redis.connections().fcall("wedops_presence", 1, shard, tenant, wedding_id, cursor, 200)
-        people.update({user: kind for user, kind, _ in batched_by(flat, 3)})
+        users.update({user: kind for user, kind, _ in batched_by(flat, 3)})
         first = False
     return cursor, counts
 

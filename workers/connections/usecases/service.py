@@ -77,6 +77,6 @@ def publish_levels(*, now: Moment) -> None:
     store.publish_limits(suppliers=limits)
 
 
-def note_present(wedding_id: str, people: Mapping[str, str]) -> None:
+def note_present(wedding_id: str, users: Mapping[str, str]) -> None:
     """Remember who of a wedding is online by its deployment's own Presence."""
-    presence.note(wedding_id, people)
+    presence.note(wedding_id, users)

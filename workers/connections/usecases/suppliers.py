@@ -8,14 +8,14 @@ from workers.foundation.moments import MachineMoment
 from workers.weddings.rules import ID, ID_REMEDY
 
 #: A larger plan is a slip of the hand.
-MOST_A_SUPPLIER = 100_000
+MAX_PER_SUPPLIER = 100_000
 
 
 class LimitRefused(ExpectedError):
     """limit refused: {problem}"""
 
 
-class LimitUntold(ExpectedError):
+class LimitUnpublished(ExpectedError):
     """the limit is kept, and obeyed within a minute of the registry's return: it does not answer now ({cause})"""
 
 
@@ -24,14 +24,14 @@ def limit_supplier(supplier_id: str, connections: int, *, now: MachineMoment) ->
     all_have = store.policy().supplier_limit
     if not ID.fullmatch(supplier_id):
         raise LimitRefused(problem=f"supplier_id must be {ID_REMEDY}")
-    if connections and not all_have <= connections <= MOST_A_SUPPLIER:
-        raise LimitRefused(problem=f"connections must be from {all_have} (which all have) to {MOST_A_SUPPLIER}, or 0")
+    if connections and not all_have <= connections <= MAX_PER_SUPPLIER:
+        raise LimitRefused(problem=f"connections must be from {all_have} (which all have) to {MAX_PER_SUPPLIER}, or 0")
     with database.transaction() as db:
         plans.set_limit(db, supplier_id, connections, at=now)
     try:
         store.publish_limits(suppliers={supplier_id: connections})
     except redis.UNREACHABLE as error:
-        raise LimitUntold(cause=error) from error
+        raise LimitUnpublished(cause=error) from error
 
 
 def all_have() -> int:

@@ -100,10 +100,10 @@ def expect(load: Array, start: int, events: Iterable[Event], *, ahead: int) -> E
     base, shapes = _learn(load, minutes, laid)
     expected, high, phase, doubt = base.copy(), np.zeros(minutes), np.zeros(minutes, np.int64), np.zeros(minutes)
     for one in laid:
-        mean, most, seen = shapes.of(one.event.kind, one.row)
+        mean, highest, seen = shapes.of(one.event.kind, one.row)
         felt = slice(one.first, one.last)
         expected[felt] += one.event.weight * mean[one.bins]
-        high[felt] = np.maximum(high[felt], one.event.weight * most[one.bins])
+        high[felt] = np.maximum(high[felt], one.event.weight * highest[one.bins])
         here = 1 + (one.bins >= BEFORE // BIN) + (one.bins >= BEFORE // BIN + DURING)
         phase[felt] = np.maximum(phase[felt], here)
         if one.event.end - one.event.start <= _RUSH:
@@ -174,8 +174,8 @@ class _Shapes:
         self._kinds = {kind: _recent_first(rows) for kind, rows in of_kind.items()}
         self._sums = {kind: says @ added for kind, says in self._kinds.items()}
         self._sum = self._all @ added
-        self._most = {kind: _most(added[rows]) for kind, rows in of_kind.items()}
-        self._most_of_all = _most(added)
+        self._highest = {kind: _highest(added[rows]) for kind, rows in of_kind.items()}
+        self._highest_of_all = _highest(added)
 
     def of(self, kind: str, row: int | None) -> tuple[Array, Array, float]:
         """Return a kind's mean in each bin without the event of that row, the most of any, and how many that comes from.
@@ -189,7 +189,7 @@ class _Shapes:
         total, weight = self._without(self._sums.get(kind, nothing), says, row)
         mean = (total * _FADE + _POOLED * pooled) / (weight + _POOLED)
         others, alike = len(self._added) - (row is not None), int((says > 0).sum()) - (row is not None)
-        return mean, self._most.get(kind, self._most_of_all), 0.5 * (others + alike)
+        return mean, self._highest.get(kind, self._highest_of_all), 0.5 * (others + alike)
 
     def _without(self, total: Array, says: Array, row: int | None) -> tuple[Array, float]:
         weight = float(says.sum())
@@ -202,9 +202,8 @@ def _recent_first(rows: NDArray[np.bool_]) -> Array:
     return np.where(rows, _OLDER ** np.maximum(newer, 0.0), 0.0)
 
 
-def _most(added: Array) -> Array:
+def _highest(added: Array) -> Array:
     """Return the most that any of the newest added within half an hour of each bin."""
-    highest = np.maximum(added[-_NEWEST:].max(axis=0, initial=0.0), 0.0) * _FADE
-    padded = np.pad(highest, _NEAR)
-    most: Array = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEAR + 1).max(axis=1)
-    return most
+    padded = np.pad(np.maximum(added[-_NEWEST:].max(axis=0, initial=0.0), 0.0) * _FADE, _NEAR)
+    highest: Array = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEAR + 1).max(axis=1)
+    return highest

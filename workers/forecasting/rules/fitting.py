@@ -42,7 +42,7 @@ class _Fitting:
         expected = expect(load, start, events, ahead=DAY + boot + 1)
         self.expected, self.high = np.log(expected.load + unit), _running_max(np.log(expected.high + unit), boot)
         self.top = _running_max(self.expected, boot)
-        self.phase, self.least = expected.phase, self._waited(load, expected)
+        self.phase, self.lowest = expected.phase, self._waited(load, expected)
         # In less time than a rise takes, less of it can come.
         self.doubt = expected.doubt * log(policy.unknown) * min(1.0, boot / _RISE)
         self.logs = np.log(load + unit)
@@ -58,7 +58,7 @@ class _Fitting:
     def result(self, minute: int) -> Fitted:
         """Return what is stored: the fit, the day ahead, and where the promises stand."""
         promises, day = self._replayed(), slice(self.first - 1, self.first + DAY + 1)
-        ahead = [self.expected, self.top, self.high, self.least, self.phase.astype(float), self.doubt]
+        ahead = [self.expected, self.top, self.high, self.lowest, self.phase.astype(float), self.doubt]
         hour = max(SLOPES) + 1
         return Fitted(
             minute=minute,
@@ -69,7 +69,7 @@ class _Fitting:
             ahead=np.stack([one[day] for one in ahead]),
             logs=np.pad(self.logs[-hour:], (max(0, hour - self.first), 0), "edge"),
             unrest=float(self.unrest[-1]),
-            promises=np.array([(at - self.first, load) for at, load in promises.standing]).reshape(-1, 2),
+            promises=np.array([(at - self.first, load) for at, load in promises.active]).reshape(-1, 2),
             wanted=np.array(promises.wanted),
             missed=promises.missed,
         )
@@ -79,7 +79,7 @@ class _Fitting:
         promises = Promises(boot=self.boot, surprise=self.policy.surprise)
         at = np.arange(max(1, self.first - int(5 * self.policy.surprise)), self.first + 1)
         upper = (self.rows(at) @ self.weights.T).max(axis=1) + self.logs[at - 1]
-        bounds = np.maximum(self.least[at], np.exp(upper + self.doubt[at]) - self.unit)
+        bounds = np.maximum(self.lowest[at], np.exp(upper + self.doubt[at]) - self.unit)
         loads = np.exp(self.logs[at - 1]) - self.unit
         for minute, load, bound in zip(at.tolist(), loads.tolist(), bounds.tolist(), strict=True):
             promises.give(minute, load, bound)

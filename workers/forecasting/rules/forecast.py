@@ -26,6 +26,7 @@ class Policy:
     """
 
     prefix: ClassVar = "FORECASTING_"
+    renamed: ClassVar = {"pull_max": "pull_most", "evaluation_days": "judge_days"}
 
     step: timedelta = timedelta(minutes=5)
     horizon: timedelta = timedelta(hours=48)
@@ -41,21 +42,21 @@ class Policy:
     #: How far all weddings of a moment are off together, as a share.
     common: float = 0.05
     #: How far what was seen may pull the calendar's figure.
-    pull_most: float = 2.0
+    pull_max: float = 2.0
     pull_from: timedelta = timedelta(minutes=60)
     keep: timedelta = timedelta(days=30)
     learn_days: int = 28
     #: No divisor of an hour: what begins at full and half hours is seen before, at and after it.
     learn_every: timedelta = timedelta(minutes=35)
-    judge_days: int = 3
+    evaluation_days: int = 3
 
     def __post_init__(self) -> None:
         """Refuse steps of nothing and pulls to nowhere."""
         if not timedelta(seconds=1) <= self.step <= timedelta(hours=1) or self.step.microseconds:
             raise ValueError("step must be from 1s to 1h, in whole seconds")
-        if not self.step <= self.horizon <= timedelta(days=1000) or self.pull_most < 1:
-            raise ValueError("horizon must be from a step to 1000d, and pull_most 1 or more")
-        if not (1 <= self.learn_days <= 1000 and 1 <= self.judge_days <= 1000) or self.learn_every < self.step:
+        if not self.step <= self.horizon <= timedelta(days=1000) or self.pull_max < 1:
+            raise ValueError("horizon must be from a step to 1000d, and pull_max 1 or more")
+        if not (1 <= self.learn_days <= 1000 and 1 <= self.evaluation_days <= 1000) or self.learn_every < self.step:
             raise ValueError("learn_days and judge_days must be from 1 to 1000, learn_every a step or more")
         for name in ("guest_share", "vendor_share"):
             if not all(0 <= share <= 1 for share in getattr(self, name).values()):
@@ -144,7 +145,7 @@ def hours_of_week(moments: Array, zone: str, holidays: Collection[date] = ()) ->
     return found
 
 
-def people(wedding: Wedding, phase: Phase, policy: Policy) -> float:
+def participants(wedding: Wedding, phase: Phase, policy: Policy) -> float:
     """Return how many people of a wedding are connected in a phase, on average."""
     return float(policy.assumed.present([wedding], phase, policy.couple_and_planner if phase in PHASES else 0.0)[0])
 
@@ -194,4 +195,4 @@ def pull(expected: Sequence[float], seen: Sequence[float], policy: Policy) -> fl
         return 1.0
     weight = sqrt(counted / len(seen)) / (sqrt(counted / len(seen)) + 1.0)
     ratio = 1.0 + weight * (counted / total - 1.0)
-    return min(max(ratio, 1.0 / policy.pull_most), policy.pull_most)
+    return min(max(ratio, 1.0 / policy.pull_max), policy.pull_max)

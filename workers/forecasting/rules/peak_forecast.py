@@ -80,7 +80,7 @@ class Promises:
     def __init__(self, *, boot: int, surprise: float, missed: float = 0.0) -> None:
         """Begin without any."""
         self._boot, self._fades, self.missed = boot, 0.5 ** (1 / surprise), missed
-        self.standing: deque[tuple[int, float]] = deque()
+        self.active: deque[tuple[int, float]] = deque()
         self.wanted: deque[float] = deque(maxlen=HOLD + 1)
 
     def now(self) -> float:
@@ -89,24 +89,24 @@ class Promises:
 
     def give(self, at: int, load: float, bound: float) -> float:
         """Give a bound at a minute, when the load was seen in the one before; return what holds."""
-        standing = self.standing
-        while standing and standing[0][0] < at - 1 - self._boot:
-            standing.popleft()
-        missed = load - standing[0][1] if standing else 0.0
+        active = self.active
+        while active and active[0][0] < at - 1 - self._boot:
+            active.popleft()
+        missed = load - active[0][1] if active else 0.0
         # What was missing is counted in load: relative to next to nothing any load is a great surprise.
         self.missed = max(self.missed * self._fades, missed)
         # The next minute will hardly be below this one, whatever few events may have taught.
         self.wanted.append(max(load, bound) + self.missed)
         promised = self.now()
         # The lowest of those that still stand comes first.
-        while standing and standing[-1][1] >= promised:
-            standing.pop()
-        standing.append((at, promised))
+        while active and active[-1][1] >= promised:
+            active.pop()
+        active.append((at, promised))
         return promised
 
-    def resume(self, standing: Iterable[tuple[float, float]], wanted: Iterable[float]) -> None:
+    def resume(self, active: Iterable[tuple[float, float]], wanted: Iterable[float]) -> None:
         """Go on from those of before."""
-        self.standing.extend((int(at), load) for at, load in standing)
+        self.active.extend((int(at), load) for at, load in active)
         self.wanted.extend(wanted)
 
 
@@ -117,7 +117,7 @@ class PeakForecast:
         """Begin where the fit ended."""
         self.boot, self.unit = fitted.boot, fitted.unit
         self._coefficients = fitted.weights.tolist()
-        self._expected, self._top, self._high, self._least, self._phase, self._doubt = fitted.ahead
+        self._expected, self._top, self._high, self._lowest, self._phase, self._doubt = fitted.ahead
         self._logs: list[float] = fitted.logs.tolist()
         self._known, self._unrest = len(self._logs), fitted.unrest
         self._promises = Promises(boot=fitted.boot, surprise=fitted.surprise, missed=fitted.missed)
@@ -143,7 +143,7 @@ class PeakForecast:
         at = self._seen
         row = self._row(at)
         upper = self._logs[-1] + max(sum(map(mul, row, each)) for each in self._coefficients)
-        bound = max(self._least.item(at + 1), exp(upper + self._doubt.item(at + 1)) - self.unit)
+        bound = max(self._lowest.item(at + 1), exp(upper + self._doubt.item(at + 1)) - self.unit)
         return self._promises.give(at, exp(self._logs[-1]) - self.unit, bound)
 
     def now(self) -> float:

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, LargeBinary, Ta
 from sqlalchemy.dialects.postgresql import insert
 
 from workers.forecasting.rules.peak_forecast import Fitted
-from workers.foundation.database import metadata, over
+from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
 
 fits = Table(
@@ -25,7 +25,7 @@ fits = Table(
     Column("settings", Text, nullable=False),
     Column("fitted_at", DateTime(timezone=True), nullable=False),
     Column("arrays", LargeBinary, nullable=False),
-    info=over("fitted_at"),
+    info=expires("fitted_at"),
 )
 
 

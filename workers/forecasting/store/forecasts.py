@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 from workers.forecasting.rules.calibration import Score
 from workers.forecasting.rules.forecast import Forecast
 from workers.forecasting.rules.shares import QUANTILES, Shares
-from workers.foundation.database import insert_once, metadata, over
+from workers.foundation.database import expires, insert_once, metadata
 from workers.foundation.moments import Moment
 
 sets = Table(
@@ -66,7 +66,7 @@ scores = Table(
     Column("wider", Float, nullable=False),
     Column("trust", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    info=over("at"),
+    info=expires("at"),
 )
 
 #: What past weddings taught; the region EVERY has what they taught together.
@@ -105,8 +105,8 @@ def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: M
 
 def latest(db: Connection, *, before: datetime | None = None) -> dict[str, Forecast]:
     """Return each region's newest forecast, or the newest that was made before a moment."""
-    asked = select(sets).where(~sets.c.far, *([] if before is None else [sets.c.made_at < before]))
-    rows = db.execute(asked.ext(distinct_on(sets.c.region)).order_by(sets.c.region, sets.c.id.desc()))
+    query = select(sets).where(~sets.c.far, *([] if before is None else [sets.c.made_at < before]))
+    rows = db.execute(query.ext(distinct_on(sets.c.region)).order_by(sets.c.region, sets.c.id.desc()))
     return {
         row.region: Forecast(
             row.region,
@@ -128,8 +128,8 @@ def peaks(db: Connection, start: datetime, end: datetime) -> dict[str, dict[str,
     # Only these steps: all of them are a quarter of a megabyte for fifty regions.
     first, last = func.greatest(place(start), 1), place(end)
     steps = [sets.c[name][first:last].label(name) for name in QUANTILES]
-    asked = select(sets.c.region, *steps).where(~sets.c.far).ext(distinct_on(sets.c.region))
-    rows = db.execute(asked.order_by(sets.c.region, sets.c.id.desc()))
+    query = select(sets.c.region, *steps).where(~sets.c.far).ext(distinct_on(sets.c.region))
+    rows = db.execute(query.order_by(sets.c.region, sets.c.id.desc()))
     # A version before this one knew no p10.
     return {row.region: {name: max(own) for name in QUANTILES if (own := getattr(row, name))} for row in rows if row.p90}
 
@@ -140,9 +140,9 @@ def pairs(
     """Return what was forecast for moments in [since, until), `ahead` of them: region, moment and quantiles, one a moment."""
     place = func.floor(literal(ahead.total_seconds()) / sets.c.step_seconds).cast(Integer) + 1
     at = sets.c.starts_at + ahead
-    asked = select(sets.c.region, at.label("at"), *(sets.c[name][place].label(name) for name in QUANTILES))
-    asked = asked.where(~sets.c.far, at >= since, at < until).ext(distinct_on(sets.c.region, at))
-    rows = db.execute(asked.order_by(sets.c.region, at, sets.c.id.desc()))
+    query = select(sets.c.region, at.label("at"), *(sets.c[name][place].label(name) for name in QUANTILES))
+    query = query.where(~sets.c.far, at >= since, at < until).ext(distinct_on(sets.c.region, at))
+    rows = db.execute(query.order_by(sets.c.region, at, sets.c.id.desc()))
     return [(row.region, row.at, {name: getattr(row, name) for name in QUANTILES}) for row in rows if None not in row]
 
 

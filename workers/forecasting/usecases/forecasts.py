@@ -21,7 +21,7 @@ from workers.weddings.store import weddings
 #: How far ahead forecasts are judged; the first one's verdict is what scaling goes by.
 AHEAD = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 #: Its minutes, and how long a verdict stands.
-TRUSTED_BY, STANDS = int(AHEAD[0].total_seconds() // 60), timedelta(days=1)
+TRUSTED_BY, VALID_FOR = int(AHEAD[0].total_seconds() // 60), timedelta(days=1)
 #: So many days ahead too, by a forecast that is made each day: it says how good what is planned weeks ahead may be.
 FAR_AHEAD, FAR, HOUR = (7, 28), timedelta(days=30), timedelta(hours=1)
 
@@ -62,7 +62,7 @@ def far(db: Connection, *, now: Moment) -> list[rules.Forecast]:
 
 def far_kept(policy: rules.Policy) -> timedelta:
     """Return how long a far forecast is needed: until its last day was judged."""
-    return timedelta(days=max(FAR_AHEAD) + 1 + policy.judge_days)
+    return timedelta(days=max(FAR_AHEAD) + 1 + policy.evaluation_days)
 
 
 def by_calendar(db: Connection, *, now: Moment, horizon: timedelta) -> list[rules.Forecast]:
@@ -121,28 +121,28 @@ def latest(db: Connection, region: str, *, before: datetime | None = None) -> ru
 def backtest(db: Connection, *, now: Moment) -> dict[str, dict[int, calibration.Score]]:
     """Return how the last days' forecasts did, by region and minutes ahead."""
     evaluate(db, now=now)
-    return store.evaluated(db, since=now - STANDS, until=now)
+    return store.evaluated(db, since=now - VALID_FOR, until=now)
 
 
 def evaluated(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     """Return each region's score that its trust goes by, if there was one in the last day."""
-    scores = store.evaluated(db, since=now - STANDS, until=now)
+    scores = store.evaluated(db, since=now - VALID_FOR, until=now)
     return {region: by_horizon[TRUSTED_BY] for region, by_horizon in scores.items() if TRUSTED_BY in by_horizon}
 
 
 def evaluate(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     """Compare what was forecast with what was seen, remember it, and return the regions' scores that trust goes by."""
     policy = settings.read(rules.Policy)
-    since, step = now - timedelta(days=policy.judge_days), policy.step.total_seconds()
+    since, step = now - timedelta(days=policy.evaluation_days), policy.step.total_seconds()
     seen = {
         region: _by_step(minutes, step) for region, minutes in metrics.by_minute(db, since, rules.grid(now, policy)).items()
     }
-    said = {ahead: store.pairs(db, ahead, since=since, until=now) for ahead in AHEAD}
-    said |= {timedelta(days=days): store.far_pairs(db, days, since=since, until=now) for days in FAR_AHEAD}
+    pairs_by_horizon = {ahead: store.pairs(db, ahead, since=since, until=now) for ahead in AHEAD}
+    pairs_by_horizon |= {timedelta(days=days): store.far_pairs(db, days, since=since, until=now) for days in FAR_AHEAD}
     results = [
         (region, int(ahead.total_seconds() // 60), _score(pairs))
-        for ahead, told in said.items()
-        for region, pairs in _with_loads(told, seen, step).items()
+        for ahead, scored in pairs_by_horizon.items()
+        for region, pairs in _with_loads(scored, seen, step).items()
     ]
     store.evaluate(db, results, at=now)
     return {region: score for region, minutes, score in results if minutes == TRUSTED_BY}
@@ -153,11 +153,11 @@ _Pair = tuple[dict[str, float], float]
 
 
 def _with_loads(
-    told: Iterable[tuple[str, datetime, dict[str, float]]], seen: Mapping[str, Mapping[int, float]], step: float
+    scored: Iterable[tuple[str, datetime, dict[str, float]]], seen: Mapping[str, Mapping[int, float]], step: float
 ) -> dict[str, list[_Pair]]:
     """Return by region what was said of steps, each with what was seen in it; without those that nobody measured."""
     by_region: dict[str, list[_Pair]] = {}
-    for region, at, quantiles in told:
+    for region, at, quantiles in scored:
         if (load := seen.get(region, {}).get(int(at.timestamp() // step))) is not None:
             by_region.setdefault(region, []).append((quantiles, load))
     return by_region

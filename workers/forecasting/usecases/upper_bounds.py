@@ -61,7 +61,7 @@ def upper_bounds(
     some minutes, are in neither.
     """
     minute = _ended(now)
-    known, waiting = _Fitting(db, now, minute, boot, unit).bring(regions, fits.known(db))
+    known, waiting = _Fitting(db, now, minute, boot, unit).reconcile(regions, fits.known(db))
     current = {region: one for region, one in known.items() if _current(one, minute)}
     here = _here(db, current, minute)
     # One that was replaced since, or is of another version's form: nothing is taken from it meanwhile.
@@ -86,7 +86,7 @@ class _Fitting:
         self.settings = f"{self.boot} {self.unit} {self.policy}"
         self.calendar_version = weddings.version_of(db)
 
-    def bring(self, regions: Collection[str], known: Mapping[str, Fit]) -> tuple[dict[str, Fit], set[str]]:
+    def reconcile(self, regions: Collection[str], known: Mapping[str, Fit]) -> tuple[dict[str, Fit], set[str]]:
         """Return the fits of regions, some of them new, and the regions whose turn is yet to come."""
         found = {region: known[region] for region in regions if region in known}
         outdated = [region for region in regions if not self._good(found.get(region))]

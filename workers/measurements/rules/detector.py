@@ -30,8 +30,8 @@ _ABOVE = 0.1
 #: A view that is mostly in its highest cell has outgrown its unit, which then grows by so many cells.
 _WIDER = 5
 #: More than nothing, in the unit of any series; and less than that.
-_TINY, _LEAST = 1e-30, 1e-37
-_MOST = 1e30
+_TINY, _MIN = 1e-30, 1e-37
+_MAX = 1e30
 #: What a point in the cell adds to the counts of a view, by the cell's number and 1; nothing for 0.
 _ADDS = np.tri(_CELLS + 1, dtype=np.uint16) + np.tri(_CELLS + 1, k=-1, dtype=np.uint16)
 _ADDS[0] = 0
@@ -67,13 +67,13 @@ class Tuning:
     rate: float = 0.05
     kept: int = 4096
     louder: float = 1.25
-    quiet: float = 300.0
+    refractory: float = 300.0
 
     def __post_init__(self) -> None:
         """Refuse what would never score, never calm down or overflow."""
         if not 2 <= self.learned < self.kept <= 32_000:
             raise ValueError("learned must be 2 or more, and kept above it and 32000 at most")
-        if self.smoothed < 1 or self.quiet < 1 or self.louder < 1 or not 0 < self.rate <= 1:
+        if self.smoothed < 1 or self.refractory < 1 or self.louder < 1 or not 0 < self.rate <= 1:
             raise ValueError("smoothed, quiet and louder must be 1 or more, rate above 0 and 1 at most")
 
 
@@ -122,14 +122,14 @@ class Detector:
         known = state["seen"] >= self.tuning.learned
         share: Floats = np.reciprocal((state["seen"] + 1).astype(np.float32))
         np.copyto(state["base"], values, where=state["seen"] == 0)
-        value = np.clip(values - state["base"], -_MOST, _MOST).astype(np.float32)
+        value = np.clip(values - state["base"], -_MAX, _MAX).astype(np.float32)
         place = _cells(np.arcsinh((value - state["centre"]) / (state["spread"] + _TINY) * _FINE) * _COARSE)
         views = self._look(state, value, hours, place, share)
         if not known.all():
             _learn(state, value, views, np.where(known, 0, share).astype(np.float32))
         if not state["unit"].all():
             np.copyto(state["unit"], views.T, where=state["unit"] == 0)
-        cells = _cells(np.log2((views + _LEAST) / (state["unit"].T + _TINY)) / _OCTAVES)
+        cells = _cells(np.log2((views + _MIN) / (state["unit"].T + _TINY)) / _OCTAVES)
         surprise = np.where(known, _surprise(state, views, cells), 0)
         self._count(state, cells, place, known)
         state["seen"] += 1
@@ -141,9 +141,9 @@ class Detector:
         usual = flat.take(cell)
         # An hour that is seen for the first time is as it is.
         usual = np.where(np.isnan(usual), value, usual)
-        off, most = value - usual, 2 * state["record"][:, 0]
+        off, bound = value - usual, 2 * state["record"][:, 0]
         # One wild value is not to make an hour's usual useless for weeks.
-        flat[cell] = usual + self.tuning.rate * np.clip(off, -most, most)
+        flat[cell] = usual + self.tuning.rate * np.clip(off, -bound, bound)
         now = np.stack((off, np.abs(value - state["last"]), _rarity(state["places"], state["counts"][:, 0, 0], place)))
         state["last"] = value
         smooth = state["smooth"].T + np.maximum(1 / self.tuning.smoothed, share) * (now - state["smooth"].T)
@@ -162,7 +162,7 @@ class Detector:
             _widen(counts, state["unit"], full)
 
     def _say(self, state: State, surprise: Floats) -> Floats:
-        said = state["said"] * np.float32(1 - 1 / self.tuning.quiet)
+        said = state["said"] * np.float32(1 - 1 / self.tuning.refractory)
         speaks = surprise > said
         state["said"] = np.where(speaks, surprise * self.tuning.louder, said)
         return np.where(speaks, 1 - 1 / np.maximum(surprise, 1), 0)

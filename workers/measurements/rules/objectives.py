@@ -18,26 +18,26 @@ class Objective:
     series: str
     target: float
     alert: str
-    most: float = float("inf")
-    least: float = float("-inf")
+    max: float = float("inf")
+    min: float = float("-inf")
 
     @property
     def bad(self) -> str:
         """Return in words what a bad event is."""
-        return f"{DOING[self.name]} " + ("failed" if self.most == float("inf") else f"took longer than {self.most:g} s")
+        return f"{DOING[self.name]} " + ("failed" if self.max == float("inf") else f"took longer than {self.max:g} s")
 
 
 # fmt: off
 OBJECTIVES = (
     #         name                 series                       target  alert            good is
-    Objective("realtime_update",   "realtime_update_seconds",   0.999,  "error_budget",  most=0.5),
-    Objective("emergency_change",  "emergency_change_seconds",  0.999,  "timeline_sync", most=0.2),
-    Objective("timeline_sync",     "timeline_sync_seconds",     0.999,  "timeline_sync", most=0.1),
-    Objective("guest_list",        "guest_list_seconds",        0.999,  "guest_list",    most=1.0),
-    Objective("photo_upload",      "photo_upload_seconds",      0.999,  "photo_upload",  most=5.0),
-    Objective("vendor_notice",     "vendor_notice_seconds",     0.999,  "error_budget",  most=30.0),
-    Objective("critical_operation", "critical_operation_ok",    0.999,  "error_budget",  least=1.0),
-    Objective("availability",      "probe_ok",                  0.999,  "availability",  least=1.0),
+    Objective("realtime_update",   "realtime_update_seconds",   0.999,  "error_budget",  max=0.5),
+    Objective("emergency_change",  "emergency_change_seconds",  0.999,  "timeline_sync", max=0.2),
+    Objective("timeline_sync",     "timeline_sync_seconds",     0.999,  "timeline_sync", max=0.1),
+    Objective("guest_list",        "guest_list_seconds",        0.999,  "guest_list",    max=1.0),
+    Objective("photo_upload",      "photo_upload_seconds",      0.999,  "photo_upload",  max=5.0),
+    Objective("vendor_notice",     "vendor_notice_seconds",     0.999,  "error_budget",  max=30.0),
+    Objective("critical_operation", "critical_operation_ok",    0.999,  "error_budget",  min=1.0),
+    Objective("availability",      "probe_ok",                  0.999,  "availability",  min=1.0),
 )
 # fmt: on
 #: What people do, whose events these are.
@@ -75,7 +75,7 @@ MONTH = (
     Window(timedelta(days=3), timedelta(hours=6), 1.0, pages=False),
 )
 #: Fewer bad events than this are chance: no false page in 72 service-months, 50 s later at 100 requests an hour.
-BAD_LEAST = 3
+BAD_MIN = 3
 
 
 def wedding_windows(lasts: timedelta) -> tuple[Window, ...]:
@@ -102,7 +102,7 @@ class Counts:
 
 def burns(objective: Objective, window: Window, counts: Counts) -> float:
     """Return by how many times the budget burns too fast over both spans, 0 when it does not, or by chance."""
-    if counts.bad_long < BAD_LEAST or not counts.total_short:
+    if counts.bad_long < BAD_MIN or not counts.total_short:
         return 0.0
     budget = 1.0 - objective.target
     long, short = counts.bad_long / counts.total_long / budget, counts.bad_short / counts.total_short / budget
@@ -123,11 +123,11 @@ def budget_left(objective: Objective, total: int, bad: int) -> float:
 
 def evaluate(objective: Objective, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", failed: bool) -> tuple[int, int]:
     """Return (events, bad ones) among a series' values; `failed` when its label says that all of them are."""
-    good = 0 if failed else int(((values >= objective.least) & (values <= objective.most)).sum())
+    good = 0 if failed else int(((values >= objective.min) & (values <= objective.max)).sum())
     return len(values), len(values) - good
 
 
-def said(objective: Objective, window: Window, counts: Counts, burn: float) -> str:
+def describe(objective: Objective, window: Window, counts: Counts, burn: float) -> str:
     """Return in people's words how many events were bad, and what that costs: 348 of 348 loads … in the last 5 min."""
     span = window.short if counts.bad_short else window.long
     bad, total = (counts.bad_short, counts.total_short) if counts.bad_short else (counts.bad_long, counts.total_long)

@@ -59,27 +59,34 @@ LONGEST, LARGEST = 1_000, 1e100
 class Policy:
     """How much may come in. `tokens` are `name:secret` with spaces between them: who may push, each with its own rate.
 
-    A sample may be `late_most` old and `early_most` ahead; `buffer_most` bytes wait for the database at most, in the broker.
+    A sample may be `late_max` old and `early_max` ahead; `buffer_max` bytes wait for the database at most, in the broker.
     `more_labels` are allowed beside the known ones.
     """
 
     prefix: ClassVar = "METRICS_INGEST_"
+    renamed: ClassVar = {
+        "samples_max": "samples_most",
+        "bytes_max": "bytes_most",
+        "buffer_max": "buffer_most",
+        "late_max": "late_most",
+        "early_max": "early_most",
+    }
 
     tokens: str = ""
     more_labels: str = ""
-    samples_most: int = 10_000
-    bytes_most: int = 4_000_000
+    samples_max: int = 10_000
+    bytes_max: int = 4_000_000
     samples_per_second: int = 50_000
-    buffer_most: int = 128_000_000
-    late_most: timedelta = timedelta(hours=1)
-    early_most: timedelta = timedelta(minutes=5)
+    buffer_max: int = 128_000_000
+    late_max: timedelta = timedelta(hours=1)
+    early_max: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         """Refuse what lets nothing in."""
-        if not timedelta(0) <= self.late_most <= timedelta(days=2) or not timedelta(0) <= self.early_most <= timedelta(days=1):
-            raise ValueError("late_most must be 2d at most, early_most 1d")
-        if min(self.samples_most, self.bytes_most, self.samples_per_second, self.buffer_most) < 1:
-            raise ValueError("samples_most, bytes_most, samples_per_second and buffer_most must be 1 or more")
+        if not timedelta(0) <= self.late_max <= timedelta(days=2) or not timedelta(0) <= self.early_max <= timedelta(days=1):
+            raise ValueError("late_max must be 2d at most, early_max 1d")
+        if min(self.samples_max, self.bytes_max, self.samples_per_second, self.buffer_max) < 1:
+            raise ValueError("samples_max, bytes_max, samples_per_second and buffer_max must be 1 or more")
         if any(not token.partition(":")[0] or len(token.partition(":")[2]) < 16 for token in self.tokens.split()):
             raise ValueError("tokens must be name:secret with spaces between them, each secret of 16 characters or more")
 
@@ -124,7 +131,7 @@ class Batch:
 def check(samples: Iterable[Sample], policy: Policy, *, now: MachineMoment) -> Batch:
     """Return what of `samples` may be stored, and why the rest may not."""
     more = frozenset(policy.more_labels.split())
-    earliest, latest = (now - policy.late_most).timestamp(), (now + policy.early_most).timestamp()
+    earliest, latest = (now - policy.late_max).timestamp(), (now + policy.early_max).timestamp()
     places: dict[str, int] = {}
     refused, rows = Counter[str](), []
     for sample in samples:
@@ -132,7 +139,7 @@ def check(samples: Iterable[Sample], policy: Policy, *, now: MachineMoment) -> B
         if not problem and not (isfinite(sample.value) and abs(sample.value) <= LARGEST):
             problem = f"{sample.name}: value must be a finite number, at most {LARGEST:g}; leave out what was not measured"
         if not problem and not earliest <= sample.at <= latest:
-            problem = f"{sample.name}: at must be within {policy.late_most} before and {policy.early_most} after now"
+            problem = f"{sample.name}: at must be within {policy.late_max} before and {policy.early_max} after now"
         if problem:
             refused[problem] += 1
         else:
@@ -204,8 +211,8 @@ def from_json(document: Any, policy: Policy, *, now: MachineMoment) -> tuple[lis
     given = document.get("samples") if isinstance(document, Mapping) else None
     if not isinstance(given, list):
         raise ValueError("samples must be a list of objects with name and value")
-    if len(given) > policy.samples_most:
-        raise ValueError(f"samples has {len(given)} entries; send {policy.samples_most} at once")
+    if len(given) > policy.samples_max:
+        raise ValueError(f"samples has {len(given)} entries; send {policy.samples_max} at once")
     found, refused = [], Counter[str]()
     for number, one in enumerate(given):
         try:

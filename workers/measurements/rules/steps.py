@@ -15,9 +15,9 @@ Array = NDArray[np.float32]
 
 #: E min(z², 2.5²) of a normal z: what clipping leaves of its variance.
 CLIPPED, LEFT = np.float32(2.5), np.float32(0.9455)
-ZERO, LEAST, MOST_LAG = np.float32(0), np.float32(1e-18), np.float32(0.9)
+ZERO, MIN, MAX_LAG = np.float32(0), np.float32(1e-18), np.float32(0.9)
 #: Of its level, how little a float32 can still follow.
-GRAIN = np.float32(1e-5)
+RESOLUTION = np.float32(1e-5)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Steps:
         joined = missed < 1.5
         joined[new] = False
         off, clip = values - rows.level, np.float32(tuning.clip)
-        spread = np.sqrt(rows.variance) + GRAIN * np.abs(rows.level) + LEAST
+        spread = np.sqrt(rows.variance) + RESOLUTION * np.abs(rows.level) + MIN
         surprise = _within((off - rows.lag * rows.last) / spread, clip)
         # What never varied has no spread: its first deviation makes one, by which it is as large as one may be.
         np.copyto(rows.variance, np.square(off / clip), where=rows.variance == 0)
@@ -181,7 +181,7 @@ class Steps:
         tame = _within(seen.surprise, CLIPPED)
         np.multiply(rows.variance, 1 + gain * (tame * tame / LEFT - 1), out=rows.variance)
         lag = rows.lag + gain * tame * (1 - rows.lag * rows.lag) * rows.last / seen.spread
-        np.minimum(np.maximum(lag, ZERO), MOST_LAG, out=rows.lag)
+        np.minimum(np.maximum(lag, ZERO), MAX_LAG, out=rows.lag)
         rows.last[:] = seen.off
         np.add(rows.seen, 1, out=rows.seen)
 
@@ -199,5 +199,5 @@ class Steps:
         scores[stepped[back]] = 0
 
 
-def _within(values: Array, most: Array | np.float32) -> Array:
-    return np.minimum(np.maximum(values, -most), most)
+def _within(values: Array, bound: Array | np.float32) -> Array:
+    return np.minimum(np.maximum(values, -bound), bound)

@@ -48,20 +48,20 @@ def remember(detector: str, memory: Memory) -> None:
 def values(db: Connection, start: datetime, end: datetime) -> dict[int, float]:
     """Return each series' mean over its points in [start, end)."""
     # What only ever grows sets a record each time: counters are not looked at.
-    asked = text(
+    query = text(
         "SELECT p.series, avg(p.value) FROM metric_points p JOIN metric_series s ON s.id = p.series "
         "WHERE p.at >= :start AND p.at < :end AND s.name !~ '_(total|count|sum|bucket|ok)$' GROUP BY 1"
     )
-    return {row[0]: row[1] for row in db.execute(asked, {"start": start, "end": end})}
+    return {row[0]: row[1] for row in db.execute(query, {"start": start, "end": end})}
 
 
 def texts(db: Connection, ids: Iterable[int]) -> dict[int, str]:
     """Return the series' texts by id."""
-    asked = select(series.c.id, series.c.text).where(series.c.id == any_(literal([*ids], ARRAY(BigInteger))))
-    return {row[0]: row[1] for row in db.execute(asked)}
+    query = select(series.c.id, series.c.text).where(series.c.id == any_(literal([*ids], ARRAY(BigInteger))))
+    return {row[0]: row[1] for row in db.execute(query)}
 
 
-def tell(found: Iterable[Anomaly]) -> None:
+def publish(found: Iterable[Anomaly]) -> None:
     """Remember what was found, where alerts look."""
     if rows := {one.series: orjson.dumps(asdict(one)).decode() for one in found}:
         redis.registry().hset(FOUND, mapping=rows)
@@ -75,6 +75,6 @@ def active(epoch: float) -> list[Anomaly]:
             found[name] = Anomaly(**orjson.loads(row))
         except (ValueError, TypeError):
             found[name] = None
-    if over := [name for name, one in found.items() if one is None or one.until < epoch]:
-        redis.registry().hdel(FOUND, *over)
+    if ended := [name for name, one in found.items() if one is None or one.until < epoch]:
+        redis.registry().hdel(FOUND, *ended)
     return [one for one in found.values() if one and one.until >= epoch]

@@ -34,7 +34,7 @@ from workers.measurements.rules.samples import parts
 
 REGIONS, WEDDINGS = "slo_events", "wedding_slo_events"
 #: Ten seconds: an outage must show within a minute.
-GRAIN = 10_000_000
+BUCKET = 10_000_000
 
 regions = Table(
     REGIONS,
@@ -77,7 +77,7 @@ performance = Table(
     Column("bad", BigInteger, nullable=False),
     Column("budget_left", Float, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    info=database.over("at"),
+    info=database.expires("at"),
 )
 
 
@@ -103,10 +103,10 @@ def count(db: Connection, texts: Mapping[int, str], rows: "np.ndarray[Any, Any]"
 
 
 def _by_time(rows: "np.ndarray[Any, Any]", number: int, failed: bool) -> Iterable[tuple[datetime, int, int]]:
-    grains = rows["at"] // GRAIN
+    grains = rows["at"] // BUCKET
     cuts = np.flatnonzero(np.diff(grains)) + 1
     for part in np.split(rows, cuts):
-        start = datetime.fromtimestamp(int(part["at"][0]) // GRAIN * GRAIN / 1e6, UTC)
+        start = datetime.fromtimestamp(int(part["at"][0]) // BUCKET * BUCKET / 1e6, UTC)
         yield start, *evaluate(OBJECTIVES[number], part["value"], failed)
 
 
@@ -139,7 +139,7 @@ class Tally:
     """What an objective counted for somebody (a region, or a wedding) over a window."""
 
     objective: str
-    who: str
+    scope: str
     counts: Counts
 
 
@@ -155,7 +155,7 @@ def of_regions(db: Connection, window: Window, *, now: MachineMoment) -> list[Ta
         if window.short > timedelta(hours=2)
         else _seen(db, since[window.short], now)
     )
-    return [Tally(*who, Counts(*counts, *short.get(who, (0, 0)))) for who, counts in long.items()]
+    return [Tally(*scope, Counts(*counts, *short.get(scope, (0, 0)))) for scope, counts in long.items()]
 
 
 Counted = dict[tuple[str, str], tuple[int, int]]
@@ -167,48 +167,48 @@ def _hour(at: datetime) -> datetime:
 
 def _seen(db: Connection, since: datetime, now: MachineMoment) -> Counted:
     facts = (regions.c.objective, regions.c.region)
-    asked = select(*facts, func.sum(regions.c.total), func.sum(regions.c.bad)).where(regions.c.at >= since, regions.c.at <= now)
-    return {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(asked.group_by(*facts))}
+    query = select(*facts, func.sum(regions.c.total), func.sum(regions.c.bad)).where(regions.c.at >= since, regions.c.at <= now)
+    return {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(query.group_by(*facts))}
 
 
 def _summed(db: Connection, since: datetime, whole: datetime, now: MachineMoment) -> Counted:
     """Return counts from the sums of the hours before `whole`, and from the events after it."""
     facts = (hours.c.objective, hours.c.region)
-    asked = select(*facts, func.sum(hours.c.total), func.sum(hours.c.bad)).where(hours.c.at >= since, hours.c.at < whole)
-    found = {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(asked.group_by(*facts))}
-    for who, (total, bad) in _seen(db, whole, now).items():
-        known = found.get(who, (0, 0))
-        found[who] = (known[0] + total, known[1] + bad)
+    query = select(*facts, func.sum(hours.c.total), func.sum(hours.c.bad)).where(hours.c.at >= since, hours.c.at < whole)
+    found = {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(query.group_by(*facts))}
+    for scope, (total, bad) in _seen(db, whole, now).items():
+        known = found.get(scope, (0, 0))
+        found[scope] = (known[0] + total, known[1] + bad)
     return found
 
 
-def of_weddings(db: Connection, window: Window, *, now: MachineMoment, ids: Iterable[str], bad_least: int) -> list[Tally]:
+def of_weddings(db: Connection, window: Window, *, now: MachineMoment, ids: Iterable[str], bad_min: int) -> list[Tally]:
     """Return the counts of those of some weddings that had bad events: what is healthy is not looked at."""
-    asked = select(weddings.c.objective, weddings.c.wedding_id).group_by(weddings.c.objective, weddings.c.wedding_id)
-    hurt = asked.where(weddings.c.bad > 0, weddings.c.at >= now - window.long).having(func.sum(weddings.c.bad) >= bad_least)
+    query = select(weddings.c.objective, weddings.c.wedding_id).group_by(weddings.c.objective, weddings.c.wedding_id)
+    hurt = query.where(weddings.c.bad > 0, weddings.c.at >= now - window.long).having(func.sum(weddings.c.bad) >= bad_min)
     found = [tuple(row) for row in db.execute(hurt.where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text)))))]
     if not found:
         return []
     recent = weddings.c.at >= now - window.short
     sums = (func.sum(weddings.c.total), func.sum(weddings.c.bad))
     short = [func.coalesce(each.filter(recent), 0) for each in sums]
-    who = (weddings.c.objective, weddings.c.wedding_id)
+    scope = (weddings.c.objective, weddings.c.wedding_id)
     span = (weddings.c.at >= now - window.long) & (weddings.c.at <= now)
-    rows = db.execute(select(*who, *sums, *short).where(span, tuple_(*who).in_(found)).group_by(*who))
+    rows = db.execute(select(*scope, *sums, *short).where(span, tuple_(*scope).in_(found)).group_by(*scope))
     return [Tally(row[0], row[1], Counts(*map(int, row[2:]))) for row in rows]
 
 
-def heard(db: Connection, ids: Iterable[str], *, since: datetime) -> set[tuple[str, str]]:
+def measured(db: Connection, ids: Iterable[str], *, since: datetime) -> set[tuple[str, str]]:
     """Return the (objective, wedding) of these weddings of which something was measured since a moment."""
-    who = (weddings.c.objective, weddings.c.wedding_id)
-    asked = select(*who).distinct().where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text))), weddings.c.at >= since)
-    return {(row[0], row[1]) for row in db.execute(asked)}
+    scope = (weddings.c.objective, weddings.c.wedding_id)
+    query = select(*scope).distinct().where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text))), weddings.c.at >= since)
+    return {(row[0], row[1]) for row in db.execute(query)}
 
 
 def month(db: Connection, *, now: MachineMoment) -> list[Tally]:
     """Return each region's counts over the last 30 days; both spans are the same."""
     found = _summed(db, now - timedelta(days=30), _hour(now) - timedelta(hours=1), now)
-    return [Tally(*who, Counts(*counts, *counts)) for who, counts in found.items()]
+    return [Tally(*scope, Counts(*counts, *counts)) for scope, counts in found.items()]
 
 
 def sum_hours(db: Connection, *, since: datetime) -> None:

@@ -70,23 +70,23 @@ def buffered() -> int:
     return int(redis.undecoded().memory_usage(STREAM, samples=20) or 0)
 
 
-def buffer(batch: Batch, *, most: int) -> None:
+def buffer(batch: Batch, *, limit: int) -> None:
     """Append a batch to the stream; raises BufferFull when more than `most` bytes wait: the database is too far behind."""
     if not len(batch.rows):
         return
     client = redis.undecoded()
-    if (waiting := buffered()) >= most:
+    if (waiting := buffered()) >= limit:
         raise BufferFull(waiting=waiting)
     client.xadd(STREAM, {"s": orjson.dumps(batch.series), "r": batch.rows.tobytes()})
 
 
-def spend(source: str, samples: int, *, at: float, most: int) -> bool:
+def spend(source: str, samples: int, *, at: float, limit: int) -> bool:
     """Count samples of a source in this second; False when it sent more than `most`."""
     key = keys.sent(source, int(at))
     with redis.registry().pipeline(transaction=False) as pipe:
         pipe.incrby(key, samples)
         pipe.expire(key, 5)
-        return int(pipe.execute()[0]) <= most
+        return int(pipe.execute()[0]) <= limit
 
 
 def note_due(db: Connection, level: str, starts: Iterable[datetime]) -> None:

@@ -32,7 +32,10 @@ def _table(level: str) -> Table:
         Column("series", BigInteger, primary_key=True),
         Column("at", DateTime(timezone=True), primary_key=True),
         Column("count", Integer, nullable=False),
-        *(Column(name, Float, nullable=False) for name in _COLUMNS[3:6]),
+        Column("sum", Float, nullable=False),
+        # To rename columns of so many rows would hold up all who write them.
+        Column("least", Float, key="min", nullable=False),
+        Column("most", Float, key="max", nullable=False),
         Column("sketch", LargeBinary, nullable=False),
         postgresql_partition_by="RANGE (at)",
     )
@@ -48,8 +51,8 @@ class Summary:
     at: MachineMoment
     count: int
     sum: float
-    least: float
-    most: float
+    min: float
+    max: float
     sketch: bytes
 
     def quantile(self, q: float) -> float:
@@ -57,13 +60,13 @@ class Summary:
         return float(tdigest_double.deserialize(self.sketch).get_quantile(q))
 
 
-def take_due(db: Connection, *, before: datetime, most: int) -> list[tuple[str, datetime]]:
+def take_due(db: Connection, *, before: datetime, limit: int) -> list[tuple[str, datetime]]:
     """Take the (level, start) that changed and are over, minutes first, the oldest first."""
-    over = text("start + CASE level WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour' "
+    ended = text("start + CASE level WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour' "
                 "ELSE interval '1 day' END <= :before")  # fmt: skip
     order = text("CASE level WHEN 'minute' THEN 0 WHEN 'hour' THEN 1 ELSE 2 END, start")
-    asked = select(due).where(over.bindparams(before=before)).order_by(order).limit(most).with_for_update(skip_locked=True)
-    rows = [(row.level, row.start) for row in db.execute(asked)]
+    query = select(due).where(ended.bindparams(before=before)).order_by(order).limit(limit).with_for_update(skip_locked=True)
+    rows = [(row.level, row.start) for row in db.execute(query)]
     for level, start in rows:
         db.execute(delete(due).where(due.c.level == level, due.c.start == start))
     return rows
@@ -86,8 +89,8 @@ def _floor(at: datetime, level: str) -> datetime:
 
 
 def _of_points(db: Connection, start: datetime, end: datetime) -> Iterator[tuple[Any, ...]]:
-    asked = text("SELECT series, value FROM metric_points WHERE at >= :start AND at < :end")
-    found = db.execute(asked, {"start": start, "end": end}).all()
+    query = text("SELECT series, value FROM metric_points WHERE at >= :start AND at < :end")
+    found = db.execute(query, {"start": start, "end": end}).all()
     if not found:
         return
     ids, values = np.array([row[0] for row in found]), np.array([row[1] for row in found])
@@ -102,9 +105,9 @@ def _of_points(db: Connection, start: datetime, end: datetime) -> Iterator[tuple
 
 def _of_below(db: Connection, level: str, start: datetime, end: datetime) -> Iterator[tuple[Any, ...]]:
     below = tables[next(name for name, above in ABOVE.items() if above == level)]
-    asked = select(below).where(below.c.at >= start, below.c.at < end).order_by(below.c.series)
+    query = select(below).where(below.c.at >= start, below.c.at < end).order_by(below.c.series)
     own: list[Any] = []
-    for row in db.execute(asked):
+    for row in db.execute(query):
         if own and own[0].series != row.series:
             yield _merged(own, start)
             own = []
@@ -117,20 +120,20 @@ def _merged(rows: list[Any], start: datetime) -> tuple[Any, ...]:
     sketch = tdigest_double(COMPRESSION)
     for row in rows:
         sketch.merge(tdigest_double.deserialize(bytes(row.sketch)))
-    least, most = min(row.least for row in rows), max(row.most for row in rows)
+    lowest, highest = min(row.min for row in rows), max(row.max for row in rows)
     count, total = sum(row.count for row in rows), sum(row.sum for row in rows)
-    return rows[0].series, start, count, total, least, most, sketch.serialize()
+    return rows[0].series, start, count, total, lowest, highest, sketch.serialize()
 
 
 def history(db: Connection, text_of: str, level: str, start: datetime, end: datetime) -> list[Summary]:
     """Return a series' summaries in [start, end), the oldest first; `text_of` is its text."""
     table = tables[level]
     facts = [table.c[name] for name in Summary.__dataclass_fields__]
-    asked = select(*facts).join(series, series.c.id == table.c.series).where(series.c.text == text_of)
-    return [Summary(*row) for row in db.execute(asked.where(table.c.at >= start, table.c.at < end).order_by(table.c.at))]
+    query = select(*facts).join(series, series.c.id == table.c.series).where(series.c.text == text_of)
+    return [Summary(*row) for row in db.execute(query.where(table.c.at >= start, table.c.at < end).order_by(table.c.at))]
 
 
-def known(db: Connection, name: str = "", *, most: int = 1_000) -> list[str]:
+def known(db: Connection, name: str = "", *, limit: int = 1_000) -> list[str]:
     """Return the texts of the series of a name, or of all."""
-    asked = select(series.c.text).order_by(series.c.text).limit(most)
-    return list(db.execute(asked.where(series.c.name == name) if name else asked).scalars())
+    query = select(series.c.text).order_by(series.c.text).limit(limit)
+    return list(db.execute(query.where(series.c.name == name) if name else query).scalars())

@@ -146,13 +146,13 @@ class Writer:
         return len(names)
 
     def _learn(self, db: Connection, texts: set[str]) -> None:
-        asked = select(series.c.text, series.c.id).where(series.c.text == any_(literal([*texts], ARRAY(Text))))
-        self.ids |= {row[0]: row[1] for row in db.execute(asked)}
+        query = select(series.c.text, series.c.id).where(series.c.text == any_(literal([*texts], ARRAY(Text))))
+        self.ids |= {row[0]: row[1] for row in db.execute(query)}
         if new := sorted(texts - self.ids.keys()):
             names, labels = zip(*map(parts, new), strict=True)
             facts = {"texts": new, "names": list(names), "labels": [orjson.dumps(one).decode() for one in labels]}
             db.execute(_NEW_SERIES, facts)
-            self.ids |= {row[0]: row[1] for row in db.execute(asked)}
+            self.ids |= {row[0]: row[1] for row in db.execute(query)}
         self.texts |= {self.ids[one]: one for one in texts}
         self._make_room(max(self.ids.values()))
         counted = [self.ids[one] for one in texts if parts(one)[0] in BY_SERIES]
@@ -240,11 +240,11 @@ def _written(db: Connection, late: Points) -> list[Points]:
     if not len(late):
         return []
     first, last = (datetime.fromtimestamp(int(at) / 1e6, UTC) for at in (late["at"].min(), late["at"].max()))
-    asked = text(
+    query = text(
         "SELECT series, (extract(epoch FROM at) * 1000000)::bigint FROM metric_points "
         "WHERE at BETWEEN :first AND :last AND series = ANY(:ids)"
     )
-    found = db.execute(asked, {"first": first, "last": last, "ids": np.unique(late["series"]).tolist()}).all()
+    found = db.execute(query, {"first": first, "last": last, "ids": np.unique(late["series"]).tolist()}).all()
     return [np.array(found, "<i8").reshape(-1, 2)]
 
 

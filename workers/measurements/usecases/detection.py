@@ -19,7 +19,7 @@ from workers.measurements.store import detection
 from workers.measurements.store.detection import Memory
 
 #: What a point may be late before its sweep is closed; how many sweeps are made up for; how long a finding stands.
-LATE, MOST, STANDS = timedelta(seconds=10), 6, timedelta(minutes=10)
+LATE, MAX, VALID_FOR = timedelta(seconds=10), 6, timedelta(minutes=10)
 #: Detector -> from sweep to sweep: steps are for quick changes, surprises for what an hour or a day never did.
 EVERY = {"step": timedelta(seconds=10), "surprise": timedelta(minutes=1)}
 
@@ -27,7 +27,7 @@ EVERY = {"step": timedelta(seconds=10), "surprise": timedelta(minutes=1)}
 def sweep(db: Connection, *, now: MachineMoment) -> list[Anomaly]:
     """Show each detector the sweeps that are over and that it has not seen; return, and remember, what they found."""
     found = [one for kind, every in EVERY.items() for one in _sweep(db, kind, every, now - LATE)]
-    detection.tell(found)
+    detection.publish(found)
     return found
 
 
@@ -38,7 +38,7 @@ def _sweep(db: Connection, kind: str, every: timedelta, until: datetime) -> list
     memory = detection.recall(kind, row_bytes=size, epoch=until.timestamp()) or Memory(
         np.empty(0, np.int64), np.empty((0, 0), np.uint8), last - seconds
     )
-    first = max(memory.swept + seconds, last - (MOST - 1) * seconds)
+    first = max(memory.swept + seconds, last - (MAX - 1) * seconds)
     found: list[Anomaly] = []
     for end in np.arange(first, last + seconds / 2, seconds).tolist():
         at = datetime.fromtimestamp(end, UTC)
@@ -76,8 +76,8 @@ def _step(kind: str, memory: Memory, seen: Mapping[int, float], at: float) -> tu
 def _found(
     db: Connection, kind: str, ids: NDArray[np.int64], scores: NDArray[np.float32], seen: Mapping[int, float], at: float
 ) -> list[Anomaly]:
-    over = np.flatnonzero(np.abs(scores) >= (THRESHOLD if kind == "surprise" else 1.0))
-    texts = detection.texts(db, ids[over].tolist())
-    named = ((int(ids[place]), float(scores[place])) for place in over.tolist())
-    until = at + (LATE + STANDS).total_seconds()
-    return [Anomaly(texts[own], kind, seen[own], score, at, until) for own, score in named if own in texts]
+    found = np.flatnonzero(np.abs(scores) >= (THRESHOLD if kind == "surprise" else 1.0))
+    texts = detection.texts(db, ids[found].tolist())
+    numbered = ((int(ids[place]), float(scores[place])) for place in found.tolist())
+    until = at + (LATE + VALID_FOR).total_seconds()
+    return [Anomaly(texts[own], kind, seen[own], score, at, until) for own, score in numbered if own in texts]

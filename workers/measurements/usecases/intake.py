@@ -27,7 +27,7 @@ class PusherUnknown(ExpectedError):
 
 
 class TooManySamples(ExpectedError):
-    """{source} sent more than {most} samples in this second; send them again a second later"""
+    """{source} sent more than {limit} samples in this second; send them again a second later"""
 
     http_status = 429
 
@@ -63,9 +63,9 @@ def take(
     limits = policy()
     batch = check(apart(samples, now=now), limits, now=now)
     batch.refused.update(unread)
-    if not points.spend(sent_by, len(batch.rows), at=now.timestamp(), most=limits.samples_per_second):
-        raise TooManySamples(source=sent_by, most=limits.samples_per_second)
-    points.buffer(batch, most=limits.buffer_most)
+    if not points.spend(sent_by, len(batch.rows), at=now.timestamp(), limit=limits.samples_per_second):
+        raise TooManySamples(source=sent_by, limit=limits.samples_per_second)
+    points.buffer(batch, limit=limits.buffer_max)
     refused = sum(batch.refused.values())
     distinct = len(np.unique(batch.rows[["series", "at"]]))
     telemetry.samples.labels(sent_by, "accepted").inc(distinct)

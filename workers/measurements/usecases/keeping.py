@@ -19,7 +19,7 @@ def roll_up(*, now: MachineMoment) -> int:
     begun, spans = clock.stopwatch(), 0
     while clock.stopwatch() - begun < ENOUGH:
         with database.transaction() as db:
-            if not (due := rollups.take_due(db, before=now - timedelta(seconds=15), most=1)):
+            if not (due := rollups.take_due(db, before=now - timedelta(seconds=15), limit=1)):
                 break
             for level, start in due:
                 rollups.roll_up(db, level, start)

@@ -30,19 +30,19 @@ def budgets(*, now: MachineMoment) -> list[Budget]:
     with database.transaction() as db:
         month = events.month(db, now=now)
         rates = {
-            _hours(window.long): {(one.objective, one.who): one.counts for one in events.of_regions(db, window, now=now)}
+            _hours(window.long): {(one.objective, one.scope): one.counts for one in events.of_regions(db, window, now=now)}
             for window in MONTH
         }
     found = []
-    for one in sorted(month, key=lambda one: (one.objective, one.who)):
+    for one in sorted(month, key=lambda one: (one.objective, one.scope)):
         objective, burn = BY_NAME[one.objective], dict[str, float]()
         for window, counts in rates.items():
-            known = counts.get((one.objective, one.who))
+            known = counts.get((one.objective, one.scope))
             share = known.bad_long / known.total_long if known and known.total_long else 0.0
             burn[window] = share / (1 - objective.target)
         total, bad = one.counts.total_long, one.counts.bad_long
         left = budget_left(objective, total, bad)
-        found.append(Budget(one.objective, one.who, objective.target, total, bad, left, burn))
+        found.append(Budget(one.objective, one.scope, objective.target, total, bad, left, burn))
     return found
 
 

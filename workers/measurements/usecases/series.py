@@ -30,7 +30,7 @@ def known(name: str = "") -> list[str]:
 def history(series: str, level: str, *, hours: int, now: MachineMoment) -> dict[str, list[rollups.Summary]]:
     """Return a series' summaries of the last hours by its text, or those of the first 20 of a name; only those with any."""
     with database.transaction() as db:
-        named = rollups.known(db, series.partition("{")[0], most=1000)
+        named = rollups.known(db, series.partition("{")[0], limit=1000)
         texts = [series] if "{" in series else named[:20]
         found = {text: rollups.history(db, text, level, now - timedelta(hours=hours), now) for text in texts}
     return {text: summaries for text, summaries in found.items() if summaries}

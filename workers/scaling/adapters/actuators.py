@@ -107,11 +107,11 @@ def of(resource: Resource) -> dict[str, Actuator]:
 
 def found(region: str, resource: Resource, *, now: Moment) -> int | None:
     """Return how much of a resource there is, where nothing of ours says so; None when nobody knows."""
-    asked = Action(0, region, resource, 0, 0, "", State.CONFIRMED, now, "")
-    seen = {name: actuator.seen(asked) for name, actuator in of(resource).items()}
+    trial = Action(0, region, resource, 0, 0, "", State.CONFIRMED, now, "")
+    seen = {name: actuator.seen(trial) for name, actuator in of(resource).items()}
     for name, value in seen.items():
         if value is not None and (type(value) is not int or not 0 <= value < 2**31):
-            raise refusal(name, asked, f"it said {value!r}, which is no amount")
+            raise refusal(name, trial, f"it said {value!r}, which is no amount")
     return max((value for value in seen.values() if value is not None), default=None)
 
 
@@ -150,16 +150,16 @@ class _InTime:
 
     def __init__(self, name: str, make: Callable[[], Actuator]) -> None:
         self._name = name
-        self._actuator = self._ask(make)
+        self._actuator = self._request(make)
         self.serves = self._actuator.serves
 
     def seen(self, action: Action) -> int | None:
-        return self._ask(partial(self._actuator.seen, action))
+        return self._request(partial(self._actuator.seen, action))
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:
-        return self._ask(partial(self._actuator.apply, action, dry_run=dry_run))
+        return self._request(partial(self._actuator.apply, action, dry_run=dry_run))
 
-    def _ask(self, call: Callable[[], Answer]) -> Answer:
+    def _request(self, call: Callable[[], Answer]) -> Answer:
         if looks.hangs(self._name):
             raise ActuatorUnreachable(actuator=self._name, problem="a call of before has not ended yet")
         answer: Future[Answer] = Future()
@@ -170,7 +170,7 @@ class _InTime:
             if answer.done():
                 raise
             call_id = uuid4().hex
-            looks.note_hanging(self._name, call=call_id, most=GIVEN_UP)
+            looks.note_hanging(self._name, call=call_id, limit=GIVEN_UP)
             # Called at once if it ended meanwhile.
             answer.add_done_callback(lambda _: looks.note_ended(self._name, call=call_id))
             raise ActuatorUnreachable(actuator=self._name, problem=f"no answer within {PATIENCE:.0f} s") from None

@@ -50,14 +50,16 @@ class CeleryPool:
         steps = list(_steps(sizes, action.to))
         for verb, name, by in steps if not dry_run else ():
             control = app.control.pool_grow if verb == "grow" else app.control.pool_shrink
-            self._ask(partial(control, by, destination=[name], reply=True, timeout=PATIENCE))
+            self._request(partial(control, by, destination=[name], reply=True, timeout=PATIENCE))
         return ", ".join(f"{verb} {name} by {by}" for verb, name, by in steps) or "nothing to change"
 
     def _sizes(self) -> dict[str, int]:
-        answers = self._ask(lambda: app.control.inspect(timeout=PATIENCE, pattern=f"{WORKERS}*", matcher="glob").stats()) or {}
+        answers = (
+            self._request(lambda: app.control.inspect(timeout=PATIENCE, pattern=f"{WORKERS}*", matcher="glob").stats()) or {}
+        )
         return {name: len(stats["pool"]["processes"]) for name, stats in sorted(answers.items())}
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
+    def _request(self, question: Callable[[], Any]) -> Any:
         try:
             return question()
         except (RedisError, OperationalError) as error:

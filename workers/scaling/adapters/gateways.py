@@ -14,8 +14,8 @@ class Gateways:
         """Return what the action wants once a gateway has confirmed it; of no action what they were told and confirmed last."""
         if action.id:
             return action.to if action.id <= gateways.confirmed(action.region) else None
-        told = gateways.told(action.region)
-        return told.get(action.resource) if 0 < told.get("action", 0) <= gateways.confirmed(action.region) else None
+        published = gateways.published(action.region)
+        return published.get(action.resource) if 0 < published.get("action", 0) <= gateways.confirmed(action.region) else None
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:  # noqa: ARG002 - nothing is done here
         """Wait for them: they were told."""

@@ -45,7 +45,7 @@ class Kubernetes:
         name, current = self._name(action), self._scale(action)
         self._check_owner(action, name)
         body = {"metadata": {"resourceVersion": current.metadata.resource_version}, "spec": {"replicas": action.to}}
-        self._ask(
+        self._request(
             action,
             self._apps.patch_namespaced_deployment_scale,
             name,
@@ -60,11 +60,11 @@ class Kubernetes:
 
     def _scale(self, action: Action) -> Any:
         namespace = settings.read(Policy).namespace
-        return self._ask(action, self._apps.read_namespaced_deployment_scale, self._name(action), namespace)
+        return self._request(action, self._apps.read_namespaced_deployment_scale, self._name(action), namespace)
 
     def _check_owner(self, action: Action, name: str) -> None:
         namespace = settings.read(Policy).namespace
-        for hpa in self._ask(action, self._autoscaling.list_namespaced_horizontal_pod_autoscaler, namespace).items:
+        for hpa in self._request(action, self._autoscaling.list_namespaced_horizontal_pod_autoscaler, namespace).items:
             target = hpa.spec.scale_target_ref
             if (target.kind, target.name) == ("Deployment", name):
                 problem = (
@@ -72,7 +72,7 @@ class Kubernetes:
                 )
                 raise refusal("kubernetes", action, problem)
 
-    def _ask(self, action: Action, call: Any, *words: Any, **more: Any) -> Any:
+    def _request(self, action: Action, call: Any, *words: Any, **more: Any) -> Any:
         from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - it takes a second, and few need it
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 

@@ -43,7 +43,7 @@ class SupabaseTenant:
 
     def seen(self, action: Action) -> int | None:
         """Return the instances whose people the tenant lets in; None when it is nearly what the action wants."""
-        found = self._ask("GET", action)
+        found = self._request("GET", action)
         limit, carries = int(found["data"]["max_concurrent_users"]), _carries()
         whole = ceil(limit / carries)
         # A limit beside the steps is not yet what is wanted, and more than the step below it.
@@ -53,10 +53,10 @@ class SupabaseTenant:
         """Set it; without `extensions`, so that the tenant's database is left alone."""
         limit = action.to * _carries()
         if not dry_run:
-            self._ask("PUT", action, {"tenant": {"max_concurrent_users": limit}})
+            self._request("PUT", action, {"tenant": {"max_concurrent_users": limit}})
         return f"tenant {settings.read(Policy).tenant}: max_concurrent_users={limit}"
 
-    def _ask(self, method: str, action: Action, body: Any = None) -> Any:
+    def _request(self, method: str, action: Action, body: Any = None) -> Any:
         policy, now = settings.read(Policy), int(clock.epoch())
         if not policy.api_url or not policy.api_jwt_secret:
             raise refusal("supabase", action, "set SUPABASE_API_URL and SUPABASE_API_JWT_SECRET")

@@ -20,20 +20,23 @@ class Valkey:
 
     def seen(self, action: Action) -> int | None:  # noqa: ARG002 - there is one cache only
         """Return its limit in MB; None when it has none."""
-        limit = int(self._ask(lambda cache: cache.config_get("maxmemory"))["maxmemory"])
+        limit = int(self._request(lambda cache: cache.config_get("maxmemory"))["maxmemory"])
         return round(limit / _MEGABYTE) if limit else None
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:
         """Set the limit; what no longer fits is evicted in the background."""
         self._check(action)
         if not dry_run:
-            self._ask(lambda cache: cache.config_set("maxmemory", action.to * _MEGABYTE))
+            self._request(lambda cache: cache.config_set("maxmemory", action.to * _MEGABYTE))
         return f"CONFIG SET maxmemory {action.to}mb"
 
     def _check(self, action: Action) -> None:
-        config = self._ask(lambda cache: cache.config_get("maxmemory*"))
+        config = self._request(lambda cache: cache.config_get("maxmemory*"))
         problem = ""
-        if self._ask(_run_id) in {_run_id(redis.registry()), *(_run_id(one) for one in redis.keeping().get("connections", ()))}:
+        if self._request(_run_id) in {
+            _run_id(redis.registry()),
+            *(_run_id(one) for one in redis.keeping().get("connections", ())),
+        }:
             problem = "the cache is the server of broker or connections; set WEDOPS_CACHE_URL to one of its own"
         elif not config["maxmemory-policy"].startswith("allkeys"):
             problem = f"it evicts by {config['maxmemory-policy']}; CONFIG SET maxmemory-policy allkeys-lfu"
@@ -42,7 +45,7 @@ class Valkey:
         if problem:
             raise refusal("valkey", action, problem)
 
-    def _ask(self, question: Callable[[redis.Client], Any]) -> Any:
+    def _request(self, question: Callable[[redis.Client], Any]) -> Any:
         try:
             return question(redis.cache_server())
         except RedisError as error:

@@ -27,7 +27,7 @@ class Action:
     reason: str
     state: State
     created_at: Moment
-    asked_by: str
+    requested_by: str
     purpose: Purpose = Purpose.ACT
     attempts: int = 0
     problem: str | None = None
@@ -40,7 +40,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Decided:
-    """An action to be written: it `follows` the one that was the newest of its resource, 0 for the first."""
+    """An action to be written: `expected_previous_id` is what must still be the newest of its resource, 0 for the first."""
 
     region: str
     resource: str
@@ -48,7 +48,7 @@ class Decided:
     to: int
     reason: str
     inputs: Mapping[str, Any]
-    asked_by: str
+    requested_by: str
     at: Moment
-    follows: int = 0
+    expected_previous_id: int = 0
     purpose: Purpose = Purpose.ACT

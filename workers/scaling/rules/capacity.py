@@ -42,7 +42,7 @@ class FullDay:
     at: Moment
     limit: Limit
     needed: int
-    most: int
+    max: int
 
 
 def full_days(forecasts: Sequence[Forecast], policy: Policy) -> list[FullDay]:
@@ -59,13 +59,13 @@ def full_days(forecasts: Sequence[Forecast], policy: Policy) -> list[FullDay]:
     return sorted(found, key=lambda one: (one.day, one.region, one.limit))
 
 
-def _days(forecast: Forecast, region: str, limit: Limit, needed: Array, most: int) -> Iterable[FullDay]:
+def _days(forecast: Forecast, region: str, limit: Limit, needed: Array, limit_value: int) -> Iterable[FullDay]:
     worst, zone = dict[date, tuple[float, Moment]](), ZoneInfo(forecast.zone)
-    for number in np.flatnonzero(needed > most).tolist() if most else ():
+    for number in np.flatnonzero(needed > limit_value).tolist() if limit_value else ():
         at = forecast.starts_at + number * forecast.step
         day = at.astimezone(zone).date()
         worst[day] = max(worst.get(day, (0.0, at)), (float(needed[number]), at), key=lambda one: one[0])
-    return [FullDay(region, day, at, limit, min(ceil(value), 2**31 - 1), most) for day, (value, at) in worst.items()]
+    return [FullDay(region, day, at, limit, min(ceil(value), 2**31 - 1), limit_value) for day, (value, at) in worst.items()]
 
 
 def _together(forecasts: Sequence[Forecast]) -> Array:

@@ -19,7 +19,7 @@ class Reason(StrEnum):
     MAY_CLIMB = "may_climb"
     DEMAND = "demand"
     PRESSURE = "pressure"
-    TOOK_TOO_MUCH = "took_too_much"
+    OVER_SCALED_IN = "over_scaled_in"
     EMERGENCY = "emergency"
     PEAK_SEASON = "peak_season"
     ABOVE_CAP = "above_cap"
@@ -95,17 +95,17 @@ class Reading:
     #: What the season wants at least.
     floor: int = 0
     #: Orders of people: no less, no more, and what an emergency wants at least.
-    hold_in: bool = False
-    hold_out: bool = False
+    scale_in_suspended: bool = False
+    scale_out_suspended: bool = False
     emergency: int = 0
     #: Up to how many somebody allowed, for now; and whether the time of what was allowed is over.
     allowed: int = 0
-    over: bool = False
+    expired: bool = False
     #: Nothing of ours says how much there is: never acted, or not since it was only watched.
     unsure: bool = False
     shadow: bool = False
     #: The action that a new one would follow; 0 for the first.
-    follows: int = 0
+    expected_previous_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def decide(reading: Reading, policy: Policy, *, now: Moment) -> Decision:
     wanted, reason, cap = highest.to, highest.reason, cap_of(reading, policy)
     beyond = min(wanted, bounds.ceiling) if wanted > cap < bounds.ceiling else 0
     to = min(wanted, cap)
-    if reading.hold_out and to > reading.has:
+    if reading.scale_out_suspended and to > reading.has:
         # Nobody may hold back what an emergency wants.
         to, reason = max(reading.has, min(reading.emergency, cap)), Reason.EMERGENCY
         if to == reading.has:
@@ -145,21 +145,21 @@ def decide(reading: Reading, policy: Policy, *, now: Moment) -> Decision:
     # One bad minute is no calm: what the last half hour needed stays.
     calm = max(to, min(cap, bounds.holding(reading.lately or 0.0, policy.utilisation)))
     # What strains so many would strain fewer the more.
-    calm = max(calm, min(cap, Bounds(bounds.least, cap, 1.0, bounds.step).holding(reading.has * reading.pressure)))
+    calm = max(calm, min(cap, Bounds(bounds.min, cap, 1.0, bounds.step).holding(reading.has * reading.pressure)))
     return Decision(*_shrink(reading, bounds.step, calm, cap, policy, now), beyond)
 
 
 def allowed_cap(reading: Reading, policy: Policy) -> int:
     """Return the most that we may order: the policy's, or what somebody approved beyond it."""
     bounds = policy.bounds(reading.resource)
-    return max(bounds.most, min(reading.allowed, bounds.ceiling))
+    return max(bounds.max, min(reading.allowed, bounds.ceiling))
 
 
 def cap_of(reading: Reading, policy: Policy) -> int:
     """Return the most there may be now."""
     cap = allowed_cap(reading, policy)
     # Somebody gave it more than we would: it goes when nobody needs it, as all else.
-    return cap if reading.over else max(cap, reading.has)
+    return cap if reading.expired else max(cap, reading.has)
 
 
 def sound(reading: Reading) -> Reading:
@@ -181,17 +181,17 @@ def bids(reading: Reading, policy: Policy, *, now: Moment) -> list[Bid]:
     found = [
         Bid(bounds.holding(max(here, expected), policy.utilisation), ahead if expected > here else Reason.DEMAND),
         Bid(bounds.holding(reading.upper or 0.0), Reason.MAY_CLIMB),
-        Bid(min(reading.floor, bounds.most), Reason.PEAK_SEASON),
+        Bid(min(reading.floor, bounds.max), Reason.PEAK_SEASON),
         Bid(reading.emergency, Reason.EMERGENCY),
     ]
     if reading.pressure > TOLERANCE and reading.shrunk_from:
         # What strains since some was taken away needs that back, and now.
-        found.append(Bid(min(reading.shrunk_from, allowed_cap(reading, policy)), Reason.TOOK_TOO_MUCH))
+        found.append(Bid(min(reading.shrunk_from, allowed_cap(reading, policy)), Reason.OVER_SCALED_IN))
     # What was ordered last must have had the time to help, before the same strain orders more.
     settled = not reading.changed_at or now - reading.changed_at >= policy.boot + timedelta(minutes=1)
     if reading.pressure > TOLERANCE and settled:
         strained = reading.has * min(reading.pressure, LEAP)
-        found.append(Bid(Bounds(bounds.least, bounds.most, 1.0, bounds.step).holding(strained), Reason.PRESSURE))
+        found.append(Bid(Bounds(bounds.min, bounds.max, 1.0, bounds.step).holding(strained), Reason.PRESSURE))
     return found
 
 
@@ -205,7 +205,7 @@ def holds(reading: Reading, policy: Policy, *, now: Moment) -> list[Reason]:
     """Return what keeps some from being taken away, the strongest first: only that waits, a surge never queues behind it."""
     unknown = reading.load is None or reading.expected is None or reading.partly or reading.unlearned or reading.unasked
     held = [
-        (reading.hold_in, Reason.PAUSED),
+        (reading.scale_in_suspended, Reason.PAUSED),
         (reading.frozen_until is not None and reading.frozen_until > now, Reason.CEREMONY_RUNNING),
         (reading.pressure > 1.0, Reason.PRESSURE),
         (unknown, Reason.NOT_MEASURED),

@@ -14,8 +14,9 @@ class Kind(StrEnum):
 
     LIVE = "live"
     SHADOW = "shadow"
-    HOLD_IN = "hold_in"
-    HOLD_OUT = "hold_out"
+    #: Stored as the version before knows them.
+    SUSPEND_SCALE_IN = "hold_in"
+    SUSPEND_SCALE_OUT = "hold_out"
     EMERGENCY = "emergency"
 
 
@@ -48,7 +49,7 @@ class Order:
     region: str
     kind: Kind
     reason: str
-    asked_by: str
+    requested_by: str
     at: Moment
     until: datetime | None = None
     value: int = 0

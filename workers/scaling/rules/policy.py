@@ -26,15 +26,15 @@ _LONGEST = {"boot": timedelta(hours=12)}
 class Bounds:
     """From `least` to `most`, in steps of `step`; one of it carries a load of `carries`. `ceiling` is what nobody may allow."""
 
-    least: int
-    most: int
+    min: int
+    max: int
     carries: float
     step: int = 1
     ceiling: int = 0
 
     def holding(self, load: float, share: float = 1.0) -> int:
         """Return how many carry `load` when a `share` of each is used; not bounded from above."""
-        return max(self.least, ceil(load / (self.carries * share * self.step) - 1e-9) * self.step)
+        return max(self.min, ceil(load / (self.carries * share * self.step) - 1e-9) * self.step)
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,12 @@ class Policy:
     """
 
     prefix: ClassVar = "SCALING_"
+    renamed: ClassVar = {
+        "attempts_max": "attempts_most",
+        "connections_min": "people_least",
+        "users_per_database_connection": "people_per_database_connection",
+        "users_per_cache_mb": "people_per_cache_mb",
+    }
     also: ClassVar = {"predictive": "PREDICTIVE_SCALING_ENABLED"}
 
     instances_min: int = 2
@@ -60,10 +66,10 @@ class Policy:
     connection_pool_max: int = 1000
     database_connections_min: int = 20
     database_connections_max: int = 100
-    people_per_database_connection: int = 100
+    users_per_database_connection: int = 100
     cache_mb_min: int = 256
     cache_mb_max: int = 1024
-    people_per_cache_mb: int = 20
+    users_per_cache_mb: int = 20
     worker_processes_min: int = 2
     worker_processes_max: int = 8
     weddings_per_worker_process: int = 500
@@ -79,9 +85,9 @@ class Policy:
     memory: float = 0.85
     queue_seconds: float = 5.0
     #: From so many people on a region's latency says something about the region.
-    people_least: int = 20
+    connections_min: int = 20
     #: An action has failed when it was tried so often, and is so old.
-    attempts_most: int = 6
+    attempts_max: int = 6
     confirm_within: timedelta = timedelta(minutes=3)
     approval_within: timedelta = timedelta(hours=2)
     new_regions: str = "shadow"
@@ -94,10 +100,10 @@ class Policy:
     def __post_init__(self) -> None:
         """Refuse bounds that leave nothing to choose."""
         for resource in Resource:
-            least, most = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
-            if not 1 <= least <= most:
+            lowest, highest = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
+            if not 1 <= lowest <= highest:
                 raise ValueError(f"{resource}_min must be from 1 to {resource}_max")
-            if not 0 <= self.peak_floor(resource) <= most:
+            if not 0 <= self.peak_floor(resource) <= highest:
                 raise ValueError(f"{resource}_peak_min must be from 0 to {resource}_max")
         if self.instances_ceiling and self.instances_ceiling < self.instances_max:
             raise ValueError("instances_ceiling must be instances_max or more, or 0 for twice as many")
@@ -110,11 +116,11 @@ class Policy:
             raise ValueError(f"{wrong[0]} must be from 0s to {longest[wrong[0]]}")
 
     def _check_loads(self) -> None:
-        loads = (self.connections_per_instance, self.people_per_database_connection, self.people_per_cache_mb)
+        loads = (self.connections_per_instance, self.users_per_database_connection, self.users_per_cache_mb)
         if not 0 < self.utilisation <= 1 or min(*loads, self.weddings_per_worker_process) < 1:
             raise ValueError("utilisation must be above 0 and at most 1, connections_per_instance and the like 1 or more")
-        if not min(self.latency_ms, self.cpu, self.memory, self.queue_seconds) > 0 or self.attempts_most < 1:
-            raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_most must be above 0")
+        if not min(self.latency_ms, self.cpu, self.memory, self.queue_seconds) > 0 or self.attempts_max < 1:
+            raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_max must be above 0")
         if self.plan_connections < 0 or self.plan_joins_per_second < 0:
             raise ValueError("plan_connections and plan_joins_per_second must be 0 (no limit) or more")
 
@@ -137,10 +143,10 @@ class Policy:
         carries, step = {
             Resource.INSTANCES: (self.connections_per_instance, 1),
             Resource.CONNECTION_POOL: (1, 50),
-            Resource.DATABASE_CONNECTIONS: (self.people_per_database_connection, 5),
-            Resource.CACHE_MB: (self.people_per_cache_mb, 64),
+            Resource.DATABASE_CONNECTIONS: (self.users_per_database_connection, 5),
+            Resource.CACHE_MB: (self.users_per_cache_mb, 64),
             Resource.WORKER_PROCESSES: (self.weddings_per_worker_process, 1),
         }[resource]
-        least, most = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
-        ceiling = self.instances_ceiling or 2 * most if resource is Resource.INSTANCES else most
-        return Bounds(least, most, carries, step, ceiling)
+        lowest, highest = getattr(self, f"{resource}_min"), getattr(self, f"{resource}_max")
+        ceiling = self.instances_ceiling or 2 * highest if resource is Resource.INSTANCES else highest
+        return Bounds(lowest, highest, carries, step, ceiling)

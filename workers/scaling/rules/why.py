@@ -47,13 +47,13 @@ _COURSES: Mapping[str, Callable[[Reading], Reading]] = {
     "nothing had been taken away before": lambda one: replace(one, shrunk_from=0, undone=0),
     "it had not been the peak season": lambda one: replace(one, floor=0),
     "nobody had ordered an emergency": lambda one: replace(one, emergency=0),
-    "scaling in had not been suspended": lambda one: replace(one, hold_in=False),
-    "scaling out had not been suspended": lambda one: replace(one, hold_out=False),
+    "scaling in had not been suspended": lambda one: replace(one, scale_in_suspended=False),
+    "scaling out had not been suspended": lambda one: replace(one, scale_out_suspended=False),
     "no wedding had been near": lambda one: replace(one, frozen_until=None, ceremony_ahead=False),
     "nothing had changed of late": lambda one: replace(one, changed_at=None),
     "all had been measured and asked": _measured,
-    "the approval had not ended": lambda one: replace(one, over=False),
-    "as much as possible had been approved": lambda one: replace(one, allowed=2**31, over=False),
+    "the approval had not ended": lambda one: replace(one, expired=False),
+    "as much as possible had been approved": lambda one: replace(one, allowed=2**31, expired=False),
 }
 
 
@@ -65,7 +65,7 @@ def explain(reading: Reading, policy: Policy, *, now: Moment) -> Why:
     return Why(
         decision=decided,
         bids=tuple(sorted(bids(reading, policy, now=now), key=lambda one: -one.to)),
-        min=bounds.least,
+        min=bounds.min,
         cap=cap_of(reading, policy),
         ceiling=bounds.ceiling,
         holds=tuple(holds(reading, policy, now=now)),

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
-from workers.foundation.database import metadata, over
+from workers.foundation.database import expires, metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
@@ -50,11 +50,11 @@ actions = Table(
     Column("to_value", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("inputs", JSONB, nullable=False),
-    Column("asked_by", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
     Column("purpose", Text, nullable=False, server_default=Purpose.ACT),
     Column("state", Text, nullable=False),
     # One action may follow a given one: of two tasks that decide at once, or of one that runs twice, one acts.
-    Column("follows", BigInteger, nullable=False),
+    Column("expected_previous_id", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("applied_at", DateTime(timezone=True)),
     Column("confirmed_at", DateTime(timezone=True)),
@@ -64,8 +64,8 @@ actions = Table(
     Column("settled_by", Text),
     Column("until", DateTime(timezone=True)),
     Column("settled_at", DateTime(timezone=True)),
-    UniqueConstraint("region", "resource", "follows"),
-    info=over(_overtaken),
+    UniqueConstraint("region", "resource", "expected_previous_id"),
+    info=expires(_overtaken),
 )
 
 
@@ -108,9 +108,9 @@ def latest(db: Connection) -> dict[tuple[str, str], Action]:
     return {key: one for key, one in newest(db, [Purpose.ACT, Purpose.SHADOW]).items() if one.purpose is Purpose.ACT}
 
 
-def recent(db: Connection, *, most: int = 10) -> list[Action]:
+def recent(db: Connection, *, limit: int = 10) -> list[Action]:
     """Return the newest actions first."""
-    return [_action(row) for row in db.execute(select(*_FACTS).order_by(actions.c.id.desc()).limit(most))]
+    return [_action(row) for row in db.execute(select(*_FACTS).order_by(actions.c.id.desc()).limit(limit))]
 
 
 def find(db: Connection, id: int) -> tuple[Action, dict[str, Any]] | None:
@@ -123,9 +123,9 @@ def find(db: Connection, id: int) -> tuple[Action, dict[str, Any]] | None:
     return _action_of(facts), kept
 
 
-def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
+def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     """Return what was decided from a moment on, and what became of it."""
-    rows = db.execute(select(*_FACTS).where(actions.c.created_at >= since).order_by(actions.c.id.desc()).limit(most))
+    rows = db.execute(select(*_FACTS).where(actions.c.created_at >= since).order_by(actions.c.id.desc()).limit(limit))
     return [
         Happening(
             one.created_at, f"{one.region}: {one.resource} {one.before} to {one.to} ({one.reason}): {one.state}", one.region
@@ -134,10 +134,10 @@ def happened(db: Connection, since: datetime, *, most: int) -> list[Happening]:
     ]
 
 
-def settled(db: Connection, *, most: int) -> list[Action]:
+def settled(db: Connection, *, limit: int) -> list[Action]:
     """Return the proposals that were allowed, refused or over, the newest word first."""
     newest = func.coalesce(actions.c.settled_at, actions.c.created_at).desc()
-    rows = db.execute(select(*_FACTS).where(actions.c.settled_by.is_not(None)).order_by(newest, actions.c.id).limit(most))
+    rows = db.execute(select(*_FACTS).where(actions.c.settled_by.is_not(None)).order_by(newest, actions.c.id).limit(limit))
     return [_action(row) for row in rows]
 
 
@@ -145,8 +145,8 @@ def during(db: Connection, region: str, resource: Resource, start: datetime, end
     """Return the actions of a region in [start, end) and the last one before it, the oldest first."""
     ours = (actions.c.region == region) & (actions.c.resource == resource) & (actions.c.purpose != Purpose.ABOVE_CAP)
     before = select(func.max(actions.c.id)).where(ours, actions.c.created_at < start).scalar_subquery()
-    asked = ours & (actions.c.created_at < end) & ((actions.c.created_at >= start) | (actions.c.id == before))
-    return [_action(row) for row in db.execute(select(*_FACTS).where(asked).order_by(actions.c.id))]
+    query = ours & (actions.c.created_at < end) & ((actions.c.created_at >= start) | (actions.c.id == before))
+    return [_action(row) for row in db.execute(select(*_FACTS).where(query).order_by(actions.c.id))]
 
 
 def regions(db: Connection) -> list[str]:
@@ -203,7 +203,7 @@ def move(db: Connection, action: Action, state: State, *, at: Moment, problem: s
 
 
 def roll_back(db: Connection, id: int, *, problem: str) -> None:
-    """Note that the action which one follows was undone by it."""
+    """Note that the action before one was undone by it."""
     one, before = actions.alias("one"), actions.alias("before")
     same = (before.c.region == one.c.region) & (before.c.resource == one.c.resource) & (before.c.purpose == one.c.purpose)
     undone = select(func.max(before.c.id)).where(one.c.id == id, same, before.c.id < id).scalar_subquery()

@@ -15,7 +15,7 @@ days = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("limit_name", Text, primary_key=True),
     Column("needed", Integer, nullable=False),
-    Column("most", Integer, nullable=False),
+    Column("max", Integer, nullable=False),
 )
 
 
@@ -31,4 +31,4 @@ def replace(db: Connection, found: Iterable[FullDay]) -> None:
 def known(db: Connection) -> list[FullDay]:
     """Return them by day."""
     rows = db.execute(select(days).order_by(days.c.day, days.c.region))
-    return [FullDay(row.region, row.day, row.at, Limit(row.limit_name), row.needed, row.most) for row in rows]
+    return [FullDay(row.region, row.day, row.at, Limit(row.limit_name), row.needed, row.max) for row in rows]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from workers.connections.keys import CONFIRMED, DESIRED, TOLD
+from workers.connections.keys import CONFIRMED, DESIRED, DESIRED_CHANGED
 from workers.foundation import redis
 from workers.scaling.rules.actions import Action
 from workers.scaling.rules.policy import Resource
@@ -11,16 +11,16 @@ from workers.scaling.rules.policy import Resource
 def withdraw_desired(region: str) -> None:
     """Take back what the region's gateways were told: somebody else sees to it now."""
     if redis.connections().delete(DESIRED + region):
-        redis.connections().publish(TOLD, region)
+        redis.connections().publish(DESIRED_CHANGED, region)
 
 
-def tell(region: str, wanted: Iterable[Action], *, connections_per_instance: int, lower: bool = True) -> bool:
+def publish(region: str, wanted: Iterable[Action], *, connections_per_instance: int, lower: bool = True) -> bool:
     """Tell the region's gateways, at once and for those who ask later; False when they were told already.
 
     Without `lower` no figure gets less than they were told before.
     """
-    told = list(wanted)
-    desired = {"action": max(action.id for action in told)} | {str(action.resource): action.to for action in told}
+    published = list(wanted)
+    desired = {"action": max(action.id for action in published)} | {str(action.resource): action.to for action in published}
     if instances := desired.get(Resource.INSTANCES):
         desired["connection_limit"] = instances * connections_per_instance
     if not lower:
@@ -29,11 +29,11 @@ def tell(region: str, wanted: Iterable[Action], *, connections_per_instance: int
     if redis.connections().hmget(DESIRED + region, list(desired)) == [str(value) for value in desired.values()]:
         return False
     redis.connections().hset(DESIRED + region, mapping=desired)
-    redis.connections().publish(TOLD, region)
+    redis.connections().publish(DESIRED_CHANGED, region)
     return True
 
 
-def told(region: str) -> dict[str, int]:
+def published(region: str) -> dict[str, int]:
     """Return what the region's gateways were told last: the newest `action`, and how much of each resource."""
     return {name: _number(value) for name, value in redis.connections().hgetall(DESIRED + region).items()}
 
@@ -44,8 +44,8 @@ def confirmed(region: str) -> int:
     Gateways write that themselves: what is no number, or above what they were told, is not believed.
     """
     newest = _number(redis.connections().hget(DESIRED + region, "action"))
-    said = map(_number, redis.connections().hvals(CONFIRMED + region))
-    return max((action for action in said if action <= newest), default=0)
+    confirmed = map(_number, redis.connections().hvals(CONFIRMED + region))
+    return max((action for action in confirmed if action <= newest), default=0)
 
 
 def _number(text: str | None) -> int:

@@ -8,8 +8,19 @@ from pydantic import TypeAdapter
 from workers.scaling.rules.decision import Reading
 from workers.scaling.rules.policy import Policy
 
-#: Rows of before have some figures and no version: they tell what they have, and cannot be decided again.
-VERSION = 2
+#: Rows of before version 2 have some figures and no version: they tell what they have, and cannot be decided again.
+VERSION = 3
+#: What fields of version 2 are called now.
+RENAMED = {
+    "over": "expired",
+    "hold_in": "scale_in_suspended",
+    "hold_out": "scale_out_suspended",
+    "follows": "expected_previous_id",
+    "attempts_most": "attempts_max",
+    "people_least": "connections_min",
+    "people_per_database_connection": "users_per_database_connection",
+    "people_per_cache_mb": "users_per_cache_mb",
+}
 _READING, _POLICY = TypeAdapter(Reading), TypeAdapter(Policy)
 
 
@@ -24,6 +35,10 @@ def kept(reading: Reading, policy: Policy) -> dict[str, Any]:
 
 def read(inputs: Mapping[str, Any]) -> tuple[Reading, Policy] | None:
     """Return what a decision was made from; None for a row of before."""
-    if inputs.get("version") != VERSION:
+    if inputs.get("version") not in (2, VERSION):
         return None
-    return _READING.validate_python(inputs["reading"]), _POLICY.validate_python(inputs["policy"])
+    return _READING.validate_python(_renamed(inputs["reading"])), _POLICY.validate_python(_renamed(inputs["policy"]))
+
+
+def _renamed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {RENAMED.get(name, name): value for name, value in facts.items()}

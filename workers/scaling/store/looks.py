@@ -14,14 +14,14 @@ def take(region: str, resource: str, *, each: timedelta) -> bool:
     return bool(redis.registry().set(f"{LOOKED}{region}/{resource}", 1, nx=True, ex=each))
 
 
-def note_hanging(actuator: str, *, call: str, most: timedelta) -> None:
+def note_hanging(actuator: str, *, call: str, limit: timedelta) -> None:
     """Remember that a call to an actuator did not end in time, for `most`: who hangs for good must be tried again.
 
     A person's command ends with its call, and nobody would say that it ended: it keeps that to itself.
     """
     if not settings.passes_circuits():
         with suppress(RedisError):
-            redis.registry().set(HANGS + actuator, call, ex=most)
+            redis.registry().set(HANGS + actuator, call, ex=limit)
 
 
 def note_ended(actuator: str, *, call: str) -> None:

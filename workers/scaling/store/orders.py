@@ -31,7 +31,7 @@ orders = Table(
     Column("kind", Text, nullable=False),
     Column("value", Integer, nullable=False, server_default="0"),
     Column("reason", Text, nullable=False),
-    Column("asked_by", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("until", DateTime(timezone=True)),
     Column("ended_at", DateTime(timezone=True)),
@@ -48,13 +48,13 @@ def give(db: Connection, order: Order) -> None:
     """
     for_a_time = order.kind in MODES and order.until is not None
     for kind in MODES if order.kind in MODES and not for_a_time else (order.kind,):
-        end(db, order.region, kind, by=order.asked_by, at=order.at, timed_only=for_a_time)
+        end(db, order.region, kind, by=order.requested_by, at=order.at, timed_only=for_a_time)
     db.execute(orders.insert().values(**vars(order)))
 
 
 def end(db: Connection, region: str, kind: Kind, *, by: str, at: Moment, timed_only: bool = False) -> int:
     """End the standing orders of a kind (`timed_only` those for a time); return how many there were."""
-    ours = (orders.c.region == region) & (orders.c.kind == kind) & _standing(at)
+    ours = (orders.c.region == region) & (orders.c.kind == kind) & _is_active(at)
     if timed_only:
         ours &= orders.c.until.is_not(None)
     return db.execute(update(orders).where(ours).values(ended_at=at, ended_by=by)).rowcount
@@ -63,24 +63,24 @@ def end(db: Connection, region: str, kind: Kind, *, by: str, at: Moment, timed_o
 def active(db: Connection, *, at: Moment) -> dict[str, dict[Kind, Order]]:
     """Return the orders that hold at a moment, by region and kind."""
     found: dict[str, dict[Kind, Order]] = {}
-    for row in db.execute(select(*_FACTS).where(_standing(at)).order_by(orders.c.id)):
+    for row in db.execute(select(*_FACTS).where(_is_active(at)).order_by(orders.c.id)):
         found.setdefault(row.region, {})[Kind(row.kind)] = _order(row)
     return found
 
 
-def history(db: Connection, *, most: int = 50) -> list[Order]:
+def history(db: Connection, *, limit: int = 50) -> list[Order]:
     """Return what was ordered, the newest first."""
-    return [_order(row) for row in db.execute(select(*_FACTS).order_by(orders.c.id.desc()).limit(most))]
+    return [_order(row) for row in db.execute(select(*_FACTS).order_by(orders.c.id.desc()).limit(limit))]
 
 
 def given(db: Connection, region: str, *, since: datetime, until: datetime) -> list[Order]:
     """Return what was ordered for a region and held at some time in [since, until), the oldest first."""
     ended = (orders.c.ended_at <= since) | (orders.c.until <= since)
-    asked = select(*_FACTS).where(orders.c.region == region, orders.c.at < until, func.coalesce(ended, false()).is_(False))
-    return [_order(row) for row in db.execute(asked.order_by(orders.c.id))]
+    query = select(*_FACTS).where(orders.c.region == region, orders.c.at < until, func.coalesce(ended, false()).is_(False))
+    return [_order(row) for row in db.execute(query.order_by(orders.c.id))]
 
 
-def _standing(at: Moment) -> ColumnElement[bool]:
+def _is_active(at: Moment) -> ColumnElement[bool]:
     return orders.c.ended_at.is_(None) & (orders.c.until.is_(None) | (orders.c.until > at))
 
 

@@ -57,7 +57,9 @@ def _wanted(db: Connection, policy: Policy, now: Moment) -> _Wanted:
 def _held(db: Connection, policy: Policy, given: Mapping[str, Mapping[Kind, Order]], now: Moment) -> set[str]:
     """Return the regions (and EVERYWHERE) from which nothing may be taken: a wedding is near or on, or somebody said so."""
     near = weddings.busy_regions(db, now - policy.linger, now + longest_lead(policy))
-    return near | ({EVERYWHERE} if near else set()) | {region for region, kinds in given.items() if Kind.HOLD_IN in kinds}
+    return (
+        near | ({EVERYWHERE} if near else set()) | {region for region, kinds in given.items() if Kind.SUSPEND_SCALE_IN in kinds}
+    )
 
 
 def publish(policy: Policy, *, now: Moment) -> None:
@@ -88,7 +90,7 @@ def _to_gateways(wanted: _Wanted, policy: Policy) -> None:
             by_region.setdefault(action.region, []).append(action)
     for region, ours in by_region.items():
         lower = region not in wanted.held
-        gateways.tell(region, ours, connections_per_instance=policy.connections_per_instance, lower=lower)
+        gateways.publish(region, ours, connections_per_instance=policy.connections_per_instance, lower=lower)
     for region in wanted.watched:
         gateways.withdraw_desired(region)
 
@@ -108,11 +110,11 @@ def correct_drift(policy: Policy, *, now: Moment) -> None:
 def _drift(action: Action, held: bool) -> str:
     """Return how the real systems differ from a confirmed action; empty when they don't, or must be left alone."""
     try:
-        found = _bring_about(action, held, dry_run=True)
+        found = _apply_with_held(action, held, dry_run=True)
     except _Waits:
         return ""
     # What can't be looked at is not known to differ.
-    return found.problem or "" if found.told else ""
+    return found.problem or "" if found.published else ""
 
 
 def apply(seconds: float) -> None:
@@ -147,14 +149,14 @@ def _send_alone(entry: Entry) -> Result:
         # Only watched now, or nobody's: what was before may hold again.
         return Result(Outcome.POSTPONED)
     try:
-        found = _bring_about(action, action.region in wanted.held)
+        found = _apply_with_held(action, action.region in wanted.held)
     except _Waits:
         return Result(Outcome.POSTPONED)
     _note(action, found, policy, now)
     if found.problem is None:
         return Result(Outcome.SENT)
     # What takes its time is looked at, what fails is left alone for a while.
-    return Result(Outcome.POSTPONED) if found.told else Result(Outcome.FAILED, found.problem)
+    return Result(Outcome.POSTPONED) if found.published else Result(Outcome.FAILED, found.problem)
 
 
 @dataclass(frozen=True)
@@ -162,16 +164,16 @@ class _Found:
     """What became of a try: `problem` is None when all real systems have what is wanted; `told` when they were set."""
 
     problem: str | None
-    told: bool = True
+    published: bool = True
 
 
 def _note(action: Action, found: _Found, policy: Policy, now: Moment) -> None:
     """Remember a try with the action; one that has no effect for long has failed, and is tried all the same."""
-    state = State.APPLIED if found.told else State.APPROVED
+    state = State.APPLIED if found.published else State.APPROVED
     old = now - action.created_at >= policy.confirm_within
     if not found.problem:
         state = State.CONFIRMED
-    elif action.state is State.FAILED or (old and action.attempts + 1 >= policy.attempts_most):
+    elif action.state is State.FAILED or (old and action.attempts + 1 >= policy.attempts_max):
         state = State.FAILED
     if (state, found.problem) == (action.state, action.problem) and state is State.FAILED:
         return
@@ -186,9 +188,9 @@ class _Waits(Exception):
     """Nothing is taken away now."""
 
 
-def _bring_about(action: Action, held: bool, *, dry_run: bool = False) -> _Found:
+def _apply_with_held(action: Action, held: bool, *, dry_run: bool = False) -> _Found:
     """Have all real systems do what the action wants, or only look. Raises _Waits until a ceremony ends."""
-    problems, told = [], True
+    problems, published = [], True
     for name in actuators.managed().get(action.resource, []):
         try:
             if not _set(actuators.made(name, action.resource), action, held, dry_run):
@@ -197,9 +199,9 @@ def _bring_about(action: Action, held: bool, *, dry_run: bool = False) -> _Found
             raise
         except Exception as error:
             # A plug-in may raise anything, and stops nobody else.
-            told = False
+            published = False
             problems.append(safe_message(error) or f"{name} failed ({error_code(error)})")
-    return _Found("; ".join(problems) or None, told)
+    return _Found("; ".join(problems) or None, published)
 
 
 def _set(actuator: actuators.Actuator, action: Action, held: bool, dry_run: bool) -> bool:

@@ -30,7 +30,7 @@ LOOK_EVERY = timedelta(minutes=10)
 #: For how long a run asks real systems, in seconds.
 AT_ONCE = 10.0
 #: What is not needed for a moment may be needed again: a proposal stands so long at least.
-STANDS = timedelta(minutes=10)
+VALID_FOR = timedelta(minutes=10)
 
 
 def decide(policy: Policy, *, now: Moment) -> None:
@@ -40,14 +40,16 @@ def decide(policy: Policy, *, now: Moment) -> None:
     with database.transaction() as db:
         found = readings(db, policy, now=now)
     # Real systems are asked between the transactions: one that hangs must hold no row.
-    begun, away = clock.stopwatch(), set[Resource]()
-    sure = [_sure(reading, policy, now, away if clock.stopwatch() - begun < AT_ONCE else set(Resource)) for reading in found]
+    begun, unavailable = clock.stopwatch(), set[Resource]()
+    sure = [
+        _sure(reading, policy, now, unavailable if clock.stopwatch() - begun < AT_ONCE else set(Resource)) for reading in found
+    ]
     decided = [(reading, rules.decide(reading, policy, now=now)) for reading in sure]
     with database.transaction() as db:
         record(db, decided, policy, now=now)
 
 
-def _sure(reading: Reading, policy: Policy, now: Moment, away: set[Resource]) -> Reading:
+def _sure(reading: Reading, policy: Policy, now: Moment, unavailable: set[Resource]) -> Reading:
     """Return the reading with what the real thing has, where nothing of ours says so.
 
     Where that can't be asked (`away` remembers it for the run) it may get more, and loses nothing.
@@ -58,17 +60,17 @@ def _sure(reading: Reading, policy: Policy, now: Moment, away: set[Resource]) ->
     if not looks.take(reading.region, reading.resource, each=LOOK_EVERY) and not matters:
         return reading
     try:
-        if reading.resource not in away:
+        if reading.resource not in unavailable:
             seen = actuators.found(reading.region, reading.resource, now=now)
     except SoftTimeLimitExceeded:
         raise
     except Exception as error:
         # A plug-in may raise anything, and stops nobody else.
-        away.add(reading.resource)
+        unavailable.add(reading.resource)
         log.warning(
             "not asked", region=reading.region, resource=reading.resource, reason=error_code(error), detail=safe_message(error)
         )
-    if reading.resource in away:
+    if reading.resource in unavailable:
         return replace(reading, unasked=True)
     # What somebody gave stays until more or less is wanted; what is too little does not.
     return replace(reading, has=seen) if seen is not None and (matters or seen < reading.has) else reading
@@ -90,13 +92,21 @@ def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: 
 
 def _changed(reading: Reading, decision: Decision, policy: Policy, now: Moment) -> Decided:
     purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
-    return _row(reading, decision.to, decision.reason, purpose, reading.follows, inputs.kept(reading, policy), now)
+    return _row(reading, decision.to, decision.reason, purpose, reading.expected_previous_id, inputs.kept(reading, policy), now)
 
 
 def _row(
-    reading: Reading, to: int, reason: Reason, purpose: Purpose, follows: int, made_from: Mapping[str, Any], now: Moment
+    reading: Reading,
+    to: int,
+    reason: Reason,
+    purpose: Purpose,
+    expected_previous_id: int,
+    made_from: Mapping[str, Any],
+    now: Moment,
 ) -> Decided:
-    return Decided(reading.region, reading.resource, reading.has, to, reason, made_from, SCHEDULE, now, follows, purpose)
+    return Decided(
+        reading.region, reading.resource, reading.has, to, reason, made_from, SCHEDULE, now, expected_previous_id, purpose
+    )
 
 
 def _write(db: Connection, rows: Sequence[Decided]) -> dict[tuple[str, str], int]:
@@ -122,11 +132,11 @@ def _ask(
         proposals.setdefault((one.region, one.resource), []).append(one)
     for reading, decision in decided:
         key = reading.region, str(reading.resource)
-        if not _stands(db, reading, decision, proposals.get(key, []), policy, now) and decision.beyond:
-            follows = written.get(key, reading.follows)
+        if not _is_open(db, reading, decision, proposals.get(key, []), policy, now) and decision.beyond:
+            expected_previous_id = written.get(key, reading.expected_previous_id)
             made_from = inputs.kept(reading, policy)
-            row = _row(reading, decision.beyond, Reason.ABOVE_CAP, Purpose.ABOVE_CAP, follows, made_from, now)
-            asking[key] = row, f"{decision.beyond} are needed, the cap is {policy.bounds(reading.resource).most}"
+            row = _row(reading, decision.beyond, Reason.ABOVE_CAP, Purpose.ABOVE_CAP, expected_previous_id, made_from, now)
+            asking[key] = row, f"{decision.beyond} are needed, the cap is {policy.bounds(reading.resource).max}"
     for key, id in _write(db, [row for row, _ in asking.values()]).items():
         where = f"{key[1]} of {key[0]}"
         body = f"{where}: {asking[key][1]}. `wedops scaling approve {id} --for 6h`"
@@ -139,23 +149,23 @@ def _end_approval(db: Connection, one: Action, now: Moment) -> None:
         store.settle(db, one.id, State.ROLLED_BACK, by=SCHEDULE, at=now, problem="its time is over")
 
 
-def _stands(db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: Moment) -> bool:
+def _is_open(db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: Moment) -> bool:
     """Tell whether a proposal for as much as is needed stands; end what was allowed once it is over and given back."""
-    standing = False
+    open_ = False
     for one in ours:
         if one.state is State.REJECTED:
-            standing |= one.to >= decision.beyond
+            open_ |= one.to >= decision.beyond
         elif one.state is State.APPROVED:
             ended = one.until is not None and one.until <= now
-            standing |= not ended and one.to >= decision.beyond
-            if ended and decision.to <= policy.bounds(reading.resource).most:
+            open_ |= not ended and one.to >= decision.beyond
+            if ended and decision.to <= policy.bounds(reading.resource).max:
                 _end_approval(db, one, now)
         elif problem := _outlived(one, decision, policy, now):
-            standing |= not _end_proposal(db, one, problem, now)
+            open_ |= not _end_proposal(db, one, problem, now)
         else:
-            standing = True
+            open_ = True
             store.raise_proposal(db, one.id, decision.beyond, inputs.kept(reading, policy))
-    return standing
+    return open_
 
 
 def _end_proposal(db: Connection, one: Action, problem: str, now: Moment) -> bool:
@@ -170,4 +180,4 @@ def _end_proposal(db: Connection, one: Action, problem: str, now: Moment) -> boo
 def _outlived(one: Action, decision: Decision, policy: Policy, now: Moment) -> str:
     if now - one.created_at >= policy.approval_within:
         return "nobody approved it in time"
-    return "no longer needed" if not decision.beyond and now - one.created_at >= STANDS else ""
+    return "no longer needed" if not decision.beyond and now - one.created_at >= VALID_FOR else ""

@@ -13,7 +13,7 @@ from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
-from workers.scaling.usecases import modes, places
+from workers.scaling.usecases import modes, scopes
 
 
 class NoEmergency(ExpectedError):
@@ -36,15 +36,15 @@ def order(
     value: int = 0,
 ) -> Mode:
     """Give an order about a region, for a time or until it is ended; return the mode that comes of it. Raises RegionUnknown."""
-    places.require(db, region)
+    scopes.require(db, region)
     orders.give(db, Order(region, kind, reason, by, now, now + lasts if lasts else None, value))
     return modes.mode_of(db, region, settings.read(Policy), now=now)
 
 
 def resume(db: Connection, region: str, *, by: str, now: Moment) -> int:
     """End holds and the emergency of a region; return how many orders ended. Whether it acts stays as it is."""
-    places.require(db, region)
-    kinds = (Kind.HOLD_IN, Kind.HOLD_OUT, Kind.EMERGENCY)
+    scopes.require(db, region)
+    kinds = (Kind.SUSPEND_SCALE_IN, Kind.SUSPEND_SCALE_OUT, Kind.EMERGENCY)
     return sum(orders.end(db, region, kind, by=by, at=now) for kind in kinds)
 
 

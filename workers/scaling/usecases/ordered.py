@@ -30,7 +30,7 @@ class Ordered:
     orders: Mapping[str, Mapping[Kind, Order]]
     allowed: Mapping[tuple[str, str], int]
     #: Those whose time of being allowed more is over, and who have it still.
-    over: frozenset[tuple[str, str]]
+    expired: frozenset[tuple[str, str]]
     #: How often something was taken away in the last day, and had to be given back.
     undone: Mapping[tuple[str, str], int]
     #: The regions whose peak season it is.
@@ -47,16 +47,16 @@ class Ordered:
         return {
             "region": region,
             "resource": resource,
-            "has": last.to if last else self.policy.bounds(resource).least,
+            "has": last.to if last else self.policy.bounds(resource).min,
             "changed_at": last.created_at if last else None,
             "shrunk_from": self._shrunk_from(last),
             "undone": self.undone.get(key, 0),
             # Never acted, or not since it was only watched: somebody else saw to it.
             "unsure": last is None and not shadow,
-            "over": key in self.over,
-            "follows": self.newest[key].id if key in self.newest else 0,
-            "hold_in": Kind.HOLD_IN in given,
-            "hold_out": Kind.HOLD_OUT in given,
+            "expired": key in self.expired,
+            "expected_previous_id": self.newest[key].id if key in self.newest else 0,
+            "scale_in_suspended": Kind.SUSPEND_SCALE_IN in given,
+            "scale_out_suspended": Kind.SUSPEND_SCALE_OUT in given,
             "emergency": self._emergency(given, region, resource),
             "floor": self.policy.peak_floor(resource) if self._busy(region) else 0,
             "allowed": self.allowed.get(key, 0),
@@ -70,7 +70,7 @@ class Ordered:
 
     def left(self, regions: Collection[str]) -> list[str]:
         """Return the regions that have no wedding any more, and still more than the least, or an emergency."""
-        more = {region for (region, kind), one in self.planned.items() if one.to > self.policy.bounds(Resource(kind)).least}
+        more = {region for (region, kind), one in self.planned.items() if one.to > self.policy.bounds(Resource(kind)).min}
         urgent = {region for region, given in self.orders.items() if Kind.EMERGENCY in given}
         return sorted((more | urgent) - {*regions, EVERYWHERE})
 
@@ -80,7 +80,7 @@ class Ordered:
             return 0
         if resource is Resource.INSTANCES:
             return given[Kind.EMERGENCY].value
-        return self.policy.bounds(resource).most if region == EVERYWHERE and resource is Resource.CACHE_MB else 0
+        return self.policy.bounds(resource).max if region == EVERYWHERE and resource is Resource.CACHE_MB else 0
 
     def _busy(self, region: str) -> bool:
         return bool(self.busy) if region == EVERYWHERE else region in self.busy
@@ -92,8 +92,8 @@ def ordered(db: Connection, policy: Policy, *, now: Moment) -> Ordered:
     allowed: dict[tuple[str, str], int] = {
         (one.region, one.resource): one.to for one in approved if one.until and one.until > now
     }
-    over = frozenset((one.region, str(one.resource)) for one in approved if one.until and one.until <= now)
+    expired = frozenset((one.region, str(one.resource)) for one in approved if one.until and one.until <= now)
     busy = frozenset(region for region, season in seasons.current(db).items() if season is Season.PEAK)
     newest, planned = store.newest(db), store.newest(db, [Purpose.ACT, Purpose.SHADOW])
     undone = store.rolled_back(db, since=now - timedelta(days=1))
-    return Ordered(policy, now, newest, planned, orders.active(db, at=now), allowed, over, undone, busy)
+    return Ordered(policy, now, newest, planned, orders.active(db, at=now), allowed, expired, undone, busy)

@@ -39,7 +39,7 @@ class Hour:
     p99: float
     instances: int
     instances_p99: int
-    most: int
+    max: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _hours(forecast: Forecast, midnight: Moment, policy: Policy) -> Iterator[Hou
         until = at + timedelta(hours=1) - forecast.step
         p50, p90, p99 = (forecast.peak(at, until, name) or 0.0 for name in ("p50", "p90", "p99"))
         instances, in_100 = (bounds.holding(value, policy.utilisation) for value in (p90, p99))
-        yield Hour(at, round(p50, 1), round(p99, 1), instances, in_100, bounds.most)
+        yield Hour(at, round(p50, 1), round(p99, 1), instances, in_100, bounds.max)
 
 
 def look_ahead(db: Connection, *, now: Moment, days: int) -> None:

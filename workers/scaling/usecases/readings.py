@@ -139,7 +139,7 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _slowness(row: measuring.Snapshot | None, policy: Policy) -> float:
-    if not row or row.p95_ms is None or row.connections < policy.people_least:
+    if not row or row.p95_ms is None or row.connections < policy.connections_min:
         return 0.0
     return row.p95_ms / policy.latency_ms
 

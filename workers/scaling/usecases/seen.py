@@ -18,7 +18,7 @@ from workers.scaling.rules.orders import Kind, Order, mode
 from workers.scaling.rules.policy import SHARED, Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
-from workers.scaling.usecases.places import places, require
+from workers.scaling.usecases.scopes import require, scopes
 from workers.weddings.rules import EVERYWHERE
 
 
@@ -36,8 +36,8 @@ class ActuatorFailed(ExpectedError):
 
 def overview(db: Connection, *, now: Moment) -> Overview:
     """Return what there should be, what the real systems have, and which orders hold."""
-    policy, latest, standing = settings.read(Policy), store.latest(db), orders.active(db, at=now)
-    rows = [_row(region, latest, standing.get(region, {}), policy) for region in places(db)]
+    policy, latest, active = settings.read(Policy), store.latest(db), orders.active(db, at=now)
+    rows = [_row(region, latest, active.get(region, {}), policy) for region in scopes(db)]
     return Overview(rows, store.proposals(db))
 
 
@@ -62,7 +62,7 @@ def _found(action: Action | None, resource: Resource) -> dict[str, Any]:
 
 def recent(db: Connection, *, limit: int) -> list[Action]:
     """Return the newest actions first."""
-    return store.recent(db, most=limit)
+    return store.recent(db, limit=limit)
 
 
 def during(db: Connection, region: str, resource: Resource, start: datetime, end: datetime) -> list[Action]:
@@ -72,7 +72,7 @@ def during(db: Connection, region: str, resource: Resource, start: datetime, end
 
 def audit(db: Connection, *, limit: int) -> tuple[list[Order], list[Action]]:
     """Return the orders that people gave and the proposals that were settled, the newest first."""
-    return orders.history(db, most=limit), store.settled(db, most=limit)
+    return orders.history(db, limit=limit), store.settled(db, limit=limit)
 
 
 def dry_run(db: Connection, resource: Resource, region: str, to: int, *, by: str, now: Moment) -> dict[str, tuple[Any, Any]]:

@@ -27,30 +27,30 @@ FORGOTTEN = 3600
 
 def observe() -> Seen:
     """Return what each part says now."""
-    away: dict[Kind, str] = {}
+    unavailable: dict[Kind, str] = {}
     facts: dict[str, object] = {"disks": _disks()}
-    with _noting(away, Kind.BROKER):
+    with _noting(unavailable, Kind.BROKER):
         facts |= _of_redis()
-    with _noting(away, Kind.CACHE):
+    with _noting(unavailable, Kind.CACHE):
         _settings_of_cache(facts)
-    with _noting(away, Kind.DATABASE):
+    with _noting(unavailable, Kind.DATABASE):
         database.probe()
         with database.transaction() as db:
-            facts |= {"postgres": _of_postgres(db), "untold": outbox.failing(db, formats.KIND)}
-    return Seen(away=away, **facts)  # type: ignore[arg-type]
+            facts |= {"postgres": _of_postgres(db), "undelivered": outbox.failing(db, formats.KIND)}
+    return Seen(unavailable=unavailable, **facts)  # type: ignore[arg-type]
 
 
 @contextmanager
-def _noting(away: dict[Kind, str], kind: Kind) -> Iterator[None]:
+def _noting(unavailable: dict[Kind, str], kind: Kind) -> Iterator[None]:
     try:
         yield
     except database.DatabaseUnavailable as error:
-        away[kind] = str(error)
+        unavailable[kind] = str(error)
     except (*redis.UNREACHABLE, OperationalError, OSError) as error:
-        away[kind] = f"the {kind} does not answer ({type(error).__name__})"
+        unavailable[kind] = f"the {kind} does not answer ({type(error).__name__})"
     except (SQLAlchemyError, psycopg.Error, RedisError, ValueError) as error:
         # A replica, a full memory, a right that is missing: it is there, and of no use.
-        away[kind] = f"the {kind} answers with an error ({type(error).__name__}); `wedops doctor` names the remedy"
+        unavailable[kind] = f"the {kind} answers with an error ({type(error).__name__}); `wedops doctor` names the remedy"
 
 
 def _of_redis() -> dict[str, object]:
@@ -58,7 +58,7 @@ def _of_redis() -> dict[str, object]:
     before = clock.epoch()
     seconds, micros = redis.server_time(server)
     at, records = clock.epoch(), jobs.records()
-    backlog = points.buffered() / metrics.policy().buffer_most
+    backlog = points.buffered() / metrics.policy().buffer_max
     return {
         "stopped": [record.name for record in records if record.stopped() and record.name != jobs.WATCH],
         "overdue": {record.name: at - record.next for record in records if record.overdue(at)},

@@ -9,13 +9,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
-from workers.alerts.usecases import escalation as telling
-from workers.alerts.usecases import evaluation, surroundings
+from workers.alerts.usecases import escalation, evaluation, surroundings
 from workers.foundation import clock, database, event_log, logs, settings
 from workers.notify import adapters
 from workers.notify import usecases as notify
 from workers.notify.rules import BODY, OPERATIONS, safe
-from workers.selfwatch.rules import evaluate, starting, unexplained
+from workers.selfwatch.rules import evaluate, starting, uninhibited
 from workers.selfwatch.usecases.observing import observe
 
 log = logs.get("selfwatch")
@@ -37,56 +36,56 @@ class Watch:
 
     settled_at: float = 0.0
     seen: Counter[str] = field(default_factory=Counter)
-    told: dict[str, Breach] = field(default_factory=dict)
+    published: dict[str, Breach] = field(default_factory=dict)
     #: What was away of late, and until when that explains what follows from it: jobs need a run to be well again.
-    explaining: dict[Kind, float] = field(default_factory=dict)
+    inhibiting: dict[Kind, float] = field(default_factory=dict)
 
     def look(self) -> None:
         """Look at everything once, and tell; what is away is what it is there to find."""
         policy, now = settings.read(Policy), clock.now()
         seen = observe()
         shows = clock.stopwatch()
-        self.explaining |= dict.fromkeys(seen.away, shows + AFTERMATH)
+        self.inhibiting |= dict.fromkeys(seen.unavailable, shows + AFTERMATH)
         found, known = evaluate(seen if shows >= self.settled_at else starting(seen), policy)
-        found = unexplained(found, {kind for kind, until in self.explaining.items() if shows < until})
-        if Kind.DATABASE in seen.away:
-            self._tell_without(found)
+        found = uninhibited(found, {kind for kind, until in self.inhibiting.items() if shows < until})
+        if Kind.DATABASE in seen.unavailable:
+            self._publish_without_database(found)
             return
         try:
-            evaluation.bring(
+            evaluation.reconcile(
                 found, Evaluator.TASK_SYSTEM, policy, now=now, evaluated=lambda name: name.partition("/")[0] in known
             )
             with database.transaction() as db:
-                telling.escalate(db, policy, now=now)
+                escalation.escalate(db, policy, now=now)
             # Beside the task that does: this must not wait in a queue that it is about.
             notify.deliver(ENOUGH)
         except (database.DatabaseUnavailable, SQLAlchemyError, psycopg.Error) as error:
             log.error("alerts not written", reason=type(error).__name__)
-            away = Breach(
+            unavailable = Breach(
                 Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, f"the database takes nothing ({type(error).__name__})"
             )
-            self._tell_without(unexplained([*found, away], {Kind.DATABASE}))
+            self._publish_without_database(uninhibited([*found, unavailable], {Kind.DATABASE}))
         else:
             # What still stands is an alert like any other now, and told as one.
-            self._tell_end(())
+            self._publish_ends(())
             self.seen.clear()
 
-    def _tell_without(self, found: list[Breach]) -> None:
+    def _publish_without_database(self, found: list[Breach]) -> None:
         """Tell NOTIFY_TARGETS of what is critical in a second look as well, once while it lasts: no row remembers it."""
         urgent = {breach.fingerprint: breach for breach in found if breach.severity is Severity.CRITICAL}
         self.seen = Counter({name: self.seen[name] + 1 for name in urgent})
-        self._tell_end(urgent.keys())
+        self._publish_ends(urgent.keys())
         for fingerprint, breach in urgent.items():
-            if fingerprint in self.told or self.seen[fingerprint] < LOOKS:
+            if fingerprint in self.published or self.seen[fingerprint] < LOOKS:
                 continue
             title = f"{breach.severity} firing: {breach.kind}"
             if _send(title, f"{breach.detail}. See {surroundings.runbook(breach.kind)}", breach, fingerprint):
-                self.told[fingerprint] = breach
+                self.published[fingerprint] = breach
 
-    def _tell_end(self, standing: Container[str]) -> None:
+    def _publish_ends(self, active: Container[str]) -> None:
         """Say of what was told without the database and does not stand any more that it is over."""
-        for fingerprint in [one for one in self.told if one not in standing]:
-            breach = self.told.pop(fingerprint)
+        for fingerprint in [one for one in self.published if one not in active]:
+            breach = self.published.pop(fingerprint)
             _send(f"resolved: {breach.kind}", f"{breach.detail}: this is over", breach, f"{fingerprint}/end")
 
 

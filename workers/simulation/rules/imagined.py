@@ -58,10 +58,10 @@ def weddings(days: Iterable[date], a_year: float, chance: Generator, regions: Ma
         lasts = chance.choice([5.0, 5.5, 6.0], many).tolist()
         guests = np.clip(np.round(chance.lognormal(4.605, 0.55, many)), 10, 600).astype(int).tolist()
         teams = np.maximum(3, np.round(chance.normal(14, 3, many))).astype(int)
-        people = np.split(chance.integers(0, 400, int(teams.sum())), np.cumsum(teams)[:-1])
+        participants = np.split(chance.integers(0, 400, int(teams.sum())), np.cumsum(teams)[:-1])
         for number in range(many):
             starts = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes[number])  # noqa: DTZ001 - local wall time
-            region, vendors = names[where[number]], tuple(f"s{one}" for one in np.unique(people[number]).tolist())
+            region, vendors = names[where[number]], tuple(f"s{one}" for one in np.unique(participants[number]).tolist())
             facts = lasts[number], guests[number], VENUES[venues[number]], region, regions[region], vendors
             yield _wedding(f"w-{day:%Y%m%d}-{number:04}", starts, *facts)
 
@@ -145,10 +145,10 @@ def load(
     zeal = chance.lognormal(-(shares.spread**2) / 2, shares.spread, len(held))
     zeal *= np.where([one.starts_local.date() in set(crowded) for one in held], 1.5, 1.0) if len(held) else 1.0
     for phase, begin, end in spans(held, phases):
-        people = shares.present(held, phase, 3.0) * zeal
+        participants = shares.present(held, phase, 3.0) * zeal
         for edge, sign in ((begin, 1.0), (end, -1.0)):
             at = np.clip((edge - starts_at.timestamp()) // 60, 0, minutes).astype(np.int64)
-            level += sign * np.bincount(at, people, minutes + 1)
+            level += sign * np.bincount(at, participants, minutes + 1)
     kernel = np.ones(21) / 21
     smooth = np.convolve(np.cumsum(level)[:minutes], kernel, "same")
     clock = (np.arange(minutes) + starts_at.hour * 60 + starts_at.minute) / 1440 * 2 * np.pi

@@ -58,9 +58,9 @@ class Outcome:
         )
 
 
-def evaluate(load: Array, supply: Counts, billed: float, *, capacity: float, boot: int, least: int = 1) -> Outcome:
+def evaluate(load: Array, supply: Counts, billed: float, *, capacity: float, boot: int, minimum: int = 1) -> Outcome:
     """Return how instances in use (`supply`, one value a minute as `load`) did; metrics after Herbst et al., SPEC RG 2016."""
-    need = np.maximum(least, np.ceil(load / capacity - 1e-9)).astype(np.int64)
+    need = np.maximum(minimum, np.ceil(load / capacity - 1e-9)).astype(np.int64)
     missing, unserved = need > supply, np.maximum(load - supply * capacity, 0.0)
     busiest = need >= max(2.0, float(np.quantile(need, 0.95)))
     quarter = np.ones(min(15, len(load)))
@@ -120,8 +120,8 @@ class Given:
 
     margin: float = 1.0
     floor: int = 0
-    hold_in: bool = False
-    hold_out: bool = False
+    scale_in_suspended: bool = False
+    scale_out_suspended: bool = False
     emergency: int = 0
 
 
@@ -223,8 +223,8 @@ class Planner:
             frozen_until=Moment(datetime.fromtimestamp(here[:, 1].max(), now.tzinfo)) if len(here) else None,
             changed_at=self._changed_at,
             floor=given.floor,
-            hold_in=given.hold_in,
-            hold_out=given.hold_out,
+            scale_in_suspended=given.scale_in_suspended,
+            scale_out_suspended=given.scale_out_suspended,
             emergency=given.emergency,
         )
 
@@ -236,4 +236,4 @@ def replay(planner: Planner, first: int) -> tuple[Outcome, Counts]:
     begin = min(policy.instances_max, max(policy.instances_min, ceil(past.load[first - 1] / capacity / policy.utilisation)))
     supply, billed = run(planner.wanted, first, len(past.load), begin=begin, boot=boot)
     played = past.load[first:]
-    return evaluate(played, supply, billed, capacity=capacity, boot=boot, least=policy.instances_min), supply
+    return evaluate(played, supply, billed, capacity=capacity, boot=boot, minimum=policy.instances_min), supply

@@ -31,7 +31,7 @@ def read(data: bytes) -> Reading:
     delimiter = directive[1] if directive else _delimiter(body)
     reading = Reading()
     if encoding != "UTF-8" or delimiter != ",":
-        reading.said.append(f"read as {encoding}, with {DELIMITERS.get(delimiter, repr(delimiter))} between columns")
+        reading.remarks.append(f"read as {encoding}, with {DELIMITERS.get(delimiter, repr(delimiter))} between columns")
     rows = _Rows(body, delimiter, skipped)
     names = _names(rows.header, delimiter, reading)
     for line, values in rows:

@@ -18,7 +18,7 @@ COLUMNS = (
     "id", "start", "end", "zone", "guest_count", "venue_type", "region", "status", "supplier_ids", "timeline",
 )  # fmt: skip
 REQUIRED = COLUMNS[:7]
-GUESTS_MOST = 100_000
+GUESTS_MAX = 100_000
 LONGEST = timedelta(days=4)
 
 #: A day and a time of it, in ISO 8601's forms; an offset is refused in words of its own.
@@ -41,7 +41,7 @@ class Reading:
     weddings: list[Wedding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     sequences: dict[str, int] = field(default_factory=dict)
     places: dict[str, list[str]] = field(default_factory=dict)
 
@@ -137,8 +137,8 @@ def _suppliers(text: str) -> tuple[str, ...]:
 
 
 def _guests(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 6 or int(text) > GUESTS_MOST:
-        raise RowRefused(problem=f"guest_count={text[:20]!r} must be a whole number from 0 to {GUESTS_MOST}")
+    if not text.isascii() or not text.isdigit() or len(text) > 6 or int(text) > GUESTS_MAX:
+        raise RowRefused(problem=f"guest_count={text[:20]!r} must be a whole number from 0 to {GUESTS_MAX}")
     return int(text)
 
 

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy import Sequence as Counter
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 
-from workers.foundation.database import copy, metadata, over
+from workers.foundation.database import copy, expires, metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.weddings.rules import Status, VenueType, Wedding
@@ -83,7 +83,7 @@ history = Table(
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, primary_key=True),
     Column("known_from", DateTime(timezone=True), nullable=False),
-    info=over(_superseded),
+    info=expires(_superseded),
 )
 _KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name != "timeline"]
 
@@ -130,8 +130,8 @@ class Difference:
 def _rows(db: Connection, ids: list[str], *, hold: bool) -> dict[str, Any]:
     facts = select(weddings.c.digest, weddings.c.sequence, *_FACTS).where(_among(ids))
     # Locked in one order, so that two imports of the same calendar wait for each other instead of deadlocking.
-    asked = facts.order_by(weddings.c.id)
-    return {row.id: row for row in db.execute(asked.with_for_update() if hold else asked)}
+    query = facts.order_by(weddings.c.id)
+    return {row.id: row for row in db.execute(query.with_for_update() if hold else query)}
 
 
 def difference(db: Connection, calendar: Sequence[Wedding], sequences: Mapping[str, int], *, hold: bool = False) -> Difference:
@@ -208,11 +208,11 @@ def by_id(db: Connection, ids: Iterable[str]) -> list[Wedding]:
 
 
 def between(
-    db: Connection, start: datetime, end: datetime, *, most: int | None = None, region: str | None = None
+    db: Connection, start: datetime, end: datetime, *, limit: int | None = None, region: str | None = None
 ) -> list[Wedding]:
     """Return weddings that take place and overlap [start, end), of a region or of all, by start."""
     ours = _felt(start, end) if region is None else _felt(start, end) & (weddings.c.region == region)
-    return _facts(db.execute(select(*_FACTS).where(ours).order_by(weddings.c.starts_at).limit(most)))
+    return _facts(db.execute(select(*_FACTS).where(ours).order_by(weddings.c.starts_at).limit(limit)))
 
 
 def _felt(start: datetime, end: datetime) -> ColumnElement[bool]:
@@ -258,8 +258,8 @@ def busy_regions(db: Connection, start: datetime, end: datetime) -> set[str]:
 
 def zones(db: Connection) -> dict[str, str]:
     """Return the zone that most weddings of each region are in."""
-    most = func.mode().within_group(weddings.c.zone)
-    return {row[0]: row[1] for row in db.execute(select(weddings.c.region, most).group_by(weddings.c.region))}
+    limit = func.mode().within_group(weddings.c.zone)
+    return {row[0]: row[1] for row in db.execute(select(weddings.c.region, limit).group_by(weddings.c.region))}
 
 
 def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, Moment, Moment]]:

@@ -12,7 +12,7 @@ def upcoming(within: timedelta, *, now: Moment, limit: int = 50) -> list[tuple[r
     """Return the weddings that run now or begin within a time, by start, each with its phase."""
     phases = settings.read(rules.Policy)
     with database.transaction() as db:
-        found = store.between(db, now, now + within, most=limit)
+        found = store.between(db, now, now + within, limit=limit)
     return [(one, rules.phase(one, phases, now=now)) for one in found]
 
 

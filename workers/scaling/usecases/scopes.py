@@ -12,14 +12,14 @@ class RegionUnknown(ExpectedError):
     """region {region!r} has no weddings; there are {known}, and `everywhere` for the cache, database connections and workers"""
 
 
-def places(db: Connection) -> list[str]:
+def scopes(db: Connection) -> list[str]:
     """Return where there is something to steer: regions of the calendar, those that were once, and EVERYWHERE."""
     return [*dict.fromkeys([*weddings.regions(db), *store.regions(db), EVERYWHERE])]
 
 
 def require(db: Connection, region: str) -> None:
     """Raise RegionUnknown where there is nothing to steer."""
-    check(region, places(db))
+    check(region, scopes(db))
 
 
 def check(region: str, known: list[str]) -> None:

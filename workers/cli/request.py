@@ -1,4 +1,4 @@
-"""`wedops ask`."""
+"""`wedops request`."""
 
 from time import sleep
 
@@ -14,7 +14,7 @@ from workers.foundation import clock, logs
 WAIT = 1.0
 
 
-@click.group("ask")
+@click.group("request")
 def command() -> None:
     """Ask for a warm-up or an emergency, as other services do; close one."""
     logs.configure(30)
@@ -25,7 +25,7 @@ def command() -> None:
 @click.option("--key", help="The same key does it once.")
 def warm_up(wedding_id: str, key: str | None) -> None:
     """Have a wedding's data in the cache before its people come."""
-    _tell(client.warm_up(wedding_id, request_key=key, caller=operator()))
+    _print(client.warm_up(wedding_id, request_key=key, caller=operator()))
 
 
 @command.command("emergency")
@@ -34,7 +34,7 @@ def warm_up(wedding_id: str, key: str | None) -> None:
 @click.option("--key", help="The same key does it once.")
 def emergency(kind: str, wedding_id: str, key: str | None) -> None:
     """Open an emergency of a wedding; one of this kind that is open there is joined."""
-    _tell(client.open_emergency(kind, wedding_id, request_key=key, caller=operator()))
+    _print(client.open_emergency(kind, wedding_id, request_key=key, caller=operator()))
 
 
 @command.command("close")
@@ -53,7 +53,7 @@ def close(emergency_ids: tuple[int, ...], wedding_id: str) -> None:
         raise click.BadParameter(f"no emergency is open at {wedding_id}", param_hint="--wedding")
 
 
-def _tell(request: client.Request) -> None:
+def _print(request: client.Request) -> None:
     """Say what became of a request, its id first when there is one within a moment; it is kept whether or not."""
     until = clock.stopwatch() + WAIT
     while request.state == "accepted" and clock.stopwatch() < until:

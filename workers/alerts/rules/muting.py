@@ -51,16 +51,16 @@ INHIBITIONS = (
 class Around:
     """Whom an alert hurts now: people, and the phases that their weddings are in."""
 
-    people: int = 0
+    connected_users: int = 0
     phases: frozenset[Phase] = frozenset()
     weddings: int = 0
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """Return it in words; empty when it hurts nobody."""
         on = ", ".join(phase.replace("_", " ") for phase in Phase if phase in self.phases)
         at = f"{self.weddings:,} wedding{'s' if self.weddings > 1 else ''}" + (f" ({on})" if on else "")
-        parts = [f"{self.people:,} people"] if self.people else []
+        parts = [f"{self.connected_users:,} people"] if self.connected_users else []
         return " at ".join([*parts, at] if self.weddings else parts)
 
     @property
@@ -120,7 +120,7 @@ class Silence:
     up_to: Severity
     weekly: str
     only: str
-    asked_by: str
+    requested_by: str
     reason: str
 
     def covers(self, alert: AlertView, around: Around, *, now: Moment) -> bool:
@@ -159,26 +159,26 @@ def mute(
 ) -> dict[int, tuple[Reason, str]]:
     """Return why nobody is told of an alert, by id, for those that are to be quiet."""
     held, found = list(silences), dict[int, tuple[Reason, str]]()
-    told = [alert for alert in alerts if alert.state in (State.FIRING, State.ACKNOWLEDGED)]
-    for alert in told:
+    active = [alert for alert in alerts if alert.state in (State.FIRING, State.ACKNOWLEDGED)]
+    for alert in active:
         if silence := next((one for one in held if one.covers(alert, around[alert.id], now=now)), None):
             found[alert.id] = Reason.SILENCED, f"silence {silence.id} until {silence.ends_at:%Y-%m-%d %H:%M}Z: {silence.reason}"
     for rule in INHIBITIONS:
-        found |= _inhibited([alert for alert in told if alert.id not in found], rule)
+        found |= _inhibited([alert for alert in active if alert.id not in found], rule)
     return found
 
 
-def _inhibited(heard: Sequence[AlertView], rule: Inhibition) -> dict[int, tuple[Reason, str]]:
+def _inhibited(unmuted: Sequence[AlertView], rule: Inhibition) -> dict[int, tuple[Reason, str]]:
     """Return those of the alerts that a rule makes quiet, by what explains them."""
-    sources = [one for one in heard if one.kind in rule.sources and (not rule.whole or one.subject == one.kind)]
+    sources = [one for one in unmuted if one.kind in rule.sources and (not rule.whole or one.subject == one.kind)]
     found: dict[int, tuple[Reason, str]] = {}
-    for alert in heard:
-        if alert.kind in rule.targets and (worse := _explains(sources, alert, rule)):
+    for alert in unmuted:
+        if alert.kind in rule.targets and (worse := _inhibitor(sources, alert, rule)):
             found[alert.id] = Reason.INHIBITED, f"explained by alert {worse.id}: {worse.kind} {worse.subject}"
     return found
 
 
-def _explains(sources: Iterable[AlertView], alert: AlertView, rule: Inhibition) -> AlertView | None:
+def _inhibitor(sources: Iterable[AlertView], alert: AlertView, rule: Inhibition) -> AlertView | None:
     matching = (one for one in sources if not rule.same_region or (one.region and one.region == alert.region))
     return next((one for one in matching if not alert.severity.worse_than(one.severity)), None)
 
@@ -191,4 +191,4 @@ SEVERITIES = {Severity.CRITICAL: 9.0, Severity.HIGH: 3.0, Severity.MEDIUM: 1.0}
 def rank(severity: Severity, around: Around) -> float:
     """Return how much an alert matters now: people × the worst phase they are in × how bad it is."""
     phase = max((PHASES.get(phase, 1.0) for phase in around.phases), default=1.0)
-    return max(1, around.people) * phase * SEVERITIES[severity]
+    return max(1, around.connected_users) * phase * SEVERITIES[severity]

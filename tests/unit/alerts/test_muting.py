@@ -9,15 +9,15 @@ import pytest
 from tests.made import NOON
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import AlertView, Reason, State
-from workers.alerts.rules.quiet import Around, Silence, Weekly, mute, rank
+from workers.alerts.rules.muting import Around, Silence, Weekly, mute, rank
 from workers.weddings.rules import Phase
 
 
 def standing(id: int = 1, kind: Kind = Kind.RESPONSE_TIME, severity: Severity = Severity.HIGH, **facts: Any) -> AlertView:
     given: dict[str, Any] = {
         "subject": "east", "region": "east", "wedding_id": "", "state": State.FIRING, "detail": "slow", "since": NOON,
-        "fired_at": NOON, "resolved_at": None, "escalates_from": NOON, "told_at": None, "round": 1, "flaps": 0,
-        "snoozed_until": None, "assigned_to": "", "quiet": "", "people": 0, "rank": 0.0, "value": 0.0,
+        "fired_at": NOON, "resolved_at": None, "escalates_from": NOON, "notified_at": None, "round": 1, "flaps": 0,
+        "snoozed_until": None, "assigned_to": "", "muted": "", "connected_users": 0, "rank": 0.0, "value": 0.0,
         "seen_at": NOON, "calm_since": None,
     }  # fmt: skip
     return AlertView(id=id, kind=kind, severity=severity, **given | facts)
@@ -26,7 +26,7 @@ def standing(id: int = 1, kind: Kind = Kind.RESPONSE_TIME, severity: Severity = 
 def _silence(**facts: Any) -> Silence:
     given: dict[str, Any] = {
         "kind": "*", "subject": "*", "region": "*", "starts_at": NOON, "ends_at": NOON + timedelta(hours=1),
-        "up_to": Severity.HIGH, "weekly": "", "only": "", "asked_by": "me", "reason": "work",
+        "up_to": Severity.HIGH, "weekly": "", "only": "", "requested_by": "me", "reason": "work",
     }  # fmt: skip
     return Silence(id=7, **given | facts)
 
@@ -52,7 +52,7 @@ def test_an_explanation_that_is_silenced_explains_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("silence", "around", "quiet"),
+    ("silence", "around", "muted"),
     [
         ({}, Around(), True),
         ({"kind": "node_*"}, Around(), False),
@@ -69,8 +69,8 @@ def test_an_explanation_that_is_silenced_explains_nothing() -> None:
         ({"weekly": "sun 07:00-09:00 America/New_York"}, Around(), False),
     ],
 )
-def test_a_silence_holds_when_all_it_says_is_so(silence: dict[str, Any], around: Around, quiet: bool) -> None:
-    assert _muted([standing()], _silence(**silence), around=around) == ({1: Reason.SILENCED} if quiet else {})
+def test_a_silence_holds_when_all_it_says_is_so(silence: dict[str, Any], around: Around, muted: bool) -> None:
+    assert _muted([standing()], _silence(**silence), around=around) == ({1: Reason.SILENCED} if muted else {})
 
 
 def test_a_weekly_window_goes_past_midnight_and_keeps_to_its_clock_when_that_changes() -> None:
