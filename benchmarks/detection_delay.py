@@ -1,6 +1,6 @@
 """How soon a step in one of 10,000 series is seen, at one false page a day over all of them.
 
-    python -m benchmarks.detection_delay [--series 10000] [--incidents 1000] [--days 3] [--ar 0.6] [--seed 1]
+    python -m benchmarks.detection_delay [--series 10000] [--incidents 1000] [--days 3] [--ar 0.6] [--seed 1] [--json]
 
 Series of 10 s are imagined: AR(1) noise (coefficient uniform in 0 … `ar`) about a day's cycle of up to ±5 standard deviations
 and a half-day's, lone outliers, single gaps and gaps up to an hour, deploys (announced) that move the level. After 1.2 days
@@ -18,8 +18,6 @@ level and spread, and alerts on every value beyond three. `outage_s` is what a s
 altogether takes until at least three and half of the last minute's requests are bad.
 """
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +25,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import form
 from workers.foundation import clock
 from workers.measurements.rules.steps import STATE_BYTES, Array, Steps, Tuning
 
@@ -39,7 +38,7 @@ IDEAL_PAGE = np.float32(18.3)
 
 def main() -> None:
     """Print the figures."""
-    options = argparse.ArgumentParser()
+    options = form.parser(runs=1)
     options.add_argument("--series", type=int, default=10_000)
     options.add_argument("--incidents", type=int, default=1_000)
     options.add_argument("--days", type=int, default=3)
@@ -50,7 +49,8 @@ def main() -> None:
     figures = {"us_per_point": run.play(), "state_bytes": float(STATE_BYTES), **outage(np.random.default_rng(given.seed))}
     found = {name: run.figures(name) for name in run.firsts}
     ours = {**figures, **found.pop("ours")}
-    print(json.dumps({"schema": "wedops.bench/1", "name": "detection_delay", **vars(given), "figures": ours, "peers": found}))
+    report = {"schema": "wedops.bench/1", "name": "detection_delay", "runs": given.runs, "figures": ours, "peers": found}
+    form.show(report | {"ratios": {}, "details": vars(given)}, as_json=given.json)
 
 
 class World:

@@ -75,7 +75,10 @@ def _table(report: dict[str, object]) -> None:
     print(f"{report['name']}, medians of {report['runs']} runs")
     peers, figures, ratios = report["peers"], report["figures"], report["ratios"]
     for contestant, values in {"ours": figures, **peers, "ratios": ratios}.items():  # type: ignore[dict-item]
-        print(f"  {contestant:<22}" + "  ".join(f"{name} {value:g}" for name, value in values.items()))  # type: ignore[attr-defined]
+        print(
+            f"  {contestant:<22}"
+            + "  ".join(f"{name} {value:g}" for name, value in values.items() if isinstance(value, int | float))
+        )  # type: ignore[attr-defined]
 
 
 @contextmanager

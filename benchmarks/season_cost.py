@@ -1,6 +1,6 @@
 """A year of weddings in three regions, played through the planner minute by minute, against static provisioning and peers.
 
-    python -m benchmarks.season_cost [--days 364] [--a-year 20000] [--seed 7]
+    python -m benchmarks.season_cost [--days 364] [--a-year 20000] [--seed 7] [--json]
 
 The calendar is imagined from the trade's figures (workers/scaling/rules/imagined.py): Saturdays with ten times and more of an
 ordinary day's weddings, some called off and moved, one storm. The planner fits itself anew each day, from no more than
@@ -9,8 +9,6 @@ of capacity, `saved` what was paid less than for the year's highest need all the
 aims at 70 %.
 """
 
-import argparse
-import json
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +18,7 @@ from math import ceil
 
 import numpy as np
 
+from benchmarks import form
 from workers.forecasting.rules.forecast import Policy as Forecasting
 from workers.forecasting.rules.peak_forecast import Policy as PeakPolicy
 from workers.foundation.moments import Moment
@@ -36,7 +35,7 @@ PEAK = 9.0
 
 def main() -> None:
     """Print the figures."""
-    options = argparse.ArgumentParser()
+    options = form.parser(runs=1)
     options.add_argument("--days", type=int, default=364)
     options.add_argument("--a-year", type=int, default=20_000)
     options.add_argument("--seed", type=int, default=7)
@@ -45,12 +44,16 @@ def main() -> None:
         runs = {name: pool.submit(played, name, given.days, given.a_year, given.seed) for name in imagined.REGIONS}
         found = {name: one.result() for name, one in runs.items()}
     ours, hpa = (_mean([rows[name] for rows in found.values()]) for name in ("ours", "hpa_70"))
-    print(
-        json.dumps({
-            "schema": "wedops.bench/1", "name": "season_cost", "runs": 1, "days": given.days, "figures": ours,
-            "peers": {"static": {"short": 0.0, "saved": 0.0}, "hpa_70": hpa}, "regions": found,
-        })
-    )  # fmt: skip
+    report = {
+        "schema": "wedops.bench/1",
+        "name": "season_cost",
+        "runs": given.runs,
+        "figures": ours,
+        "peers": {"static": {"short": 0.0, "saved": 0.0}, "hpa_70": hpa},
+        "ratios": {"short_over_hpa_70": ours["short"] / hpa["short"] if hpa["short"] else 0.0},
+        "details": {"days": given.days, "regions": found},
+    }
+    form.show(report, as_json=given.json)
 
 
 def played(region: str, days: int, a_year: int, seed: int) -> dict[str, Mapping[str, float]]:
