@@ -71,14 +71,11 @@ def _medians(figures: list[Figures]) -> Figures:
     return {name: round(median(one[name] for one in figures), 3) for name in figures[0]}
 
 
-def _table(report: dict[str, object]) -> None:
+def _table(report: dict[str, Any]) -> None:
     print(f"{report['name']}, medians of {report['runs']} runs")
-    peers, figures, ratios = report["peers"], report["figures"], report["ratios"]
-    for contestant, values in {"ours": figures, **peers, "ratios": ratios}.items():  # type: ignore[dict-item]
-        print(
-            f"  {contestant:<22}"
-            + "  ".join(f"{name} {value:g}" for name, value in values.items() if isinstance(value, int | float))
-        )  # type: ignore[attr-defined]
+    for contestant, values in {"ours": report["figures"], **report["peers"], "ratios": report["ratios"]}.items():
+        texts = (f"{name} {value:g}" for name, value in values.items() if isinstance(value, int | float))
+        print(f"  {contestant:<22}" + "  ".join(texts))
 
 
 @contextmanager

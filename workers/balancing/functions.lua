@@ -17,8 +17,8 @@ local MET_FOR_MS = 6 * 3600 * 1000
 local LONGEST_WAIT_MS = 30000
 local USER_TYPES = {guest = true, vendor = true, planner = true, couple = true}
 
-local function bad_number(name, value, most)
-  if type(value) ~= 'number' or not (value >= 0 and value <= most) then return name .. ' must be a number from 0 to ' .. most end
+local function bad_number(name, value, max)
+  if type(value) ~= 'number' or not (value >= 0 and value <= max) then return name .. ' must be a number from 0 to ' .. max end
 end
 
 -- KEYS nodes; ARGV report as JSON: node, region, url, capacity, connections, cpu, memory (shares, 0-1), network (bytes/s), draining.
@@ -59,7 +59,7 @@ end
 local function open_to(key, limits, node, user_type, now)
   local seen = tonumber(redis.call('ZSCORE', key .. ':seen', node))
   local facts = seen and now - seen < SILENT_MS and facts_of(key, node)
-  if facts and facts.url ~= '' and not facts.draining and facts.connections < places(limits, facts.capacity, user_type)
+  if facts and facts.url ~= '' and not facts.draining and facts.connections < allowed(limits, facts.capacity, user_type)
     and redis.call('SISMEMBER', key .. ':drained', node) == 0 then
     return facts
   end
@@ -104,26 +104,26 @@ local function of_wedding(key, limits, wedding, went, avoid, user_type, now)
   return chosen, backup
 end
 
--- Returns what is wrong with what a route is asked for, or nothing.
-local function bad_question(wedding, region, user_type, who, per_second)
+-- Returns what is wrong with a request for a route, or nothing.
+local function bad_request(wedding, region, user_type, user, per_second)
   return bad_id('wedding', wedding) or bad_id('region', region)
     or (not USER_TYPES[user_type] and 'user_type must be one of couple, planner, vendor, guest')
-    or (who ~= '' and bad_id('who', who))
+    or (user ~= '' and bad_id('user', user))
     or (not per_second or not (per_second >= 1 and per_second <= 100000)) and 'joins a second must be a number from 1 to 100000'
 end
 
--- KEYS nodes; ARGV wedding, user_type, region, node to avoid or '', joins a second, who asks or ''. Returns JSON: node, url, wait_ms, and
+-- KEYS nodes; ARGV wedding, user_type, region, node to avoid or '', joins a second, the user or ''. Returns JSON: node, url, wait_ms, and
 -- for couples and planners backup and backup_url; or {} when no node takes them.
 local function route(keys, args)
-  local key, wedding, user_type, region, avoid, who = keys[1], args[1], args[2], args[3], args[4] or '', args[6] or ''
+  local key, wedding, user_type, region, avoid, user = keys[1], args[1], args[2], args[3], args[4] or '', args[6] or ''
   local per_second = tonumber(args[5] or 200)
-  local wrong = bad_question(wedding, region, user_type, who, per_second)
+  local wrong = bad_request(wedding, region, user_type, user, per_second)
   if wrong then return refuse(wrong) end
   local now, critical = now_ms(), user_type == 'couple' or user_type == 'planner'
-  local told = redis.call('GET', key .. ':limits')
+  local published = redis.call('GET', key .. ':limits')
   -- Before limits are published admission lets nobody in.
-  if not told then return '{}' end
-  local limits, met = cjson.decode(told), key .. ':met:' .. wedding
+  if not published then return '{}' end
+  local limits, met = cjson.decode(published), key .. ':met:' .. wedding
   local went = redis.call('GET', met) or ''
   local chosen, backup = of_wedding(key, limits, wedding, went, avoid, user_type, now)
   if not chosen then
@@ -134,7 +134,7 @@ local function route(keys, args)
     redis.call('SET', met, went .. ' ' .. chosen, 'PX', MET_FOR_MS)
   end
   -- Who asks again and again waits by themselves, and keeps nobody else waiting.
-  local wait = who ~= '' and paced(key .. ':r:who:' .. who, 1000, 10, LONGEST_WAIT_MS, now) or 0
+  local wait = user ~= '' and paced(key .. ':r:user:' .. user, 1000, 10, LONGEST_WAIT_MS, now) or 0
   if wait == 0 and not critical then
     wait = paced(key .. ':r:' .. chosen, 1000 / per_second, per_second, LONGEST_WAIT_MS, now)
   end

@@ -23,8 +23,8 @@ local function bad_id(name, value)
 end
 
 -- Returns how many connections of a node people of a type may fill: its capacity, the pool's limit at most, and of that their share.
--- Admission lets in, and routing sends, by this figure. `limits` are those of connections/rules, `places`.
-local function places(limits, capacity, user_type)
+-- Admission lets in, and routing sends, by this figure. `limits` are those of connections/rules, `routing_limits`.
+local function allowed(limits, capacity, user_type)
   -- A worker of before writes `guests` and `vendors` until it is gone.
   local shares = limits.shares or {guest = limits.guests, vendor = limits.vendors}
   local share = shares[user_type] or 1

@@ -251,7 +251,7 @@ def _blame_open(status: Status) -> None:
 
 def _from_alerts(db: Connection, status: Status, found: list[AlertView], now: Moment) -> None:
     """Say of each alert that fires, and that no worse one explains, what is wrong, whom it hurts, what was done, what to do."""
-    firing = [one for one in found if one.state is State.FIRING and not one.muted.startswith("explained")]
+    firing = [one for one in found if one.state is State.FIRING and not one.muted.startswith("inhibited")]
     around, done = surroundings.of(db, firing, now=now), degradation.active(db)
     for alert in firing:
         steps = ", ".join(f"{step.action.replace('_', ' ')} ({step.outcome})" for step in done.get(alert.id, ()))

@@ -17,7 +17,7 @@ from workers.connections.rules.admission import UserType
 from workers.weddings.rules import ID
 
 #: What a test may look at; other functions need a server.
-_PURE = ("crc32", "bad_shard", "is_id", "bad_id", "bad_channel", "places", "readable", "score")
+_PURE = ("crc32", "bad_shard", "is_id", "bad_id", "bad_channel", "allowed", "readable", "score")
 
 
 RUNTIME = LuaRuntime()
@@ -67,7 +67,7 @@ def test_a_class_may_fill_of_a_node_what_the_rules_say(kind: UserType, capacity:
     limits = admission.routing_limits(policy, emergency=emergency)
     shares = admission.shares(policy, emergency=emergency)
     published = RUNTIME.table_from({"pool": limits["pool"], "shares": RUNTIME.table_from(limits["shares"])})
-    own = LUA["places"](published, capacity, str(kind))
+    own = LUA["allowed"](published, capacity, str(kind))
     assert own == math.floor(min(policy.pool_limit, capacity) * shares[kind])
 
 

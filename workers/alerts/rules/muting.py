@@ -174,7 +174,7 @@ def _inhibited(unmuted: Sequence[AlertView], rule: Inhibition) -> dict[int, tupl
     found: dict[int, tuple[Reason, str]] = {}
     for alert in unmuted:
         if alert.kind in rule.targets and (worse := _inhibitor(sources, alert, rule)):
-            found[alert.id] = Reason.INHIBITED, f"explained by alert {worse.id}: {worse.kind} {worse.subject}"
+            found[alert.id] = Reason.INHIBITED, f"inhibited by alert {worse.id}: {worse.kind} {worse.subject}"
     return found
 
 

@@ -10,6 +10,7 @@
 --   <shard>:heavy       zset    ref -> messages since it was opened, of those with the most
 --   <shard>:counts      hash    `node:x`, `supplier:x`, `rt:region|type`, `wt:wedding|type` -> open, `subs:region` -> channels; `moves` -> changes ever
 --   <shard>:flow        hash    `region|what` -> since the last snapshot: opened, reused, refused:why, messages, rtt buckets, what gateways observed, …
+--   <shard>:taken       hash    the counters that a snapshot drained; gone when they are kept elsewhere. Both by names that the version before drains
 --   <shard>:limits      hash    what admission obeys: `shards`, `policy` (msgpack), `supplier:x`, `profile:x`, `out:node`, `drained:node`; see limit()
 --   <shard>:r:<what>    string  a rate limit's theoretical arrival time, ms; gone when it is past
 
@@ -28,7 +29,7 @@ local ALL_FIELDS = FIRST_FIELDS .. '([^,]*),([^,]*),([^,]*),([^,]*),'
   .. '([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),(.*)$'
 local FORMS, FORM, COLON = {ALL_FIELDS, ALL_FIELDS}, 2, 58
 -- A channel's name has room for a kind, a wedding and a supplier.
-local MOST_CHANNELS, MOST_IN_A_CALL, MOST_IN_A_NAME = 100, 2000, 320
+local MAX_CHANNELS, MAX_IN_A_CALL, MAX_IN_A_NAME = 100, 2000, 320
 
 -- CRC-32 as zlib has it (ISO 3309), so that every language finds the same shard.
 local CRC = {}
@@ -49,9 +50,9 @@ local function crc32(text)
 end
 
 -- Returns a number between two bounds, or what stands for one. NaN is between none.
-local function number_in(text, default, least, most)
+local function number_in(text, default, min, max)
   local number = tonumber(text)
-  if number and number >= least and number <= most then return number end
+  if number and number >= min and number <= max then return number end
   return default
 end
 
@@ -79,15 +80,15 @@ end
 
 -- A channel's kind is the text before its first colon, so it cannot begin with one.
 local function bad_channel(channel)
-  if type(channel) ~= 'string' or #channel > MOST_IN_A_NAME or string.find(channel, '::', 1, true) or string.sub(channel, -1) == ':' or not string.match(channel, '^%w[%w._@:-]*$') then
-    return 'channels must be a kind and ids with colons between them, ' .. MOST_IN_A_NAME .. ' characters at most'
+  if type(channel) ~= 'string' or #channel > MAX_IN_A_NAME or string.find(channel, '::', 1, true) or string.sub(channel, -1) == ':' or not string.match(channel, '^%w[%w._@:-]*$') then
+    return 'channels must be a kind and ids with colons between them, ' .. MAX_IN_A_NAME .. ' characters at most'
   end
 end
 
 local function bad_channels(channels)
   if channels == nil then return nil end
   if type(channels) ~= 'table' or (next(channels) ~= nil and #channels == 0) then return 'channels must be a list' end
-  if #channels > MOST_CHANNELS then return 'channels must be ' .. MOST_CHANNELS .. ' at most' end
+  if #channels > MAX_CHANNELS then return 'channels must be ' .. MAX_CHANNELS .. ' at most' end
   for _, channel in ipairs(channels) do
     local wrong = bad_channel(channel)
     if wrong then return wrong end

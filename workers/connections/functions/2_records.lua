@@ -1,5 +1,5 @@
 -- What is added up while a call runs, and written at its end: one write a name, however many connections change.
-local function ledger(shard) return {shard = shard, node = {}, supplier = {}, subs = {}, rt = {}, wt = {}, flow = {}} end
+local function ledger(shard) return {shard = shard, node = {}, supplier = {}, subs = {}, rt = {}, wt = {}, counters = {}} end
 
 local function add(sums, name, by) sums[name] = (sums[name] or 0) + by end
 
@@ -27,7 +27,7 @@ local function tally(book, record, by)
   if record[SUPPLIER] ~= '' then add(book.supplier, record[SUPPLIER], by) end
 end
 
-local function flow(book, region, what, by) add_to(book.flow, region, what, by) end
+local function increment(book, region, what, by) add_to(book.counters, region, what, by) end
 
 -- Returns what a ledger holds by the names of the counts' fields.
 local function flat(book)
@@ -76,7 +76,7 @@ local function write(book)
   end
   -- An audit that reads page by page sees by this whether anything moved meanwhile.
   if changed then redis.call('HINCRBY', counts, 'moves', 1) end
-  for region, whats in pairs(book.flow) do
+  for region, whats in pairs(book.counters) do
     for what, by in pairs(whats) do
       if by ~= 0 then redis.call('HINCRBY', book.shard .. ':flow', region .. '|' .. what, by) end
     end
@@ -135,7 +135,7 @@ local function channels_of(record)
   return list
 end
 
-local function place(records, id)
+local function index_of(records, id)
   for i, record in ipairs(records) do
     if record[ID] == id then return i end
   end
@@ -146,13 +146,13 @@ local function peek(shard, ref)
   local tenant, user, id = parts(ref)
   local text = tenant and redis.call('HGET', group(shard, tenant), user)
   local records = text and readable(text) or {}
-  return records[place(records, id)]
+  return records[index_of(records, id)]
 end
 
 local function forget(shard, refs)
   local poor = redis.call('EXISTS', shard .. ':poor') == 1
-  for first = 1, #refs, MOST_IN_A_CALL do
-    local last = math.min(#refs, first + MOST_IN_A_CALL - 1)
+  for first = 1, #refs, MAX_IN_A_CALL do
+    local last = math.min(#refs, first + MAX_IN_A_CALL - 1)
     redis.call('ZREM', shard .. ':active', unpack(refs, first, last))
     if poor then redis.call('ZREM', shard .. ':poor', unpack(refs, first, last)) end
   end
@@ -194,7 +194,7 @@ local function end_all(shard, refs, why)
   local function end_one(record)
     ended = ended + 1
     tally(book, record, -1)
-    flow(book, record[REGION], why, 1)
+    increment(book, record[REGION], why, 1)
     local ids = by_node[record[NODE]]
     if ids then ids[#ids + 1] = record[ID] else by_node[record[NODE]] = {record[ID]} end
   end
@@ -211,10 +211,10 @@ local function end_all(shard, refs, why)
           gone[#gone + 1] = user
         end
       elseif text and not records then
-        flow(book, '', 'refused:unreadable', 1)
+        increment(book, '', 'refused:unreadable', 1)
       elseif text then
         for _, id in ipairs(found.ids[user]) do
-          local at = place(records, id)
+          local at = index_of(records, id)
           if at then end_one(table.remove(records, at)) end
         end
         hold(shard, tenant, user, records)
@@ -245,7 +245,7 @@ local function subscribe_to(record, channels, profile)
     if kind == '?' then why = 'invalid'
     elseif has[channel] then why = nil
     elseif profile and not string.find(',' .. profile .. ',', ',' .. kind .. ',', 1, true) then why = 'not_in_profile'
-    elseif #list >= MOST_CHANNELS then why = 'too_many'
+    elseif #list >= MAX_CHANNELS then why = 'too_many'
     end
     if why then
       note(kind, 'refused', {tostring(channel), why})

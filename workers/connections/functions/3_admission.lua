@@ -13,13 +13,13 @@ local RATED = {
 }
 
 -- Returns the ms to wait and which limit says so. Attempts are what is limited: one that is refused has cost what it passed.
-local function too_fast(shard, limits, asked, now)
+local function too_fast(shard, limits, request, now)
   for i = 1, #RATED, 4 do
-    local who, every = asked[RATED[i + 1]], limits[RATED[i + 2]]
+    local holder, every = request[RATED[i + 1]], limits[RATED[i + 2]]
     -- A venue's guests share one address, a supplier's vendors its rate; they must not use up the couple's or the planner's turn.
-    local spared = RATED[i] ~= 'user' and not (asked.user_type == 'guest' or asked.user_type == 'vendor')
-    if who and every and not spared then
-      local key = shard .. ':r:' .. RATED[i] .. ':' .. who
+    local spared = RATED[i] ~= 'user' and not (request.user_type == 'guest' or request.user_type == 'vendor')
+    if holder and every and not spared then
+      local key = shard .. ':r:' .. RATED[i] .. ':' .. holder
       -- Who did not knock of late has no key: one call asks and charges.
       if not redis.call('SET', key, now + every, 'NX', 'PX', every) then
         local wait, arrival = wait_of(key, every, limits[RATED[i + 3]], now)
@@ -36,8 +36,8 @@ local function later(reason, base, id, now)
 end
 
 -- Returns the shard's policy, with this supplier's own limit, and how many shards there are; the policy is empty before `limit`.
-local function limits_of(shard, asked)
-  local supplier, node = 'supplier:' .. (asked.supplier_id or ''), 'drained:' .. (asked.node or '')
+local function limits_of(shard, request)
+  local supplier, node = 'supplier:' .. (request.supplier_id or ''), 'drained:' .. (request.node or '')
   local found = redis.call('HMGET', shard .. ':limits', 'shards', 'policy', supplier, node)
   local limits = found[2] and cmsgpack.unpack(found[2]) or {}
   -- A plan never gives less than everybody has.
@@ -47,46 +47,46 @@ local function limits_of(shard, asked)
 end
 
 -- Which of a user's connections can take these channels: alive, of the same kind of channel, and good enough.
-local function reusable(shard, prefix, records, asked, limits, now)
+local function reusable(shard, prefix, records, request, limits, now)
   local kinds = {}
-  for _, channel in ipairs(asked.channels or {}) do kinds[kind_of(channel)] = true end
+  for _, channel in ipairs(request.channels or {}) do kinds[kind_of(channel)] = true end
   for i, record in ipairs(records) do
     local seen = tonumber(redis.call('ZSCORE', shard .. ':active', prefix .. record[ID]))
     local same = false
     for _, channel in ipairs(channels_of(record)) do same = same or kinds[kind_of(channel)] end
-    local who = record[WEDDING] == (asked.wedding_id or '') and record[TYPE] == LETTERS[asked.user_type]
-    if same and who and record[BACKUP] == '0' and seen and now - seen < (limits.healthy_ms or 60000) and score(record) >= 50 then return i end
+    local own = record[WEDDING] == (request.wedding_id or '') and record[TYPE] == LETTERS[request.user_type]
+    if same and own and record[BACKUP] == '0' and seen and now - seen < (limits.healthy_ms or 60000) and score(record) >= 50 then return i end
   end
 end
 
 -- A backup is of use on another node only.
-local function beside_itself(asked, records)
+local function beside_itself(request, records)
   for _, record in ipairs(records) do
-    if asked.backup and record[ID] ~= asked.id and record[NODE] == asked.node then return true end
+    if request.backup and record[ID] ~= request.id and record[NODE] == request.node then return true end
   end
 end
 
-local function over_limit(shard, limits, asked, records, now)
+local function over_limit(shard, limits, request, records, now)
   local mine = 0
   for _, record in ipairs(records) do
-    if record[BACKUP] == (asked.backup and '1' or '0') then mine = mine + 1 end
+    if record[BACKUP] == (request.backup and '1' or '0') then mine = mine + 1 end
   end
-  if asked.backup and asked.user_type ~= 'couple' and asked.user_type ~= 'planner' then
-    return later('backup_not_allowed', 3600000, asked.id, now)
+  if request.backup and request.user_type ~= 'couple' and request.user_type ~= 'planner' then
+    return later('backup_not_allowed', 3600000, request.id, now)
   end
-  if mine >= (asked.backup and 1 or limits.user or 5) then return later('user_limit', 30000, asked.id, now) end
-  if asked.supplier_id and limits.supplier then
-    local open = tonumber(redis.call('HGET', shard .. ':counts', 'supplier:' .. asked.supplier_id)) or 0
+  if mine >= (request.backup and 1 or limits.user or 5) then return later('user_limit', 30000, request.id, now) end
+  if request.supplier_id and limits.supplier then
+    local open = tonumber(redis.call('HGET', shard .. ':counts', 'supplier:' .. request.supplier_id)) or 0
     -- A supplier's vendors never take the places of its planners, which are a few beyond the limit.
-    local planner = asked.user_type == 'planner' or asked.user_type == 'couple'
-    local most = planner and math.ceil(limits.supplier / (limits.shares and limits.shares.vendor or limits.vendors or 1)) or limits.supplier
-    if open >= most then return later('supplier_limit', 10000, asked.id, now) end
+    local planner = request.user_type == 'planner' or request.user_type == 'couple'
+    local limit = planner and math.ceil(limits.supplier / (limits.shares and limits.shares.vendor or limits.vendors or 1)) or limits.supplier
+    if open >= limit then return later('supplier_limit', 10000, request.id, now) end
   end
   -- Who holds the socket already is no newcomer to its node.
-  if limits.drained then return later('node_draining', 1000, asked.id, now) end
-  if asked.resume then return nil end
+  if limits.drained then return later('node_draining', 1000, request.id, now) end
+  if request.resume then return nil end
   -- Who is in a ceremony has a place: guests stop below the brim, then vendors.
-  if (tonumber(asked.held) or 0) >= places(limits, tonumber(asked.capacity), asked.user_type) then return later('pool_full', 2000, asked.id, now) end
+  if (tonumber(request.held) or 0) >= allowed(limits, tonumber(request.capacity), request.user_type) then return later('pool_full', 2000, request.id, now) end
 end
 
 local NEEDED, NUMBERS = {'id', 'user_id', 'user_type', 'node', 'region'}, {'held', 'capacity', 'reconnects'}
@@ -94,54 +94,54 @@ local FLAGS = {'reuse', 'backup', 'resume'}
 local OPTIONAL = {'wedding_id', 'supplier_id', 'supplier_type', 'api_version', 'device', 'address'}
 
 -- What a sound request passes in one step; what does not is looked at field by field, for its name.
-local function plainly_sound(asked)
-  local id, user, kind, node, region = asked.id, asked.user_id, asked.user_type, asked.node, asked.region
-  local wedding, supplier, address = asked.wedding_id or 'w', asked.supplier_id or 's', asked.address or 'a'
-  local version, device, trade = asked.api_version or 'v', asked.device or 'd', asked.supplier_type or 't'
+local function plainly_sound(request)
+  local id, user, kind, node, region = request.id, request.user_id, request.user_type, request.node, request.region
+  local wedding, supplier, address = request.wedding_id or 'w', request.supplier_id or 's', request.address or 'a'
+  local version, device, trade = request.api_version or 'v', request.device or 'd', request.supplier_type or 't'
   return is_id(id) and is_id(user) and is_id(kind) and is_id(node) and is_id(region) and is_id(wedding) and is_id(supplier) and is_id(address)
     and is_id(version) and is_id(device) and is_id(trade) and not string.find(user, '@', 1, true)
 end
 
-local function bad_fields(asked)
+local function bad_fields(request)
   for _, name in ipairs(NEEDED) do
-    local wrong = problem(name, asked[name], true)
+    local wrong = problem(name, request[name], true)
     if wrong then return wrong end
   end
   for _, name in ipairs(OPTIONAL) do
-    local wrong = problem(name, asked[name], false)
+    local wrong = problem(name, request[name], false)
     if wrong then return wrong end
-    if asked[name] == '' then asked[name] = nil end
+    if request[name] == '' then request[name] = nil end
   end
 end
 
-local function bad_request(asked)
-  if not plainly_sound(asked) then
-    for name, value in pairs(asked) do
-      if value == cjson.null then asked[name] = nil end
+local function bad_request(request)
+  if not plainly_sound(request) then
+    for name, value in pairs(request) do
+      if value == cjson.null then request[name] = nil end
     end
-    local wrong = bad_fields(asked)
+    local wrong = bad_fields(request)
     if wrong then return wrong end
   end
-  if asked.device and asked.device ~= 'mobile' and asked.device ~= 'fixed' then return 'device must be mobile or fixed' end
+  if request.device and request.device ~= 'mobile' and request.device ~= 'fixed' then return 'device must be mobile or fixed' end
   for _, name in ipairs(NUMBERS) do
-    local value = asked[name]
+    local value = request[name]
     if value == cjson.null then
-      asked[name] = nil
+      request[name] = nil
     elseif value ~= nil and (type(value) ~= 'number' or value < 0 or value > 1e9 or value % 1 ~= 0) then
       return name .. ' must be a whole number from 0 to 1000000000'
     end
   end
-  if not LETTERS[asked.user_type] then return 'user_type must be one of couple, planner, vendor, guest' end
+  if not LETTERS[request.user_type] then return 'user_type must be one of couple, planner, vendor, guest' end
   for _, name in ipairs(FLAGS) do
-    local value = asked[name]
+    local value = request[name]
     if value == cjson.null then
-      asked[name] = nil
+      request[name] = nil
     elseif value ~= nil and type(value) ~= 'boolean' then
       return name .. ' must be true or false'
     end
   end
-  if asked.channels == cjson.null then asked.channels = nil end
-  return bad_channels(asked.channels)
+  if request.channels == cjson.null then request.channels = nil end
+  return bad_channels(request.channels)
 end
 
 -- A node that is out holds no sockets, and neither does a connection that was lost: they must not keep their people's places.
@@ -168,31 +168,31 @@ local function turned_away(shard, region, answer)
   return cjson.encode(answer)
 end
 
-local function new_record(asked, now)
-  return {asked.id, LETTERS[asked.user_type], asked.node, asked.region, asked.wedding_id or '', asked.supplier_id or '',
-    '', asked.api_version or '', asked.device or '', math.floor(now / 1000), asked.backup and '1' or '0',
-    '0', '0', '0', '0', '0', asked.reconnects or '0'}
+local function new_record(request, now)
+  return {request.id, LETTERS[request.user_type], request.node, request.region, request.wedding_id or '', request.supplier_id or '',
+    '', request.api_version or '', request.device or '', math.floor(now / 1000), request.backup and '1' or '0',
+    '0', '0', '0', '0', '0', request.reconnects or '0'}
 end
 
 -- Has a person join by a connection that they have already.
-local function join_again(shard, tenant, user, records, again, asked, profile)
+local function join_again(shard, tenant, user, records, again, request, profile)
   local record = records[again]
   local had = subscriptions(record)
-  local kinds = subscribe_to(record, asked.channels, profile)
+  local kinds = subscribe_to(record, request.channels, profile)
   hold(shard, tenant, user, records)
   count_channels(shard, record, had)
   redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|reused', 1)
-  redis.call('PUBLISH', 'wedops:reused:' .. record[NODE], record[ID] .. ' ' .. table.concat(asked.channels or {}, ' '))
+  redis.call('PUBLISH', 'wedops:reused:' .. record[NODE], record[ID] .. ' ' .. table.concat(request.channels or {}, ' '))
   local ref = tenant .. '/' .. user .. '/' .. record[ID]
   return cjson.encode({ok = true, ref = ref, node = record[NODE], reused = true, kinds = kinds})
 end
 
 -- Writes a connection that may be, in the place of the `same` one that a gateway opens again.
-local function admit(shard, tenant, user, records, same, asked, profile, now)
-  local ref = tenant .. '/' .. user .. '/' .. asked.id
+local function admit(shard, tenant, user, records, same, request, profile, now)
+  local ref = tenant .. '/' .. user .. '/' .. request.id
   if same then count_one(shard, table.remove(records, same), -1) end
-  local record = new_record(asked, now)
-  local channels, kinds = asked.channels or {}, nil
+  local record = new_record(request, now)
+  local channels, kinds = request.channels or {}, nil
   if #channels < 2 and not profile then
     record[CHANNELS] = channels[1] or ''
   else
@@ -202,44 +202,44 @@ local function admit(shard, tenant, user, records, same, asked, profile, now)
   hold(shard, tenant, user, records)
   redis.call('ZADD', shard .. ':active', now, ref)
   count_one(shard, record, 1)
-  if not same then redis.call('HINCRBY', shard .. ':flow', asked.region .. '|opened', 1) end
+  if not same then redis.call('HINCRBY', shard .. ':flow', request.region .. '|opened', 1) end
   -- Ids are checked, so the answer that nearly all get is put together by hand.
-  return '{"ok":true,"ref":"' .. ref .. '","node":"' .. asked.node .. '","reused":false'
+  return '{"ok":true,"ref":"' .. ref .. '","node":"' .. request.node .. '","reused":false'
     .. (kinds and ',"kinds":' .. cjson.encode(kinds) or '') .. '}'
 end
 
 -- KEYS shard; ARGV request as JSON. Returns JSON: {ok: true, ref, node, reused, kinds} or {ok: false, reason, retry_after_ms}.
 local function open(keys, args)
-  local shard, read, asked = keys[1], pcall(cjson.decode, args[1] or '')
-  if not read or type(asked) ~= 'table' then return refuse('the connection must be a JSON object') end
-  local wrong = bad_request(asked)
+  local shard, read, request = keys[1], pcall(cjson.decode, args[1] or '')
+  if not read or type(request) ~= 'table' then return refuse('the connection must be a JSON object') end
+  local wrong = bad_request(request)
   if wrong then
     -- Only a shard of ours counts it: a key that somebody made up gets no record of any kind.
     if redis.call('EXISTS', (shard or '') .. ':limits') == 1 then redis.call('HINCRBY', shard .. ':flow', '|refused:invalid', 1) end
     return refuse(wrong)
   end
-  local tenant, user, id, region = asked.supplier_id or asked.wedding_id or asked.user_id, asked.user_id, asked.id, asked.region
-  local limits, shards = limits_of(shard, asked)
+  local tenant, user, id, region = request.supplier_id or request.wedding_id or request.user_id, request.user_id, request.id, request.region
+  local limits, shards = limits_of(shard, request)
   -- Working out a checksum is dear: whose tenant is here already was let in by it.
   local new_here = redis.call('EXISTS', group(shard, tenant)) == 0
   wrong = bad_shard(shard, shards, new_here and tenant or nil)
   if wrong then return refuse(wrong) end
   local now, wait, rate = now_ms(), nil, nil
-  if not asked.resume then wait, rate = too_fast(shard, limits, asked, now) end
+  if not request.resume then wait, rate = too_fast(shard, limits, request, now) end
   if wait then return turned_away(shard, region, later(rate, math.max(wait, 50), id, now)) end
   local records = held(shard, tenant, user)
-  local same = place(records, id)
+  local same = index_of(records, id)
   if #records > 0 then without_dead(shard, tenant, user, records, id) end
-  local profile = asked.supplier_type and redis.call('HGET', shard .. ':limits', 'profile:' .. asked.supplier_type)
-  local again = asked.reuse and not same and reusable(shard, tenant .. '/' .. user .. '/', records, asked, limits, now)
-  if again then return join_again(shard, tenant, user, records, again, asked, profile) end
+  local profile = request.supplier_type and redis.call('HGET', shard .. ':limits', 'profile:' .. request.supplier_type)
+  local again = request.reuse and not same and reusable(shard, tenant .. '/' .. user .. '/', records, request, limits, now)
+  if again then return join_again(shard, tenant, user, records, again, request, profile) end
   -- Who has a place keeps it: a gateway that opens again what it holds is no newcomer.
-  same = place(records, id)
-  local over = beside_itself(asked, records) and later('backup_same_node', 1000, asked.id, now)
-    or not same and over_limit(shard, limits, asked, records, now)
-  if over then return turned_away(shard, region, over) end
+  same = index_of(records, id)
+  local refusal = beside_itself(request, records) and later('backup_same_node', 1000, request.id, now)
+    or not same and over_limit(shard, limits, request, records, now)
+  if refusal then return turned_away(shard, region, refusal) end
   if new_here then redis.call('SADD', shard .. ':tenants', tenant) end
-  return admit(shard, tenant, user, records, same, asked, profile, now)
+  return admit(shard, tenant, user, records, same, request, profile, now)
 end
 
 -- KEYS shard; ARGV number of shards, policy as JSON, then name, value … of single limits (`supplier:x`, `profile:x`, `out:node`, `drained:node`; an
@@ -274,7 +274,7 @@ local function refused(keys, args)
   local book, now, key = ledger(shard), now_ms(), shard .. ':r:refused:' .. address
   local wait, arrival = wait_of(key, 1000, 10, now)
   if arrival then redis.call('SET', key, arrival, 'PX', math.ceil(arrival - now)) end
-  flow(book, region, 'refused:' .. reason, 1)
+  increment(book, region, 'refused:' .. reason, 1)
   write(book)
   return wait > 0 and later(reason, wait, address, now).retry_after_ms or 0
 end

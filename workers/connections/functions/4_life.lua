@@ -8,7 +8,7 @@ end
 -- gateway opens them again or ends them.
 local function heartbeat(keys, args)
   if #args == 0 then return {} end
-  if #args > MOST_IN_A_CALL then return refuse('send ' .. MOST_IN_A_CALL .. ' refs at most in a call') end
+  if #args > MAX_IN_A_CALL then return refuse('send ' .. MAX_IN_A_CALL .. ' refs at most in a call') end
   local active, now = keys[1] .. ':active', now_ms()
   local unknown, pairs_ = {}, {}
   for i, seen in ipairs(redis.call('ZMSCORE', active, unpack(args))) do
@@ -27,11 +27,11 @@ local function heartbeat(keys, args)
 end
 
 -- More than this between two heartbeats is no measurement: 64 GB, or as many messages. So no sum of them can overflow.
-local MOST_MEASURED = 2^36
+local MAX_MEASURED = 2^36
 
 local function whole(text)
   local number = tonumber(text)
-  return number and number >= 0 and number <= MOST_MEASURED and math.floor(number) or 0
+  return number and number >= 0 and number <= MAX_MEASURED and math.floor(number) or 0
 end
 
 -- Smoothed as RFC 6298 does: srtt by 1/8, its variation (our jitter) by 1/4. Kept to a 16th of a ms.
@@ -45,11 +45,11 @@ local function measure_rtt(record, rtt)
 end
 
 -- So many connections of a shard are known by how much they send.
-local MOST_HEAVY = 20
+local MAX_HEAVY = 20
 
 -- Returns how many messages a connection must have sent to be among those.
 local function heavy_from(shard)
-  return tonumber(redis.call('ZREVRANGE', shard .. ':heavy', MOST_HEAVY - 1, MOST_HEAVY - 1, 'WITHSCORES')[2]) or 0
+  return tonumber(redis.call('ZREVRANGE', shard .. ':heavy', MAX_HEAVY - 1, MAX_HEAVY - 1, 'WITHSCORES')[2]) or 0
 end
 
 local function note_heavy(shard, heavy)
@@ -60,7 +60,7 @@ local function note_heavy(shard, heavy)
   end
   if #pairs_ == 0 then return end
   redis.call('ZADD', shard .. ':heavy', unpack(pairs_))
-  redis.call('ZREMRANGEBYRANK', shard .. ':heavy', 0, -MOST_HEAVY - 1)
+  redis.call('ZREMRANGEBYRANK', shard .. ':heavy', 0, -MAX_HEAVY - 1)
 end
 
 local function bucket_of(ms)
@@ -74,18 +74,18 @@ local function measure_one(book, ref, record, rtt, messages, errors, bytes)
   local region = record[REGION]
   if rtt and rtt >= 0 and rtt <= 3600000 then
     measure_rtt(record, rtt)
-    flow(book, region, 'rtt:' .. bucket_of(rtt), 1)
+    increment(book, region, 'rtt:' .. bucket_of(rtt), 1)
   end
   record[MESSAGES], record[ERRORS], record[BYTES] = record[MESSAGES] + messages, record[ERRORS] + errors, record[BYTES] + bytes
   if record[MESSAGES] > book.heavy_from then book.heavy[ref] = record[MESSAGES] end
-  flow(book, region, 'messages', messages)
-  flow(book, region, 'errors', errors)
-  flow(book, region, 'bytes', bytes)
+  increment(book, region, 'messages', messages)
+  increment(book, region, 'errors', errors)
+  increment(book, region, 'bytes', bytes)
   local value = score(record)
-  for name, who in pairs({node = record[NODE], wedding = record[WEDDING]}) do
-    if who ~= '' then
-      flow(book, '~' .. name .. ':' .. who, 'score', math.floor(value + 0.5))
-      flow(book, '~' .. name .. ':' .. who, 'scored', 1)
+  for name, holder in pairs({node = record[NODE], wedding = record[WEDDING]}) do
+    if holder ~= '' then
+      increment(book, '~' .. name .. ':' .. holder, 'score', math.floor(value + 0.5))
+      increment(book, '~' .. name .. ':' .. holder, 'scored', 1)
     end
   end
   if record[TYPE] == 'c' or record[TYPE] == 'p' then book.poor[ref] = value end
@@ -95,7 +95,7 @@ local function known(shard, ref, read)
   local tenant, user, id = parts(ref)
   local text = tenant and redis.call('HGET', group(shard, tenant), user)
   local records = text and (read or records_in)(text) or {}
-  return records, place(records, id), tenant, user
+  return records, index_of(records, id), tenant, user
 end
 
 local function not_here(shard, ref)
@@ -107,7 +107,7 @@ end
 -- most. A heartbeat that also says how good the connection is. Returns the refs that are not known (any more).
 local function measure(keys, args)
   if #args % 5 ~= 0 then return refuse('send five values for each connection: ref, rtt_ms, messages, errors, bytes') end
-  if #args > MOST_IN_A_CALL then return refuse('send 400 connections at most in a call') end
+  if #args > MAX_IN_A_CALL then return refuse('send 400 connections at most in a call') end
   local shard, refs, book = keys[1], {}, ledger(keys[1])
   book.poor, book.heavy, book.heavy_from = {}, {}, heavy_from(shard)
   for i = 1, #args, 5 do
@@ -134,15 +134,15 @@ local TIMES, EVENTS = {connect = true, delivery = true}, {batches = true, failed
 -- Adds one observation to a ledger; returns what is wrong with it, or nothing.
 local function observe_one(book, region, what, ms, count)
   count = tonumber(count)
-  if not count or count < 0 or count > MOST_MEASURED or count % 1 ~= 0 then
+  if not count or count < 0 or count > MAX_MEASURED or count % 1 ~= 0 then
     return 'the count of ' .. what .. ' must be a whole number from 0 to 2^36'
   end
   if EVENTS[what] then
-    flow(book, region, what, count)
+    increment(book, region, what, count)
   elseif TIMES[what] then
     ms = tonumber(ms)
     if not ms or not (ms >= 0 and ms <= 3600000) then return what .. ' must be from 0 to 3600000 ms' end
-    flow(book, region, what .. ':' .. bucket_of(ms), count)
+    increment(book, region, what .. ':' .. bucket_of(ms), count)
   else
     return 'what was observed must be connect, delivery, batches or failed_batches'
   end
@@ -154,7 +154,7 @@ local function observe(keys, args)
   local book = ledger(keys[1])
   local wrong = problem('node', args[1], true) or problem('region', args[2], true) or misplaced(keys[1], args[1] .. '/n/n')
   if not wrong and #args % 3 ~= 2 then wrong = 'send node, region, then three values for each observation: what, ms, count' end
-  if not wrong and #args > MOST_IN_A_CALL then wrong = 'send 600 observations at most in a call' end
+  if not wrong and #args > MAX_IN_A_CALL then wrong = 'send 600 observations at most in a call' end
   if wrong then return refuse(wrong) end
   for i = 3, #args, 3 do
     wrong = observe_one(book, args[2], args[i], args[i + 1], args[i + 2])
@@ -171,7 +171,7 @@ local function subscribe(keys, args)
   local records, at, tenant, user = known(shard, args[1])
   if not at then return not_here(shard, args[1]) end
   local profile = args[2] and args[2] ~= '' and redis.call('HGET', shard .. ':limits', 'profile:' .. args[2])
-  if #args > MOST_IN_A_CALL then return refuse('send ' .. MOST_IN_A_CALL - 2 .. ' channels at most in a call') end
+  if #args > MAX_IN_A_CALL then return refuse('send ' .. MAX_IN_A_CALL - 2 .. ' channels at most in a call') end
   local channels = {}
   for i = 3, #args do channels[#channels + 1] = args[i] end
   local had = subscriptions(records[at])
@@ -225,11 +225,11 @@ local function stale(keys, args)
   return found
 end
 
--- KEYS shard; ARGV idle_ms, most. Ends up to `most` connections that showed no life for idle_ms, and tells their gateways.
+-- KEYS shard; ARGV idle_ms, batch. Ends up to `batch` connections that showed no life for idle_ms, and tells their gateways.
 -- Returns how many; costs what is stale, not what exists.
 local function sweep(keys, args)
-  local until_ms, most = now_ms() - number_in(args[1], 300000, 0, 2^50), number_in(args[2], 200, 1, MOST_IN_A_CALL)
-  local refs = redis.call('ZRANGEBYSCORE', keys[1] .. ':active', '-inf', until_ms, 'LIMIT', 0, most)
+  local until_ms, batch = now_ms() - number_in(args[1], 300000, 0, 2^50), number_in(args[2], 200, 1, MAX_IN_A_CALL)
+  local refs = redis.call('ZRANGEBYSCORE', keys[1] .. ':active', '-inf', until_ms, 'LIMIT', 0, batch)
   if #refs > 0 then
     end_all(keys[1], refs, 'swept')
     -- They are the lowest of all: by rank that is one step, by name it would be one each.

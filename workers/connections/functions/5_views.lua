@@ -1,7 +1,7 @@
--- KEYS shard; ARGV tenant, wedding, cursor, count. Who of a wedding is online, a page of about `count` people at a time. Returns
+-- KEYS shard; ARGV tenant, wedding, cursor, count. Who of a wedding is online, a page of about `count` users at a time. Returns
 -- {cursor, {couples, planners, vendors, guests: connections of the wedding here}, {user, user type, connections, …}}.
 local function presence(keys, args)
-  local shard, wedding, people, online = keys[1], args[2] or '', {}, {}
+  local shard, wedding, users, online = keys[1], args[2] or '', {}, {}
   for _, user_type in ipairs({'couple', 'planner', 'vendor', 'guest'}) do
     online[#online + 1] = tonumber(redis.call('HGET', shard .. ':counts', 'wt:' .. wedding .. '|' .. user_type)) or 0
   end
@@ -12,10 +12,10 @@ local function presence(keys, args)
       if record[WEDDING] == wedding then here, user_type = here + 1, TYPES[record[TYPE]] end
     end
     if here > 0 then
-      for _, value in ipairs({page[2][i], user_type, here}) do people[#people + 1] = value end
+      for _, value in ipairs({page[2][i], user_type, here}) do users[#users + 1] = value end
     end
   end
-  return {page[1], online, people}
+  return {page[1], online, users}
 end
 
 -- KEYS shard; ARGV tenant, user. Returns all that is known of a user's connections, as JSON: for people who look for one.
@@ -50,9 +50,9 @@ local function heaviest(keys)
   return found
 end
 
--- KEYS shard; ARGV silent_ms, most. Returns {counts, flow, silent}: what is open and subscribed by region, what went by since the last snapshot,
--- and by region how many (of `most`) showed no life for silent_ms. The flow is put aside in <shard>:taken until the caller
--- deletes that: a caller that fails is told the same again.
+-- KEYS shard; ARGV silent_ms, limit. Returns {counts, counters, silent}: what is open and subscribed by region, what was counted since
+-- the last snapshot, and by region how many (of `limit`) showed no life for silent_ms. The counters are drained into <shard>:taken until
+-- the caller deletes that: a caller that fails gets the same again.
 local function snapshot(keys, args)
   local shard = keys[1]
   local all, counts = redis.call('HGETALL', shard .. ':counts'), {}
@@ -66,9 +66,9 @@ local function snapshot(keys, args)
     redis.call('RENAME', shard .. ':flow', shard .. ':taken')
   end
   local until_ms = now_ms() - number_in(args[1], 60000, 0, 2^50)
-  local quiet = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', until_ms, 'LIMIT', 0, number_in(args[2], 200, 1, MOST_IN_A_CALL))
+  local silent_refs = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', until_ms, 'LIMIT', 0, number_in(args[2], 200, 1, MAX_IN_A_CALL))
   local by_region, silent = {}, {}
-  for _, ref in ipairs(quiet) do
+  for _, ref in ipairs(silent_refs) do
     local record = peek(shard, ref)
     if record then add(by_region, record[REGION], 1) end
   end

@@ -42,25 +42,28 @@ _WORDS = {
 def upgrade() -> None:
     """Add the columns, fill them, and keep both names of each the same, whoever writes."""
     for table, columns in _COLUMNS.items():
-        for _, new, kind, _ in columns:
-            op.add_column(table, sa.Column(new, kind))
-        pairs = ", ".join(f'"{new}" = {old}' for old, new, *_ in columns)
-        op.execute(f"UPDATE {table} SET {pairs}")  # noqa: S608 - names of this file
-        for _, new, _, always in columns:
-            if always:
-                op.alter_column(table, new, nullable=False)
-        op.execute(
-            f"CREATE FUNCTION {table}_both_words() RETURNS trigger LANGUAGE plpgsql AS $$ "
-            f"BEGIN {' '.join(_synchronized(columns))} RETURN NEW; END $$"
-        )
-        op.execute(
-            f"CREATE TRIGGER both_words BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_both_words()"
-        )
+        _add(table, columns)
     _keys()
     for table, words in _WORDS.items():
         for old, new in words.items():
             op.execute(f"UPDATE {table} SET reason = '{new}' WHERE reason = '{old}'")  # noqa: S608
     op.execute("UPDATE performance_alerts SET muted = replace(muted, 'explained by', 'inhibited by') WHERE muted <> ''")
+
+
+def _add(table: str, columns: list[_Column]) -> None:
+    for _, new, kind, _ in columns:
+        op.add_column(table, sa.Column(new, kind))
+    pairs = ", ".join(f'"{new}" = {old}' for old, new, *_ in columns)
+    op.execute(f"UPDATE {table} SET {pairs}")  # noqa: S608 - names of this file
+    for new in (new for _, new, _, always in columns if always):
+        op.alter_column(table, new, nullable=False)
+    op.execute(
+        f"CREATE FUNCTION {table}_both_words() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        f"BEGIN {' '.join(_synchronized(columns))} RETURN NEW; END $$"
+    )
+    op.execute(
+        f"CREATE TRIGGER both_words BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_both_words()"
+    )
 
 
 def _synchronized(columns: list[_Column]) -> Iterator[str]:
