@@ -1,9 +1,10 @@
 """One sweep of alerts: 10,000 series and 10,000 running weddings, one in a hundred of both in trouble.
 
-`check_ms` is a whole `alerts.check` on real servers: snapshots, the month's budgets of each region, each wedding's own, what
-the detectors found, and the changes of all alerts (`first_check_ms` also opens them); `escalate_ms` decides who is told, with
-silences and explanations; `detect_ms` is the detectors' sweep over all series, its memory read from and written to Redis;
-`peak_mb` is what the process grew by. `storm`: one wedding in five is in trouble.
+`check_ms` is a whole `alerts.check` on real servers: snapshots, the month's budgets of each region, each
+wedding's own, what the detectors found, and the changes of all alerts (`first_check_ms` also opens them);
+`escalate_ms` decides who is told, with silences and explanations; `detect_ms` is the detectors' sweep over
+all series, its memory read from and written to Redis; `peak_mb` is what the process grew by. `storm`: one
+wedding in five is in trouble.
 """
 
 import resource
@@ -22,9 +23,17 @@ _turns = count()
 
 def main() -> None:
     """Print the figures."""
-    with form.broker(), form.database(ALERTS_PENDING_FOR="0s", ALERTS_RESOLVE_AFTER="0s", ALERTS_GROUP_WAIT="0s"):
+    with (
+        form.broker(),
+        form.database(ALERTS_PENDING_FOR="0s", ALERTS_RESOLVE_AFTER="0s", ALERTS_GROUP_WAIT="0s"),
+    ):
         _calendar()
-        form.main("alert_sweep", {"ours": lambda: _sweep(100), "storm": lambda: _sweep(5)}, lambda _medians: {}, runs=3)
+        form.main(
+            "alert_sweep",
+            {"ours": lambda: _sweep(100), "storm": lambda: _sweep(5)},
+            lambda _medians: {},
+            runs=3,
+        )
 
 
 def _calendar() -> None:
@@ -36,11 +45,16 @@ def _calendar() -> None:
     local = starts.replace(tzinfo=None)
     facts = (local, local + lasts, "UTC", starts, starts + lasts, 116, VenueType.GARDEN)
     with database.transaction() as db:
-        weddings.upsert(db, [Wedding(f"w-{number}", *facts, REGIONS[number % 3]) for number in range(WEDDINGS)], at=starts)
+        weddings.upsert(
+            db, [Wedding(f"w-{number}", *facts, REGIONS[number % 3]) for number in range(WEDDINGS)], at=starts
+        )
 
 
 def _measure(one_in: int) -> None:
-    """Push a minute of samples: a gauge of each series, some events of each wedding, one in so many of them bad."""
+    """Push a minute of samples.
+
+    A gauge of each series, some events of each wedding, one in so many of them bad.
+    """
     from workers.measurements.rules.samples import Batch, Row
     from workers.measurements.store import points
     from workers.measurements.store.writer import Writer
@@ -48,10 +62,17 @@ def _measure(one_in: int) -> None:
 
     at, turn = clock.epoch() - 30, next(_turns)
     texts = [f'node_load{{node="n{number}",region="{REGIONS[number % 3]}"}}' for number in range(SERIES)]
-    texts += [f'guest_list_seconds{{region="{REGIONS[number % 3]}",wedding_id="w-{number}"}}' for number in range(WEDDINGS)]
+    texts += [
+        f'guest_list_seconds{{region="{REGIONS[number % 3]}",wedding_id="w-{number}"}}'
+        for number in range(WEDDINGS)
+    ]
     rows = np.zeros(SERIES + WEDDINGS * EVENTS, Row)
-    rows["series"] = np.concatenate([np.arange(SERIES), np.repeat(np.arange(SERIES, SERIES + WEDDINGS), EVENTS)])
-    rows["at"] = ((at + np.concatenate([np.zeros(SERIES), np.tile(np.arange(EVENTS), WEDDINGS)])) * 1e6).astype("<i8") + turn
+    rows["series"] = np.concatenate(
+        [np.arange(SERIES), np.repeat(np.arange(SERIES, SERIES + WEDDINGS), EVENTS)]
+    )
+    rows["at"] = (
+        (at + np.concatenate([np.zeros(SERIES), np.tile(np.arange(EVENTS), WEDDINGS)])) * 1e6
+    ).astype("<i8") + turn
     rows["value"] = 0.1
     wrong = (rows["series"] >= SERIES) & (rows["series"] % one_in == 0)
     rows["value"][wrong] = 3.0
@@ -71,7 +92,9 @@ def _sweep(one_in: int) -> form.Figures:
     from workers.measurements.usecases import detection
 
     with database.transaction() as db:
-        db.exec_driver_sql("TRUNCATE performance_alerts, slo_events, wedding_slo_events, outbox RESTART IDENTITY CASCADE")
+        db.exec_driver_sql(
+            "TRUNCATE performance_alerts, slo_events, wedding_slo_events, outbox RESTART IDENTITY CASCADE"
+        )
     _measure(one_in)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     figures = {"first_check_ms": _timed(tasks.check.run), "check_ms": _timed(tasks.check.run)}

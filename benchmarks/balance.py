@@ -1,9 +1,9 @@
 """Balance: 10,000 connections of 500 weddings on 10 nodes, and then one node is lost.
 
-`max_over_mean` is the fullest node's load over the mean; `wedding_on_one_node` the share of people who are where most of
-their wedding is; `moved_on_node_loss` the share of people who move though their node was not lost; `after_loss_…` is how it
-is then. Peers: `ring` (consistent hashing of weddings, 100 points a node), `rendezvous` (highest random weight, no bound),
-`least_connections` (each person to the emptiest node).
+`max_over_mean` is the fullest node's load over the mean; `wedding_on_one_node` the share of people who are
+where most of their wedding is; `moved_on_node_loss` the share of people who move though their node was not
+lost; `after_loss_…` is how it is then. Peers: `ring` (consistent hashing of weddings, 100 points a node),
+`rendezvous` (highest random weight, no bound), `least_connections` (each person to the emptiest node).
 """
 
 from bisect import bisect
@@ -27,19 +27,28 @@ def main() -> None:
     seatings: dict[str, Seating] = {
         "ours": _ours, "ring": _ring, "rendezvous": _rendezvous, "least_connections": _least_connections
     }  # fmt: skip
-    form.main("balance", {name: partial(_measure, seating) for name, seating in seatings.items()}, _ratios, runs=5)
+    form.main(
+        "balance", {name: partial(_measure, seating) for name, seating in seatings.items()}, _ratios, runs=5
+    )
 
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
     ours = medians["ours"]["max_over_mean"]
-    return {f"{name}_max_over_mean_over_ours": medians[name]["max_over_mean"] / ours for name in medians if name != "ours"}
+    return {
+        f"{name}_max_over_mean_over_ours": medians[name]["max_over_mean"] / ours
+        for name in medians
+        if name != "ours"
+    }
 
 
 _runs = iter(range(1, 1_000_000))
 
 
 def _measure(seating: Seating) -> form.Figures:
-    requests, nodes = _parties(next(_runs)), [Node(f"rt-{n}", "east", f"ws://rt-{n}", 1_200) for n in range(NODES)]
+    requests, nodes = (
+        _parties(next(_runs)),
+        [Node(f"rt-{n}", "east", f"ws://rt-{n}", 1_200) for n in range(NODES)],
+    )
     begun = clock.stopwatch()
     before = seating(requests, nodes, {})
     took = clock.stopwatch() - begun
@@ -85,11 +94,17 @@ def _ours(requests: list[PlacementRequest], nodes: list[Node], kept: Seats) -> S
 
 
 def _whole(requests: list[PlacementRequest], choose: Mapping[str, str]) -> Seats:
-    return {(request.wedding_id, person): choose[request.wedding_id] for request in requests for person in range(request.size)}
+    return {
+        (request.wedding_id, person): choose[request.wedding_id]
+        for request in requests
+        for person in range(request.size)
+    }
 
 
 def _ring(requests: list[PlacementRequest], nodes: list[Node], _kept: Seats) -> Seats:
-    points = sorted((crc32(f"{node.name}#{point}".encode()), node.name) for node in nodes for point in range(100))
+    points = sorted(
+        (crc32(f"{node.name}#{point}".encode()), node.name) for node in nodes for point in range(100)
+    )
     places = [at for at, _ in points]
     return _whole(
         requests,
@@ -101,7 +116,9 @@ def _ring(requests: list[PlacementRequest], nodes: list[Node], _kept: Seats) -> 
 
 
 def _rendezvous(requests: list[PlacementRequest], nodes: list[Node], _kept: Seats) -> Seats:
-    return _whole(requests, {request.wedding_id: rank(request.wedding_id, nodes)[0].name for request in requests})
+    return _whole(
+        requests, {request.wedding_id: rank(request.wedding_id, nodes)[0].name for request in requests}
+    )
 
 
 def _least_connections(requests: list[PlacementRequest], nodes: list[Node], kept: Seats) -> Seats:

@@ -1,4 +1,7 @@
-"""Bare Celery, for `celery -A benchmarks.bare`: nothing of our app is imported, so that none of it can help or hinder."""
+"""Bare Celery, for `celery -A benchmarks.bare`.
+
+Nothing of our app is imported, so that none of it can help or hinder.
+"""
 
 import os
 

@@ -26,7 +26,8 @@ def _lost(url: str, *, tasks: int, kills: int) -> form.Figures:
     client = Redis.from_url(url)
     for number in range(tasks):
         bare.effect.delay(number)
-    command = [sys.executable, "-m", "celery", "-A", "benchmarks.bare", "worker", "-Q", "shared", "-c", "2", "-l", "error"]
+    words = "-m celery -A benchmarks.bare worker -Q shared -c 2 -l error"
+    command = [sys.executable, *words.split()]
     start: Callable[[], Any] = lambda: subprocess.Popen(  # noqa: E731 - it is started again after each kill
         command,
         start_new_session=True,

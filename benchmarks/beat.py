@@ -1,8 +1,9 @@
 """Beat's punctuality and fail-over: how far from a pace two firings lie, and what a killed beat leaves open.
 
-Ours: two beats, one of them killed half-way. Peer: Celery's own scheduler, one beat, nobody killed (it has no second).
-`back_s` is how long a beat that has no second is silent when it is killed and the supervisor puts it back.
-Both fire the same number of jobs at the same pace; nobody works on the queue, so its messages are the record.
+Ours: two beats, one of them killed half-way. Peer: Celery's own scheduler, one beat, nobody killed (it has no
+second). `back_s` is how long a beat that has no second is silent when it is killed and the supervisor puts it
+back. Both fire the same number of jobs at the same pace; nobody works on the queue, so its messages are the
+record.
 """
 
 import signal
@@ -30,11 +31,19 @@ PACE, SECONDS = 5.0, 40.0
 def main() -> None:
     """Print the figures."""
     with form.broker():
-        form.main("beat", {"ours": lambda: two_beats() | {"back_s": restarted()}, "celery_scheduler": _stock}, _ratios, runs=3)
+        form.main(
+            "beat",
+            {"ours": lambda: two_beats() | {"back_s": restarted()}, "celery_scheduler": _stock},
+            _ratios,
+            runs=3,
+        )
 
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
-    return {"p99_over_celery_scheduler": medians["ours"]["p99_ms"] / max(0.001, medians["celery_scheduler"]["p99_ms"])}
+    return {
+        "p99_over_celery_scheduler": medians["ours"]["p99_ms"]
+        / max(0.001, medians["celery_scheduler"]["p99_ms"])
+    }
 
 
 def two_beats() -> form.Figures:
@@ -43,7 +52,9 @@ def two_beats() -> form.Figures:
     from workers.seasons import store as seasons
     from workers.seasons.rules.season import KindOfDay, Reason
 
-    quick = {line.name for line in TABLE if line.wedding_day.every == PACE and line.name != "wedding_day.look"}
+    quick = {
+        line.name for line in TABLE if line.wedding_day.every == PACE and line.name != "wedding_day.look"
+    }
     client = form.emptied()
     seasons.publish_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR)
     with ExitStack() as stack:
@@ -60,9 +71,11 @@ def two_beats() -> form.Figures:
 
 
 def restarted() -> float:
-    """Return the seconds that a beat without a second is silent when it is killed and the supervisor puts it back."""
+    """Return for how many seconds a beat without a second is silent when it is killed and restarted."""
     with tempfile.TemporaryDirectory() as folder:
-        supervisor = Supervisor(Path(folder), {"beat": f"{sys.executable} {' '.join(_command('schedules.beat'))}"})
+        supervisor = Supervisor(
+            Path(folder), {"beat": f"{sys.executable} {' '.join(_command('schedules.beat'))}"}
+        )
         supervisor.start()
         try:
             supervisor.run(lambda: _fired_since(0.0))

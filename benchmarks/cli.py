@@ -1,9 +1,11 @@
-"""What a command costs an operator who types it: processor seconds, start of the interpreter and imports among them.
+"""What a command costs an operator who types it.
+
+Processor seconds, start of the interpreter and imports among them.
 
     python -m benchmarks.cli [--json] [--runs 5]
 
-Ours run on real servers with a thousand weddings in the calendar. The peers are what else an operator types, and only say their
-version or their help; `bare` is a Python that does nothing.
+Ours run on real servers with a thousand weddings in the calendar. The peers are what else an operator types,
+and only say their version or their help; `bare` is a Python that does nothing.
 """
 
 import os
@@ -65,7 +67,10 @@ def _cost(*words: str) -> float:
     """Return the processor seconds that a command takes, of its children too."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [sys.executable, *words], stdout=subprocess.DEVNULL, check=False, env=os.environ | {"PYTHONWARNINGS": "ignore"}
+        [sys.executable, *words],
+        stdout=subprocess.DEVNULL,
+        check=False,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -73,7 +78,10 @@ def _cost(*words: str) -> float:
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
     celery = medians["celery_version"]["s"]
-    return {f"{name.removesuffix('_s')}_over_celery_version": value / celery for name, value in medians["ours"].items()}
+    return {
+        f"{name.removesuffix('_s')}_over_celery_version": value / celery
+        for name, value in medians["ours"].items()
+    }
 
 
 if __name__ == "__main__":

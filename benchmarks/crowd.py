@@ -17,12 +17,17 @@ NODES = 10
 
 def sizes(weddings: int, seed: int = 7) -> list[int]:
     """Return how many people each wedding has: lognormal, median 100, sigma 0.55, as weddings are."""
-    found: list[int] = np.random.default_rng(seed).lognormal(np.log(100), 0.55, weddings).astype(int).clip(2, 2000).tolist()
+    found: list[int] = (
+        np.random.default_rng(seed).lognormal(np.log(100), 0.55, weddings).astype(int).clip(2, 2000).tolist()
+    )
     return found
 
 
 def people(count: int) -> Iterator[Connection]:
-    """Yield `count` connections: wedding after wedding, one in eleven people with a second one, vendors with a supplier."""
+    """Yield `count` connections.
+
+    Wedding after wedding, one in eleven people with a second one, vendors with a supplier.
+    """
     return islice(_people(), count)
 
 
@@ -48,7 +53,9 @@ def _people() -> Iterator[Connection]:
 
 def request(one: Connection) -> tuple[str, bytes]:
     """Return the shard and the request of `wedops_open` for a connection."""
-    return keys.shard(one.tenant, store.policy().shards), orjson.dumps({k: v for k, v in vars(one).items() if v})
+    return keys.shard(one.tenant, store.policy().shards), orjson.dumps(
+        {k: v for k, v in vars(one).items() if v}
+    )
 
 
 def open_all(connections: Iterator[Connection]) -> list[str]:

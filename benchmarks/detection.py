@@ -1,12 +1,15 @@
-"""Anomalies found in labelled series: our detector and two simple ones, scored as the Numenta Anomaly Benchmark does.
+"""Anomalies found in labelled series.
+
+Our detector and two simple ones, scored as the Numenta Anomaly Benchmark does.
 
     python -m benchmarks.detection --data DIR [--json] [--thresholds FILE | --save FILE]
 
-DIR holds NAB's series and labels; the scorer is `nab_score.py`, under tools beside DIR's parent (--tools names another place).
-No detector knows a series' least and greatest value beforehand. A threshold is the same for all series: the best one on this
-data, or for ours that of FILE, which --save wrote on other data. `rolling_z` is how many standard deviations of a day's points
-a point is from their mean, with its best threshold here; `three_sigma` the same as it is used, from 3 on. `us_per_point` is one
-core's, for 10,000 series at a time; the detail `at_default` has what an operator sees at the product's own threshold.
+DIR holds NAB's series and labels; the scorer is `nab_score.py`, under tools beside DIR's parent (--tools
+names another place). No detector knows a series' least and greatest value beforehand. A threshold is the same
+for all series: the best one on this data, or for ours that of FILE, which --save wrote on other data.
+`rolling_z` is how many standard deviations of a day's points a point is from their mean, with its best
+threshold here; `three_sigma` the same as it is used, from 3 on. `us_per_point` is one core's, for 10,000
+series at a time; the detail `at_default` has what an operator sees at the product's own threshold.
 """
 
 import importlib.util
@@ -50,14 +53,16 @@ def main() -> None:
     peers = {"rolling_z": _best(nab, files, sigmas), "three_sigma": dict.fromkeys(PROFILES.values(), 0.75)}
     scored = {name: _scored(nab, files, sigmas, theirs) for name, theirs in peers.items()}
     own = _scored(nab, files, ours, thresholds)
+    pace = median(_pace() for _ in range(given.runs))
+    at_default = nab.ops(files, ours, THRESHOLD)
     report = {
         "schema": "wedops.bench/1",
         "name": "detection",
         "runs": given.runs,
-        "figures": own | {"us_per_point": median(_pace() for _ in range(given.runs)), "state_bytes": STATE_BYTES},
+        "figures": own | {"us_per_point": pace, "state_bytes": STATE_BYTES},
         "peers": scored,
-        "ratios": {f"{name}_over_rolling_z": round(own[name] / scored["rolling_z"][name], 3) for name in PROFILES},
-        "details": {"series": len(files), "thresholds": thresholds, "at_default": nab.ops(files, ours, THRESHOLD)},
+        "ratios": {f"{name}_over_rolling_z": own[name] / scored["rolling_z"][name] for name in PROFILES},
+        "details": {"series": len(files), "thresholds": thresholds, "at_default": at_default},
     }
     form.show(report, as_json=given.json)
 
@@ -74,7 +79,10 @@ def _side_by_side(files: list[Any]) -> Scores:
 
 
 def _rolling_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how many standard deviations of the points before it each point is from their mean, 3 as 0.75."""
+    """Return each point's distance from the mean of the points before it.
+
+    In their standard deviations, 3 as 0.75.
+    """
     found = np.zeros(len(values))
     for row in range(2, len(values)):
         past = values[max(0, row - WINDOW) : row]

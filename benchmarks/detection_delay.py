@@ -1,21 +1,24 @@
 """How soon a step in one of 10,000 series is seen, at one false page a day over all of them.
 
-    python -m benchmarks.detection_delay [--series 10000] [--incidents 1000] [--days 3] [--ar 0.6] [--seed 1] [--json]
+    python -m benchmarks.detection_delay [--series 10000] [--incidents 1000] [--days 3] [--ar 0.6] [--seed 1]
+    [--json]
 
-Series of 10 s are imagined: AR(1) noise (coefficient uniform in 0 … `ar`) about a day's cycle of up to ±5 standard deviations
-and a half-day's, lone outliers, single gaps and gaps up to an hour, deploys (announced) that move the level. After 1.2 days
-to learn from come `days` without an incident, for the false pages, then six hours with `incidents` of each kind, each in a
-series of its own, for half an hour. A delay counts sweeps, that of the step as the first; `missed` is the percent not seen
-within 30 (the series in a gap or fresh from a deploy are among them), and null a delay beyond them.
+Series of 10 s are imagined: AR(1) noise (coefficient uniform in 0 … `ar`) about a day's cycle of up to ±5
+standard deviations and a half-day's, lone outliers, single gaps and gaps up to an hour, deploys (announced)
+that move the level. After 1.2 days to learn from come `days` without an incident, for the false pages, then
+six hours with `incidents` of each kind, each in a series of its own, for half an hour. A delay counts sweeps,
+that of the step as the first; `missed` is the percent not seen within 30 (the series in a gap or fresh from a
+deploy are among them), and null a delay beyond them.
 
-`3_sigma` is a step of three standard deviations of the noise (marginal: of what is left of a series without its day), also by
-the noise's AR coefficient; `3_sigma_long_run` of three of its long-run standard deviations. Those are the same for noise
-without memory, and by √((1+a)/(1-a)) more for noise that remembers: there three marginal ones are less than they seem, to
-any detector.
+`3_sigma` is a step of three standard deviations of the noise (marginal: of what is left of a series without
+its day), also by the noise's AR coefficient; `3_sigma_long_run` of three of its long-run standard deviations.
+Those are the same for noise without memory, and by √((1+a)/(1-a)) more for noise that remembers: there three
+marginal ones are less than they seem, to any detector.
 
-Peers: `ideal_cusum` knows every level, spread and coefficient, and is set to one false page a day as well; `three_sigma` knows
-level and spread, and alerts on every value beyond three. `outage_s` is what a service of one request a second that fails
-altogether takes until at least three and half of the last minute's requests are bad.
+Peers: `ideal_cusum` knows every level, spread and coefficient, and is set to one false page a day as well;
+`three_sigma` knows level and spread, and alerts on every value beyond three. `outage_s` is what a service of
+one request a second that fails altogether takes until at least three and half of the last minute's requests
+are bad.
 """
 
 import sys
@@ -45,16 +48,31 @@ def main() -> None:
     options.add_argument("--ar", type=float, default=0.6)
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args()
-    run = Run(given.series, min(given.incidents, given.series // len(KINDS)), given.days, given.ar, given.seed)
-    figures = {"us_per_point": run.play(), "state_bytes": float(STATE_BYTES), **outage(np.random.default_rng(given.seed))}
+    run = Run(
+        given.series, min(given.incidents, given.series // len(KINDS)), given.days, given.ar, given.seed
+    )
+    figures = {
+        "us_per_point": run.play(),
+        "state_bytes": float(STATE_BYTES),
+        **outage(np.random.default_rng(given.seed)),
+    }
     found = {name: run.figures(name) for name in run.firsts}
     ours = {**figures, **found.pop("ours")}
-    report = {"schema": "wedops.bench/1", "name": "detection_delay", "runs": given.runs, "figures": ours, "peers": found}
+    report = {
+        "schema": "wedops.bench/1",
+        "name": "detection_delay",
+        "runs": given.runs,
+        "figures": ours,
+        "peers": found,
+    }
     form.show(report | {"ratios": {}, "details": vars(given)}, as_json=given.json)
 
 
 class World:
-    """Imagined series; `rest` is what is left of them without day, deploys and units: what an ideal detector sees."""
+    """Imagined series; `rest` is what is left of them without day, deploys and units.
+
+    What an ideal detector sees.
+    """
 
     def __init__(self, count: int, max_ar: float, seed: int) -> None:
         # Half of all the time goes into normal numbers: this one makes them fastest.
@@ -73,7 +91,9 @@ class World:
 
     def step(self, shift: Array | None) -> tuple[Array, NDArray[np.intp]]:
         """Return the next sweep's values, and the series whose deploy was announced."""
-        self.noise = self.noise * self.ar + self.fresh * self.chance.standard_normal(self.count, dtype=np.float32)
+        self.noise = self.noise * self.ar + self.fresh * self.chance.standard_normal(
+            self.count, dtype=np.float32
+        )
         self.rest = self.noise.copy()
         wild = self._some(1 / 1000)
         self.rest[wild] += self.chance.uniform(4, 12, len(wild)) * self.chance.choice([-1, 1], len(wild))
@@ -174,7 +194,9 @@ class Run:
             seen = spoke & (after >= 0) & (scores * self.size > 0)
             if name == "ours":
                 self.again += int((spoke & (after >= 0) & np.isfinite(firsts)).sum())
-            firsts[seen & (after < SOON) & np.isinf(firsts)] = after[seen & (after < SOON) & np.isinf(firsts)] + 1
+            firsts[seen & (after < SOON) & np.isinf(firsts)] = (
+                after[seen & (after < SOON) & np.isinf(firsts)] + 1
+            )
 
     def figures(self, name: str) -> dict[str, object]:
         """Return what one contestant did."""
@@ -183,7 +205,9 @@ class Run:
             rows = np.arange(number * self.incidents, (number + 1) * self.incidents)
             found[kind] = _delays(self.firsts[name][rows])
             if kind == "3_sigma":
-                found["3_sigma_by_ar"] = {f"{low}-{high}": self._within(name, rows, low, high) for low, high in BANDS}
+                found["3_sigma_by_ar"] = {
+                    f"{low}-{high}": self._within(name, rows, low, high) for low, high in BANDS
+                }
         if name == "ours":
             found["said_again_percent"] = round(100 * self.again / (self.incidents * len(KINDS)), 2)
         return found
@@ -194,13 +218,18 @@ class Run:
 
 def _delays(firsts: NDArray[np.float64]) -> dict[str, float | None]:
     """Return median and 95th percentile over all incidents; null is more than 30 sweeps."""
-    found = np.quantile(firsts, [0.5, 0.95], method="inverted_cdf").tolist() if len(firsts) else [np.inf, np.inf]
+    found = (
+        np.quantile(firsts, [0.5, 0.95], method="inverted_cdf").tolist() if len(firsts) else [np.inf, np.inf]
+    )
     median, p95 = (None if np.isinf(one) else one for one in found)
     return {"median": median, "p95": p95, "missed": round(100 * float(np.isinf(firsts).mean()), 1)}
 
 
 def is_out(bad: NDArray[np.int_], all_: NDArray[np.int_]) -> NDArray[np.bool_]:
-    """Return whether at least three and half of the last minute's requests were bad, for counts by sweep (last axis)."""
+    """Return whether three or more, and half, of the last minute's requests were bad.
+
+    For counts by sweep (last axis).
+    """
     minute, total = bad[..., -6:].sum(axis=-1), all_[..., -6:].sum(axis=-1)
     out: NDArray[np.bool_] = (minute >= 3) & (2 * minute >= total)
     return out
@@ -213,10 +242,16 @@ def outage(chance: np.random.Generator, services: int = 10_000, rate: float = 1.
     whole = np.clip(np.arange(sweeps) * 10 + 10 - (90 + into[:, None]), 0, 10)
     failed, fine = chance.poisson(rate * whole), chance.poisson(rate * (10 - whole))
     bad = failed + chance.binomial(fine, 0.001)
-    seen = np.stack([is_out(bad[:, : sweep + 1], (failed + fine)[:, : sweep + 1]) for sweep in range(9, sweeps)], axis=1)
+    seen = np.stack(
+        [is_out(bad[:, : sweep + 1], (failed + fine)[:, : sweep + 1]) for sweep in range(9, sweeps)], axis=1
+    )
     seconds = np.where(seen.any(axis=1), (seen.argmax(axis=1) + 1) * 10 - into, np.inf)
     median, p95, limit = np.quantile(seconds, [0.5, 0.95, 1.0])
-    return {"outage_s": round(float(median), 1), "outage_p95_s": round(float(p95), 1), "outage_max_s": round(float(limit), 1)}
+    return {
+        "outage_s": round(float(median), 1),
+        "outage_p95_s": round(float(p95), 1),
+        "outage_max_s": round(float(limit), 1),
+    }
 
 
 if __name__ == "__main__":

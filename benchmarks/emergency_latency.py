@@ -1,7 +1,8 @@
 """From enqueue to the first line of an emergency's task, while 50,000 other tasks wait and burn CPU.
 
-Ours: a queue and a worker of its own. Peers: one shared queue (measured behind SHALLOW tasks, given for WAITING by
-proportion: it would take the better part of an hour), and one queue with Redis priorities at Celery's default prefetch.
+Ours: a queue and a worker of its own. Peers: one shared queue (measured behind SHALLOW tasks, given for
+WAITING by proportion: it would take the better part of an hour), and one queue with Redis priorities at
+Celery's default prefetch.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,11 @@ def main() -> None:
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
     ours = medians["ours"]["p99_ms"]
-    return {f"{peer}_p99_over_ours": figures["p99_ms"] / ours for peer, figures in medians.items() if peer != "ours"}
+    return {
+        f"{peer}_p99_over_ours": figures["p99_ms"] / ours
+        for peer, figures in medians.items()
+        if peer != "ours"
+    }
 
 
 def _ours() -> form.Figures:
@@ -36,7 +41,12 @@ def _ours() -> form.Figures:
 
     client = form.emptied()
     with ExitStack() as stack:
-        _pile(client, "bulk", _message(client, "bulk", lambda: burn.apply_async(kwargs={"seconds": BURN})), WAITING)
+        _pile(
+            client,
+            "bulk",
+            _message(client, "bulk", lambda: burn.apply_async(kwargs={"seconds": BURN})),
+            WAITING,
+        )
         stack.enter_context(form.worker("benchmarks.probes", "emergency", 1))
         stack.enter_context(form.worker("benchmarks.probes", "bulk", 1))
         form.wait_for(lambda: client.llen("bulk") < WAITING, within=60)
@@ -56,7 +66,11 @@ def _shared() -> form.Figures:
         begun = clock.stopwatch()
         bare.probe.delay(clock.epoch())
         waited = form.wait_for(lambda: client.llen("wedops:bench:waits") == 1, within=120) - begun
-    return {"p99_ms": waited * 1000 * WAITING / SHALLOW, "measured_ms": waited * 1000, "measured_behind": SHALLOW}
+    return {
+        "p99_ms": waited * 1000 * WAITING / SHALLOW,
+        "measured_ms": waited * 1000,
+        "measured_behind": SHALLOW,
+    }
 
 
 def _priorities() -> form.Figures:
@@ -80,7 +94,10 @@ def _pile(client: Any, queue: str, message: str, count: int) -> None:
     # Each with a tag and an id of its own: kombu counts what a worker holds by tag.
     tag, id = orjson.loads(message)["properties"]["delivery_tag"], orjson.loads(message)["headers"]["id"]
     for first in range(0, count, 100):
-        copies = (message.replace(tag, f"tag-{number}").replace(id, f"id-{number}") for number in range(first, first + 100))
+        copies = (
+            message.replace(tag, f"tag-{number}").replace(id, f"id-{number}")
+            for number in range(first, first + 100)
+        )
         client.lpush(queue, *copies)
 
 

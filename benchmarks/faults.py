@@ -2,15 +2,16 @@
 
     python -m benchmarks.faults [--requests 5000] [--kills 30] [--json]
 
-Real servers (Valkey with AOF every second, PostgreSQL), our Procfile's beat and workers under our supervisor, a real target
-for notifications. While emergencies and warm-ups are accepted at a steady pace, in turn a worker, a pool child, beat, the
-broker and PostgreSQL are killed and come back. `lost` counts accepted requests without their effect and notifications that
-never arrived, `double_effects` effects that are there twice, `double_notifications` people told twice of one thing by one
-channel. `sent_again` are messages that the target got again under the key that it got before (Idempotency-Key): their worker
-was killed between the target's answer and our note of it, and nobody can tell that from a message that was never sent.
-`recovery_…_s` is the longest time from the kill of a worker or a pool child until all that was accepted before it had its
-effect. Exit code 1 when something was lost or doubled. The peer is a stock Celery app on the same broker settings: tasks whose
-effect never came, in six kills of its worker.
+Real servers (Valkey with AOF every second, PostgreSQL), our Procfile's beat and workers under our supervisor,
+a real target for notifications. While emergencies and warm-ups are accepted at a steady pace, in turn a
+worker, a pool child, beat, the broker and PostgreSQL are killed and come back. `lost` counts accepted
+requests without their effect and notifications that never arrived, `double_effects` effects that are there
+twice, `double_notifications` people told twice of one thing by one channel. `sent_again` are messages that
+the target got again under the key that it got before (Idempotency-Key): their worker was killed between the
+target's answer and our note of it, and nobody can tell that from a message that was never sent.
+`recovery_…_s` is the longest time from the kill of a worker or a pool child until all that was accepted
+before it had its effect. Exit code 1 when something was lost or doubled. The peer is a stock Celery app on
+the same broker settings: tasks whose effect never came, in six kills of its worker.
 """
 
 import os
@@ -82,7 +83,8 @@ def system() -> Iterator["Faults"]:
         stack.callback(faults.stop_servers)
         os.environ |= {
             "WEDOPS_BROKER_URL": running["broker"].url, "WEDOPS_CACHE_URL": running["cache"].url,
-            "WEDOPS_DATABASE_URL": running["postgres"].url, "PROMETHEUS_MULTIPROC_DIR": str(home / "prometheus"),
+            "WEDOPS_DATABASE_URL": running["postgres"].url,
+            "PROMETHEUS_MULTIPROC_DIR": str(home / "prometheus"),
             "NOTIFY_TARGETS": heard.url, "CONNECTIONS_PERMIT_KEYS": f"faults:{'x' * 40}",
         }  # fmt: skip
         (home / "prometheus").mkdir()
@@ -114,7 +116,13 @@ def _prepare() -> None:
 @contextmanager
 def _supervised(home: Path) -> Iterator[None]:
     only = [word for name in PROCESSES for word in ("--only", name)]
-    command = [sys.executable, "-c", "from workers.cli.main import main; main()", "supervise", str(ROOT / "Procfile")]
+    command = [
+        sys.executable,
+        "-c",
+        "from workers.cli.main import main; main()",
+        "supervise",
+        str(ROOT / "Procfile"),
+    ]
     process = subprocess.Popen(
         [*command, "--folder", str(home), *only], cwd=ROOT, preexec_fn=servers.die_with_parent(),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -134,7 +142,9 @@ class Faults:
     servers: dict[str, servers.Server]
     target: Target
     accepted: list[str] = field(default_factory=list)
-    recoveries: dict[str, float] = field(default_factory=lambda: {"emergencies.open": 0.0, "caching.warm_up": 0.0})
+    recoveries: dict[str, float] = field(
+        default_factory=lambda: {"emergencies.open": 0.0, "caching.warm_up": 0.0}
+    )
 
     def play(self, requests: int, kills: int, *, pause: float = 3.0) -> form.Figures:
         """Accept so many requests while so many things are killed; return what was lost and doubled."""
@@ -147,7 +157,11 @@ class Faults:
         asking.join(600)
         ended.set()
         settled = self._settle()
-        return self._count() | {"kills": kills, "seconds": clock.stopwatch() - begun, "settled": float(settled)}
+        return self._count() | {
+            "kills": kills,
+            "seconds": clock.stopwatch() - begun,
+            "settled": float(settled),
+        }
 
     def _ask(self, requests: int, every: float, ended: Event) -> None:
         from workers import client
@@ -184,7 +198,10 @@ class Faults:
             self._recovered(at)
 
     def _recovered(self, at: datetime) -> None:
-        """Wait, a while, until what was accepted before a kill had its effect; remember how long that took."""
+        """Wait, a while, until what was accepted before a kill had its effect.
+
+        Remember how long that took.
+        """
         asked = "SELECT DISTINCT task FROM requests WHERE state = 'accepted' AND accepted_at <= :at"
         begun = clock.stopwatch()
         while (waited := clock.stopwatch() - begun) < 120:
@@ -208,9 +225,14 @@ class Faults:
     def _count(self) -> form.Figures:
         effects = Counter(key for (key,) in self.rows("SELECT key FROM emergencies"))
         effects += Counter(
-            key for (key,) in self.rows("SELECT key FROM requests WHERE task = 'caching.warm_up' AND state = 'done'")
+            key
+            for (key,) in self.rows(
+                "SELECT key FROM requests WHERE task = 'caching.warm_up' AND state = 'done'"
+            )
         )
-        steps = self.rows("SELECT count(*) - count(DISTINCT (emergency_id, number)) FROM emergency_steps")[0][0]
+        steps = self.rows("SELECT count(*) - count(DISTINCT (emergency_id, number)) FROM emergency_steps")[0][
+            0
+        ]
         told = self.rows("SELECT count(*) FROM emergencies")[0][0]
         written = {key for (key,) in self.rows("SELECT key FROM outbox WHERE kind = 'notification'")}
         return {

@@ -1,9 +1,10 @@
 """Forecast: 90 days in steps of five minutes from 100,000 weddings, and from a tenth of them.
 
-`forecast_s` is one forecast, `refresh_s` one of a region with 500 weddings in two days, as after a change; `memory_mb` what it
-takes beside the calendar. `p10` … are the percent of what was seen that lay below each quantile, in the two weeks after the
-four that the shares were learned from, of three imagined regions; `untaught_…` the same with the shares that are assumed.
-Peer: `one_by_one`, which adds each wedding's phases to every step they cover.
+`forecast_s` is one forecast, `refresh_s` one of a region with 500 weddings in two days, as after a change;
+`memory_mb` what it takes beside the calendar. `p10` … are the percent of what was seen that lay below each
+quantile, in the two weeks after the four that the shares were learned from, of three imagined regions;
+`untaught_…` the same with the shares that are assumed. Peer: `one_by_one`, which adds each wedding's phases
+to every step they cover.
 """
 
 import tracemalloc
@@ -31,7 +32,12 @@ def main() -> None:
     """Print the figures."""
     many, few = _calendar(100_000), _calendar(10_000)
     near = _calendar(500, days=2)
-    form.main("forecast", {"ours": lambda: _ours(many, few, near), "one_by_one": lambda: _one_by_one(few)}, _ratios, runs=5)
+    form.main(
+        "forecast",
+        {"ours": lambda: _ours(many, few, near), "one_by_one": lambda: _one_by_one(few)},
+        _ratios,
+        runs=5,
+    )
 
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
@@ -50,8 +56,18 @@ def _calendar(count: int, days: int = DAYS) -> list[Wedding]:
         starts = START + timedelta(minutes=minutes)
         local = starts.replace(tzinfo=None)
         lasts = timedelta(hours=6)
-        facts = {"zone": "UTC", "region": "us-west", "supplier_ids": ("s",) * 14, "guest_count": int(guests[number])}
-        edges = {"starts_local": local, "ends_local": local + lasts, "starts_at": starts, "ends_at": starts + lasts}
+        facts = {
+            "zone": "UTC",
+            "region": "us-west",
+            "supplier_ids": ("s",) * 14,
+            "guest_count": int(guests[number]),
+        }
+        edges = {
+            "starts_local": local,
+            "ends_local": local + lasts,
+            "starts_at": starts,
+            "ends_at": starts + lasts,
+        }
         found.append(Wedding(id=f"w-{number}", venue_type=venues[number % len(venues)], **facts, **edges))  # type: ignore[arg-type]
     return found
 
@@ -68,7 +84,13 @@ def _ours(many: list[Wedding], few: list[Wedding], near: list[Wedding]) -> form.
     _timed(many)
     memory = tracemalloc.get_traced_memory()[1] / 1e6
     tracemalloc.stop()
-    return {"forecast_s": seconds, "tenth_s": tenth, "refresh_s": refresh, "memory_mb": memory, **_coverage(next(_seeds))}
+    return {
+        "forecast_s": seconds,
+        "tenth_s": tenth,
+        "refresh_s": refresh,
+        "memory_mb": memory,
+        **_coverage(next(_seeds)),
+    }
 
 
 _seeds = count(1)
@@ -86,10 +108,15 @@ def _coverage(seed: int) -> form.Figures:
         # As in the rows: the highest of each five minutes, one in seven of them to learn from.
         load = load.reshape(-1, 5).max(axis=1)
         at = np.arange(3, LEARNED * 288, 7)
-        past = rules.seen(held, np.asarray(START.timestamp() + at * 300.0), load[at], rules.Policy(), Phases(), zone=zone)
+        past = rules.seen(
+            held, np.asarray(START.timestamp() + at * 300.0), load[at], rules.Policy(), Phases(), zone=zone
+        )
         _, own = shares.learn(rules.Policy().assumed, {region: past})
         seen = load[LEARNED * 288 :]
-        policy, begins = replace(rules.Policy(), horizon=timedelta(days=TRIED)), START + timedelta(days=LEARNED)
+        policy, begins = (
+            replace(rules.Policy(), horizon=timedelta(days=TRIED)),
+            START + timedelta(days=LEARNED),
+        )
         for prefix, known in (("", own[region]), ("untaught_", None)):
             made = rules.forecast(region, held, policy, Phases(), starts_at=begins, shares=known, zone=zone)
             for name, share in calibration.score(made.quantiles, seen).coverage.items():

@@ -1,4 +1,7 @@
-"""The form of every benchmark: figures and peers measured in turns in one run, medians over runs, one JSON object."""
+"""The form of every benchmark.
+
+Figures and peers measured in turns in one run, medians over runs, one JSON object.
+"""
 
 import argparse
 import json
@@ -52,7 +55,7 @@ def main(
 
 
 def show(report: dict[str, Any], *, as_json: bool) -> None:
-    """Print a report: `figures`, those of `peers`, their `ratios`, and whatever `details` a benchmark has beside them."""
+    """Print a report: `figures`, those of `peers`, their `ratios`, and a benchmark's own `details`."""
     if as_json:
         print(json.dumps(report))
     else:
@@ -73,7 +76,11 @@ def _medians(figures: list[Figures]) -> Figures:
 
 def _table(report: dict[str, Any]) -> None:
     print(f"{report['name']}, medians of {report['runs']} runs")
-    for contestant, values in {"ours": report["figures"], **report["peers"], "ratios": report["ratios"]}.items():
+    for contestant, values in {
+        "ours": report["figures"],
+        **report["peers"],
+        "ratios": report["ratios"],
+    }.items():
         texts = (f"{name} {value:g}" for name, value in values.items() if isinstance(value, int | float))
         print(f"  {contestant:<22}" + "  ".join(texts))
 
@@ -121,7 +128,20 @@ def database(**settings: str) -> Iterator[None]:
 @contextmanager
 def worker(app: str, queue: str, children: int, *words: str) -> Iterator[None]:
     """Run a Celery worker for the length of the block."""
-    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", f"{queue}@%h", "-Q", queue, "-c", str(children)]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        app,
+        "worker",
+        "-n",
+        f"{queue}@%h",
+        "-Q",
+        queue,
+        "-c",
+        str(children),
+    ]
     process = subprocess.Popen(
         [*command, "--without-gossip", "--without-mingle", "-l", "error", *words],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,

@@ -1,8 +1,8 @@
-"""Fail-over: people with the official client on three gateways, one of which is killed; they ask where to go and connect again.
+"""Fail-over: people with the official client on three gateways, one of which is killed.
 
-`back_s` is how long after the kill the last of its people is connected again, `median_s` the one in the middle; `together` the
-share of its people who are then where most of their wedding is. Peer: `random_node`, whose people know all nodes and go to any
-other one.
+They ask where to go and connect again. `back_s` is how long after the kill the last of its people is
+connected again, `median_s` the one in the middle; `together` the share of its people who are then where most
+of their wedding is. Peer: `random_node`, whose people know all nodes and go to any other one.
 """
 
 import asyncio
@@ -33,19 +33,26 @@ def main() -> None:
     os.environ[permits.VARIABLE] = f"bench:{secrets.token_hex(24)}"
     with form.broker(), ExitStack() as stack:
         port = servers.free_port()
-        stack.enter_context(_running("-m", "uvicorn", "workers.http.routes:api", "--port", str(port), "--log-level", "error"))
+        stack.enter_context(
+            _running("-m", "uvicorn", "workers.http.routes:api", "--port", str(port), "--log-level", "error")
+        )
         bench = _Bench(f"http://127.0.0.1:{port}/v1/route")
         form.main("gateway_failover", {"ours": bench.ours, "random_node": bench.random_node}, _ratios, runs=5)
 
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
-    return {"together_over_random": medians["ours"]["together"] / max(0.001, medians["random_node"]["together"])}
+    return {
+        "together_over_random": medians["ours"]["together"] / max(0.001, medians["random_node"]["together"])
+    }
 
 
 @contextmanager
 def _running(*words: str, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen(
-        [sys.executable, *words], env=os.environ | settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, *words],
+        env=os.environ | settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         yield process
@@ -65,7 +72,9 @@ class _Person:
         while True:
             avoid, self.node = self.node, ""
             node, url = await self.bench.choose(self, avoid)
-            client = AsyncRealtimeClient(url, self.permit, params={"region": REGION}, auto_reconnect=False, max_retries=1)
+            client = AsyncRealtimeClient(
+                url, self.permit, params={"region": REGION}, auto_reconnect=False, max_retries=1
+            )
             try:
                 await client.connect()
                 self.node, self.since = node, clock.stopwatch()
@@ -93,7 +102,9 @@ class _Bench:
         words = {"region": REGION, "avoid": avoid}
         while True:
             with suppress(httpx.HTTPError):
-                answer = await self.http.get(self.route, params=words, headers={"Authorization": f"Bearer {person.permit}"})
+                answer = await self.http.get(
+                    self.route, params=words, headers={"Authorization": f"Bearer {person.permit}"}
+                )
                 if answer.status_code == 200:
                     to = answer.json()
                     await asyncio.sleep(to["wait_ms"] / 1000)
@@ -113,7 +124,9 @@ class _Bench:
                 port = str(servers.free_port())
                 self.urls[name] = f"ws://127.0.0.1:{port}/socket"
                 gateways[name] = stack.enter_context(
-                    _running("-m", "demo.gateway", GATEWAY_PORT=port, GATEWAY_NODE=name, GATEWAY_REGIONS=REGION)
+                    _running(
+                        "-m", "demo.gateway", GATEWAY_PORT=port, GATEWAY_NODE=name, GATEWAY_REGIONS=REGION
+                    )
                 )
             return asyncio.run(self._fail_over(gateways))
 
@@ -123,7 +136,9 @@ class _Bench:
         self.http = httpx.AsyncClient()
         await _until(lambda: len(store.nodes()) == len(NODES))
         # As the schedule would have placed them, hours before.
-        requests = [PlacementRequest(f"lost-{number}", PEOPLE // WEDDINGS, REGION) for number in range(WEDDINGS)]
+        requests = [
+            PlacementRequest(f"lost-{number}", PEOPLE // WEDDINGS, REGION) for number in range(WEDDINGS)
+        ]
         store.publish_placements(place(requests, store.nodes(), Policy(comfort=0), kept={}), {})
         people = [_Person(number, self) for number in range(PEOPLE)]
         tasks = [asyncio.create_task(person.stay()) for person in people]
@@ -138,9 +153,12 @@ class _Bench:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         seats = {
-            wedding: Counter(one.node for one in people if one.wedding == wedding) for wedding in {p.wedding for p in theirs}
+            wedding: Counter(one.node for one in people if one.wedding == wedding)
+            for wedding in {p.wedding for p in theirs}
         }
-        together = sum(person.node == seats[person.wedding].most_common(1)[0][0] for person in theirs) / len(theirs)
+        together = sum(person.node == seats[person.wedding].most_common(1)[0][0] for person in theirs) / len(
+            theirs
+        )
         return {"people": len(theirs), "back_s": max(back), "median_s": median(back), "together": together}
 
 

@@ -1,11 +1,14 @@
-"""Ingest: samples of 10,000 series at 10 s from the stream into PostgreSQL, each once, with the events of objectives.
+"""Ingest: samples of 10,000 series at 10 s from the stream into PostgreSQL, each once.
 
-`rows_per_s` is from the first block taken out of the stream to the last commit: decoding, telling series' ids, dropping
-doubles, COPY, counting objectives' events, trimming; by a writer that has seen the series before, of points one in a hundred
-of which comes twice (`ours_without_doubles`: none does). `door_rows_per_s` is what comes before: checking samples and appending
-them to the stream. Peers write the same rows, with everything prepared: `raw_copy` is binary COPY of ready bytes into the same
-kind of table with the same index; `copy_text` is COPY of rows; `unique_index` is ON CONFLICT DO NOTHING from a staging table,
-the usual way to drop doubles.
+Events of objectives are counted meanwhile.
+
+`rows_per_s` is from the first block taken out of the stream to the last commit: decoding, telling series'
+ids, dropping doubles, COPY, counting objectives' events, trimming; by a writer that has seen the series
+before, of points one in a hundred of which comes twice (`ours_without_doubles`: none does). `door_rows_per_s`
+is what comes before: checking samples and appending them to the stream. Peers write the same rows, with
+everything prepared: `raw_copy` is binary COPY of ready bytes into the same kind of table with the same index;
+`copy_text` is COPY of rows; `unique_index` is ON CONFLICT DO NOTHING from a staging table, the usual way to
+drop doubles.
 """
 
 import os
@@ -41,7 +44,9 @@ def main() -> None:
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
     ours = medians["ours"]["rows_per_s"]
     clean = medians["ours_without_doubles"]["rows_per_s"] / medians["raw_copy"]["rows_per_s"]
-    ratios = {f"over_{peer}": ours / medians[peer]["rows_per_s"] for peer in medians if not peer.startswith("ours")}
+    ratios = {
+        f"over_{peer}": ours / medians[peer]["rows_per_s"] for peer in medians if not peer.startswith("ours")
+    }
     return ratios | {"without_doubles_over_raw_copy": clean}
 
 
@@ -52,7 +57,9 @@ class _Bench:
         begin = int(clock.epoch()) // 60 * 60 - SWEEPS * 10
         regions = ("us-west", "us-south", "us-northeast")
         names = ["photo_upload_seconds"] * 30 + ["node_cpu"] * (SERIES - 30)
-        self.texts = [f'{name}{{node="n{number}",region="{regions[number % 3]}"}}' for number, name in enumerate(names)]
+        self.texts = [
+            f'{name}{{node="n{number}",region="{regions[number % 3]}"}}' for number, name in enumerate(names)
+        ]
         self.rows = np.empty(SERIES * SWEEPS, Row)
         self.rows["series"] = np.tile(np.arange(SERIES), SWEEPS)
         self.rows["at"] = np.repeat((begin + 10 * np.arange(SWEEPS)) * 1_000_000, SERIES)
@@ -103,17 +110,20 @@ class _Bench:
             before = part[:: int(1 / DOUBLES)] if doubles else part[:0]
 
     def raw_copy(self) -> form.Figures:
-        from workers.measurements.store.writer import HEAD, TAIL, binary
+        from workers.measurements.store.binary import HEAD, TAIL, binary
 
         return self._peer(
-            [HEAD + binary(part) + TAIL for part in self._parts()], "COPY peer (series, at, value) FROM STDIN (FORMAT binary)"
+            [HEAD + binary(part) + TAIL for part in self._parts()],
+            "COPY peer (series, at, value) FROM STDIN (FORMAT binary)",
         )
 
     def copy_text(self) -> form.Figures:
-        return self._peer([_lines(part) for part in self._parts()], "COPY peer (series, at, value) FROM STDIN")
+        return self._peer(
+            [_lines(part) for part in self._parts()], "COPY peer (series, at, value) FROM STDIN"
+        )
 
     def unique_index(self) -> form.Figures:
-        from workers.measurements.store.writer import HEAD, TAIL, binary
+        from workers.measurements.store.binary import HEAD, TAIL, binary
 
         after = "INSERT INTO peer SELECT * FROM staging ON CONFLICT DO NOTHING; TRUNCATE staging"
         copied = "COPY staging (series, at, value) FROM STDIN (FORMAT binary)"
@@ -161,7 +171,10 @@ def _emptied() -> None:
     redis.registry().delete(keys.STREAM)
     with database.transaction() as db:
         db.execute(
-            text("TRUNCATE metric_points, metric_series, metric_positions, metric_rollups_due, slo_events RESTART IDENTITY")
+            text(
+                "TRUNCATE metric_points, metric_series, metric_positions, metric_rollups_due, slo_events "
+                "RESTART IDENTITY"
+            )
         )
 
 

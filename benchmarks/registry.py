@@ -1,9 +1,10 @@
 """The registry's speed: heartbeats in batches, and admissions one call each with all limits on.
 
-Heartbeats: refs a second through `store.heartbeat` (1,000 a call). Peers: `one_call_each` (the same function, pipelined, a ref
-a call), `zadd_hset` (a sorted set and a hash of one's own, pipelined; nobody checks that the connection is known).
-Admissions: `wedops_open` with rates and limits, from 4 sockets that each wait for their answer. Peer: `checked_by_client`,
-which reads the counts, decides and writes in two round trips, and is not atomic. `per_cpu_s` is by the server's processor time.
+Heartbeats: refs a second through `store.heartbeat` (1,000 a call). Peers: `one_call_each` (the same function,
+pipelined, a ref a call), `zadd_hset` (a sorted set and a hash of one's own, pipelined; nobody checks that the
+connection is known). Admissions: `wedops_open` with rates and limits, from 4 sockets that each wait for their
+answer. Peer: `checked_by_client`, which reads the counts, decides and writes in two round trips, and is not
+atomic. `per_cpu_s` is by the server's processor time.
 """
 
 import json
@@ -35,9 +36,14 @@ def main() -> None:
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
     ours = medians["ours"]
-    ratios = {name: ours["heartbeats_per_s"] / medians[name]["heartbeats_per_s"] for name in ("one_call_each", "zadd_hset")}
+    ratios = {
+        name: ours["heartbeats_per_s"] / medians[name]["heartbeats_per_s"]
+        for name in ("one_call_each", "zadd_hset")
+    }
     admissions = ours["admissions_per_s"] / medians["checked_by_client"]["admissions_per_s"]
-    return {f"heartbeats_over_{name}": ratio for name, ratio in ratios.items()} | {"admissions_over_client": admissions}
+    return {f"heartbeats_over_{name}": ratio for name, ratio in ratios.items()} | {
+        "admissions_over_client": admissions
+    }
 
 
 class _Bench:
@@ -50,7 +56,9 @@ class _Bench:
         from workers.connections.store import registry as store
 
         refs = self._opened()
-        beats = self._timed(lambda: [store.heartbeat(refs) for _ in range(ROUNDS)], ROUNDS * len(refs), "heartbeats")
+        beats = self._timed(
+            lambda: [store.heartbeat(refs) for _ in range(ROUNDS)], ROUNDS * len(refs), "heartbeats"
+        )
         return beats | self._admissions()
 
     def one_call_each(self) -> form.Figures:
@@ -95,7 +103,9 @@ class _Bench:
             if mine < 5:
                 with client.pipeline(transaction=False) as pipe:
                     pipe.hset(f"peer:user:{one.user_id}", one.id, one.node)
-                    pipe.hset(f"peer:c:{one.id}", mapping={k: v for k, v in vars(one).items() if isinstance(v, str)})
+                    pipe.hset(
+                        f"peer:c:{one.id}", mapping={k: v for k, v in vars(one).items() if isinstance(v, str)}
+                    )
                     pipe.zadd("peer:active", {one.id: begun})
                     for name in (one.wedding_id, one.node, one.region, one.user_type):
                         pipe.hincrby("peer:counts", name, 1)

@@ -1,8 +1,10 @@
-"""One scaling decision for 50 regions with a calendar of 100,000 weddings, read from real servers, decided and written.
+"""One scaling decision for 50 regions with a calendar of 100,000 weddings.
 
-`decide_ms` is a run in which nothing changes, `changing_ms` one that scales every region, `asking_ms` one that also asks for
-approval of more for each, all without carrying it out; `rules_ms` is the pure rule for 50 regions. The outlooks are learned
-before, as they are in a process that runs.
+It is read from real servers, decided and written.
+
+`decide_ms` is a run in which nothing changes, `changing_ms` one that scales every region, `asking_ms` one
+that also asks for approval of more for each, all without carrying it out; `rules_ms` is the pure rule for 50
+regions. The outlooks are learned before, as they are in a process that runs.
 """
 
 from datetime import timedelta
@@ -41,7 +43,8 @@ def _fill(now: Moment) -> None:
     calendar = [_wedding(f"{name}-{number}", name, at) for name in names for number, at in enumerate(starts)]
     days = np.linspace(5, 330, FAR).tolist()
     calendar += [
-        _wedding(f"far-{number}", names[number % REGIONS], now + timedelta(days=day)) for number, day in enumerate(days)
+        _wedding(f"far-{number}", names[number % REGIONS], now + timedelta(days=day))
+        for number, day in enumerate(days)
     ]
     rows = [
         Snapshot(name, now - timedelta(minutes=minute), 300 + minute % 50)

@@ -1,12 +1,14 @@
 """Scaling on real traces: our planner and its peers on nine loads, six of them with a calendar of events.
 
-    python -m benchmarks.scaling_traces --data DIR [--json] [--boot 10] [--traces wc98-group,taylor] [--quantiles 0.985]
+    python -m benchmarks.scaling_traces --data DIR [--json] [--boot 10] [--traces wc98-group,taylor]
+    [--quantiles 0.985]
 
-DIR holds the traces and their benches.json; the simulator, its metrics and the peers are `elastic.py`, under tools beside DIR's
-parent (--tools names another place). `tau_u` is the share of time short of capacity, `surge_u` the same within the busiest
-minutes, `worst15` the worst quarter of an hour's share that was not served (all in percent), `cost` billed instances over those
-of a plan that knew everything. The frontier is cost against tau_u over headrooms. `no_calendar` is ours without events,
-`placebo` with all of them 11 hours late. `waste` is cost - 1 where tau_u is 0.1 %, between the quantiles that were run.
+DIR holds the traces and their benches.json; the simulator, its metrics and the peers are `elastic.py`, under
+tools beside DIR's parent (--tools names another place). `tau_u` is the share of time short of capacity,
+`surge_u` the same within the busiest minutes, `worst15` the worst quarter of an hour's share that was not
+served (all in percent), `cost` billed instances over those of a plan that knew everything. The frontier is
+cost against tau_u over headrooms. `no_calendar` is ours without events, `placebo` with all of them 11 hours
+late. `waste` is cost - 1 where tau_u is 0.1 %, between the quantiles that were run.
 """
 
 import importlib.util
@@ -66,7 +68,9 @@ def main() -> None:
     form.show(_report(found, with_calendar, given.boot), as_json=given.json)
 
 
-def measure(tools: Path, data: Path, name: str, boot: int, quantiles: Iterable[float]) -> dict[str, dict[str, float]]:
+def measure(
+    tools: Path, data: Path, name: str, boot: int, quantiles: Iterable[float]
+) -> dict[str, dict[str, float]]:
     """Return every contestant's figures on one trace."""
     elastic = _load(tools)
     t0, load, first, last, capacity, rows = elastic.open_bench(name, str(data))
@@ -76,11 +80,16 @@ def measure(tools: Path, data: Path, name: str, boot: int, quantiles: Iterable[f
     def ours(calendar: list[Event], policy: Policy) -> Callable[[], Any]:
         return lambda: _Ours(calendar, boot, capacity, policy)
 
-    contestants: dict[str, Callable[[], Any]] = {f"ours_{q:g}": ours(events, Policy(quantile=q)) for q in quantiles}
+    contestants: dict[str, Callable[[], Any]] = {
+        f"ours_{q:g}": ours(events, Policy(quantile=q)) for q in quantiles
+    }
     shipped = f"{Policy().quantile:g}"
     contestants.setdefault(f"ours_{shipped}", ours(events, Policy()))
     if events:
-        contestants |= {name.replace("ours", "no_calendar"): ours([], Policy(quantile=float(name[5:]))) for name in contestants}
+        contestants |= {
+            name.replace("ours", "no_calendar"): ours([], Policy(quantile=float(name[5:])))
+            for name in contestants
+        }
         contestants["placebo"] = ours(late, Policy())
     contestants |= {f"hpa_{share:g}": partial(elastic.HPA, share) for share in HEADROOMS}
     contestants |= {peer.name: partial(_same, peer) for peer in elastic.peers()}
@@ -89,7 +98,9 @@ def measure(tools: Path, data: Path, name: str, boot: int, quantiles: Iterable[f
         print(f"{name}: {contestant}", file=sys.stderr)
         figures = elastic.simulate(load, t0, first, last, make(), capacity, rows, boot)
         found[contestant] = {ours: round(float(figures[theirs]), 4) for ours, theirs in FIGURES.items()}
-    return found | {name: found[f"{name}_{shipped}"] for name in ("ours", "no_calendar") if f"{name}_{shipped}" in found}
+    return found | {
+        name: found[f"{name}_{shipped}"] for name in ("ours", "no_calendar") if f"{name}_{shipped}" in found
+    }
 
 
 def _same(peer: Any) -> Any:
@@ -105,8 +116,13 @@ def _load(path: Path) -> Any:
     return module
 
 
-def _report(found: Mapping[str, Mapping[str, Mapping[str, float]]], with_calendar: set[str], boot: int) -> dict[str, Any]:
-    groups = {"calendar": [n for n in found if n in with_calendar], "no_calendar": [n for n in found if n not in with_calendar]}
+def _report(
+    found: Mapping[str, Mapping[str, Mapping[str, float]]], with_calendar: set[str], boot: int
+) -> dict[str, Any]:
+    groups = {
+        "calendar": [n for n in found if n in with_calendar],
+        "no_calendar": [n for n in found if n not in with_calendar],
+    }
     means = {group: _means([found[name] for name in names]) for group, names in groups.items() if names}
     first = next(iter(means))
     peers = {name: figures for name, figures in means[first].items() if name != "ours"}
@@ -127,7 +143,9 @@ def _wastes(means: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]
     """Return cost - 1 at SHORT of each frontier, between its points; None where they do not reach it."""
     found: dict[str, float | None] = {}
     for frontier in ("ours_", "no_calendar_", "hpa_"):
-        points = sorted((row["tau_u"], row["cost"] - 1) for name, row in means.items() if name.startswith(frontier))
+        points = sorted(
+            (row["tau_u"], row["cost"] - 1) for name, row in means.items() if name.startswith(frontier)
+        )
         if points:
             short, waste = zip(*points, strict=True)
             within = short[0] <= SHORT <= short[-1]
@@ -137,7 +155,9 @@ def _wastes(means: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]
 
 def _means(traces: list[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
     return {
-        name: {figure: round(float(np.mean([trace[name][figure] for trace in traces])), 4) for figure in FIGURES}
+        name: {
+            figure: round(float(np.mean([trace[name][figure] for trace in traces])), 4) for figure in FIGURES
+        }
         for name in traces[0]
     }
 

@@ -1,12 +1,14 @@
-"""A year of weddings in three regions, played through the planner minute by minute, against static provisioning and peers.
+"""A year of weddings in three regions, played through the planner minute by minute.
+
+Beside it: static provisioning and peers.
 
     python -m benchmarks.season_cost [--days 364] [--a-year 20000] [--seed 7] [--json]
 
-The calendar is imagined from the trade's figures (workers/scaling/rules/imagined.py): Saturdays with ten times and more of an
-ordinary day's weddings, some called off and moved, one storm. The planner fits itself anew each day, from no more than
-what was known then, and starts with the assumed shares although people behave otherwise. `short` is the percent of time short
-of capacity, `saved` what was paid less than for the year's highest need all the time; `hpa_70` is a reactive autoscaler that
-aims at 70 %.
+The calendar is imagined from the trade's figures (workers/scaling/rules/imagined.py): Saturdays with ten
+times and more of an ordinary day's weddings, some called off and moved, one storm. The planner fits itself
+anew each day, from no more than what was known then, and starts with the assumed shares although people
+behave otherwise. `short` is the percent of time short of capacity, `saved` what was paid less than for the
+year's highest need all the time; `hpa_70` is a reactive autoscaler that aims at 70 %.
 """
 
 import sys
@@ -41,7 +43,9 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=7)
     given = options.parse_args()
     with ProcessPoolExecutor(2) as pool:
-        runs = {name: pool.submit(played, name, given.days, given.a_year, given.seed) for name in imagined.REGIONS}
+        runs = {
+            name: pool.submit(played, name, given.days, given.a_year, given.seed) for name in imagined.REGIONS
+        }
         found = {name: one.result() for name, one in runs.items()}
     ours, hpa = (_mean([rows[name] for rows in found.values()]) for name in ("ours", "hpa_70"))
     report = {
@@ -69,17 +73,21 @@ def _past(region: str, days: int, a_year: int, seed: int) -> tuple[Past, Policy]
     chance = np.random.default_rng([seed, list(imagined.REGIONS).index(region)])
     all_days = [FIRST + timedelta(days=day) for day in range(days + WARM_UP)]
     here = {region: imagined.REGIONS[region]}
-    versions = imagined.calendar(imagined.weddings(all_days, a_year / 3, chance, here), chance, storms=[STORM])
+    versions = imagined.calendar(
+        imagined.weddings(all_days, a_year / 3, chance, here), chance, storms=[STORM]
+    )
     starts_at, phases = Moment(datetime(FIRST.year, FIRST.month, FIRST.day, 8, tzinfo=UTC)), Phases()
     true, minutes = imagined.truth(Forecasting(), chance), (days + WARM_UP) * 1440
     held = imagined.took_place(versions)
     load = imagined.load(held, starts_at, minutes, true, phases, chance, crowded=[STORM])
-    policy = Policy(connections_per_instance=ceil(float(load.max()) / PEAK), instances_max=20, instances_min=1)
+    policy = Policy(
+        connections_per_instance=ceil(float(load.max()) / PEAK), instances_max=20, instances_min=1
+    )
     return Past(region, starts_at, load, imagined.Known(versions), zone=here[region]), policy
 
 
 def _reactive(past: Past, policy: Policy, first: int) -> Outcome:
-    """Return how one would do that keeps what is there at 70 %, and takes away only after five calm minutes."""
+    """Return how an autoscaler would do that aims at 70 %, and scales in only after five calm minutes."""
     capacity, boot = float(policy.connections_per_instance), policy.boot_minutes
     needs = np.maximum(1, np.ceil(past.load / (0.7 * capacity))).astype(int)
 

@@ -1,9 +1,9 @@
 """The health sweep: ending what is stale among N connections, with every index and count kept right.
 
-Ours is `upkeep.sweep`, as the task calls it. Peers, each on a server of its own with a hash a connection: `scan_hgetall` reads
-every connection one by one, `pipelined` a page at a time; both delete what is stale and keep no counts. They are measured once,
-whatever the number of runs. `idle_ms` is a sweep when nothing is stale. `stall_p99_ms` is how long a PING from another process
-takes while it runs.
+Ours is `upkeep.sweep`, as the task calls it. Peers, each on a server of its own with a hash a connection:
+`scan_hgetall` reads every connection one by one, `pipelined` a page at a time; both delete what is stale and
+keep no counts. They are measured once, whatever the number of runs. `idle_ms` is a sweep when nothing is
+stale. `stall_p99_ms` is how long a PING from another process takes while it runs.
 """
 
 import multiprocessing
@@ -26,13 +26,17 @@ def main() -> None:
     options = form.parser(5)
     options.add_argument("--connections", type=int, default=1_000_000)
     options.add_argument("--stale", type=float, default=0.05)
-    options.add_argument("--peers", type=int, default=None, help="connections of the peers' servers; by default as many")
+    options.add_argument(
+        "--peers", type=int, default=None, help="connections of the peers' servers; by default as many"
+    )
     given = options.parse_args()
     with form.broker({"maxmemory": "4gb"}) as url:
         load, ours = _loader(given.connections), _Ours(url, given.stale)
         contestants = {"ours": lambda: ours.measure(load())}
         peers = given.peers or given.connections
-        contestants |= {name: cache(lambda n=name: _peer(n, peers, given.stale)) for name in ("scan_hgetall", "pipelined")}
+        contestants |= {
+            name: cache(lambda n=name: _peer(n, peers, given.stale)) for name in ("scan_hgetall", "pipelined")
+        }
         form.main("sweep", contestants, _ratios, runs=5, options=given)
 
 
@@ -60,7 +64,9 @@ def _loader(count: int) -> Any:
 def _without_rates() -> None:
     from workers.connections.store import registry as store
 
-    store.each(store.shards(), "wedops_limit", len(store.shards()), '{"user": 5, "supplier": 1000, "pool": 1000000}')
+    store.each(
+        store.shards(), "wedops_limit", len(store.shards()), '{"user": 5, "supplier": 1000, "pool": 1000000}'
+    )
 
 
 class _Ours:
@@ -113,7 +119,9 @@ class _Pings:
 
     def __init__(self, url: str) -> None:
         self.here, there = multiprocessing.Pipe()
-        self.process = multiprocessing.get_context("spawn").Process(target=_ping, args=(url, there), daemon=True)
+        self.process = multiprocessing.get_context("spawn").Process(
+            target=_ping, args=(url, there), daemon=True
+        )
         self.took: list[float] = []
 
     def __enter__(self) -> "_Pings":
@@ -143,8 +151,12 @@ def _peer(name: str, count: int, stale: float) -> form.Figures:
         every = round(1 / stale)
         with client.pipeline(transaction=False) as pipe:
             for number, one in enumerate(crowd.people(count)):
-                facts: Any = {key: value for key, value in vars(one).items() if isinstance(value, str) and key != "id"}
-                pipe.hset(f"conn:{one.id}", mapping=facts | {"last_activity": 1 if number % every == 0 else 5e12})
+                facts: Any = {
+                    key: value for key, value in vars(one).items() if isinstance(value, str) and key != "id"
+                }
+                pipe.hset(
+                    f"conn:{one.id}", mapping=facts | {"last_activity": 1 if number % every == 0 else 5e12}
+                )
                 if number % 2_000 == 0:
                     pipe.execute()
             pipe.execute()

@@ -1,7 +1,7 @@
 """Tasks done a second with all our signals, headers and records, against bare Celery with the same pool.
 
-A queue is filled before the worker starts; the rate is taken between its first and last tenth, so that start-up does not
-count. `jobs` are periodic tasks: each takes and gives back its lease and writes its record.
+A queue is filled before the worker starts; the rate is taken between its first and last tenth, so that
+start-up does not count. `jobs` are periodic tasks: each takes and gives back its lease and writes its record.
 """
 
 import os
@@ -17,7 +17,12 @@ TASKS, CHILDREN = 4000, 2
 def main() -> None:
     """Print the figures."""
     with form.broker():
-        contestants = {"ours": _ours, "ours_as_jobs": _jobs, "celery": _celery, "celery_our_delivery": _celery_our_delivery}
+        contestants = {
+            "ours": _ours,
+            "ours_as_jobs": _jobs,
+            "celery": _celery,
+            "celery_our_delivery": _celery_our_delivery,
+        }
         form.main("task_rate", contestants, _ratios, runs=5)
 
 

@@ -79,7 +79,9 @@ class Channels:
             door.count("wrong_wedding", client.record.id)
             return "wrong_wedding"
         try:
-            answer = registry.subscribe(client.record.ref, [channel], supplier_type=client.record.supplier_type or "")
+            answer = registry.subscribe(
+                client.record.ref, [channel], supplier_type=client.record.supplier_type or ""
+            )
         except (ExpectedError, RedisError) as error:
             log.warning("not joined", reason="redis", detail=str(error))
             return "unavailable"
@@ -94,7 +96,9 @@ class Channels:
 
     def _relay(self, sender: Client, message: phoenix.Frame) -> None:
         own = sender.topics[message.topic][0]
-        people = [one for one in self.clients.values() if message.topic in one.topics and (one is not sender or own)]
+        people = [
+            one for one in self.clients.values() if message.topic in one.topics and (one is not sender or own)
+        ]
         self._post(people, message, late=sender.rtt / 2)
 
     def _post(self, people: list[Client], message: phoenix.Frame, *, late: float = 0.0) -> None:
@@ -104,4 +108,6 @@ class Channels:
         for client in people:
             if (text := texts[client.version]) is not None:
                 level = self.level(client.record)
-                client.outbox.put(text, level, BANDWIDTH * level["bandwidth_share"] / self.shares, since=since)
+                client.outbox.put(
+                    text, level, BANDWIDTH * level["bandwidth_share"] / self.shares, since=since
+                )

@@ -62,11 +62,14 @@ class Client:
                 return None
             with suppress(ConnectionClosed):
                 self.rtt = await self.pong
-                found = Measurement(self.record.ref, self.rtt * 1000, self.messages, self.outbox.dropped, self.size)
+                found = Measurement(
+                    self.record.ref, self.rtt * 1000, self.messages, self.outbox.dropped, self.size
+                )
                 self.messages = self.size = self.outbox.dropped = 0
         self.pinged = at
         try:
-            # A ping waits until the client has taken what was sent before: one that takes nothing must hold up nobody.
+            # A ping waits until the client has taken what was sent before: one that takes nothing must hold
+            # up nobody.
             self.pong = await asyncio.wait_for(self.socket.ping(), PATIENCE)
         except TimeoutError:
             self.cut()
@@ -76,7 +79,9 @@ class Client:
         return found
 
 
-def client_of(socket: ServerConnection, record: Connection, version: str, arrived: float, traffic: Traffic) -> Client:
+def client_of(
+    socket: ServerConnection, record: Connection, version: str, arrived: float, traffic: Traffic
+) -> Client:
     """Return the client of a socket; what becomes of its messages is observed."""
 
     def _observe(what: str, seconds: float | None) -> None:

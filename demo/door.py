@@ -29,7 +29,8 @@ log = logs.get("gateway")
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
 NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{PORT}"
 CAPACITY = int(os.environ.get("GATEWAY_CAPACITY", "1000"))
-#: Where the people of this node are; a node of the real world has one. A client names it, and is believed within these.
+#: Where the people of this node are; a node of the real world has one. A client names it, and is believed
+#: within these.
 REGIONS = os.environ.get("GATEWAY_REGIONS", "us-northeast us-south us-west").split()
 #: What cannot be mended by waiting; every other refusal is `too many requests`.
 STATUS = {"wrong_wedding": HTTPStatus.FORBIDDEN, "backup_not_allowed": HTTPStatus.FORBIDDEN}
@@ -47,7 +48,9 @@ def record(permit: permits.Permit, asked: dict[str, str]) -> Connection:
     permits.check_wedding(permit, asked.get("wedding_id"))
     channels = tuple(asked["channels"].split(",")) if "channels" in asked else ()
     if not all(names_wedding(channel, permit.wedding_id or "") for channel in channels):
-        raise PermitRefused(why="wrong_wedding", remedy="ask for channels of the wedding that the permit is for")
+        raise PermitRefused(
+            why="wrong_wedding", remedy="ask for channels of the wedding that the permit is for"
+        )
     region = asked.get("region", REGIONS[0])
     if region not in REGIONS:
         raise ConnectionRefused(problem=f"region must be one of {', '.join(REGIONS)}")
@@ -78,7 +81,10 @@ def opaque(socket: ServerConnection) -> str:
 
 
 def count(reason: str, address: str) -> int:
-    """Count a refusal of ours under this node's first region: what a refused client says of itself is not believed."""
+    """Count a refusal of ours under this node's first region.
+
+    What a refused client says of itself is not believed.
+    """
     try:
         return registry.refused(REGIONS[0], reason, address)
     except (ExpectedError, RedisError):
@@ -86,14 +92,20 @@ def count(reason: str, address: str) -> int:
 
 
 def refuse(socket: ServerConnection, answer: Admission, detail: str = "") -> Response:
-    facts = {"reason": "use_open_connection" if answer.reused else answer.reason, "retry_after_ms": answer.retry_after_ms}
+    facts = {
+        "reason": "use_open_connection" if answer.reused else answer.reason,
+        "retry_after_ms": answer.retry_after_ms,
+    }
     status = STATUS.get(
-        answer.reason, HTTPStatus.UNAUTHORIZED if answer.reason.startswith("token") else HTTPStatus.TOO_MANY_REQUESTS
+        answer.reason,
+        HTTPStatus.UNAUTHORIZED if answer.reason.startswith("token") else HTTPStatus.TOO_MANY_REQUESTS,
     )
     if answer.reused:
         status, facts = HTTPStatus.CONFLICT, facts | {"ref": answer.ref, "node": answer.node}
     if answer.reason == "invalid":
         status = HTTPStatus.BAD_REQUEST
-    response = socket.respond(status, orjson.dumps(facts | ({"detail": detail} if detail else {})).decode() + "\n")
+    response = socket.respond(
+        status, orjson.dumps(facts | ({"detail": detail} if detail else {})).decode() + "\n"
+    )
     response.headers["Retry-After"] = str(ceil(answer.retry_after_ms / 1000))
     return response

@@ -1,4 +1,6 @@
-"""A small realtime gateway for the demo and the tests, on loopback: Supabase's protocol outside, our registry inside.
+"""A small realtime gateway for the demo and the tests, on loopback.
+
+Supabase's protocol outside, our registry inside.
 
     python -m demo.gateway        ws://127.0.0.1:4000/socket/websocket?apikey=PERMIT&region=…&device=mobile
 
@@ -28,7 +30,7 @@ from demo.traffic import Traffic
 from workers.connections.formats import permits
 from workers.connections.formats.permits import PermitRefused
 from workers.connections.store import registry, upkeep
-from workers.connections.store.registry import Admission, ConnectionRefused, Measurement
+from workers.connections.store.registry import Admission, Connection, ConnectionRefused, Measurement
 from workers.foundation import background, heartbeat, logs, settings
 from workers.foundation.errors import ExpectedError
 
@@ -48,7 +50,9 @@ class Gateway:
         self.gone = 0
         self.works: set[asyncio.Task[None]] = set()
         self.traffic = Traffic(door.NODE)
-        self.orders = Orders(door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end)
+        self.orders = Orders(
+            door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end
+        )
         self.channels = Channels(self.clients, self.orders.level)
         self.tenant = Tenant(self.channels.publish)
         self.tenant.serve()
@@ -65,17 +69,11 @@ class Gateway:
         try:
             asked = door.asked(request.path)
             record = door.record(permits.read(asked.get("apikey", "")), asked)
-            full = self.by_region[record.region] >= self.orders.limits.get(record.region, 1_000_000)
-            if full or held >= self.tenant.limit:
-                wait = await asyncio.to_thread(door.count, "region_full", address)
-                return door.refuse(socket, Admission(ok=False, reason="region_full", retry_after_ms=max(wait, 5000)))
-            reuse = "reuse" in asked
-            answer = await asyncio.to_thread(
-                registry.open, record, address=address, held=held, capacity=door.CAPACITY, reuse=reuse
-            )
+            answer = await self._ask(record, address, held, reuse="reuse" in asked)
         except PermitRefused as error:
             wait = await asyncio.to_thread(door.count, error.reason, address)
-            return door.refuse(socket, Admission(ok=False, reason=error.reason, retry_after_ms=wait), str(error))
+            refusal = Admission(ok=False, reason=error.reason, retry_after_ms=wait)
+            return door.refuse(socket, refusal, str(error))
         except ConnectionRefused as error:
             return door.refuse(socket, Admission(ok=False, reason="invalid"), str(error))
         except (ExpectedError, RedisError) as error:
@@ -90,6 +88,15 @@ class Gateway:
         asyncio.get_running_loop().call_later(10, lambda: self._keep(self._give_up(record.id)))
         socket.id = record.id  # type: ignore[assignment]
         return None
+
+    async def _ask(self, record: Connection, address: str, held: int, *, reuse: bool) -> Admission:
+        """Ask the registry, unless the region or the tenant is full."""
+        full = self.by_region[record.region] >= self.orders.limits.get(record.region, 1_000_000)
+        if full or held >= self.tenant.limit:
+            wait = await asyncio.to_thread(door.count, "region_full", address)
+            return Admission(ok=False, reason="region_full", retry_after_ms=max(wait, 5000))
+        facts: dict[str, Any] = {"held": held, "capacity": door.CAPACITY, "reuse": reuse}
+        return await asyncio.to_thread(registry.open, record, address=address, **facts)
 
     async def _give_up(self, id: str) -> None:
         """Give back the place of somebody whose handshake failed after all: nobody will beat for them."""
@@ -136,12 +143,17 @@ class Gateway:
             return
         self.by_region[client.record.region] -= 1
         self.gone += client.outbox.sent
-        await door.inform(registry.close if client.socket.close_code in GOODBYES else registry.lost, client.record.ref)
+        await door.inform(
+            registry.close if client.socket.close_code in GOODBYES else registry.lost, client.record.ref
+        )
         for topic in client.topics:
             self.channels.publish(topic, self.channels.presence.leave(topic, client.record.id))
 
     def end(self, id: str) -> None:
-        """Close a socket that the control plane has ended; a client that does not answer keeps nobody waiting."""
+        """Close a socket that the control plane has ended.
+
+        A client that does not answer keeps nobody waiting.
+        """
         if client := self.clients.get(id):
             self._keep(client.socket.close(4000, "ended by the control plane"))
 
@@ -163,14 +175,16 @@ class Gateway:
         return [one for one in pings if one]
 
     async def beat(self) -> None:
-        """Ping each client as often as its service level says, and show the registry who answered, and how fast.
+        """Ping each client as often as its service level says; show the registry who answered, how fast.
 
         Who does not answer is not shown: an open socket is no sign of life.
         """
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(0.5)
-            self.channels.shares = sum(self.orders.level(one.record)["bandwidth_share"] for one in self.clients.values()) or 1
+            self.channels.shares = (
+                sum(self.orders.level(one.record)["bandwidth_share"] for one in self.clients.values()) or 1
+            )
             try:
                 for ref in await asyncio.to_thread(registry.measure, await self._pings(loop.time())):
                     await self._again(ref)

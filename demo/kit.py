@@ -2,8 +2,8 @@
 
     WEDOPS_PERMIT=… python -m demo.kit ws://127.0.0.1:4000/socket/websocket w-17
 
-`wedops permit issue` makes the permit, for a guest of the wedding. Each check opens connections of its own, at most three
-at a time; the longest, 300 joins, takes some 20 s. Exit code 1 when one fails.
+`wedops permit issue` makes the permit, for a guest of the wedding. Each check opens connections of its own,
+at most three at a time; the longest, 300 joins, takes some 20 s. Exit code 1 when one fails.
 """
 
 import asyncio
@@ -41,13 +41,20 @@ class Gateway:
     @asynccontextmanager
     async def person(self, permit: str | None = None) -> AsyncIterator[ClientConnection]:
         """Yield a connection."""
-        query = urlencode({"apikey": self.permit if permit is None else permit, "region": self.region, "vsn": "1.0.0"})
-        async with connect(f"{self.url}?{query}", ping_interval=None, max_size=None, close_timeout=1) as socket:
+        query = urlencode(
+            {"apikey": self.permit if permit is None else permit, "region": self.region, "vsn": "1.0.0"}
+        )
+        async with connect(
+            f"{self.url}?{query}", ping_interval=None, max_size=None, close_timeout=1
+        ) as socket:
             yield socket
 
 
 async def _ask(socket: ClientConnection, frame: phoenix.Frame) -> str:
-    """Send a frame; return the status that answers it, `closed` when the connection ends, `silent` when nothing comes."""
+    """Send a frame and return the status that answers it.
+
+    `closed` when the connection ends, `silent` when nothing comes.
+    """
     try:
         async with asyncio.timeout(PATIENCE):
             await socket.send(frame.text())
@@ -122,13 +129,19 @@ async def _storm(gateway: Gateway) -> str:
             await asyncio.sleep(0.2)
         if not all(await storm):
             return "who sends as fast as they can is not closed"
-        return "" if set(beats) <= {"ok"} else f"a bystander was not answered during a storm of two ({set(beats) - {'ok'}})"
+        return (
+            ""
+            if set(beats) <= {"ok"}
+            else f"a bystander was not answered during a storm of two ({set(beats) - {'ok'}})"
+        )
 
 
 async def _large(gateway: Gateway) -> str:
     async with gateway.person() as socket:
         await _join(gateway, socket)
-        told = await _ask(socket, phoenix.Frame(gateway.topic, phoenix.BROADCAST, {"text": "x" * 5_000_000}, "2", "1"))
+        told = await _ask(
+            socket, phoenix.Frame(gateway.topic, phoenix.BROADCAST, {"text": "x" * 5_000_000}, "2", "1")
+        )
         return "" if told in ("closed", "error") else f"a message of 5 MB is taken ({told})"
 
 
@@ -136,7 +149,10 @@ async def _topics(gateway: Gateway) -> str:
     async with gateway.person() as socket:
         await _join(gateway, socket)
         for number in range(300):
-            told = await _ask(socket, phoenix.Frame(f"{gateway.topic}:{number}", phoenix.JOIN, {}, f"t{number}", f"t{number}"))
+            told = await _ask(
+                socket,
+                phoenix.Frame(f"{gateway.topic}:{number}", phoenix.JOIN, {}, f"t{number}", f"t{number}"),
+            )
             if told in ("closed", "error"):
                 return ""
             if told == "silent":
@@ -156,7 +172,17 @@ async def _presence(gateway: Gateway) -> str:
 
 async def _nonsense(gateway: Gateway) -> str:
     async with gateway.person() as other:
-        for text in ("", "{}", "[]", "null", "[" * 50_000, '{"topic":7,"event":[]}', "\x00", b"\x03", b"\xff" * 100):
+        for text in (
+            "",
+            "{}",
+            "[]",
+            "null",
+            "[" * 50_000,
+            '{"topic":7,"event":[]}',
+            "\x00",
+            b"\x03",
+            b"\xff" * 100,
+        ):
             with suppress(ConnectionClosed):
                 async with gateway.person() as socket:
                     await socket.send(text)

@@ -10,7 +10,8 @@ from demo import phoenix
 #: Supabase's own client sends ten messages a second at most; a burst is somebody who scrolls.
 MESSAGES, MESSAGES_AT_ONCE = 20.0, 100.0
 BYTES, BYTES_AT_ONCE = 100_000.0, 500_000.0
-#: The largest message, what one socket may be in, and the largest thing that somebody may track of themselves.
+#: The largest message, what one socket may be in, and the largest thing that somebody may track of
+#: themselves.
 LARGEST, TOPICS, PRESENCE = 250_000, 100, 4_000
 TOO_FAST = "too_fast"
 
@@ -41,6 +42,9 @@ def problem(frame: phoenix.Frame, size: int, topics: int) -> str:
 
 
 def origins() -> list[Origin | None] | None:
-    """Return from which pages browsers may come (GATEWAY_ORIGINS, spaces between them); None is all. Who names none is none."""
+    """Return from which pages browsers may come (GATEWAY_ORIGINS, spaces between them).
+
+    None is all. Who names none is none.
+    """
     named = os.environ.get("GATEWAY_ORIGINS", "").split()
     return [None, *map(Origin, named)] if named else None

@@ -1,4 +1,7 @@
-"""What the control plane wants of a gateway: limits, service levels, which sockets to end; and the node's own report."""
+"""What the control plane wants of a gateway.
+
+Limits, service levels, which sockets to end; and the node's own report.
+"""
 
 import asyncio
 import os
@@ -23,27 +26,37 @@ log = logs.get("gateway")
 
 #: What everybody gets before the control plane has said anything.
 UNPUBLISHED = {"bandwidth_share": 1, "heartbeat_seconds": 30, "compression": False, "batch_ms": 0}
-#: Levels and phases are read when they are said to have changed, and this often in seconds: a publication can be missed.
+#: Levels and phases are read when they are said to have changed, and this often in seconds: a publication can
+#: be missed.
 READ_EVERY = 30.0
 
 
 class Orders:
-    """Reads the state that is wanted, a second after it changed at the latest, and reports this node each second."""
+    """Reads the desired state a second after it changed at the latest, and reports this node each second."""
 
-    def __init__(self, node: str, url: str, capacity: int, regions: list[str], end: Callable[[str], None]) -> None:
-        """Begin with no limit known; `end` closes a socket by its id. One server, no cluster: it is a demo."""
+    def __init__(
+        self, node: str, url: str, capacity: int, regions: list[str], end: Callable[[str], None]
+    ) -> None:
+        """Begin with no limit known.
+
+        `end` closes a socket by its id. One server, no cluster: it is a demo.
+        """
         self.node, self.url, self.capacity, self.regions, self.end = node, url, capacity, regions, end
         self.limits: dict[str, int] = {}
         self._levels: dict[str, Any] = {}
         self._phases: dict[str, str] = {}
         self._read_again = 0.0
         servers = settings.servers()
-        self._redis: Any = Redis.from_url(servers.connections_url or servers.broker_url, decode_responses=True)
+        self._redis: Any = Redis.from_url(
+            servers.connections_url or servers.broker_url, decode_responses=True
+        )
 
     def level(self, record: Connection) -> dict[str, Any]:
         """Return the service level of a connection: by user type, device and the phase of the wedding."""
         phase = self._phases.get(record.wedding_id or "", "planning")
-        level: dict[str, Any] = self._levels.get(levels.name(record.user_type, record.device, phase), UNPUBLISHED)
+        level: dict[str, Any] = self._levels.get(
+            levels.name(record.user_type, record.device, phase), UNPUBLISHED
+        )
         return level
 
     async def obey(self) -> None:

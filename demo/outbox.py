@@ -1,4 +1,7 @@
-"""What waits for one client: gathered as its service level says, and no faster than its share of the node's bandwidth."""
+"""What waits for one client.
+
+Gathered as its service level says, and no faster than its share of the node's bandwidth.
+"""
 
 import asyncio
 from collections import deque
@@ -14,10 +17,14 @@ MAX = 250_000
 
 @dataclass
 class Outbox:
-    """Messages from others for one client, in their order. One task writes them: who reads slowly holds up nobody else."""
+    """Messages from others for one client, in their order.
+
+    One task writes them: who reads slowly holds up nobody else.
+    """
 
     send: Callable[[str | bytes], Awaitable[bool]]
-    #: Called with `delivery` and seconds for each message, with `batches` or `failed_batches` for what was gathered.
+    #: Called with `delivery` and seconds for each message, with `batches` or `failed_batches` for what was
+    #: gathered.
     observe: Callable[[str, float | None], None] = lambda *_seen: None
     #: Each with the moment it was sent at (seconds of the event loop).
     waiting: deque[tuple[str | bytes, float]] = field(default_factory=deque)

@@ -80,12 +80,16 @@ async def person(wedding: calendar.Wedding) -> None:
     """Be one person of a wedding for as long as the crowd wants."""
     number = next(_numbers)
     user_type = ("couple", "planner", "vendor", "vendor", "vendor")[number % 7] if number % 7 < 5 else "guest"
-    supplier_id = random.choice(wedding.supplier_ids) if user_type == "vendor" and wedding.supplier_ids else None
+    supplier_id = (
+        random.choice(wedding.supplier_ids) if user_type == "vendor" and wedding.supplier_ids else None
+    )
     permit = permits.issue(permits.Permit(f"u{number}", user_type, wedding.id, supplier_id))
     device = "mobile" if number % 4 else "fixed"
     asked = {"apikey": permit, "region": wedding.region, "device": device, "vsn": "1.0.0"}
     try:
-        async with connect(f"ws://127.0.0.1:{PORT}/socket/websocket?{urlencode(asked)}", ping_interval=None) as socket:
+        async with connect(
+            f"ws://127.0.0.1:{PORT}/socket/websocket?{urlencode(asked)}", ping_interval=None
+        ) as socket:
             await _talk(socket, f"realtime:wedding:{wedding.id}")
     except (OSError, ConnectionClosed, InvalidStatus, TimeoutError):
         # Refused, or the gateway went away: the crowd sends another one.
@@ -93,7 +97,9 @@ async def person(wedding: calendar.Wedding) -> None:
 
 
 async def _talk(socket: ClientConnection, topic: str) -> None:
-    await socket.send(phoenix.Frame(topic, phoenix.JOIN, {"config": {"broadcast": {"self": False}}}, "1", "1").text())
+    await socket.send(
+        phoenix.Frame(topic, phoenix.JOIN, {"config": {"broadcast": {"self": False}}}, "1", "1").text()
+    )
     listening = asyncio.create_task(_listen(socket))
     try:
         while True:

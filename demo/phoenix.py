@@ -1,4 +1,7 @@
-"""The wire of Supabase Realtime: objects for vsn 1.0.0, arrays for 2.0.0. Enough of it for joins, heartbeats and broadcasts."""
+"""The wire of Supabase Realtime.
+
+Objects for vsn 1.0.0, arrays for 2.0.0. Enough of it for joins, heartbeats and broadcasts.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +42,10 @@ class Frame:
 
 
 def config(payload: dict[str, Any]) -> tuple[bool, bool]:
-    """Return what a join asks of broadcasts: whether its own are told to it as well, and whether each is acknowledged."""
+    """Return what a join asks of broadcasts.
+
+    Whether its own are told to it as well, and whether each is acknowledged.
+    """
     asked = payload.get("config")
     broadcast = asked.get("broadcast") if isinstance(asked, dict) else None
     found = broadcast if isinstance(broadcast, dict) else {}
@@ -47,13 +53,19 @@ def config(payload: dict[str, Any]) -> tuple[bool, bool]:
 
 
 def _binary(topic: str, event: str, payload: bytes) -> bytes:
-    """Return a broadcast as 2.0.0 has it: kind, sizes of topic, event and metadata, encoding (0: bytes), then all of them."""
+    """Return a broadcast as 2.0.0 has it.
+
+    Kind, sizes of topic, event and metadata, encoding (0: bytes), then all of them.
+    """
     names = topic.encode(), event.encode()
     return bytes([_ENTRY, *map(len, names), 0, 0]) + b"".join(names) + payload
 
 
 def _pushed(data: bytes) -> Frame | None:
-    """Read a broadcast that somebody of 2.0.0 pushes: kind, five sizes, encoding (1: JSON), five texts, the payload."""
+    """Read a broadcast that somebody of 2.0.0 pushes.
+
+    Kind, five sizes, encoding (1: JSON), five texts, the payload.
+    """
     if len(data) < _HEAD or data[0] != _PUSHED:
         return None
     parts, at = [], _HEAD
@@ -67,7 +79,13 @@ def _pushed(data: bytes) -> Frame | None:
         return None
     if at > len(data) or not topic:
         return None
-    return Frame(topic, BROADCAST, {"type": BROADCAST, "event": event, "payload": payload}, ref or None, join_ref or None)
+    return Frame(
+        topic,
+        BROADCAST,
+        {"type": BROADCAST, "event": event, "payload": payload},
+        ref or None,
+        join_ref or None,
+    )
 
 
 def channel(topic: str) -> str:
@@ -87,7 +105,11 @@ def read(text: str | bytes) -> Frame | None:
         return None
     if isinstance(message, list) and len(message) == 5:
         message = dict(zip(("join_ref", "ref", "topic", "event", "payload"), message, strict=True))
-    if not isinstance(message, dict) or not isinstance(message.get("topic"), str) or not isinstance(message.get("event"), str):
+    if (
+        not isinstance(message, dict)
+        or not isinstance(message.get("topic"), str)
+        or not isinstance(message.get("event"), str)
+    ):
         return None
     payload = message.get("payload")
     return Frame(

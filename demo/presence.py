@@ -7,7 +7,10 @@ from demo import phoenix
 
 
 class Presence:
-    """By topic and key, what each socket tracks; a change is told as `presence_diff`, all of it as `presence_state`."""
+    """By topic and key, what each socket tracks.
+
+    A change is told as `presence_diff`, all of it as `presence_state`.
+    """
 
     def __init__(self) -> None:
         """Start with nobody."""
@@ -15,13 +18,18 @@ class Presence:
         self._keys: dict[tuple[str, str], str] = {}
 
     def join(self, frame: phoenix.Frame, id: str) -> tuple[phoenix.Frame, phoenix.Frame | None]:
-        """Remember under which key a socket will track; return its topic's state, and that it left if it was there before."""
+        """Remember under which key a socket will track.
+
+        Return its topic's state, and that it left if it was there before.
+        """
         left = self.leave(frame.topic, id)
         config = frame.payload.get("config")
         asked = config.get("presence") if isinstance(config, dict) else None
         key = asked.get("key") if isinstance(asked, dict) else None
         self._keys[frame.topic, id] = key if isinstance(key, str) and key else id
-        state = {key: {"metas": list(metas.values())} for key, metas in self._metas.get(frame.topic, {}).items()}
+        state = {
+            key: {"metas": list(metas.values())} for key, metas in self._metas.get(frame.topic, {}).items()
+        }
         return phoenix.Frame(frame.topic, "presence_state", state), left
 
     def take(self, frame: phoenix.Frame, id: str) -> phoenix.Frame | None:
@@ -43,4 +51,8 @@ class Presence:
             del metas[key]
         if not metas:
             self._metas.pop(topic, None)
-        return phoenix.Frame(topic, "presence_diff", {"joins": {}, "leaves": {key: {"metas": [meta]}}}) if meta else None
+        return (
+            phoenix.Frame(topic, "presence_diff", {"joins": {}, "leaves": {key: {"metas": [meta]}}})
+            if meta
+            else None
+        )

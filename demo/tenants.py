@@ -1,4 +1,7 @@
-"""The part of Supabase Realtime's HTTP API that we use, with a JWT: GET and PUT /api/tenants/:id, POST /api/broadcast."""
+"""The part of Supabase Realtime's HTTP API that we use, with a JWT.
+
+GET and PUT /api/tenants/:id, POST /api/broadcast.
+"""
 
 import asyncio
 import os
@@ -23,7 +26,7 @@ class Tenant:
     """The one tenant of this node: how many may be connected at once; changing it drops nobody."""
 
     def __init__(self, tell: Callable[[str, phoenix.Frame], None]) -> None:
-        """Begin as a tenant without a limit of its own, within the loop in which `tell` tells a topic's people."""
+        """Begin as a tenant without a limit, within the loop in which `tell` publishes to a topic."""
         self.limit, self.tell, self.loop = 1_000_000, tell, asyncio.get_running_loop()
 
     def serve(self) -> None:
@@ -50,7 +53,9 @@ class Tenant:
         return {}
 
 
-def _answer(tenant: Tenant, secret: str, request: BaseHTTPRequestHandler, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
+def _answer(
+    tenant: Tenant, secret: str, request: BaseHTTPRequestHandler, body: bytes
+) -> tuple[HTTPStatus, dict[str, Any]]:
     if request.path not in (f"/api/tenants/{TENANT}", "/api/broadcast"):
         return HTTPStatus.NOT_FOUND, {"error": "no such tenant"}
     try:
@@ -61,7 +66,9 @@ def _answer(tenant: Tenant, secret: str, request: BaseHTTPRequestHandler, body: 
     except jwt.InvalidTokenError:
         return HTTPStatus.FORBIDDEN, {"error": "forbidden"}
     except (ValueError, TypeError, KeyError):
-        return HTTPStatus.UNPROCESSABLE_ENTITY, {"error": "max_concurrent_users must be a number, messages a list"}
+        return HTTPStatus.UNPROCESSABLE_ENTITY, {
+            "error": "max_concurrent_users must be a number, messages a list"
+        }
 
 
 def _handler(tenant: Tenant, secret: str) -> type[BaseHTTPRequestHandler]:

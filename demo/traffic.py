@@ -1,4 +1,7 @@
-"""What a gateway observes of its regions beside single connections: how long things take, and what became of batches."""
+"""What a gateway observes of its regions beside single connections.
+
+How long things take, and what became of batches.
+"""
 
 import asyncio
 from collections import Counter
@@ -14,7 +17,10 @@ PAGE = 500
 
 
 class Traffic:
-    """Observations since the last report, by region, what it was and whole milliseconds (None for what takes no time)."""
+    """Observations since the last report, by region, what it was and whole milliseconds.
+
+    Milliseconds are None for what takes no time.
+    """
 
     def __init__(self, node: str) -> None:
         """Begin with nothing seen."""
@@ -38,10 +44,15 @@ class Traffic:
         return found
 
     async def report(self) -> None:
-        """Tell the registry each second, until cancelled; what it can't be told is lost: these are statistics."""
+        """Tell the registry each second, until cancelled.
+
+        What it can't be told is lost: these are statistics.
+        """
         while True:
             await asyncio.sleep(1)
             for region, seen in self.drain().items():
                 for first in range(0, len(seen), PAGE):
                     with suppress(RedisError, ExpectedError):
-                        await asyncio.to_thread(registry.observe, self.node, region, seen[first : first + PAGE])
+                        await asyncio.to_thread(
+                            registry.observe, self.node, region, seen[first : first + PAGE]
+                        )

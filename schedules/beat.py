@@ -1,7 +1,8 @@
-"""Beat: the table as Celery's scheduler. Any number of beats may run; each moment of a job is fired by one of them.
+"""Beat: the table as Celery's scheduler.
 
-There is no leader. The moments of a job lie on a grid that every beat computes alike, and a beat that finds one due
-claims it in Redis before it sends: the first claim wins. So a beat that dies leaves no gap, and two never fire twice.
+Any number of beats may run; each moment of a job is fired by one of them. There is no leader. The moments of
+a job lie on a grid that every beat computes alike, and a beat that finds one due claims it in Redis before it
+sends: the first claim wins. So a beat that dies leaves no gap, and two never fire twice.
 
     celery -A schedules.beat beat
 """
@@ -48,7 +49,10 @@ class TableScheduler(Scheduler):
         self._warned = False
 
     def tick(self, *_args: Any, **_kwargs: Any) -> float:
-        """Fire what is due; return the seconds until something is due next. A Redis that is away costs a tick."""
+        """Fire what is due; return the seconds until something is due next.
+
+        A Redis that is away costs a tick.
+        """
         # A beat that goes round and fires nothing shows no sign of life.
         if clock.stopwatch() - self._fired < IDLE_MAX:
             heartbeat.touch()
@@ -70,7 +74,8 @@ class TableScheduler(Scheduler):
         return self._wait()
 
     def _load_functions(self) -> None:
-        # A broker that was replaced or emptied: without functions nobody could register, and no job would run.
+        # A broker that was replaced or emptied: without functions nobody could register, and no job would
+        # run.
         try:
             log.warning("functions loaded", reason="missing", libraries=redis.load_functions())
             connections.publish_limits()
@@ -123,7 +128,9 @@ class TableScheduler(Scheduler):
     def _entry(self, line: Line, pace: Pace, due: float, **kwargs: Any) -> ScheduleEntry:
         headers = {"job": {"name": line.name, "due": due}}
         options = {"expires": pace.grace, "headers": headers}
-        return self.Entry(line.name, task=line.name, schedule=pace.every, kwargs=kwargs, options=options, app=self.app)
+        return self.Entry(
+            line.name, task=line.name, schedule=pace.every, kwargs=kwargs, options=options, app=self.app
+        )
 
     def _wait(self) -> float:
         epoch = clock.epoch()

@@ -1,7 +1,7 @@
 """How often a wedding is looked at, by the time to its start; and which are due now.
 
-The due ones are taken from a sorted set in Redis and sent in batches, so that 10,000 weddings cost a bounded number of
-tasks, whoever many are due.
+The due ones are taken from a sorted set in Redis and sent in batches, so that 10,000 weddings cost a bounded
+number of tasks, whoever many are due.
 """
 
 from collections.abc import Iterable
@@ -27,18 +27,26 @@ MAX = 10_000
 
 
 def until_next_look(start: datetime, end: datetime, *, now: Moment) -> timedelta | None:
-    """Return how long until the next look at a wedding; None when it is over and was looked at after its end."""
+    """Return how long until the next look at a wedding.
+
+    None when it is over and was looked at after its end.
+    """
     if now >= end + LOOKED_AT_AFTER_END:
         return None
     return next((pace for to_start, pace in PACES if start - now <= to_start), FAR)
 
 
 def take_due(*, now: Moment) -> list[list[str]]:
-    """Return the weddings that are due in batches, and note when each is due next. Only one beat may call it at a time."""
+    """Return the weddings that are due in batches, and note when each is due next.
+
+    Only one beat may call it at a time.
+    """
     milliseconds = now.timestamp() * 1000
     ids = redis.registry().zrangebyscore(DUE, "-inf", milliseconds, start=0, num=MAX)
     # No look is further ahead than this: what is was noted by a clock that ran ahead.
-    ids += redis.registry().zrangebyscore(DUE, milliseconds + 2000 * FAR.total_seconds(), "+inf", start=0, num=MAX - len(ids))
+    ids += redis.registry().zrangebyscore(
+        DUE, milliseconds + 2000 * FAR.total_seconds(), "+inf", start=0, num=MAX - len(ids)
+    )
     if not ids:
         return []
     after, ended = {}, []

@@ -17,15 +17,18 @@ class Pace:
     def due(self, name: str, at: float) -> float:
         """Return the last moment at or before `at` when job `name` was due.
 
-        Moments lie on a fixed grid, so that every beat knows the same ones without talking; where no offset is set, the
-        name gives one, so that jobs of one pace do not all start at once.
+        Moments lie on a fixed grid, so that every beat knows the same ones without talking; where no offset
+        is set, the name gives one, so that jobs of one pace do not all start at once.
         """
         offset = crc32(name.encode()) % int(self.every * 1000) / 1000 if self.offset is None else self.offset
         return (at - offset) // self.every * self.every + offset
 
     @property
     def grace(self) -> float:
-        """Return for how long after its moment a job may still start: a pace, but for slow jobs an hour at most."""
+        """Return for how long after its moment a job may still start.
+
+        A pace, but for slow jobs an hour at most.
+        """
         return min(self.every, 3600.0)
 
 

@@ -1,6 +1,7 @@
-"""Real servers for the tests: in a folder of their own, on free ports, started when first needed, ended with the tests.
+"""Real servers for the tests.
 
-Their addresses are settled before anything of ours is imported, so that no test has to make a client forget another's.
+In a folder of their own, on free ports, started when first needed, ended with the tests. Their addresses are
+settled before anything of ours is imported, so that no test has to make a client forget another's.
 """
 
 import os
@@ -23,7 +24,11 @@ URLS = {
 }
 # Tests' regions act at once, and the machine that runs them is busy: that strain is none of theirs.
 os.environ.update(
-    URLS, CONNECTIONS_PERMIT_KEYS=f"test:{_secret}", SCALING_NEW_REGIONS="live", SCALING_CPU="9", SCALING_MEMORY="9"
+    URLS,
+    CONNECTIONS_PERMIT_KEYS=f"test:{_secret}",
+    SCALING_NEW_REGIONS="live",
+    SCALING_CPU="9",
+    SCALING_MEMORY="9",
 )
 #: Data of tests is worth no disk write.
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")

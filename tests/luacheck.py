@@ -13,7 +13,16 @@ def main() -> int:
     for name, source in redis.libraries().items():
         # The first line is Valkey's own.
         text = "--" + source
-        words = ["luacheck", "--config", str(ROOT / ".luacheckrc"), "--no-color", "--quiet", "--filename", f"{name}.lua", "-"]
+        words = [
+            "luacheck",
+            "--config",
+            str(ROOT / ".luacheckrc"),
+            "--no-color",
+            "--quiet",
+            "--filename",
+            f"{name}.lua",
+            "-",
+        ]
         worst = max(worst, subprocess.run(words, input=text, text=True, check=False).returncode)
     return worst
 

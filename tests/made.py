@@ -37,7 +37,13 @@ def wedding(id: str = "w-1", *, starts_at: datetime = NOON, hours: float = 6, **
 
 def connection(id: str = "c1", **facts: Any) -> Connection:
     """Return a guest's connection."""
-    given = {"user_id": "u1", "user_type": "guest", "node": "n1", "region": "us-northeast", "wedding_id": "w-1"}
+    given = {
+        "user_id": "u1",
+        "user_type": "guest",
+        "node": "n1",
+        "region": "us-northeast",
+        "wedding_id": "w-1",
+    }
     return Connection(id=id, **given | facts)
 
 
@@ -75,7 +81,7 @@ def eventually(condition: Callable[[], object], *, within: float = 10.0) -> bool
 
 @contextmanager
 def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield the address for apprise of a real target that answers so, and the (key, title) that it was sent."""
+    """Yield the address of a real target that answers so, and the (key, title) pairs it was sent."""
     got: list[tuple[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -100,6 +106,13 @@ def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[
 
 def scaled(db: Any, **facts: Any) -> int:
     """Write an action of two instances more, unless said otherwise; return its id."""
-    given = {"region": "us-northeast", "resource": "instances", "before": 2, "to": 4, "reason": "demand", "inputs": {}}
+    given = {
+        "region": "us-northeast",
+        "resource": "instances",
+        "before": 2,
+        "to": 4,
+        "reason": "demand",
+        "inputs": {},
+    }
     [id] = scaling.record(db, [Decided(**given | {"requested_by": "test", "at": NOON} | facts)])
     return id

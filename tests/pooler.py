@@ -13,7 +13,7 @@ import pytest
 
 from tests.made import eventually
 from workers.foundation import addresses, settings
-from workers.processes import servers
+from workers.processes import programs, servers
 
 
 @contextmanager
@@ -29,11 +29,12 @@ def pgbouncer(*lines: str, mode: str = "transaction") -> Iterator[str]:
     ini.write_text(
         f"[databases]\n* = host=127.0.0.1 port={to['port']}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
         f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {users}\nadmin_users = wedops\n"
-        f"unix_socket_dir =\ndefault_pool_size = 20\npool_mode = {mode}\n" + "".join(f"{line}\n" for line in lines)
+        f"unix_socket_dir =\ndefault_pool_size = 20\npool_mode = {mode}\n"
+        + "".join(f"{line}\n" for line in lines)
     )
     folder.chmod(0o755)
     # PgBouncer does not run as root, as PostgreSQL does not.
-    process = subprocess.Popen([program, str(ini)], stderr=subprocess.DEVNULL, **servers.unprivileged())
+    process = subprocess.Popen([program, str(ini)], stderr=subprocess.DEVNULL, **programs.unprivileged())
     url = f"postgresql://wedops:{to['password']}@127.0.0.1:{port}/{to['dbname']}"
     try:
         assert eventually(lambda: _answers(url))

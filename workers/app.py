@@ -7,7 +7,7 @@ from typing import Any
 
 import celery
 import structlog
-from celery import bootsteps, signals
+from celery import signals
 from kombu import Exchange, Queue
 from redis.exceptions import RedisError
 
@@ -16,9 +16,9 @@ from workers.foundation import (
     clock,
     database,
     dead_letters,
-    heartbeat,
     jobs,
     keys,
+    liveness,
     logs,
     queues,
     redis,
@@ -73,11 +73,13 @@ class App(celery.Celery):
 
     def send_task(self, name: str, *args: Any, headers: dict[str, Any] | None = None, **options: Any) -> Any:
         """Send a task by name, as Celery does."""
-        return super().send_task(name, *args, headers={"enqueued_at": clock.epoch()} | (headers or {}), **options)
+        return super().send_task(
+            name, *args, headers={"enqueued_at": clock.epoch()} | (headers or {}), **options
+        )
 
 
 class PositionalRefused(ExpectedError):
-    """{task} got {count} positional argument(s); send keyword arguments only, as docs/guides/services.md says"""
+    """{task} got {count} positional argument(s); send keyword arguments only (docs/guides/services.md)"""
 
     keeps_message = True
 
@@ -128,7 +130,9 @@ class Task(celery.Task):
 
     def _job(self, request: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         name = request.job["name"]
-        if not jobs.begin(name, token=request.id, ttl=HARD_LIMIT + timedelta(seconds=5), due=request.job["due"]):
+        if not jobs.begin(
+            name, token=request.id, ttl=HARD_LIMIT + timedelta(seconds=5), due=request.job["due"]
+        ):
             log.warning("job skipped", job=name, reason="still_running")
             return "skipped"
         result = "failed"
@@ -142,7 +146,8 @@ class Task(celery.Task):
 #: What loses least on a crash, as measured: see docs/decisions/0003-delivery.md.
 _BROKER = {
     "broker_connection_retry_on_startup": True,
-    # A server that became a replica, or can't write to its disk, answers with an error: a worker waits for it, too.
+    # A server that became a replica, or can't write to its disk, answers with an error: a worker waits for
+    # it, too.
     "broker_channel_error_retry": True,
     "broker_transport_options": {
         # Above the longest task, or a running task would be handed to a second worker.
@@ -154,7 +159,12 @@ _BROKER = {
         "socket_connect_timeout": settings.patience(),
         "socket_keepalive": True,
     },
-    "task_publish_retry_policy": {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+    "task_publish_retry_policy": {
+        "max_retries": 60,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 1,
+    },
     "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     "task_default_queue": "steady",
     "task_default_exchange": "steady",
@@ -192,34 +202,12 @@ app = App("wedops", task_cls=Task, set_as_current=False, include=[f"{room}.tasks
 # Without this kombu takes any certificate behind rediss://, where our own clients ask for a good one.
 _TLS = {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}}
 _URL = settings.servers().broker_url
-app.conf.update(broker_url=_URL, **(_TLS if _URL.startswith("rediss://") else {}), **_BROKER, **_MESSAGES, **_WORKERS)
+app.conf.update(
+    broker_url=_URL, **(_TLS if _URL.startswith("rediss://") else {}), **_BROKER, **_MESSAGES, **_WORKERS
+)
 
 
-def _touch(consumer: Any) -> None:
-    if consumer.is_consuming():
-        heartbeat.touch()
-
-
-class SignOfLife(bootsteps.StartStopStep):
-    """Touches the supervisor's file from the worker's own loop, while it consumes.
-
-    A hung loop shows as well as a stopped process, and a loop that goes round and takes nothing.
-    """
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    _kept = False
-
-    def start(self, consumer: Any) -> None:
-        """Touch it each second of the loop; while it reconnects to the broker it has none, and is not hung."""
-        heartbeat.touch()
-        consumer.timer.call_repeatedly(heartbeat.EVERY, _touch, (consumer,))
-        if not type(self)._kept:
-            type(self)._kept = True
-            heartbeat.keep(lambda: consumer.connection is None)
-
-
-app.steps["consumer"].add(SignOfLife)
+app.steps["consumer"].add(liveness.SignOfLife)
 
 
 @signals.setup_logging.connect
@@ -236,9 +224,17 @@ def _begin(**_later: Any) -> None:
 
 
 @signals.task_failure.connect
-def _failed(sender: Any = None, exception: BaseException | None = None, task_id: str = "", **_later: Any) -> None:
+def _failed(
+    sender: Any = None, exception: BaseException | None = None, task_id: str = "", **_later: Any
+) -> None:
     telemetry.tasks.labels(sender.name, "failed").inc()
-    log.error("task failed", task=sender.name, task_id=task_id, reason=type(exception).__name__, detail=_detail(exception))
+    log.error(
+        "task failed",
+        task=sender.name,
+        task_id=task_id,
+        reason=type(exception).__name__,
+        detail=_detail(exception),
+    )
     _tally("tasks_failed")
     # A periodic job comes again by itself, and so does what has no content.
     if (request := getattr(sender, "request", None)) and request.kwargs and not request.get("job"):
@@ -273,7 +269,9 @@ def _detail(error: BaseException | None) -> str:
 def _keep(request: Any, task: str, why: str) -> None:
     queue = (request.delivery_info or {}).get("routing_key", "")
     try:
-        dead_letters.keep(queue, why, dead_letters.enveloped(task, request.id, request.args, request.kwargs, queue))
+        dead_letters.keep(
+            queue, why, dead_letters.enveloped(task, request.id, request.args, request.kwargs, queue)
+        )
     except (RedisError, TypeError) as error:
         log.warning("dead letter lost", task=task, reason=type(error).__name__)
 

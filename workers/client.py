@@ -7,12 +7,13 @@
 
 Metrics go over HTTP, in batches, and never hold up who measures:
 
-    with client.Metrics("http://127.0.0.1:8000", token) as metrics, metrics.timed("guest_list_seconds", wedding_id="w-17"):
+    with client.Metrics("http://127.0.0.1:8000", token) as metrics, metrics.timed("guest_list_seconds",
+    wedding_id="w-17"):
         ...
 
-A request needs WEDOPS_DATABASE_URL and WEDOPS_BROKER_URL. When a call returns, the request has a row and will be done,
-whatever fails after that; a call with a known key changes nothing. Errors derive from `client.Refused` and name the
-field and its remedy.
+A request needs WEDOPS_DATABASE_URL and WEDOPS_BROKER_URL. When a call returns, the request has a row and will
+be done, whatever fails after that; a call with a known key changes nothing. Errors derive from
+`client.Refused` and name the field and its remedy.
 """
 
 from collections import deque
@@ -41,7 +42,9 @@ def warm_up(wedding_id: str, *, request_key: str | None = None, caller: str = "c
     return usecases.accept(WarmUp.task, {"wedding_id": wedding_id, "request_key": request_key}, caller=caller)
 
 
-def open_emergency(kind: str, wedding_id: str, *, request_key: str | None = None, caller: str = "client") -> Request:
+def open_emergency(
+    kind: str, wedding_id: str, *, request_key: str | None = None, caller: str = "client"
+) -> Request:
     """Open an emergency: `kind` is weather, venue, vendor or technical. It starts within 200 ms."""
     fields = {"kind": kind, "wedding_id": wedding_id, "request_key": request_key}
     return usecases.accept(OpenEmergency.task, fields, caller=caller)
@@ -50,8 +53,8 @@ def open_emergency(kind: str, wedding_id: str, *, request_key: str | None = None
 class Metrics:
     """Sends samples to `url` in the background, every `every` seconds or 1,000 samples.
 
-    While the other end is away samples are kept, the newest `keep_max`, and sent again; `dropped` counts what was not kept or
-    was refused, `problem` says why.
+    While the other end is away samples are kept, the newest `keep_max`, and sent again; `dropped` counts what
+    was not kept or was refused, `problem` says why.
     """
 
     def __init__(self, url: str, token: str, *, every: float = 1.0, keep_max: int = 10_000) -> None:
@@ -65,7 +68,10 @@ class Metrics:
         self._thread.start()
 
     def measure(self, name: str, value: float, **labels: str) -> None:
-        """Note a sample of now. Labels are ids: region, wedding_id, operation …; never people's. Raises ValueError."""
+        """Note a sample of now.
+
+        Labels are ids: region, wedding_id, operation …; never people's. Raises ValueError.
+        """
         if not isfinite(value) or not all(isinstance(text, str) for text in labels.values()):
             raise ValueError(f"{name}: value must be a finite number and labels texts")
         if len(self._waiting) >= self._keep_max:
@@ -123,5 +129,7 @@ class Metrics:
     def __enter__(self) -> "Metrics":
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -54,7 +54,10 @@ class System:
     gateway: str
 
     def pid(self, *words: str) -> int:
-        """Return the process id of the oldest process of ours whose command line has all `words`; 0 when none has."""
+        """Return the process id of the oldest process of ours whose command line has all `words`.
+
+        0 when none has.
+        """
         return min(self.pids(*words), default=0)
 
     def pids(self, *words: str) -> list[int]:
@@ -130,8 +133,8 @@ def system(real_servers: list[servers.Server]) -> Iterator[System]:
         with running(*supervise):
             found = System(folder, f"ws://127.0.0.1:{ports['GATEWAY_PORT']}/socket")
             beat = folder / "log" / "beat.log"
-            assert eventually(lambda: beat.exists() and "beat: Starting" in beat.read_text(), within=90), list(
-                folder.rglob("*")
+            assert eventually(lambda: beat.exists() and "beat: Starting" in beat.read_text(), within=90), (
+                list(folder.rglob("*"))
             )
             yield found
         assert eventually(lambda: not found.pids("celery"))
@@ -145,7 +148,8 @@ def _begin_anew() -> None:
     empty_servers()
     soon = clock.now() + timedelta(hours=1, minutes=59)
     usecases.take(
-        Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6, venue_type=VenueType.CHURCH)]), now=clock.now()
+        Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6, venue_type=VenueType.CHURCH)]),
+        now=clock.now(),
     )
 
 

@@ -1,4 +1,7 @@
-"""Node and the JavaScript clients, from wheels and the npm registry, in a folder beside this interpreter's packages."""
+"""Node and the JavaScript clients, in a folder beside this interpreter's packages.
+
+They come from wheels and the npm registry.
+"""
 
 import fcntl
 import shutil
@@ -18,9 +21,10 @@ _QUIET = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel", "error",
 
 
 def prepare(script: Path) -> list[str]:
-    """Return the command that runs a script of ours under Node; the packages are installed when it is the first.
+    """Return the command that runs a script of ours under Node.
 
-    Skips the test when the npm registry cannot be reached, for that says nothing about us.
+    The packages are installed when it is the first. Skips the test when the npm registry cannot be reached,
+    for that says nothing about us.
     """
     if why := _installed():
         pytest.skip(f"the npm registry does not answer: {why}")

@@ -13,9 +13,14 @@ from workers.connections.formats import permits
 
 
 async def main(url: str, region: str, what: str, user: str = "", back: str = "") -> None:
-    """Join the wedding's channel; then listen for broadcasts, send them, answer late, or stay: a named user is a guest."""
+    """Join the wedding's channel.
+
+    Then listen for broadcasts, send them, answer late, or stay: a named user is a guest.
+    """
     permit = permits.issue(permits.Permit(user or f"u-{what}", "guest" if user else "couple", "w-1"))
-    client = AsyncRealtimeClient(url, permit, params={"region": region}, auto_reconnect=bool(back), max_retries=30)
+    client = AsyncRealtimeClient(
+        url, permit, params={"region": region}, auto_reconnect=bool(back), max_retries=30
+    )
     await client.connect()
     channel = client.channel("wedding:w-1", {"config": {"presence": {"key": user, "enabled": bool(user)}}})
     heard = asyncio.Event()

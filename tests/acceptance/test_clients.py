@@ -1,4 +1,7 @@
-"""Official clients and other languages, through the gateway and the registry: who is let in, who is not, who comes back."""
+"""Official clients and other languages, through the gateway and the registry.
+
+Who is let in, who is not, who comes back.
+"""
 
 import asyncio
 import json
@@ -28,7 +31,7 @@ from tests.made import eventually
 from workers.alerts.rules import lifecycle as alerts_rules
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach
-from workers.alerts.store import alerts
+from workers.alerts.store import moves
 from workers.balancing import store as balancing
 from workers.balancing.adapters.probe import round_trip
 from workers.connections.formats import permits
@@ -51,7 +54,9 @@ Person = AbstractContextManager["subprocess.Popen[str]"]
 def _probe(system: System, token: str, **words: str) -> tuple[int, dict[str, object], str]:
     """Knock as any WebSocket client does; return the status, the reason's JSON and how long to wait."""
     try:
-        with connect(f"{system.gateway}/websocket?{urlencode({'apikey': token, 'region': 'us-south'} | words)}") as socket:
+        with connect(
+            f"{system.gateway}/websocket?{urlencode({'apikey': token, 'region': 'us-south'} | words)}"
+        ) as socket:
             return (socket.response.status_code if socket.response else 0), {}, ""
     except InvalidStatus as refused:
         response = refused.response
@@ -64,7 +69,16 @@ def _official(system: System, user: str) -> Person:
 
 def _javascript(system: System, user: str, topic: str = "wedding:w-1", *say: str) -> Person:
     permit = permits.issue(Permit(user, "guest", "w-1"))
-    return person([*javascript.prepare(ROOT / "tests/acceptance/person.ts"), system.gateway, permit, "us-south", topic, *say])
+    return person(
+        [
+            *javascript.prepare(ROOT / "tests/acceptance/person.ts"),
+            system.gateway,
+            permit,
+            "us-south",
+            topic,
+            *say,
+        ]
+    )
 
 
 def _raised(one: Person) -> Person:
@@ -84,8 +98,12 @@ def test_the_sixth_connection_is_refused_with_429_until_the_limit_is_raised(syst
         with _javascript(system, "anna") as refused:
             assert said(refused) == "refused 429 user_limit"
         # The schedule tells the set limit again and again, so one try may come too late.
-        assert any(said(stack.enter_context(_raised(_official(system, "anna")))) == "joined" for _ in range(3))
-        assert any(said(stack.enter_context(_raised(_javascript(system, "anna")))) == "joined" for _ in range(3))
+        assert any(
+            said(stack.enter_context(_raised(_official(system, "anna")))) == "joined" for _ in range(3)
+        )
+        assert any(
+            said(stack.enter_context(_raised(_javascript(system, "anna")))) == "joined" for _ in range(3)
+        )
     registry.publish_limits()
     # Killed, none of them said goodbye: the next sweep ends them, 30 s later on an ordinary day.
     assert eventually(lambda: registry.total() == 0, within=60)
@@ -109,8 +127,11 @@ def test_broadcasts_of_the_javascript_client_are_heard_and_acknowledged(system: 
 
 
 def _observed(region: str) -> tuple[bool, bool, bool]:
-    """Tell whether the region's rows say how long it took to connect and to deliver, and that batches were written."""
-    asked = "SELECT count(connect_p95_ms) > 0, count(delivery_p95_ms) > 0, sum(batches) > 0 FROM connection_metrics"
+    """Tell whether the region's rows have times to connect and to deliver, and batches."""
+    asked = (
+        "SELECT count(connect_p95_ms) > 0, count(delivery_p95_ms) > 0, sum(batches) > 0 FROM "
+        "connection_metrics"
+    )
     with database.transaction() as db:
         found = db.exec_driver_sql(f"{asked} WHERE region = %s", (region,)).one()
     return found[0], found[1], bool(found[2])
@@ -133,7 +154,9 @@ async def _storm(system: System) -> list[int | None]:
     """Have two guests broadcast as fast as they can; return how each was closed."""
 
     async def _one(user: str) -> int | None:
-        query = urlencode({"apikey": permits.issue(Permit(user, "guest", "w-1")), "region": "us-south", "vsn": "1.0.0"})
+        query = urlencode(
+            {"apikey": permits.issue(Permit(user, "guest", "w-1")), "region": "us-south", "vsn": "1.0.0"}
+        )
         async with connect_async(f"{system.gateway}/websocket?{query}", ping_interval=None) as socket:
             topic = "realtime:wedding:w-1"
             await socket.send(phoenix.Frame(topic, phoenix.JOIN, {}, "1", "1").text())
@@ -149,7 +172,9 @@ async def _storm(system: System) -> list[int | None]:
 def test_the_kit_for_gateways_finds_nothing_wrong_with_ours(system: System) -> None:
     # Somebody for each check, for a person has five places, and who was closed waits.
     found = asyncio.run(
-        kit.check(kit.Gateway(f"{system.gateway}/websocket", permits.issue(Permit("kit", "guest", "w-1")), "w-1"))
+        kit.check(
+            kit.Gateway(f"{system.gateway}/websocket", permits.issue(Permit("kit", "guest", "w-1")), "w-1")
+        )
     )
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
@@ -182,7 +207,9 @@ def test_presence_is_heard_with_the_official_client(system: System) -> None:
     with running(*words, SUPABASE_KEY=key), ExitStack() as stack:
         stack.enter_context(_official(system, "eve"))
         fred = stack.enter_context(_official(system, "fred"))
-        assert eventually(lambda: presence.of("w-1") == {"eve": "vendor", "fred": "vendor"}, within=40), presence.of("w-1")
+        assert eventually(lambda: presence.of("w-1") == {"eve": "vendor", "fred": "vendor"}, within=40), (
+            presence.of("w-1")
+        )
         fred.kill()
         assert eventually(lambda: presence.of("w-1") == {"eve": "vendor"}, within=40)
         assert {"eve", "listener"} <= set(upkeep.presence("w-1").users)
@@ -222,7 +249,11 @@ def test_compression_is_agreed_on_with_those_whose_level_says_so(system: System)
 
     def _agreed(user_type: str, device: str) -> bool:
         # Each try is another person's: nobody may try as often as this.
-        words = {"apikey": permits.issue(Permit(f"z-{next(people)}", user_type, "w-1")), "region": "us-south", "device": device}
+        words = {
+            "apikey": permits.issue(Permit(f"z-{next(people)}", user_type, "w-1")),
+            "region": "us-south",
+            "device": device,
+        }
         try:
             with connect(f"{system.gateway}/websocket?{urlencode(words)}") as socket:
                 assert socket.response
@@ -238,7 +269,9 @@ def test_compression_is_agreed_on_with_those_whose_level_says_so(system: System)
 def test_the_typescript_example_does_what_the_guide_says(system: System, loader: tuple[str, ...]) -> None:
     node, script = javascript.prepare(ROOT / "demo/typescript/gateway.ts")
     command = [node, *loader, script]
-    done = subprocess.run(command, cwd=javascript.HOME, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=javascript.HOME, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["ref"] == "w-17/u-ts/ts-1"
@@ -250,7 +283,9 @@ def test_the_typescript_example_does_what_the_guide_says(system: System, loader:
     assert said["route"]["url"] == "ws://127.0.0.1:4001/socket"
     assert said["refused"].startswith("REFUSED id must be")
     assert said["closed"] == 1
-    assert not any(one.name.startswith("node-") and one.url == "ws://127.0.0.1:4001/socket" for one in balancing.nodes())
+    assert not any(
+        one.name.startswith("node-") and one.url == "ws://127.0.0.1:4001/socket" for one in balancing.nodes()
+    )
 
 
 def test_the_probe_makes_a_real_round_trip_and_says_when_there_is_none(system: System) -> None:
@@ -268,7 +303,11 @@ def test_a_killed_nodes_people_are_back_on_others_with_their_wedding(system: Sys
     with ExitStack() as stack:
         gateways = {}
         for name in NODES:
-            settings = {"GATEWAY_PORT": str(servers.free_port()), "GATEWAY_NODE": name, "GATEWAY_REGIONS": "us-lost"}
+            settings = {
+                "GATEWAY_PORT": str(servers.free_port()),
+                "GATEWAY_NODE": name,
+                "GATEWAY_REGIONS": "us-lost",
+            }
             gateways[name] = stack.enter_context(running("-m", "demo.gateway", **settings))
         assert eventually(lambda: set(NODES) <= {node.name for node in balancing.nodes()}, within=30)
         for number in range(12):
@@ -295,7 +334,10 @@ def test_a_killed_nodes_people_are_back_on_others_with_their_wedding(system: Sys
 
 
 def test_official_clients_come_back_by_themselves_and_hold_no_place_twice(system: System) -> None:
-    """As under a supervisor: the gateway is back by the same name and address before anybody took it for gone."""
+    """As under a supervisor.
+
+    The gateway is back by the same name and address before anybody took it for gone.
+    """
     port = str(servers.free_port())
     url = f"ws://127.0.0.1:{port}/socket"
     same = {"GATEWAY_PORT": port, "GATEWAY_REGIONS": "us-south", "GATEWAY_NODE": "node-same"}
@@ -303,7 +345,10 @@ def test_official_clients_come_back_by_themselves_and_hold_no_place_twice(system
         first = stack.enter_context(running("-m", "demo.gateway", **same))
         assert eventually(lambda: "node-same" in {node.name for node in balancing.nodes()}, within=30)
         words = [sys.executable, "-m", "tests.acceptance.person", url, "us-south", "stay", "gina", "back"]
-        people = [stack.enter_context(one) for one in (person(words), _javascript(System(system.folder, url), "hugo"))]
+        people = [
+            stack.enter_context(one)
+            for one in (person(words), _javascript(System(system.folder, url), "hugo"))
+        ]
         assert [said(one) for one in people] == ["joined", "joined"]
         before = {user: _ids_of(user) for user in ("gina", "hugo")}
         first.kill()
@@ -316,10 +361,17 @@ def test_official_clients_come_back_by_themselves_and_hold_no_place_twice(system
         assert any(said(people[1]) == "joined" for _ in range(5))
 
 
-def test_a_tenants_limit_is_set_live_drops_nobody_and_is_read_back(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tenants_limit_is_set_live_drops_nobody_and_is_read_back(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port, api = (str(servers.free_port()) for _ in range(2))
     secret = "of-the-tenants-api-and-long-enough-for-it"
-    node = {"GATEWAY_PORT": port, "GATEWAY_NODE": "node-tenant", "GATEWAY_API_PORT": api, "GATEWAY_API_JWT_SECRET": secret}
+    node = {
+        "GATEWAY_PORT": port,
+        "GATEWAY_NODE": "node-tenant",
+        "GATEWAY_API_PORT": api,
+        "GATEWAY_API_JWT_SECRET": secret,
+    }
     monkeypatch.setenv("SUPABASE_API_URL", f"http://127.0.0.1:{api}")
     monkeypatch.setenv("SUPABASE_API_JWT_SECRET", secret)
     monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "1")
@@ -338,7 +390,9 @@ def test_a_tenants_limit_is_set_live_drops_nobody_and_is_read_back(system: Syste
         tenant.apply(action)
         assert tenant.seen(action) == 1
         assert _probe(there, permits.issue(Permit("kai", "guest", "w-1")))[0] == 429
-        assert all(eventually(lambda user=user: _ids_of(user)) for user in ("ida", "jon")), "who is there stays"  # type: ignore[misc]
+        assert all(eventually(lambda user=user: _ids_of(user)) for user in ("ida", "jon")), (
+            "who is there stays"
+        )  # type: ignore[misc]
         tenant.apply(replace(action, to=5))
         assert eventually(lambda: _probe(there, permits.issue(Permit("kai", "guest", "w-1")))[0] == 101)
         monkeypatch.setenv("SUPABASE_TENANT", "another")
@@ -352,12 +406,14 @@ def test_a_tenants_limit_is_set_live_drops_nobody_and_is_read_back(system: Syste
 
 def test_who_joined_ops_alerts_hears_of_each_change_once_and_at_once(system: System) -> None:
     breach = Breach(Kind.CACHE, "live", Severity.HIGH, 1, "redis://:hunter2@cache is away")
-    opening = alerts_rules.Change(None, alerts_rules.State.FIRING, alerts_rules.Reason.ABOVE_THRESHOLD, breach)
+    opening = alerts_rules.Change(
+        None, alerts_rules.State.FIRING, alerts_rules.Reason.ABOVE_THRESHOLD, breach
+    )
     heard = list[dict[str, Any]]()
 
     def _open() -> None:
         with database.transaction() as db:
-            alerts.apply_changes(db, [opening], at=clock.now(), flapping_within=timedelta(0))
+            moves.apply_changes(db, [opening], at=clock.now(), flapping_within=timedelta(0))
 
     async def _listen() -> None:
         permit = permits.issue(Permit("operator", "planner", "ops"))

@@ -24,7 +24,9 @@ def test_nothing_accepted_is_lost_and_nothing_happens_twice(system: System, rows
     # One emergency of a kind is open at a wedding: each has its own.
     with database.transaction() as db:
         ahead = clock.now() + timedelta(days=40)
-        weddings.upsert(db, [wedding(f"crash-{n}", starts_at=ahead) for n in range(25 * len(MEMBERS))], at=clock.now())
+        weddings.upsert(
+            db, [wedding(f"crash-{n}", starts_at=ahead) for n in range(25 * len(MEMBERS))], at=clock.now()
+        )
     for member in MEMBERS:
         for number in range(25):
             keys.append(f"crash/{member[-6:].strip()}/{number}".replace(" ", "-"))
@@ -40,7 +42,9 @@ def test_nothing_accepted_is_lost_and_nothing_happens_twice(system: System, rows
     assert eventually(lambda: rows(done) == [(len(keys),)], within=120), rows(
         "SELECT key, state FROM requests WHERE state <> 'done'"
     )
-    assert rows("SELECT count(*), count(DISTINCT key) FROM emergencies WHERE key LIKE 'crash/%'") == [(len(keys), len(keys))]
+    assert rows("SELECT count(*), count(DISTINCT key) FROM emergencies WHERE key LIKE 'crash/%'") == [
+        (len(keys), len(keys))
+    ]
     assert rows("SELECT count(*) - count(DISTINCT (emergency_id, number)) FROM emergency_steps") == [(0,)]
 
 
@@ -49,7 +53,8 @@ def test_every_job_runs_again(system: System, rows: Query) -> None:
         if pid := system.pid(member):
             os.kill(pid, signal.SIGKILL)
     killed = clock.epoch()
-    # How soon beat fires again is a figure of benchmarks/beat.py; here it has to, however busy the machine is.
+    # How soon beat fires again is a figure of benchmarks/beat.py; here it has to, however busy the machine
+    # is.
     assert eventually(lambda: any(record.fired > killed for record in jobs.records()), within=60)
     quick = {line.name for line in TABLE if line.wedding_day.every <= 15}
 
@@ -58,6 +63,8 @@ def test_every_job_runs_again(system: System, rows: Query) -> None:
 
     assert eventually(lambda: quick <= _finished(), within=90), quick - _finished()
     sleep(1)
-    assert rows("SELECT count(*) - count(DISTINCT (region, resource, follows)) FROM scaling_actions") == [(0,)]
+    assert rows("SELECT count(*) - count(DISTINCT (region, resource, follows)) FROM scaling_actions") == [
+        (0,)
+    ]
     assert rows("SELECT count(*) - count(DISTINCT key) FROM outbox WHERE kind = 'notification'") == [(0,)]
     assert jobs.tallies()["restarts"] >= len(MEMBERS)

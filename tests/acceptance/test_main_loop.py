@@ -1,4 +1,4 @@
-"""Real connections → state → beat → workers → actions and alerts, with real processes and the official client."""
+"""Connections → state → beat → workers → actions and alerts, with real processes and clients."""
 
 import base64
 import json
@@ -30,16 +30,21 @@ def _person(system: System, what: str, region: str = "us-northeast") -> Iterator
         yield process
 
 
-def test_a_wedding_two_hours_ahead_is_scaled_up_for_and_the_gateway_confirms(system: System, rows: Query) -> None:
+def test_a_wedding_two_hours_ahead_is_scaled_up_for_and_the_gateway_confirms(
+    system: System, rows: Query
+) -> None:
     query = (
-        "SELECT reason, state, from_value, to_value FROM scaling_actions WHERE region = 'us-northeast' ORDER BY id DESC LIMIT 1"
+        "SELECT reason, state, from_value, to_value FROM scaling_actions WHERE region = 'us-northeast' ORDER "
+        "BY id DESC LIMIT 1"
     )
     assert eventually(lambda: [row[1] for row in rows(query)] == ["confirmed"], within=60), rows(query)
     [(reason, _, before, to)] = rows(query)
     assert (reason, before) == ("ceremony_ahead", 2)
     assert isinstance(to, int)
     assert to > 2
-    [told] = {name: redis.registry().hget("wedops:desired:us-northeast", name) for name in ["connection_limit"]}.values()
+    [told] = {
+        name: redis.registry().hget("wedops:desired:us-northeast", name) for name in ["connection_limit"]
+    }.values()
     assert int(told) == to * 10
 
 
@@ -54,28 +59,44 @@ def test_a_client_joins_hears_broadcasts_is_killed_swept_and_counted(system: Sys
         assert registry.total() == 2
         assert said(listener) == "heard"
         assert eventually(
-            lambda: rows("SELECT 1 FROM connection_metrics WHERE connections = 2 AND messages > 0 AND p95_ms IS NOT NULL"),
+            lambda: rows(
+                "SELECT 1 FROM connection_metrics WHERE connections = 2 AND messages > 0 AND p95_ms IS NOT "
+                "NULL"
+            ),
             within=30,
         )
     # Both were killed without a goodbye: one sweep (10 s on a wedding day) ends them, one snapshot says so.
     assert eventually(lambda: registry.total() == 0, within=25)
     assert eventually(lambda: rows("SELECT sum(swept) FROM connection_metrics") == [(2,)], within=25)
-    assert rows("SELECT connections FROM connection_metrics WHERE region = 'us-northeast' ORDER BY at DESC LIMIT 1") == [(0,)]
+    assert rows(
+        "SELECT connections FROM connection_metrics WHERE region = 'us-northeast' ORDER BY at DESC LIMIT 1"
+    ) == [(0,)]
 
 
-def test_latency_rises_is_answered_measured_recovers_is_undone_and_resolved(system: System, rows: Query) -> None:
+def test_latency_rises_is_answered_measured_recovers_is_undone_and_resolved(
+    system: System, rows: Query
+) -> None:
     """The story of docs/guides/degradation.md."""
-    query = "SELECT state, severity FROM performance_alerts WHERE kind = 'response_time' AND subject = 'us-west'"
-    done = "SELECT action, outcome, before > 2000, undone_at IS NOT NULL FROM degradation_responses ORDER BY id"
+    query = (
+        "SELECT state, severity FROM performance_alerts WHERE kind = 'response_time' AND subject = 'us-west'"
+    )
+    done = (
+        "SELECT action, outcome, before > 2000, undone_at IS NOT NULL FROM degradation_responses ORDER BY id"
+    )
     with _person(system, "slow", region="us-west"):
         assert eventually(lambda: rows(query) == [("firing", "critical")], within=60), rows(query)
-        assert eventually(lambda: [row[0] for row in rows(done)][:1] == ["emergency_mode"], within=30), rows(done)
-        assert registry.emergency_mode()
-        # Its effect is measured, it is no better, more is done; later checks see the alert again and open no other.
-        assert eventually(lambda: [row[:2] for row in rows(done)][:1] == [("emergency_mode", "no_better")], within=40), rows(
+        assert eventually(lambda: [row[0] for row in rows(done)][:1] == ["emergency_mode"], within=30), rows(
             done
         )
-        assert eventually(lambda: [row[0] for row in rows(done)][:2] == ["emergency_mode", "scale"], within=30), rows(done)
+        assert registry.emergency_mode()
+        # Its effect is measured, it is no better, more is done; later checks see the alert again and open no
+        # other.
+        assert eventually(
+            lambda: [row[:2] for row in rows(done)][:1] == [("emergency_mode", "no_better")], within=40
+        ), rows(done)
+        assert eventually(
+            lambda: [row[0] for row in rows(done)][:2] == ["emergency_mode", "scale"], within=30
+        ), rows(done)
         assert rows(query) == [("firing", "critical")]
     assert eventually(lambda: all(undone for *_, undone in rows(done)), within=60), rows(done)
     assert not registry.emergency_mode()
@@ -94,7 +115,11 @@ def test_latency_rises_is_answered_measured_recovers_is_undone_and_resolved(syst
 
 def _nonsense() -> list[str]:
     """Return what is no task message, from plain garbage to a message with one field spoilt."""
-    properties = {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "emergency"}, "body_encoding": "base64"}
+    properties = {
+        "delivery_tag": "t",
+        "delivery_info": {"exchange": "", "routing_key": "emergency"},
+        "body_encoding": "base64",
+    }
     headers = {"lang": "py", "task": "emergencies.open", "id": "i", "argsrepr": "", "kwargsrepr": ""}
     sound = {"body": "W1tdLCB7fSwge31d", "content-type": "application/json", "content-encoding": "utf-8"}
     spoilt: list[dict[str, object]] = [
@@ -124,7 +149,8 @@ def _nonsense() -> list[str]:
 
 #: Protocol 1 has its options in the body.
 _SPOILT_BODIES: tuple[dict[str, object], ...] = (
-    {"eta": ""}, {"expires": ""}, {"timelimit": "5"}, {"timelimit": ["5", None]}, {"timelimit": [-1, 5]}, {"kwargs": [1]},
+    {"eta": ""}, {"expires": ""}, {"timelimit": "5"}, {"timelimit": ["5", None]}, {"timelimit": [-1, 5]},
+    {"kwargs": [1]},
     {"args": 5}, {"id": 7}, {"retries": "x"}, {"eta": "2099-01-01T00:00:00"}, {"kwargs": "[" * 50_000},
 )  # fmt: skip
 
@@ -145,16 +171,23 @@ def test_messages_that_make_no_sense_are_refused_and_the_workers_go_on(system: S
     for nonsense in _nonsense():
         redis.registry().lpush("emergency", nonsense)
     assert eventually(lambda: "kind='flood': Input should be" in system.log("worker-emergency"), within=30)
-    assert eventually(lambda: "wedding_id='w-404' is not in the calendar; import it first" in system.log("worker-emergency"))
+    assert eventually(
+        lambda: "wedding_id='w-404' is not in the calendar; import it first" in system.log("worker-emergency")
+    )
     assert eventually(lambda: "there is no such task" in system.log("worker-emergency"), within=30)
-    app.send_task("emergencies.open", kwargs={"kind": "venue", "wedding_id": "w-1", "request_key": "after-the-nonsense"})
+    app.send_task(
+        "emergencies.open", kwargs={"kind": "venue", "wedding_id": "w-1", "request_key": "after-the-nonsense"}
+    )
     assert eventually(lambda: rows("SELECT 1 FROM emergencies WHERE key = 'after-the-nonsense'"), within=30)
     assert system.pid("-Q emergency") == before
     assert eventually(lambda: jobs.tallies()["messages_refused"] >= len(_nonsense()))
     # Each is kept with its reason; one that is mended is sent again, and taken then.
     letters = dead_letters.newest(200)
     reasons = {one.reason for one in letters}
-    assert {"there is no such task", "headers.compression is not taken here; send the body as it is"} <= reasons
+    assert {
+        "there is no such task",
+        "headers.compression is not taken here; send the body as it is",
+    } <= reasons
     again = next(one for one in letters if one.reason == "there is no such task")
     assert dead_letters.replay(again.id).queue == "emergency"
     assert eventually(lambda: dead_letters.newest(1)[0].reason == "there is no such task")
@@ -183,7 +216,9 @@ def test_the_gateway_obeys_the_connection_limit_and_says_so(system: System) -> N
             return refused.response.status_code
 
     assert probe() == 101
-    redis.registry().hset("wedops:desired:us-south", mapping={"action": 7, "instances": 2, "connection_limit": 0})
+    redis.registry().hset(
+        "wedops:desired:us-south", mapping={"action": 7, "instances": 2, "connection_limit": 0}
+    )
     redis.registry().publish("wedops:desired", "us-south")
     assert eventually(lambda: redis.registry().hvals("wedops:confirmed:us-south") == ["7"])
     assert probe() == 429
@@ -196,11 +231,15 @@ def test_flower_is_closed_without_a_login_and_shows_the_workers_with_one(system:
 
     url = f"http://127.0.0.1:{os.environ['FLOWER_PORT']}"
     assert httpx.get(f"{url}/workers").status_code == 401
-    assert eventually(lambda: "steady@" in httpx.get(f"{url}/workers", auth=("operator", "test")).text, within=30)
+    assert eventually(
+        lambda: "steady@" in httpx.get(f"{url}/workers", auth=("operator", "test")).text, within=30
+    )
 
 
 def test_prometheus_sees_what_prefork_workers_counted(system: System) -> None:
     import httpx2 as httpx
 
     url = f"http://127.0.0.1:{os.environ['API_PORT']}/metrics"
-    assert eventually(lambda: 'wedops_tasks_total{outcome="ok",task="connections.sweep"}' in httpx.get(url).text, within=30)
+    assert eventually(
+        lambda: 'wedops_tasks_total{outcome="ok",task="connections.sweep"}' in httpx.get(url).text, within=30
+    )

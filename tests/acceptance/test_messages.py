@@ -46,7 +46,11 @@ OPTIONS: dict[str, st.SearchStrategy[Any]] = {
     ),
     JUNK,
 )
-PROPERTIES = {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "emergency"}, "body_encoding": "base64"}
+PROPERTIES = {
+    "delivery_tag": "t",
+    "delivery_info": {"exchange": "", "routing_key": "emergency"},
+    "body_encoding": "base64",
+}
 #: Most options are missing, some are sound and some are not.
 SOME = st.fixed_dictionaries({}, optional=OPTIONS)
 ARGS, KWARGS = st.just([]) | JUNK, st.just({"kind": "flood"}) | JUNK
@@ -56,9 +60,17 @@ def _packed(body: object) -> str:
     return base64.b64encode(json.dumps(body).encode()).decode()
 
 
-SECOND = st.builds(lambda headers, args, kwargs: {"headers": headers, "body": _packed([args, kwargs, {}])}, SOME, ARGS, KWARGS)
+SECOND = st.builds(
+    lambda headers, args, kwargs: {"headers": headers, "body": _packed([args, kwargs, {}])},
+    SOME,
+    ARGS,
+    KWARGS,
+)
 FIRST = st.builds(
-    lambda options, args, kwargs: {"headers": {}, "body": _packed(options | {"args": args, "kwargs": kwargs})},
+    lambda options, args, kwargs: {
+        "headers": {},
+        "body": _packed(options | {"args": args, "kwargs": kwargs}),
+    },
     SOME,
     ARGS,
     KWARGS,
@@ -70,9 +82,17 @@ def test_ten_thousand_envelopes_end_no_worker_and_take_no_slot(system: System, r
     before = system.pid("-Q emergency")
 
     @settings(
-        max_examples=10_000, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=10_000,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
-    @given(envelope=SECOND | FIRST | OTHER, kind=st.just("application/json") | JUNK, encoding=st.just("utf-8") | JUNK)
+    @given(
+        envelope=SECOND | FIRST | OTHER,
+        kind=st.just("application/json") | JUNK,
+        encoding=st.just("utf-8") | JUNK,
+    )
     def _push(envelope: dict[str, Any], kind: object, encoding: object) -> None:
         whole = envelope | {"content-type": kind, "content-encoding": encoding, "properties": PROPERTIES}
         redis.registry().lpush("emergency", json.dumps(whole))
@@ -80,5 +100,7 @@ def test_ten_thousand_envelopes_end_no_worker_and_take_no_slot(system: System, r
     _push()
     assert eventually(lambda: redis.registry().llen("emergency") == 0, within=200)
     client.open_emergency("venue", "w-1", request_key="after-ten-thousand")
-    assert eventually(lambda: rows("SELECT 1 FROM requests WHERE key = 'after-ten-thousand' AND state = 'done'"), within=30)
+    assert eventually(
+        lambda: rows("SELECT 1 FROM requests WHERE key = 'after-ten-thousand' AND state = 'done'"), within=30
+    )
     assert system.pid("-Q emergency") == before

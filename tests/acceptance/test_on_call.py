@@ -1,4 +1,7 @@
-"""A Saturday with faults, as somebody on call lives it: a database that stands still, a killed worker, a slow guest list."""
+"""A Saturday with faults, as somebody on call lives it.
+
+A database that stands still, a killed worker, a slow guest list.
+"""
 
 import os
 import signal
@@ -56,7 +59,9 @@ def test_a_database_that_stands_still_is_one_page_and_an_all_clear_and_is_in_the
     assert eventually(lambda: "beat" not in _run("alerts", "list"), within=60)
     told = system.log("watch").count("critical firing: database")
     with _standing_still(real_servers[2]):
-        assert eventually(lambda: system.log("watch").count("critical firing: database") == told + 1, within=90)
+        assert eventually(
+            lambda: system.log("watch").count("critical firing: database") == told + 1, within=90
+        )
         # What can be known is said while it stands still: what is wrong, and what to do.
         shown = _run("status", "--json")
         assert "wedops doctor" in orjson.loads(shown)["verdict"]
@@ -69,7 +74,9 @@ def test_a_database_that_stands_still_is_one_page_and_an_all_clear_and_is_in_the
     # No worker was ended for it, and work goes on.
     assert {name: system.pid(f"-Q {name}") for name in workers} == workers
     client.open_emergency("technical", "w-1", request_key="after-the-stillness")
-    assert eventually(lambda: (found := client.find("after-the-stillness")) and found.state == "done", within=60)
+    assert eventually(
+        lambda: (found := client.find("after-the-stillness")) and found.state == "done", within=60
+    )
     timeline = _run("timeline", "--since", "30m")
     assert "told operations without the database: critical firing: database" in timeline
     assert "told operations without the database: resolved: database" in timeline

@@ -45,6 +45,8 @@ def test_a_beat_is_killed_and_no_moment_is_missed_or_doubled(world: list[Server]
     fired = _fired()
     assert set(fired.values()) == {1}
     for line in QUICK:
-        moments = sorted(moment for name, moment in fired if name == line.name and moment < (ended - 1) * 1000)
+        moments = sorted(
+            moment for name, moment in fired if name == line.name and moment < (ended - 1) * 1000
+        )
         assert len(moments) >= 4
         assert {later - earlier for earlier, later in pairwise(moments)} == {5000}

@@ -1,4 +1,7 @@
-"""`wedops up --demo --seconds N --json`: the whole system for a while, then one JSON object and no process left."""
+"""`wedops up --demo --seconds N --json`.
+
+The whole system for a while, then one JSON object and no process left.
+"""
 
 import json
 import os
@@ -26,13 +29,21 @@ def home() -> object:
 
 def _up(home: str, *words: str) -> "subprocess.CompletedProcess[str]":
     ports = {name: str(servers.free_port()) for name in ("FLOWER_PORT", "API_PORT", "GATEWAY_PORT")}
-    environment = {name: value for name, value in os.environ.items() if name not in URLS} | ports | {"WEDOPS_STATE": home}
+    environment = (
+        {name: value for name, value in os.environ.items() if name not in URLS}
+        | ports
+        | {"WEDOPS_STATE": home}
+    )
     command = [sys.executable, "-m", "tests.acceptance.wedops", "up", "--demo", "--json", *words]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def _errors(home: str) -> str:
-    lines = (line for log in Path(home).rglob("*.log") for line in log.read_text(errors="replace").splitlines())
+    lines = (
+        line for log in Path(home).rglob("*.log") for line in log.read_text(errors="replace").splitlines()
+    )
     return "\n".join(line for line in lines if '"error"' in line or "job dropped" in line)
 
 
@@ -66,7 +77,12 @@ def test_it_plays_reports_and_leaves_nothing_behind(home: str) -> None:
 def test_outside_its_folder_it_says_where_to_run_it(home: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from workers.cli.main import main; main(['up'])"]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"WEDOPS_STATE": home}, check=False
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"WEDOPS_STATE": home},
+        check=False,
     )
     assert done.returncode == 1
     assert done.stderr == "wedops: there is no Procfile here; run `wedops up` in the project's folder\n"

@@ -1,4 +1,7 @@
-"""From the version before: all that it wrote is read, what it accepted is done, and its worker drains while we migrate."""
+"""From the version before.
+
+All that it wrote is read, what it accepted is done, and its worker drains while we migrate.
+"""
 
 import json
 import os
@@ -122,7 +125,9 @@ def home() -> Iterator[Path]:
 
 def _versions(home: Path) -> tuple[Installed, Installed]:
     """Return the version before, unpacked from our history, and this one."""
-    made = subprocess.run(["/usr/bin/env", "git", "-C", str(ROOT), "archive", BEFORE], capture_output=True, check=False)
+    made = subprocess.run(
+        ["/usr/bin/env", "git", "-C", str(ROOT), "archive", BEFORE], capture_output=True, check=False
+    )
     if made.returncode:
         pytest.skip(f"{BEFORE} is not in this clone: fetch the whole history")
     folder = home / "before"
@@ -131,11 +136,16 @@ def _versions(home: Path) -> tuple[Installed, Installed]:
     _as_installed(folder)
     environment = os.environ | json.loads((home / "urls").read_text()) | {"PYTHONPATH": "."}
     log = home / "log"
-    return Installed(folder, "workers.cli", log, environment), Installed(ROOT, "workers.cli.main", log, environment)
+    return Installed(folder, "workers.cli", log, environment), Installed(
+        ROOT, "workers.cli.main", log, environment
+    )
 
 
 def _as_installed(folder: Path) -> None:
-    """Have its plug-ins found as those of an installed package: its folder comes before the one of this version."""
+    """Have its plug-ins found as those of an installed package.
+
+    Its folder comes before the one of this version.
+    """
     facts = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     found = folder / f"wedops-{facts['version']}.dist-info"
     found.mkdir()
@@ -186,7 +196,15 @@ _JOBS = {
     "seasons.detect": "season_changes",
     "scaling.decide": "scaling_actions",
 }
-_KEPT = ("weddings", "requests", "emergencies", "alert_silences", "supplier_limits", "scaling_orders", *_JOBS.values())
+_KEPT = (
+    "weddings",
+    "requests",
+    "emergencies",
+    "alert_silences",
+    "supplier_limits",
+    "scaling_orders",
+    *_JOBS.values(),
+)
 
 
 def _count(url: str, table: str, where: LiteralString = "true") -> int:

@@ -14,7 +14,9 @@ async def main(url: str, permit: str, region: str) -> None:
     """Stay connected until killed."""
     avoid = ""
     while True:
-        answer = httpx.get(url, params={"region": region, "avoid": avoid}, headers={"Authorization": f"Bearer {permit}"})
+        answer = httpx.get(
+            url, params={"region": region, "avoid": avoid}, headers={"Authorization": f"Bearer {permit}"}
+        )
         if answer.status_code != 200:
             await asyncio.sleep(0.5)
             continue

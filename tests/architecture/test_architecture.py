@@ -15,7 +15,10 @@ _HOP = re.compile(r"^\d+\. (?:\*by the (\w+)\* `([^`]+)`: )?`([^`]+)` · `([^`]+
 
 @dataclass(frozen=True)
 class Hop:
-    """A line of the page: by what it is reached (empty: the one before calls it), and which function of which file it is."""
+    """A line of the page: by what it is reached, and which function of which file it is.
+
+    Empty: the one before calls it.
+    """
 
     by: str
     named: str
@@ -28,7 +31,11 @@ class Hop:
         if self.file.suffix != ".py":
             return text if f"'{self.function}'" in text else ""
         body = ast.parse(text).body
-        functions = {one.name: ast.unparse(one) for one in body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+        functions = {
+            one.name: ast.unparse(one)
+            for one in body
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
         found, open_ones = dict[str, str](), [self.function]
         while open_ones:
             name = open_ones.pop()
@@ -62,9 +69,14 @@ def test_each_hop_is_a_function_that_leads_to_the_next(way: str) -> None:
         assert hop.source(), f"{hop.function} is no function of {hop.file}"
         if hop.by in ("job", "queue"):
             task = app.tasks[hop.named]
-            assert (ROOT / (task.__module__.replace(".", "/") + ".py"), task.run.__name__) == (hop.file, hop.function)
+            assert (ROOT / (task.__module__.replace(".", "/") + ".py"), task.run.__name__) == (
+                hop.file,
+                hop.function,
+            )
         elif hop.by and before:
             assert hop.named in before.file.read_text(), f"{before.file} knows no {hop.named}"
         elif before:
-            assert re.search(rf"\b{hop.function}\b", before.source()), f"{before.function} does not call {hop.function}"
+            assert re.search(rf"\b{hop.function}\b", before.source()), (
+                f"{before.function} does not call {hop.function}"
+            )
         before = hop

@@ -36,7 +36,12 @@ REFUSED = {"utils", "helpers", "common", "core", "manager"}
 
 
 def _sources() -> list[Path]:
-    return [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "versions" not in path.parts]
+    return [
+        path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if "versions" not in path.parts
+    ]
 
 
 def _functions(path: Path) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, int]]:
@@ -82,16 +87,22 @@ def test_redis_keys_stand_in_keys_and_say_who_uses_them() -> None:
     packages = ("workers", "schedules", "demo")
     sources = [path for package in packages for path in (ROOT / package).rglob("*.py")]
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in sources}
-    assert {path for path, text in texts.items() if named.search(text)} == {path for path in texts if path.endswith("/keys.py")}
+    assert {path for path, text in texts.items() if named.search(text)} == {
+        path for path in texts if path.endswith("/keys.py")
+    }
     for path, text in texts.items():
         if path.endswith("/keys.py"):
             said = re.findall(r"^#: .+\n[A-Z_]+ = ", text, re.MULTILINE)
-            assert len(said) == len(re.findall(r"^[A-Z_]+ = ", text, re.MULTILINE)), f"{path}: not each key says what it holds"
+            assert len(said) == len(re.findall(r"^[A-Z_]+ = ", text, re.MULTILINE)), (
+                f"{path}: not each key says what it holds"
+            )
 
 
 def test_channels_that_functions_publish_on_are_named_as_in_keys() -> None:
     """Lua can't import them."""
-    published = re.findall(r"PUBLISH', '([^']+)'", "\n".join(path.read_text() for path in ROOT.glob("workers/**/*.lua")))
+    published = re.findall(
+        r"PUBLISH', '([^']+)'", "\n".join(path.read_text() for path in ROOT.glob("workers/**/*.lua"))
+    )
     keys = "\n".join(path.read_text() for path in ROOT.glob("workers/*/keys.py"))
     assert published
     assert all(f'"{name}"' in keys for name in published)
@@ -116,7 +127,18 @@ def test_every_task_is_named_for_its_room() -> None:
 
 
 #: How a run begins, and reads the clock; and what asks of the outside, or sends, whenever its turn comes.
-ENTRIES = {"tasks.py", "routes.py", "adapters", "adapters.py", "client.py", "cli", "http", "processes", "foundation", "app.py"}
+ENTRIES = {
+    "tasks.py",
+    "routes.py",
+    "adapters",
+    "adapters.py",
+    "client.py",
+    "cli",
+    "http",
+    "processes",
+    "foundation",
+    "app.py",
+}
 #: Each of their transactions is a run of its own.
 LOOPS = {
     "workers/commands/usecases.py",
@@ -160,15 +182,22 @@ def test_a_package_is_its_docstring() -> None:
     + [str(path.relative_to(ROOT)) for path in (ROOT / "workers").glob("*/store.py")],
 )
 def test_a_store_reads_its_own_tables_and_keys(path: str) -> None:
-    """Whoever wants another room's facts asks its store in a use case; what happened is appended to the journal."""
+    """Whoever wants another room's facts asks its store in a use case.
+
+    What happened is appended to the journal.
+    """
     room = Path(path).parts[1]
     stores = re.findall(
-        r"^from workers\.(\w+)(?:\.store\b.*? import| import .*\bstore\b)", (ROOT / path).read_text(), re.MULTILINE
+        r"^from workers\.(\w+)(?:\.store\b.*? import| import .*\bstore\b)",
+        (ROOT / path).read_text(),
+        re.MULTILINE,
     )
     assert set(stores) <= {room, "journal"}
 
 
 def test_no_redis_function_has_more_than_forty_lines() -> None:
     for path in ROOT.glob("workers/**/*.lua"):
-        for name, body in re.findall(r"^local function (\w+)\((.*?)^end$", path.read_text(), re.MULTILINE | re.DOTALL):
+        for name, body in re.findall(
+            r"^local function (\w+)\((.*?)^end$", path.read_text(), re.MULTILINE | re.DOTALL
+        ):
             assert len(body.splitlines()) + 1 <= 40, f"{path}: {name}"

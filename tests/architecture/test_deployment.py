@@ -63,7 +63,9 @@ def test_both_start_the_same_process(name: str) -> None:
     def essence(command: str) -> list[str]:
         words = [word for word in shlex.split(command) if word not in {"env", "REMAP_SIGTERM=SIGQUIT"}]
         return [
-            re.sub(r"\$\{.*?:-127.0.0.1\}|0\.0\.0\.0", "ADDRESS", re.sub(r"\$\{API_PORT:-8000\}", "8000", word))
+            re.sub(
+                r"\$\{.*?:-127.0.0.1\}|0\.0\.0\.0", "ADDRESS", re.sub(r"\$\{API_PORT:-8000\}", "8000", word)
+            )
             for word in words
         ]
 
@@ -88,7 +90,12 @@ def test_the_dashboard_asks_for_metrics_that_exist() -> None:
 
 
 def test_no_listener_is_open_to_the_world_by_default() -> None:
-    for path in (*(ROOT / "workers").rglob("*.py"), *(ROOT / "demo").rglob("*.py"), ROOT / "Procfile", ROOT / "demo/Procfile"):
+    for path in (
+        *(ROOT / "workers").rglob("*.py"),
+        *(ROOT / "demo").rglob("*.py"),
+        ROOT / "Procfile",
+        ROOT / "demo/Procfile",
+    ):
         assert "0.0.0.0" not in path.read_text(), path  # noqa: S104
 
 
@@ -96,7 +103,9 @@ def test_no_registry_address_stands_in_the_requirements() -> None:
     assert "://" not in (ROOT / "requirements.txt").read_text()
 
 
-@pytest.mark.parametrize("name", [name for name, service in COMPOSE["services"].items() if "build" in service])
+@pytest.mark.parametrize(
+    "name", [name for name, service in COMPOSE["services"].items() if "build" in service]
+)
 def test_what_is_ours_has_limits_a_check_and_time_to_end_and_is_not_root(name: str) -> None:
     service = COMPOSE["services"][name]
     assert {"mem_limit", "stop_grace_period", "healthcheck", "env_file"} <= service.keys()
@@ -105,5 +114,11 @@ def test_what_is_ours_has_limits_a_check_and_time_to_end_and_is_not_root(name: s
 
 
 def test_nobody_gets_in_by_a_default_login() -> None:
-    for secret in ("POSTGRES_PASSWORD", "VALKEY_PASSWORD", "GRAFANA_PASSWORD", "FLOWER_BASIC_AUTH", "CONNECTIONS_PERMIT_KEYS"):
+    for secret in (
+        "POSTGRES_PASSWORD",
+        "VALKEY_PASSWORD",
+        "GRAFANA_PASSWORD",
+        "FLOWER_BASIC_AUTH",
+        "CONNECTIONS_PERMIT_KEYS",
+    ):
         assert f"${{{secret}:?" in (ROOT / "docker-compose.yml").read_text()

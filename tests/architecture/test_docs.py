@@ -1,4 +1,7 @@
-"""What our pages name exists: settings, Redis functions and keys, metrics, tables, files, functions of the client."""
+"""What our pages name exists.
+
+Settings, Redis functions and keys, metrics, tables, files, functions of the client.
+"""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +18,12 @@ from workers.cli.main import COMMANDS
 from workers.cli.settings import BESIDE, names
 from workers.foundation import redis
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "workers/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "workers/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 #: The reference is made from the code.
 PAGES = [page for page in PAGES if page.parent.name != "reference"]
 #: Those of servers, of tools and of the demo, which are no classes of ours.
@@ -39,7 +47,11 @@ def _source() -> str:
     kinds = ("*.py", "*.lua", "*.ts", "*.yml", "*.yaml", "*.json", "Procfile")
     folders = ("workers", "schedules", "demo", "deploy", "benchmarks")
     return "\n".join(
-        path.read_text() for folder in folders for kind in kinds for path in (ROOT / folder).rglob(kind) if path.is_file()
+        path.read_text()
+        for folder in folders
+        for kind in kinds
+        for path in (ROOT / folder).rglob(kind)
+        if path.is_file()
     )
 
 
@@ -51,7 +63,12 @@ def test_a_setting_that_a_page_names_is_one(page: Path) -> None:
     known = names()
     for text in _quoted(page):
         for name in re.findall(r"(?<![\w.-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w…])", text):
-            named = name in known or name in set(BESIDE) | FOREIGN or OTHERS.match(name) or re.search(rf"\b{name}\b", _source())
+            named = (
+                name in known
+                or name in set(BESIDE) | FOREIGN
+                or OTHERS.match(name)
+                or re.search(rf"\b{name}\b", _source())
+            )
             assert named, f"{name} is no setting of ours"
 
 
@@ -61,7 +78,9 @@ def test_a_function_table_or_metric_that_a_page_names_is_one(page: Path) -> None
     for text in _quoted(page):
         for name in re.findall(r"\bwedops_[a-z_]+\b", text):
             stem = re.sub(r"_(total|bucket|sum|count|seconds)$", "", name)
-            assert name in functions or re.search(rf"\b{stem}\b", _source()), f"{name} is no Redis function, metric or role"
+            assert name in functions or re.search(rf"\b{stem}\b", _source()), (
+                f"{name} is no Redis function, metric or role"
+            )
 
 
 @pages
@@ -97,7 +116,10 @@ def test_a_function_of_the_client_that_a_page_calls_is_one(page: Path) -> None:
 @cache
 def _modules() -> set[str]:
     """Return our modules and what stands in them, as `room.name`."""
-    found = {".".join(path.relative_to(ROOT / "workers").with_suffix("").parts) for path in (ROOT / "workers").rglob("*.py")}
+    found = {
+        ".".join(path.relative_to(ROOT / "workers").with_suffix("").parts)
+        for path in (ROOT / "workers").rglob("*.py")
+    }
     return found | {".".join(name.split(".")[:2]) for name in found}
 
 
@@ -108,7 +130,9 @@ def test_a_task_that_a_page_names_is_one(page: Path) -> None:
     rooms = {name.partition(".")[0] for name in app.tasks} - {"celery"} | gone
     for text in _quoted(page):
         for name in re.findall(r"^(\w+\.\w+)$", text):
-            if name.partition(".")[0] in rooms and not name.endswith((".py", ".md", ".lua", ".json", ".toml")):
+            if name.partition(".")[0] in rooms and not name.endswith(
+                (".py", ".md", ".lua", ".json", ".toml")
+            ):
                 assert name in app.tasks or name in _modules(), f"{name} is no task"
 
 

@@ -18,10 +18,10 @@ _PATIENCE = 3.0
 
 @dataclass(frozen=True)
 class Policy:
-    """`broadcast_url` is where a deployment takes broadcasts, https://PROJECT/realtime/v1/api/broadcast; none is told without.
+    """`broadcast_url` is where a deployment takes broadcasts, https://PROJECT/realtime/v1/api/broadcast.
 
-    `broadcast_jwt_secret` signs a token of a minute for each call; a `broadcast_key` is sent as it is. With `supabase_url`, a
-    project's address, and a key, its own broadcasts are used.
+    None is told without. `broadcast_jwt_secret` signs a token of a minute for each call; a `broadcast_key` is
+    sent as it is. With `supabase_url`, a project's address, and a key, its own broadcasts are used.
     """
 
     prefix: ClassVar = "ALERTS_"
@@ -46,18 +46,25 @@ class Policy:
     @property
     def address(self) -> str:
         """Return where broadcasts go; empty when nobody said so."""
-        own = f"{self.supabase_url.rstrip('/')}/realtime/v1/api/broadcast" if self.supabase_url and self.broadcast_key else ""
+        own = (
+            f"{self.supabase_url.rstrip('/')}/realtime/v1/api/broadcast"
+            if self.supabase_url and self.broadcast_key
+            else ""
+        )
         return self.broadcast_url or own
 
     def token(self, at: int) -> str:
         """Return what a call is let in by: a token that is good for a minute, or the key."""
         if not self.broadcast_jwt_secret:
             return self.broadcast_key
-        return jwt.encode({"role": "service_role", "iat": at, "exp": at + 60}, self.broadcast_jwt_secret, "HS256")
+        return jwt.encode(
+            {"role": "service_role", "iat": at, "exp": at + 60}, self.broadcast_jwt_secret, "HS256"
+        )
 
 
 class BroadcastRefused(ExpectedError):
-    """the broadcast of alerts was answered with {status}; see ALERTS_BROADCAST_URL and ALERTS_BROADCAST_JWT_SECRET"""
+    """the broadcast of alerts was answered with {status}; see ALERTS_BROADCAST_URL and
+    ALERTS_BROADCAST_JWT_SECRET"""
 
 
 class BroadcastUnreachable(ExpectedError):
@@ -69,7 +76,10 @@ def _failed(error: BaseException) -> bool:
 
 
 def broadcast(alerts: Sequence[dict[str, Any]]) -> None:
-    """Tell the channel of alerts, each a message of its own. Raises BroadcastRefused or BroadcastUnreachable."""
+    """Tell the channel of alerts, each a message of its own.
+
+    Raises BroadcastRefused or BroadcastUnreachable.
+    """
     policy = settings.read(Policy)
     messages = [{"topic": TOPIC, "event": "alert", "payload": one, "private": True} for one in alerts]
     token = policy.token(int(clock.epoch()))

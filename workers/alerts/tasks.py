@@ -25,7 +25,7 @@ def check(**_later: object) -> None:
 
 @app.task(name="alerts.watch")
 def watch(**_later: object) -> None:
-    """See that nodes are there, who matters is well connected, capacity is enough, and the process `watch` runs."""
+    """Check nodes, the connections of couples and planners, capacity, and that the process `watch` runs."""
     policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
         found = evaluation.capacity(db, now=now) + evaluation.realtime(db, policy)

@@ -1,10 +1,14 @@
-"""The Redis keys of nodes: one hash slot, on the server of connections. functions.lua builds the same names from NODES."""
+"""The Redis keys of nodes.
+
+One hash slot, on the server of connections. functions.lua builds the same names from NODES.
+"""
 
 #: What every function of the nodes takes as its key.
 NODES = "wedops:{nodes}"
 #: Hash: node -> its newest report as JSON. Written by wedops_report; read by wedops_route and `nodes`.
 FACTS = f"{NODES}:facts"
-#: Sorted set: node -> when it reported last, in ms. Written by wedops_report; read by wedops_route, `nodes` and the watch.
+#: Sorted set: node -> when it reported last, in ms. Written by wedops_report; read by wedops_route, `nodes`
+#: and the watch.
 SEEN = f"{NODES}:seen"
 #: Hash: wedding -> its nodes, best first. Written by balancing.assign; read by wedops_route.
 PLACEMENTS = f"{NODES}:places"
@@ -17,7 +21,10 @@ NEAR = f"{NODES}:near"
 
 
 def counters(node: str) -> str:
-    """Return the hash of a node's counters when they were read last: what it sends later is counted from there."""
+    """Return the hash of a node's counters when they were read last.
+
+    What it sends later is counted from there.
+    """
     return f"{NODES}:counters:{node}"
 
 

@@ -1,9 +1,9 @@
 """Where each wedding's people go. Pure.
 
-A wedding's first node is the highest of its weighted rendezvous ranking (Thaler and Ravishankar 1998; weights after
-Schindelhauer and Schomaker 2005) that has room under a bound on every node's load (Mirrokni, Thorup and Zadimoghaddam 2018):
-so people of one wedding are together, no node has more than its share and a bit, and a node that goes moves its own people
-only.
+A wedding's first node is the highest of its weighted rendezvous ranking (Thaler and Ravishankar 1998; weights
+after Schindelhauer and Schomaker 2005) that has room under a bound on every node's load (Mirrokni, Thorup and
+Zadimoghaddam 2018): so people of one wedding are together, no node has more than its share and a bit, and a
+node that goes moves its own people only.
 """
 
 import re
@@ -18,8 +18,8 @@ from typing import ClassVar, TypeVar
 
 #: From this share of its processor on, a node counts for less; at the whole of it for a tenth.
 BUSY, FLOOR = 0.7, 0.1
-#: Without a report for so long a node is out; balancing/functions.lua routes by the same figure. One that is scraped says
-#: nothing by itself: it is out when several scrapes brought nothing.
+#: Without a report for so long a node is out; balancing/functions.lua routes by the same figure. One that is
+#: scraped says nothing by itself: it is out when several scrapes brought nothing.
 SILENT_AFTER, UNSCRAPED_AFTER = timedelta(seconds=5), timedelta(minutes=3)
 
 
@@ -36,11 +36,11 @@ class Route:
 
 @dataclass(frozen=True)
 class Policy:
-    """`bound` is how much more than its fair share a node may get, and below `comfort` of its capacity none is too full.
+    """`bound` limits a node to so much more than its fair share; below `comfort` none is too full.
 
-    `joins_per_second` paces those who lost their node; `lead` is how long before its setup a wedding is placed. `near` says
-    which regions are nearest to one, for the day it is lost: `us-east>us-central>us-west, eu-west>eu-central`.
-    `probe` makes a real connection to each node.
+    `joins_per_second` paces those who lost their node; `lead` is how long before its setup a wedding is
+    placed. `near` says which regions are nearest to one, for the day it is lost: `us-east>us-central>us-west,
+    eu-west>eu-central`. `probe` makes a real connection to each node.
     """
 
     prefix: ClassVar = "BALANCING_"
@@ -62,18 +62,27 @@ class Policy:
             raise ValueError("joins_per_second must be 1 or more")
         chains = re.fullmatch(r"(\s*[\w.@-]+(\s*>\s*[\w.@-]+)+\s*(,|$))*", self.near, re.ASCII)
         if not chains or self.near.count(">") != sum(len(others) for others in self.nearest.values()):
-            raise ValueError("near must be regions, nearest first, such as us-east>us-central>us-west, eu-west>eu-central")
+            raise ValueError(
+                "near must be regions, nearest first, such as us-east>us-central>us-west, eu-west>eu-central"
+            )
 
     @property
     def nearest(self) -> dict[str, list[str]]:
         """Return the other regions by distance, for each region that says so."""
-        chains = [[name.strip() for name in chain.split(">")] for chain in self.near.split(",") if chain.strip()]
-        return {region: [name for name in dict.fromkeys(others) if name != region] for region, *others in chains}
+        chains = [
+            [name.strip() for name in chain.split(">")] for chain in self.near.split(",") if chain.strip()
+        ]
+        return {
+            region: [name for name in dict.fromkeys(others) if name != region] for region, *others in chains
+        }
 
 
 @dataclass(frozen=True)
 class Node:
-    """A realtime server as it reported itself: shares from 0 to 1, and for how long it has been silent since."""
+    """A realtime server as it reported itself.
+
+    Shares from 0 to 1, and for how long it has been silent since.
+    """
 
     name: str
     region: str
@@ -88,7 +97,10 @@ class Node:
 
     @property
     def weight(self) -> float:
-        """Return how much it should get: its capacity, less when its processor or memory is nearly used up."""
+        """Return how much it should get.
+
+        Its capacity, less when its processor or memory is nearly used up.
+        """
         strain = max(0.0, (max(self.cpu, self.memory) - BUSY) / (1 - BUSY))
         return self.capacity * max(FLOOR, 1 - strain)
 
@@ -135,10 +147,11 @@ def place(
     kept: Mapping[str, Sequence[str]],
     share: float = 1.0,
 ) -> Placements:
-    """Return the nodes of every party. Who has a place in `kept` that still stands stays; the largest choose first.
+    """Return the nodes of every party.
 
-    A party's region serves it; when that has no node left, as many of the nearest regions as it takes, or else all others. A
-    party larger than any room is spread over its next nodes. `share` is what guests may fill of a node.
+    Who has a place in `kept` that still stands stays; the largest choose first. A party's region serves it;
+    when that has no node left, as many of the nearest regions as it takes, or else all others. A party larger
+    than any room is spread over its next nodes. `share` is what guests may fill of a node.
     """
     usable = [node for node in nodes if node.usable]
     here, theirs = _by_region(usable), _by_region(requests)
@@ -149,7 +162,9 @@ def place(
         homeless = theirs[region]
         had = {name for request in homeless for name in kept.get(request.wedding_id, ())}
         room = {node.name: share * node.weight - taken[node.name] for node in usable}
-        refuge = _refuge(policy.nearest.get(region, ()), sum(request.size for request in homeless), usable, room, had)
+        refuge = _refuge(
+            policy.nearest.get(region, ()), sum(request.size for request in homeless), usable, room, had
+        )
         found |= _place_on(refuge, homeless, policy, kept, taken)
     return found
 
@@ -164,10 +179,13 @@ def _by_region(all_of_them: Iterable[_Placed]) -> dict[str, list[_Placed]]:
     return found
 
 
-def _refuge(near: Iterable[str], size: int, usable: list[Node], room: Mapping[str, float], had: set[str]) -> list[Node]:
-    """Return the nodes of as many of the nearest regions as have room for `size`; all nodes when no distance is known.
+def _refuge(
+    near: Iterable[str], size: int, usable: list[Node], room: Mapping[str, float], had: set[str]
+) -> list[Node]:
+    """Return the nodes of as many of the nearest regions as have room for `size`.
 
-    The regions of nodes that they `had` are among them: who found refuge is not moved because there is room nearer by.
+    All nodes when no distance is known. The regions of nodes that they `had` are among them: who found refuge
+    is not moved because there is room nearer by.
     """
     nodes: list[Node] = []
     settled = {node.region for node in usable if node.name in had}
@@ -179,7 +197,7 @@ def _refuge(near: Iterable[str], size: int, usable: list[Node], room: Mapping[st
 
 
 def _share(nodes: list[Node], requests: list[PlacementRequest], policy: Policy, taken: Counter[str]) -> float:
-    """Return how much of their weight nodes may take, so that all parties and who is there already have room."""
+    """Return how much of their weight nodes may take, so that all requests and who is there have room."""
     users = sum(request.size for request in requests) + sum(taken[node.name] for node in nodes)
     return max(policy.bound * users / sum(node.weight for node in nodes), policy.comfort)
 
@@ -187,19 +205,28 @@ def _share(nodes: list[Node], requests: list[PlacementRequest], policy: Policy, 
 def _turns(
     requests: list[PlacementRequest], kept: Mapping[str, Sequence[str]], room: Mapping[str, float]
 ) -> Iterator[tuple[PlacementRequest, list[str], str | None]]:
-    """Yield parties as they choose, each with the nodes it had that are left, and the one on which it stays whole."""
+    """Yield requests as they choose: each with its nodes that are left, and the one where it stays whole."""
     names = {request: kept.get(request.wedding_id, ()) for request in requests}
     had = {request: [name for name in names[request] if name in room] for request in requests}
-    # Who was on one node that still stands stays there whole, whatever the bound says, and takes its room first.
-    whole = {request: had[request][0] for request in requests if len(names[request]) == len(had[request]) == 1}
+    # Who was on one node that still stands stays there whole, whatever the bound says, and takes its room
+    # first.
+    whole = {
+        request: had[request][0] for request in requests if len(names[request]) == len(had[request]) == 1
+    }
     # Then who is spread and lost none of its nodes: those who lost one must not push them out.
     hurt = {request: len(had[request]) < len(names[request]) for request in requests}
-    for request in sorted(requests, key=lambda one: (one not in whole, not had[one], hurt[one], -one.size, one.wedding_id)):
+    for request in sorted(
+        requests, key=lambda one: (one not in whole, not had[one], hurt[one], -one.size, one.wedding_id)
+    ):
         yield request, had[request], whole.get(request)
 
 
 def _place_on(
-    nodes: list[Node], requests: list[PlacementRequest], policy: Policy, kept: Mapping[str, Sequence[str]], taken: Counter[str]
+    nodes: list[Node],
+    requests: list[PlacementRequest],
+    policy: Policy,
+    kept: Mapping[str, Sequence[str]],
+    taken: Counter[str],
 ) -> Placements:
     if not nodes:
         return {request.wedding_id: [] for request in requests}
@@ -219,7 +246,9 @@ def _whole(size: int, had: list[str], ranking: list[str], room: Mapping[str, flo
     return None if had else next((name for name in ranking if room[name] >= size), None)
 
 
-def _fill(size: int, whole: str | None, had: list[str], ranking: list[str], room: dict[str, float]) -> list[tuple[str, int]]:
+def _fill(
+    size: int, whole: str | None, had: list[str], ranking: list[str], room: dict[str, float]
+) -> list[tuple[str, int]]:
     """Take room for a party: whole on one node, or where it was spread, or on as many nodes as it takes."""
     if whole := whole or _whole(size, had, ranking, room):
         room[whole] -= size

@@ -24,7 +24,7 @@ class ReportRefused(ExpectedError):
 
 
 class NodeUnknown(ExpectedError):
-    """no node {node!r} has reported within the hour, or is drained; `wedops nodes` lists those that are known"""
+    """no node {node!r} has reported within the hour, or is drained; `wedops nodes` lists the known ones"""
 
 
 class NoNode(ExpectedError):
@@ -52,13 +52,21 @@ def report(facts: Report) -> None:
 
 
 def route(
-    wedding_id: str, user_type: str, region: str, *, avoid: str = "", joins_per_second: int = 200, user_id: str = ""
+    wedding_id: str,
+    user_type: str,
+    region: str,
+    *,
+    avoid: str = "",
+    joins_per_second: int = 200,
+    user_id: str = "",
 ) -> Route:
     """Return the node for a person of a wedding, not the one to `avoid` that just failed them. Raises NoNode.
 
     `who` asks: somebody who asks again and again is made to wait by themselves.
     """
-    answer = orjson.loads(_call("wedops_route", wedding_id, user_type, region, avoid, joins_per_second, user_id))
+    answer = orjson.loads(
+        _call("wedops_route", wedding_id, user_type, region, avoid, joins_per_second, user_id)
+    )
     if not answer:
         raise NoNode
     return Route(**answer)
@@ -145,7 +153,10 @@ def publish_placements(found: Placements, before: Mapping[str, list[str]]) -> in
 
 
 def since_last(node: str, ever: Mapping[str, float]) -> dict[str, int]:
-    """Return how much each of a node's counters grew since it was seen last; a node that started anew counts from 0."""
+    """Return how much each of a node's counters grew since it was seen last.
+
+    A node that started anew counts from 0.
+    """
     key = keys.counters(node)
     had = redis.connections().hgetall(key)
     if ever:
@@ -156,7 +167,10 @@ def since_last(node: str, ever: Mapping[str, float]) -> dict[str, int]:
 
 
 def note_tenants(node: str, tenants: Mapping[str, int]) -> None:
-    """Remember how many connections each tenant has on a node; who is not named is not measured, and keeps its number."""
+    """Remember how many connections each tenant has on a node.
+
+    Who is not named is not measured, and keeps its number.
+    """
     if tenants:
         redis.connections().hset(keys.tenants(node), mapping=dict(tenants))
         redis.connections().expire(keys.tenants(node), FORGET_AFTER)

@@ -34,7 +34,10 @@ def policy() -> rules.Policy:
 
 
 def place(*, now: Moment) -> int:
-    """Place every wedding that is near; return how many places changed. Without a calendar all stay where they are."""
+    """Place every wedding that is near.
+
+    Return how many places changed. Without a calendar all stay where they are.
+    """
     store.publish_nearest(policy().nearest)
     try:
         with database.transaction() as db:
@@ -43,17 +46,25 @@ def place(*, now: Moment) -> int:
         log.warning("weddings not placed", reason=error.reason, detail=str(error))
         return 0
     # Couple, planner and vendors come on top of the guests.
-    requests = [rules.PlacementRequest(one.id, one.guest_count + 3 + len(one.supplier_ids), one.region) for one in near]
+    requests = [
+        rules.PlacementRequest(one.id, one.guest_count + 3 + len(one.supplier_ids), one.region)
+        for one in near
+    ]
     before = store.placements()
     share = shares(connections.policy(), emergency=bool(connections.emergency_mode()))[UserType.GUEST]
-    changed = store.publish_placements(rules.place(requests, store.nodes(), policy(), kept=before, share=share), before)
+    changed = store.publish_placements(
+        rules.place(requests, store.nodes(), policy(), kept=before, share=share), before
+    )
     if changed:
         log.info("weddings placed", changed=changed, weddings=len(requests), reason="nodes_or_calendar")
     return changed
 
 
 def probe(*, now: MachineMoment) -> None:
-    """Measure a round trip through each node that reports, drained or not: `probe_ok` (1 or 0) and `probe_seconds`."""
+    """Measure a round trip through each node that reports, drained or not.
+
+    `probe_ok` (1 or 0) and `probe_seconds`.
+    """
     nodes = [node for node in store.nodes() if not node.out and node.url]
     if not nodes:
         return
@@ -68,35 +79,46 @@ def probe(*, now: MachineMoment) -> None:
     measuring.take(samples, sent_by="probe", now=now)
 
 
-def take_scraped(scraped: Iterable[Scraped], capacity: int, *, now: Moment, machine: MachineMoment) -> list[Snapshot]:
-    """Remember what nodes without a registry say: as their reports, and as rows of their regions, which nobody else writes."""
+def take_scraped(
+    scraped: Iterable[Scraped], capacity: int, *, now: Moment, machine: MachineMoment
+) -> list[Snapshot]:
+    """Remember what nodes without a registry say.
+
+    As their reports, and as rows of their regions, which nobody else writes.
+    """
     rows = dict[str, Counter[str]]()
     for node in scraped:
-        connections_now = int(node.now["connections"])
-        cpu, memory = (min(1.0, node.now[name] / 100) for name in ("cpu", "memory"))
-        facts = store.Report(node.node, node.region, "", max(capacity, connections_now), connections_now, cpu, memory)
         try:
-            store.report(facts)
+            store.report(_report(node, capacity))
         except store.ReportRefused as error:
             log.warning("node not taken", reason=error.reason, detail=str(error))
             continue
         store.note_tenants(node.node, node.tenants)
         row = rows.setdefault(node.region, Counter())
-        row.update({"connections": connections_now} | store.since_last(node.node, node.ever))
-    found = [
-        Snapshot(
-            region, now, row["connections"], row["opened"], messages=row["messages"], errors=row["errors"], bytes=row["bytes"]
-        )
-        for region, row in rows.items()
-    ]
+        row.update({"connections": int(node.now["connections"])} | store.since_last(node.node, node.ever))
+    found = [_snapshot(region, row, now) for region, row in rows.items()]
     aggregated.note(rows, until=machine.timestamp() + AGGREGATED_FOR)
     with database.transaction() as db:
         metrics.append(db, found)
     return found
 
 
+def _report(node: Scraped, capacity: int) -> store.Report:
+    held = int(node.now["connections"])
+    cpu, memory = (min(1.0, node.now[name] / 100) for name in ("cpu", "memory"))
+    return store.Report(node.node, node.region, "", max(capacity, held), held, cpu, memory)
+
+
+def _snapshot(region: str, row: Counter[str], now: Moment) -> Snapshot:
+    sent = {"messages": row["messages"], "errors": row["errors"], "bytes": row["bytes"]}
+    return Snapshot(region, now, row["connections"], row["opened"], **sent)  # type: ignore[arg-type]
+
+
 def drain(name: str, *, end: bool, now: Moment) -> int:
-    """Place a node's weddings elsewhere and let nobody in there; return how many connections were ended, if asked to `end`."""
+    """Place a node's weddings elsewhere and let nobody in there.
+
+    Return how many connections were ended, if asked to `end`.
+    """
     stop(name)
     place(now=now)
     return upkeep.evict(name) if end else 0
@@ -105,7 +127,8 @@ def drain(name: str, *, end: bool, now: Moment) -> int:
 def stop(name: str) -> None:
     """Send nobody to a node any more, and let nobody in there. Raises NodeUnknown."""
     store.require_known(name)
-    # Routing stops before admission does, and begins after it: who is cut off in between is to be asked for again.
+    # Routing stops before admission does, and begins after it: who is cut off in between is to be asked for
+    # again.
     store.drain(name)
     connections.publish_limits({f"drained:{name}": "1"})
 
@@ -128,9 +151,9 @@ def weddings_by_node() -> Counter[str]:
 
 
 def route(permit: Permit, region: str, *, avoid: str = "") -> rules.Route:
-    """Return the node that a permit's holder should connect to, after `wait_ms`; `avoid` is the one that just failed them.
+    """Return the node that a permit's holder should connect to, after `wait_ms`.
 
-    Raises PermitRefused for a permit without a wedding, NoNode.
+    `avoid` is the one that just failed them. Raises PermitRefused for a permit without a wedding, NoNode.
     """
     if not permit.wedding_id:
         raise PermitRefused(why="wrong_wedding", remedy="fetch a permit for a wedding")
@@ -143,7 +166,10 @@ class NodeReports(ExpectedError):
 
 
 def forget(name: str) -> None:
-    """Forget a node that will not come back; one that reports is known again. Raises NodeUnknown, NodeReports."""
+    """Forget a node that will not come back.
+
+    One that reports is known again. Raises NodeUnknown, NodeReports.
+    """
     known = {one.name: one for one in store.nodes()}
     if name not in known:
         raise store.NodeUnknown(node=name)
@@ -153,14 +179,17 @@ def forget(name: str) -> None:
 
 
 def watch_nodes(*, now: Moment) -> None:
-    """Take out nodes that fell silent: their people's places are free, their weddings move. Take back who returned.
+    """Take out nodes that fell silent.
 
-    A node is marked as out when all of that is done: what a failure or the end of this run leaves over, the next one does.
+    Their people's places are free, their weddings move. Take back who returned. A node is marked as out when
+    all of that is done: what a failure or the end of this run leaves over, the next one does.
     """
     nodes, before = store.nodes(), store.out()
     silent = {node.name for node in nodes if node.out}
     gone = sorted(silent - before)
-    forgotten = {node.name for node in nodes if node.silent > store.FORGET_AFTER} | before - {node.name for node in nodes}
+    forgotten = {node.name for node in nodes if node.silent > store.FORGET_AFTER} | before - {
+        node.name for node in nodes
+    }
     back = before & {node.name for node in nodes} - silent
     for name in store.drained() - {node.name for node in nodes}:
         # It is gone: another one by its name is new.

@@ -17,7 +17,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """Times to live by kind; the local layer's size; how long one loader may keep others waiting on a cold key."""
+    """Times to live by kind.
+
+    The local layer's size; how long one loader may keep others waiting on a cold key.
+    """
 
     prefix: ClassVar = "CACHING_"
 

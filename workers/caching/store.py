@@ -38,7 +38,9 @@ results = Table(
 )
 
 
-def record(db: Connection, *, key: str, kind: str, wedding_id: str | None, detail: dict[str, Any], at: Moment) -> bool:
+def record(
+    db: Connection, *, key: str, kind: str, wedding_id: str | None, detail: dict[str, Any], at: Moment
+) -> bool:
     """Remember what an optimisation did, once a key; False when it was known."""
     row = {
         "key": key,
@@ -58,15 +60,17 @@ def count(db: Connection, kind: str) -> int:
 
 def of_wedding(db: Connection, wedding_id: str, *, limit: int = 20) -> list[dict[str, Any]]:
     """Return what was made ready or done for a wedding, the newest first."""
-    query = select(results).where(results.c.wedding_id == wedding_id).order_by(results.c.id.desc()).limit(limit)
+    query = (
+        select(results).where(results.c.wedding_id == wedding_id).order_by(results.c.id.desc()).limit(limit)
+    )
     return [dict(row) for row in db.execute(query).mappings()]
 
 
 class TwoLayers:
     """A cache of JSON values: at most `local_entries` in this process, all in Valkey.
 
-    An invalidation is told to every process; a process that lost its line to Valkey drops all local copies when it is
-    back, so none outlives a change by more than that.
+    An invalidation is told to every process; a process that lost its line to Valkey drops all local copies
+    when it is back, so none outlives a change by more than that.
     """
 
     def __init__(self, policy: Policy) -> None:

@@ -39,4 +39,10 @@ def expire(**_later: object) -> None:
 def inspect(**_later: object) -> None:
     """Look at the cache server's structure: sizes, hits, evictions, entries that would never expire."""
     found = usecases.structure()
-    log.info("cache inspected", reason="maintenance", pressure=found.pressure, hit_ratio=found.hit_ratio, **vars(found))
+    log.info(
+        "cache inspected",
+        reason="maintenance",
+        pressure=found.pressure,
+        hit_ratio=found.hit_ratio,
+        **vars(found),
+    )

@@ -17,7 +17,9 @@ from workers.weddings.store import weddings
 def warm_up(db: Connection, command: WarmUp, key: str, *, now: Moment) -> None:
     """Have a wedding's data in the cache before its people come, and remember that. Raises WeddingUnknown."""
     loaded = load(weddings.require(db, command.wedding_id))
-    store.record(db, key=f"warm_up/{key}", kind="warm_up", wedding_id=command.wedding_id, detail=loaded, at=now)
+    store.record(
+        db, key=f"warm_up/{key}", kind="warm_up", wedding_id=command.wedding_id, detail=loaded, at=now
+    )
 
 
 def load(wedding: Wedding) -> dict[str, Any]:

@@ -47,7 +47,9 @@ def listing(ended: bool, as_json: bool) -> None:
     with database.transaction() as db:
         found = orders.listing(db, ended=ended)
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.alerts/2", "alerts": [asdict(one) for one in found]}).decode())
+        click.echo(
+            orjson.dumps({"schema": "wedops.alerts/2", "alerts": [asdict(one) for one in found]}).decode()
+        )
         return
     for one in found:
         click.echo(f"{one.id:>5}  {one.line}{_aside(one)}")
@@ -75,10 +77,13 @@ def show(alert_id: int) -> None:
     for one in found.changes:
         by = f" by {one['by']}" if one["by"] else ""
         click.echo(
-            f"{one['at']:%Y-%m-%d %H:%M:%S}Z  {one['severity']} {one['state']}: {one['reason']}{by}  {one['note']}".rstrip()
+            f"{one['at']:%Y-%m-%d %H:%M:%S}Z  {one['severity']} {one['state']}: {one['reason']}{by}  "
+            f"{one['note']}".rstrip()
         )
     for to in found.notified:
-        click.echo(f"{to.recipient} by {to.channel}, step {to.step} (round.step of its path): {_became(to.status)}")
+        click.echo(
+            f"{to.recipient} by {to.channel}, step {to.step} (round.step of its path): {_became(to.status)}"
+        )
 
 
 def _became(status: Status) -> str:
@@ -99,7 +104,12 @@ def acknowledge(alert_id: int, note: str) -> None:
 
 @command.command("snooze")
 @click.argument("alert_id", type=ID)
-@click.option("--for", "lasts", type=Duration(), help="For how long; without, to the end of the phase its wedding is in.")
+@click.option(
+    "--for",
+    "lasts",
+    type=Duration(),
+    help="For how long; without, to the end of the phase its wedding is in.",
+)
 @NOTE
 def snooze(alert_id: int, lasts: timedelta | None, note: str) -> None:
     """Put an alert off; then it begins from the first step."""
@@ -134,8 +144,14 @@ command.add_command(_former, "hand-over")
 @click.option("--subject", default="*", help="Pattern: a region, a job, a node …")
 @click.option("--region", default="*", help="Pattern.")
 @click.option("--for", "lasts", type=Duration(), required=True, help="30m, 2h, 7d; at most 30d.")
-@click.option("--weekly", default="", help="Only in a window of the week: `sat,sun 02:00-04:00 America/New_York`.")
-@click.option("--only", type=click.Choice(["no_wedding", *map(str, Phase)]), help="Only while no wedding runs, or in a phase.")
+@click.option(
+    "--weekly", default="", help="Only in a window of the week: `sat,sun 02:00-04:00 America/New_York`."
+)
+@click.option(
+    "--only",
+    type=click.Choice(["no_wedding", *map(str, Phase)]),
+    help="Only while no wedding runs, or in a phase.",
+)
 @click.option(
     "--up-to",
     default=str(Severity.HIGH),
@@ -146,7 +162,9 @@ command.add_command(_former, "hand-over")
 def silence(lasts: timedelta, weekly: str, only: str | None, **facts: Any) -> None:
     """Have nobody told of some alerts for a while; they are found and kept all the same."""
     if not any(fnmatchcase(kind, facts["kind"]) for kind in Kind):
-        raise click.BadParameter(f"no kind of alert is called so; there are {', '.join(Kind)}", param_hint="--kind")
+        raise click.BadParameter(
+            f"no kind of alert is called so; there are {', '.join(Kind)}", param_hint="--kind"
+        )
     try:
         _ = weekly and Weekly.read(weekly)
     except ValueError as error:
@@ -164,12 +182,17 @@ def active(as_json: bool) -> None:
     with database.transaction() as db:
         found = orders.silenced(db, now=clock.now())
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.silences/2", "silences": [asdict(one) for one in found]}).decode())
+        click.echo(
+            orjson.dumps({"schema": "wedops.silences/2", "silences": [asdict(one) for one in found]}).decode()
+        )
         return
     for one in found:
         when = " ".join(filter(None, [one.weekly, one.only]))
         what = f"{one.kind} {one.subject} {one.region} up to {one.up_to}"
-        click.echo(f"{one.id:>5}  until {one.ends_at:%Y-%m-%d %H:%M}Z  {what}  {when}  {one.requested_by}: {one.reason}")
+        click.echo(
+            f"{one.id:>5}  until {one.ends_at:%Y-%m-%d %H:%M}Z  {what}  {when}  {one.requested_by}: "
+            f"{one.reason}"
+        )
 
 
 @command.command("unsilence")

@@ -10,7 +10,9 @@ from workers.notify import adapters, usecases
 from workers.notify.rules import OPERATIONS, Target
 from workers.weddings.usecases import reading as weddings
 
-WEDDING = click.option("--wedding", "wedding_id", default="", help="For this wedding alone (its emergency contacts).")
+WEDDING = click.option(
+    "--wedding", "wedding_id", default="", help="For this wedding alone (its emergency contacts)."
+)
 
 
 @click.group("contacts")
@@ -29,11 +31,18 @@ def listing() -> None:
 @click.argument("recipient", type=Words())
 @click.argument("channel", type=Words())
 @WEDDING
-@click.option("--url", prompt="address (apprise URL)", hide_input=True, help="Asked for when not given: arguments can be seen.")
+@click.option(
+    "--url",
+    prompt="address (apprise URL)",
+    hide_input=True,
+    help="Asked for when not given: arguments can be seen.",
+)
 def add(recipient: str, channel: str, wedding_id: str, url: str) -> None:
     """Say where somebody is reached by a channel. For a wedding, WHO is `contacts`."""
     if channel.startswith(adapters.TARGET):
-        raise click.BadParameter(f"{adapters.TARGET}N are the channels of NOTIFY_TARGETS", param_hint="CHANNEL")
+        raise click.BadParameter(
+            f"{adapters.TARGET}N are the channels of NOTIFY_TARGETS", param_hint="CHANNEL"
+        )
     if wedding_id:
         weddings.find(wedding_id)
     usecases.register(Target(recipient, wedding_id, channel), url)

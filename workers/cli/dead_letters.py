@@ -17,7 +17,9 @@ def command(context: click.Context, as_json: bool) -> None:
         return
     found, missing = dead_letters.letters()
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.dead_letters/1", "letters": found, "missing": missing}).decode())
+        click.echo(
+            orjson.dumps({"schema": "wedops.dead_letters/1", "letters": found, "missing": missing}).decode()
+        )
         return
     for one in found:
         click.echo(_line(one))
@@ -29,7 +31,15 @@ def command(context: click.Context, as_json: bool) -> None:
 
 def _line(one: Letter) -> str:
     wedding = f"wedding {one.wedding_id}" if one.wedding_id else ""
-    parts = [one.id, f"{one.at:%Y-%m-%d %H:%M:%S}Z", one.queue, one.task, wedding, one.reason, "" if one.kept else "(not kept)"]
+    parts = [
+        one.id,
+        f"{one.at:%Y-%m-%d %H:%M:%S}Z",
+        one.queue,
+        one.task,
+        wedding,
+        one.reason,
+        "" if one.kept else "(not kept)",
+    ]
     return "  ".join(printable(part) for part in parts if part)
 
 

@@ -15,7 +15,18 @@ from workers.app import QUEUES, app
 from workers.cli.problems import one_line
 from workers.cli.settings import BESIDE, DECLARED, former, names, platform
 from workers.connections.formats import permits
-from workers.foundation import addresses, background, clock, database, health, jobs, logs, redis, schema, settings
+from workers.foundation import (
+    addresses,
+    background,
+    clock,
+    database,
+    health,
+    jobs,
+    logs,
+    redis,
+    schema,
+    settings,
+)
 from workers.foundation.errors import ExpectedError
 from workers.notify import adapters as notify
 from workers.notify import rules as notify_rules
@@ -49,7 +60,10 @@ def _keeps(role: str, what: str, or_else: str) -> Problems:
     for server in redis.keeping()[role]:
         config = server.config_get("*")
         if (policy := config.get("maxmemory-policy")) != "noeviction":
-            yield f"the server of {role} evicts ({policy}): {what} would vanish; CONFIG SET maxmemory-policy noeviction"
+            yield (
+                f"the server of {role} evicts ({policy}): {what} would vanish; CONFIG SET maxmemory-policy "
+                "noeviction"
+            )
         if config.get("appendonly") != "yes":
             yield f"the server of {role} keeps nothing over a crash; CONFIG SET appendonly yes"
         if redis.memory_share(server) > 0.8:
@@ -59,12 +73,18 @@ def _keeps(role: str, what: str, or_else: str) -> Problems:
 def _cache() -> Problems:
     config = redis.cache_server().config_get("maxmemory*")
     if not config.get("maxmemory-policy", "").startswith("allkeys"):
-        yield "the cache does not evict by use: it will refuse writes when full; CONFIG SET maxmemory-policy allkeys-lfu"
+        yield (
+            "the cache does not evict by use: it will refuse writes when full; CONFIG SET maxmemory-policy "
+            "allkeys-lfu"
+        )
     if config.get("maxmemory") == "0":
         yield "the cache has no limit; CONFIG SET maxmemory 256mb"
     urls = settings.servers()
     if urls.cache_url == urls.broker_url:
-        yield "cache and broker are one server: it can't evict and keep tasks at once; set WEDOPS_CACHE_URL to another one"
+        yield (
+            "cache and broker are one server: it can't evict and keep tasks at once; set WEDOPS_CACHE_URL to "
+            "another one"
+        )
 
 
 def _database() -> Problems:
@@ -75,8 +95,15 @@ def _database() -> Problems:
             health.mark(db)
     to = addresses.postgres(settings.servers().database_url)
     host = to.get("host", "/")
-    if not host.startswith("/") and host not in ("127.0.0.1", "localhost", "::1") and to.get("sslmode") != "verify-full":
-        yield "note: anybody between here and the database could read it; add ?sslmode=verify-full to WEDOPS_DATABASE_URL"
+    if (
+        not host.startswith("/")
+        and host not in ("127.0.0.1", "localhost", "::1")
+        and to.get("sslmode") != "verify-full"
+    ):
+        yield (
+            "note: anybody between here and the database could read it; add ?sslmode=verify-full to "
+            "WEDOPS_DATABASE_URL"
+        )
     schema.refuse_newer(has, newest)
     if has != newest:
         yield f"the database is at revision {has}, this version needs {newest}; run `wedops migrate`"
@@ -120,7 +147,10 @@ def _settings() -> Problems:
 
 def _lacking() -> Problems:
     if permits.VARIABLE not in os.environ:
-        yield f"note: {permits.VARIABLE} is not set here: nobody can issue or check permits; set it to name:secret"
+        yield (
+            f"note: {permits.VARIABLE} is not set here: nobody can issue or check permits; set it to "
+            "name:secret"
+        )
     try:
         named = {name for names in scaling.managed().values() for name in names}
     except settings.SettingInvalid:
@@ -150,8 +180,12 @@ def _problems(check: Callable[[], Problems]) -> list[str]:
     try:
         return list(check())
     except Exception as error:
-        if isinstance(error, (*redis.UNREACHABLE, OperationalError)) and not isinstance(error, AuthenticationError):
-            return [f"Redis does not answer ({error}); start it, or mend WEDOPS_BROKER_URL and WEDOPS_CACHE_URL"]
+        if isinstance(error, (*redis.UNREACHABLE, OperationalError)) and not isinstance(
+            error, AuthenticationError
+        ):
+            return [
+                f"Redis does not answer ({error}); start it, or mend WEDOPS_BROKER_URL and WEDOPS_CACHE_URL"
+            ]
         if line := one_line(error):
             return [line]
         raise

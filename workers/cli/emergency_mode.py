@@ -11,7 +11,10 @@ from workers.responses import adapters as degradation
 @click.command("emergency-mode")
 @click.argument("mode", type=click.Choice(["on", "off"]))
 def command(mode: str) -> None:
-    """Have guests give way first: they may fill half of a pool, and wait longest for messages. Gateways follow at once."""
+    """Have guests give way first.
+
+    They may fill half of a pool, and wait longest for messages. Gateways follow at once.
+    """
     degradation.leave_to_operators()
     service.set_emergency_mode(mode == "on", by=operator(), now=clock.now())
     click.echo(f"emergency mode is {mode}")

@@ -22,7 +22,9 @@ from workers.scaling.usecases.seen import during
 from workers.snapshots import usecases as snapshots
 
 _PICTURE = click.option(
-    "--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw band, actual and capacity: a .png or .svg."
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw band, actual and capacity: a .png or .svg.",
 )
 
 
@@ -34,43 +36,60 @@ def command() -> None:
 @command.command("show")
 @click.argument("region")
 @click.option("--hours", type=click.IntRange(1, 48), default=24, show_default=True, help="How far to look.")
-@click.option("--back", type=click.IntRange(0, 48), default=6, show_default=True, help="Hours of the past in the picture.")
-@click.option("--at", type=MomentText(["%Y-%m-%dT%H:%M"]), help="The forecast of another moment (UTC), not the newest.")
+@click.option(
+    "--back",
+    type=click.IntRange(0, 48),
+    default=6,
+    show_default=True,
+    help="Hours of the past in the picture.",
+)
+@click.option(
+    "--at", type=MomentText(["%Y-%m-%dT%H:%M"]), help="The forecast of another moment (UTC), not the newest."
+)
 @_PICTURE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(region: str, hours: int, back: int, at: datetime | None, picture: Path | None, as_json: bool) -> None:
-    """Show a region's newest forecast by hour: its 10, 50, 90 and 99 % quantiles, the highest of each hour."""
+def show(
+    region: str, hours: int, back: int, at: datetime | None, picture: Path | None, as_json: bool
+) -> None:
+    """Show a region's newest forecast by hour.
+
+    Its 10, 50, 90 and 99 % quantiles, the highest of each hour.
+    """
     now = at.replace(tzinfo=UTC) if at else clock.now()
     with database.transaction() as db:
         found = actions.latest(db, region, before=now if at else None)
         if picture and found:
             _draw(db, picture, found, back, hours)
-    if found and found.peak(now, now) is None:
-        raise click.BadParameter(f"the forecast of {found.starts_at:%Y-%m-%d %H:%M} UTC does not reach it", param_hint="--at")
     if not found:
         when = f" made before {now:%Y-%m-%d %H:%M} UTC" if at else ""
-        raise click.ClickException(
-            f"region {region!r} has no forecast{when}; `wedops run forecasting.refresh` makes one, if it has weddings"
-        )
-    by_hour = [now + timedelta(hours=hour) for hour in range(hours)]
-    rows = [
-        {"at": at} | {name: round(found.peak(at, at + timedelta(hours=1) - found.step, name) or 0.0, 1) for name in QUANTILES}
-        for at in by_hour
-    ]  # fmt: skip
+        remedy = "`wedops run forecasting.refresh` makes one, if it has weddings"
+        raise click.ClickException(f"region {region!r} has no forecast{when}; {remedy}")
+    made = f"{found.starts_at:%Y-%m-%d %H:%M} UTC"
+    if found.peak(now, now) is None:
+        raise click.BadParameter(f"the forecast of {made} does not reach it", param_hint="--at")
+    rows = [_hour(found, now + timedelta(hours=hour)) for hour in range(hours)]
     if as_json:
-        click.echo(
-            orjson.dumps({"schema": "wedops.forecast/1", "region": region, "made_at": found.starts_at, "hours": rows}).decode()
-        )
+        facts = {"schema": "wedops.forecast/1", "region": region, "made_at": found.starts_at, "hours": rows}
+        click.echo(orjson.dumps(facts).decode())
         return
-    click.echo(f"{region}, from {found.starts_at:%Y-%m-%d %H:%M} UTC, {found.ratio:.2f} times what the calendar says")
+    click.echo(f"{region}, from {made}, {found.ratio:.2f} times what the calendar says")
     for row in rows:
         click.echo(f"{row['at']:%a %H:%M}" + "".join(f"{name:>8}{row[name]:>9,.0f}" for name in QUANTILES))
+
+
+def _hour(found: rules.Forecast, at: datetime) -> dict[str, Any]:
+    """Return the highest of each quantile in an hour."""
+    until = at + timedelta(hours=1) - found.step
+    return {"at": at} | {name: round(found.peak(at, until, name) or 0.0, 1) for name in QUANTILES}
 
 
 def _draw(db: Connection, picture: Path, found: rules.Forecast, back: int, hours: int) -> None:
     """Draw what was forecast beside what came of it."""
     region, policy = found.region, settings.read(Policy)
-    start, end = found.starts_at - timedelta(hours=back), min(clock.now(), found.starts_at + timedelta(hours=hours))
+    start, end = (
+        found.starts_at - timedelta(hours=back),
+        min(clock.now(), found.starts_at + timedelta(hours=hours)),
+    )
     seen = [(at, float(count)) for where, at, count in snapshots.history(db, start, end) if where == region]
     made = during(db, region, Resource.INSTANCES, start, end)
     steps = [(max(one.created_at, start), one.to * float(policy.connections_per_instance)) for one in made]
@@ -85,18 +104,25 @@ def _line(points: Sequence[tuple[datetime, float]]) -> pictures.Line:
 @command.command("backtest")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def backtest(as_json: bool) -> None:
-    """Say how the last days' forecasts did, by region and how far ahead: coverage of each quantile, bias, pinball loss."""
+    """Say how the last days' forecasts did, by region and how far ahead.
+
+    Coverage of each quantile, bias, pinball loss.
+    """
     with database.transaction() as db:
         found = actions.backtest(db, now=clock.now())
     if as_json:
-        regions = {region: {str(ahead): _facts(one) for ahead, one in rows.items()} for region, rows in found.items()}
+        regions = {
+            region: {str(ahead): _facts(one) for ahead, one in rows.items()} for region, rows in found.items()
+        }
         click.echo(orjson.dumps({"schema": "wedops.backtest/1", "regions": regions}).decode())
         return
     for region, rows in found.items():
         for line in _scored(rows):
             click.echo(f"{region:<14}{line}")
     if not found:
-        click.echo("nothing to compare yet: a forecast must be an hour old, and its region measured since then")
+        click.echo(
+            "nothing to compare yet: a forecast must be an hour old, and its region measured since then"
+        )
 
 
 def _facts(one: Score) -> dict[str, Any]:
@@ -110,7 +136,10 @@ def _scored(rows: Mapping[int, Score]) -> Iterator[str]:
         cover = "  ".join(f"{name} {share:.0%}" for name, share in sorted(one.coverage.items()))
         far = f"{ahead // 60:>3} h" if ahead <= 1440 else f"{ahead // 1440:>3} d"
         pinball = np.mean(list(one.pinball.values()))
-        yield f"{far} ahead  {one.pairs:>5} steps  {cover}  bias {one.bias:+.0%}  pinball {pinball:,.1f}  {_trust(one)}"
+        yield (
+            f"{far} ahead  {one.pairs:>5} steps  {cover}  bias {one.bias:+.0%}  pinball {pinball:,.1f}  "
+            f"{_trust(one)}"
+        )
 
 
 def _trust(score: Score) -> str:

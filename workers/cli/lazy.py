@@ -1,4 +1,7 @@
-"""A group of commands whose modules are loaded when they are called: to load all of them takes longer than most need."""
+"""A group of commands whose modules are loaded when they are called.
+
+To load all of them takes longer than most need.
+"""
 
 import gc
 from collections.abc import Mapping
@@ -10,7 +13,10 @@ import click
 
 
 class LazyGroup(click.Group):
-    """Lists `helps`, by command; a command is `command` in the module of its name in `package`, or of its name in `modules`."""
+    """Lists `helps`, by command.
+
+    A command is `command` in the module of its name in `package`, or of its name in `modules`.
+    """
 
     def __init__(
         self, *given: Any, package: str, helps: Mapping[str, str], modules: Mapping[str, str] | None = None,
@@ -41,7 +47,10 @@ class LazyGroup(click.Group):
 
 
 def _imported(name: str) -> ModuleType:
-    """Import a module without looking for garbage: what it defines lives for ever, and looking takes a sixth of the time."""
+    """Import a module without looking for garbage.
+
+    What it defines lives for ever, and looking takes a sixth of the time.
+    """
     gc.disable()
     try:
         return import_module(name)

@@ -11,8 +11,13 @@ from workers.foundation import clock, heartbeat, logs
 
 
 @click.command("listen")
-@click.option("--url", help="The deployment's Realtime, e.g. wss://PROJECT.supabase.co/realtime/v1; that of SUPABASE_URL else.")
-@click.option("--wedding", "weddings", multiple=True, help="Listen to these; by default to all that are near.")
+@click.option(
+    "--url",
+    help="The deployment's Realtime, e.g. wss://PROJECT.supabase.co/realtime/v1; that of SUPABASE_URL else.",
+)
+@click.option(
+    "--wedding", "weddings", multiple=True, help="Listen to these; by default to all that are near."
+)
 def command(url: str | None, weddings: tuple[str, ...]) -> None:
     """Hear who is online at a stock Supabase deployment, whose key is SUPABASE_KEY (or SUPABASE_ANON_KEY)."""
     logs.configure()

@@ -1,4 +1,7 @@
-"""The operator's command, `wedops`. Each command's module is imported when it is called: Celery takes seconds."""
+"""The operator's command, `wedops`.
+
+Each command's module is imported when it is called: Celery takes seconds.
+"""
 
 import logging
 import sys
@@ -46,7 +49,8 @@ COMMANDS = {
 GROUPS = {"scaling": "scaling.group", "weddings": "weddings.group"}
 #: What commands were called before.
 FORMER = {"ask": "request"}
-#: These run for ever and share the circuits of all processes; all other commands are somebody who wants to know.
+#: These run for ever and share the circuits of all processes; all other commands are somebody who wants to
+#: know.
 PROCESSES = {"watch", "ingest", "deliver", "listen", "up", "supervise"}
 
 

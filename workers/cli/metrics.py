@@ -28,7 +28,10 @@ def series(name: str) -> None:
 @click.option("--by", "level", type=click.Choice(measured.LEVELS), default="minute", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(series: str, hours: int, level: str, as_json: bool) -> None:
-    """Show a series, or all of a name, by minute, hour or day: how many, least, median, 95th and 99th percentile, most."""
+    """Show a series, or all of a name, by minute, hour or day.
+
+    How many, least, median, 95th and 99th percentile, most.
+    """
     found = measured.history(series, level, hours=hours, now=clock.machine_now())
     rows = {text: [_row(one) for one in summaries] for text, summaries in found.items()}
     if as_json:
@@ -41,7 +44,9 @@ def show(series: str, hours: int, level: str, as_json: bool) -> None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    return "  " + "  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{value}" for key, value in row.items())
+    return "  " + "  ".join(
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{value}" for key, value in row.items()
+    )
 
 
 def _row(one: Any) -> dict[str, object]:

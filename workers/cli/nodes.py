@@ -31,9 +31,15 @@ def drain(node: str, end: bool) -> None:
     """Empty a node: its weddings go to others, and nobody is let in there until it is gone, or `undrain`."""
     logs.configure(40)
     if not any(other.usable and other.name != node for other in usecases.nodes()):
-        click.confirm(f"{node} is the only node that takes people: with it drained nobody can connect. Drain it?", abort=True)
+        click.confirm(
+            f"{node} is the only node that takes people: with it drained nobody can connect. Drain it?",
+            abort=True,
+        )
     ended = usecases.drain(node, end=end, now=clock.now())
-    click.echo(f"{node} is drained" + (f", {ended} connection(s) ended" if end else "; its people stay until they leave"))
+    click.echo(
+        f"{node} is drained"
+        + (f", {ended} connection(s) ended" if end else "; its people stay until they leave")
+    )
 
 
 @command.command("undrain")
@@ -47,7 +53,10 @@ def undrain(node: str) -> None:
 @command.command("forget")
 @click.argument("node")
 def forget(node: str) -> None:
-    """Forget a node that will not come back: nobody is alarmed by it any more. One that reports is known again."""
+    """Forget a node that will not come back.
+
+    Nobody is alarmed by it any more. One that reports is known again.
+    """
     usecases.forget(node)
     click.echo(f"{node} is forgotten")
 

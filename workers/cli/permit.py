@@ -22,7 +22,12 @@ def command() -> None:
 @click.option("--supplier-type")
 @click.option("--minutes", type=click.IntRange(1, 60), default=15, show_default=True)
 def issue(
-    user_id: str, user_type: str, wedding_id: str, supplier_id: str | None, supplier_type: str | None, minutes: int
+    user_id: str,
+    user_type: str,
+    wedding_id: str,
+    supplier_id: str | None,
+    supplier_type: str | None,
+    minutes: int,
 ) -> None:
     """Print a permit for one person and one wedding."""
     permit = permits.Permit(user_id, user_type, wedding_id, supplier_id, supplier_type)

@@ -22,7 +22,9 @@ def command(tenant: str, user_id: str, as_json: bool) -> None:
         click.echo(orjson.dumps({"schema": "wedops.person/1", "connections": found}).decode())
         return
     if not found:
-        click.echo(f"{user_id} of {tenant} is not connected; who works for a supplier is found by the supplier's id")
+        click.echo(
+            f"{user_id} of {tenant} is not connected; who works for a supplier is found by the supplier's id"
+        )
         return
     rows = [_row(one) for one in found]
     table = Table(*rows[0], box=None, padding=(0, 2, 0, 0))

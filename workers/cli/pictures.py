@@ -55,7 +55,10 @@ def responses(path: Path, region: str, seen: Line, steps: list[dict[str, Any]]) 
         colour = ("#d94801", "#4292c6", "#41ab5d", "#807dba")[number % 4]
         axes.axvspan(step["at"], end, ymax=0.9 - 0.12 * number, color=colour, alpha=0.22)
         axes.axvline(
-            step["at"], ymax=0.9 - 0.12 * number, color=colour, label=f"{step['action']} ({step['outcome']}) until undone"
+            step["at"],
+            ymax=0.9 - 0.12 * number,
+            color=colour,
+            label=f"{step['action']} ({step['outcome']}) until undone",
         )
     _save(figure, axes, path)
 

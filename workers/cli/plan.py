@@ -29,10 +29,14 @@ def end_peak() -> None:
 
 
 @command.command("peak")
-@click.option("--connections", type=click.IntRange(1, 10_000_000), required=True, help="How many are expected at once.")
+@click.option(
+    "--connections", type=click.IntRange(1, 10_000_000), required=True, help="How many are expected at once."
+)
 @click.option("--hours", type=click.FloatRange(0.1, 72), required=True, help="For how long.")
 @click.option(
-    "--begin", is_flag=True, help="Begin it now: scaling keeps the room, weddings are warmed, jobs keep a wedding day's pace."
+    "--begin",
+    is_flag=True,
+    help="Begin it now: scaling keeps the room, weddings are warmed, jobs keep a wedding day's pace.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
@@ -46,7 +50,9 @@ def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
         plan, warmed = peaks.plan(connections, duration), []
     if as_json:
         click.echo(
-            orjson.dumps(_facts(plan) | {"begun_until": until.isoformat() if begin else None, "warmed": warmed}).decode()
+            orjson.dumps(
+                _facts(plan) | {"begun_until": until.isoformat() if begin else None, "warmed": warmed}
+            ).decode()
         )
         return
     click.echo(f"{plan.expected} expected, {plan.needed} to be made ready in {plan.pools} pool(s)")
@@ -62,19 +68,25 @@ def peak(connections: int, hours: float, begin: bool, as_json: bool) -> None:
 @click.option("--days", type=click.IntRange(1, 730), default=90, show_default=True, help="How far to look.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def capacity(days: int, as_json: bool) -> None:
-    """Say on which days to come there may not be enough: a region's instances, the plan's connections, joins a second.
+    """Say on which days to come there may not be enough.
 
-    Exit code 3 when there are any. The plan's limits are SCALING_PLAN_CONNECTIONS and SCALING_PLAN_JOINS_PER_SECOND.
+    A region's instances, the plan's connections, joins a second. Exit code 3 when there are any. The plan's
+    limits are SCALING_PLAN_CONNECTIONS and SCALING_PLAN_JOINS_PER_SECOND.
     """
     with database.transaction() as db:
         found = plans.full_days(db, now=clock.now(), days=days)
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.capacity/2", "days": days, "full": [vars(one) for one in found]}).decode())
+        click.echo(
+            orjson.dumps(
+                {"schema": "wedops.capacity/2", "days": days, "full": [vars(one) for one in found]}
+            ).decode()
+        )
     else:
         for one in found:
             when = f"{one.day:%a %Y-%m-%d}  {one.region:<14}at {one.at:%Y-%m-%d %H:%M} UTC"
             click.echo(
-                f"{when}  {one.limit.replace('_', ' ')}: {one.needed}, {one.max} at most (1 in 100 that it is more then)"
+                f"{when}  {one.limit.replace('_', ' ')}: {one.needed}, {one.max} at most (1 in 100 that it "
+                "is more then)"
             )
         click.echo(f"{len({one.day for one in found})} day(s) of {days} may need more than there can be")
     sys.exit(3 if found else 0)
@@ -84,17 +96,25 @@ def capacity(days: int, as_json: bool) -> None:
 @click.argument("day", type=MomentText(["%Y-%m-%d"]), metavar="YYYY-MM-DD")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def day(day: datetime, as_json: bool) -> None:
-    """Say what a day needs in each region, by hour of its own clocks until noon of the next: connections and instances."""
+    """Say what a day needs in each region, by hour of its own clocks until noon of the next.
+
+    Connections and instances.
+    """
     with database.transaction() as db:
         found = plans.day(db, day.date(), now=clock.now())
     if as_json:
         click.echo(
-            orjson.dumps({"schema": "wedops.day/2", "day": day.date(), "regions": [asdict(one) for one in found]}).decode()
+            orjson.dumps(
+                {"schema": "wedops.day/2", "day": day.date(), "regions": [asdict(one) for one in found]}
+            ).decode()
         )
         return
     for one in found:
         holiday = f", {one.holiday}" if one.holiday else ""
-        click.echo(f"{one.region} ({one.zone}): {one.weddings} weddings, {one.guests} guests, {one.season} season{holiday}")
+        click.echo(
+            f"{one.region} ({one.zone}): {one.weddings} weddings, {one.guests} guests, {one.season} "
+            f"season{holiday}"
+        )
         for hour in one.hours:
             local = hour.at.astimezone(ZoneInfo(one.zone))
             text = f"  {local:%a %H:%M}  {hour.p50:>8,.0f} connections, {hour.p99:>8,.0f} in 1 of 100"

@@ -18,9 +18,14 @@ from sqlalchemy.exc import DBAPIError
 from workers.foundation.errors import UNAVAILABLE, ExpectedError, printable
 from workers.foundation.redis import UNREACHABLE
 
-#: What Redis answers with, and what to do about it: by redis-py's error, or by the word that an answer of a function keeps.
+#: What Redis answers with, and what to do about it: by redis-py's error, or by the word that an answer of a
+#: function keeps.
 REDIS: tuple[tuple[type[RedisError], str, str], ...] = (
-    (NoPermissionError, "NOPERM", "grant its user the command (ACL SETUSER), as docs/guides/gateway.md names it"),
+    (
+        NoPermissionError,
+        "NOPERM",
+        "grant its user the command (ACL SETUSER), as docs/guides/gateway.md names it",
+    ),
     (ReadOnlyError, "READONLY", "it is a replica, or becomes one: point its WEDOPS_…_URL to the primary"),
     (OutOfMemoryError, "OOM", "its memory is full: raise maxmemory"),
     (AuthenticationError, "NOAUTH", "mend user and password in its WEDOPS_…_URL"),
@@ -31,7 +36,8 @@ REDIS: tuple[tuple[type[RedisError], str, str], ...] = (
 )
 #: PostgreSQL's SQLSTATEs.
 POSTGRES = {
-    "42501": "grant its user the right: GRANT USAGE, CREATE ON SCHEMA public TO …, as the owner of the schema",
+    "42501": "grant its user the right: GRANT USAGE, CREATE ON SCHEMA public TO …, as the owner of the "
+    "schema",
     "57014": "it took too long: run `wedops doctor`",
 }
 #: What the machine answers with.
@@ -67,7 +73,10 @@ def _line(error: BaseException) -> str | None:
     if isinstance(error, RedisError) and (remedy := _redis_remedy(error)):
         return f"Redis refuses ({error}); {remedy}"
     if isinstance(error, (OperationalError, *UNREACHABLE)):
-        return f"the broker does not answer ({error}); start it or mend WEDOPS_BROKER_URL, then run `wedops doctor`"
+        return (
+            f"the broker does not answer ({error}); start it or mend WEDOPS_BROKER_URL, then run `wedops "
+            "doctor`"
+        )
     if isinstance(error, DBAPIError):
         return _database_line(error.orig)
     if isinstance(error, OSError) and error.errno in SYSTEM:
@@ -76,13 +85,18 @@ def _line(error: BaseException) -> str | None:
 
 
 def _redis_remedy(error: RedisError) -> str | None:
-    by_type = next((remedy for kind, _, remedy in REDIS if kind is not ResponseError and isinstance(error, kind)), None)
+    by_type = next(
+        (remedy for kind, _, remedy in REDIS if kind is not ResponseError and isinstance(error, kind)), None
+    )
     by_text = next((remedy for _, word, remedy in REDIS if word in str(error)), None)
     return by_type or by_text or ("run `wedops doctor`" if isinstance(error, ResponseError) else None)
 
 
 def _database_line(error: Any) -> str:
-    """Return what PostgreSQL answered; of an answer that we don't know only its kind, for it may quote what a row holds."""
+    """Return what PostgreSQL answered.
+
+    Of an answer that we don't know only its kind, for it may quote what a row holds.
+    """
     state = getattr(error, "sqlstate", None) or "none"
     if state in _NO_TABLES:
         return "the database lacks our tables, or has older ones; run `wedops migrate`"

@@ -1,4 +1,7 @@
-"""The reference pages, made from the code: `python -m workers.cli.reference` writes them into docs/reference."""
+"""The reference pages, made from the code.
+
+`python -m workers.cli.reference` writes them into docs/reference.
+"""
 
 import json
 import sys
@@ -36,7 +39,9 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
             if not found.hidden:
                 yield from _command(found, click.Context(found, info_name=name, parent=context))
     else:
-        yield from _one(command, context, "##" if context.parent and context.parent.command is wedops else "###")
+        yield from _one(
+            command, context, "##" if context.parent and context.parent.command is wedops else "###"
+        )
 
 
 def _one(command: click.Command, context: click.Context, heading: str) -> Iterator[str]:
@@ -59,7 +64,8 @@ def settings() -> str:
     parts = [
         "# Settings\n",
         _MADE,
-        "A variable of the environment each. `VARIABLE_FILE` names a file that holds the value. Durations are `90s`, `5m`,\n"
+        "A variable of the environment each. `VARIABLE_FILE` names a file that holds the value. Durations "
+        "are `90s`, `5m`,\n"
         "`2h`, `7d`; switches `true`, `false`; mappings JSON.\n",
     ]
     for one in declared.DECLARED:

@@ -20,7 +20,9 @@ _MOMENT = MomentText(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
 @click.command("replay")
 @click.argument("region", required=False)
-@click.option("--from", "start", type=_MOMENT, help="UTC; without it a day before the end, or the first measurement.")
+@click.option(
+    "--from", "start", type=_MOMENT, help="UTC; without it a day before the end, or the first measurement."
+)
 @click.option("--to", "end", type=_MOMENT, help="UTC; without it now.")
 @click.option(
     "--short-max",
@@ -36,20 +38,30 @@ _MOMENT = MomentText(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
     type=click.FloatRange(1),
     help="Exit with 3 when it costs more than so many times the cheapest plan.",
 )
-@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: a .png or .svg, for one region.")
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw it: a .png or .svg, for one region.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    region: str | None, start: datetime | None, end: datetime | None, short_max: float | None, cost_max: float | None,
+    region: str | None, start: datetime | None, end: datetime | None, short_max: float | None,
+    cost_max: float | None,
     picture: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Say how a past span would have gone with the settings of now, by REGION, or all of them; a gate for a change of them."""
+    """Say how a past span would have gone with the settings of now, by REGION, or all of them.
+
+    A gate for a change of them.
+    """
     first, last = _span(start, end)
     if picture and not region:
         raise click.BadParameter("name the region to draw", param_hint="REGION")
     found = _play(region, first, last, cut=start is None, picture=picture)
     if as_json:
         rows = {name: asdict(outcome) for name, outcome in found.items()}
-        text = orjson.dumps({"schema": "wedops.replay/1", "from": first, "to": last, "regions": rows}).decode()
+        text = orjson.dumps(
+            {"schema": "wedops.replay/1", "from": first, "to": last, "regions": rows}
+        ).decode()
     else:
         text = "\n".join(f"{name}: {outcome.text()}" for name, outcome in found.items())
     click.echo(text)
@@ -69,7 +81,9 @@ def _above(value: float, limit: float | None) -> bool:
     return limit is not None and value > limit
 
 
-def _play(region: str | None, first: datetime, last: datetime, *, cut: bool, picture: Path | None) -> dict[str, Outcome]:
+def _play(
+    region: str | None, first: datetime, last: datetime, *, cut: bool, picture: Path | None
+) -> dict[str, Outcome]:
     played = simulation.replayed(region, first, last, now=clock.now(), cut=cut)
     if not played:
         raise click.ClickException("no region has a wedding in the calendar: nothing was played")

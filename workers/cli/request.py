@@ -48,20 +48,30 @@ def close(emergency_ids: tuple[int, ...], wedding_id: str) -> None:
     for emergency_id in closed:
         click.echo(f"emergency {emergency_id} closed")
     if missing := sorted(set(emergency_ids) - set(closed)):
-        raise click.BadParameter(f"no open emergency has id {', '.join(map(str, missing))}", param_hint="EMERGENCY_IDS")
+        raise click.BadParameter(
+            f"no open emergency has id {', '.join(map(str, missing))}", param_hint="EMERGENCY_IDS"
+        )
     if not closed:
         raise click.BadParameter(f"no emergency is open at {wedding_id}", param_hint="--wedding")
 
 
 def _print(request: client.Request) -> None:
-    """Say what became of a request, its id first when there is one within a moment; it is kept whether or not."""
+    """Say what became of a request, its id first when there is one within a moment.
+
+    It is kept whether or not.
+    """
     until = clock.stopwatch() + WAIT
     while request.state == "accepted" and clock.stopwatch() < until:
         sleep(0.05)
         request = client.find(request.key) or request
-    click.echo(f"{request.effect or request.state}: {request.task} {request.message['wedding_id']}, key {request.key}")
+    click.echo(
+        f"{request.effect or request.state}: {request.task} {request.message['wedding_id']}, key "
+        f"{request.key}"
+    )
     if request.state == "refused":
         click.echo(f"refused: {request.reason}", err=True)
         raise SystemExit(1)
     if request.state == "accepted":
-        click.echo("it has a row and will be done; no worker took it yet (`wedops status` says why)", err=True)
+        click.echo(
+            "it has a row and will be done; no worker took it yet (`wedops status` says why)", err=True
+        )

@@ -19,9 +19,11 @@ from workers.snapshots import usecases as snapshots
 @click.option("--limit", "--most", "limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--region", default="", help="For --picture: whose round trips.")
-@click.option("--picture", type=click.Path(path_type=Path), help="Draw the region's last half hour into a .png or .svg.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Draw the region's last half hour into a .png or .svg."
+)
 def command(limit: int, as_json: bool, region: str, picture: Path | None) -> None:
-    """List what was done about degradations by itself, with the indicator before and after, the newest first."""
+    """List the automatic responses to degradations, the newest first, with the indicator before and after."""
     now = clock.now()
     with database.transaction() as db:
         found = usecases.history(db, limit=limit)

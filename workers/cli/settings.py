@@ -1,4 +1,7 @@
-"""Every setting there is, by the class that declares it: what `doctor` checks, and the reference is made from."""
+"""Every setting there is, by the class that declares it.
+
+What `doctor` checks, and the reference is made from.
+"""
 
 from dataclasses import fields
 
@@ -54,7 +57,8 @@ DECLARED: tuple[type[Settable], ...] = (
 )
 #: What begins with one of our prefixes and is none of a class, read where it is used; and what it is for.
 BESIDE = {
-    "CONNECTIONS_PERMIT_KEYS": "the secrets that sign permits, `new:secret,old:secret`; 32 characters or more each",
+    "CONNECTIONS_PERMIT_KEYS": "the secrets that sign permits, `new:secret,old:secret`; 32 characters or "
+    "more each",
     "METRICS_INGEST_URL": "where the demo pushes what it measures",
     "SUPABASE_ANON_KEY": "the platform's own; `wedops listen` takes it where `SUPABASE_KEY` is not set",
     "SUPABASE_KEY": "with which `wedops listen` joins the weddings' channels",

@@ -31,19 +31,37 @@ FIRST = BEFORE * 1440
 @click.option("--day", type=MomentText(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Another day.")
 @click.option("--x10", is_flag=True, help="Ten times the weddings of an ordinary one.")
 @click.option(
-    "--a-year", type=click.IntRange(10, 2_000_000), default=20_000, show_default=True, help="Weddings a year, all regions."
+    "--a-year",
+    type=click.IntRange(10, 2_000_000),
+    default=20_000,
+    show_default=True,
+    help="Weddings a year, all regions.",
 )
 @click.option("--storm", is_flag=True, help="Four hours before, a storm moves all in the open air.")
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed, the same day.")
-@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the first region: a .png or .svg.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed, the same day."
+)
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the first region: a .png or .svg.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    saturday: bool, day: datetime | None, x10: bool, a_year: int, storm: bool, seed: int, picture: Path | None, as_json: bool
+    saturday: bool,
+    day: datetime | None,
+    x10: bool,
+    a_year: int,
+    storm: bool,
+    seed: int,
+    picture: Path | None,
+    as_json: bool,
 ) -> None:
-    """Play a day that never was through the planner as it is set, and say how it went. Nothing is written anywhere.
+    """Play a day that never was through the planner as it is set, and say how it went.
 
-    Weddings are called off and moved as real ones are, and people behave a bit otherwise than the forecaster assumes. There are
-    as many instances as are needed, whatever SCALING_INSTANCES_MAX says.
+    Nothing is written anywhere. Weddings are called off and moved as real ones are, and people behave a bit
+    otherwise than the forecaster assumes. There are as many instances as are needed, whatever
+    SCALING_INSTANCES_MAX says.
     """
     on = day.date() if day else _next_saturday(clock.now().date())
     if saturday and on.weekday() != 5:
@@ -65,9 +83,13 @@ def command(
             "text": outcome.text(),
         }
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.simulate/1", "day": on, "seed": seed, "regions": found}).decode())
+        click.echo(
+            orjson.dumps({"schema": "wedops.simulate/1", "day": on, "seed": seed, "regions": found}).decode()
+        )
     for region, facts in found.items() if not as_json else ():
-        click.echo(f"{region}: {facts['weddings']} weddings on {on:%a %Y-%m-%d}, {facts['peak']} connections at most")
+        click.echo(
+            f"{region}: {facts['weddings']} weddings on {on:%a %Y-%m-%d}, {facts['peak']} connections at most"
+        )
         click.echo(f"    {facts['text']}")
 
 
@@ -76,7 +98,10 @@ def _next_saturday(today: date) -> date:
 
 
 def _policy(past: Past) -> Policy:
-    """Return the settings, with as many instances as the day may need: how many there could be is not what is tried."""
+    """Return the settings, with as many instances as the day may need.
+
+    How many there could be is not what is tried.
+    """
     policy = settings.read(Policy)
     needed = policy.bounds(Resource.INSTANCES).holding(float(past.load[FIRST:].max()), policy.utilisation)
     return replace(policy, instances_max=max(policy.instances_max, 2 * needed), instances_ceiling=0)
@@ -86,7 +111,10 @@ def _pasts(on: date, a_year: int, times: int, storm: bool, seed: int) -> list[tu
     """Return each region's day with the weeks before it, and how many weddings it has."""
     chance = np.random.default_rng(seed)
     before = [on - timedelta(days=days) for days in range(1, BEFORE + 2)]
-    planned = [*imagined.weddings(sorted(before), a_year, chance), *imagined.weddings([on], a_year * times, chance)]
+    planned = [
+        *imagined.weddings(sorted(before), a_year, chance),
+        *imagined.weddings([on], a_year * times, chance),
+    ]
     storms, phases = ([on] if storm else []), settings.read(calendar.Policy)
     versions = imagined.calendar(planned, chance, storms=storms)
     shares = imagined.truth(settings.read(Forecasting), chance)

@@ -25,5 +25,12 @@ def command(as_json: bool) -> None:
 
 def _line(one: Budget) -> str:
     rate = "  ".join(f"{window} {value:.1f}×" for window, value in one.burn.items())
-    left = f"{one.budget_left:>8.1%} left" if one.budget_left >= 0 else f"spent {1 - one.budget_left:,.0f} times over"
-    return f"{one.objective:<20}{one.region or 'everywhere':<16}{left}  {one.bad} bad of {one.events}  burns {rate}"
+    left = (
+        f"{one.budget_left:>8.1%} left"
+        if one.budget_left >= 0
+        else f"spent {1 - one.budget_left:,.0f} times over"
+    )
+    return (
+        f"{one.objective:<20}{one.region or 'everywhere':<16}{left}  {one.bad} bad of {one.events}  burns "
+        f"{rate}"
+    )

@@ -8,7 +8,8 @@ import click
 import orjson
 
 from workers.foundation import clock
-from workers.operations.status import DEGRADED, HEALTHY, Status, gather
+from workers.operations.status import gather
+from workers.operations.verdict import DEGRADED, HEALTHY, Status
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(as_json: bool) -> None:
-    """Say in one line whether all is well, then what is. Exit code: 0 healthy, 3 degraded, 4 critical, 69 unreachable."""
+    """Say in one line whether all is well, then what is.
+
+    Exit code: 0 healthy, 3 degraded, 4 critical, 69 unreachable.
+    """
     status = gather(now=clock.now(), machine=clock.machine_now())
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.status/2", **asdict(status)}, default=str).decode())
@@ -30,29 +34,24 @@ def command(as_json: bool) -> None:
     sys.exit(status.code)
 
 
+#: Columns that are shown of a region, and of a scaling action.
+REGION = "region connections subscriptions opened swept silent p50_ms p95_ms at"
+ACTION = "region resource before to reason purpose state created_at"
+
+
 def _show(status: Status, console: "Console") -> None:
     colour = {HEALTHY: "green", DEGRADED: "yellow"}.get(status.code, "red")
     console.print(status.verdict, style=f"bold {colour}", markup=False)
     console.print(_headline(status), highlight=False)
-    seen = ("connections", "subscriptions", "opened", "swept", "silent", "p50_ms", "p95_ms", "at")
-    _table(console, "regions, when seen last", status.regions[:12], "region", *seen)
-    _table(console, "next weddings", status.next_weddings, "id", "phase", "starts_local", "zone", "guest_count")
-    _table(console, "alerts", status.alerts[:5], "severity", "state", "kind", "subject", "detail", "since")
-    _table(
-        console,
-        "scaling actions",
-        status.actions[:5],
-        "region",
-        "resource",
-        "before",
-        "to",
-        "reason",
-        "purpose",
-        "state",
-        "created_at",
-    )
-    _table(console, "queues", status.queues, "name", "depth", "oldest")
-    _table(console, "jobs", status.jobs, "name", "ago", "in", "waited", "result", "runs", "failed", "late", "skipped")
+    for title, rows, columns in (
+        ("regions, when seen last", status.regions[:12], REGION),
+        ("next weddings", status.next_weddings, "id phase starts_local zone guest_count"),
+        ("alerts", status.alerts[:5], "severity state kind subject detail since"),
+        ("scaling actions", status.actions[:5], ACTION),
+        ("queues", status.queues, "name depth oldest"),
+        ("jobs", status.jobs, "name ago in waited result runs failed late skipped"),
+    ):
+        _table(console, title, rows, *columns.split())
 
 
 def _headline(status: Status) -> str:

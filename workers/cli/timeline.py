@@ -13,16 +13,33 @@ from workers.operations.timeline import timeline
 
 
 @click.command("timeline")
-@click.option("--since", "lasts", type=Duration(), default="2h", show_default=True, help="From how long ago on.")
-@click.option("--wedding", "wedding_id", default="", help="Only what was about this wedding, its region or everybody.")
-@click.option("--limit", "--most", "limit", type=click.IntRange(1, 5000), default=200, show_default=True, help="At most.")
+@click.option(
+    "--since", "lasts", type=Duration(), default="2h", show_default=True, help="From how long ago on."
+)
+@click.option(
+    "--wedding", "wedding_id", default="", help="Only what was about this wedding, its region or everybody."
+)
+@click.option(
+    "--limit",
+    "--most",
+    "limit",
+    type=click.IntRange(1, 5000),
+    default=200,
+    show_default=True,
+    help="At most.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(lasts: timedelta, wedding_id: str, limit: int, as_json: bool) -> None:
-    """List what happened and what was done about it: alerts, steps, scaling, emergencies, messages, restarts, modes."""
+    """List what happened and what was done about it.
+
+    Alerts, steps, scaling, emergencies, messages, restarts, modes.
+    """
     found, missing = timeline(clock.now() - lasts, wedding_id=wedding_id, limit=limit)
     if as_json:
         rows = [asdict(one) for one in found]
-        click.echo(orjson.dumps({"schema": "wedops.timeline/1", "happened": rows, "missing": missing}).decode())
+        click.echo(
+            orjson.dumps({"schema": "wedops.timeline/1", "happened": rows, "missing": missing}).decode()
+        )
         return
     for one in found:
         by = f"  ({one.by})" if one.by else ""

@@ -31,7 +31,8 @@ log = logs.get("up")
 
 #: What the file `environment` holds for other terminals, and the next start must not take from one.
 OURS = (
-    "WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "SNAPSHOTS_FRESH_FOR", permits.VARIABLE,
+    "WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "SNAPSHOTS_FRESH_FOR",
+    permits.VARIABLE,
     "METRICS_INGEST_TOKENS",
 )  # fmt: skip
 PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
@@ -42,7 +43,7 @@ class AlreadyUp(ExpectedError):
 
 
 class PortTaken(ExpectedError):
-    """{variable}={port} is no free port; end what listens there, choose another one, or leave {variable} out"""
+    """{variable}={port} is no free port; end what listens there, choose another, or leave {variable} out"""
 
 
 class SetUpUnsound(ExpectedError):
@@ -70,7 +71,10 @@ class System:
 
 
 def state_folder() -> Path:
-    """Return where this checkout's data lives: WEDOPS_STATE, or a folder of its own below the user's state folder."""
+    """Return where this checkout's data lives.
+
+    WEDOPS_STATE, or a folder of its own below the user's state folder.
+    """
     if given := os.environ.get("WEDOPS_STATE"):
         return Path(given).absolute()
     checkout = blake2b(str(Path.cwd()).encode(), digest_size=6).hexdigest()
@@ -92,17 +96,22 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 @click.command("up")
-@click.option("--demo", is_flag=True, help="Seed a season, and let people connect for a Saturday whose clock runs fast.")
 @click.option(
-    "--seconds", type=click.FloatRange(1, 86_400), help="Stop by itself after so long; the demo plays 10 hours in it."
+    "--demo", is_flag=True, help="Seed a season, and let people connect for a Saturday whose clock runs fast."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 86_400),
+    help="Stop by itself after so long; the demo plays 10 hours in it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
 @click.option("--clean", is_flag=True, help="Start anew: forget the data of earlier starts.")
 def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> None:
-    """Start the whole system on this machine, and end it with Ctrl-C: a Valkey or PostgreSQL you name by WEDOPS_…_URL is used.
+    """Start the whole system on this machine, and end it with Ctrl-C.
 
-    With --json, sweeps, connections_seen, connections_swept, tasks_failed, jobs_late and restarts count this run;
-    forecasts, scaling_actions, alerts and warm_ups are all that the database has.
+    A Valkey or PostgreSQL you name by WEDOPS_…_URL is used. With --json, sweeps, connections_seen,
+    connections_swept, tasks_failed, jobs_late and restarts count this run; forecasts, scaling_actions, alerts
+    and warm_ups are all that the database has.
     """
     home = state_folder()
     ended: list[int] = []
@@ -137,7 +146,9 @@ def _forget(home: Path) -> None:
             entry.unlink()
 
 
-def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ended: list[int]) -> dict[str, Any]:
+def _play(
+    system: System, demo: bool, seconds: float | None, as_json: bool, ended: list[int]
+) -> dict[str, Any]:
     _environment(system)
     if demo:
         world.begin(system.home, seconds)
@@ -153,7 +164,9 @@ def _play(system: System, demo: bool, seconds: float | None, as_json: bool, ende
     try:
         supervisor.start(lambda: bool(ended))
         until = clock.stopwatch() + seconds if seconds else float("inf")
-        supervisor.run(lambda: bool(ended or redis.registry().zcard(keys.BEATS)) or clock.stopwatch() >= until)
+        supervisor.run(
+            lambda: bool(ended or redis.registry().zcard(keys.BEATS)) or clock.stopwatch() >= until
+        )
         if not as_json:
             _banner(system, supervisor, demo)
         supervisor.run(lambda: system.look() or bool(ended) or clock.stopwatch() >= until)
@@ -226,9 +239,13 @@ def _report(before: dict[str, int], supervisor: Supervisor, demo: bool) -> dict[
 
 def _urls(demo: bool) -> dict[str, str]:
     host = f"http://{servers.LOOPBACK}"
-    found = {name: f"{host}:{os.environ[port]}" for name, port in (("flower", "FLOWER_PORT"), ("api", "API_PORT"))}
+    found = {
+        name: f"{host}:{os.environ[port]}" for name, port in (("flower", "FLOWER_PORT"), ("api", "API_PORT"))
+    }
     # Only the demo has a gateway.
-    return found | ({"gateway": f"ws://{servers.LOOPBACK}:{os.environ['GATEWAY_PORT']}/socket/websocket"} if demo else {})
+    return found | (
+        {"gateway": f"ws://{servers.LOOPBACK}:{os.environ['GATEWAY_PORT']}/socket/websocket"} if demo else {}
+    )
 
 
 def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
@@ -243,7 +260,10 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     click.echo(f"up: {', '.join(supervisor.commands)}; {', '.join(server.name for server in system.started)}")
     if demo:
         played = clock.world()
-        click.echo(f"world: {clock.now():%a %Y-%m-%d %H:%M} UTC, {played.speed if played else 1:g} times as fast as ours")
+        click.echo(
+            f"world: {clock.now():%a %Y-%m-%d %H:%M} UTC, {played.speed if played else 1:g} times as fast as "
+            "ours"
+        )
     click.echo(f"Flower: {urls['flower']}  login {login.replace(':', ' / ')}")
     gateway = f"  gateway: {urls['gateway']}" if demo else ""
     click.echo(f"health: {urls['api']}/readyz  metrics: {urls['api']}/metrics{gateway}")
@@ -254,5 +274,8 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     click.echo("  wedops weddings next")
     click.echo("  wedops request emergency weather WEDDING_ID")
     sample = '{"samples": [{"name": "guest_list_seconds", "value": 0.4, "labels": {"region": "us-west"}}]}'
-    click.echo(f"  curl -H \"Authorization: Bearer ${{METRICS_INGEST_TOKENS#*:}}\" -d '{sample}' {urls['api']}/v1/metrics\n")
+    click.echo(
+        f"  curl -H \"Authorization: Bearer ${{METRICS_INGEST_TOKENS#*:}}\" -d '{sample}' "
+        f"{urls['api']}/v1/metrics\n"
+    )
     click.echo("Ctrl-C ends all of it.")

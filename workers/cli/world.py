@@ -23,11 +23,13 @@ def begin(home: Path, seconds: float | None) -> None:
         start = saturday + timedelta(days=7)
     speed = max(SPEED, timedelta(hours=10).total_seconds() / seconds) if seconds else SPEED
     os.environ.setdefault(clock.VARIABLE, str(clock.World(start, speed, clock.epoch())))
-    # A snapshot every 10 s is minutes apart in a world that runs fast; a room for 85 people makes a few hundred a crowd.
+    # A snapshot every 10 s is minutes apart in a world that runs fast; a room for 85 people makes a few
+    # hundred a crowd.
     os.environ.setdefault("SNAPSHOTS_FRESH_FOR", f"{int(300 * speed)}s")
     os.environ.setdefault("SCALING_CONNECTIONS_PER_INSTANCE", "85")
     os.environ.setdefault("SCALING_SHRINK_AFTER", "30m")
-    # A demo's regions act at once; one machine plays all nodes, and how busy that is says nothing about any of them.
+    # A demo's regions act at once; one machine plays all nodes, and how busy that is says nothing about any
+    # of them.
     os.environ.setdefault("SCALING_NEW_REGIONS", "live")
     for figure in ("SCALING_CPU", "SCALING_MEMORY", "ALERTS_HIGH_CPU", "ALERTS_CRITICAL_CPU"):
         os.environ.setdefault(figure, "9")

@@ -54,11 +54,15 @@ def callers(db: Connection, keys: Collection[str]) -> dict[str, str]:
     return {row.key: row.caller for row in rows}
 
 
-def settle(db: Connection, key: str, *, at: MachineMoment, refused: str | None = None, effect: str | None = None) -> None:
+def settle(
+    db: Connection, key: str, *, at: MachineMoment, refused: str | None = None, effect: str | None = None
+) -> None:
     """Remember, in the transaction of the effect, that the request is done; or why it was refused."""
     state = "refused" if refused else "done"
     pending = (requests.c.key == key) & (requests.c.state == "accepted")
-    db.execute(update(requests).where(pending).values(state=state, reason=refused, effect=effect, settled_at=at))
+    db.execute(
+        update(requests).where(pending).values(state=state, reason=refused, effect=effect, settled_at=at)
+    )
 
 
 def waiting(db: Connection) -> int:

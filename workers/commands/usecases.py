@@ -66,8 +66,8 @@ def accept(task: str, fields: dict[str, Any], *, caller: str) -> Request:
 def run(kind: type[Kind], fields: dict[str, Any], apply: Apply[Kind], *, task_id: str | None) -> None:
     """Do a command that a worker took, once a key, and settle it in the same transaction.
 
-    An error that is expected is what became of it: it is settled as refused, and not tried again. Raises it, and
-    MessageRefused or RequestKeyReused.
+    An error that is expected is what became of it: it is settled as refused, and not tried again. Raises it,
+    and MessageRefused or RequestKeyReused.
     """
     command = _read(kind, fields)
     key = command.request_key or str(task_id)
@@ -128,16 +128,22 @@ def _request(command: Command, key: str, caller: str) -> Request:
 
 
 def _remember(db: Connection, request: Request, command: Command) -> Request:
-    """Remember a command unless its key is known; whoever does so makes the first attempt. Return what has the key."""
-    entry = Message(_entry(request.key), KIND, {"key": request.key}, wedding_id=_subject(command), lane=command.lane)
+    """Remember a command unless its key is known.
+
+    Whoever does so makes the first attempt. Return what has the key.
+    """
+    entry = Message(
+        _entry(request.key), KIND, {"key": request.key}, wedding_id=_subject(command), lane=command.lane
+    )
     outbox.write(db, [entry], claimed=RETRY)
     return store.accept(db, request, at=clock.machine_now())
 
 
 def _bind(command: Command, key: str) -> None:
-    """Bind a key to what is asked under it, whichever way the message came; raises RequestKeyReused for other content.
+    """Bind a key to what is asked under it, whichever way the message came.
 
-    From here on the log names the wedding: the message was checked.
+    Raises RequestKeyReused for other content. From here on the log names the wedding: the message was
+    checked.
     """
     if subject := _subject(command):
         structlog.contextvars.bind_contextvars(wedding_id=subject)
@@ -148,8 +154,13 @@ def _bind(command: Command, key: str) -> None:
 
 
 def _require_same(known: Request, request: Request, kind: type[Command]) -> None:
-    """Raise RequestKeyReused for other content; what an earlier version of the command wrote is read as this one."""
-    before = kind.model_validate(known.message).model_dump(mode="json") if known.task == request.task else None
+    """Raise RequestKeyReused for other content.
+
+    What an earlier version of the command wrote is read as this one.
+    """
+    before = (
+        kind.model_validate(known.message).model_dump(mode="json") if known.task == request.task else None
+    )
     if before != request.message:
         raise RequestKeyReused(key=request.key, task=known.task)
 

@@ -1,7 +1,8 @@
-"""Who is online at a stock Supabase deployment, which keeps no registry: its own Presence, heard with the official client.
+"""Who is online at a stock Supabase deployment, which keeps no registry.
 
-Needs the extra `supabase`. What people track about themselves stays there: we take the presence key, which is the user's id,
-and `user_type` where they track one.
+Its own Presence, heard with the official client. Needs the extra `supabase`. What people track about
+themselves stays there: we take the presence key, which is the user's id, and `user_type` where they track
+one.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""The Redis keys of connections, on their own server; the functions build the names below a shard's key themselves."""
+"""The Redis keys of connections, on their own server.
+
+The functions build the names below a shard's key themselves.
+"""
 
 from zlib import crc32
 
@@ -14,11 +17,13 @@ PHASES = "wedops:service:phases"
 SERVICE = "wedops:service"
 #: Hash: what a planned peak needs, and until when. Written by `plan peak`; read by scaling and `status`.
 PEAK = "wedops:peak"
-#: `WEDDING`: hash of user id -> user type, online by a deployment's own Presence. Written by `listen`; read by `presence`.
+#: `WEDDING`: hash of user id -> user type, online by a deployment's own Presence. Written by `listen`; read
+#: by `presence`.
 PRESENT = "wedops:present:"
 #: Hash: wedding -> mean quality score of its connections. Written by the sweep; read by `presence`.
 QUALITY = "wedops:quality"
-#: Sorted set: region whose rows come from its nodes' metrics -> until when. Written by balancing; read by the snapshot.
+#: Sorted set: region whose rows come from its nodes' metrics -> until when. Written by balancing; read by the
+#: snapshot.
 AGGREGATED = "wedops:aggregated"
 #: `REGION`: hash of what the region's gateways are to carry out. Written by scaling; read by gateways.
 DESIRED = "wedops:desired:"
@@ -28,7 +33,8 @@ CONFIRMED = "wedops:confirmed:"
 DESIRED_CHANGED = "wedops:desired"
 #: `NODE`: channel of connections that the node is to close. Published by the functions; the node subscribes.
 CLOSE = "wedops:close:"
-#: `NODE`: channel of connections that got more channels instead of a second socket. Published and read as CLOSE is.
+#: `NODE`: channel of connections that got more channels instead of a second socket. Published and read as
+#: CLOSE is.
 REUSED = "wedops:reused:"
 
 

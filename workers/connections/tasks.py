@@ -28,7 +28,7 @@ def snapshot(**_later: object) -> None:
 
 @app.task(name="connections.publish_levels")
 def publish_levels(**_later: object) -> None:
-    """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
+    """Publish what admission obeys, and what each class of users gets in the phase of their wedding."""
     service.publish_levels(now=clock.now())
 
 

@@ -6,13 +6,20 @@ from workers.foundation import telemetry  # noqa: F401 - sets up where counts ar
 
 admissions = Counter("wedops_admissions", "Requests that got a connection: opened, or reused", ["how"])
 quality = Gauge(
-    "wedops_node_quality", "Mean quality score (0-100) of a node's connections", ["node"], multiprocess_mode="mostrecent"
+    "wedops_node_quality",
+    "Mean quality score (0-100) of a node's connections",
+    ["node"],
+    multiprocess_mode="mostrecent",
 )
 messages = Counter("wedops_messages", "Messages of connections", ["region"])
 message_errors = Counter("wedops_message_errors", "Messages that failed", ["region"])
 message_bytes = Counter("wedops_message_bytes", "Bytes of messages", ["region"])
-subscriptions = Gauge("wedops_subscriptions", "Channels that connections have", ["region"], multiprocess_mode="mostrecent")
-batches = Counter("wedops_batches", "Writes of gathered messages to a recipient, by outcome", ["region", "outcome"])
+subscriptions = Gauge(
+    "wedops_subscriptions", "Channels that connections have", ["region"], multiprocess_mode="mostrecent"
+)
+batches = Counter(
+    "wedops_batches", "Writes of gathered messages to a recipient, by outcome", ["region", "outcome"]
+)
 deliveries = Counter("wedops_deliveries", "Messages that subscriptions got", ["region"])
 latency_ms = Gauge(
     "wedops_latency_ms",

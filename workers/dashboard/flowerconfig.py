@@ -10,13 +10,17 @@ from workers.foundation.settings import SettingInvalid
 
 _login = os.environ.get("FLOWER_BASIC_AUTH", "")
 if ":" not in _login:
-    raise SettingInvalid(variable="FLOWER_BASIC_AUTH", value="", allowed="set it to user:password, or nobody could be kept out")
+    raise SettingInvalid(
+        variable="FLOWER_BASIC_AUTH", value="", allowed="set it to user:password, or nobody could be kept out"
+    )
 
 address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1")
 port = int(os.environ.get("FLOWER_PORT", "5555"))
 basic_auth = _login.split(",")
 # Stable over restarts, so that nobody is thrown out by one.
-cookie_secret = os.environ.get("FLOWER_COOKIE_SECRET") or blake2b(_login.encode(), person=b"flower-cookie").hexdigest()
+cookie_secret = (
+    os.environ.get("FLOWER_COOKIE_SECRET") or blake2b(_login.encode(), person=b"flower-cookie").hexdigest()
+)
 # 100,000 tasks, the default, cost about 450 MB.
 max_tasks = 20_000
 persistent = True

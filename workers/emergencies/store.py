@@ -90,15 +90,30 @@ class Opening:
     new: bool
 
 
-def open_or_join(db: Connection, *, key: str, kind: str, wedding_id: str, protocol: tuple[Step, ...], at: Moment) -> Opening:
-    """Open an emergency with its steps; join the one of the same key, or of this kind that is open at this wedding."""
+def open_or_join(
+    db: Connection, *, key: str, kind: str, wedding_id: str, protocol: tuple[Step, ...], at: Moment
+) -> Opening:
+    """Open an emergency with its steps.
+
+    Join the one of the same key, or of this kind that is open at this wedding.
+    """
     row = {"key": key, "kind": kind, "wedding_id": wedding_id, "state": "open", "opened_at": at}
     if not (new := insert_once(db, emergencies, [row])):
         same = (emergencies.c.kind == kind) & (emergencies.c.wedding_id == wedding_id) & _OPEN
-        known = select(emergencies.c.id).where((emergencies.c.key == key) | same).order_by(emergencies.c.key != key)
+        known = (
+            select(emergencies.c.id)
+            .where((emergencies.c.key == key) | same)
+            .order_by(emergencies.c.key != key)
+        )
         return Opening(int(db.execute(known.limit(1)).scalar_one()), new=False)
     rows = [
-        {"emergency_id": new[0], "number": number, "what": step.what, "owner": step.owner, "due_at": at + step.within}
+        {
+            "emergency_id": new[0],
+            "number": number,
+            "what": step.what,
+            "owner": step.owner,
+            "due_at": at + step.within,
+        }
         for number, step in enumerate(protocol, start=1)
     ]
     insert_once(db, steps, rows)
@@ -127,4 +142,7 @@ def since(db: Connection, moment: datetime, *, limit: int) -> list[Known]:
     """Return the newest emergencies that were opened or closed from a moment on."""
     facts = [emergencies.c[name] for name in Known.__dataclass_fields__]
     within = (emergencies.c.opened_at >= moment) | (emergencies.c.closed_at >= moment)
-    return [Known(*row) for row in db.execute(select(*facts).where(within).order_by(emergencies.c.id.desc()).limit(limit))]
+    return [
+        Known(*row)
+        for row in db.execute(select(*facts).where(within).order_by(emergencies.c.id.desc()).limit(limit))
+    ]

@@ -19,16 +19,20 @@ log = logs.get("emergencies")
 
 
 def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Moment) -> int:
-    """Open an emergency of a wedding, or join the one of its kind that is open: its protocol begins, and people are told.
+    """Open an emergency of a wedding, or join the one of its kind that is open.
 
-    Return its id. Raises WeddingUnknown.
+    Its protocol begins, and people are told. Return its id. Raises WeddingUnknown.
     """
     protocol = rules.PROTOCOLS[command.kind]
     wedding_id = weddings.require(db, command.wedding_id).id
-    found = store.open_or_join(db, key=key, kind=command.kind, wedding_id=wedding_id, protocol=protocol, at=now)
+    found = store.open_or_join(
+        db, key=key, kind=command.kind, wedding_id=wedding_id, protocol=protocol, at=now
+    )
     if found.new:
         notify.publish(db, _notification(key, command, protocol[0]))
-    log.warning("emergency opened", emergency_id=found.id, kind=command.kind, reason="asked" if found.new else "known")
+    log.warning(
+        "emergency opened", emergency_id=found.id, kind=command.kind, reason="asked" if found.new else "known"
+    )
     return found.id
 
 
@@ -45,7 +49,9 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     found = []
     for one in known:
         what = f"emergency {one.id} ({one.kind}) at {one.wedding_id}"
-        found.append(Happening(one.opened_at, f"{what} opened", wedding_id=one.wedding_id, by=callers.get(one.key, "")))
+        found.append(
+            Happening(one.opened_at, f"{what} opened", wedding_id=one.wedding_id, by=callers.get(one.key, ""))
+        )
         if one.closed_at:
             found.append(Happening(one.closed_at, f"{what} closed", wedding_id=one.wedding_id))
     return [one for one in found if one.at >= since]

@@ -21,7 +21,13 @@ def evaluate(**_later: object) -> None:
     with database.transaction() as db:
         scores = actions.evaluate(db, now=clock.now())
     for region, score in scores.items():
-        log.info("forecast judged", region=region, reason=score.trust, pairs=score.pairs, coverage=score.coverage["p90"])
+        log.info(
+            "forecast judged",
+            region=region,
+            reason=score.trust,
+            pairs=score.pairs,
+            coverage=score.coverage["p90"],
+        )
 
 
 @app.task(name="forecasting.learn")

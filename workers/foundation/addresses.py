@@ -27,7 +27,10 @@ _OTHER_SCHEMES = {
     "postgresql+psycopg2": "write postgresql://; the driver is ours",
     "postgresql+asyncpg": "write postgresql://; the driver is ours",
 }
-_SPECIAL = "is no address; percent-encode what is special in user and password (@ is %40, / is %2F, # is %23, ? is %3F)"
+_SPECIAL = (
+    "is no address; percent-encode what is special in user and password (@ is %40, / is %2F, # is %23, ? is "
+    "%3F)"
+)
 
 
 def redis_problem(url: str, *, may_be_cluster: bool = False) -> str | None:
@@ -35,11 +38,16 @@ def redis_problem(url: str, *, may_be_cluster: bool = False) -> str | None:
     if problem := _outline_problem(url):
         return problem
     scheme = url.partition("://")[0]
-    allowed = ("redis", "rediss", "redis+cluster", "rediss+cluster") if may_be_cluster else ("redis", "rediss")
+    allowed = (
+        ("redis", "rediss", "redis+cluster", "rediss+cluster") if may_be_cluster else ("redis", "rediss")
+    )
     if scheme not in allowed:
         return _scheme_problem(scheme, "redis:// or rediss:// (also for Valkey)")
     if ";" in url:
-        return "has a semicolon, by which Celery tells several addresses apart; name one server, and write %3B in a password"
+        return (
+            "has a semicolon, by which Celery tells several addresses apart; name one server, and write %3B "
+            "in a password"
+        )
     return _place_problem(url) or _words_problem(scheme, urlsplit(url).query)
 
 
@@ -93,7 +101,9 @@ def postgres(url: str) -> dict[str, str]:
         # libpq may quote the address, so only a parameter's name is taken from what it says.
         unknown = re.search(r'invalid URI query parameter: "(\w{1,40})"', str(error))
         raise ValueError(
-            f"has the unknown parameter {unknown[1]}; leave it out (a pooler is recognised by itself)" if unknown else _SPECIAL
+            f"has the unknown parameter {unknown[1]}; leave it out (a pooler is recognised by itself)"
+            if unknown
+            else _SPECIAL
         ) from None
     read = {name: str(value) for name, value in found.items() if value is not None}
     if not re.fullmatch(r"\d*(,\d*)*", read.get("port", "")) or "@" in read.get("host", "").removeprefix("@"):
@@ -136,7 +146,14 @@ def options(settings: dict[str, str]) -> str:
 #: Labels of 63 letters at most, with dots between them.
 _HOST = re.compile(r"(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?")
 #: What libpq reads as a number, and takes for nothing or for an error of its own when it is none.
-_NUMBERS = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+_NUMBERS = (
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+)
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 

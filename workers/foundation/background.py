@@ -18,7 +18,10 @@ PAUSE = 0.5
 
 
 def keep(name: str, work: Callable[[], None], *, until: threading.Event | None = None) -> threading.Thread:
-    """Run endless work in a thread of its own, and return it; work that fails or ends before `until` is set is begun anew."""
+    """Run endless work in a thread of its own, and return it.
+
+    Work that fails or ends before `until` is set is begun anew.
+    """
     ended = until or threading.Event()
 
     def _run() -> None:
@@ -35,7 +38,10 @@ def keep(name: str, work: Callable[[], None], *, until: threading.Event | None =
 
 
 def within(seconds: float, *works: Callable[[], Result]) -> list[Result | Exception]:
-    """Run all at once, each in a thread of its own; return what each returned or raised, TimeoutError for who takes longer."""
+    """Run all at once, each in a thread of its own.
+
+    Return what each returned or raised, TimeoutError for who takes longer.
+    """
     found: list[Result | Exception] = [TimeoutError(f"no answer within {seconds:g} s") for _ in works]
 
     def _run(place: int, work: Callable[[], Result]) -> None:
@@ -69,5 +75,7 @@ def _say(name: str, error: Exception) -> None:
 
     telemetry.background_failures.labels(name).inc()
     # Of an error that nobody foresaw the place is told, and not its text, which may quote data.
-    where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    where = [
+        f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
     log.error("background work failed", work=name, reason=type(error).__name__, where=" ".join(where[-5:]))

@@ -1,7 +1,7 @@
-"""Circuit breakers around what may be away, shared by all processes: who fails five times in a row is left alone for a while.
+"""Circuit breakers around what may be away, shared by all processes.
 
-pybreaker decides, Redis remembers. After the pause one call, of all processes, is the probe: it closes the circuit or opens
-it again.
+Who fails five times in a row is left alone for a while. pybreaker decides, Redis remembers. After the pause
+one call, of all processes, is the probe: it closes the circuit or opens it again.
 """
 
 import logging
@@ -28,7 +28,8 @@ log = logs.get("foundation")
 # Redis being away is told by who needs it; here it means only that circuits are as good as closed.
 logging.getLogger("pybreaker").setLevel(logging.CRITICAL)
 
-#: Each kind of dependency, and for how many seconds it is left alone. A name may go on with which one: `supabase host:4000`.
+#: Each kind of dependency, and for how many seconds it is left alone. A name may go on with which one:
+#: `supabase host:4000`.
 PAUSES = {"database": 3, "cache": 3, "supabase": 30}
 FAILURES = 5
 #: A failure is forgotten after this many seconds without another.
@@ -74,7 +75,8 @@ class _Shared(CircuitRedisStorage):
             super().reset_counter()
 
     def _initialize_redis_state(self, state: str) -> None:
-        # A circuit that never opened needs no keys, and a Redis that is away must not keep anybody from starting.
+        # A circuit that never opened needs no keys, and a Redis that is away must not keep anybody from
+        # starting.
         pass
 
 
@@ -89,7 +91,13 @@ class _Watch(CircuitBreakerListener):
 
     def state_change(self, cb: CircuitBreaker, old_state: object, new_state: object) -> None:
         before, after = (getattr(state, "name", "") for state in (old_state, new_state))
-        log.warning("circuit", dependency=cb.name, before=before, to=after, reason="calls_fail" if after == "open" else "probe")
+        log.warning(
+            "circuit",
+            dependency=cb.name,
+            before=before,
+            to=after,
+            reason="calls_fail" if after == "open" else "probe",
+        )
         _note(str(cb.name), before, after)
         if after == STATE_CLOSED:
             with suppress(*redis.UNREACHABLE):
@@ -122,9 +130,10 @@ def _breaker(dependency: str, failed: Callable[[BaseException], bool]) -> Circui
 
 @contextmanager
 def guarded(dependency: str, failed: Callable[[BaseException], bool]) -> Iterator[None]:
-    """Run the block unless the dependency is left alone; `failed` tells which errors are its own. Raises CircuitOpen.
+    """Run the block unless the dependency is left alone.
 
-    `failed` is a function of its module, always the same one: each has a breaker of its own, on the shared state.
+    `failed` tells which errors are its own. Raises CircuitOpen. `failed` is a function of its module, always
+    the same one: each has a breaker of its own, on the shared state.
     """
     if settings.passes_circuits():
         yield

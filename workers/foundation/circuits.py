@@ -7,7 +7,10 @@ from workers.foundation import keys, redis
 
 @dataclass(frozen=True)
 class Circuit:
-    """What is known of a dependency's circuit: `closed` is well, `open` left alone, `half-open` being tried."""
+    """What is known of a dependency's circuit.
+
+    `closed` is well, `open` left alone, `half-open` being tried.
+    """
 
     dependency: str
     state: str
@@ -21,4 +24,7 @@ def known() -> list[Circuit]:
         for name in names:
             pipe.mget(f"{keys.circuit(name)}:pybreaker:state", f"{keys.circuit(name)}:pybreaker:fail_counter")
         found = pipe.execute()
-    return [Circuit(name, state or "closed", int(count or 0)) for name, (state, count) in zip(names, found, strict=True)]
+    return [
+        Circuit(name, state or "closed", int(count or 0))
+        for name, (state, count) in zip(names, found, strict=True)
+    ]

@@ -18,8 +18,8 @@ VARIABLE = "WEDOPS_CLOCK"
 
 
 class ClockInvalid(ExpectedError):
-    """WEDOPS_CLOCK={value!r} is no clock; write START|SPEED|SINCE, as 2026-10-10T13:00:00+00:00|60|1791637200 \
-(the world's moment, its seconds a second, and the real epoch second at which it began), or unset it"""
+    """WEDOPS_CLOCK={value!r} is no clock: write START|SPEED|SINCE, as 2026-10-10T13:00:00+00:00|60|1791637200
+    (the world's moment, its seconds a second, and the real epoch second at which it began), or unset it"""
 
 
 @dataclass(frozen=True)

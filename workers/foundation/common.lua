@@ -10,7 +10,8 @@ local function refuse(text)
   return redis.error_reply('REFUSED ' .. text)
 end
 
--- The same as ID in workers/weddings/rules.py: what the calendar takes can join. A colon separates parts, so no id has one.
+-- The same as ID in workers/weddings/rules.py: what the calendar takes can join. A colon separates parts, so
+-- no id has one.
 local function is_id(value)
   return type(value) == 'string' and #value <= 128 and string.match(value, '^%w[%w._@-]*$') ~= nil
 end
@@ -18,12 +19,14 @@ end
 -- Returns a problem, or nothing. Ids go into key names, so they are checked here and nowhere else has to.
 local function bad_id(name, value)
   if not is_id(value) then
-    return name .. ' must be 1-128 letters, digits, dots, at signs, dashes, underscores, a letter or digit first'
+    return name .. ' must be 1-128 letters, digits, dots, at signs, dashes, underscores, '
+      .. 'a letter or digit first'
   end
 end
 
--- Returns how many connections of a node people of a type may fill: its capacity, the pool's limit at most, and of that their share.
--- Admission lets in, and routing sends, by this figure. `limits` are those of connections/rules, `routing_limits`.
+-- Returns how many connections of a node people of a type may fill: its capacity, the pool's limit at most,
+-- and of that their share. Admission lets in, and routing sends, by this figure. `limits` are those of
+-- connections/rules, `routing_limits`.
 local function allowed(limits, capacity, user_type)
   -- A worker of before writes `guests` and `vendors` until it is gone.
   local shares = limits.shares or {guest = limits.guests, vendor = limits.vendors}

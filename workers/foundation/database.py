@@ -9,7 +9,18 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, MetaData, Table, create_engine, event, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -37,28 +48,42 @@ class DatabaseUnavailable(ExpectedError):
 
 
 class LoginRefused(DatabaseUnavailable):
-    """PostgreSQL answers and lets us not in ({cause}); mend user, password or database in WEDOPS_DATABASE_URL"""
+    """PostgreSQL answers and lets us not in ({cause}); mend user, password or database in
+    WEDOPS_DATABASE_URL"""
 
 
 #: No statement may outlive a task, nor a half-dead server hold one.
 _SESSION = {"statement_timeout": "20000", "lock_timeout": "5000", "timezone": "UTC"}
-#: Tells whether the server took our settings at the start of a session: a pooler in between drops or refuses them.
+#: Tells whether the server took our settings at the start of a session: a pooler in between drops or refuses
+#: them.
 _MARK = "wedops.session"
 
 
-def _conninfo(url: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what to connect with, and the settings of a session; what the address says of them wins over ours."""
+def conninfo(url: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what to connect with, and the settings of a session.
+
+    What the address says of them wins over ours.
+    """
     given: dict[str, Any] = dict(addresses.postgres(url))
     session = _SESSION | addresses.session(given.pop("options", ""))
-    # What is sent to a machine that is gone is given up after so many ms; what is only read, after some seconds.
-    patience = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2}
+    # What is sent to a machine that is gone is given up after so many ms; what is only read, after some
+    # seconds.
+    patience = {
+        "tcp_user_timeout": 10_000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 2,
+    }
     # libpq takes less than 2 for 2.
     return {"connect_timeout": max(2, int(settings.patience()))} | patience | given, session
 
 
 def _connect(url: str, context: Any) -> Any:
-    """Connect; behind a pooler without settings of the session and without prepared statements, for it changes servers."""
-    into, session = _conninfo(url)
+    """Connect.
+
+    Behind a pooler without settings of the session and without prepared statements, for it changes servers.
+    """
+    into, session = conninfo(url)
     try:
         made = psycopg.connect(**into, context=context, options=addresses.options(session | {_MARK: "1"}))
     except psycopg.OperationalError as error:
@@ -92,8 +117,11 @@ def _engine(url: str) -> Engine:
         # An error must not quote what a row holds: it goes to logs.
         hide_parameters=True,
     )
-    # libpq reads the address, not SQLAlchemy: so several hosts and all its parameters mean what they mean everywhere.
-    event.listen(made, "do_connect", lambda _dialect, _record, _given, named: _connect(url, named.get("context")))
+    # libpq reads the address, not SQLAlchemy: so several hosts and all its parameters mean what they mean
+    # everywhere.
+    event.listen(
+        made, "do_connect", lambda _dialect, _record, _given, named: _connect(url, named.get("context"))
+    )
     event.listen(made, "begin", _begin)
     return made
 
@@ -103,7 +131,10 @@ def _begin(db: Connection) -> None:
     if db.connection.driver_connection.prepare_threshold is None:  # type: ignore[union-attr]
         db.execute(
             select(
-                *(func.set_config(name, value, True) for name, value in _conninfo(settings.servers().database_url)[1].items())
+                *(
+                    func.set_config(name, value, True)
+                    for name, value in conninfo(settings.servers().database_url)[1].items()
+                )
             )
         )
 
@@ -122,7 +153,8 @@ class WritesRefused(DatabaseUnavailable):
     """PostgreSQL answers and takes no writes ({cause}); {remedy}"""
 
 
-#: By SQLSTATE: what keeps a server that is well from being written to, and what to do. It passes: who may wait, waits.
+#: By SQLSTATE: what keeps a server that is well from being written to, and what to do. It passes: who may
+#: wait, waits.
 _NO_WRITES = {
     "25006": "it is read-only: point WEDOPS_DATABASE_URL to the primary",
     "53100": "its disk is full: make room",
@@ -152,7 +184,7 @@ def transaction() -> Iterator[Connection]:
 
     try:
         # The circuit judges what the server said, not what we call it.
-        with _named_errors(), breaker.guarded(_dependency(), _is_unavailable), engine().begin() as db:
+        with named_errors(), breaker.guarded(_dependency(), _is_unavailable), engine().begin() as db:
             yield db
     except breaker.CircuitOpen as error:
         raise DatabaseUnavailable(cause=str(error)) from error
@@ -160,13 +192,16 @@ def transaction() -> Iterator[Connection]:
 
 @contextmanager
 def unguarded() -> Iterator[Connection]:
-    """Yield the same without asking a circuit, which Redis keeps: for who wants to know of PostgreSQL alone."""
-    with _named_errors(), engine().begin() as db:
+    """Yield the same without asking a circuit, which Redis keeps.
+
+    For who wants to know of PostgreSQL alone.
+    """
+    with named_errors(), engine().begin() as db:
         yield db
 
 
 @contextmanager
-def _named_errors() -> Iterator[None]:
+def named_errors() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, psycopg.Error) as error:
@@ -189,11 +224,12 @@ def _first_line(error: BaseException) -> str:
 
 
 def probe() -> None:
-    """Make a connection of its own and end it; raises DatabaseUnavailable within some 3 s, also for a server that stands still.
+    """Make a connection of its own and end it.
 
-    A pooled connection to such a server would wait for an answer for ever.
+    Raises DatabaseUnavailable within some 3 s, also for a server that stands still. A pooled connection to
+    such a server would wait for an answer for ever.
     """
-    into, _session = _conninfo(settings.servers().database_url)
+    into, _session = conninfo(settings.servers().database_url)
     try:
         psycopg.connect(**into).close()
     except psycopg.Error as error:
@@ -202,7 +238,8 @@ def probe() -> None:
 
 #: What a server that is well answers to who may not come in, and what a wrong address says of itself.
 _REFUSED = re.compile(
-    r"authentication failed|no password supplied|no pg_hba\.conf entry|role .* does not exist|database .* does not exist"
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|role .* does not exist|database .* "
+    r"does not exist"
     r"|permission denied|not permitted to log in|invalid connection option|invalid dsn|fe_sendauth"
 )
 
@@ -210,31 +247,18 @@ _REFUSED = re.compile(
 def _is_unavailable(error: BaseException) -> bool:
     if not isinstance(error, OperationalError | psycopg.OperationalError):
         return False
-    # Deadlocks, time-outs and full disks are operational errors as well. No SQLSTATE: there was no server to give one;
-    # 08: connection exception; 57P: shutdown, crash, starting up; 53300: too many connections.
+    # Deadlocks, time-outs and full disks are operational errors as well. No SQLSTATE: there was no server to
+    # give one; 08: connection exception; 57P: shutdown, crash, starting up; 53300: too many connections.
     state = _state(error)
-    # A login that is refused has no SQLSTATE either when psycopg connects: it says nothing of the server's health.
+    # A login that is refused has no SQLSTATE either when psycopg connects: it says nothing of the server's
+    # health.
     if not state and _REFUSED.search(str(error)):
         return False
     return not state or state.startswith(("08", "57P")) or state == "53300"
 
 
-@contextmanager
-def listening(*channels: str) -> Iterator[Callable[[float], bool]]:
-    """Yield a function that waits so many seconds at most, and tells whether one of the channels was notified meanwhile.
-
-    On a connection of its own; names come from code, never from input. Behind a pooler that changes servers nothing is heard.
-    Raises DatabaseUnavailable.
-    """
-    into, _session = _conninfo(settings.servers().database_url)
-    with _named_errors(), psycopg.connect(**into, autocommit=True) as db:
-        for channel in channels:
-            db.execute(f"LISTEN {channel}".encode())
-        yield lambda seconds: any(True for _ in db.notifies(timeout=seconds, stop_after=1))
-
-
 def expires(outdated: str | Outdated) -> dict[str, Outdated]:
-    """Return a table's `info`, by which rows are dropped some time after the moment in a column (none: it stands).
+    """Return a table's `info`, by which rows are dropped some time after a column's moment, if it has one.
 
     Or those for which a condition holds. Tables that refer to it must do so ON DELETE CASCADE.
     """
@@ -242,7 +266,10 @@ def expires(outdated: str | Outdated) -> dict[str, Outdated]:
 
 
 def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Insert rows, but those whose unique key is known; return the (first column of the) primary keys of the new ones."""
+    """Insert rows, but those whose unique key is known.
+
+    Return the (first column of the) primary keys of the new ones.
+    """
     if not rows:
         return []
     statement = insert(table).values(list(rows)).on_conflict_do_nothing().returning(*table.primary_key)
@@ -250,7 +277,10 @@ def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
 
 
 def copy(db: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Append `rows` to `table` by COPY, within the transaction of `db`. Names come from code, never from input."""
+    """Append `rows` to `table` by COPY, within the transaction of `db`.
+
+    Names come from code, never from input.
+    """
     cursor = db.connection.cursor()
     with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as sink:
         for row in rows:

@@ -31,7 +31,7 @@ class LetterNotKept(ExpectedError):
 
 @dataclass(frozen=True)
 class Letter:
-    """What was refused: where it waited, why it was not taken, and itself when it is kept (empty when it is not)."""
+    """A refused message: where it waited, why it was refused, and itself when it is kept, else empty."""
 
     id: str
     at: MachineMoment
@@ -56,13 +56,22 @@ def keep(queue: str, reason: str, message: bytes = b"") -> None:
 
 
 def enveloped(task: str, id: str, args: Sequence[Any], kwargs: Mapping[str, Any], queue: str) -> bytes:
-    """Return a task's message as it stood in its queue (Celery's protocol 2 in kombu's envelope for Redis)."""
+    """Return a task's message as its queue had it.
+
+    That is Celery's protocol 2 in kombu's envelope for Redis.
+    """
     # Python's own: it writes half characters, which are no text, as it read them.
     body = b64encode(json.dumps([args or [], kwargs or {}, {}]).encode()).decode()
     wrapping = {"content-type": "application/json", "content-encoding": "utf-8"}
-    delivery = {"delivery_info": {"exchange": "", "routing_key": queue}, "delivery_tag": id, "body_encoding": "base64"}
+    delivery = {
+        "delivery_info": {"exchange": "", "routing_key": queue},
+        "delivery_tag": id,
+        "body_encoding": "base64",
+    }
     properties = delivery | {"correlation_id": id, "priority": 0}
-    return orjson.dumps(wrapping | {"body": body, "headers": {"lang": "py", "task": task, "id": id}, "properties": properties})
+    return orjson.dumps(
+        wrapping | {"body": body, "headers": {"lang": "py", "task": task, "id": id}, "properties": properties}
+    )
 
 
 def count() -> int:
@@ -76,14 +85,19 @@ def newest(limit: int = 50) -> list[Letter]:
 
 
 def replay(id: str) -> Letter:
-    """Send a message again, to the end of its queue, and forget the letter; raises LetterUnknown, LetterNotKept."""
+    """Send a message again, to the end of its queue, and forget the letter.
+
+    Raises LetterUnknown, LetterNotKept.
+    """
     found = redis.undecoded().xrange(keys.DEAD_LETTERS, min=id, max=id) if _ID.fullmatch(id) else []
     if not found:
         raise LetterUnknown(id=id)
     letter = _letter(*found[0])
     if not letter.message or letter.queue not in queues.NAMES:
         raise LetterNotKept(id=id)
-    if not redis.undecoded().fcall("wedops_letter_replay", 2, keys.DEAD_LETTERS, letter.queue, id, letter.message):
+    if not redis.undecoded().fcall(
+        "wedops_letter_replay", 2, keys.DEAD_LETTERS, letter.queue, id, letter.message
+    ):
         # Somebody else just did.
         raise LetterUnknown(id=id)
     return letter

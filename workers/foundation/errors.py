@@ -1,6 +1,5 @@
 """Errors are named for what happened; the docstring is the message, with its remedy."""
 
-from inspect import cleandoc
 from typing import Any
 
 #: What a command exits with where a server can't be reached: `EX_UNAVAILABLE` of sysexits.h.
@@ -20,17 +19,23 @@ class ExpectedError(Exception):
     def __init__(self, **facts: Any) -> None:
         """Keep the facts that the docstring's placeholders name; they go to the log as fields."""
         self.facts = facts
-        super().__init__(cleandoc(type(self).__doc__ or "").format(**facts))
+        super().__init__(" ".join((type(self).__doc__ or "").split()).format(**facts))
 
     @property
     def reason(self) -> str:
-        """Return the error's name as logs, metrics and rows write it: `WeddingUnknown` is `wedding_unknown`."""
+        """Return the error's name as logs, metrics and rows write it.
+
+        `WeddingUnknown` is `wedding_unknown`.
+        """
         name = type(self).__name__
         return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
 def safe_message(error: Exception) -> str:
-    """Return the message of an error of ours, as PostgreSQL can keep it; what a library says may hold a token."""
+    """Return the message of an error of ours, as PostgreSQL can keep it.
+
+    What a library says may hold a token.
+    """
     text = str(error) if isinstance(error, ExpectedError) else ""
     return text.replace("\0", "").encode("utf-8", "replace").decode()[:500]
 
@@ -41,5 +46,8 @@ def error_code(error: Exception) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text as a terminal may get it: what it would obey (escape sequences, line ends) is written out."""
+    """Return a text as a terminal may get it.
+
+    What it would obey (escape sequences, line ends) is written out.
+    """
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -1,4 +1,7 @@
-"""What happened that no table has: restarts, circuits, modes that were switched, what was told without the database."""
+"""What happened that no table has.
+
+Restarts, circuits, modes that were switched, what was told without the database.
+"""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +31,10 @@ def note(what: str, *, by: str = "") -> None:
     """Write down what happened just now; while Redis is away the log alone tells."""
     with suppress(RedisError):
         redis.registry().xadd(
-            keys.EVENT_LOG, {"at": clock.now().isoformat(), "what": what[:500], "by": by}, maxlen=MAX, approximate=True
+            keys.EVENT_LOG,
+            {"at": clock.now().isoformat(), "what": what[:500], "by": by},
+            maxlen=MAX,
+            approximate=True,
         )
 
 
@@ -41,5 +47,7 @@ def lately(seconds: float) -> list[str]:
 def since(moment: datetime, *, limit: int = 500) -> list[Happening]:
     """Return what was noted from a moment of the world's on, the newest `most`, the oldest first."""
     rows = redis.registry().xrevrange(keys.EVENT_LOG, count=limit)
-    found = [Happening(Moment(datetime.fromisoformat(row["at"])), row["what"], by=row["by"]) for _, row in rows]
+    found = [
+        Happening(Moment(datetime.fromisoformat(row["at"])), row["what"], by=row["by"]) for _, row in rows
+    ]
     return [one for one in reversed(found) if one.at >= moment]

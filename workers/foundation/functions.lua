@@ -1,8 +1,9 @@
 #!lua name=wedops_foundation
 -- Leases with an owner, a time to live and a fencing number; and a firing that only one beat may claim.
 
--- KEYS lease, counter; ARGV token, ttl_ms. Returns the fencing number, or 0 when somebody else holds the lease.
--- The same token gets in again: a task that was redelivered after its worker died must not wait for itself.
+-- KEYS lease, counter; ARGV token, ttl_ms. Returns the fencing number, or 0 when somebody else holds the
+-- lease. The same token gets in again: a task that was redelivered after its worker died must not wait for
+-- itself.
 local function take(keys, args)
   local owner = redis.call('GET', keys[1])
   if owner and owner ~= args[1] then return 0 end
@@ -16,8 +17,8 @@ local function drop(keys, args)
   return redis.call('DEL', keys[1])
 end
 
--- KEYS lease, counter, record; ARGV token, ttl_ms, started_ms, due_ms. Returns the fencing number, or 0 and counts a skip.
--- It waited since it was fired: its moment on the grid may lie before there was a beat.
+-- KEYS lease, counter, record; ARGV token, ttl_ms, started_ms, due_ms. Returns the fencing number, or 0 and
+-- counts a skip. It waited since it was fired: its moment on the grid may lie before there was a beat.
 local function begin(keys, args)
   local fence = take(keys, args)
   if fence == 0 then
@@ -29,7 +30,8 @@ local function begin(keys, args)
   return fence
 end
 
--- KEYS lease, record; ARGV token, finished_ms, result. The run is recorded even when the lease ran out meanwhile.
+-- KEYS lease, record; ARGV token, finished_ms, result. The run is recorded even when the lease ran out
+-- meanwhile.
 local function finish(keys, args)
   redis.call('HSET', keys[2], 'finished', args[2], 'result', args[3])
   -- A run that failed is no answer: a job that fails each time has stopped doing its work.
@@ -60,7 +62,8 @@ local function unclaim(keys, args)
   return redis.call('HDEL', keys[1], 'due')
 end
 
--- KEYS stream, queue; ARGV letter's id, message. Returns 1 for who took it out of the stream: he alone sends it again.
+-- KEYS stream, queue; ARGV letter's id, message. Returns 1 for who took it out of the stream: he alone sends
+-- it again.
 local function replay(keys, args)
   local mine = redis.call('XDEL', keys[1], args[1])
   if mine == 1 then redis.call('LPUSH', keys[2], args[2]) end

@@ -83,10 +83,15 @@ def unclaim(name: str, *, due: float) -> None:
 
 
 def begin(name: str, *, token: str, ttl: timedelta, due: float) -> int:
-    """Hold the job for one run and remember its start; return the fencing number, or 0 (counted) while another run has it."""
+    """Hold the job for one run and remember its start.
+
+    Return the fencing number, or 0 (counted) while another run has it.
+    """
     at, lease = clock.epoch(), keys.lease(name)
     arguments = (token, int(ttl.total_seconds() * 1000), int(at * 1000), int(due * 1000))
-    return int(redis.registry().fcall("wedops_job_begin", 3, lease, f"{lease}:fence", keys.job(name), *arguments))
+    return int(
+        redis.registry().fcall("wedops_job_begin", 3, lease, f"{lease}:fence", keys.job(name), *arguments)
+    )
 
 
 def finish(name: str, result: str, *, token: str = "") -> None:
@@ -101,7 +106,10 @@ def late(name: str) -> None:
 
 
 def beats(at: float) -> list[str]:
-    """Return the beats that showed themselves within 5 s of a moment; one that did in its future had a wrong clock."""
+    """Return the beats that showed themselves within 5 s of a moment.
+
+    One that did in its future had a wrong clock.
+    """
     names: list[str] = redis.registry().zrangebyscore(keys.BEATS, at - ALIVE_FOR, at + ALIVE_FOR)
     return names
 
@@ -128,5 +136,7 @@ def records() -> list[Record]:
 def _record(name: str, fields: dict[str, str]) -> Record:
     moments = ("pace", "due", "fired", "started", "finished", "waited", "expected")
     seconds = {field: int(fields.get(field, 0)) / 1000 for field in moments}
-    counts = {field: int(fields.get(field, 0)) for field in ("runs", "failed", "late", "skipped", "unanswered")}
+    counts = {
+        field: int(fields.get(field, 0)) for field in ("runs", "failed", "late", "skipped", "unanswered")
+    }
     return Record(name=name, result=fields.get("result", ""), **seconds, **counts)  # type: ignore[arg-type]

@@ -4,9 +4,11 @@
 JOBS = "wedops:jobs"
 #: Hash: counts that an operator asks for by name. Written by whoever counts.
 TALLY = "wedops:tally"
-#: Sorted set: beat -> when it showed itself last, in epoch seconds. Written by beat; read by the watch and `status`.
+#: Sorted set: beat -> when it showed itself last, in epoch seconds. Written by beat; read by the watch and
+#: `status`.
 BEATS = "wedops:beats"
-#: Hash: worker -> when it answered last. Written by the watch; a worker that ends in good order takes itself out.
+#: Hash: worker -> when it answered last. Written by the watch; a worker that ends in good order takes itself
+#: out.
 WORKERS = "wedops:workers"
 #: Set: the dependencies whose circuit ever saw a failure.
 CIRCUITS = "wedops:circuits"
@@ -17,7 +19,10 @@ EVENT_LOG = "wedops:journal"
 
 
 def job(name: str) -> str:
-    """Return the hash with the record of a job. Written by beat and the job's runs; read by the watch and `status`."""
+    """Return the hash with the record of a job.
+
+    Written by beat and the job's runs; read by the watch and `status`.
+    """
     return f"wedops:job:{name}"
 
 

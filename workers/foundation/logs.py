@@ -17,7 +17,10 @@ _SECRET = frozenset({"password", "token", "secret", "url", "apikey", "authorizat
 
 
 class _Logger:
-    """A room's logger, made when it first says something: structlog takes longer to load than most commands take to run."""
+    """A room's logger, made when it first says something.
+
+    Structlog takes longer to load than most commands take to run.
+    """
 
     def __init__(self, room: str) -> None:
         self._room, self._made = room, None
@@ -76,20 +79,22 @@ def configure(level: int = logging.INFO) -> None:
         structlog.processors.format_exc_info,
         _mask,
     ]
-    render = structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode())
+    render = structlog.processors.JSONRenderer(
+        serializer=lambda event, **_: orjson.dumps(event, default=str).decode()
+    )
+    wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[structlog.stdlib.filter_by_level, *shared, wrap],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
     handler = _ToStandardError()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
     )
+    handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.captureWarnings(True)
     # A line a task from Celery's own tracer says nothing that the job record does not.

@@ -10,7 +10,10 @@ from workers.foundation import keys, redis
 
 @dataclass(frozen=True)
 class Lease:
-    """A hold on `name`; `fence` grows with every hold, so that a late writer can be told from its successor."""
+    """A hold on `name`.
+
+    `fence` grows with every hold, so that a late writer can be told from its successor.
+    """
 
     name: str
     token: str
@@ -18,7 +21,10 @@ class Lease:
 
 
 def take(name: str, *, token: str, ttl: timedelta) -> Lease | None:
-    """Return a lease on `name` for `ttl`, or None while another token holds it. The same token gets in again."""
+    """Return a lease on `name` for `ttl`, or None while another token holds it.
+
+    The same token gets in again.
+    """
     lease, milliseconds = keys.lease(name), int(ttl.total_seconds() * 1000)
     fence = redis.registry().fcall("wedops_once_take", 2, lease, f"{lease}:fence", token, milliseconds)
     return Lease(name, token, int(fence)) if fence else None

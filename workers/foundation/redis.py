@@ -29,7 +29,8 @@ class FunctionsMissing(ExpectedError):
     """the Redis functions of {library} are not loaded on this server; run `wedops migrate`"""
 
 
-#: A decoding client. redis-py types every answer as if it might be bytes or a promise; ours are text, so it is Any to mypy.
+#: A decoding client. redis-py types every answer as if it might be bytes or a promise; ours are text, so it
+#: is Any to mypy.
 Client = Any
 
 #: What an address of a cluster has before its host: redis+cluster://
@@ -47,7 +48,10 @@ def cache_server() -> Client:
 
 
 def connections() -> Client:
-    """Return the client of the connections' registry and of what gateways obey: the broker's server, unless it has its own."""
+    """Return the client of the connections' registry and of what gateways obey.
+
+    The broker's server, unless it has its own.
+    """
     url = settings.servers().connections_url
     if not url:
         return registry()
@@ -60,7 +64,10 @@ def undecoded() -> Client:
 
 
 class _Cluster(RedisCluster):
-    """A cluster whose functions have their first argument's keys: redis-py would ask a server for the keys of each call."""
+    """A cluster whose functions have their first argument's keys.
+
+    Redis-py would ask a server for the keys of each call.
+    """
 
     def determine_slot(self, *args: Any) -> Any:
         """Return the slot of a command."""
@@ -82,8 +89,10 @@ def _client(url: str, kind: Any = Redis, *, decode: bool = True) -> Client:
 
 
 def broker_hangs() -> bool:
-    """Tell, within some 2 s, whether the broker takes a connection and then says nothing, or lets nobody in at all."""
-    client = Redis.from_url(settings.servers().broker_url, socket_timeout=1, socket_connect_timeout=1, retry=None)
+    """Tell, within some 2 s, whether the broker takes a connection and says nothing, or lets nobody in."""
+    client = Redis.from_url(
+        settings.servers().broker_url, socket_timeout=1, socket_connect_timeout=1, retry=None
+    )
     try:
         client.ping()
     except RedisTimeoutError:
@@ -102,19 +111,24 @@ os.register_at_fork(after_in_child=_client.cache_clear)
 def libraries() -> dict[str, str]:
     """Return the source of each room's functions by the library name in its first line.
 
-    They are its `functions.lua`, or where that grew too long the parts in its folder `functions`, by name; after the first
-    line each has `common.lua`.
+    They are its `functions.lua`, or where that grew too long the parts in its folder `functions`, by name;
+    after the first line each has `common.lua`.
     """
     common = Path(__file__).with_name("common.lua").read_text()
     rooms = sorted(Path(__file__).parent.parent.iterdir())
     parts = ([*room.glob("functions.lua"), *sorted(room.glob("functions/*.lua"))] for room in rooms)
     texts = ["\n".join(path.read_text() for path in paths) for paths in parts if paths]
-    sources = ["\n".join((first, common, rest)) for first, _, rest in (text.partition("\n") for text in texts)]
+    sources = [
+        "\n".join((first, common, rest)) for first, _, rest in (text.partition("\n") for text in texts)
+    ]
     return {source.partition("\n")[0].partition("name=")[2].strip(): source for source in sources}
 
 
 def load_functions() -> list[str]:
-    """Load or replace every room's functions on broker and registry; return the libraries' names. Safe at any time."""
+    """Load or replace every room's functions on broker and registry.
+
+    Return the libraries' names. Safe at any time.
+    """
     found = libraries()
     for client in {registry(), connections()}:
         everywhere = {"target_nodes": RedisCluster.PRIMARIES} if isinstance(client, RedisCluster) else {}
@@ -186,8 +200,13 @@ def memory_used() -> dict[str, float]:
 
 
 def keeping() -> dict[str, list[Client]]:
-    """Return the servers that must keep what they are given, by role: broker, and connections when they have their own."""
-    return {"broker": [registry()]} | ({"connections": _servers()[1:]} if connections() is not registry() else {})
+    """Return the servers that must keep what they are given, by role.
+
+    Broker, and connections when they have their own.
+    """
+    return {"broker": [registry()]} | (
+        {"connections": _servers()[1:]} if connections() is not registry() else {}
+    )
 
 
 def memory_share(server: Client) -> float:

@@ -38,7 +38,8 @@ FOLDER = Path(__file__).parent / "migrations"
 
 
 class DatabaseNewer(ExpectedError):
-    """the database is at revision {has}, newer than this version's {newest}: docs/guides/deploying.md says how to go back"""
+    """the database is at revision {has}, newer than this version's {newest}: docs/guides/deploying.md says
+    how to go back"""
 
 
 def _config() -> Config:
@@ -73,4 +74,6 @@ def refuse_newer(has: str | None, newest: str | None) -> None:
 
 def revisions(db: Connection) -> tuple[str | None, str | None]:
     """Return the database's revision and the newest one."""
-    return MigrationContext.configure(db).get_current_revision(), ScriptDirectory.from_config(_config()).get_current_head()
+    return MigrationContext.configure(db).get_current_revision(), ScriptDirectory.from_config(
+        _config()
+    ).get_current_head()

@@ -17,8 +17,8 @@ from workers.foundation.errors import ExpectedError
 class Settable(Protocol):
     """A frozen dataclass whose fields the environment may set: PREFIX_FIELD.
 
-    Where a variable is not set another one is taken: the platform's, which `also` has by field, or one by an older name.
-    `formerly` is the prefix of before, `renamed` has the older names of fields.
+    Where a variable is not set another one is taken: the platform's, which `also` has by field, or one by an
+    older name. `formerly` is the prefix of before, `renamed` has the older names of fields.
     """
 
     prefix: ClassVar[str]
@@ -39,10 +39,10 @@ class SettingInvalid(ExpectedError):
 
 
 def read(policy: type[Policy]) -> Policy:
-    """Return `policy` with each field that the environment sets, e.g. SCALING_INSTANCES_MAX for `instances_max`.
+    """Return `policy` with each field that the environment sets, e.g.
 
-    Durations are written 250ms, 30s, 5m, 2h or 7d, mappings as JSON. Raises SettingInvalid naming the variable, its value and
-    what is allowed.
+    SCALING_INSTANCES_MAX for `instances_max`. Durations are written 250ms, 30s, 5m, 2h or 7d, mappings as
+    JSON. Raises SettingInvalid naming the variable, its value and what is allowed.
     """
     hints = get_type_hints(policy)
     given: dict[str, Any] = {}
@@ -85,7 +85,10 @@ def others(policy: type[Settable], name: str) -> list[str]:
 def former(policy: type[Settable], name: str) -> list[str]:
     """Return the variables by which a field was set before it or its room was renamed."""
     older = getattr(policy, "renamed", {}).get(name)
-    prefixes = [*([policy.prefix] if older else []), *([policy.formerly] if hasattr(policy, "formerly") else [])]
+    prefixes = [
+        *([policy.prefix] if older else []),
+        *([policy.formerly] if hasattr(policy, "formerly") else []),
+    ]
     return [prefix + (older or name).upper() for prefix in prefixes]
 
 
@@ -103,7 +106,9 @@ def _parse(variable: str, value: str, kind: Any) -> Any:
     except ValidationError as error:
         at = ".".join(map(str, error.errors()[0]["loc"]))
         why = f"{at}: {error.errors()[0]['msg']}" if at else error.errors()[0]["msg"]
-        raise SettingInvalid(variable=variable, value=value, allowed=f"{why}; write JSON" if many else why) from error
+        raise SettingInvalid(
+            variable=variable, value=value, allowed=f"{why}; write JSON" if many else why
+        ) from error
     if isinstance(found, float | int) and not abs(found) < _MAX:
         raise SettingInvalid(variable=variable, value=value, allowed="must be a number, and below 2147483648")
     return found
@@ -128,7 +133,10 @@ _passing = False
 
 @contextmanager
 def circuits_passed_by() -> Iterator[None]:
-    """Call what is wanted in this block, and open no circuit: somebody who looks for a fault must see the fault itself."""
+    """Call what is wanted in this block, and open no circuit.
+
+    Somebody who looks for a fault must see the fault itself.
+    """
     global _passing  # noqa: PLW0603 - a process is either a person's command or one of ours
     _passing = True
     try:
@@ -145,8 +153,8 @@ def passes_circuits() -> bool:
 def settle_environment() -> None:
     """Settle the environment, once at a process's start: before Flower or the Procfile read their own.
 
-    Out goes what Kubernetes puts there for a Service named as a part of ours (FLOWER_PORT=tcp://10.0.0.1:80), and a
-    secret may be in a file that X_FILE names, as X. Raises SettingInvalid.
+    Out goes what Kubernetes puts there for a Service named as a part of ours (FLOWER_PORT=tcp://10.0.0.1:80),
+    and a secret may be in a file that X_FILE names, as X. Raises SettingInvalid.
     """
     for variable, value in list(os.environ.items()):
         if variable.endswith("_PORT") and re.match(r"(tcp|udp|sctp)://", value):
@@ -157,18 +165,23 @@ def settle_environment() -> None:
 
 #: Whose secrets may be in files.
 _PREFIXES = (
-    "WEDOPS_", "CONNECTIONS_", "METRICS_", "ALERTS_", "NOTIFY_", "SUPABASE_", "REDIS_", "PGBOUNCER_", "FLOWER_", "KUBERNETES_",
+    "WEDOPS_", "CONNECTIONS_", "METRICS_", "ALERTS_", "NOTIFY_", "SUPABASE_", "REDIS_", "PGBOUNCER_",
+    "FLOWER_", "KUBERNETES_",
 )  # fmt: skip
 
 
 def _take_from_file(variable: str, path: Path) -> None:
     if os.environ.get(variable):
-        raise SettingInvalid(variable=f"{variable}_FILE", value="…", allowed=f"{variable} is set, too; keep one of them")
+        raise SettingInvalid(
+            variable=f"{variable}_FILE", value="…", allowed=f"{variable} is set, too; keep one of them"
+        )
     try:
         text = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
-        raise SettingInvalid(variable=f"{variable}_FILE", value="…", allowed=f"{why}; name a file to read") from None
+        raise SettingInvalid(
+            variable=f"{variable}_FILE", value="…", allowed=f"{why}; name a file to read"
+        ) from None
     if not text:
         raise SettingInvalid(variable=f"{variable}_FILE", value="…", allowed="the file is empty")
     os.environ[variable] = text
@@ -180,7 +193,9 @@ def duration(variable: str, value: str) -> timedelta:
     """Return what 250ms, 30s, 5m, 2h or 7d says; raises SettingInvalid naming `variable`."""
     match = _DURATION.fullmatch(value.strip())
     if not match:
-        raise SettingInvalid(variable=variable, value=value, allowed="write a duration as 250ms, 30s, 5m, 2h or 7d")
+        raise SettingInvalid(
+            variable=variable, value=value, allowed="write a duration as 250ms, 30s, 5m, 2h or 7d"
+        )
     try:
         lasts = timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
     except OverflowError:
@@ -194,9 +209,9 @@ def duration(variable: str, value: str) -> timedelta:
 class Servers:
     """Where the servers are; the defaults are those of docker-compose.yml.
 
-    `broker_url` also holds the registry and must not evict; `cache_url` is sized by us and may. rediss:// turns
-    TLS on, redis://user:password@… logs in by ACL. `connections_url` gives connections and what gateways obey a server
-    of their own, or with redis+cluster:// (rediss+cluster://) a Redis Cluster.
+    `broker_url` also holds the registry and must not evict; `cache_url` is sized by us and may. rediss://
+    turns TLS on, redis://user:password@… logs in by ACL. `connections_url` gives connections and what
+    gateways obey a server of their own, or with redis+cluster:// (rediss+cluster://) a Redis Cluster.
     """
 
     prefix: ClassVar = "WEDOPS_"
@@ -221,7 +236,9 @@ class Servers:
 
 def servers() -> Servers:
     """Return WEDOPS_BROKER_URL, WEDOPS_CACHE_URL, WEDOPS_DATABASE_URL and WEDOPS_CONNECTIONS_URL."""
-    return _servers(*(_found(Servers, name)[1] for name in ("broker_url", "cache_url", "database_url", "connections_url")))
+    return _servers(
+        *(_found(Servers, name)[1] for name in ("broker_url", "cache_url", "database_url", "connections_url"))
+    )
 
 
 @cache

@@ -1,6 +1,7 @@
-"""What all rooms count for Prometheus, and how it is whole across prefork children; a room's own is in its `telemetry.py`.
+"""What all rooms count for Prometheus, and how it is whole across prefork children.
 
-PROMETHEUS_MULTIPROC_DIR is set by who starts us: metrics are declared after this module set up where they are kept.
+A room's own is in its `telemetry.py`. PROMETHEUS_MULTIPROC_DIR is set by who starts us: metrics are declared
+after this module set up where they are kept.
 """
 
 import os
@@ -15,7 +16,8 @@ from workers.foundation import clock, logs
 
 log = logs.get("telemetry")
 
-#: In seconds: an older file that can't be read is of a process that died while it wrote, not of one that begins.
+#: In seconds: an older file that can't be read is of a process that died while it wrote, not of one that
+#: begins.
 _SPOILT_AFTER = 60
 
 
@@ -28,7 +30,10 @@ def _readable(path: str) -> bool:
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder, and take out files that were cut off: who writes to such a one would fail at its first count."""
+    """Make the folder, and take out files that were cut off.
+
+    Who writes to such a one would fail at its first count.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.db"):
         with suppress(OSError):
@@ -54,11 +59,15 @@ if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     values.ValueClass = values.MultiProcessValue(lambda: f"{socket.gethostname()}-{os.getpid()}")  # type: ignore[no-untyped-call]
 
 tasks = Counter("wedops_tasks", "Tasks by name and how they ended", ["task", "outcome"])
-task_seconds = Histogram("wedops_task_seconds", "Run time of a task", ["task"], buckets=(0.005, 0.025, 0.1, 0.5, 2, 10, 30))
+task_seconds = Histogram(
+    "wedops_task_seconds", "Run time of a task", ["task"], buckets=(0.005, 0.025, 0.1, 0.5, 2, 10, 30)
+)
 task_wait_seconds = Histogram(
     "wedops_task_wait_seconds", "From enqueue to start", ["queue"], buckets=(0.01, 0.05, 0.2, 1, 5, 30, 300)
 )
-background_failures = Counter("wedops_background_failures", "Failures of work beside a process's main one", ["work"])
+background_failures = Counter(
+    "wedops_background_failures", "Failures of work beside a process's main one", ["work"]
+)
 refusals = Counter("wedops_refusals", "What was refused, and why", ["what", "reason"])
 decisions = Counter("wedops_decisions", "Decisions by room and reason", ["room", "reason"])
 

@@ -30,7 +30,10 @@ def _connections() -> GaugeMetricFamily:
 
 def _nodes() -> Iterator[GaugeMetricFamily]:
     facts = ("connections", "capacity", "cpu", "memory", "network")
-    gauges = {fact: GaugeMetricFamily(f"wedops_node_{fact}", f"A node's {fact}", labels=["node", "region"]) for fact in facts}
+    gauges = {
+        fact: GaugeMetricFamily(f"wedops_node_{fact}", f"A node's {fact}", labels=["node", "region"])
+        for fact in facts
+    }
     up = GaugeMetricFamily("wedops_node_up", "Whether a node reports", labels=["node", "region"])
     for node in balancing.nodes():
         up.add_metric([node.name, node.region], not node.out)
@@ -58,8 +61,12 @@ def _queues() -> Iterator[GaugeMetricFamily]:
 
 
 def _jobs() -> Iterator[GaugeMetricFamily]:
-    finished = GaugeMetricFamily("wedops_job_finished_seconds", "When a job last finished, since 1970", labels=["job"])
-    unanswered = GaugeMetricFamily("wedops_job_unanswered", "Firings since a job last finished", labels=["job"])
+    finished = GaugeMetricFamily(
+        "wedops_job_finished_seconds", "When a job last finished, since 1970", labels=["job"]
+    )
+    unanswered = GaugeMetricFamily(
+        "wedops_job_unanswered", "Firings since a job last finished", labels=["job"]
+    )
     for record in jobs.records():
         finished.add_metric([record.name], record.finished)
         unanswered.add_metric([record.name], record.unanswered)

@@ -1,9 +1,13 @@
-"""What /healthz and /readyz say: asked and written to in the background, so that a server that hangs holds up no answer."""
+"""What /healthz and /readyz say.
+
+Asked and written to in the background, so that a server that hangs holds up no answer.
+"""
 
 import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from redis.exceptions import RedisError
@@ -53,7 +57,7 @@ class Checks:
         self._stopped = threading.Event()
         self._parts = {name: _Part(check) for name, check in CHECKS.items()}
         for name, part in self._parts.items():
-            background.keep(f"health of {name}", lambda part=part: self._keep_asking(part), until=self._stopped)  # type: ignore[misc]
+            background.keep(f"health of {name}", partial(self._keep_asking, part), until=self._stopped)
 
     def _keep_asking(self, part: _Part) -> None:
         while not self._stopped.is_set():
@@ -65,11 +69,16 @@ class Checks:
         self._stopped.set()
 
     async def answers(self, *names: str) -> dict[str, str]:
-        """Return what each part says, or those named; of one that was never asked within `PATIENCE`: it hangs."""
+        """Return what each part says, or those named.
+
+        Of one that was never asked within `PATIENCE`: it hangs.
+        """
         until = clock.stopwatch() + PATIENCE
         while not all(part.answers() for part in self._parts.values()) and clock.stopwatch() < until:
             await asyncio.sleep(0.02)
-        return {name: part.answers() or HANGS for name, part in self._parts.items() if not names or name in names}
+        return {
+            name: part.answers() or HANGS for name, part in self._parts.items() if not names or name in names
+        }
 
 
 def _redis(client: Callable[[], redis.Client]) -> Callable[[], str]:

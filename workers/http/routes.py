@@ -30,7 +30,8 @@ from workers.weddings.rules import EVERYWHERE
 
 
 class NothingDesired(ExpectedError):
-    """nothing is to be carried out for {resource} of region={region!r}: it is unknown, only watched, or never had to change"""
+    """nothing is to be carried out for {resource} of region={region!r}: it is unknown, only watched, or never
+    had to change"""
 
     http_status = 404
 
@@ -53,7 +54,10 @@ api.include_router(metrics_routes.router)
 
 @api.get("/livez")
 async def livez() -> dict[str, str]:
-    """Say that this process answers: who restarts it asks here. On the loop: threads may all wait for a server."""
+    """Say that this process answers.
+
+    Who restarts it asks here. On the loop: threads may all wait for a server.
+    """
     return {"status": "ok"}
 
 
@@ -65,7 +69,10 @@ async def healthz(response: Response) -> dict[str, str]:
 
 @api.get("/readyz")
 async def readyz(response: Response) -> dict[str, str]:
-    """Say of each part whether it does its work; 503 when a server takes no write, or beat or a queue stands still."""
+    """Say of each part whether it does its work.
+
+    503 when a server takes no write, or beat or a queue stands still.
+    """
     return _response(await _checks().answers(), response)
 
 
@@ -79,7 +86,10 @@ def metrics() -> Response:
 
 @api.get("/v1/route")
 def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] = "") -> Route:
-    """Return the node that the permit's holder should connect to, after `wait_ms`; `avoid` is the one that just failed them."""
+    """Return the node that the permit's holder should connect to, after `wait_ms`.
+
+    `avoid` is the one that just failed them.
+    """
     return balancing.route(permits.read(authorization.removeprefix("Bearer ")), region, avoid=avoid)
 
 
@@ -99,7 +109,10 @@ def desired(resource: Resource, region: str = EVERYWHERE) -> dict[str, int]:
 
 @api.post("/v1/supabase/metrics", status_code=204)
 async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> None:
-    """Take the metrics that a stock Supabase node pushes (METRICS_PUSHER_URL): Prometheus text, gzip or plain."""
+    """Take the metrics that a stock Supabase node pushes (METRICS_PUSHER_URL).
+
+    Prometheus text, gzip or plain.
+    """
     policy, given = supabase.policy(), f"{login.username}:{login.password}"
     if not policy.push_login or not compare_digest(given.encode(), policy.push_login.encode()):
         raise supabase.PushRefused
@@ -107,7 +120,9 @@ async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(
     body, encoding = await request.body(), request.headers.get("content-encoding", "")
     now, machine = clock.now(), clock.machine_now()
     await run_in_threadpool(
-        lambda: balancing.take_scraped(supabase.pushed(body, encoding), policy.capacity, now=now, machine=machine)
+        lambda: balancing.take_scraped(
+            supabase.pushed(body, encoding), policy.capacity, now=now, machine=machine
+        )
     )
 
 
@@ -132,7 +147,9 @@ def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
     return JSONResponse({"reason": "invalid", "detail": problems}, 422)
 
 
-def _answer(request: Request, status: int, reason: str, detail: str, headers: dict[str, str] | None) -> Response:
+def _answer(
+    request: Request, status: int, reason: str, detail: str, headers: dict[str, str] | None
+) -> Response:
     """Return what was not done and why, in the form that the sender reads."""
     body = {"reason": reason, "detail": detail}
     return metrics_routes.refused(request, status, detail, headers) or JSONResponse(body, status, headers)

@@ -1,1 +1,4 @@
-"""What happened, appended in the transaction of its effect and read by cursor: nothing is skipped, nothing is polled."""
+"""What happened, appended in the transaction of its effect and read by cursor.
+
+Nothing is skipped, nothing is polled.
+"""

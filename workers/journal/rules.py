@@ -7,9 +7,10 @@ from workers.foundation.moments import Moment
 
 
 class Event:
-    """Something that happened. A room's events are frozen dataclasses of ids and words, without secrets and personal data.
+    """Something that happened.
 
-    What has changed its fields has another `version`; readers know the earlier ones.
+    A room's events are frozen dataclasses of ids and words, without secrets and personal data. What has
+    changed its fields has another `version`; readers know the earlier ones.
     """
 
     #: `room.what_happened`.

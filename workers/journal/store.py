@@ -1,8 +1,8 @@
 """The journal in PostgreSQL: a partition a day of the world's, and how far each reader has read.
 
-Ids are drawn when a row is written, and transactions commit in another order: who read up to an id would skip what commits
-later with a lower one. So a row keeps its transaction's number, and a reader goes no farther than the oldest transaction that
-is still open: below that, nothing can appear any more.
+Ids are drawn when a row is written, and transactions commit in another order: who read up to an id would skip
+what commits later with a lower one. So a row keeps its transaction's number, and a reader goes no farther
+than the oldest transaction that is still open: below that, nothing can appear any more.
 """
 
 from collections.abc import Iterable
@@ -70,7 +70,7 @@ cursors = Table(
 
 
 def append(db: Connection, events: Iterable[Event], *, at: Moment) -> None:
-    """Append events that happened at a moment, within the transaction of their effect, and wake the readers once it commits."""
+    """Append events within the transaction of their effect, and wake the readers once it commits."""
     rows = [{"at": at, "name": one.name, "version": one.version, "body": vars(one)} for one in events]
     if rows:
         partitions.make(db, TABLE, [at.date()])
@@ -94,9 +94,9 @@ _NEXT = text(
 
 
 def read(db: Connection, reader: str, *, limit: int) -> list[Entry]:
-    """Return what a reader has not read, in the order in which it can be known; held until this transaction ends.
+    """Return what a reader has not read, in the order in which it can be known.
 
-    Nothing while another transaction reads for the same reader.
+    Held until this transaction ends. Nothing while another transaction reads for the same reader.
     """
     query = select(text("tx::text"), cursors.c.id).where(cursors.c.reader == reader)
     row = db.execute(query.with_for_update(skip_locked=True)).one_or_none()
@@ -126,8 +126,8 @@ _MOVE_EVENTS = text("UPDATE journal SET tx = '3' WHERE tx >= pg_snapshot_xmax(pg
 def settle_in(db: Connection) -> int:
     """Have what was restored from another server be read on; return how many cursors moved.
 
-    Another server numbers its transactions from elsewhere: what has a number that is yet to come here would wait for it. Some
-    may be read twice, none is skipped.
+    Another server numbers its transactions from elsewhere: what has a number that is yet to come here would
+    wait for it. Some may be read twice, none is skipped.
     """
     moved = db.execute(_MOVE_CURSORS).rowcount
     db.execute(_MOVE_EVENTS)

@@ -18,9 +18,10 @@ Handle = Callable[[Connection, list[Entry]], None]
 
 
 def read(reader: str, handle: Handle, *, seconds: float = 10.0) -> int:
-    """Hand a reader what it has not read, for some seconds at most; return how many events. A reader that is new begins here.
+    """Hand a reader what it has not read, for some seconds at most.
 
-    What `handle` writes commits with the cursor, so that each event has its effect once.
+    Return how many events. A reader that is new begins here. What `handle` writes commits with the cursor, so
+    that each event has its effect once.
     """
     begun, count = clock.stopwatch(), 0
     while (found := _read_some(reader, handle)) and clock.stopwatch() - begun < seconds:
@@ -46,4 +47,6 @@ def make_partitions(db: Connection, *, now: Moment) -> None:
 def retain(db: Connection, *, now: Moment) -> list[str]:
     """Make the partitions of the days to come and drop old days; return those."""
     make_partitions(db, now=now)
-    return retention.drop_partitions(db, {store.TABLE: settings.read(Policy).keep_days}, today=now.date())[store.TABLE]
+    return retention.drop_partitions(db, {store.TABLE: settings.read(Policy).keep_days}, today=now.date())[
+        store.TABLE
+    ]

@@ -21,10 +21,12 @@ from workers.measurements.rules.samples import Policy, Sample
 #: OTLP's flag of a point that has no value: the collector's mark of a series that ended.
 NO_RECORDED_VALUE = 1
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
-#: What an export of nothing is; a request that says something else, and in which no metrics were found, was meant otherwise.
+#: What an export of nothing is; a request that says something else, and in which no metrics were found, was
+#: meant otherwise.
 _NOTHING = (b"", b"{}", b'{"resourceMetrics":[]}')
 _NO_METRICS = (
-    "no metrics are in it: send resourceMetrics with scopeMetrics. Traces and logs are not taken here, and collectors before"
+    "no metrics are in it: send resourceMetrics with scopeMetrics. Traces and logs are not taken here, and "
+    "collectors before"
     " 0.49 wrote other names"
 )
 #: What OpenTelemetry calls things that we have a name for.
@@ -49,26 +51,38 @@ class MetricsTooLarge(MetricsRefused):
 
 
 def unpacked(body: bytes, encoding: str, policy: Policy) -> bytes:
-    """Return a body as it was before gzip or deflate; raises MetricsTooLarge, also for what only gets large when unpacked."""
+    """Return a body as it was before gzip or deflate.
+
+    Raises MetricsTooLarge, also for what only gets large when unpacked.
+    """
     encoding = encoding.strip().casefold().removeprefix("x-")
     if len(body) <= policy.bytes_max and encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate", "", "identity"):
-        raise MetricsRefused(problem=f"Content-Encoding {encoding!r} is not known; send gzip, deflate, or plain")
+        raise MetricsRefused(
+            problem=f"Content-Encoding {encoding!r} is not known; send gzip, deflate, or plain"
+        )
     try:
         unpacker = zlib.decompressobj(wbits=47)
         plain = unpacker.decompress(body, policy.bytes_max + 1) if encoding else body
     except zlib.error:
         raise MetricsRefused(problem=f"the body is no {encoding}") from None
     if encoding and len(plain) <= policy.bytes_max and (not unpacker.eof or unpacker.unused_data):
-        raise MetricsRefused(problem=f"the body is not one whole {encoding}: it was cut, or has more than one part")
+        raise MetricsRefused(
+            problem=f"the body is not one whole {encoding}: it was cut, or has more than one part"
+        )
     if len(plain) > policy.bytes_max:
-        raise MetricsTooLarge(problem=f"the body is larger than {policy.bytes_max} bytes; send fewer samples at once")
+        raise MetricsTooLarge(
+            problem=f"the body is larger than {policy.bytes_max} bytes; send fewer samples at once"
+        )
     return plain
 
 
 def json(body: bytes, policy: Policy, *, now: MachineMoment) -> tuple[list[Sample], Counter[str]]:
-    """Return the samples of our own format, and by why those that are none; raises MetricsRefused for what is no batch."""
+    """Return the samples of our own format, and by why those that are none.
+
+    Raises MetricsRefused for what is no batch.
+    """
     try:
         return samples.from_json(_document(body), policy, now=now)
     except (ValueError, RecursionError) as error:
@@ -79,15 +93,16 @@ def _document(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        # Python's own json writes NaN, which is no JSON, and reads it: that sample is refused then, not its batch.
+        # Python's own json writes NaN, which is no JSON, and reads it: that sample is refused then, not its
+        # batch.
         return stdlib.loads(body)
 
 
 def otlp(body: bytes, content_type: str, policy: Policy) -> list[Sample]:
     """Return the samples of an ExportMetricsServiceRequest; raises MetricsRefused.
 
-    Gauges and sums are their values; a histogram or summary is its series `_count`, `_sum` and `_bucket{le}` or `{quantile}`,
-    as Prometheus has them.
+    Gauges and sums are their values; a histogram or summary is its series `_count`, `_sum` and `_bucket{le}`
+    or `{quantile}`, as Prometheus has them.
     """
     request = ExportMetricsServiceRequest()
     try:
@@ -112,8 +127,14 @@ def answered(response: Any, refused: Mapping[str, int], content_type: str) -> by
     """Return OTLP's answer: empty, or a partial success with how many were refused and why."""
     if refused:
         response.partial_success.rejected_data_points = sum(refused.values())
-        response.partial_success.error_message = "; ".join(f"{count} times: {why}" for why, count in refused.items())
-    return json_format.MessageToJson(response).encode() if content_type == JSON else bytes(response.SerializeToString())
+        response.partial_success.error_message = "; ".join(
+            f"{count} times: {why}" for why, count in refused.items()
+        )
+    return (
+        json_format.MessageToJson(response).encode()
+        if content_type == JSON
+        else bytes(response.SerializeToString())
+    )
 
 
 #: HTTP's status as google.rpc.Code, as OTLP answers a request that it did not take.
@@ -126,7 +147,10 @@ _CODES = {
 
 
 def refusal(status: int, message: str, content_type: str) -> tuple[bytes, str]:
-    """Return OTLP's answer to what was not taken, a google.rpc.Status in the sender's own encoding, and its content type."""
+    """Return OTLP's answer to what was not taken, and its content type.
+
+    It is a google.rpc.Status in the sender's own encoding.
+    """
     answer = status_pb2.Status(code=_CODES.get(status, code_pb2.UNAVAILABLE), message=message)
     if content_type.casefold().startswith(JSON):
         return json_format.MessageToJson(answer).encode(), JSON
@@ -150,8 +174,13 @@ def _metric(metric: Any, common: dict[str, str]) -> Iterator[Sample]:
 
 
 def _labels(attributes: Iterable[Any], named: dict[str, str]) -> dict[str, str]:
-    """Return attributes as labels; of a resource's only those that have a name with us: SDKs add many by themselves."""
-    texts = ((one.key, getattr(one.value, one.value.WhichOneof("value") or "string_value")) for one in attributes)
+    """Return attributes as labels.
+
+    Of a resource's only those that have a name with us: SDKs add many by themselves.
+    """
+    texts = (
+        (one.key, getattr(one.value, one.value.WhichOneof("value") or "string_value")) for one in attributes
+    )
     if named:
         return {named[key]: str(value) for key, value in texts if key in named}
     return {key.replace(".", "_"): str(value) for key, value in texts}
@@ -184,15 +213,20 @@ _NO_TEXT = ("application/json", PROTOBUF, "application/vnd.google.protobuf")
 OPENMETRICS = "application/openmetrics-text"
 
 
-def prometheus(body: bytes, content_type: str, policy: Policy, *, now: MachineMoment) -> tuple[list[Sample], Counter[str]]:
-    """Return the samples of a page of Prometheus' text format or of OpenMetrics, and its lines that can't be read, by why.
+def prometheus(
+    body: bytes, content_type: str, policy: Policy, *, now: MachineMoment
+) -> tuple[list[Sample], Counter[str]]:
+    """Return the samples of a page in Prometheus' or OpenMetrics' text, and its unreadable lines by why.
 
     A sample without a time is of now. Raises MetricsRefused when no line can be read.
     """
     found: list[Sample] = []
     kind = content_type.partition(";")[0].strip().casefold()
     if kind in _NO_TEXT:
-        why = f"{kind} is not taken here: send Prometheus' text format (text/plain) or {OPENMETRICS}; remote write is not taken"
+        why = (
+            f"{kind} is not taken here: send Prometheus' text format (text/plain) or {OPENMETRICS}; remote "
+            "write is not taken"
+        )
         raise MetricsRefused(problem=why)
     # Times are in milliseconds in the one, in seconds in the other.
     unit = 1000.0 if kind == OPENMETRICS else 1.0

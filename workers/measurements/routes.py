@@ -35,7 +35,10 @@ Body = Annotated[bytes, Depends(_body)]
 
 @router.post("/v1/metrics")
 def samples(sent_by: Pusher, body: Body) -> dict[str, Any]:
-    """Take {"samples": [{"name", "value", "at"?, "labels"?}]}; say how many were taken, and why the rest were not."""
+    """Take {"samples": [{"name", "value", "at"?, "labels"?}]}.
+
+    Say how many were taken, and why the rest were not.
+    """
     now = clock.machine_now()
     return vars(intake.take(*formats.json(body, intake.policy(), now=now), sent_by=sent_by, now=now))
 
@@ -45,13 +48,22 @@ def samples(sent_by: Pusher, body: Body) -> dict[str, Any]:
 def prometheus(sent_by: Pusher, body: Body, content_type: Annotated[str, Header()] = "") -> dict[str, Any]:
     """Take a page of Prometheus' text format, or of OpenMetrics."""
     now = clock.machine_now()
-    return vars(intake.take(*formats.prometheus(body, content_type, intake.policy(), now=now), sent_by=sent_by, now=now))
+    return vars(
+        intake.take(
+            *formats.prometheus(body, content_type, intake.policy(), now=now), sent_by=sent_by, now=now
+        )
+    )
 
 
 @router.post("/otlp/v1/metrics")
 def otlp(sent_by: Pusher, body: Body, content_type: Annotated[str, Header()] = PROTOBUF) -> Response:
-    """Take OTLP over HTTP, as JSON or protobuf; answer in kind, with what was refused as a partial success."""
-    taken = intake.take(formats.otlp(body, content_type, intake.policy()), sent_by=sent_by, now=clock.machine_now())
+    """Take OTLP over HTTP, as JSON or protobuf.
+
+    Answer in kind, with what was refused as a partial success.
+    """
+    taken = intake.take(
+        formats.otlp(body, content_type, intake.policy()), sent_by=sent_by, now=clock.machine_now()
+    )
     kind = JSON if content_type.casefold().startswith(JSON) else PROTOBUF
     answer = formats.answered(ExportMetricsServiceResponse(), taken.refused, kind)
     return Response(answer, media_type=kind)

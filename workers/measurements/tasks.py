@@ -21,7 +21,12 @@ def detect(**_later: object) -> None:
         found = detection.sweep(db, now=clock.machine_now())
     for one in found:
         log.warning(
-            "anomaly", series=one.series, kind=one.kind, value=one.value, score=round(one.score, 3), reason="own_history"
+            "anomaly",
+            series=one.series,
+            kind=one.kind,
+            value=one.value,
+            score=round(one.score, 3),
+            reason="own_history",
         )
 
 
@@ -30,4 +35,6 @@ def retain(**_later: object) -> None:
     """Make the partitions of the days to come, sum up the last days, and drop what is past retention."""
     with database.transaction() as db:
         dropped = keeping.retain(db, now=clock.machine_now())
-    log.info("retention done", reason="retention", dropped={table: days for table, days in dropped.items() if days})
+    log.info(
+        "retention done", reason="retention", dropped={table: days for table, days in dropped.items() if days}
+    )

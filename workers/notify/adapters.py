@@ -32,7 +32,10 @@ def policy() -> Policy:
 
 
 def targets() -> dict[str, str]:
-    """Return NOTIFY_TARGETS by channel: addresses with spaces between them, or commas, as apprise itself takes them."""
+    """Return NOTIFY_TARGETS by channel.
+
+    Addresses with spaces between them, or commas, as apprise itself takes them.
+    """
     parts = re.split(r"\s+|,(?=[A-Za-z][\w+.-]*://)", policy().targets)
     found = [part.strip(",") for part in parts if part.strip(",")]
     return {f"{TARGET}{number}": url for number, url in enumerate(found, start=1)}
@@ -86,7 +89,8 @@ def check_targets() -> None:
 def send(url: str, title: str, body: str, severity: str, *, key: str) -> bool:
     """Tell one target; False when it did not take it in time. No circuit here: it would silence the pager.
 
-    A process that dies between sending and noting sends again; a target of our own can tell by the header Idempotency-Key.
+    A process that dies between sending and noting sends again; a target of our own can tell by the header
+    Idempotency-Key.
     """
     taken: list[bool] = []
     sender = _sender(_with_key(url, key))
@@ -94,7 +98,8 @@ def send(url: str, title: str, body: str, severity: str, *, key: str) -> bool:
     def _send() -> None:
         taken.append(bool(sender.notify(title=title, body=body, notify_type=_TYPES.get(severity, "info"))))
 
-    # A service that drips its answer must not hold up the others: apprise's time-outs are by the read, not by the message.
+    # A service that drips its answer must not hold up the others: apprise's time-outs are by the read, not by
+    # the message.
     thread = Thread(target=_send, daemon=True)
     thread.start()
     thread.join(policy().patience.total_seconds())

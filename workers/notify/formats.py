@@ -11,8 +11,15 @@ _LANES = {"critical": Lane.EMERGENCY, "high": Lane.URGENT}
 
 
 def message(notification: Notification, to: Target) -> Message:
-    """Return what the outbox keeps of a notification to a target: nothing secret, and no longer than all channels take."""
-    body = {"title": safe(notification.title, TITLE), "body": safe(notification.body, BODY), "severity": notification.severity}
+    """Return what the outbox keeps of a notification to a target.
+
+    Nothing secret, and no longer than all channels take.
+    """
+    body = {
+        "title": safe(notification.title, TITLE),
+        "body": safe(notification.body, BODY),
+        "severity": notification.severity,
+    }
     lane = _LANES.get(notification.severity, Lane.NORMAL)
     return Message(notification.key, KIND, body | vars(to), str(to), to.wedding_id, lane)
 

@@ -43,10 +43,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Policy:
-    """`targets` are apprise URLs with spaces between them: log://, json://host/path, mailto://, pagerduty:// …
+    """`targets` are apprise URLs with spaces between them: log://, json://host/path, mailto:// …
 
-    Each is a channel of its own. A channel has `patience` for one message; after a failure it is tried again after
-    `retry_after`, then twice as long, up to 64 times, and no more after `attempts`, some eight hours.
+    Each is a channel of its own. A channel has `patience` for one message; after a failure it is tried again
+    after `retry_after`, then twice as long, up to 64 times, and no more after `attempts`, some eight hours.
     """
 
     prefix: ClassVar = "NOTIFY_"

@@ -1,4 +1,7 @@
-"""Where people are reached. Addresses are secrets, some are personal: they leave this table for apprise alone."""
+"""Where people are reached.
+
+Addresses are secrets, some are personal: they leave this table for apprise alone.
+"""
 
 from contextlib import suppress
 
@@ -22,7 +25,10 @@ addresses = Table(
 
 
 def was_accepted(key: str) -> bool:
-    """Tell whether a target took a notification although no row says so: the database was lost between sending and noting."""
+    """Tell whether a target took a notification although no row says so.
+
+    The database was lost between sending and noting.
+    """
     try:
         return bool(redis.registry().exists(ACCEPTED + key))
     except RedisError:
@@ -37,8 +43,14 @@ def note_accepted(key: str) -> None:
 
 def register(db: Connection, to: Target, url: str) -> None:
     """Remember where somebody is reached by a channel, instead of what was known."""
-    statement = insert(addresses).values(recipient=to.recipient, channel=to.channel, url=url, wedding_id=to.wedding_id)
-    db.execute(statement.on_conflict_do_update(index_elements=["recipient", "wedding_id", "channel"], set_={"url": url}))
+    statement = insert(addresses).values(
+        recipient=to.recipient, channel=to.channel, url=url, wedding_id=to.wedding_id
+    )
+    db.execute(
+        statement.on_conflict_do_update(
+            index_elements=["recipient", "wedding_id", "channel"], set_={"url": url}
+        )
+    )
 
 
 def unregister(db: Connection, to: Target) -> bool:

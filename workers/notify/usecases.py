@@ -27,7 +27,9 @@ def targets(db: Connection, recipient: str, wedding_id: str = "") -> list[Target
     return [Target(OPERATIONS, "", channel) for channel in adapters.targets()]
 
 
-def publish(db: Connection, message: Notification, *, recipient: str = OPERATIONS, wedding_id: str = "") -> int:
+def publish(
+    db: Connection, message: Notification, *, recipient: str = OPERATIONS, wedding_id: str = ""
+) -> int:
     """Write a notification for each channel of somebody; return how many are new."""
     own = [(replace(message, key=_key(message.key, to)), to) for to in targets(db, recipient, wedding_id)]
     return outbox.write(db, [formats.message(*one) for one in own])
@@ -101,7 +103,10 @@ def require_address(db: Connection, recipient: str) -> None:
 
 
 def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
-    """Return the messages that arrived from a moment of the world's on; they are sent by the machine's clock."""
+    """Return the messages that arrived from a moment of the world's on.
+
+    They are sent by the machine's clock.
+    """
     found = [
         Happening(
             clock.of_the_world(at),

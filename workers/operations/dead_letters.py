@@ -15,9 +15,10 @@ _ENTRY = re.compile(r"outbox-([0-9]{1,18})")
 
 @dataclass(frozen=True)
 class Letter:
-    """A message that was refused or given up: where, what it is, about which wedding (empty: none is known), and why.
+    """A message that was refused or given up.
 
-    One that is not `kept` can't be sent again.
+    Where, what it is, about which wedding (empty: none is known), and why. One that is not `kept` can't be
+    sent again.
     """
 
     id: str
@@ -32,10 +33,21 @@ class Letter:
 def letters() -> tuple[list[Letter], list[str]]:
     """Return the newest, the last one first; and which part could not be asked."""
     refused = dead_letters.newest(MAX)
-    found, missing = [Letter(one.id, one.at, one.queue, one.task, "", one.reason, bool(one.message)) for one in refused], []
+    found, missing = (
+        [Letter(one.id, one.at, one.queue, one.task, "", one.reason, bool(one.message)) for one in refused],
+        [],
+    )
     try:
         found += [
-            Letter(f"outbox-{one.id}", one.settled_at, "outbox", f"{one.kind} {one.key}", one.wedding_id, one.problem, True)
+            Letter(
+                f"outbox-{one.id}",
+                one.settled_at,
+                "outbox",
+                f"{one.kind} {one.key}",
+                one.wedding_id,
+                one.problem,
+                True,
+            )
             for one in outbox.dead(MAX)
         ]
     except database.DatabaseUnavailable as error:

@@ -26,7 +26,8 @@ TABLES: tuple[Callable[..., list[Happening]], ...] = (
 def timeline(since: datetime, *, wedding_id: str = "", limit: int) -> tuple[list[Happening], list[str]]:
     """Return the newest that happened since a moment, the oldest first, and which part could not be asked.
 
-    With a wedding what was about it, its region or everybody. The other parts are told all the same. Raises WeddingUnknown.
+    With a wedding what was about it, its region or everybody. The other parts are told all the same. Raises
+    WeddingUnknown.
     """
     parts, missing = list[list[Happening]](), list[str]()
     try:
@@ -40,7 +41,10 @@ def timeline(since: datetime, *, wedding_id: str = "", limit: int) -> tuple[list
     except RedisError as error:
         missing.append(f"Redis does not answer ({error}); restarts, circuits and modes are not shown")
     if any(len(part) >= LOOKED_AT for part in parts):
-        missing.append(f"of one kind there are {LOOKED_AT} or more; what is older is left out: ask with a shorter --since")
+        missing.append(
+            f"of one kind there are {LOOKED_AT} or more; what is older is left out: ask with a shorter "
+            "--since"
+        )
     ours = (one for part in parts for one in part if not wedding_id or _is_about(one, wedding_id, region))
     return sorted(ours, key=lambda one: one.at)[-limit:], missing
 

@@ -1,1 +1,4 @@
-"""What is to be sent, written in the transaction of what it is about: claimed, tried, backed off, given up, replayed."""
+"""What is to be sent, written in the transaction of what it is about.
+
+Claimed, tried, backed off, given up, replayed.
+"""

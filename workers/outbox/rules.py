@@ -11,7 +11,8 @@ from workers.foundation.moments import MachineMoment
 
 #: The wait doubles up to so many times.
 DOUBLINGS = 6
-#: The wait is longer or shorter by up to this share, so that what failed together is not tried together again.
+#: The wait is longer or shorter by up to this share, so that what failed together is not tried together
+#: again.
 JITTER = 0.25
 
 
@@ -55,8 +56,8 @@ class Result:
 class Message:
     """Something to send; the key makes it one, however often it is written.
 
-    `kind` says who sends it, `recipient` what fails together. `body` is JSON of the form that `version` numbers. After
-    `lasts` nobody needs it any more.
+    `kind` says who sends it, `recipient` what fails together. `body` is JSON of the form that `version`
+    numbers. After `lasts` nobody needs it any more.
     """
 
     key: str
@@ -71,7 +72,10 @@ class Message:
 
 @dataclass(frozen=True)
 class Entry:
-    """A message whose turn it is. `attempts` counts this one as well; `claims` tells this turn from all others."""
+    """A message whose turn it is.
+
+    `attempts` counts this one as well; `claims` tells this turn from all others.
+    """
 
     id: int
     key: str
@@ -106,8 +110,8 @@ class Dead:
 class Retry:
     """How a kind of message is tried again.
 
-    The first wait is `after`, then twice as long, and so on; after `attempts` (None: never) it is given up. One attempt must
-    end within `lease`: later somebody else takes the entry.
+    The first wait is `after`, then twice as long, and so on; after `attempts` (None: never) it is given up.
+    One attempt must end within `lease`: later somebody else takes the entry.
     """
 
     after: timedelta

@@ -58,7 +58,10 @@ _ENTRY = [outbox.c[name] for name in Entry.__dataclass_fields__]
 
 
 def write(db: Connection, messages: Iterable[Message], *, claimed: Retry | None = None) -> int:
-    """Remember messages to send; return how many keys are new. With `claimed` the writer makes the first attempt itself."""
+    """Remember messages to send.
+
+    Return how many keys are new. With `claimed` the writer makes the first attempt itself.
+    """
     tried = int(claimed is not None)
     first = {"attempts": tried, "claims": tried, "due_at": _NOW + claimed.lease if claimed else _NOW}
     new = len(insert_once(db, outbox, [_row(one) | first for one in messages]))
@@ -78,15 +81,19 @@ READS = 1
 
 
 def claim(db: Connection, kind: str, retry: Retry, *, but: Collection[str] = ()) -> Entry | None:
-    """Return the entry whose turn it is, counted as tried and held until the end of its lease; no recipient in `but`.
+    """Return the entry whose turn it is, counted as tried and held until the end of its lease.
 
-    An attempt that kills its sender counts, too.
+    No recipient in `but`. An attempt that kills its sender counts, too.
     """
     due = (outbox.c.kind == kind) & (outbox.c.due_at <= _NOW) & outbox.c.recipient.not_in(list(but))
     readable = outbox.c.version <= READS
-    first = select(outbox.c.id).where(_WAITING, due, readable).order_by(outbox.c.lane, outbox.c.due_at).limit(1)
+    first = (
+        select(outbox.c.id).where(_WAITING, due, readable).order_by(outbox.c.lane, outbox.c.due_at).limit(1)
+    )
     held = update(outbox).where(outbox.c.id == first.with_for_update(skip_locked=True).scalar_subquery())
-    changed = held.values(attempts=outbox.c.attempts + 1, claims=outbox.c.claims + 1, due_at=_NOW + retry.lease)
+    changed = held.values(
+        attempts=outbox.c.attempts + 1, claims=outbox.c.claims + 1, due_at=_NOW + retry.lease
+    )
     row = db.execute(changed.returning(*_ENTRY)).one_or_none()
     return Entry(*row) if row else None
 
@@ -123,14 +130,23 @@ def give_up(db: Connection, entry: Entry, problem: str) -> None:
 
 def again(db: Connection, entry: Entry, after: timedelta, *, problem: str = "", counts: bool = True) -> None:
     """Have an entry be tried again after a while."""
-    values: dict[str, Any] = {"due_at": _NOW + after, "problem": problem, "attempts": entry.attempts - (not counts)}
+    values: dict[str, Any] = {
+        "due_at": _NOW + after,
+        "problem": problem,
+        "attempts": entry.attempts - (not counts),
+    }
     db.execute(update(outbox).where(_WAITING, _held(entry)).values(values))
 
 
 def defer(db: Connection, kind: str, entry: Entry, wait: timedelta) -> None:
-    """Have what else waits for the recipient of an entry wait a while: who hangs must not keep all others waiting."""
+    """Have what else waits for the recipient of an entry wait a while.
+
+    Who hangs must not keep all others waiting.
+    """
     others = (outbox.c.kind == kind) & (outbox.c.recipient == entry.recipient) & (outbox.c.id != entry.id)
-    db.execute(update(outbox).where(_WAITING, others).values(due_at=func.greatest(outbox.c.due_at, _NOW + wait)))
+    db.execute(
+        update(outbox).where(_WAITING, others).values(due_at=func.greatest(outbox.c.due_at, _NOW + wait))
+    )
 
 
 def entries(db: Connection, keys: Iterable[str]) -> list[Entry]:
@@ -146,7 +162,11 @@ def _held(entry: Entry) -> Any:
 
 def waiting(db: Connection, kind: str) -> list[str]:
     """Return the keys that wait."""
-    return list(db.execute(select(outbox.c.key).where(_WAITING, outbox.c.kind == kind).order_by(outbox.c.id)).scalars())
+    return list(
+        db.execute(
+            select(outbox.c.key).where(_WAITING, outbox.c.kind == kind).order_by(outbox.c.id)
+        ).scalars()
+    )
 
 
 def statuses(db: Connection, keys: Iterable[str]) -> dict[str, Status]:
@@ -157,7 +177,10 @@ def statuses(db: Connection, keys: Iterable[str]) -> dict[str, Status]:
 
 
 def failing(db: Connection, kind: str, *, attempts: int = 3) -> int:
-    """Return how many entries of a kind were tried so often, or were given up in the last day: somebody should know."""
+    """Return how many entries of a kind were tried so often, or were given up in the last day.
+
+    Somebody should know.
+    """
     dead = (outbox.c.state == State.DEAD) & (outbox.c.settled_at > _NOW - timedelta(days=1))
     failed = (_WAITING & (outbox.c.attempts >= attempts)) | dead
     return int(db.execute(select(func.count()).where(outbox.c.kind == kind, failed)).scalar_one())
@@ -165,7 +188,9 @@ def failing(db: Connection, kind: str, *, attempts: int = 3) -> int:
 
 def latest_sent(db: Connection, kind: str, *, limit: int) -> list[tuple[MachineMoment, Mapping[str, Any]]]:
     """Return when the newest that were sent arrived, and their bodies, the newest first."""
-    newest = select(outbox.c.settled_at, outbox.c.body).where(outbox.c.kind == kind, outbox.c.state == State.SENT)
+    newest = select(outbox.c.settled_at, outbox.c.body).where(
+        outbox.c.kind == kind, outbox.c.state == State.SENT
+    )
     rows = db.execute(newest.order_by(outbox.c.settled_at.desc()).limit(limit))
     return [(row.settled_at, row.body) for row in rows]
 
@@ -173,7 +198,9 @@ def latest_sent(db: Connection, kind: str, *, limit: int) -> list[tuple[MachineM
 def dead(db: Connection, *, limit: int) -> list[Dead]:
     """Return what was given up, the newest first."""
     facts = [outbox.c[name] for name in Dead.__dataclass_fields__]
-    rows = db.execute(select(*facts).where(outbox.c.state == State.DEAD).order_by(outbox.c.settled_at.desc()).limit(limit))
+    rows = db.execute(
+        select(*facts).where(outbox.c.state == State.DEAD).order_by(outbox.c.settled_at.desc()).limit(limit)
+    )
     return [Dead(*row) for row in rows]
 
 
@@ -184,6 +211,13 @@ def count_dead(db: Connection) -> int:
 
 def revive(db: Connection, entry_id: int) -> bool:
     """Have a dead entry be sent as if it were new; False when there is none."""
-    fresh = {"state": State.WAITING, "attempts": 0, "problem": "", "due_at": _NOW, "deadline": None, "settled_at": None}
+    fresh = {
+        "state": State.WAITING,
+        "attempts": 0,
+        "problem": "",
+        "due_at": _NOW,
+        "deadline": None,
+        "settled_at": None,
+    }
     gone = (outbox.c.id == entry_id) & (outbox.c.state == State.DEAD)
     return bool(db.execute(update(outbox).where(gone).values(fresh)).rowcount)

@@ -37,7 +37,10 @@ def deliver(kind: str, send: Send, retry: Retry, *, seconds: float) -> None:
 
 
 def send_now(messages: Iterable[Message], send: Send, retry: Retry) -> dict[str, Result]:
-    """Write messages and make their first attempts at once; return what became of each that is new, by key."""
+    """Write messages and make their first attempts at once.
+
+    Return what became of each that is new, by key.
+    """
     messages = list(messages)
     with database.transaction() as db:
         store.write(db, messages, claimed=retry)
@@ -47,7 +50,10 @@ def send_now(messages: Iterable[Message], send: Send, retry: Retry) -> dict[str,
 
 
 def _send(entry: Entry, send: Send, retry: Retry, kind: str) -> Result:
-    """Make one attempt and remember what became of it. Between the two there is no transaction: a sender may take its time."""
+    """Make one attempt and remember what became of it.
+
+    Between the two there is no transaction: a sender may take its time.
+    """
     try:
         result = send(entry)
     except (SoftTimeLimitExceeded, database.DatabaseUnavailable):
@@ -60,7 +66,14 @@ def _send(entry: Entry, send: Send, retry: Retry, kind: str) -> Result:
         if result.outcome is Outcome.FAILED and entry.recipient:
             store.defer(db, kind, entry, retry.after)
     if result.outcome is Outcome.FAILED:
-        log.warning("not sent", kind=kind, key=entry.key, attempts=entry.attempts, reason="failed", detail=result.problem)
+        log.warning(
+            "not sent",
+            kind=kind,
+            key=entry.key,
+            attempts=entry.attempts,
+            reason="failed",
+            detail=result.problem,
+        )
     return result
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from workers.alerts.usecases import live
 from workers.commands import usecases as commands
-from workers.foundation import background, clock, database, heartbeat, logs
+from workers.foundation import background, clock, heartbeat, logs, wakeups
 from workers.foundation.errors import ExpectedError
 from workers.journal import store as journal
 from workers.notify import usecases as notify
@@ -46,7 +46,7 @@ def run(ended: threading.Event) -> None:
 
 
 def _listen(wakes: Mapping[str, threading.Event], ended: threading.Event) -> None:
-    with database.listening(outbox.CHANNEL, journal.CHANNEL) as listener:
+    with wakeups.listening(outbox.CHANNEL, journal.CHANNEL) as listener:
         while not ended.is_set():
             if listener(EVERY):
                 for wake in wakes.values():
@@ -54,7 +54,11 @@ def _listen(wakes: Mapping[str, threading.Event], ended: threading.Event) -> Non
 
 
 def _loop(
-    name: str, work: Callable[[float], None], wake: threading.Event, begun: dict[str, float], ended: threading.Event
+    name: str,
+    work: Callable[[float], None],
+    wake: threading.Event,
+    begun: dict[str, float],
+    ended: threading.Event,
 ) -> None:
     while not ended.is_set():
         wake.clear()

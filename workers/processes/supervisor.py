@@ -22,7 +22,7 @@ LAST = ("beat", "watch")
 
 
 class ProcfileInvalid(ExpectedError):
-    """{path}, line {line}: write `name: command`, each name once, of letters, digits, dashes and underscores"""
+    """{path}, line {line}: write `name: command`; each name once: letters, digits, dashes, underscores"""
 
 
 class NoProcfile(ExpectedError):
@@ -31,7 +31,10 @@ class NoProcfile(ExpectedError):
 
 @dataclass(frozen=True)
 class Policy:
-    """A process that shows no sign of life for `hung_after` seconds is killed; one that keeps dying is put back slower."""
+    """A process that shows no sign of life for `hung_after` seconds is killed.
+
+    One that keeps dying is put back slower.
+    """
 
     look_every: float = 0.2
     hung_after: float = 4.0
@@ -51,7 +54,10 @@ def read_procfile(path: Path) -> dict[str, str]:
     for number, line in enumerate(lines, start=1):
         if line.strip() and not line.startswith("#"):
             name, colon, command = line.partition(":")
-            if not (re.fullmatch(r"\s*[A-Za-z0-9_-]+\s*", name) and colon and command.strip()) or name.strip() in commands:
+            if (
+                not (re.fullmatch(r"\s*[A-Za-z0-9_-]+\s*", name) and colon and command.strip())
+                or name.strip() in commands
+            ):
                 raise ProcfileInvalid(path=path, line=number)
             commands[name.strip()] = command.strip()
     if not commands:
@@ -83,7 +89,8 @@ class Process:
         }
         with self.log.open("ab") as sink:
             self.running = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {self.command}"], env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+                ["/bin/sh", "-c", f"exec {self.command}"], env=environment, stdin=subprocess.DEVNULL,
+                stdout=sink, stderr=sink,
                 start_new_session=True, preexec_fn=die_with_parent(signal.SIGKILL),
             )  # fmt: skip
         self.started = clock.stopwatch()
@@ -111,9 +118,10 @@ class Process:
         return ""
 
     def silent_for(self, at: float) -> float:
-        """Return for how many seconds it showed no sign of life; 0 when it never did: it is starting, or shows none.
+        """Return for how many seconds it showed no sign of life.
 
-        Measured from when a change of the file was seen, so that no step of the wall clock makes everybody look hung.
+        0 when it never did: it is starting, or shows none. Measured from when a change of the file was seen,
+        so that no step of the wall clock makes everybody look hung.
         """
         touched = self.sign.stat().st_mtime_ns if self.sign.exists() else 0
         if touched != self.touched:
@@ -125,8 +133,8 @@ class Process:
 class Supervisor:
     """Keeps processes running until told to stop. `on_restart` is called with a name and `died` or `hung`.
 
-    `server_hangs` tells, within a second or so, whether a server that all wait for stands still: who is silent then is
-    not put back, for it would wait as its successor would.
+    `server_hangs` tells, within a second or so, whether a server that all wait for stands still: who is
+    silent then is not put back, for it would wait as its successor would.
     """
 
     folder: Path
@@ -148,7 +156,7 @@ class Supervisor:
         self._hanging = False
 
     def start(self, ended: Callable[[], bool] = lambda: False) -> None:
-        """Start all: workers first, beat once they are ready, or its first messages would come late, and with it the watch.
+        """Start all: workers first, beat and the watch once they are ready, lest first messages come late.
 
         `ended` tells that somebody wants to stop before that.
         """
@@ -156,7 +164,9 @@ class Supervisor:
         for process in first:
             process.start()
         until = clock.stopwatch() + self.policy.ready_within
-        while clock.stopwatch() < until and not all(p.sign.exists() for p in first if p.name.startswith("worker")):
+        while clock.stopwatch() < until and not all(
+            p.sign.exists() for p in first if p.name.startswith("worker")
+        ):
             if ended():
                 return
             self.look()
@@ -186,7 +196,10 @@ class Supervisor:
                 self._restart_silent(process, at)
 
     def _all_wait(self) -> bool:
-        """Tell whether a server that all wait for still hangs; once it answers they have a while to show that they live."""
+        """Tell whether a server that all wait for still hangs.
+
+        Once it answers they have a while to show that they live.
+        """
         if self._hanging and not self.server_hangs():
             self._hanging = False
             for process in self.processes:
@@ -219,7 +232,9 @@ class Supervisor:
         for process in sorted(self.processes, key=lambda process: process.name != "beat"):
             process.send(signal.SIGTERM)
         until = clock.stopwatch() + self.policy.stop_within
-        while clock.stopwatch() < until and any(p.running and p.running.poll() is None for p in self.processes):
+        while clock.stopwatch() < until and any(
+            p.running and p.running.poll() is None for p in self.processes
+        ):
             sleep(0.05)
         for process in self.processes:
             process.end_all()

@@ -44,7 +44,10 @@ def leave_to_operators() -> None:
 
 
 def reconcile(active: Collection[Action], *, now: Moment) -> None:
-    """Bring emergency mode to what the rows say: a run may have died between the two, or Redis have lost it."""
+    """Bring emergency mode to what the rows say.
+
+    A run may have died between the two, or Redis have lost it.
+    """
     ours, needed = redis.registry().exists(OURS), Action.EMERGENCY_MODE in active
     if ours and not needed:
         _end_emergency_mode(now)
@@ -63,7 +66,10 @@ def undo(action: Action, doing: Doing) -> None:
 
 
 def _order(doing: Doing, region: str) -> str:
-    """Order an emergency for a region, again while it holds; return why not, where nobody would carry it out."""
+    """Order an emergency for a region, again while it holds.
+
+    Return why not, where nobody would carry it out.
+    """
     policy = settings.read(ScalingPolicy)
     if modes.mode_of(doing.db, region, policy, now=doing.now) is Mode.SHADOW:
         return f"{region} only watches: nothing is scaled"
@@ -113,7 +119,9 @@ def _drain(doing: Doing) -> str:
     share = shares(limits, emergency=emergency)[UserType.GUEST]
     others = [node for node in nodes if node.region != doing.region and node.usable]
     # What guests may fill: where they are refused nobody can be sent.
-    room = sum(max(0, int(min(node.capacity, limits.pool_limit) * share) - node.connections) for node in others)
+    room = sum(
+        max(0, int(min(node.capacity, limits.pool_limit) * share) - node.connections) for node in others
+    )
     users = sum(node.connections for node in own)
     if not own or room < users:
         return f"no other region has room for {users} people: nobody is moved"

@@ -1,4 +1,7 @@
-"""The Redis keys of responses, on the server of the registry. They are called as the room once was: what runs stays known."""
+"""The Redis keys of responses, on the server of the registry.
+
+They are called as the room once was: what runs stays known.
+"""
 
 #: `REGION`: set of the nodes that a response drained.
 DRAINED = "wedops:degradation:drained:"

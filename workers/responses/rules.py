@@ -13,11 +13,15 @@ from workers.foundation.moments import Moment
 
 
 class Action(StrEnum):
-    """What can be done. None of it touches the timeline of a running ceremony, or takes anything from couple and planner."""
+    """What can be done.
+
+    None of it touches the timeline of a running ceremony, or takes anything from couple and planner.
+    """
 
     #: The cache gets what it may have: reads come from it instead of the database.
     GROW_CACHE = "grow_cache"
-    #: Guests give way: their messages are gathered, their share of the network is the least, new ones wait when it is full.
+    #: Guests give way: their messages are gathered, their share of the network is the least, new ones wait
+    #: when it is full.
     EMERGENCY_MODE = "emergency_mode"
     #: The region gets instances at once, past cooldowns, within its cap.
     SCALE = "scale"
@@ -52,9 +56,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """A step has `effect_within` to show; a value that is less by `better` of what it was is better, more by `worse` is worse.
+    """A step has `effect_within` to show.
 
-    What was done is undone once the indicator has been below its threshold for `calm_for`. What a step ordered holds for
+    A value that is less by `better` of what it was is better, more by `worse` is worse. What was done is
+    undone once the indicator has been below its threshold for `calm_for`. What a step ordered holds for
     `order_for` if nobody is left to undo it.
     """
 
@@ -90,12 +95,16 @@ _PAGED = (Severity.CRITICAL, Severity.HIGH)
 #: The first that fits an alert is its own.
 PLAYBOOKS = (
     # Nobody gets in: more room does not help, another region does.
-    Playbook(_OUTAGE, (Severity.CRITICAL,), _WEDDING, (Action.EMERGENCY_MODE, Action.DRAIN_REGION, Action.SCALE)),
+    Playbook(
+        _OUTAGE, (Severity.CRITICAL,), _WEDDING, (Action.EMERGENCY_MODE, Action.DRAIN_REGION, Action.SCALE)
+    ),
     Playbook(_OUTAGE, _PAGED, _ALWAYS, (Action.SCALE, Action.DRAIN_REGION)),
     # On a wedding day guests give way at once: its minutes do not come again.
     Playbook(_SLOW, (Severity.CRITICAL,), _WEDDING, (Action.EMERGENCY_MODE, Action.SCALE, Action.GROW_CACHE)),
     Playbook(_SLOW, (Severity.CRITICAL,), _ALWAYS, (Action.SCALE, Action.GROW_CACHE, Action.EMERGENCY_MODE)),
-    Playbook(_SLOW, (Severity.HIGH,), (Tempo.RUNNING,), (Action.SCALE, Action.GROW_CACHE, Action.EMERGENCY_MODE)),
+    Playbook(
+        _SLOW, (Severity.HIGH,), (Tempo.RUNNING,), (Action.SCALE, Action.GROW_CACHE, Action.EMERGENCY_MODE)
+    ),
     Playbook(_SLOW, (Severity.HIGH,), _ALWAYS, (Action.GROW_CACHE, Action.SCALE)),
     Playbook(_SLOW, (Severity.MEDIUM,), _ALWAYS, (Action.GROW_CACHE, Action.WATCH)),
     # What is only odd gets only what does no harm.
@@ -105,7 +114,10 @@ PLAYBOOKS = (
 
 @dataclass(frozen=True)
 class Response:
-    """A step that was taken for an alert: its place on the ladder from 1, and the indicator when it was taken."""
+    """A step that was taken for an alert.
+
+    Its place on the ladder from 1, and the indicator when it was taken.
+    """
 
     id: int
     alert_id: int
@@ -119,7 +131,10 @@ class Response:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done now: a step is measured, undone, the next one taken; nothing of these calls for help."""
+    """What is to be done now.
+
+    A step is measured, undone, the next one taken; nothing of these calls for help.
+    """
 
     reason: Reason
     measured: Outcome | None = None
@@ -134,11 +149,18 @@ def playbook(alert: AlertView, tempo: Tempo) -> Playbook | None:
 
 
 def decide(
-    alert: AlertView, taken: Sequence[Response], ladder: Sequence[Action], tempo: Tempo, policy: Policy, *, now: Moment
+    alert: AlertView,
+    taken: Sequence[Response],
+    ladder: Sequence[Action],
+    tempo: Tempo,
+    policy: Policy,
+    *,
+    now: Moment,
 ) -> Decision | None:
-    """Return what is to be done about an alert that stands, given the steps taken for it; None is nothing now.
+    """Return what is to be done about an alert that stands, given the steps taken for it.
 
-    One decision at a time: a step that made it worse is undone before the next one is taken.
+    None is nothing now. One decision at a time: a step that made it worse is undone before the next one is
+    taken.
     """
     if alert.state not in (State.FIRING, State.ACKNOWLEDGED):
         return None
@@ -175,12 +197,15 @@ def effect(before: float, after: float, policy: Policy) -> Outcome:
 
 
 def recovered(alert: AlertView, policy: Policy, *, now: Moment) -> bool:
-    """Tell whether an alert's indicator was measured below its threshold for long enough to undo what was done."""
+    """Tell whether an alert's indicator was below its threshold for long enough to undo what was done."""
     return alert.state is State.RESOLVED or (
         alert.calm_since is not None and lasted(alert.calm_since, now=now) >= policy.calm_for
     )
 
 
 def scope(step: Response) -> tuple[Action, str]:
-    """Return what else needs the same state that a step brought about: steps of one scope are undone together."""
+    """Return what else needs the same state that a step brought about.
+
+    Steps of one scope are undone together.
+    """
     return step.action, "" if step.action in SHARED else step.region

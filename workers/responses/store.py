@@ -1,4 +1,7 @@
-"""Steps that were taken, as rows: what was done for which alert, the indicator before and after, and how it ended."""
+"""Steps that were taken, as rows.
+
+What was done for which alert, the indicator before and after, and how it ended.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,7 +67,9 @@ class Taken:
 
 def active(db: Connection) -> dict[int, list[Response]]:
     """Return the steps that are not undone, by alert, in their order."""
-    rows = db.execute(select(*_FACTS).where(responses.c.undone_at.is_(None)).order_by(responses.c.id)).mappings()
+    rows = db.execute(
+        select(*_FACTS).where(responses.c.undone_at.is_(None)).order_by(responses.c.id)
+    ).mappings()
     found: dict[int, list[Response]] = {}
     for row in rows:
         step = Response(**dict(row) | {"action": Action(row["action"]), "outcome": Outcome(row["outcome"])})
@@ -72,14 +77,18 @@ def active(db: Connection) -> dict[int, list[Response]]:
     return found
 
 
-def take(db: Connection, alert: AlertView, action: Action, number: int, reason: Reason, *, at: Moment) -> int | None:
+def take(
+    db: Connection, alert: AlertView, action: Action, number: int, reason: Reason, *, at: Moment
+) -> int | None:
     """Remember a step, once; return its id, None when it was taken before."""
     expires = select(func.coalesce(func.max(responses.c.round), 0)).where(
         responses.c.alert_id == alert.id, responses.c.undone_at.is_not(None)
     )
     row = {
-        "alert_id": alert.id, "round": int(db.execute(expires).scalar_one()) + 1, "number": number, "kind": alert.kind,
-        "region": alert.region, "action": action, "reason": reason, "outcome": Outcome.ACTING, "before": alert.value, "at": at,
+        "alert_id": alert.id, "round": int(db.execute(expires).scalar_one()) + 1, "number": number,
+        "kind": alert.kind,
+        "region": alert.region, "action": action, "reason": reason, "outcome": Outcome.ACTING,
+        "before": alert.value, "at": at,
     }  # fmt: skip
     new: list[int] = insert_once(db, responses, [row])
     return new[0] if new else None
@@ -98,11 +107,17 @@ def undo(db: Connection, step: Response, *, at: Moment) -> None:
 
 def history(db: Connection, *, limit: int = 50) -> list[dict[str, object]]:
     """Return what was done, the newest first."""
-    return [dict(row) for row in db.execute(select(responses).order_by(responses.c.id.desc()).limit(limit)).mappings()]
+    return [
+        dict(row)
+        for row in db.execute(select(responses).order_by(responses.c.id.desc()).limit(limit)).mappings()
+    ]
 
 
 def since(db: Connection, moment: datetime, *, limit: int) -> list[Taken]:
     """Return the newest steps that were taken or undone from a moment on."""
     facts = [responses.c[name] for name in Taken.__dataclass_fields__]
     within = (responses.c.at >= moment) | (responses.c.undone_at >= moment)
-    return [Taken(*row) for row in db.execute(select(*facts).where(within).order_by(responses.c.id.desc()).limit(limit))]
+    return [
+        Taken(*row)
+        for row in db.execute(select(*facts).where(within).order_by(responses.c.id.desc()).limit(limit))
+    ]

@@ -1,4 +1,7 @@
-"""Answering degradations: for each alert that stands one decision, carried out and written down; undone when it is over."""
+"""Answering degradations.
+
+For each alert that stands one decision, carried out and written down; undone when it is over.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,9 +27,10 @@ log = logs.get("responses")
 
 
 def respond(db: Connection, policy: Policy, *, now: Moment) -> list[Breach]:
-    """Take, renew, measure and undo what is to be by now; return a breach for each alert whose ladder is at its end.
+    """Take, renew, measure and undo what is to be by now.
 
-    Alerts are held by the transaction, so that two runs at once take turns and the second finds it done.
+    Return a breach for each alert whose ladder is at its end. Alerts are held by the transaction, so that two
+    runs at once take turns and the second finds it done.
     """
     active, taken = alerts.hold(db), store.active(db)
     tempos = escalation.tempos(db, active, now=now)
@@ -61,8 +65,13 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     about = alerts.facts(db, {one.alert_id for one in taken})
     found = []
     for one in taken:
-        what, wedding_id = f"alert {one.alert_id}: step {one.number}, {one.action}", about[one.alert_id]["wedding_id"]
-        found.append(Happening(one.at, f"{what} ({one.reason}): {one.outcome}", one.region, wedding_id, "playbook"))
+        what, wedding_id = (
+            f"alert {one.alert_id}: step {one.number}, {one.action}",
+            about[one.alert_id]["wedding_id"],
+        )
+        found.append(
+            Happening(one.at, f"{what} ({one.reason}): {one.outcome}", one.region, wedding_id, "playbook")
+        )
         if one.undone_at:
             found.append(Happening(one.undone_at, f"{what} undone", one.region, wedding_id, "playbook"))
     return [one for one in found if one.at >= since]
@@ -75,7 +84,9 @@ def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment)
             adapters.do(step.action, Doing(db, step.region, policy, now))
 
 
-def _answer(db: Connection, alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment) -> bool:
+def _answer(
+    db: Connection, alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment
+) -> bool:
     """Carry out one decision about an alert; tell whether help is needed."""
     playbook = rules.playbook(alert, tempo)
     decision = rules.decide(alert, own, playbook.ladder, tempo, policy, now=now) if playbook else None
@@ -93,15 +104,42 @@ def _take(db: Connection, alert: AlertView, decision: rules.Decision, policy: Po
         done = adapters.do(decision.take, Doing(db, alert.region, policy, now))
         telemetry.decisions.labels("degradation", decision.reason).inc()
         log.warning(
-            "responded", alert_id=alert.id, action=decision.take, reason=decision.reason, region=alert.region, done=done
+            "responded",
+            alert_id=alert.id,
+            action=decision.take,
+            reason=decision.reason,
+            region=alert.region,
+            done=done,
         )
 
 
-def _measured(db: Connection, alert: AlertView, step: Response, outcome: Outcome, policy: Policy, now: Moment) -> None:
+def _measured(
+    db: Connection, alert: AlertView, step: Response, outcome: Outcome, policy: Policy, now: Moment
+) -> None:
     store.measure(db, step, outcome, alert.value, at=now)
-    detail = {"indicator": alert.kind, "before": step.before, "after": alert.value, "outcome": outcome, "region": alert.region}
-    results.record(db, key=f"response/{step.id}", kind=step.action, wedding_id=alert.wedding_id or None, detail=detail, at=now)
-    log.info("response measured", alert_id=alert.id, action=step.action, reason=outcome, before=step.before, after=alert.value)
+    detail = {
+        "indicator": alert.kind,
+        "before": step.before,
+        "after": alert.value,
+        "outcome": outcome,
+        "region": alert.region,
+    }
+    results.record(
+        db,
+        key=f"response/{step.id}",
+        kind=step.action,
+        wedding_id=alert.wedding_id or None,
+        detail=detail,
+        at=now,
+    )
+    log.info(
+        "response measured",
+        alert_id=alert.id,
+        action=step.action,
+        reason=outcome,
+        before=step.before,
+        after=alert.value,
+    )
     if outcome is Outcome.WORSE:
         _end(db, step, policy, now)
 
@@ -118,14 +156,29 @@ def _end(db: Connection, step: Response, policy: Policy, now: Moment) -> None:
     others = [one for steps in store.active(db).values() for one in steps if one.id != step.id]
     if rules.scope(step) not in {rules.scope(one) for one in others if one.outcome is not Outcome.WORSE}:
         adapters.undo(step.action, Doing(db, step.region, policy, now))
-        log.info("response undone", alert_id=step.alert_id, action=step.action, region=step.region, reason=step.outcome)
+        log.info(
+            "response undone",
+            alert_id=step.alert_id,
+            action=step.action,
+            region=step.region,
+            reason=step.outcome,
+        )
 
 
 def _breach(alert: AlertView) -> Breach:
     severity = Severity.CRITICAL if alert.severity is Severity.CRITICAL else Severity.HIGH
-    detail = f"all that the playbook has was tried for alert {alert.id} ({alert.kind} {alert.subject}), and it is no better"
+    detail = (
+        f"all that the playbook has was tried for alert {alert.id} ({alert.kind} {alert.subject}), and it is "
+        "no better"
+    )
     return Breach(
-        Kind.RESPONSE_FAILED, f"{alert.kind}/{alert.subject}", severity, alert.value, detail, alert.region, alert.wedding_id
+        Kind.RESPONSE_FAILED,
+        f"{alert.kind}/{alert.subject}",
+        severity,
+        alert.value,
+        detail,
+        alert.region,
+        alert.wedding_id,
     )
 
 

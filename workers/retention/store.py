@@ -14,12 +14,16 @@ AT_ONCE = 20_000
 
 
 def drop(*, before: datetime, enough: float) -> tuple[dict[str, int], list[str]]:
-    """Drop what was over before a moment, for some seconds at most; return how many rows of which tables, and where more wait.
+    """Drop what was over before a moment, for some seconds at most.
 
-    The tables take turns, so that one with a backlog keeps no other waiting.
+    Return how many rows of which tables, and where more wait. The tables take turns, so that one with a
+    backlog keeps no other waiting.
     """
     begun, dropped = clock.stopwatch(), dict[str, int]()
-    waiting, failed = [table for table in database.metadata.sorted_tables if database.EXPIRES in table.info], set[str]()
+    waiting, failed = (
+        [table for table in database.metadata.sorted_tables if database.EXPIRES in table.info],
+        set[str](),
+    )
     while waiting and clock.stopwatch() - begun < enough:
         table = waiting.pop(0)
         try:
@@ -31,7 +35,9 @@ def drop(*, before: datetime, enough: float) -> tuple[dict[str, int], list[str]]
             continue
         dropped[table.name] = dropped.get(table.name, 0) + rows
         waiting += [table] * (rows == AT_ONCE)
-    return {name: rows for name, rows in dropped.items() if rows}, sorted({table.name for table in waiting} | failed)
+    return {name: rows for name, rows in dropped.items() if rows}, sorted(
+        {table.name for table in waiting} | failed
+    )
 
 
 def _drop(table: Table, before: datetime) -> int:

@@ -27,9 +27,10 @@ def drop_partitions(db: Connection, keep_days: Mapping[str, int], *, today: date
 
 
 def forget(*, now: Moment, machine: MachineMoment, seconds: float) -> tuple[dict[str, int], list[str]]:
-    """Drop what has been over for long, for some seconds at most; return how many rows of which tables, and where more wait.
+    """Drop what has been over for long, for some seconds at most.
 
-    Some rows have the world's time, some the machine's: they differ in a demo, and what is young by either stays.
+    Return how many rows of which tables, and where more wait. Some rows have the world's time, some the
+    machine's: they differ in a demo, and what is young by either stays.
     """
     before = min(now, machine) - timedelta(days=settings.read(rules.Policy).keep_days)
     return store.drop(before=before, enough=seconds)

@@ -1,4 +1,7 @@
-"""The Redis keys of scaling, on the server of the registry; what its gateways read is with those of connections."""
+"""The Redis keys of scaling, on the server of the registry.
+
+What its gateways read is with those of connections.
+"""
 
 #: `REGION/RESOURCE`: string, there while somebody looked at it a short time ago.
 LOOKED = "wedops:scaling:looked:"

@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Float, Identity, Table, Text, UniqueConstraint, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Float,
+    Identity,
+    Table,
+    Text,
+    UniqueConstraint,
+    select,
+)
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from workers.foundation import redis
@@ -61,7 +73,9 @@ def current(db: Connection) -> dict[str, Season]:
 
 def changes(db: Connection, region: str) -> list[tuple[datetime, Season]]:
     """Return when a region came into which season, the first first."""
-    rows = db.execute(select(seasons.c.at, seasons.c.season).where(seasons.c.region == region).order_by(seasons.c.id))
+    rows = db.execute(
+        select(seasons.c.at, seasons.c.season).where(seasons.c.region == region).order_by(seasons.c.id)
+    )
     return [(row.at, Season(row.season)) for row in rows]
 
 
@@ -102,7 +116,10 @@ def keep_pace(until: datetime | None) -> None:
 
 
 def kind_of_day(now: Moment) -> KindOfDay:
-    """Return the kind of day that was last told, ordinary when none was; a wedding day while its pace is to be kept."""
+    """Return the kind of day that was last told, ordinary when none was.
+
+    A wedding day while its pace is to be kept.
+    """
     kind, until = redis.registry().hmget(KIND_OF_DAY, "kind", "paced_until")
     if until and now < datetime.fromisoformat(until):
         return KindOfDay.WEDDING_DAY

@@ -15,7 +15,9 @@ def detect(**_later: object) -> None:
         changed = usecases.detect(db, now=clock.now())
     for region, decision in changed.items():
         telemetry.decisions.labels("seasons", decision.reason).inc()
-        log.info("season changed", region=region, to=decision.season, reason=decision.reason, index=decision.index)
+        log.info(
+            "season changed", region=region, to=decision.season, reason=decision.reason, index=decision.index
+        )
         if decision.season is rules.Season.PEAK:
             usecases.warm(region, now=clock.now())
 

@@ -10,6 +10,7 @@ from workers.foundation.moments import Moment
 from workers.seasons import store
 from workers.seasons.rules import deciding
 from workers.seasons.rules import season as rules
+from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 
 log = logs.get("seasons")
@@ -19,14 +20,24 @@ WARMED, DAYS = 30, 7
 
 
 def detect(db: Connection, *, now: Moment) -> dict[str, rules.Decision]:
-    """Find the season of each region from its bookings and its load; remember and return those that changed."""
+    """Find the season of each region from its bookings and its load.
+
+    Remember and return those that changed.
+    """
     policy, by_region = settings.read(rules.Policy), dict[str, list[tuple[date, int]]]()
-    for region, day, count in weddings.bookings(db, now - timedelta(days=183), now + timedelta(days=190)):
+    for region, day, count in calendar_regions.bookings(
+        db, now - timedelta(days=183), now + timedelta(days=190)
+    ):
         by_region.setdefault(region, []).append((day, count))
     loads, before = store.observed(db, since=now.date() - timedelta(days=366)), store.current(db)
     found = {
         name: deciding.decide(
-            name, by_region.get(name, []), policy, today=now.date(), loads=loads.get(name, ()), before=before.get(name)
+            name,
+            by_region.get(name, []),
+            policy,
+            today=now.date(),
+            loads=loads.get(name, ()),
+            before=before.get(name),
         )
         for name in sorted(by_region.keys() | before)
     }
@@ -40,7 +51,9 @@ def warm(region: str, *, now: Moment) -> list[str]:
     ids = [one.id for one in sorted(coming, key=lambda one: -one.guest_count)[:WARMED]]
     for wedding_id in ids:
         key = f"season/{region}/{now:%Y-%m-%d}/{wedding_id}"
-        requests.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key}, caller="seasons.detect")
+        requests.accept(
+            "caching.warm_up", {"wedding_id": wedding_id, "request_key": key}, caller="seasons.detect"
+        )
     return ids
 
 

@@ -9,7 +9,8 @@ from workers.alerts.rules.muting import INHIBITIONS
 
 #: The latency objective of each queue: what waits longer is behind, in seconds.
 LATENCY_OBJECTIVES = {"emergency": 1.0, "steady": 30.0, "bulk": 600.0}
-#: Clocks that differ by more, a standby that is behind by more, a worker that is silent for longer: in seconds.
+#: Clocks that differ by more, a standby that is behind by more, a worker that is silent for longer: in
+#: seconds.
 SKEW, BEHIND, SILENT = 2.0, 30.0, 20.0
 
 
@@ -31,8 +32,9 @@ class Postgres:
 class Seen:
     """What the watch saw. What could not be asked is None: nothing is known of it, and nothing is over.
 
-    `away` has what can't be worked with, and says why: it does not answer, or refuses; `queues` the age of the oldest message
-    of each; `silent` each worker that does not answer, by for how long; `overdue` each job that beat did not fire, by how long.
+    `away` has what can't be worked with, and says why: it does not answer, or refuses; `queues` the age of
+    the oldest message of each; `silent` each worker that does not answer, by for how long; `overdue` each job
+    that beat did not fire, by how long.
     """
 
     unavailable: Mapping[Kind, str] = field(default_factory=dict)
@@ -51,19 +53,29 @@ class Seen:
 
 
 def starting(seen: Seen) -> Seen:
-    """Return what is to be believed while the system may be starting: beats, workers and jobs are only about to come."""
+    """Return what is to be believed while the system may be starting.
+
+    Beats, workers and jobs are only about to come.
+    """
     return replace(seen, beats=seen.beats or None, overdue=None, silent=None, stopped=None)
 
 
 def uninhibited(breaches: Sequence[Breach], unavailable: Container[Kind]) -> list[Breach]:
-    """Return the breaches but those that a server which is away altogether explains: a storm is told by its cause."""
+    """Return the breaches but those that a server which is away altogether explains.
+
+    A storm is told by its cause.
+    """
     inhibited = {
-        kind for rule in INHIBITIONS if rule.whole and any(one in unavailable for one in rule.sources) for kind in rule.targets
+        kind
+        for rule in INHIBITIONS
+        if rule.whole and any(one in unavailable for one in rule.sources)
+        for kind in rule.targets
     }
     return [one for one in breaches if one.kind not in inhibited]
 
 
-#: What of `Seen` says anything about a kind: where that could not be asked nothing is known. What is away is always seen.
+#: What of `Seen` says anything about a kind: where that could not be asked nothing is known. What is away is
+#: always seen.
 NEEDS = {
     Kind.JOB_STOPPED: "stopped",
     Kind.BEAT_STOPPED: "overdue",
@@ -102,12 +114,22 @@ def evaluate(seen: Seen, policy: Policy) -> tuple[list[Breach], frozenset[Kind]]
 
 def _jobs(seen: Seen) -> list[Breach]:
     found = [
-        Breach(Kind.JOB_STOPPED, job, Kind.JOB_STOPPED.worst, 1.0, f"{job} fired and did not finish, again and again")
+        Breach(
+            Kind.JOB_STOPPED,
+            job,
+            Kind.JOB_STOPPED.worst,
+            1.0,
+            f"{job} fired and did not finish, again and again",
+        )
         for job in seen.stopped or ()
     ]
     late = {job: seconds for job, seconds in (seen.overdue or {}).items() if seconds > 0}
     if seen.beats == 0:
-        found.append(Breach(Kind.BEAT_STOPPED, "beat", Severity.CRITICAL, 0.0, "no beat runs: nothing periodic happens"))
+        found.append(
+            Breach(
+                Kind.BEAT_STOPPED, "beat", Severity.CRITICAL, 0.0, "no beat runs: nothing periodic happens"
+            )
+        )
     elif late:
         worst = max(late, key=lambda job: late[job])
         detail = f"beat has not fired {len(late)} job(s) that were due, {worst} for {late[worst]:.0f} s"
@@ -123,7 +145,11 @@ def _queues(seen: Seen) -> list[Breach]:
     for queue, age in (seen.queues or {}).items():
         if age > LATENCY_OBJECTIVES[queue]:
             severity = Severity.CRITICAL if queue == "emergency" else Severity.HIGH
-            found.append(Breach(Kind.QUEUE_AGE, queue, severity, age, f"queue {queue} is {age:.0f} s behind its objective"))
+            found.append(
+                Breach(
+                    Kind.QUEUE_AGE, queue, severity, age, f"queue {queue} is {age:.0f} s behind its objective"
+                )
+            )
     if seen.backlog and seen.backlog > 0.5:
         detail = f"the stream of metrics is {seen.backlog:.0%} full: is the process `ingest` running?"
         found.append(Breach(Kind.QUEUE_AGE, "metrics", Severity.HIGH, seen.backlog, detail))
@@ -145,7 +171,13 @@ def _servers(seen: Seen, policy: Policy) -> list[Breach]:
 def _postgres(seen: Postgres) -> list[Breach]:
     found = [Breach(Kind.DATABASE, *facts) for facts, limit in _measured(seen) if facts[2] > limit]
     found += [
-        Breach(Kind.DATABASE, f"bloat {name}", Severity.MEDIUM, share, f"{share:.0%} of the rows of {name} are dead")
+        Breach(
+            Kind.DATABASE,
+            f"bloat {name}",
+            Severity.MEDIUM,
+            share,
+            f"{share:.0%} of the rows of {name} are dead",
+        )
         for name, share in seen.dead_rows.items()
     ]
     if seen.missing_partitions:

@@ -26,7 +26,8 @@ from workers.seasons.rules.season import Season
 from workers.simulation.rules.replay import Counts, Given, Outcome, Past, Planner, evaluate, replay
 from workers.snapshots import store as metrics
 from workers.weddings import rules as calendar
-from workers.weddings.store import weddings
+from workers.weddings.store import regions as calendar_regions
+from workers.weddings.store import versions, weddings
 
 
 class CalendarForgotten(ExpectedError):
@@ -34,7 +35,8 @@ class CalendarForgotten(ExpectedError):
 
 
 class SpanUnmeasured(ExpectedError):
-    """{region} was not measured from {start} to {end}, but {but}; SNAPSHOTS_KEEP_DAYS says how long that is kept"""
+    """{region} was not measured from {start} to {end}, but {but}; SNAPSHOTS_KEEP_DAYS says how long that is
+    kept"""
 
 
 def played(
@@ -42,8 +44,8 @@ def played(
 ) -> tuple[Outcome, Past, Counts]:
     """Play a past span of a region through the planner, with the calendar as it was known then.
 
-    What was measured in the weeks before `start` is known at its beginning. With `cut` the span may begin with the first
-    measurement. Raises SpanUnmeasured, CalendarForgotten.
+    What was measured in the weeks before `start` is known at its beginning. With `cut` the span may begin
+    with the first measurement. Raises SpanUnmeasured, CalendarForgotten.
     """
     kept_since = now - timedelta(days=settings.read(Retention).keep_days)
     if start < kept_since:
@@ -54,7 +56,9 @@ def played(
     first = max(1, int((start - past.starts_at) / timedelta(minutes=1)))
     if first >= len(past.load) or (past.starts_at > start + timedelta(hours=1) and not cut):
         but = f"from {past.starts_at:%Y-%m-%d %H:%M} to {past.moment(len(past.load)):%Y-%m-%d %H:%M} (UTC)"
-        raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}", but=but)
+        raise SpanUnmeasured(
+            region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}", but=but
+        )
     outcome, supply = replay(Planner(past, policy, predicting, learn, phases), first)
     return outcome, past, supply
 
@@ -62,33 +66,43 @@ def played(
 def replayed(
     region: str | None, start: datetime, end: datetime, *, now: Moment, cut: bool = False
 ) -> dict[str, tuple[Outcome, Past, Counts]]:
-    """Play a past span of a region, or of all that have weddings, through the planner; see `played`. Raises RegionUnknown."""
+    """Play a past span of a region, or of all that have weddings, through the planner.
+
+    See `played`. Raises RegionUnknown.
+    """
     with database.transaction() as db:
         known = weddings.regions(db)
         if region:
             check(region, known)
-        return {name: played(db, name, start, end, now=now, cut=cut) for name in ([region] if region else known)}
+        return {
+            name: played(db, name, start, end, now=now, cut=cut) for name in ([region] if region else known)
+        }
 
 
 def _past(db: Connection, region: str, since: datetime, start: datetime, end: datetime) -> Past:
     seen = metrics.by_minute(db, since, end, region=region).get(region, {})
     if not seen:
-        raise SpanUnmeasured(region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}", but="never then")
+        raise SpanUnmeasured(
+            region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}", but="never then"
+        )
     begins = Moment(datetime.fromtimestamp(min(seen) * 60, UTC))
 
     def known(at: Moment) -> list[calendar.Wedding]:
-        near = weddings.as_known(db, at, begins - timedelta(days=1), at + timedelta(days=4))
+        near = versions.as_known(db, at, begins - timedelta(days=1), at + timedelta(days=4))
         return [one for one in near if one.region == region]
 
     # What was learned later, from the span itself, was not known in it.
     parameters = forecasting.parameters(db, before=start)
     learned = parameters.get(region) or parameters.get(forecasting.EVERY)
-    zone, given = weddings.zones(db).get(region, "UTC"), _given(db, region, start, end)
+    zone, given = calendar_regions.zones(db).get(region, "UTC"), _given(db, region, start, end)
     return Past(region, begins, held(seen), known, learned, zone, given)
 
 
 def _given(db: Connection, region: str, start: datetime, end: datetime) -> Callable[[Moment], Given]:
-    """Return what held of a region at a moment: its season's floor, the margin of its forecast, orders of people."""
+    """Return what held of a region at a moment.
+
+    Its season's floor, the margin of its forecast, orders of people.
+    """
     policy, ordered = settings.read(Policy), orders.given(db, region, since=start, until=end)
     changes = seasons.changes(db, region)
     verdicts = forecasting.verdicts(db, region, forecasts.TRUSTED_BY, since=start - forecasts.VALID_FOR)
@@ -99,7 +113,11 @@ def _given(db: Connection, region: str, start: datetime, end: datetime) -> Calla
         emergency = ordered_now.value if (ordered_now := holding.get(Kind.EMERGENCY)) else 0
         floor = policy.peak_floor(Resource.INSTANCES) if season is Season.PEAK else 0
         return Given(
-            _margin(verdicts, at), floor, Kind.SUSPEND_SCALE_IN in holding, Kind.SUSPEND_SCALE_OUT in holding, emergency
+            _margin(verdicts, at),
+            floor,
+            Kind.SUSPEND_SCALE_IN in holding,
+            Kind.SUSPEND_SCALE_OUT in holding,
+            emergency,
         )
 
     return given
@@ -107,13 +125,15 @@ def _given(db: Connection, region: str, start: datetime, end: datetime) -> Calla
 
 def _margin(verdicts: Sequence[tuple[datetime, Score]], at: datetime) -> float:
     """Return what the newest verdict that stood then asked to be added to forecasts."""
-    return next((one.margin for said, one in reversed(verdicts) if at - forecasts.VALID_FOR <= said <= at), 1.0)
+    return next(
+        (one.margin for said, one in reversed(verdicts) if at - forecasts.VALID_FOR <= said <= at), 1.0
+    )
 
 
 def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | None:
-    """Return how what was decided for a region in the last days would have gone; None when it was not measured.
+    """Return how what was decided for a region in the last days would have gone.
 
-    Raises RegionUnknown.
+    None when it was not measured. Raises RegionUnknown.
     """
     check(region, weddings.regions(db))
     policy, start = settings.read(Policy), now - timedelta(days=days)

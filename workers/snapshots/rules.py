@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from workers.foundation.moments import Moment
 
-#: Upper bounds in milliseconds. The alert thresholds (2,000, 3,000, 5,000) are bounds, so none is blurred by a bucket.
+#: Upper bounds in milliseconds. The alert thresholds (2,000, 3,000, 5,000) are bounds, so none is blurred by
+#: a bucket.
 BOUNDS = (25, 50, 100, 200, 350, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000, 30_000)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How long snapshots are kept, how many days ahead a partition is made, how long one says how things are."""
+    """How long snapshots are kept, how many days ahead partitions are made, how long one is fresh."""
 
     prefix: ClassVar = "SNAPSHOTS_"
     formerly: ClassVar = "METRICS_"
@@ -32,7 +33,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A region's connections at a moment. Rates are those since the snapshot before; None is `not measured`."""
+    """A region's connections at a moment.
+
+    Rates are those since the snapshot before; None is `not measured`.
+    """
 
     region: str
     at: Moment
@@ -69,7 +73,10 @@ class Snapshot:
 
     @property
     def reuse_rate(self) -> float | None:
-        """Return the share, from 0 to 1, of accepted requests that needed no new connection; None without requests."""
+        """Return the share, from 0 to 1, of accepted requests that needed no new connection.
+
+        None without requests.
+        """
         accepted = self.opened + self.reused
         return self.reused / accepted if accepted else None
 

@@ -4,7 +4,20 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import orjson
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Index, Table, Text, cast, func, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    Index,
+    Table,
+    Text,
+    cast,
+    func,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from workers.foundation import database, partitions
@@ -50,7 +63,11 @@ def spans(db: Connection, rows: Iterable[Snapshot]) -> dict[str, timedelta]:
     """Return, by region, since when `rows` count: since the snapshot before, if that is within an hour."""
     wanted = [
         select(snapshots.c.region, row.at - func.max(snapshots.c.at))
-        .where(snapshots.c.region == row.region, snapshots.c.at < row.at, snapshots.c.at >= row.at - timedelta(hours=1))
+        .where(
+            snapshots.c.region == row.region,
+            snapshots.c.at < row.at,
+            snapshots.c.at >= row.at - timedelta(hours=1),
+        )
         .group_by(snapshots.c.region)
         for row in rows
     ]
@@ -69,17 +86,27 @@ def history(db: Connection, start: datetime, end: datetime) -> list[tuple[str, d
 
 def round_trips(db: Connection, region: str, start: datetime, end: datetime) -> list[tuple[datetime, float]]:
     """Return (at, 95th percentile in ms) of a region's round trips in [start, end)."""
-    query = select(snapshots.c.at, snapshots.c.p95_ms).where(snapshots.c.region == region, snapshots.c.p95_ms.is_not(None))
+    query = select(snapshots.c.at, snapshots.c.p95_ms).where(
+        snapshots.c.region == region, snapshots.c.p95_ms.is_not(None)
+    )
     rows = db.execute(query.where(snapshots.c.at >= start, snapshots.c.at < end).order_by(snapshots.c.at))
     return [(row[0], row[1]) for row in rows]
 
 
-def by_minute(db: Connection, start: datetime, end: datetime, *, region: str | None = None) -> dict[str, dict[int, int]]:
+def by_minute(
+    db: Connection, start: datetime, end: datetime, *, region: str | None = None
+) -> dict[str, dict[int, int]]:
     """Return, by region, the most connections that were seen in each minute (since 1970) of [start, end)."""
     minute = cast(func.floor(func.extract("epoch", snapshots.c.at) / 60), BigInteger)
-    query = [snapshots.c.at >= start, snapshots.c.at < end, *([snapshots.c.region == region] if region else [])]
+    query = [
+        snapshots.c.at >= start,
+        snapshots.c.at < end,
+        *([snapshots.c.region == region] if region else []),
+    ]
     rows = db.execute(
-        select(snapshots.c.region, minute, func.max(snapshots.c.connections)).where(*query).group_by(snapshots.c.region, minute)
+        select(snapshots.c.region, minute, func.max(snapshots.c.connections))
+        .where(*query)
+        .group_by(snapshots.c.region, minute)
     )
     found: dict[str, dict[int, int]] = {}
     for name, at, connections in rows:

@@ -1,4 +1,7 @@
-"""Making room for snapshots, noting what they say of days, letting go what is old. They live in the world's time."""
+"""Making room for snapshots, noting what they say of days, letting go what is old.
+
+They live in the world's time.
+"""
 
 from datetime import datetime, timedelta
 
@@ -24,7 +27,9 @@ def retain(db: Connection, *, now: Moment) -> list[str]:
     for ago in (3, 2, 1):
         past = midnight - timedelta(days=ago)
         seasons.note_loads(db, store.highest(db, past, past + timedelta(days=1)), day=past.date())
-    return retention.drop_partitions(db, {store.TABLE: settings.read(Policy).keep_days}, today=now.date())[store.TABLE]
+    return retention.drop_partitions(db, {store.TABLE: settings.read(Policy).keep_days}, today=now.date())[
+        store.TABLE
+    ]
 
 
 def round_trips(db: Connection, region: str, start: datetime, end: datetime) -> list[tuple[datetime, float]]:

@@ -64,4 +64,6 @@ def decide(wedding: Wedding, seen: Seen, policy: Policy, phases: Phases, *, now:
     found = Seen(current, start if near else seen.warm_for)
     if near and seen.warm_for != start:
         return Decision(found, warm_up=True, reason=Reason.START_NEAR)
-    return Decision(found, warm_up=False, reason=Reason.PHASE_BEGAN if current is not seen.phase else Reason.NOTHING_NEW)
+    return Decision(
+        found, warm_up=False, reason=Reason.PHASE_BEGAN if current is not seen.phase else Reason.NOTHING_NEW
+    )

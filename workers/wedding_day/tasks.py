@@ -7,7 +7,10 @@ from workers.wedding_day import usecases
 
 @app.task(name="wedding_day.list_due")
 def list_due(**_later: object) -> None:
-    """List the weddings to come to be looked at, those that are not listed: Redis may have lost them or been away."""
+    """List the weddings to come to be looked at, those that are not listed.
+
+    Redis may have lost them or been away.
+    """
     usecases.list_due(now=clock.now())
 
 

@@ -17,7 +17,10 @@ AHEAD, LATEST = timedelta(days=14), timedelta(hours=3)
 
 
 def list_due(*, now: Moment) -> None:
-    """List the weddings to come to be looked at, those that are not listed: Redis may have lost them or been away."""
+    """List the weddings to come to be looked at, those that are not listed.
+
+    Redis may have lost them or been away.
+    """
     with database.transaction() as db:
         ahead = weddings.between(db, now - LATEST, now + AHEAD)
     due.list_due(ahead, at=now, anew=False)
@@ -39,10 +42,15 @@ def look_at(found: list[calendar.Wedding], *, now: Moment) -> None:
         if decision.warm_up:
             requests.accept(
                 "caching.warm_up",
-                {"wedding_id": wedding.id, "request_key": f"wedding_day/{wedding.id}/{decision.now.warm_for}"},
+                {
+                    "wedding_id": wedding.id,
+                    "request_key": f"wedding_day/{wedding.id}/{decision.now.warm_for}",
+                },
                 caller="wedding_day.look",
             )
         if decision.now != before:
             store.remember({wedding.id: decision.now})
             telemetry.decisions.labels("wedding_day", decision.reason).inc()
-            log.info("wedding moved on", wedding_id=wedding.id, phase=decision.now.phase, reason=decision.reason)
+            log.info(
+                "wedding moved on", wedding_id=wedding.id, phase=decision.now.phase, reason=decision.reason
+            )

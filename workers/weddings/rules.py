@@ -16,8 +16,9 @@ OPERATIONS = "ops"
 #: Those that are a place: what this machine is set to, or nobody is in, is none.
 ZONES = frozenset(available_timezones() - {"localtime", "Factory", "posixrules"})
 
-#: What an id of ours is, in every room, in Lua and in messages: what the calendar takes can join, be measured and be asked for.
-#: UIDs of calendars have an at sign. A colon separates parts of channels and keys, so no id has one.
+#: What an id of ours is, in every room, in Lua and in messages: what the calendar takes can join, be measured
+#: and be asked for. UIDs of calendars have an at sign. A colon separates parts of channels and keys, so no id
+#: has one.
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}"
 ID = re.compile(ID_PATTERN)
 ID_REMEDY = "1-128 letters, digits, dots, at signs, dashes, underscores, a letter or digit first"
@@ -58,7 +59,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """Lengths of the phases. Ceremony 25-30 min and cocktail 60 min are the trade's figures; the margins are ours."""
+    """Lengths of the phases.
+
+    Ceremony 25-30 min and cocktail 60 min are the trade's figures; the margins are ours.
+    """
 
     prefix: ClassVar = "WEDDINGS_"
 
@@ -69,7 +73,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Wedding:
-    """A wedding. What people agreed on is local wall time and a zone; `starts_at` and `ends_at` are the instants."""
+    """A wedding. What people agreed on is local wall time and a zone.
+
+    `starts_at` and `ends_at` are the instants.
+    """
 
     id: str
     starts_local: datetime
@@ -87,7 +94,10 @@ class Wedding:
 
 @dataclass(frozen=True)
 class Resolution:
-    """A local time as an instant; `note` says what had to be decided, `problem` why there is no such instant."""
+    """A local time as an instant.
+
+    `note` says what had to be decided, `problem` why there is no such instant.
+    """
 
     at: Moment | None
     note: str | None = None
@@ -97,8 +107,8 @@ class Resolution:
 def instant(local: datetime, zone: str, *, end: bool = False) -> Resolution:
     """Return the instant that the wall clock of `zone` shows as `local`.
 
-    A time that clocks skip is a problem. A time they show twice is the earlier one for a start and the later one for an
-    end: the two readings differ by an hour in which people may be there.
+    A time that clocks skip is a problem. A time they show twice is the earlier one for a start and the later
+    one for an end: the two readings differ by an hour in which people may be there.
     """
     if zone not in ZONES:
         return Resolution(None, problem=f"zone={zone!r} is no IANA zone; use a name such as America/New_York")
@@ -114,7 +124,10 @@ def instant(local: datetime, zone: str, *, end: bool = False) -> Resolution:
 
 def phase(wedding: Wedding, policy: Policy, *, now: Moment) -> Phase:
     """Return the phase of a wedding at `now`; each begins where the one before it ends."""
-    return next((name for begin, name in begins(wedding.starts_at, wedding.ends_at, policy) if now >= begin), Phase.PLANNING)
+    return next(
+        (name for begin, name in begins(wedding.starts_at, wedding.ends_at, policy) if now >= begin),
+        Phase.PLANNING,
+    )
 
 
 def phase_ends(starts_at: datetime, ends_at: datetime, policy: Policy, *, now: Moment) -> datetime | None:

@@ -1,4 +1,7 @@
-"""Error budgets from points: an outage pages within a minute, for a region and for a wedding; silence is not health."""
+"""Error budgets from points.
+
+An outage pages within a minute, for a region and for a wedding; silence is not health.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -30,7 +33,10 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _measure(name: str, values: list[float], *, ago: float = 0, every: float = 1, **labels: str) -> None:
     now = clock.epoch() - ago
-    samples = [Sample(name, tuple(labels.items()), now - number * every, value) for number, value in enumerate(values)]
+    samples = [
+        Sample(name, tuple(labels.items()), now - number * every, value)
+        for number, value in enumerate(values)
+    ]
     assert intake.take(samples, sent_by="test", now=clock.machine_now()).accepted == len(values)
     assert intake.write(Writer("test"))[1] == len(values)
 
@@ -50,7 +56,9 @@ def test_an_outage_pages_after_half_a_minute_and_is_over_when_it_is() -> None:
     assert "round trips that were tried failed in the last 5 min" in alert.detail
 
 
-def test_a_total_outage_is_told_within_a_minute_at_the_pace_of_a_wedding_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_total_outage_is_told_within_a_minute_at_the_pace_of_a_wedding_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("PENDING_FOR", "RESOLVE_AFTER"):
         monkeypatch.delenv(f"ALERTS_{name}")
     begun = clock.machine_now()
@@ -66,7 +74,8 @@ def test_a_total_outage_is_told_within_a_minute_at_the_pace_of_a_wedding_day(mon
             if outbox.waiting(db, "notification"):
                 told_after = seconds
                 break
-    # One request a second that all fail: written, seen by a check, seen again, told. Two checks more than the first failures.
+    # One request a second that all fail: written, seen by a check, seen again, told. Two checks more than the
+    # first failures.
     assert 0 < told_after <= 30
 
 
@@ -90,7 +99,9 @@ def test_a_wedding_has_a_budget_of_its_own_that_a_region_does_not_feel() -> None
     now = clock.now()
     with database.transaction() as db:
         weddings.upsert(
-            db, [wedding("w-1", starts_at=now - timedelta(hours=1), hours=8), wedding("w-2", starts_at=now)], at=now
+            db,
+            [wedding("w-1", starts_at=now - timedelta(hours=1), hours=8), wedding("w-2", starts_at=now)],
+            at=now,
         )
     _measure("photo_upload_seconds", [1.0] * 8_000, every=0.1, region="us-northeast", wedding_id="w-2")
     _measure("photo_upload_seconds", [9.0] * 4, region="us-northeast", wedding_id="w-1")

@@ -1,4 +1,7 @@
-"""Every kind of alert lives its whole life: it opens, fires and is over, by who evaluates it and by nobody else."""
+"""Every kind of alert lives its whole life.
+
+It opens, fires and is over, by who evaluates it and by nobody else.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +37,10 @@ def _breach(kind: Kind) -> Breach:
 def _find_all() -> None:
     for evaluator in Evaluator:
         evaluation.reconcile(
-            [_breach(kind) for kind in Kind if kind.evaluator is evaluator], evaluator, POLICY, now=clock.now()
+            [_breach(kind) for kind in Kind if kind.evaluator is evaluator],
+            evaluator,
+            POLICY,
+            now=clock.now(),
         )
 
 
@@ -91,11 +97,15 @@ def test_what_is_measured_as_good_ends_every_kind_of_it(monkeypatch: pytest.Monk
     for _ in range(2):
         evaluation.reconcile(breaches, Evaluator.MEASUREMENTS, POLICY, now=clock.now())
     tasks.check()
-    assert _states() == dict.fromkeys(kinds, State.FIRING) | {Kind.ANOMALY: State.RESOLVED}, "silence is not health"
+    assert _states() == dict.fromkeys(kinds, State.FIRING) | {Kind.ANOMALY: State.RESOLVED}, (
+        "silence is not health"
+    )
     with database.transaction() as db:
         snapshots.append(db, [Snapshot("us-west", clock.now(), 10, messages=1_000, p95_ms=40.0)])
     region = (("region", "us-west"),)
-    good = [Sample(one.series, region, clock.epoch(), one.min if isfinite(one.min) else 0.0) for one in OBJECTIVES]
+    good = [
+        Sample(one.series, region, clock.epoch(), one.min if isfinite(one.min) else 0.0) for one in OBJECTIVES
+    ]
     assert intake.take(good, sent_by="test", now=clock.machine_now()).accepted == len(OBJECTIVES)
     intake.write(Writer("test"))
     tasks.check()
@@ -106,7 +116,11 @@ def test_what_was_found_is_known_whoever_found_it() -> None:
     """One that is handed in by the wrong evaluator must not stay pending for ever."""
     for _ in range(2):
         evaluation.reconcile(
-            [_breach(Kind.NODE_OUT)], Evaluator.TASK_SYSTEM, POLICY, now=clock.now(), evaluated=lambda _: False
+            [_breach(Kind.NODE_OUT)],
+            Evaluator.TASK_SYSTEM,
+            POLICY,
+            now=clock.now(),
+            evaluated=lambda _: False,
         )
     assert _states() == {Kind.NODE_OUT: State.FIRING}
 

@@ -11,6 +11,7 @@ from workers.alerts.rules import lifecycle as rules
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import State
 from workers.alerts.store import alerts as store
+from workers.alerts.store import moves
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.connections.store import registry
@@ -46,7 +47,9 @@ def _keys() -> list[str]:
         return list(db.execute(text("SELECT key FROM outbox ORDER BY created_at, key")).scalars())
 
 
-def test_latency_above_its_threshold_is_one_alert_once_and_resolved_when_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_latency_above_its_threshold_is_one_alert_once_and_resolved_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
     monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
     for _ in range(3):
@@ -54,7 +57,12 @@ def test_latency_above_its_threshold_is_one_alert_once_and_resolved_when_it_ends
         tasks.check()
     with database.transaction() as db:
         [alert] = store.listed(db)
-    assert (alert.kind, alert.subject, alert.severity, alert.state) == ("response_time", "east", Severity.MEDIUM, State.FIRING)
+    assert (alert.kind, alert.subject, alert.severity, alert.state) == (
+        "response_time",
+        "east",
+        Severity.MEDIUM,
+        State.FIRING,
+    )
     assert _keys() == ["alert/1/1.1/operations/target-1"]
     _measure(40)
     tasks.check()
@@ -103,7 +111,7 @@ def test_two_checks_at_once_open_one_alert() -> None:
     breach = rules.Breach(Kind.RESPONSE_TIME, "east", Severity.MEDIUM, 2500, "slow")
     opening = rules.Change(None, State.PENDING, rules.Reason.ABOVE_THRESHOLD, breach)
     with database.transaction() as db:
-        store.apply_changes(db, [opening, opening], at=NOON, flapping_within=timedelta(hours=1))
+        moves.apply_changes(db, [opening, opening], at=NOON, flapping_within=timedelta(hours=1))
         assert len(store.unresolved(db)) == 1
 
 
@@ -123,7 +131,11 @@ def test_a_job_that_fires_and_never_finishes_is_an_alert(monkeypatch: pytest.Mon
     _watch()
     with database.transaction() as db:
         [alert] = [one for one in store.listed(db) if one.kind == "job_stopped"]
-    assert (alert.kind, alert.subject, alert.severity) == ("job_stopped", "connections.sweep", Severity.CRITICAL)
+    assert (alert.kind, alert.subject, alert.severity) == (
+        "job_stopped",
+        "connections.sweep",
+        Severity.CRITICAL,
+    )
     jobs.finish("connections.sweep", "failed")
     _watch()
     with database.transaction() as db:
@@ -175,14 +187,25 @@ def test_what_capacity_lacks_is_an_alert_until_it_is_mended(monkeypatch: pytest.
     monkeypatch.setenv("ALERTS_RESOLVE_AFTER", "0s")
     today = clock.now().date()
     ahead = [
-        FullDay("us-west", today + timedelta(days=days), clock.now() + timedelta(days=days), Limit.INSTANCES, needed, 10)
+        FullDay(
+            "us-west",
+            today + timedelta(days=days),
+            clock.now() + timedelta(days=days),
+            Limit.INSTANCES,
+            needed,
+            10,
+        )
         for days, needed in ((-1, 30), (20, 11), (40, 18))
     ]
     with database.transaction() as db:
         full_days.replace(db, ahead)
         scaled(db, region="us-west")
         scaling.move(
-            db, scaling.latest(db)["us-west", Resource.INSTANCES], ActionState.FAILED, at=NOON, problem="403 Forbidden"
+            db,
+            scaling.latest(db)["us-west", Resource.INSTANCES],
+            ActionState.FAILED,
+            at=NOON,
+            problem="403 Forbidden",
         )
         evaluated = Score(99, {}, {"p90": 0.2}, -0.8, 7.0)
         forecasting.evaluate(db, [("us-west", 60, evaluated)], at=clock.now())

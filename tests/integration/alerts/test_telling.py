@@ -1,4 +1,7 @@
-"""Escalation played through: steps, groups, silences, taking and handing over; one message a step, person and channel."""
+"""Escalation played through.
+
+Steps, groups, silences, taking and handing over; one message a step, person and channel.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +15,7 @@ from workers.alerts.rules import lifecycle as rules
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Change, Policy, Reason, State
 from workers.alerts.store import alerts as store
-from workers.alerts.store import silences
+from workers.alerts.store import moves, silences
 from workers.alerts.usecases import escalation as telling
 from workers.alerts.usecases import operators as orders
 from workers.foundation import database
@@ -28,12 +31,15 @@ LogEntry = Callable[[float], list[str]]
 
 
 def _fire(
-    subject: str = "us-west", severity: Severity = Severity.CRITICAL, kind: Kind = Kind.RESPONSE_TIME, **facts: str
+    subject: str = "us-west",
+    severity: Severity = Severity.CRITICAL,
+    kind: Kind = Kind.RESPONSE_TIME,
+    **facts: str,
 ) -> None:
     breach = Breach(kind, subject, severity, 6000, f"{subject} is slow", **({"region": subject} | facts))
     with database.transaction() as db:
         change = Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)
-        store.apply_changes(db, [change], at=NOON, flapping_within=timedelta(minutes=30))
+        moves.apply_changes(db, [change], at=NOON, flapping_within=timedelta(minutes=30))
 
 
 def _at(minutes: float) -> datetime:
@@ -46,7 +52,9 @@ def _told(minutes: float) -> list[str]:
         with database.transaction() as db:
             telling.escalate(db, POLICY, now=_at(minutes))
     with database.transaction() as db:
-        keys = db.execute(text("SELECT key FROM outbox WHERE state <> 'withdrawn' ORDER BY created_at, key")).scalars()
+        keys = db.execute(
+            text("SELECT key FROM outbox WHERE state <> 'withdrawn' ORDER BY created_at, key")
+        ).scalars()
         return [key.removeprefix("alert/").removesuffix("/target-1") for key in keys]
 
 
@@ -54,7 +62,7 @@ def _resolve(minutes: float) -> None:
     with database.transaction() as db:
         [alert] = store.unresolved(db)
         over = Change(alert.id, State.RESOLVED, Reason.BACK_TO_NORMAL)
-        store.apply_changes(db, [over], at=_at(minutes), flapping_within=timedelta(minutes=30))
+        moves.apply_changes(db, [over], at=_at(minutes), flapping_within=timedelta(minutes=30))
 
 
 def test_the_story_of_a_page_that_nobody_takes() -> None:
@@ -64,7 +72,9 @@ def test_the_story_of_a_page_that_nobody_takes() -> None:
     assert _told(0) == ["1/1.1/operations"], "what is critical does not wait"
     assert _told(0.5) == ["1/1.1/operations"]
     assert _told(14.9) == ["1/1.1/operations"]
-    assert sorted(_told(15)[1:]) == ["1/1.2/operations", "1/1.2/operations-lead/pager"], "contacts of no wedding are operations"
+    assert sorted(_told(15)[1:]) == ["1/1.2/operations", "1/1.2/operations-lead/pager"], (
+        "contacts of no wedding are operations"
+    )
     assert _told(45)[-1] == "1/1.3/operations"
     deliver()
     with database.transaction() as db:
@@ -119,7 +129,9 @@ def test_a_silence_is_kept_and_broken_by_what_is_worse_and_ends_with_the_first_s
     _fire(severity=Severity.HIGH)
     _fire(kind=Kind.CPU)
     assert _told(10) == ["2/1.1/operations"]
-    assert _told(60) == ["2/1.1/operations", "2/1.2/operations"], "the second and the third step are one message by now"
+    assert _told(60) == ["2/1.1/operations", "2/1.2/operations"], (
+        "the second and the third step are one message by now"
+    )
     assert _told(60.5)[-1] == "1/1.1/operations"
     with database.transaction() as db:
         assert [row["reason"] for row in store.history(db, 1)] == ["above_threshold", "silenced", "unmuted"]
@@ -181,8 +193,10 @@ def test_one_that_swings_between_two_severities_is_told_of_the_worst_once() -> N
         severity = (Severity.HIGH, Severity.CRITICAL)[number % 2]
         breach = Breach(Kind.RESPONSE_TIME, "us-west", severity, 6000, "slow", "us-west")
         with database.transaction() as db:
-            changed = rules.changes([breach], store.unresolved(db), Policy(pending_for=timedelta(0)), now=_at(number))
-            store.apply_changes(db, changed, at=_at(number), flapping_within=timedelta(0))
+            changed = rules.changes(
+                [breach], store.unresolved(db), Policy(pending_for=timedelta(0)), now=_at(number)
+            )
+            moves.apply_changes(db, changed, at=_at(number), flapping_within=timedelta(0))
         told = _told(number + 0.6)
     assert told == ["1/1.1/operations", "1/2.1/operations"]
 
@@ -201,7 +215,7 @@ def test_a_thousand_changes_are_a_handful_of_statements() -> None:
     breaches = [Breach(Kind.QUALITY, f"w-{number}", Severity.HIGH, 1, "bad") for number in range(1_000)]
     opening = [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach) for breach in breaches]
     with database.transaction() as db:
-        assert len(store.apply_changes(db, opening, at=NOON, flapping_within=timedelta(0))) == 1_000
+        assert len(moves.apply_changes(db, opening, at=NOON, flapping_within=timedelta(0))) == 1_000
         over = [Change(alert.id, State.RESOLVED, Reason.BACK_TO_NORMAL) for alert in store.unresolved(db)]
-        assert len(store.apply_changes(db, over, at=NOON, flapping_within=timedelta(0))) == 1_000
+        assert len(moves.apply_changes(db, over, at=NOON, flapping_within=timedelta(0))) == 1_000
         assert store.unresolved(db) == []

@@ -86,7 +86,12 @@ def _row() -> Snapshot:
 def test_a_scrape_fills_node_tenants_and_the_regions_row(node: list[str]) -> None:
     tasks.scrape()
     [known] = store.nodes()
-    assert (known.name, known.region, known.connections, known.capacity) == ("10.0.0.1", "us-east-1", 135, 10_000)
+    assert (known.name, known.region, known.connections, known.capacity) == (
+        "10.0.0.1",
+        "us-east-1",
+        135,
+        10_000,
+    )
     assert (known.cpu, known.memory) == (0.625, 0.4)
     assert store.tenants() == {"t1": 105, "t2": 30}
     assert (_row().connections, _row().messages) == (135, 0)
@@ -113,7 +118,9 @@ def test_a_wrong_secret_is_told_with_its_remedy(node: list[str], monkeypatch: py
         supabase._ask(policy.urls, policy)
 
 
-def test_a_node_that_is_away_keeps_nobody_else_from_being_heard(node: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_is_away_keeps_nobody_else_from_being_heard(
+    node: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SUPABASE_URLS", f"http://127.0.0.1:1/metrics {supabase.policy().urls}")
     tasks.scrape()
     assert _row().connections == 135
@@ -140,12 +147,16 @@ def test_without_addresses_nothing_is_asked() -> None:
     assert store.nodes() == []
 
 
-@pytest.mark.parametrize(("body", "encoding"), [(_page().encode(), ""), (gzip.compress(_page().encode()), "gzip")])
+@pytest.mark.parametrize(
+    ("body", "encoding"), [(_page().encode(), ""), (gzip.compress(_page().encode()), "gzip")]
+)
 def test_a_node_may_push(monkeypatch: pytest.MonkeyPatch, body: bytes, encoding: str) -> None:
     monkeypatch.setenv("SUPABASE_PUSH_LOGIN", "node:secret")
     headers = {"content-type": "text/plain"} | ({"content-encoding": encoding} if encoding else {})
     with TestClient(api) as web:
-        taken = web.post("/v1/supabase/metrics?extra_label=x", content=body, headers=headers, auth=("node", "secret"))
+        taken = web.post(
+            "/v1/supabase/metrics?extra_label=x", content=body, headers=headers, auth=("node", "secret")
+        )
     assert taken.status_code == 204
     assert _row().connections == 135
 
@@ -167,7 +178,9 @@ def test_a_push_that_makes_no_sense_is_refused(
 ) -> None:
     monkeypatch.setenv("SUPABASE_PUSH_LOGIN", "node:secret")
     with TestClient(api) as web:
-        answer = web.post("/v1/supabase/metrics", content=body, headers={"content-encoding": encoding}, auth=login)
+        answer = web.post(
+            "/v1/supabase/metrics", content=body, headers={"content-encoding": encoding}, auth=login
+        )
     assert answer.status_code == status
     assert answer.json()["detail"]
     assert store.nodes() == []

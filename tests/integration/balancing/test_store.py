@@ -64,7 +64,10 @@ def test_a_bad_report_is_refused_by_name_and_changes_nothing(facts: dict[str, ob
 
 
 def test_what_a_report_has_beside_its_fields_is_not_kept() -> None:
-    text = '{"node":"n1","region":"east","url":"","capacity":16,"connections":2,"name":"mine","silent":7,"x":NaN,"y":0x10}'
+    text = (
+        '{"node":"n1","region":"east","url":"","capacity":16,"connections":2,'
+        '"name":"mine","silent":7,"x":NaN,"y":0x10}'
+    )
     assert redis.connections().fcall("wedops_report", 1, keys.NODES, text.encode() + b" ") == 1
     [node] = store.nodes()
     assert (node.name, node.capacity, node.connections, node.cpu) == ("n1", 16, 2, 0.0)
@@ -98,7 +101,9 @@ def test_whoever_is_routed_to_a_node_is_admitted_there_and_nobody_else(
     user_type = data.draw(st.sampled_from(list(UserType)))
     # Around each edge, and anywhere.
     edges = [int(min(capacity, pool) * share) for share in (*shares, 1.0)]
-    held = data.draw(st.sampled_from([edge + by for edge in edges for by in (-1, 0, 1)]) | st.integers(0, capacity))
+    held = data.draw(
+        st.sampled_from([edge + by for edge in edges for by in (-1, 0, 1)]) | st.integers(0, capacity)
+    )
     held = min(capacity, max(0, held))
     with patch.object(connections, "policy", lambda: own):
         connections.set_emergency_mode(emergency)
@@ -127,7 +132,9 @@ def test_a_node_is_filled_again_also_after_a_failure_half_way(monkeypatch: pytes
     _up("n1")
     actions.stop("n1")
     with monkeypatch.context() as broken:
-        broken.setattr(connections, "publish_limits", lambda *_: (_ for _ in ()).throw(ConnectionError("away")))
+        broken.setattr(
+            connections, "publish_limits", lambda *_: (_ for _ in ()).throw(ConnectionError("away"))
+        )
         with pytest.raises(ConnectionError):
             actions.undrain("n1")
     with pytest.raises(store.NoNode):
@@ -148,7 +155,14 @@ def test_a_node_is_known_as_it_reported() -> None:
     _up("n1", connections=7, cpu=0.5, memory=0.25, network=1e6, draining=True)
     [node] = store.nodes()
     assert node.silent < timedelta(seconds=2)
-    assert (node.name, node.connections, node.cpu, node.memory, node.network, node.draining) == ("n1", 7, 0.5, 0.25, 1e6, True)
+    assert (node.name, node.connections, node.cpu, node.memory, node.network, node.draining) == (
+        "n1",
+        7,
+        0.5,
+        0.25,
+        1e6,
+        True,
+    )
 
 
 def test_a_weddings_people_go_where_it_was_placed() -> None:
@@ -259,7 +273,8 @@ def test_guests_are_paced_and_a_couple_is_not() -> None:
     waits = [store.route("w-1", "guest", "us-northeast", joins_per_second=10).wait_ms for _ in range(40)]
     took = (clock.stopwatch() - begun) * 1000
     assert waits[:10] == [0] * 10
-    # 29 of them come after the first ten and the one that is next; what passed meanwhile they have waited already.
+    # 29 of them come after the first ten and the one that is next; what passed meanwhile they have waited
+    # already.
     assert 2_900 - took - 200 <= max(waits) <= 3_000
     assert store.route("w-1", "couple", "us-northeast", joins_per_second=10).wait_ms == 0
 
@@ -305,7 +320,9 @@ def test_a_node_that_leaves_alarms_nobody() -> None:
     assert (store.nodes(), store.out()) == ([], set())
 
 
-def test_a_node_that_died_while_the_calendar_was_away_is_taken_out_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_died_while_the_calendar_was_away_is_taken_out_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _up("n1")
     connections.open(connection(node="n1"))
     _silence("n1")
@@ -320,6 +337,9 @@ def test_a_node_that_died_while_the_calendar_was_away_is_taken_out_all_the_same(
 
 def test_who_asks_again_and_again_keeps_nobody_else_waiting() -> None:
     _up("n1")
-    pushy = [store.route("w-1", "guest", "us-northeast", joins_per_second=10, user_id="pushy").wait_ms for _ in range(60)]
+    pushy = [
+        store.route("w-1", "guest", "us-northeast", joins_per_second=10, user_id="pushy").wait_ms
+        for _ in range(60)
+    ]
     assert pushy[-1] == 30_000 or pushy[-1] > 5_000
     assert store.route("w-1", "guest", "us-northeast", joins_per_second=10, user_id="calm").wait_ms < 2_000

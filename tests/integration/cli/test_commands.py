@@ -16,7 +16,7 @@ from tests.made import NOON, connection, wedding
 from tests.unit.weddings.test_formats import GOOD, HEADER
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Change, Reason, State
-from workers.alerts.store import alerts
+from workers.alerts.store import moves
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.cli import doctor
@@ -42,16 +42,23 @@ def _status() -> dict[str, Any]:
 
 
 def _alert(severity: Severity) -> None:
-    breach = Breach(Kind.RESPONSE_TIME, "east", severity, 2500, "95 % of round trips in east take up to 2,500 ms")
+    breach = Breach(
+        Kind.RESPONSE_TIME, "east", severity, 2500, "95 % of round trips in east take up to 2,500 ms"
+    )
     with database.transaction() as db:
-        alerts.apply_changes(
-            db, [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)], at=NOON, flapping_within=timedelta()
+        moves.apply_changes(
+            db,
+            [Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)],
+            at=NOON,
+            flapping_within=timedelta(),
         )
 
 
 def test_without_weddings_and_nodes_it_is_idle() -> None:
     redis.registry().zadd(keys.BEATS, {"a-beat": clock.epoch()})
-    idle = "idle: no wedding is in the calendar (`wedops weddings import FILE`); no realtime node has reported"
+    idle = (
+        "idle: no wedding is in the calendar (`wedops weddings import FILE`); no realtime node has reported"
+    )
     assert (_status()["exit"], _status()["verdict"]) == (0, idle)
 
 
@@ -80,7 +87,9 @@ def test_degraded_is_3_and_critical_is_4_and_each_says_why() -> None:
 
 
 def test_a_queue_that_breaks_its_promise_is_named_with_its_age() -> None:
-    redis.registry().lpush("emergency", json.dumps({"headers": {"enqueued_at": clock.epoch() - 90}}), "garbage")
+    redis.registry().lpush(
+        "emergency", json.dumps({"headers": {"enqueued_at": clock.epoch() - 90}}), "garbage"
+    )
     found = _status()
     [queue] = [queue for queue in found["queues"] if queue["name"] == "emergency"]
     assert (queue["depth"], round(queue["oldest"], -1)) == (2, 90)
@@ -166,7 +175,12 @@ def test_doctor_names_each_problem_with_its_remedy() -> None:
         client.config_set("maxmemory-policy", "noeviction")
         redis.load_functions()
     assert done.exit_code == 1
-    for remedy in ("CONFIG SET maxmemory-policy noeviction", "run `wedops migrate`", "start worker-emergency", "no beat runs"):
+    for remedy in (
+        "CONFIG SET maxmemory-policy noeviction",
+        "run `wedops migrate`",
+        "start worker-emergency",
+        "no beat runs",
+    ):
         assert remedy in done.output
 
 
@@ -175,7 +189,9 @@ def test_doctor_names_a_setting_of_the_outlook_that_is_none(monkeypatch: pytest.
     assert "OUTLOOK_" in _run("doctor").output
 
 
-def test_settings_that_could_not_work_are_found_before_anything_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_settings_that_could_not_work_are_found_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert doctor.unsound() == []
     monkeypatch.setenv("SCALING_INSTANCES_MIN", "0")
     monkeypatch.setenv("SCALING_INSTANCES_MAX", "8")
@@ -193,7 +209,9 @@ def test_settings_that_could_not_work_are_found_before_anything_runs(monkeypatch
     words = [sys.executable, "-c", "from workers.cli.main import main; main()", "up", "--seconds", "5"]
     refused = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("wedops: nothing was started: SCALING_INSTANCES_MIN, SCALING_INSTANCES_MAX='0, 8'")
+    assert refused.stderr.startswith(
+        "wedops: nothing was started: SCALING_INSTANCES_MIN, SCALING_INSTANCES_MAX='0, 8'"
+    )
 
 
 def test_doctor_looks_at_a_server_of_the_connections_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,17 +237,22 @@ def test_a_job_can_be_run_now_and_a_wrong_name_is_refused() -> None:
         ("WEDOPS_BROKER_URL", "redis://127.0.0.1:1/0", ["run", "connections.sweep"]),
     ],
 )
-def test_a_server_that_is_unavailable_has_an_exit_code_of_its_own(variable: str, address: str, command: list[str]) -> None:
+def test_a_server_that_is_unavailable_has_an_exit_code_of_its_own(
+    variable: str, address: str, command: list[str]
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from workers.cli.main import main; main()", *command],
-        env=os.environ | {variable: address}, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT,
+        env=os.environ | {variable: address}, capture_output=True, text=True, check=False, timeout=60,
+        cwd=ROOT,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (69, ""), done.stderr
     assert done.stderr.count("\n") == 1
     assert "does not answer" in done.stderr
 
 
-def test_a_known_error_is_one_line_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_known_error_is_one_line_for_people(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.argv", ["wedops", "request", "warm-up", "w-9"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -267,9 +290,17 @@ def test_a_peak_is_planned_and_begun() -> None:
     )  # fmt: skip
     assert peaks.needed(clock.now()) == 0
     with database.transaction() as db:
-        near = [wedding(f"w-{guests}", starts_at=clock.now(), guest_count=guests) for guests in (900, 1_500, 800)]
-        weddings.upsert(db, [*near, wedding("w-later", starts_at=clock.now() + timedelta(hours=7), guest_count=2_000)], at=NOON)
-    begun = json.loads(_run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin", "--json").output)
+        near = [
+            wedding(f"w-{guests}", starts_at=clock.now(), guest_count=guests) for guests in (900, 1_500, 800)
+        ]
+        weddings.upsert(
+            db,
+            [*near, wedding("w-later", starts_at=clock.now() + timedelta(hours=7), guest_count=2_000)],
+            at=NOON,
+        )
+    begun = json.loads(
+        _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin", "--json").output
+    )
     # 30 % of 9,600 connections: the largest weddings until then.
     assert begun["warmed"] == ["w-1500", "w-900", "w-800"]
     with database.transaction() as db:
@@ -282,7 +313,10 @@ def test_a_peak_is_planned_and_begun() -> None:
     assert "is over" in _run("plan", "end-peak").output
     assert "no peak was" in _run("plan", "end-peak").output
     assert (peaks.needed(clock.now()), seasons.kind_of_day(clock.now())) == (0, "ordinary")
-    assert "3 wedding(s) are warmed" in _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin").output
+    assert (
+        "3 wedding(s) are warmed"
+        in _run("plan", "peak", "--connections", "8000", "--hours", "6", "--begin").output
+    )
     assert _run("plan", "peak", "--connections", "0", "--hours", "6").exit_code == 2
 
 
@@ -293,7 +327,9 @@ def test_days_that_need_more_than_there_can_be_are_named_weeks_ahead() -> None:
         weddings.upsert(db, [*crowd, wedding("w-small", starts_at=far + timedelta(days=9))], at=NOON)
     done = _run("plan", "capacity", "--json")
     full = json.loads(done.output)["full"]
-    assert {one["day"] for one in full} <= {f"{far + timedelta(hours=hours):%Y-%m-%d}" for hours in (-6, 0, 6, 12)}
+    assert {one["day"] for one in full} <= {
+        f"{far + timedelta(hours=hours):%Y-%m-%d}" for hours in (-6, 0, 6, 12)
+    }
     assert full[0]["needed"] > full[0]["max"] == 10
     assert done.exit_code == 3
     shown = _run("plan", "capacity", "--days", "30")
@@ -349,7 +385,8 @@ def test_who_is_online_is_shown_and_guests_give_way_when_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [["--weekly", "sat,sun 02:00-04:00 America/New_York", "--only", "no_wedding"], ["--subject", "us-*"], []]
+    "more",
+    [["--weekly", "sat,sun 02:00-04:00 America/New_York", "--only", "no_wedding"], ["--subject", "us-*"], []],
 )
 def test_a_silence_is_asked_for_as_its_guide_writes_it(more: list[str]) -> None:
     done = _run("alerts", "silence", "--kind", "cpu", "--for", "7d", "--reason", "a weekly backup", *more)

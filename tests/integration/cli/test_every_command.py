@@ -1,4 +1,7 @@
-"""Every command line of our pages, run on a system with a season in it; and every --json, which is one object and no more."""
+"""Every command line of our pages, run on a system with a season in it.
+
+And every --json, which is one object and no more.
+"""
 
 import json
 import os
@@ -37,10 +40,20 @@ from workers.weddings.store import weddings
 #: These run for ever, start a system, or need one of somebody else.
 NOT_RUN = {"up", "supervise", "watch", "ingest", "deliver", "listen"}
 #: No worker, forecast or proposal is there: these say so, each tested by itself elsewhere.
-MAY_REFUSE = {"doctor", "replay", "forecast show", "scaling approve", "scaling reject", "permit read", "forecast backtest"}
+MAY_REFUSE = {
+    "doctor",
+    "replay",
+    "forecast show",
+    "scaling approve",
+    "scaling reject",
+    "permit read",
+    "forecast backtest",
+}
 VALID_FOR = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
-    "USER": "u1", "NODE": "n1", "REGION": "us-northeast", "ID": "1", "17": "1", "N": "4", "H": "2", "DATE": "2027-06-12",
-    "D": "2026-10-10", "KIND": "venue", "SERIES": "guest_list_seconds", "JOB": "connections.sweep", "WHO": "operations-lead",
+    "USER": "u1", "NODE": "n1", "REGION": "us-northeast", "ID": "1", "17": "1", "N": "4", "H": "2",
+    "DATE": "2027-06-12",
+    "D": "2026-10-10", "KIND": "venue", "SERIES": "guest_list_seconds", "JOB": "connections.sweep",
+    "WHO": "operations-lead",
     "CHANNEL": "pager", "TOKEN": "no.permit.atall", "RESOURCE": "instances",
 }  # fmt: skip
 
@@ -53,16 +66,24 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with database.transaction() as db:
         soon = clock.now() + timedelta(hours=2)
         weddings.upsert(
-            db, [wedding("w-17", starts_at=soon), wedding("w-18", starts_at=soon, region="us-west")], at=clock.now()
+            db,
+            [wedding("w-17", starts_at=soon), wedding("w-18", starts_at=soon, region="us-west")],
+            at=clock.now(),
         )
         scaled(db, at=clock.now())
         for who in ("operations-lead", "ada", "contacts"):
             notify.register(db, Target(who, "", "pager"), "log://")
     labels = (("region", "us-west"),)
-    measuring.take([Sample("guest_list_seconds", labels, clock.epoch() - 120, 0.4)], sent_by="test", now=clock.machine_now())
+    measuring.take(
+        [Sample("guest_list_seconds", labels, clock.epoch() - 120, 0.4)],
+        sent_by="test",
+        now=clock.machine_now(),
+    )
     measuring.write(Writer("test"))
     keeping.roll_up(now=clock.machine_now() + timedelta(minutes=2))
-    breach = Breach(Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast")
+    breach = Breach(
+        Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast"
+    )
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
     alerting.reconcile([breach], Evaluator.MEASUREMENTS, settings.read(Policy), now=clock.now())
     dead_letters.keep("bulk", "a reason", dead_letters.enveloped("caching.warm_up", "i", [], {}, "bulk"))
@@ -75,7 +96,11 @@ def _words(line: str) -> list[str]:
     line = line.replace("suppliers limit ID N", "suppliers limit s1 300")
     if "dead-letters replay" in line:
         return ["dead-letters", "replay", dead_letters.newest()[0].id]
-    line = ALTERNATIVES.sub(r"\1", line).replace("--at …", "--at 2027-06-12T14:30").replace("--reason …", "--reason why")
+    line = (
+        ALTERNATIVES.sub(r"\1", line)
+        .replace("--at …", "--at 2027-06-12T14:30")
+        .replace("--reason …", "--reason why")
+    )
     line = line.replace("FILE", "season.csv")
     words = shlex.split(re.split(r"\s(?:#|\||>|&&)\s?|…|\)", line, maxsplit=1)[0])
     return [VALID_FOR.get(word, word).partition("|")[0] for word in words]
@@ -110,8 +135,10 @@ JSON = [
 ARGUMENTS = {
     "metrics show": ("guest_list_seconds",), "person": ("w-17", "u1"), "presence": ("w-17",),
     "forecast show": ("us-northeast",), "scaling regret": ("us-northeast",), "scaling why": ("1",),
-    "plan day": ("2027-06-12",), "plan peak": ("--connections", "3000", "--hours", "2"), "simulate": ("--seed", "7"),
-    "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"), "weddings import": ("season.csv",),
+    "plan day": ("2027-06-12",), "plan peak": ("--connections", "3000", "--hours", "2"),
+    "simulate": ("--seed", "7"),
+    "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"),
+    "weddings import": ("season.csv",),
     "weddings show": ("w-17",),
 }  # fmt: skip
 
@@ -132,10 +159,13 @@ def test_json_is_one_object_and_nothing_else(path: str, command: click.Command) 
 @pytest.mark.parametrize("variable", ["WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL"])
 @pytest.mark.parametrize("words", [("status",), ("timeline",), ("nodes",), ("alerts", "list")])
 def test_what_is_logged_goes_to_standard_error(variable: str, words: tuple[str, ...]) -> None:
-    nobody = make_url(os.environ[variable]).set(port=servers.free_port()).render_as_string(hide_password=False)
+    nobody = (
+        make_url(os.environ[variable]).set(port=servers.free_port()).render_as_string(hide_password=False)
+    )
     done = subprocess.run(
         [sys.executable, "-m", "tests.acceptance.wedops", *words, "--json"],
-        cwd=ROOT, env=os.environ | {variable: nobody}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env=os.environ | {variable: nobody}, capture_output=True, text=True, timeout=60,
+        check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     if done.stdout:

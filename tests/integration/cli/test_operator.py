@@ -1,4 +1,7 @@
-"""What somebody on call sees: what is wrong, who is affected, what was done, what to do, also while a server is away."""
+"""What somebody on call sees.
+
+What is wrong, who is affected, what was done, what to do, also while a server is away.
+"""
 
 import os
 import re
@@ -32,7 +35,8 @@ from workers.foundation import clock, database, event_log, settings
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake as measuring
-from workers.operations.status import Status, gather
+from workers.operations.status import gather
+from workers.operations.verdict import Status
 from workers.outbox import store as outbox
 from workers.outbox.rules import Message
 from workers.responses import store as degradation
@@ -74,7 +78,9 @@ def _trouble() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [_ceremony()], at=clock.now())
         protocol = protocols.PROTOCOLS["technical"]
-        emergencies.open_or_join(db, key="k", kind="technical", wedding_id="w-1", protocol=protocol, at=clock.now())
+        emergencies.open_or_join(
+            db, key="k", kind="technical", wedding_id="w-1", protocol=protocol, at=clock.now()
+        )
     alerting.reconcile([SLOW], Evaluator.MEASUREMENTS, policy, now=clock.now())
     with database.transaction() as db:
         telling.escalate(db, policy, now=clock.now())
@@ -83,14 +89,18 @@ def _trouble() -> None:
     connections.set_emergency_mode(True, by="degradation", now=clock.now())
 
 
-def test_status_says_what_is_wrong_who_is_affected_what_was_done_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_says_what_is_wrong_who_is_affected_what_was_done_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("RUNBOOK_URL", "https://wiki.example/runbooks/")
     _trouble()
     verdict = orjson.loads(_run("status", "--json"))["verdict"]
     assert "alert 1, critical: 348 of 348 loads of the guest list took longer than 1 s" in verdict
     assert "affects 348 people at 1 wedding (ceremony)" in verdict
     assert "done: emergency mode (acting)" in verdict
-    assert re.search(r"technical emergency 1 at w-1 is open \(operations by \d\d:\d\dZ: see what is affected", verdict)
+    assert re.search(
+        r"technical emergency 1 at w-1 is open \(operations by \d\d:\d\dZ: see what is affected", verdict
+    )
     assert "to do: https://wiki.example/runbooks/guest_list.md" in verdict
     assert "emergency mode is on, by degradation since" in verdict
 
@@ -98,7 +108,11 @@ def test_status_says_what_is_wrong_who_is_affected_what_was_done_and_what_to_do(
 def test_a_page_says_the_same_and_how_to_take_it() -> None:
     _trouble()
     with database.transaction() as db:
-        body = str(db.exec_driver_sql("SELECT body ->> 'body' FROM outbox WHERE key LIKE 'alert/%%' LIMIT 1").scalar_one())
+        body = str(
+            db.exec_driver_sql(
+                "SELECT body ->> 'body' FROM outbox WHERE key LIKE 'alert/%%' LIMIT 1"
+            ).scalar_one()
+        )
     assert "alert 1 critical firing" in body
     assert "348 people at 1 wedding (ceremony)" in body
     assert "docs/runbooks/guest_list.md" in body
@@ -126,7 +140,9 @@ def test_the_timeline_of_a_wedding_leaves_out_others() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-2", starts_at=clock.now() + timedelta(days=3))], at=clock.now())
         protocol = protocols.PROTOCOLS["venue"]
-        emergencies.open_or_join(db, key="k2", kind="venue", wedding_id="w-2", protocol=protocol, at=clock.now())
+        emergencies.open_or_join(
+            db, key="k2", kind="venue", wedding_id="w-2", protocol=protocol, at=clock.now()
+        )
     shown = _run("timeline", "--wedding", "w-1")
     assert "at w-1 opened" in shown
     assert "at w-2" not in shown
@@ -144,7 +160,9 @@ def hanging() -> Iterator[int]:
 
 def _hang(monkeypatch: pytest.MonkeyPatch, variable: str, port: int) -> None:
     monkeypatch.setattr(settings, "_patience", 1.0)
-    monkeypatch.setenv(variable, make_url(os.environ[variable]).set(port=port).render_as_string(hide_password=False))
+    monkeypatch.setenv(
+        variable, make_url(os.environ[variable]).set(port=port).render_as_string(hide_password=False)
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,11 +187,18 @@ def test_what_can_be_known_is_shown_while_a_server_hangs(
     assert clock.stopwatch() - begun < 8
 
 
-def test_a_storm_without_a_database_is_told_by_its_cause_once_and_then_said_to_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_storm_without_a_database_is_told_by_its_cause_once_and_then_said_to_be_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told: list[str] = []
-    monkeypatch.setattr(watching.adapters, "send", lambda _url, title, *_more, **_named: told.append(title) or True)
+    monkeypatch.setattr(
+        watching.adapters, "send", lambda _url, title, *_more, **_named: told.append(title) or True
+    )
     watch = watching.Watch()
-    storm = [Breach(Kind.JOB_STOPPED, f"job-{one}", Severity.CRITICAL, 1.0, "it fired and did not finish") for one in range(6)]
+    storm = [
+        Breach(Kind.JOB_STOPPED, f"job-{one}", Severity.CRITICAL, 1.0, "it fired and did not finish")
+        for one in range(6)
+    ]
     away = Breach(Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, "the database does not answer")
     for _ in range(3):
         watch._publish_without_database(uninhibited([away, *storm], {Kind.DATABASE}))
@@ -190,12 +215,16 @@ def test_who_is_only_about_to_start_is_not_missed() -> None:
     assert "beat_stopped" in _run("alerts", "list")
 
 
-def test_a_node_that_will_not_come_back_is_forgotten_and_one_that_reports_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_will_not_come_back_is_forgotten_and_one_that_reports_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     balancing.report(balancing.Report("n1", "us-northeast", "ws://n1", 1000, connections=0))
     for node, says in (("n1", "node 'n1' reports; drain it"), ("n2", "no node 'n2' has reported")):
         assert says in str(CliRunner().invoke(wedops, ["nodes", "forget", node]).exception)
     monkeypatch.setattr(
-        balancing, "nodes", lambda now=balancing.nodes: [replace(one, silent=timedelta(minutes=1)) for one in now()]
+        balancing,
+        "nodes",
+        lambda now=balancing.nodes: [replace(one, silent=timedelta(minutes=1)) for one in now()],
     )
     assert "n1 is forgotten" in _run("nodes", "forget", "n1")
     monkeypatch.undo()
@@ -222,7 +251,9 @@ def test_eighty_columns_lose_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "…" not in shown
     [wedding] = _gathered().next_weddings
-    assert all(part in shown.replace("\n", "").replace(" ", "") for part in wedding["starts_local"].split("T"))
+    assert all(
+        part in shown.replace("\n", "").replace(" ", "") for part in wedding["starts_local"].split("T")
+    )
 
 
 def _gathered() -> Status:

@@ -1,4 +1,7 @@
-"""Names that the platform already uses: its variables and switches are taken, what is written about a wedding can be read."""
+"""Names that the platform already uses.
+
+Its variables and switches are taken, what is written about a wedding can be read.
+"""
 
 import os
 
@@ -46,14 +49,22 @@ def test_a_wedding_is_shown_with_what_became_of_it() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-9", starts_at=now)], at=now)
         caching.record(db, key="k", kind="warm_up", wedding_id="w-9", detail={"entries": 7}, at=now)
-        db.execute(text("INSERT INTO wedding_performance_metrics VALUES ('w-9', 'guest_list', 200, 3, 0.25, now())"))
+        db.execute(
+            text("INSERT INTO wedding_performance_metrics VALUES ('w-9', 'guest_list', 200, 3, 0.25, now())")
+        )
     shown = _run("weddings", "show", "w-9")
     assert "100 guests, garden, us-northeast, suppliers: s1 s2" in shown
     assert "guest_list          3 bad of 200, 25% of its budget left" in shown
     assert "warm_up: 7 entries" in shown
     found = orjson.loads(_run("weddings", "show", "w-9", "--json"))
-    assert (found["wedding"]["id"], found["objectives"][0]["bad"], found["results"][0]["actions"]) == ("w-9", 3, 7)
-    assert "is not in the calendar" in str(CliRunner().invoke(wedops, ["weddings", "show", "nobody"]).exception)
+    assert (found["wedding"]["id"], found["objectives"][0]["bad"], found["results"][0]["actions"]) == (
+        "w-9",
+        3,
+        7,
+    )
+    assert "is not in the calendar" in str(
+        CliRunner().invoke(wedops, ["weddings", "show", "nobody"]).exception
+    )
 
 
 def test_doctor_knows_the_platforms_names_and_those_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +74,10 @@ def test_doctor_knows_the_platforms_names_and_those_of_before(monkeypatch: pytes
     monkeypatch.setenv("METRICS_AHEAD_DAYS", "4")
     said = list(doctor._settings())
     assert [line for line in said if "is no setting" in line] == []
-    assert any("METRICS_AHEAD_DAYS is called SNAPSHOTS_AHEAD_DAYS and MEASUREMENTS_AHEAD_DAYS now" in line for line in said)
+    assert any(
+        "METRICS_AHEAD_DAYS is called SNAPSHOTS_AHEAD_DAYS and MEASUREMENTS_AHEAD_DAYS now" in line
+        for line in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +89,9 @@ def test_doctor_knows_the_platforms_names_and_those_of_before(monkeypatch: pytes
         "WEDDING_DAY_ENHANCED_MONITORING",
     ],
 )
-def test_a_switch_of_the_platform_is_heeded_and_never_silent(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_switch_of_the_platform_is_heeded_and_never_silent(
+    switch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SCALING_NEW_REGIONS", "live")
     for value, off in (("true", False), ("false", True)):
         monkeypatch.setenv(switch, value)
@@ -84,7 +100,8 @@ def test_a_switch_of_the_platform_is_heeded_and_never_silent(switch: str, monkey
         heeded = {
             "PREDICTIVE_SCALING_ENABLED": mode({Ordered.LIVE}, scaling) is Mode.SHADOW,
             "PERFORMANCE_MONITORING_ENABLED": bool(muting.switched_off([standing()], alerts)),
-            "WEDDING_DAY_MONITORING": kind_of_day(near, [], seasons, now=clock.now())[0] is KindOfDay.ORDINARY,
+            "WEDDING_DAY_MONITORING": kind_of_day(near, [], seasons, now=clock.now())[0]
+            is KindOfDay.ORDINARY,
             "WEDDING_DAY_ENHANCED_MONITORING": escalation._tempo(ON, alerts, clock.now()) is Tempo.ORDINARY,
         }
         assert heeded == dict.fromkeys(heeded, False) | {switch: off}
@@ -95,7 +112,14 @@ def test_what_failed_is_told_whatever_is_switched_off() -> None:
     own = [standing(number, kind) for number, kind in enumerate(Kind)]
     muted = {own[number].kind for number in muting.switched_off(own, Policy(performance=False))}
     assert Kind.RESPONSE_TIME in muted
-    failed = {Kind.NODE_OUT, Kind.WATCH_STOPPED, Kind.ACTION_FAILED, Kind.RESPONSE_FAILED, Kind.DATABASE, Kind.JOB_STOPPED}
+    failed = {
+        Kind.NODE_OUT,
+        Kind.WATCH_STOPPED,
+        Kind.ACTION_FAILED,
+        Kind.RESPONSE_FAILED,
+        Kind.DATABASE,
+        Kind.JOB_STOPPED,
+    }
     assert not muted & failed
 
 
@@ -105,7 +129,9 @@ def test_the_platforms_own_variables_are_taken_where_ours_is_not_set(monkeypatch
     monkeypatch.delenv("WEDOPS_BROKER_URL")
     monkeypatch.delenv("WEDOPS_CACHE_URL")
     assert settings.servers().broker_url == "redis://platform:6379/3"
-    assert settings.servers().cache_url == settings.Servers().cache_url, "a cache evicts: the broker's server must not"
+    assert settings.servers().cache_url == settings.Servers().cache_url, (
+        "a cache evicts: the broker's server must not"
+    )
     monkeypatch.setenv("REDIS_URL", "http://platform")
     with pytest.raises(settings.SettingInvalid, match="^REDIS_URL"):
         settings.servers()
@@ -114,4 +140,7 @@ def test_the_platforms_own_variables_are_taken_where_ours_is_not_set(monkeypatch
     assert settings.read(live.Policy).address == ""
     monkeypatch.setenv("SUPABASE_SERVICE_ROLE_KEY", "a-key")
     found = settings.read(live.Policy)
-    assert (found.address, found.token(0)) == ("https://project.supabase.co/realtime/v1/api/broadcast", "a-key")
+    assert (found.address, found.token(0)) == (
+        "https://project.supabase.co/realtime/v1/api/broadcast",
+        "a-key",
+    )

@@ -1,4 +1,7 @@
-"""A server that answers with an error: one line with its remedy, from a command and from doctor; never a traceback."""
+"""A server that answers with an error.
+
+One line with its remedy, from a command and from doctor; never a traceback.
+"""
 
 import errno
 import os

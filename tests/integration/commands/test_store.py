@@ -106,12 +106,16 @@ def test_what_has_no_effect_is_sent_again_ever_more_slowly() -> None:
 def _is_due() -> float:
     """Have the wait be over; return how long it was."""
     with database.transaction() as db:
-        waits = db.execute(text("SELECT extract(epoch FROM due_at - now()) FROM outbox WHERE kind = 'command'")).scalar_one()
+        waits = db.execute(
+            text("SELECT extract(epoch FROM due_at - now()) FROM outbox WHERE kind = 'command'")
+        ).scalar_one()
         db.execute(text("UPDATE outbox SET due_at = now() WHERE kind = 'command'"))
     return float(waits)
 
 
-def test_what_a_client_of_the_version_before_accepts_is_sent_and_what_its_worker_does_is_not_sent_again() -> None:
+def test_what_a_client_of_the_version_before_accepts_is_sent_and_what_its_worker_does_is_not_sent_again() -> (
+    None
+):
     message = '{"wedding_id": "w-1", "kind": "venue", "request_key": "old"}'
     with database.transaction() as db:
         db.execute(
@@ -134,14 +138,18 @@ def test_what_a_client_of_the_version_before_accepts_is_sent_and_what_its_worker
 
 def test_a_command_about_no_wedding_is_accepted_done_once_and_settled_with_its_effect() -> None:
     until = (clock.now() + timedelta(hours=2)).isoformat()
-    asked = usecases.accept("connections.prepare_peak", {"connections": 900, "until": until, "request_key": "p"}, caller="ada")
+    asked = usecases.accept(
+        "connections.prepare_peak", {"connections": 900, "until": until, "request_key": "p"}, caller="ada"
+    )
     assert (asked.state, asked.caller) == ("accepted", "ada")
     prepare_peak(**asked.message)
     prepare_peak(**asked.message)
     found = client.find("p")
     assert found
     assert (found.state, found.effect) == ("done", "room for 1080 connections")
-    with pytest.raises(client.Refused, match="connections: Input should be greater than or equal to 1; until is missing"):
+    with pytest.raises(
+        client.Refused, match="connections: Input should be greater than or equal to 1; until is missing"
+    ):
         usecases.accept("connections.prepare_peak", {"connections": 0}, caller="ada")
 
 
@@ -157,14 +165,18 @@ def test_a_request_whose_wedding_vanished_is_refused_with_its_reason() -> None:
 
 
 def test_no_task_is_offered_but_those_of_the_contract() -> None:
-    with pytest.raises(client.Refused, match=r"'measurements.retain' is no task for other services; offered are"):
+    with pytest.raises(
+        client.Refused, match=r"'measurements.retain' is no task for other services; offered are"
+    ):
         usecases.accept("measurements.retain", {}, caller="ada")
     assert app.conf.accept_content == ["json"]
 
 
 def test_a_key_of_a_version_whose_command_had_fewer_fields_is_known_both_ways() -> None:
     with database.transaction() as db:
-        asked = Request("old", "emergencies.open", {"wedding_id": "w-1", "kind": "venue", "request_key": "old", "gone": 1})
+        asked = Request(
+            "old", "emergencies.open", {"wedding_id": "w-1", "kind": "venue", "request_key": "old", "gone": 1}
+        )
         store.accept(db, asked, at=clock.machine_now())
     assert client.open_emergency("venue", "w-1", request_key="old").state == "accepted"
     emergency_tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="old")

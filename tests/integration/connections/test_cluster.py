@@ -1,4 +1,7 @@
-"""The registry on a Redis Cluster: three nodes, every function on each, and nothing that needs two slots at once."""
+"""The registry on a Redis Cluster.
+
+Three nodes, every function on each, and nothing that needs two slots at once.
+"""
 
 import os
 import tempfile
@@ -39,7 +42,9 @@ def cluster(real_servers: list[servers.Server]) -> Iterator[None]:
     ]
     try:
         _join([Redis.from_url(node.url, decode_responses=True) for node in nodes])
-        os.environ["WEDOPS_CONNECTIONS_URL"] = nodes[0].url.replace("redis://", "redis+cluster://").removesuffix("/0")
+        os.environ["WEDOPS_CONNECTIONS_URL"] = (
+            nodes[0].url.replace("redis://", "redis+cluster://").removesuffix("/0")
+        )
         redis.load_functions()
         store.publish_limits()
         yield
@@ -50,12 +55,16 @@ def cluster(real_servers: list[servers.Server]) -> Iterator[None]:
 
 
 def _join(clients: list["Redis"]) -> None:
-    port = {name: client.config_get(name)[name] for client in clients[:1] for name in ("port", "cluster-port")}
+    port = {
+        name: client.config_get(name)[name] for client in clients[:1] for name in ("port", "cluster-port")
+    }
     for number, client in enumerate(clients):
         first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1
         client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
         client.execute_command("CLUSTER MEET", servers.LOOPBACK, port["port"], port["cluster-port"])
-    assert eventually(lambda: all(client.cluster("info")["cluster_state"] == "ok" for client in clients), within=30)
+    assert eventually(
+        lambda: all(client.cluster("info")["cluster_state"] == "ok" for client in clients), within=30
+    )
 
 
 def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
@@ -84,4 +93,7 @@ def test_all_that_the_registry_does_works_on_a_cluster(cluster: None) -> None:
     assert [levels.publish_levels({"guest|mobile|setup": {"batch_ms": 5}}) for _ in range(2)] == [1, 0]
     assert [levels.publish_phases({"w-1": "setup"}) for _ in range(2)] == [1, 0]
     action = Action(1, "east", Resource.INSTANCES, 2, 4, "demand", State.APPROVED, clock.now(), "test")
-    assert [gateways.publish("east", [action], connections_per_instance=10) for _ in range(2)] == [True, False]
+    assert [gateways.publish("east", [action], connections_per_instance=10) for _ in range(2)] == [
+        True,
+        False,
+    ]

@@ -1,4 +1,7 @@
-"""Counts never drift: random opens, beats, closes, crashes and sweeps from several clients at once, against a model of each."""
+"""Counts never drift.
+
+Random opens, beats, closes, crashes and sweeps from several clients at once, against a model of each.
+"""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +34,16 @@ class Client:
 
     def go(self, steps: int) -> "Client":
         """Take so many steps."""
-        doing = (self.open, self.open, self.beat, self.measure, self.close, self.crash, self.subscribe, self.unsubscribe)
+        doing = (
+            self.open,
+            self.open,
+            self.beat,
+            self.measure,
+            self.close,
+            self.crash,
+            self.subscribe,
+            self.unsubscribe,
+        )
         for step in range(steps):
             self.random.choice(doing)()
             if step % 100 == self.number:
@@ -40,7 +52,10 @@ class Client:
         return self
 
     def open(self) -> None:
-        """Open a connection of one of 12 users of this client; two in five belong to a supplier that all clients share."""
+        """Open a connection of one of 12 users of this client.
+
+        Two in five belong to a supplier that all clients share.
+        """
         user = f"u{self.number}-{self.random.randrange(12)}"
         facts: dict[str, object] = {"wedding_id": f"w-{self.random.randrange(4)}"}
         if user.endswith(("1", "3")):
@@ -50,7 +65,9 @@ class Client:
             one = replace(self.random.choice(list(self.alive.values())), node=f"n{self.random.randrange(3)}")
         else:
             one = connection(f"c{self.taken}", user_id=user, node=f"n{self.random.randrange(3)}", **facts)
-        mine = sum((other.tenant, other.user_id) == (one.tenant, one.user_id) for other in self.alive.values())
+        mine = sum(
+            (other.tenant, other.user_id) == (one.tenant, one.user_id) for other in self.alive.values()
+        )
         answer = store.open(one, reuse=self.random.random() < 0.2, resume=self.random.random() < 0.1)
         # What crashed holds no place: its user needs it now.
         if one.ref in self.alive or mine < 5 or answer.reused:
@@ -74,7 +91,10 @@ class Client:
     def subscribe(self) -> None:
         """Subscribe one to something."""
         if self.alive:
-            ref, more = self.random.choice(list(self.alive)), [f"timeline:{self.random.randrange(9)}" for _ in range(2)]
+            ref, more = (
+                self.random.choice(list(self.alive)),
+                [f"timeline:{self.random.randrange(9)}" for _ in range(2)],
+            )
             assert store.subscribe(ref, more)
             self._has(ref, {*self.alive[ref].channels, *more})
 
@@ -106,7 +126,9 @@ class Client:
 def drive(seed: int, steps: int) -> list[Connection]:
     """Let all clients run side by side, end what crashed, and return what must be open."""
     # A user's five places are what this is about; the rates would only slow it down.
-    store.each(store.shards(), "wedops_limit", len(store.shards()), '{"user": 5, "supplier": 100000, "pool": 100000}')
+    store.each(
+        store.shards(), "wedops_limit", len(store.shards()), '{"user": 5, "supplier": 100000, "pool": 100000}'
+    )
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [Client(number, Random(seed * 10 + number)) for number in range(CLIENTS)]
         list(pool.map(lambda client: client.go(steps), clients))

@@ -13,7 +13,8 @@ from workers.foundation import redis
 
 pytestmark = pytest.mark.usefixtures("world")
 
-#: What a version wrote for two connections of one user, byte for byte. A new form adds its own here, and takes none away.
+#: What a version wrote for two connections of one user, byte for byte. A new form adds its own here, and
+#: takes none away.
 SAMPLES = {
     1: "c1,g,n1,us-northeast,w-1,,timeline:w-1;guests:w-1,2.0.0,mobile,1795953377,0,41.5,0,12,1,3400,1"
     "|c2,g,n1,us-northeast,w-1,,,,,1795953377,0,0,0,0,0,0,0",

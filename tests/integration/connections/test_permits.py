@@ -21,8 +21,17 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _signed(claims: dict[str, object], secret: str = NEW, kid: str = "new", algorithm: str = "HS256") -> str:
     now = int(clock.epoch())
-    whole = {"sub": "u1", "aud": "wedops", "user_type": "guest", "wedding_id": "w-1", "iat": now, "exp": now + 60} | claims
-    return jwt.encode({name: value for name, value in whole.items() if value is not None}, secret, algorithm, {"kid": kid})
+    whole = {
+        "sub": "u1",
+        "aud": "wedops",
+        "user_type": "guest",
+        "wedding_id": "w-1",
+        "iat": now,
+        "exp": now + 60,
+    } | claims
+    return jwt.encode(
+        {name: value for name, value in whole.items() if value is not None}, secret, algorithm, {"kid": kid}
+    )
 
 
 def test_a_permit_says_who_it_is_for() -> None:

@@ -1,4 +1,4 @@
-"""The registry: admission and its limits, bad input never gets in, a sweep ends what is stale and nothing else."""
+"""The registry: admission and its limits, bad input, sweeps that end what is stale and nothing else."""
 
 import re
 from collections import Counter
@@ -34,7 +34,9 @@ EAST = "us-northeast"
 def counts() -> Counter[str]:
     total: Counter[str] = Counter()
     for shard in store.shards():
-        total.update({name: int(count) for name, count in redis.connections().hgetall(f"{shard}:counts").items()})
+        total.update(
+            {name: int(count) for name, count in redis.connections().hgetall(f"{shard}:counts").items()}
+        )
     del total["moves"]
     return total
 
@@ -78,7 +80,11 @@ def test_what_is_known_of_a_connection_can_be_read() -> None:
     assert known.pop("last_activity_ms") > 1_700_000_000_000
     # RFC 6298: 7/8 of 80 and 1/8 of 160; a quarter of the difference of 80.
     assert (known.pop("rtt_ms"), known.pop("jitter_ms"), round(known.pop("score"), 1)) == (90.0, 20.0, 51.0)
-    said = {name: value for name, value in vars(one).items() if name not in {"user_id", "supplier_type", "channels"}}
+    said = {
+        name: value
+        for name, value in vars(one).items()
+        if name not in {"user_id", "supplier_type", "channels"}
+    }
     assert known == said | {
         "ref": one.ref,
         "supplier_id": "",
@@ -102,7 +108,7 @@ def test_what_is_known_of_a_connection_can_be_read() -> None:
     ],
 )
 def test_the_quality_score_is_the_e_models(rtt: float, errors: int, reconnects: int, score: float) -> None:
-    """R = 93.2 - 0.024 d - 0.11 (d - 177.3)+ - 30 ln(1 + 15 e) of d = rtt / 2, worked out by hand, less 2 a reconnect."""
+    """R = 93.2 - 0.024 d - 0.11 (d - 177.3)+ - 30 ln(1 + 15 e) of d = rtt / 2, less 2 a reconnect."""
     one = connection(reconnects=reconnects)
     store.open(one)
     store.measure([Measurement(one.ref, rtt, 100 - errors, errors)])
@@ -111,15 +117,18 @@ def test_the_quality_score_is_the_e_models(rtt: float, errors: int, reconnects: 
 
 def test_a_heartbeat_of_a_stranger_changes_nothing_and_is_named() -> None:
     store.open(connection())
-    assert store.heartbeat(["w-1/u1/c1", "w-1/u1/c9", "nonsense"]) == ["w-1/u1/c9", "nonsense"] or store.heartbeat(
-        ["w-1/u1/c1", "w-1/u1/c9", "nonsense"]
-    ) == ["nonsense", "w-1/u1/c9"]
+    assert store.heartbeat(["w-1/u1/c1", "w-1/u1/c9", "nonsense"]) == [
+        "w-1/u1/c9",
+        "nonsense",
+    ] or store.heartbeat(["w-1/u1/c1", "w-1/u1/c9", "nonsense"]) == ["nonsense", "w-1/u1/c9"]
     assert store.measure([Measurement("w-1/u1/c9", 10, 5), Measurement("x/y", 10)]) == ["w-1/u1/c9", "x/y"]
     assert store.total() == 1
     assert _totals().counters[f"{EAST}|messages"] == 0
 
 
-def test_the_sixth_connection_of_a_user_is_refused_until_the_limit_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sixth_connection_of_a_user_is_refused_until_the_limit_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert all(store.open(connection(f"c{number}")).ok for number in range(5))
     refused = store.open(connection("c5"))
     assert (refused.ok, refused.reason) == (False, "user_limit")
@@ -160,7 +169,9 @@ def test_who_lost_a_connection_gets_its_place_back_at_once() -> None:
 
 
 @pytest.mark.parametrize("user_type", ["planner", "couple"])
-def test_a_suppliers_vendors_do_not_use_up_its_planners_turn(user_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suppliers_vendors_do_not_use_up_its_planners_turn(
+    user_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _with(monkeypatch, supplier_burst=1, supplier_every=timedelta(minutes=1))
     vendor = connection(supplier_id="s1", user_type="vendor")
     assert store.open(vendor).ok
@@ -180,7 +191,9 @@ def test_a_call_without_a_key_is_told_so(function: str) -> None:
         redis.connections().fcall(function, 0, "{}")
 
 
-@pytest.mark.parametrize(("user_type", "places"), [("guest", 900), ("vendor", 970), ("planner", 1000), ("couple", 1000)])
+@pytest.mark.parametrize(
+    ("user_type", "places"), [("guest", 900), ("vendor", 970), ("planner", 1000), ("couple", 1000)]
+)
 def test_guests_never_take_the_last_places_of_a_pool(user_type: str, places: int) -> None:
     assert store.open(connection(user_type=user_type), held=places - 1).ok
     refused = store.open(connection("c2", user_id="u2", user_type=user_type), held=places)
@@ -201,12 +214,21 @@ def test_a_small_node_says_its_own_capacity_and_in_an_emergency_guests_give_way_
     ("fields", "facts", "address", "reason"),
     [
         ({"user_burst": 2, "user_every": timedelta(minutes=1)}, {}, "", "user_rate"),
-        ({"supplier_burst": 2, "supplier_every": timedelta(minutes=1)}, {"supplier_id": "s1"}, "", "supplier_rate"),
+        (
+            {"supplier_burst": 2, "supplier_every": timedelta(minutes=1)},
+            {"supplier_id": "s1"},
+            "",
+            "supplier_rate",
+        ),
         ({"address_burst": 2, "address_every": timedelta(minutes=1)}, {}, "a1", "address_rate"),
     ],
 )
 def test_who_knocks_too_fast_waits(
-    monkeypatch: pytest.MonkeyPatch, fields: dict[str, object], facts: dict[str, str], address: str, reason: str
+    monkeypatch: pytest.MonkeyPatch,
+    fields: dict[str, object],
+    facts: dict[str, str],
+    address: str,
+    reason: str,
 ) -> None:
     _with(monkeypatch, **fields)
     answers = [store.open(connection("c1", **facts), address=address) for _ in range(3)]
@@ -223,10 +245,17 @@ def test_the_jitter_differs_between_callers() -> None:
 
 def test_a_second_request_for_the_same_kind_of_channel_gets_the_open_connection() -> None:
     store.open(connection(channels=("timeline:w-1", "photos:w-1")))
-    again = store.open(connection("c2", node="n2", channels=("timeline:w-1:urgent", "guests:w-1")), reuse=True)
+    again = store.open(
+        connection("c2", node="n2", channels=("timeline:w-1:urgent", "guests:w-1")), reuse=True
+    )
     assert (again.ok, again.reused, again.ref, again.node) == (True, True, "w-1/u1/c1", "n1")
     assert again.kinds["guests"]["ok"] == ["guests:w-1"]
-    assert record("w-1/u1/c1")["channels"] == ["timeline:w-1", "photos:w-1", "timeline:w-1:urgent", "guests:w-1"]  # type: ignore[index]
+    assert record("w-1/u1/c1")["channels"] == [
+        "timeline:w-1",
+        "photos:w-1",
+        "timeline:w-1:urgent",
+        "guests:w-1",
+    ]  # type: ignore[index]
     assert not store.open(connection("c3", channels=("floor:w-1",)), reuse=True).reused
     assert report.accepted(_totals()) == {"opened": 2, "reused": 1}
 
@@ -275,7 +304,9 @@ def test_many_channels_are_answered_one_by_one_and_by_kind() -> None:
         "venue": {"ok": ["venue:w-1"]},
         "photos": {"refused": [["photos:w-1", "not_in_profile"]]},
     }
-    answer = store.subscribe(one.ref, ["timeline:w-1", "venue:w-1", "photos:w-1", "no good", ":w-1"], supplier_type="florist")
+    answer = store.subscribe(
+        one.ref, ["timeline:w-1", "venue:w-1", "photos:w-1", "no good", ":w-1"], supplier_type="florist"
+    )
     assert answer == {
         "timeline": {"ok": ["timeline:w-1"]},
         "venue": {"ok": ["venue:w-1"]},
@@ -309,7 +340,11 @@ def test_a_node_that_is_out_keeps_nobodys_place() -> None:
 
 def test_evicting_a_node_ends_its_connections_and_no_others() -> None:
     for number in range(500):
-        store.open(connection(f"c{number}", user_id=f"u{number}", wedding_id=f"w-{number % 40}", node=f"n{number % 2}"))
+        store.open(
+            connection(
+                f"c{number}", user_id=f"u{number}", wedding_id=f"w-{number % 40}", node=f"n{number % 2}"
+            )
+        )
     assert upkeep.evict("n1") == 250
     assert upkeep.evict("n1") == 0
     assert (counts()["node:n0"], counts()["node:n1"], store.total()) == (250, 0, 250)
@@ -334,7 +369,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("facts", "says"), BAD)
-def test_a_bad_field_is_refused_by_name_and_counted_and_nothing_else_is_written(facts: dict[str, str], says: str) -> None:
+def test_a_bad_field_is_refused_by_name_and_counted_and_nothing_else_is_written(
+    facts: dict[str, str], says: str
+) -> None:
     before = set(redis.connections().scan_iter())
     with pytest.raises(store.ConnectionRefused, match=says):
         store.open(connection(**{"id": "c9"} | facts))
@@ -342,13 +379,17 @@ def test_a_bad_field_is_refused_by_name_and_counted_and_nothing_else_is_written(
     assert report.refusals(_totals()) == {"invalid": 1}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"id": 5}', '{"id": null}', '{"channels": {"a": 1}}', "null"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "7", '{"id": 5}', '{"id": null}', '{"channels": {"a": 1}}', "null"]
+)
 def test_what_is_no_connection_is_refused(text: str) -> None:
     with pytest.raises(ResponseError, match="REFUSED"):
         redis.connections().fcall("wedops_open", 1, keys.shard("w-1", 64), text)
 
 
-@pytest.mark.parametrize("shard", ["wedops:{64}", "wedops:{-1}", "wedops:1", "{1}", "wedops:{1}", "wedops:{1e1}", ""])
+@pytest.mark.parametrize(
+    "shard", ["wedops:{64}", "wedops:{-1}", "wedops:1", "{1}", "wedops:{1}", "wedops:{1e1}", ""]
+)
 def test_a_key_that_is_not_the_tenants_shard_is_refused(shard: str) -> None:
     before = redis.connections().dbsize()
     text = orjson.dumps(vars(connection()) | {"channels": []})
@@ -358,7 +399,9 @@ def test_a_key_that_is_not_the_tenants_shard_is_refused(shard: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["heartbeat", "measure", "subscribe", "unsubscribe", "lost", "close"])
-def test_a_known_ref_in_a_wrong_shard_is_refused_with_the_right_one_and_not_taken_for_ended(call: str) -> None:
+def test_a_known_ref_in_a_wrong_shard_is_refused_with_the_right_one_and_not_taken_for_ended(
+    call: str,
+) -> None:
     store.open(connection())
     words = {"measure": ["w-1/u1/c1", "5", "0", "0", "0"]}.get(call, ["w-1/u1/c1"])
     right = keys.shard("w-1", 64)
@@ -410,7 +453,9 @@ def test_a_lost_connection_is_swept_and_its_gateway_told_unless_it_is_opened_aga
         assert all(store.lost(f"w-1/u{number}/c{number}") for number in (1, 2, 3))
         assert store.open(connection("c2", user_id="u2"), resume=True).ok
         # A measurement that was on its way when the socket broke keeps no place for minutes.
-        assert store.measure([Measurement("w-1/u1/c1", 20.0), Measurement("w-1/u2/c2", 20.0)]) == ["w-1/u1/c1"]
+        assert store.measure([Measurement("w-1/u1/c1", 20.0), Measurement("w-1/u2/c2", 20.0)]) == [
+            "w-1/u1/c1"
+        ]
         assert store.heartbeat(["w-1/u3/c3"]) == ["w-1/u3/c3"]
         assert upkeep.sweep() == 2
         told = [message["data"] for _ in range(3) if (message := gateway.get_message(timeout=0.2))]
@@ -490,7 +535,9 @@ def test_a_snapshot_tells_prometheus_what_passes_through_a_region() -> None:
     def sample(name: str, **labels: str) -> float:
         return REGISTRY.get_sample_value(name, {"region": "us-quiet"} | labels) or 0.0
 
-    before = {name: sample(f"wedops_{name}_total") for name in ("messages", "message_errors", "message_bytes")}
+    before = {
+        name: sample(f"wedops_{name}_total") for name in ("messages", "message_errors", "message_bytes")
+    }
     one = connection(channels=("timeline:w-1", "guests:w-1"), region="us-quiet")
     store.open(one)
     store.measure([Measurement(one.ref, 100.0, 7, 2, 900)])
@@ -520,7 +567,8 @@ def test_a_snapshot_tells_how_well_each_wedding_is_connected() -> None:
 )
 def test_whatever_the_calendar_takes_can_connect(wedding_id: str, supplier_id: str, region: str) -> None:
     """Wedding, supplier and region of a calendar are those of a connection, a channel and a node."""
-    text = f"id,start,end,zone,guest_count,venue_type,region,supplier_ids\n{wedding_id},2027-06-12T15:00,2027-06-12T23:00,"
+    header = "id,start,end,zone,guest_count,venue_type,region,supplier_ids"
+    text = f"{header}\n{wedding_id},2027-06-12T15:00,2027-06-12T23:00,"
     [one] = csv.read(f"{text}America/New_York,100,garden,{region},{supplier_id}\n".encode()).weddings
     assert (one.id, one.region, one.supplier_ids) == (wedding_id, region, (supplier_id,))
     asked = connection(

@@ -28,7 +28,11 @@ def test_what_gateways_observe_is_shown_a_second_and_with_percentiles() -> None:
     assert store.open(connection("c2", user_id="u2")).ok
     _snapshot(0)
     assert store.open(connection("c3", user_id="u1", channels=("timeline:w-1",)), reuse=True).reused
-    store.observe("n1", REGION, [("connect", 40, 95), ("connect", 900, 5), ("batches", None, 60), ("failed_batches", None, 6)])
+    store.observe(
+        "n1",
+        REGION,
+        [("connect", 40, 95), ("connect", 900, 5), ("batches", None, 60), ("failed_batches", None, 6)],
+    )
     store.observe("n2", REGION, [("delivery", 20, 60), ("delivery", 180.5, 60)])
     now = _snapshot(1)
     [region] = connections.traffic(now=now).regions
@@ -40,7 +44,11 @@ def test_what_gateways_observe_is_shown_a_second_and_with_percentiles() -> None:
     assert (region["batches_per_second"], region["failed_batches_per_second"]) == (1.0, 0.1)
     now = _snapshot(2)
     [region] = connections.traffic(now=now).regions
-    assert (region["delivered_per_second"], region["delivery_p95_ms"], region["reuse_rate"]) == (0.0, None, None)
+    assert (region["delivered_per_second"], region["delivery_p95_ms"], region["reuse_rate"]) == (
+        0.0,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,10 +84,19 @@ def test_the_heaviest_users_are_known_and_who_leaves_is_not() -> None:
     store.measure([Measurement("w-1/u39/d39", 20, 38, 0, 1)])
     first, second, *_ = found = upkeep.heaviest(now=Moment(clock.now()))
     assert len(found) == 10
-    assert (first.user_id, first.tenant, first.connections, first.messages, first.bytes) == ("u39", "w-1", 2, 77, 391)
+    assert (first.user_id, first.tenant, first.connections, first.messages, first.bytes) == (
+        "u39",
+        "w-1",
+        2,
+        77,
+        391,
+    )
     assert (second.user_id, second.messages) == ("u38", 38)
     store.close("w-1/u38/c38")
     store.close("w-1/u39/d39")
-    assert [(one.user_id, one.messages) for one in upkeep.heaviest(now=Moment(clock.now()))][:2] == [("u39", 39), ("u37", 37)]
+    assert [(one.user_id, one.messages) for one in upkeep.heaviest(now=Moment(clock.now()))][:2] == [
+        ("u39", 39),
+        ("u37", 37),
+    ]
     key = next(key for shard in store.shards() if redis.connections().exists(key := f"{shard}:heavy"))
     assert redis.connections().zcard(key) == 18, "20 at most, and none that ended"

@@ -43,7 +43,11 @@ def test_a_second_emergency_of_a_kind_joins_the_first_until_that_is_closed() -> 
     tasks.open_emergency(kind="vendor", wedding_id="w-1", request_key="c")
     with database.transaction() as db:
         assert [one.kind for one in store.active(db)] == ["vendor", "venue"]
-        assert [requests.find(db, key).effect for key in "abc"] == ["emergency 1", "emergency 1", "emergency 3"]
+        assert [requests.find(db, key).effect for key in "abc"] == [
+            "emergency 1",
+            "emergency 1",
+            "emergency 3",
+        ]
         assert len(outbox.waiting(db, "notification")) == 2
         assert store.close(db, wedding_id="w-1", at=NOON) == [1, 3]
     tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="d")
@@ -58,7 +62,9 @@ def test_a_key_is_bound_to_what_was_first_asked_under_it_whichever_way_it_came()
     tasks.open_emergency(kind="venue", wedding_id="w-2", request_key="k")
     caching.warm_up(wedding_id="w-1", request_key="k")
     with pytest.raises(usecases.RequestKeyReused, match="was used for something else"):
-        usecases.accept("emergencies.open", {"kind": "venue", "wedding_id": "w-2", "request_key": "k"}, caller="ada")
+        usecases.accept(
+            "emergencies.open", {"kind": "venue", "wedding_id": "w-2", "request_key": "k"}, caller="ada"
+        )
     with database.transaction() as db:
         assert [(one.wedding_id, one.kind) for one in store.active(db)] == [("w-1", "venue")]
         assert requests.find(db, "k").state == "done"

@@ -1,4 +1,4 @@
-"""Forecasts compared with what was seen, shares learned from rows, spans played again with the calendar as it was known."""
+"""Forecasts compared with what was seen, shares learned from rows, past spans replayed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from workers.snapshots import store as metrics
 from workers.snapshots.rules import Snapshot
 from workers.weddings.rules import Policy as Phases
 from workers.weddings.rules import Status, Wedding
-from workers.weddings.store import weddings
+from workers.weddings.store import versions, weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 NOW = datetime(2026, 10, 12, 6, tzinfo=UTC)
@@ -44,11 +44,17 @@ def _measure(held: list[Wedding], times: float, *, since: datetime) -> None:
     values = np.round(made.quantiles["p50"] * times).astype(int).tolist()
     with database.transaction() as db:
         metrics.append(
-            db, [Snapshot(REGION, made.starts_at + number * made.step, count) for number, count in enumerate(values)]
+            db,
+            [
+                Snapshot(REGION, made.starts_at + number * made.step, count)
+                for number, count in enumerate(values)
+            ],
         )
 
 
-@pytest.mark.parametrize(("times", "trust"), [(1.0, Trust.TRUSTED), (1.7, Trust.WIDER), (9.0, Trust.REACTIVE)])
+@pytest.mark.parametrize(
+    ("times", "trust"), [(1.0, Trust.TRUSTED), (1.7, Trust.WIDER), (9.0, Trust.REACTIVE)]
+)
 def test_a_forecast_that_was_wrong_for_days_is_trusted_less(times: float, trust: Trust) -> None:
     held = _held()
     with database.transaction() as db:
@@ -59,7 +65,12 @@ def test_a_forecast_that_was_wrong_for_days_is_trusted_less(times: float, trust:
         for number in range(432, 0, -1):
             at = NOW - timedelta(minutes=10 * number)
             near = [one for one in held if one.ends_at > at - timedelta(hours=9)]
-            store.record(db, [rules.forecast(REGION, near, rules.Policy(), Phases(), starts_at=at)], version=number, at=at)
+            store.record(
+                db,
+                [rules.forecast(REGION, near, rules.Policy(), Phases(), starts_at=at)],
+                version=number,
+                at=at,
+            )
         scores = actions.evaluate(db, now=NOW)
         assert actions.evaluated(db, now=NOW) == scores
         score = scores[REGION]
@@ -89,7 +100,13 @@ def test_what_was_said_weeks_ahead_is_judged_for_the_whole_day() -> None:
         actions.evaluate(db, now=NOW)
         found = store.evaluated(db, since=NOW - timedelta(days=1), until=NOW)[REGION]
         # The clock had gone a month ahead, and came back.
-        store.record(db, actions.far(db, now=NOW + timedelta(days=31)), version=1, at=NOW + timedelta(days=31), far=True)
+        store.record(
+            db,
+            actions.far(db, now=NOW + timedelta(days=31)),
+            version=1,
+            at=NOW + timedelta(days=31),
+            far=True,
+        )
         assert actions.far(db, now=NOW)
         store.forget(db, before=NOW, far_before=NOW - actions.far_kept(rules.Policy()))
         assert store.count(db) == 33
@@ -125,13 +142,18 @@ def test_the_calendar_is_remembered_as_it_was_known() -> None:
             weddings.upsert(db, [known], at=NOW - timedelta(days=days))
             weddings.upsert(db, [known], at=NOW - timedelta(days=days - 1))
         known = [
-            [found.starts_at for found in weddings.as_known(db, NOW - timedelta(days=days), start, NOW + timedelta(days=9))]
+            [
+                found.starts_at
+                for found in versions.as_known(db, NOW - timedelta(days=days), start, NOW + timedelta(days=9))
+            ]
             for days in (31, 25, 15, 5)
         ]
     assert known == [[], [NOW], [moved.starts_at], []]
 
 
-def test_a_past_saturday_is_played_again_and_one_that_was_not_measured_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_past_saturday_is_played_again_and_one_that_was_not_measured_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OUTLOOK_EVERY", "10")
     monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "150")
     held = _held()
@@ -160,7 +182,9 @@ def test_a_span_is_played_with_the_season_and_the_orders_of_then(monkeypatch: py
     peak, ordered = start + timedelta(hours=18), start + timedelta(hours=4)
     with database.transaction() as db:
         weddings.upsert(db, held, at=NOW - timedelta(days=60))
-        orders.give(db, Order(REGION, Kind.EMERGENCY, "a test", "tester", ordered, ordered + timedelta(hours=3), 9))
+        orders.give(
+            db, Order(REGION, Kind.EMERGENCY, "a test", "tester", ordered, ordered + timedelta(hours=3), 9)
+        )
         orders.end(db, REGION, Kind.EMERGENCY, by="tester", at=ordered + timedelta(hours=2))
         seasons.record(db, {REGION: Decision(Season.PEAK, Reason.BOOKINGS, 2.0)}, at=peak)
     _measure(held, 1.0, since=NOW - timedelta(days=4))

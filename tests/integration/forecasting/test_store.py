@@ -41,7 +41,11 @@ def test_a_repeated_refresh_changes_nothing_and_a_new_calendar_does() -> None:
 @pytest.mark.parametrize("hours", [(-1, 1), (0, 0), (0, 2), (7.9, 8.3), (47, 60), (48, 60), (-9, -8)])
 def test_the_highest_of_a_span_is_read_without_the_rest(hours: tuple[float, float]) -> None:
     made = rules.forecast(
-        "us-northeast", [wedding(starts_at=NOON + timedelta(hours=6))], rules.Policy(), Phases(), starts_at=NOON
+        "us-northeast",
+        [wedding(starts_at=NOON + timedelta(hours=6))],
+        rules.Policy(),
+        Phases(),
+        starts_at=NOON,
     )
     start, end = (NOON + timedelta(hours=number) for number in hours)
     with database.transaction() as db:
@@ -59,7 +63,10 @@ def _measured(minutes: int, *, until: datetime, region: str = "us-northeast", le
     """Write a snapshot each minute up to `until`, with a day's rhythm."""
     begins = until - timedelta(minutes=minutes)
     waves = level + 100 * np.sin(2 * np.pi * np.arange(minutes) / 1440)
-    rows = [Snapshot(region, begins + timedelta(minutes=at), int(count)) for at, count in enumerate(waves.tolist())]
+    rows = [
+        Snapshot(region, begins + timedelta(minutes=at), int(count))
+        for at, count in enumerate(waves.tolist())
+    ]
     with database.transaction() as db:
         metrics.append(db, rows)
 
@@ -70,7 +77,9 @@ def _uppers(now: datetime, *regions: str) -> dict[str, float]:
 
 def _asked(now: datetime, *regions: str) -> tuple[dict[str, float], set[str]]:
     with database.transaction() as db:
-        found, waiting = upper_bounds.upper_bounds(db, regions or ("us-northeast", "us-west"), now=now, boot=2, unit=50)
+        found, waiting = upper_bounds.upper_bounds(
+            db, regions or ("us-northeast", "us-west"), now=now, boot=2, unit=50
+        )
     return {region: one.load for region, one in found.items()}, waiting
 
 
@@ -88,13 +97,17 @@ def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> N
     later = SETTLED + timedelta(minutes=20)
     with database.transaction() as db:
         # Not each minute has a row.
-        metrics.append(db, [Snapshot("us-northeast", NOON + timedelta(minutes=at), 1_500) for at in (5, 12, 19)])
+        metrics.append(
+            db, [Snapshot("us-northeast", NOON + timedelta(minutes=at), 1_500) for at in (5, 12, 19)]
+        )
     assert _uppers(later)["us-northeast"] > 1_400
     assert _version() == fitted, "it goes on from what was fitted"
     assert _uppers(SETTLED + timedelta(hours=1)) == {}, "nobody knows what was not measured"
 
 
-def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     regions = ("a", "b", "c", "d")
     for region in regions:
         _measured(1440, until=NOON, region=region)
@@ -155,7 +168,12 @@ def test_every_process_says_the_same_to_the_last_bit() -> None:
         _measured(60, until=at - upper_bounds.LANDED, level=450)
         here = _bounds(at)
         there = subprocess.run(
-            [sys.executable, "-c", _ASK, at.isoformat()], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
+            [sys.executable, "-c", _ASK, at.isoformat()],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+            cwd=ROOT,
         )
         assert there.stdout.split() == [here.load.hex(), here.version]
         said.append(here)
@@ -164,7 +182,7 @@ def test_every_process_says_the_same_to_the_last_bit() -> None:
 
 
 def test_a_minute_is_taken_once_all_of_it_is_written() -> None:
-    """One that asks before the last row of a minute is there, and one that asks after it, must not differ for ever."""
+    """Who reads before the last row of a minute is there, and who reads after it, must agree in the end."""
     _measured(2 * 1440, until=NOON)
     _measured(1, until=NOON + timedelta(minutes=1), level=400)
     early = _bounds(NOON + timedelta(minutes=1, seconds=1))

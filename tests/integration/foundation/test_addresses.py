@@ -1,4 +1,7 @@
-"""A database behind a pooler, on several hosts, or with a schema of its own: what the address says is done."""
+"""A database behind a pooler, on several hosts, or with a schema of its own.
+
+What the address says is done.
+"""
 
 import os
 
@@ -21,7 +24,9 @@ def _shown(name: str) -> str:
         return str(db.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar_one())
 
 
-@pytest.mark.parametrize("lines", [(), ("ignore_startup_parameters = options,extra_float_digits",)], ids=["refuses", "ignores"])
+@pytest.mark.parametrize(
+    "lines", [(), ("ignore_startup_parameters = options,extra_float_digits",)], ids=["refuses", "ignores"]
+)
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 def test_behind_a_pooler_timeouts_hold_and_no_statement_is_prepared(
     monkeypatch: pytest.MonkeyPatch, mode: str, lines: tuple[str, ...]
@@ -39,8 +44,13 @@ def test_behind_a_pooler_timeouts_hold_and_no_statement_is_prepared(
         database.engine().dispose()
 
 
-def test_a_direct_connection_has_the_same_settings_without_asking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    _to(monkeypatch, os.environ["WEDOPS_DATABASE_URL"] + "?options=-cwork_mem%3D8MB%20-cstatement_timeout%3D7000")
+def test_a_direct_connection_has_the_same_settings_without_asking_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _to(
+        monkeypatch,
+        os.environ["WEDOPS_DATABASE_URL"] + "?options=-cwork_mem%3D8MB%20-cstatement_timeout%3D7000",
+    )
     assert [_shown(name) for name in ("statement_timeout", "lock_timeout", "work_mem")] == ["7s", "5s", "8MB"]
 
 

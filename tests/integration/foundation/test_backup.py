@@ -20,7 +20,7 @@ from workers.commands import store as kept
 from workers.commands import usecases as requests
 from workers.commands.tasks import redeliver
 from workers.foundation import database, redis, schema
-from workers.processes import servers
+from workers.processes import programs
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -55,7 +55,7 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def _run(program: str, *words: str) -> None:
-    binary = servers._postgres_binaries(HOME) / program
+    binary = programs.postgres(HOME) / program
     subprocess.run([str(binary), *words], check=True, capture_output=True, text=True, timeout=120)
 
 

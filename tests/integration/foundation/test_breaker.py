@@ -1,4 +1,4 @@
-"""Circuit breakers: who fails again and again is left alone, by every process, and tried again after a while."""
+"""Circuit breakers: what keeps failing is left alone by every process, and tried again after a while."""
 
 import subprocess
 import sys
@@ -77,7 +77,10 @@ def test_the_journal_says_that_it_opened_and_closed_once_and_nothing_of_the_trie
         assert eventually(_probes_badly, within=10)
     assert [one.what for one in event_log.since(hour)] == ["circuit of supabase is open"]
     assert eventually(lambda: not _refused(), within=10)
-    assert [one.what for one in event_log.since(hour)] == ["circuit of supabase is open", "circuit of supabase is closed"]
+    assert [one.what for one in event_log.since(hour)] == [
+        "circuit of supabase is open",
+        "circuit of supabase is closed",
+    ]
 
 
 def _probes_badly() -> bool:
@@ -103,7 +106,9 @@ def test_one_call_of_all_processes_is_the_probe(monkeypatch: pytest.MonkeyPatch)
     redis.registry().set("wedops:supabase:pybreaker:state", "half-open")
     with breaker.guarded("supabase", _is_unavailable):
         words = "from workers.foundation import breaker\nwith breaker.guarded('supabase', bool): pass"
-        done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert "CircuitOpen" in done.stderr
     assert _state().state == "closed"
     _call()
@@ -121,7 +126,9 @@ def test_a_success_between_starts_the_count_anew_and_other_errors_do_not_count()
 def test_another_process_sees_it_open() -> None:
     _fail(5)
     words = "from workers.foundation import breaker\nwith breaker.guarded('supabase', bool): pass"
-    done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert "CircuitOpen" in done.stderr
 
 

@@ -1,4 +1,7 @@
-"""A real worker that goes round and takes nothing shows no sign of life; a message that comes back for ever is given up."""
+"""A real worker that goes round and takes nothing shows no sign of life.
+
+A message that comes back for ever is given up.
+"""
 
 import base64
 import json
@@ -16,7 +19,7 @@ from sqlalchemy import text
 
 from tests import ROOT
 from tests.made import eventually
-from workers.foundation import background, broker, database, dead_letters, heartbeat, redis
+from workers.foundation import background, broker, database, dead_letters, heartbeat, messages, redis
 from workers.foundation.dead_letters import enveloped
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -43,7 +46,9 @@ def _worker(folder: Path) -> Iterator[Path]:
     """Yield a worker's sign of life."""
     sign = folder / "life"
     with subprocess.Popen(
-        [sys.executable, "-c", LOSES_SLOT, str(folder / "lose")], cwd=ROOT, env=os.environ | {heartbeat.VARIABLE: str(sign)}
+        [sys.executable, "-c", LOSES_SLOT, str(folder / "lose")],
+        cwd=ROOT,
+        env=os.environ | {heartbeat.VARIABLE: str(sign)},
     ) as process:
         try:
             assert eventually(sign.exists, within=30)
@@ -98,7 +103,7 @@ def test_a_worker_that_lost_its_slot_shows_no_sign_of_life(tmp_path: Path) -> No
 
 def test_a_message_that_was_put_back_too_often_is_kept_aside_and_may_be_sent_again(tmp_path: Path) -> None:
     message = json.loads(enveloped("caching.warm_up", "i", [], {"wedding_id": "w-404"}, "bulk"))
-    message["headers"]["restored"] = broker.RESTORED_MAX + 1
+    message["headers"]["restored"] = messages.RESTORED_MAX + 1
     with _worker(tmp_path):
         redis.registry().lpush("bulk", json.dumps(message))
         assert eventually(dead_letters.count, within=20)
@@ -127,7 +132,9 @@ def test_a_message_whose_content_is_refused_is_kept_whole() -> None:
 
     fields = {"wedding_id": "Anna Smith +49 170 1234567", "request_key": "k"}
     task = app.tasks["caching.warm_up"]
-    task.push_request(id="i", kwargs=fields, args=[], called_directly=False, delivery_info={"routing_key": "bulk"})
+    task.push_request(
+        id="i", kwargs=fields, args=[], called_directly=False, delivery_info={"routing_key": "bulk"}
+    )
     try:
         task(**fields)
     finally:
@@ -158,13 +165,25 @@ def test_what_is_no_letter_is_said_so(id: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "body", "says"),
     [
-        ({"expires": "2020-01-01T00:00:00Z"}, [[], {"wedding_id": "w-1"}, {}], "it expired before a worker took it"),
+        (
+            {"expires": "2020-01-01T00:00:00Z"},
+            [[], {"wedding_id": "w-1"}, {}],
+            "it expired before a worker took it",
+        ),
         ({}, [[], [["wedding_id", "w-1"]], {}], "body must be [args, kwargs, embed]"),
         ({}, [[], {"wedding_id": "w-1"}, "abc"], "body must be [args, kwargs, embed]"),
         ({}, [[], {"wedding_id": "w-1"}, [1]], "body must be [args, kwargs, embed]"),
         ({"job": 5}, [[], {"wedding_id": "w-1"}, {}], "headers.job is beat's own"),
-        ({}, [[], {"wedding_id": "\ud800"}, {}], "caching.warm_up refused: wedding_id: Input should be a valid string"),
-        ({"id": "a b"}, [[], {"wedding_id": "w-1"}, {}], "caching.warm_up refused: request_key: String should match pattern"),
+        (
+            {},
+            [[], {"wedding_id": "\ud800"}, {}],
+            "caching.warm_up refused: wedding_id: Input should be a valid string",
+        ),
+        (
+            {"id": "a b"},
+            [[], {"wedding_id": "w-1"}, {}],
+            "caching.warm_up refused: request_key: String should match pattern",
+        ),
     ],
 )
 def test_what_is_not_done_is_kept_with_its_reason(

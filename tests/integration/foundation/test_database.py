@@ -16,7 +16,7 @@ from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as scaling
 from workers.scaling.store import orders
 from workers.scaling.usecases.modes import in_shadow
-from workers.weddings.store import weddings
+from workers.weddings.store import versions
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -45,9 +45,12 @@ def test_migrating_again_changes_nothing() -> None:
 _ROWS = (
     "INSERT INTO weddings VALUES ('w-1', '2026-10-10 12:00', '2026-10-10 18:00', 'UTC', '2026-10-10 12:00Z', "
     "'2026-10-10 18:00Z', 100, 'garden', 'us-west', 'confirmed', '{s1}', '{}', 'd', 3, '2026-10-09 00:00Z')",
-    "INSERT INTO scaling_actions (region, resource, from_value, to_value, reason, inputs, asked_by, state, follows, "
-    "created_at) VALUES ('us-west', 'instances', 2, 6, 'demand', '{}', 'schedule', 'confirmed', 0, '2026-10-09 00:00Z')",
-    "INSERT INTO scaling_prediction_sets (region, calendar_version, made_at, starts_at, step_seconds, ratio, p50, p90, p99) "
+    "INSERT INTO scaling_actions (region, resource, from_value, to_value, reason, inputs, asked_by, state, "
+    "follows, "
+    "created_at) VALUES ('us-west', 'instances', 2, 6, 'demand', '{}', 'schedule', 'confirmed', 0, "
+    "'2026-10-09 00:00Z')",
+    "INSERT INTO scaling_prediction_sets (region, calendar_version, made_at, starts_at, step_seconds, ratio, "
+    "p50, p90, p99) "
     "VALUES ('us-west', 3, '2026-10-10 10:00Z', '2026-10-10 10:00Z', 300, 1, '{1,2}', '{2,3}', '{3,4}')",
 )
 
@@ -70,11 +73,14 @@ def test_an_upgrade_keeps_what_is_there_and_who_acted_acts_on() -> None:
         with before.begin() as db:
             assert scaling.latest(db)["us-west", Resource.INSTANCES].to == 6
             assert in_shadow(db, Policy(), orders.active(db, at=NOON)) == ["everywhere"]
-            assert [one.id for one in weddings.as_known(db, NOON - timedelta(days=30), NOON, NOON + timedelta(days=1))] == [
-                "w-1"
-            ]
+            assert [
+                one.id
+                for one in versions.as_known(db, NOON - timedelta(days=30), NOON, NOON + timedelta(days=1))
+            ] == ["w-1"]
             since = NOON - timedelta(days=1)
-            assert forecasting.pairs(db, timedelta(minutes=5), since=since, until=NOON) == [], "without the newest quantile"
+            assert forecasting.pairs(db, timedelta(minutes=5), since=since, until=NOON) == [], (
+                "without the newest quantile"
+            )
             assert forecasting.peaks(db, NOON - timedelta(hours=2), NOON)["us-west"]["p90"] == 3
     finally:
         before.dispose()
@@ -86,7 +92,9 @@ def test_an_upgrade_keeps_what_is_there_and_who_acted_acts_on() -> None:
 def test_functions_of_another_version_are_found_and_replaced() -> None:
     client = redis.registry()
     assert redis.outdated_functions() == []
-    client.function_load("#!lua name=wedops_connections\nredis.register_function('x', function() return 1 end)", replace=True)
+    client.function_load(
+        "#!lua name=wedops_connections\nredis.register_function('x', function() return 1 end)", replace=True
+    )
     assert redis.outdated_functions() == ["wedops_connections"]
     redis.load_functions()
     assert redis.outdated_functions() == []
@@ -97,12 +105,17 @@ def _login(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["password", "username", "database"])
-def test_who_is_not_let_in_opens_no_circuit_and_is_told_so(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+def test_who_is_not_let_in_opens_no_circuit_and_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
     right = os.environ["WEDOPS_DATABASE_URL"]
     wrong = make_url(right).set(**{field: "nobody"}).render_as_string(hide_password=False)
     _login(monkeypatch, wrong)
     for _ in range(7):
-        with pytest.raises(database.LoginRefused, match="mend user, password or database"), database.transaction():
+        with (
+            pytest.raises(database.LoginRefused, match="mend user, password or database"),
+            database.transaction(),
+        ):
             pass
     assert [one for one in circuits.known() if one.failures or one.state != "closed"] == []
     _login(monkeypatch, right)
@@ -116,7 +129,9 @@ def test_a_server_that_is_away_opens_the_circuit_of_its_own_address(monkeypatch:
     for _ in range(6):
         with pytest.raises(database.DatabaseUnavailable), database.transaction():
             pass
-    assert [one.dependency for one in circuits.known() if one.state == "open"] == ["database 127.0.0.1:1 as wedops"]
+    assert [one.dependency for one in circuits.known() if one.state == "open"] == [
+        "database 127.0.0.1:1 as wedops"
+    ]
     _login(monkeypatch, right)
     with database.transaction():
         pass

@@ -20,7 +20,10 @@ from workers.foundation import redis
 
 pytestmark = pytest.mark.usefixtures("world")
 
-CELERY = "from workers.app import app; app.connection_for_write().ensure_connection(max_retries=1, interval_start=0, timeout=5)"
+CELERY = (
+    "from workers.app import app; app.connection_for_write().ensure_connection(max_retries=1, "
+    "interval_start=0, timeout=5)"
+)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
@@ -75,7 +78,9 @@ def test_celery_and_our_clients_judge_a_certificate_alike(
     assert broker.port
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with _tls(authority.issue_cert(name), broker.port) as port:
-        url = f"rediss://:{broker.password}@127.0.0.1:{port}/0?{query.format(ca=tmp_path / 'ca.pem')}".rstrip("?")
+        url = f"rediss://:{broker.password}@127.0.0.1:{port}/0?{query.format(ca=tmp_path / 'ca.pem')}".rstrip(
+            "?"
+        )
         monkeypatch.setenv("WEDOPS_BROKER_URL", url)
         if taken:
             assert redis.registry().ping()
@@ -84,7 +89,13 @@ def test_celery_and_our_clients_judge_a_certificate_alike(
                 redis.registry().ping()
         environment = os.environ | {"WEDOPS_BROKER_URL": url}
         done = subprocess.run(
-            [sys.executable, "-c", CELERY], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", CELERY],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     assert (done.returncode == 0) == taken, done.stderr[-500:]
     assert taken or "CERTIFICATE_VERIFY_FAILED" in done.stderr

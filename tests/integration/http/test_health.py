@@ -69,8 +69,12 @@ def _hanging() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-@pytest.mark.parametrize(("part", "variable"), [("broker", "WEDOPS_BROKER_URL"), ("database", "WEDOPS_DATABASE_URL")])
-def test_a_server_that_hangs_holds_up_no_answer(monkeypatch: pytest.MonkeyPatch, part: str, variable: str) -> None:
+@pytest.mark.parametrize(
+    ("part", "variable"), [("broker", "WEDOPS_BROKER_URL"), ("database", "WEDOPS_DATABASE_URL")]
+)
+def test_a_server_that_hangs_holds_up_no_answer(
+    monkeypatch: pytest.MonkeyPatch, part: str, variable: str
+) -> None:
     with _hanging() as port:
         url = make_url(os.environ[variable]).set(port=port)
         monkeypatch.setenv(variable, url.render_as_string(hide_password=False))

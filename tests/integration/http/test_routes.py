@@ -24,7 +24,9 @@ pytestmark = pytest.mark.usefixtures("world")
 
 def _ask(permit: str, **words: str) -> tuple[int, dict[str, object]]:
     with TestClient(api) as web:
-        answer = web.get("/v1/route", params={"region": "east"} | words, headers={"Authorization": f"Bearer {permit}"})
+        answer = web.get(
+            "/v1/route", params={"region": "east"} | words, headers={"Authorization": f"Bearer {permit}"}
+        )
     return answer.status_code, answer.json()
 
 
@@ -45,7 +47,10 @@ def test_without_a_permit_or_a_node_or_with_a_bad_region_it_says_why() -> None:
     assert _ask(permit) == (503, {"reason": "no_node", "detail": str(store.NoNode())})
     with TestClient(api) as web:
         unnamed = web.get("/v1/route", headers={"Authorization": f"Bearer {permit}"})
-    assert (unnamed.status_code, unnamed.json()) == (422, {"reason": "invalid", "detail": "region: Field required"})
+    assert (unnamed.status_code, unnamed.json()) == (
+        422,
+        {"reason": "invalid", "detail": "region: Field required"},
+    )
     status, answer = _ask(permit, region="a{b}")
     assert (status, answer["reason"]) == (422, "report_refused")
 
@@ -61,12 +66,18 @@ def test_keda_asks_how_much_there_should_be() -> None:
         weddings.upsert(db, [wedding()], at=NOON)
         scaled(db, to=6)
     assert _desired("instances", region="us-northeast") == (200, {"desired": 6})
-    trigger = yaml.safe_load((ROOT / "deploy/keda/metrics-api.yaml").read_text())["spec"]["triggers"][0]["metadata"]
+    trigger = yaml.safe_load((ROOT / "deploy/keda/metrics-api.yaml").read_text())["spec"]["triggers"][0][
+        "metadata"
+    ]
     with TestClient(api) as web:
         path = urlsplit(trigger["url"]).path
         assert web.get(path, params={"region": "us-northeast"}).json()[trigger["valueLocation"]] == 6
     # What never had to change, and what is unknown: KEDA keeps what there is.
-    for resource, words in (("connection_pool", {"region": "us-northeast"}), ("cache_mb", {}), ("instances", {})):
+    for resource, words in (
+        ("connection_pool", {"region": "us-northeast"}),
+        ("cache_mb", {}),
+        ("instances", {}),
+    ):
         status, answer = _desired(resource, **words)
         assert (status, answer["reason"]) == (404, "nothing_desired")
     with database.transaction() as db:

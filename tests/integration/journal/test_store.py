@@ -1,4 +1,4 @@
-"""The journal: an event is there when its effect is, no reader skips one or gets one twice, whoever commits first."""
+"""The journal: an event is there when its effect is; no reader skips one, or gets one twice."""
 
 import random
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
 from tests.made import NOON
-from workers.foundation import clock, database, partitions
+from workers.foundation import clock, database, partitions, wakeups
 from workers.foundation.moments import Moment
 from workers.journal import store, tasks, usecases
 from workers.journal.rules import Entry, Event
@@ -98,9 +98,17 @@ def test_what_commits_late_with_a_lower_id_is_not_skipped() -> None:
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=12), st.randoms(use_true_random=False))
-def test_writers_that_overlap_in_any_way_lose_and_double_nothing(steps: list[tuple[int, bool]], chance: random.Random) -> None:
-    """Each step appends in one of three open transactions; some then commit, and a reader reads in between."""
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_writers_that_overlap_in_any_way_lose_and_double_nothing(
+    steps: list[tuple[int, bool]], chance: random.Random
+) -> None:
+    """Each step appends in one of three open transactions.
+
+    Some then commit, and a reader reads in between.
+    """
     reader = f"reader-{chance.random()}"
     _read(reader)
     heard, written, stack = list[int](), set[int](), dict[int, ExitStack]()
@@ -144,7 +152,9 @@ def test_what_was_restored_from_a_server_with_higher_numbers_is_read_on() -> Non
     with database.transaction() as db:
         store.advance(db, "test", store.read(db, "test", limit=1)[0])
         db.execute(text("UPDATE journal SET tx = cast((tx::text::bigint + 1000000000)::text AS xid8)"))
-        db.execute(text("UPDATE journal_cursors SET tx = cast((tx::text::bigint + 1000000000)::text AS xid8)"))
+        db.execute(
+            text("UPDATE journal_cursors SET tx = cast((tx::text::bigint + 1000000000)::text AS xid8)")
+        )
     _ring(3)
     assert _read() == []
     moved = []
@@ -161,14 +171,16 @@ def test_a_reader_that_was_behind_when_it_was_saved_reads_on_after_the_restore()
     assert _read() == [1]
     _ring(2, 3)
     with database.transaction() as db:
-        db.execute(text("UPDATE journal SET tx = cast((tx::text::bigint + 1000000000)::text AS xid8) WHERE id > 1"))
+        db.execute(
+            text("UPDATE journal SET tx = cast((tx::text::bigint + 1000000000)::text AS xid8) WHERE id > 1")
+        )
     with database.transaction() as db:
         store.settle_in(db)
     assert [one for one in _read() if one > 1] == [2, 3]
 
 
 def test_who_listens_is_woken_when_it_commits() -> None:
-    with database.listening(store.CHANNEL) as heard:
+    with wakeups.listening(store.CHANNEL) as heard:
         with _open() as db:
             _append(db, 1)
             assert not heard(0.2)

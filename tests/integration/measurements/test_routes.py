@@ -77,7 +77,13 @@ def test_json_is_taken_and_what_may_not_be_stored_is_said(http: TestClient) -> N
         ("/v1/metrics", b"{", HEAD, 422, "metrics_refused"),
         ("/v1/metrics", b"{}", HEAD, 422, "metrics_refused"),
         ("/v1/metrics", b"x" * 4_000_001, HEAD, 413, "metrics_too_large"),
-        ("/v1/metrics", gzip.compress(b"x" * 5_000_000), HEAD | {"Content-Encoding": "gzip"}, 413, "metrics_too_large"),
+        (
+            "/v1/metrics",
+            gzip.compress(b"x" * 5_000_000),
+            HEAD | {"Content-Encoding": "gzip"},
+            413,
+            "metrics_too_large",
+        ),
         ("/v1/metrics", b"{}", HEAD | {"Content-Encoding": "gzip"}, 422, "metrics_refused"),
         ("/v1/metrics", b"{}", HEAD | {"Content-Encoding": "br"}, 422, "metrics_refused"),
         ("/v1/prometheus", b"no {metrics", HEAD, 422, "metrics_refused"),
@@ -155,7 +161,8 @@ def test_otlp_that_is_not_taken_is_answered_with_a_status_in_its_own_encoding(
 
 
 @pytest.mark.parametrize(
-    ("kind", "at"), [("text/plain; version=0.0.4", "{}000"), ("application/openmetrics-text; version=1.0.0", "{}.0")]
+    ("kind", "at"),
+    [("text/plain; version=0.0.4", "{}000"), ("application/openmetrics-text; version=1.0.0", "{}.0")],
 )
 def test_times_are_read_in_the_unit_of_the_format(http: TestClient, kind: str, at: str) -> None:
     moment = int(clock.epoch()) - 5
@@ -164,7 +171,10 @@ def test_times_are_read_in_the_unit_of_the_format(http: TestClient, kind: str, a
     assert answer.json()["accepted"] == 1, answer.text
     _written()
     with database.transaction() as db:
-        assert db.execute(text("SELECT extract(epoch FROM max(at))::bigint FROM metric_points")).scalar_one() == moment
+        assert (
+            db.execute(text("SELECT extract(epoch FROM max(at))::bigint FROM metric_points")).scalar_one()
+            == moment
+        )
 
 
 @pytest.mark.parametrize("kind", ["application/x-protobuf", "application/json"])
@@ -176,7 +186,11 @@ def test_what_is_no_text_of_prometheus_is_told_where_to_go(http: TestClient, kin
 
 def test_otlp_as_json_is_answered_in_json_with_what_was_refused(http: TestClient) -> None:
     at = str(int(clock.epoch() * 1e9))
-    point = {"timeUnixNano": at, "asDouble": 1.5, "attributes": [{"key": "guest.name", "value": {"stringValue": "Ada"}}]}
+    point = {
+        "timeUnixNano": at,
+        "asDouble": 1.5,
+        "attributes": [{"key": "guest.name", "value": {"stringValue": "Ada"}}],
+    }
     metric = {"name": "wait", "gauge": {"dataPoints": [point, point | {"attributes": []}]}}
     body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
     answer = http.post("/otlp/v1/metrics", json=body, headers=HEAD)
@@ -219,7 +233,10 @@ def _case(name: str) -> bytes:
 def test_absent_is_not_zero(http: TestClient) -> None:
     kind = {"Content-Type": "application/json"}
     assert (
-        http.post("/otlp/v1/metrics", content=_case("45-otlp-stale-marker/body.json"), headers=HEAD | kind).status_code == 200
+        http.post(
+            "/otlp/v1/metrics", content=_case("45-otlp-stale-marker/body.json"), headers=HEAD | kind
+        ).status_code
+        == 200
     )
     assert _written() == []
 
@@ -236,7 +253,9 @@ def test_an_export_of_nothing_is_taken_and_a_word_that_looks_like_nan_stays_one(
     kind = {"Content-Type": "application/json"}
     for nothing in ("{}", '{"resourceMetrics": []}'):
         assert http.post("/otlp/v1/metrics", content=nothing, headers=HEAD | kind).status_code == 200
-    body = '{"samples": [{"name": "g", "value": NaN}, {"name": "h", "value": 1, "labels": {"route": "a:NaN"}}]}'
+    body = (
+        '{"samples": [{"name": "g", "value": NaN}, {"name": "h", "value": 1, "labels": {"route": "a:NaN"}}]}'
+    )
     assert http.post("/v1/metrics", content=body, headers=HEAD).json()["accepted"] == 1
     assert _written() == ['h{route="a:NaN"}']
 

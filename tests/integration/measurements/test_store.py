@@ -37,8 +37,11 @@ def _write(writer: Writer | None = None) -> int:
 
 def _rows() -> list[tuple[str, float, float]]:
     with database.transaction() as db:
-        facts = "s.text, extract(epoch FROM p.at)::float8, p.value"
-        rows = db.execute(text(f"SELECT {facts} FROM metric_points p JOIN metric_series s ON s.id = p.series"))  # noqa: S608
+        query = """
+            SELECT s.text, extract(epoch FROM p.at)::float8, p.value
+            FROM metric_points p JOIN metric_series s ON s.id = p.series
+        """
+        rows = db.execute(text(query))
         return sorted((row[0], row[1] - MINUTE, row[2]) for row in rows)
 
 

@@ -49,7 +49,9 @@ def test_a_target_that_hangs_is_left_after_its_patience(monkeypatch: pytest.Monk
         assert outbox.failing(db, formats.KIND, attempts=1) == 1
 
 
-def test_a_target_that_fails_is_tried_until_it_is_given_up_and_can_be_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_fails_is_tried_until_it_is_given_up_and_can_be_replayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("NOTIFY_ATTEMPTS", "4")
     with receiver(503) as (target, tries):
         monkeypatch.setenv("NOTIFY_TARGETS", target)
@@ -77,14 +79,21 @@ def test_a_target_that_took_it_is_not_sent_it_again_when_the_database_was_lost_b
         monkeypatch.setenv("NOTIFY_TARGETS", target)
         _publish()
         with monkeypatch.context() as lost:
-            lost.setattr(sending, "_settle", lambda *_: (_ for _ in ()).throw(database.DatabaseUnavailable(cause="lost")))
+            lost.setattr(
+                sending,
+                "_settle",
+                lambda *_: (_ for _ in ()).throw(database.DatabaseUnavailable(cause="lost")),
+            )
             with pytest.raises(database.DatabaseUnavailable):
                 usecases.deliver(5)
         due_now()
         tasks.deliver()
     assert len(got) == 1
     with database.transaction() as db:
-        assert outbox.statuses(db, ["alert/1/1.1/operations/target-1"])["alert/1/1.1/operations/target-1"].state is State.SENT
+        assert (
+            outbox.statuses(db, ["alert/1/1.1/operations/target-1"])["alert/1/1.1/operations/target-1"].state
+            is State.SENT
+        )
 
 
 def test_what_is_kept_is_read_as_it_was_also_in_the_form_of_version_1() -> None:
@@ -92,14 +101,22 @@ def test_what_is_kept_is_read_as_it_was_also_in_the_form_of_version_1() -> None:
     one = formats.message(ONE, to)
     assert formats.read(one.key, dict(one.body)) == (ONE, to)
     assert (one.lane, one.recipient, one.version) == (Lane.URGENT, "contacts/w-1/sms", 1)
-    kept = {"title": "t", "body": "b", "severity": "high", "recipient": "lead", "wedding_id": "", "channel": "pager"}
+    kept = {
+        "title": "t",
+        "body": "b",
+        "severity": "high",
+        "recipient": "lead",
+        "wedding_id": "",
+        "channel": "pager",
+    }
     assert formats.read("k", kept) == (Notification("k", "t", "b", "high"), Target("lead", "", "pager"))
 
 
 def test_what_a_worker_of_the_version_before_writes_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
     written = (
         "INSERT INTO notifications (key, title, body, severity, who, wedding_id, channel, created_at) "
-        "VALUES ('old/operations/target-1', 'old', 'text', 'high', 'operations', '', 'target-1', now()) ON CONFLICT DO NOTHING"
+        "VALUES ('old/operations/target-1', 'old', 'text', 'high', 'operations', '', 'target-1', now()) ON "
+        "CONFLICT DO NOTHING"
     )
     with receiver() as (target, got):
         monkeypatch.setenv("NOTIFY_TARGETS", target)
@@ -141,7 +158,9 @@ def test_what_is_withdrawn_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert got == []
 
 
-def test_a_target_that_apprise_does_not_know_is_named_by_its_place_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_apprise_does_not_know_is_named_by_its_place_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("NOTIFY_TARGETS", "log:// nonsense://secret")
     with pytest.raises(adapters.TargetsInvalid, match="target 2 is no address") as caught:
         adapters.check_targets()

@@ -1,4 +1,4 @@
-"""The outbox: what is committed is sent, once by one sender, again after a failure or a crash, until it is given up."""
+"""The outbox: what is committed is sent, by one sender at a time, until it is done or given up."""
 
 from collections import Counter
 from datetime import timedelta
@@ -91,7 +91,9 @@ def test_many_senders_at_once_send_each_once() -> None:
     assert Counter(target.got) == Counter(f"key-{number}" for number in range(60))
 
 
-@pytest.mark.parametrize("failure", [Outcome.FAILED, ValueError("with a secret"), usecases.EntryUnknown(entry_id=1)])
+@pytest.mark.parametrize(
+    "failure", [Outcome.FAILED, ValueError("with a secret"), usecases.EntryUnknown(entry_id=1)]
+)
 def test_what_fails_is_tried_again_later_and_later_and_dead_in_the_end(failure: Outcome | Exception) -> None:
     _write("a")
     target, waits = Target(failure, failure, failure), []

@@ -11,7 +11,7 @@ from tests.made import NOON, eventually, receiver, wedding
 from workers import client
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Change, Reason, State
-from workers.alerts.store import alerts
+from workers.alerts.store import moves
 from workers.foundation import database, redis
 from workers.notify import usecases as notify
 from workers.notify.rules import Notification
@@ -60,7 +60,9 @@ def test_a_command_that_lost_its_message_is_sent_again_when_it_is_due() -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_a_change_of_an_alert_is_broadcast_once_without_what_is_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_an_alert_is_broadcast_once_without_what_is_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with receiver() as (target, _):
         monkeypatch.setenv("ALERTS_BROADCAST_URL", target.replace("json://", "http://"))
         monkeypatch.setenv("ALERTS_BROADCAST_KEY", "a-key")
@@ -68,7 +70,7 @@ def test_a_change_of_an_alert_is_broadcast_once_without_what_is_secret(monkeypat
         breach = Breach(Kind.CACHE, "live", Severity.HIGH, 1, "redis://:hunter2@cache is away")
         with database.transaction() as db:
             opening = Change(None, State.FIRING, Reason.ABOVE_THRESHOLD, breach)
-            alerts.apply_changes(db, [opening], at=NOON, flapping_within=timedelta(0))
+            moves.apply_changes(db, [opening], at=NOON, flapping_within=timedelta(0))
         assert eventually(_broadcasts)
     [body] = _broadcasts()
     [change] = body["changes"]
@@ -83,7 +85,9 @@ def test_a_change_of_an_alert_is_broadcast_once_without_what_is_secret(monkeypat
 
 def _has_begun() -> bool:
     with database.transaction() as db:
-        return bool(db.execute(text("SELECT count(*) FROM journal_cursors WHERE reader = 'alerts.live'")).scalar_one())
+        return bool(
+            db.execute(text("SELECT count(*) FROM journal_cursors WHERE reader = 'alerts.live'")).scalar_one()
+        )
 
 
 def _broadcasts() -> list[dict[str, list[dict[str, object]]]]:
@@ -96,7 +100,9 @@ def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch, 
     with receiver() as (target, got):
         monkeypatch.setenv("NOTIFY_TARGETS", target)
         with database.transaction() as db:
-            kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            kill = (
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            )
             db.execute(text(kill + " AND backend_type = 'client backend' AND datname = current_database()"))
         assert eventually(lambda: _published("late"), within=20)
         assert eventually(lambda: len(got) == 1, within=20)

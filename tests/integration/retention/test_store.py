@@ -12,7 +12,7 @@ from workers.emergencies import store as emergencies
 from workers.emergencies.rules import Step
 from workers.foundation import database
 from workers.retention import rules, store, tasks
-from workers.weddings.store import weddings
+from workers.weddings.store import versions, weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -39,7 +39,9 @@ def test_what_belongs_to_a_row_goes_with_it() -> None:
     with database.transaction() as db:
         step = Step("call the venue", "planner", timedelta(minutes=1))
         for key in ("closed", "open"):
-            emergencies.open_or_join(db, key=key, kind=f"power_cut {key}", wedding_id="w-1", protocol=(step,), at=NOON)
+            emergencies.open_or_join(
+                db, key=key, kind=f"power_cut {key}", wedding_id="w-1", protocol=(step,), at=NOON
+            )
         assert emergencies.close(db, [1], at=NOON)
     assert _forget() == {"emergencies": 1}
     with database.transaction() as db:
@@ -57,7 +59,7 @@ def test_the_calendar_as_it_was_known_stays_as_far_back_as_is_kept(monkeypatch: 
     with database.transaction() as db:
         around = NOON - timedelta(days=1), NOON + timedelta(days=1)
         known = [
-            {one.id: one.guest_count for one in weddings.as_known(db, NOON + timedelta(days=day), *around)}
+            {one.id: one.guest_count for one in versions.as_known(db, NOON + timedelta(days=day), *around)}
             for day in (300, 391)
         ]
     assert known == [{"w-1": 30, "w-2": 100}, {"w-1": 40, "w-2": 100}]
@@ -65,7 +67,8 @@ def test_the_calendar_as_it_was_known_stays_as_far_back_as_is_kept(monkeypatch: 
 
 def test_no_standing_alert_is_dropped_and_the_daily_run_does_it() -> None:
     row = {
-        "fingerprint": "f", "kind": "cpu", "subject": "n1", "severity": "high", "value": 1.0, "detail": "", "since": NOON,
+        "fingerprint": "f", "kind": "cpu", "subject": "n1", "severity": "high", "value": 1.0, "detail": "",
+        "since": NOON,
         "seen_at": NOON, "worst": "high",
     }  # fmt: skip
     old = NOON - timedelta(days=2000)
@@ -80,7 +83,9 @@ def test_no_standing_alert_is_dropped_and_the_daily_run_does_it() -> None:
         assert db.execute(alerts.events.select()).all() == []
 
 
-def test_a_backlog_ends_when_its_time_is_over_and_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backlog_ends_when_its_time_is_over_and_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(store, "AT_ONCE", 1)
     with database.transaction() as db:
         for number in range(3):

@@ -1,4 +1,7 @@
-"""The part of a Kubernetes API server that scaling meets: `/scale` with its versions, dry runs and errors, and HPAs."""
+"""The part of a Kubernetes API server that scaling meets.
+
+`/scale` with its versions, dry runs and errors, and HPAs.
+"""
 
 import json
 import re
@@ -62,7 +65,13 @@ class KubernetesApi:
     def _scale(self, name: str, replicas: int) -> dict[str, Any]:
         metadata = {"name": name, "namespace": "default", "resourceVersion": str(self.version)}
         status = {"replicas": replicas}
-        return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": status, "status": status}
+        return {
+            "kind": "Scale",
+            "apiVersion": "autoscaling/v1",
+            "metadata": metadata,
+            "spec": status,
+            "status": status,
+        }
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         api = self

@@ -1,4 +1,7 @@
-"""Actuators on the real things: Valkey, PgBouncer, a Celery worker; Kubernetes' own client on an API server that is played."""
+"""Actuators on the real things.
+
+Valkey, PgBouncer, a Celery worker; Kubernetes' own client on an API server that is played.
+"""
 
 import os
 import socketserver
@@ -22,7 +25,12 @@ from workers.foundation import database, redis, settings
 from workers.processes import servers
 from workers.scaling import tasks
 from workers.scaling.adapters import actuators, celery_pool
-from workers.scaling.adapters.actuators import ActuatorRefused, ActuatorUnfit, ActuatorUnknown, ActuatorUnreachable
+from workers.scaling.adapters.actuators import (
+    ActuatorRefused,
+    ActuatorUnfit,
+    ActuatorUnknown,
+    ActuatorUnreachable,
+)
 from workers.scaling.adapters.celery_pool import CeleryPool
 from workers.scaling.adapters.kubernetes import Kubernetes
 from workers.scaling.adapters.pgbouncer import PgBouncer
@@ -64,7 +72,9 @@ def test_the_brokers_server_is_never_sized(monkeypatch: pytest.MonkeyPatch) -> N
     finally:
         redis.cache_server().config_set("maxmemory-policy", "allkeys-lfu")
     # Another database number of the same server.
-    broker = redis.Redis.from_url(settings.servers().broker_url.rpartition("/")[0] + "/1", decode_responses=True)
+    broker = redis.Redis.from_url(
+        settings.servers().broker_url.rpartition("/")[0] + "/1", decode_responses=True
+    )
     monkeypatch.setattr(redis, "cache_server", lambda: broker)
     with pytest.raises(ActuatorRefused, match="the cache is the server of broker"):
         Valkey().apply(_cache(512))
@@ -117,7 +127,9 @@ def dripping() -> Iterator[int]:
         server.shutdown()
 
 
-def test_a_server_that_never_ends_its_answer_costs_some_seconds_once(dripping: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_ends_its_answer_costs_some_seconds_once(
+    dripping: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slow = redis.Redis.from_url(f"redis://127.0.0.1:{dripping}/0", socket_timeout=1)
     monkeypatch.setattr(redis, "cache_server", lambda: slow)
     monkeypatch.setattr(actuators, "PATIENCE", 0.5)
@@ -151,13 +163,23 @@ def test_a_plug_in_that_exits_takes_nobody_with_it(monkeypatch: pytest.MonkeyPat
 
 def test_actuators_are_found_by_name_and_a_wrong_list_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_ACTUATORS", "instances=gateways+nobodys")
-    with pytest.raises(ActuatorUnknown, match="'nobodys', and there is no such actuator; there are celery, gateways"):
+    with pytest.raises(
+        ActuatorUnknown, match="'nobodys', and there is no such actuator; there are celery, gateways"
+    ):
         actuators.of(Resource.INSTANCES)
     monkeypatch.setenv("SCALING_ACTUATORS", "instances=valkey")
     with pytest.raises(ActuatorUnfit, match="gives instances to 'valkey', which serves cache_mb"):
         actuators.of(Resource.INSTANCES)
     twice = "instances=gateways instances=kubernetes"
-    for wrong in ("instances", "instances=", "nothing=valkey", "instances=gateways+", "cache_mb=valkey+valkey", "a=b=c", twice):
+    for wrong in (
+        "instances",
+        "instances=",
+        "nothing=valkey",
+        "instances=gateways+",
+        "cache_mb=valkey+valkey",
+        "a=b=c",
+        twice,
+    ):
         monkeypatch.setenv("SCALING_ACTUATORS", wrong)
         with pytest.raises(settings.SettingInvalid, match="actuators must be such as"):
             actuators.managed()
@@ -175,7 +197,9 @@ def _pool(size: int) -> Action:
     return _action(Resource.DATABASE_CONNECTIONS, size)
 
 
-def test_a_pool_grows_at_once_shrinks_and_a_reload_is_corrected(pgbouncer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pool_grows_at_once_shrinks_and_a_reload_is_corrected(
+    pgbouncer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bouncer = PgBouncer()
     assert bouncer.seen(_pool(0)) == 20
     assert bouncer.apply(_pool(4), dry_run=True) == "SET default_pool_size = 4; RECONNECT"
@@ -192,11 +216,15 @@ def test_a_pool_grows_at_once_shrinks_and_a_reload_is_corrected(pgbouncer: str, 
         bouncer.apply(_pool(4))
         for cursor in begun:
             cursor.execute("ROLLBACK")
-        assert eventually(lambda: bouncer.held(_pool(0)) <= 4), "those that are too many are closed when they are free"
+        assert eventually(lambda: bouncer.held(_pool(0)) <= 4), (
+            "those that are too many are closed when they are free"
+        )
     finally:
         for one in clients:
             one.close()
-    with psycopg.connect(os.environ["PGBOUNCER_ADMIN_URL"], autocommit=True, cursor_factory=psycopg.ClientCursor) as console:
+    with psycopg.connect(
+        os.environ["PGBOUNCER_ADMIN_URL"], autocommit=True, cursor_factory=psycopg.ClientCursor
+    ) as console:
         console.execute("RELOAD")
     assert bouncer.seen(_pool(0)) == 20, "the file's value is back"
     monkeypatch.setenv("SCALING_ACTUATORS", "database_connections=pgbouncer")
@@ -211,7 +239,9 @@ def test_a_pool_grows_at_once_shrinks_and_a_reload_is_corrected(pgbouncer: str, 
 def test_a_pgbouncer_that_is_not_set_or_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ActuatorRefused, match="set PGBOUNCER_ADMIN_URL"):
         PgBouncer().apply(_pool(30))
-    monkeypatch.setenv("PGBOUNCER_ADMIN_URL", f"postgresql://wedops:hidden@127.0.0.1:{servers.free_port()}/pgbouncer")
+    monkeypatch.setenv(
+        "PGBOUNCER_ADMIN_URL", f"postgresql://wedops:hidden@127.0.0.1:{servers.free_port()}/pgbouncer"
+    )
     with pytest.raises(ActuatorUnreachable) as refused:
         PgBouncer().seen(_pool(30))
     assert "hidden" not in str(refused.value)
@@ -223,7 +253,10 @@ def test_a_pgbouncer_that_is_not_set_or_away_is_said(monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run a worker of the queue `steady` with two processes; on a slow machine it takes its time to answer."""
+    """Run a worker of the queue `steady` with two processes.
+
+    On a slow machine it takes its time to answer.
+    """
     monkeypatch.setattr(celery_pool, "PATIENCE", 5.0)
     words = ["-m", "celery", "-A", "workers.app", "worker", "-n", "steady@tests", "-Q", "steady", "-c", "2"]
     with (tmp_path / "log").open("wb") as log:
@@ -231,7 +264,9 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             [sys.executable, *words, "--without-gossip", "--without-mingle"], cwd=ROOT, stdout=log, stderr=log
         )
     try:
-        assert eventually(lambda: CeleryPool().seen(_processes(0)) == 2, within=60), (tmp_path / "log").read_text()[-800:]
+        assert eventually(lambda: CeleryPool().seen(_processes(0)) == 2, within=60), (
+            tmp_path / "log"
+        ).read_text()[-800:]
         yield
     finally:
         process.terminate()
@@ -274,7 +309,11 @@ def test_keda_reads_what_is_desired_and_nothing_else() -> None:
         documents = yaml.safe_load_all((ROOT / "deploy/keda/postgresql.yaml").read_text())
         [example] = [one for one in documents if one["kind"] == "ScaledObject"]
         assert db.execute(text(example["spec"]["triggers"][0]["metadata"]["query"])).all() == [(6,)]
-    for forbidden in ("SELECT * FROM scaling_actions", "DELETE FROM scaling_actions", "SELECT * FROM weddings"):
+    for forbidden in (
+        "SELECT * FROM scaling_actions",
+        "DELETE FROM scaling_actions",
+        "SELECT * FROM weddings",
+    ):
         with database.transaction() as db:
             db.execute(text("SET LOCAL ROLE wedops_keda"))
             with pytest.raises(ProgrammingError, match="permission denied"):

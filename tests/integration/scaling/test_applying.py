@@ -1,4 +1,7 @@
-"""What was decided is applied by the outbox: once at a time, later and later while it fails, and not when it was overtaken."""
+"""What was decided is applied by the outbox.
+
+Once at a time, later and later while it fails, and not when it was overtaken.
+"""
 
 from datetime import timedelta
 from threading import Event, Thread
@@ -31,7 +34,12 @@ def _only_the_cache(monkeypatch: pytest.MonkeyPatch, world: object) -> None:
 def _cache(to: int, *, expected_previous_id: int = 0) -> int:
     with database.transaction() as db:
         return scaled(
-            db, region=EVERYWHERE, resource=Resource.CACHE_MB, before=256, to=to, expected_previous_id=expected_previous_id
+            db,
+            region=EVERYWHERE,
+            resource=Resource.CACHE_MB,
+            before=256,
+            to=to,
+            expected_previous_id=expected_previous_id,
         )
 
 

@@ -22,7 +22,14 @@ pytestmark = pytest.mark.usefixtures("world")
 
 
 def _run_all() -> None:
-    for task in (season_tasks.detect, forecasts.refresh, forecasts.evaluate, forecasts.learn, tasks.decide, tasks.verify):
+    for task in (
+        season_tasks.detect,
+        forecasts.refresh,
+        forecasts.evaluate,
+        forecasts.learn,
+        tasks.decide,
+        tasks.verify,
+    ):
         task()
     tasks.reconcile()
     tasks.look_ahead()

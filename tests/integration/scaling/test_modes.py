@@ -1,4 +1,7 @@
-"""One truth about whether a region acts: command, decision, carrying out, HTTP and the view for KEDA say the same."""
+"""One truth about whether a region acts.
+
+Command, decision, carrying out, HTTP and the view for KEDA say the same.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -26,7 +29,9 @@ pytestmark = pytest.mark.usefixtures("world")
 Giver = Callable[[Connection, str, datetime], None]
 
 
-def _given(kind: Kind, *, lasts: timedelta | None = None, ago: timedelta = timedelta(0), ended: bool = False) -> Giver:
+def _given(
+    kind: Kind, *, lasts: timedelta | None = None, ago: timedelta = timedelta(0), ended: bool = False
+) -> Giver:
     """Return what gives such an order for a region, some time ago, and maybe ends it."""
 
     def give(db: Connection, region: str, now: datetime) -> None:
@@ -64,7 +69,9 @@ def test_everybody_says_the_same_mode(setting: str, predictive: str, monkeypatch
     with database.transaction() as db:
         here = [region for region in regions if region != "left"]
         weddings.upsert(
-            db, [wedding(f"w-{region}", region=region, starts_at=now + timedelta(days=9)) for region in here], at=now
+            db,
+            [wedding(f"w-{region}", region=region, starts_at=now + timedelta(days=9)) for region in here],
+            at=now,
         )
         for region, case in regions.items():
             scaled(db, region=region, to=4, at=now - timedelta(minutes=5))
@@ -74,12 +81,24 @@ def test_everybody_says_the_same_mode(setting: str, predictive: str, monkeypatch
     policy = settings.read(Policy)
     with database.transaction() as db:
         mode = {region: modes.mode_of(db, region, policy, now=now) for region in regions}
-        decided = {one.region: Mode.SHADOW if one.shadow else Mode.LIVE for one in readings.readings(db, policy, now=now)}
+        decided = {
+            one.region: Mode.SHADOW if one.shadow else Mode.LIVE
+            for one in readings.readings(db, policy, now=now)
+        }
         watched = modes.in_shadow(db, policy, orders.active(db, at=now), also=regions)
-        view = {row.region for row in db.execute(text("SELECT region FROM keda_desired WHERE resource = 'instances'"))}
-    shown = {row["region"]: row["mode"] for row in orjson.loads(CliRunner().invoke(show, ["--json"]).output)["regions"]}
+        view = {
+            row.region
+            for row in db.execute(text("SELECT region FROM keda_desired WHERE resource = 'instances'"))
+        }
+    shown = {
+        row["region"]: row["mode"]
+        for row in orjson.loads(CliRunner().invoke(show, ["--json"]).output)["regions"]
+    }
     with TestClient(api) as web:
-        answers = {region: web.get("/v1/desired/instances", params={"region": region}).status_code for region in regions}
+        answers = {
+            region: web.get("/v1/desired/instances", params={"region": region}).status_code
+            for region in regions
+        }
     for region, case in regions.items():
         acts = mode[region] is Mode.LIVE
         told = decided[region] is Mode.LIVE, region not in watched, region in view, shown[region] == "live"

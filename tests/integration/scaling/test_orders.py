@@ -27,8 +27,8 @@ from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store import actions as store
-from workers.scaling.store import orders
-from workers.scaling.store.actions import ProposalUnknown
+from workers.scaling.store import orders, proposals
+from workers.scaling.store.proposals import ProposalUnknown
 from workers.scaling.usecases import deciding
 from workers.scaling.usecases.modes import in_shadow
 from workers.scaling.usecases.readings import readings
@@ -78,11 +78,16 @@ def test_a_new_region_decides_and_writes_and_nothing_is_carried_out(monkeypatch:
     assert regret.needed == 5
     _order(Kind.LIVE)
     tasks.decide()
-    assert [(one.purpose, one.before, one.to) for one in _instances()] == [(Purpose.ACT, 2, 7), (Purpose.SHADOW, 2, 7)]
+    assert [(one.purpose, one.before, one.to) for one in _instances()] == [
+        (Purpose.ACT, 2, 7),
+        (Purpose.SHADOW, 2, 7),
+    ]
     assert redis.registry().hget(keys.DESIRED + REGION, "instances") == "7"
 
 
-def test_a_hold_holds_until_its_time_is_over_and_an_emergency_is_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hold_holds_until_its_time_is_over_and_an_emergency_is_past_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _crowd(5, monkeypatch)
     _order(Kind.SUSPEND_SCALE_OUT, until=clock.now() + timedelta(hours=1))
     tasks.decide()
@@ -104,7 +109,9 @@ def test_a_hold_holds_until_its_time_is_over_and_an_emergency_is_past_it(monkeyp
     assert _instances()[0].to == 7
 
 
-def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _crowd(9, monkeypatch)
     tasks.decide()
     tasks.decide()
@@ -113,12 +120,22 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
     assert (proposal.to, proposal.purpose, proposal.state) == (13, Purpose.ABOVE_CAP, State.PROPOSED)
     with database.transaction() as db:
         assert outbox.waiting(db, "notification") == [f"scaling/approve/{proposal.id}/operations/target-1"]
-        store.settle(db, proposal.id, State.APPROVED, by="tester", at=clock.now(), until=clock.now() + timedelta(hours=1))
+        proposals.settle(
+            db,
+            proposal.id,
+            State.APPROVED,
+            by="tester",
+            at=clock.now(),
+            until=clock.now() + timedelta(hours=1),
+        )
     tasks.decide()
     assert (_instances()[0].to, _instances()[0].before) == (13, 10)
     with database.transaction() as db, pytest.raises(ProposalUnknown):
-        store.settle(db, proposal.id, State.APPROVED, by="tester", at=clock.now(), until=clock.now())
-    policy, later = ScalingPolicy(connections_per_instance=1, new_regions="live"), clock.now() + timedelta(hours=2)
+        proposals.settle(db, proposal.id, State.APPROVED, by="tester", at=clock.now(), until=clock.now())
+    policy, later = (
+        ScalingPolicy(connections_per_instance=1, new_regions="live"),
+        clock.now() + timedelta(hours=2),
+    )
     with database.transaction() as db:
         [reading] = [one for one in readings(db, policy, now=later) if one.resource is Resource.INSTANCES]
         assert (reading.allowed, reading.expired) == (0, True)
@@ -134,7 +151,9 @@ def test_what_is_above_the_cap_waits_for_somebody_is_allowed_and_undone_by_itsel
 
 def _decide(reading: Reading, at: datetime) -> None:
     with database.transaction() as db:
-        deciding.record(db, [(reading, rules.decide(reading, ScalingPolicy(), now=at))], ScalingPolicy(), now=at)
+        deciding.record(
+            db, [(reading, rules.decide(reading, ScalingPolicy(), now=at))], ScalingPolicy(), now=at
+        )
 
 
 def _proposals() -> list[tuple[State, str | None]]:
@@ -160,7 +179,14 @@ def test_a_proposal_that_nobody_settles_does_not_stay_for_ever(
     with database.transaction() as db:
         expected_previous_id = store.recent(db)[0].id
     _decide(
-        Reading(region=REGION, has=10, expected=0.0, changed_at=NOON, expected_previous_id=expected_previous_id, **then),
+        Reading(
+            region=REGION,
+            has=10,
+            expected=0.0,
+            changed_at=NOON,
+            expected_previous_id=expected_previous_id,
+            **then,
+        ),
         NOON + after,
     )
     assert [problem for _, problem in _proposals()] == problems
@@ -185,7 +211,9 @@ def test_what_all_regions_share_is_decided_once_for_all(monkeypatch: pytest.Monk
     assert {one.load for one in found} == {30}
 
 
-def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SCALING_CONFIRM_WITHIN", "0s")
     _crowd(5, monkeypatch)
     tasks.decide()
@@ -232,12 +260,16 @@ def test_a_region_that_is_put_back_to_watching_is_left_alone(monkeypatch: pytest
             "what was before holds again"
         )
         orders.give(db, Order(REGION, Kind.LIVE, "a test", "tester", clock.now()))
-        orders.give(db, Order(REGION, Kind.SHADOW, "a test", "tester", clock.now(), clock.now() + timedelta(hours=1)))
+        orders.give(
+            db, Order(REGION, Kind.SHADOW, "a test", "tester", clock.now(), clock.now() + timedelta(hours=1))
+        )
         assert set(orders.active(db, at=clock.now())[REGION]) == {Kind.LIVE, Kind.SHADOW}
         assert set(orders.active(db, at=later)[REGION]) == {Kind.LIVE}
 
 
-def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SCALING_ACTUATORS", "cache_mb=valkey")
     with database.transaction() as db:
         scaled(db, region=EVERYWHERE, resource=Resource.CACHE_MB, before=256, to=384)
@@ -252,9 +284,14 @@ def test_what_somebody_gave_by_hand_during_a_ceremony_is_not_taken_back(monkeypa
 def test_two_that_decide_at_once_write_one_action(monkeypatch: pytest.MonkeyPatch) -> None:
     _crowd(9, monkeypatch)
     with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(deciding.decide, settings.read(ScalingPolicy), now=clock.now()) for _ in range(8)]:
+        for done in [
+            pool.submit(deciding.decide, settings.read(ScalingPolicy), now=clock.now()) for _ in range(8)
+        ]:
             done.result()
-    assert sorted((one.purpose, one.to) for one in _instances()) == [(Purpose.ABOVE_CAP, 13), (Purpose.ACT, 10)]
+    assert sorted((one.purpose, one.to) for one in _instances()) == [
+        (Purpose.ABOVE_CAP, 13),
+        (Purpose.ACT, 10),
+    ]
 
 
 def test_gateways_are_told_no_less_during_a_ceremony() -> None:
@@ -326,16 +363,27 @@ def test_what_strains_after_some_was_taken_away_gets_it_back_and_that_is_noted()
     assert (_reading().shrunk_from, _reading().undone) == (0, 1)
 
 
-def test_a_region_whose_last_wedding_moved_away_gives_back_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_region_whose_last_wedding_moved_away_gives_back_what_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     crowded = wedding("w-9", starts_at=clock.now() + timedelta(hours=1), guest_count=9000, region="us-west")
     with database.transaction() as db:
         weddings.upsert(db, [crowded], at=NOON)
     forecasting.refresh()
     with database.transaction() as db:
         weddings.upsert(db, [replace(crowded, region=REGION, starts_at=NOON, ends_at=NOON)], at=NOON)
-        scaled(db, region="us-west", resource=Resource.CONNECTION_POOL, before=200, to=300, at=clock.now() - timedelta(hours=1))
+        scaled(
+            db,
+            region="us-west",
+            resource=Resource.CONNECTION_POOL,
+            before=200,
+            to=300,
+            at=clock.now() - timedelta(hours=1),
+        )
     _recorded(2, 8, at=clock.now() - timedelta(hours=1), region="us-west")
-    assert (_reading("us-west").load, _reading("us-west").expected) == (None, 0.0), "nothing was measured anywhere"
+    assert (_reading("us-west").load, _reading("us-west").expected) == (None, 0.0), (
+        "nothing was measured anywhere"
+    )
     connections.snapshot()
     for expected in (4, 2):
         tasks.decide()
@@ -345,7 +393,9 @@ def test_a_region_whose_last_wedding_moved_away_gives_back_what_it_has(monkeypat
     assert [one.to for one in _instances()] == [2, 4, 8]
     with database.transaction() as db:
         assert store.latest(db)["us-west", Resource.CONNECTION_POOL].to == 200
-        assert [one.region for one in readings(db, ScalingPolicy(), now=clock.now()) if one.region == "us-west"] == []
+        assert [
+            one.region for one in readings(db, ScalingPolicy(), now=clock.now()) if one.region == "us-west"
+        ] == []
 
 
 def test_people_of_a_node_that_fell_silent_are_not_gone() -> None:
@@ -359,7 +409,9 @@ def test_an_emergency_is_carried_out_also_where_no_wedding_is() -> None:
     with database.transaction() as db:
         orders.give(db, Order("us-west", Kind.EMERGENCY, "a test", "tester", clock.now(), value=9))
     tasks.decide()
-    assert [(one.region, one.to, one.reason) for one in _instances()] == [("us-west", 9, rules.Reason.EMERGENCY)]
+    assert [(one.region, one.to, one.reason) for one in _instances()] == [
+        ("us-west", 9, rules.Reason.EMERGENCY)
+    ]
 
 
 def test_a_system_that_has_less_than_the_least_is_brought_to_it() -> None:
@@ -382,7 +434,7 @@ def test_old_actions_are_forgotten_but_for_the_newest() -> None:
     with database.transaction() as db:
         asked = scaled(db, expected_previous_id=3, purpose=Purpose.ABOVE_CAP, to=14)
         scaled(db, expected_previous_id=asked, purpose=Purpose.ABOVE_CAP, to=15)
-        store.settle(db, asked, State.REJECTED, by="tester", at=NOON, problem=REJECTED)
+        proposals.settle(db, asked, State.REJECTED, by="tester", at=NOON, problem=REJECTED)
     assert retention.drop(before=NOON, enough=9) == ({}, [])
     assert retention.drop(before=NOON + timedelta(seconds=1), enough=9) == ({"scaling_actions": 2}, [])
     # What somebody said of it is kept for good.
@@ -390,7 +442,9 @@ def test_old_actions_are_forgotten_but_for_the_newest() -> None:
 
 
 def test_what_is_no_number_loses_nobody_a_decision() -> None:
-    odd = Reading(region=REGION, has=2, load=5_000.0, expected=1.0, pressure=float("inf"), lately=float("nan"))
+    odd = Reading(
+        region=REGION, has=2, load=5_000.0, expected=1.0, pressure=float("inf"), lately=float("nan")
+    )
     fine = Reading(region="us-west", has=2, load=5_000.0, expected=1.0)
     with database.transaction() as db:
         both = [(one, rules.decide(one, ScalingPolicy(), now=NOON)) for one in (odd, fine)]
@@ -405,7 +459,7 @@ def test_who_rejects_late_is_not_asked_again_at_once() -> None:
     _decide(first, NOON)
     asked, late = _instances()[0].id, NOON + timedelta(minutes=118)
     with database.transaction() as db:
-        store.settle(db, asked, State.REJECTED, by="tester", at=late, problem=REJECTED)
+        proposals.settle(db, asked, State.REJECTED, by="tester", at=late, problem=REJECTED)
     _decide(replace(first, expected_previous_id=asked), late + timedelta(minutes=5))
     assert len(_proposals()) == 1
     _decide(replace(first, expected_previous_id=asked), late + timedelta(hours=3))

@@ -33,17 +33,25 @@ def test_of_two_that_decide_at_once_one_acts() -> None:
         assert store.count(db) == 2
 
 
-def test_a_wedding_two_hours_ahead_scales_up_once_and_a_gateway_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wedding_two_hours_ahead_scales_up_once_and_a_gateway_confirms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SCALING_CONNECTIONS_PER_INSTANCE", "10")
     with database.transaction() as db:
-        weddings.upsert(db, [wedding(starts_at=clock.now() + Policy().lead, venue_type=VenueType.CHURCH)], at=NOON)
+        weddings.upsert(
+            db, [wedding(starts_at=clock.now() + Policy().lead, venue_type=VenueType.CHURCH)], at=NOON
+        )
     connections.snapshot()
     forecasting.refresh()
     tasks.decide()
     tasks.decide()
     with database.transaction() as db:
         [action] = store.recent(db)
-    assert (action.reason, action.state, action.before) == (rules.Reason.CEREMONY_AHEAD, rules.State.APPLIED, 2)
+    assert (action.reason, action.state, action.before) == (
+        rules.Reason.CEREMONY_AHEAD,
+        rules.State.APPLIED,
+        2,
+    )
     assert action.to > 2
     desired = redis.registry().hgetall(keys.DESIRED + "us-northeast")
     assert desired == {"action": "1", "instances": str(action.to), "connection_limit": str(action.to * 10)}

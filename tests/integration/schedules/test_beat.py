@@ -29,13 +29,18 @@ def _sent() -> Counter[str]:
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let a test set what beats read from the clock: some hours ago, for Redis claims no moment that is yet to come."""
+    """Let a test set what beats read from the clock.
+
+    Some hours ago, for Redis claims no moment that is yet to come.
+    """
     moment = [clock.epoch() - 7200]
     monkeypatch.setattr(beat.clock, "epoch", lambda: moment[0])
     return moment
 
 
-def test_at_its_first_tick_everything_that_is_due_fires_once_though_there_are_two_beats(at: list[float]) -> None:
+def test_at_its_first_tick_everything_that_is_due_fires_once_though_there_are_two_beats(
+    at: list[float],
+) -> None:
     for scheduler in (TableScheduler(app), TableScheduler(app)):
         scheduler.tick()
         scheduler.tick()
@@ -63,7 +68,9 @@ def test_a_clock_that_is_put_right_keeps_no_job_from_firing(at: list[float], ste
     if step < 0:
         # The server's clock ran ahead as well, and was put right: what it was told then lies in its future.
         for line in TABLE:
-            redis.registry().hset(foundation_keys.job(line.name), "due", int((clock.machine_now().timestamp() + 7200) * 1000))
+            redis.registry().hset(
+                foundation_keys.job(line.name), "due", int((clock.machine_now().timestamp() + 7200) * 1000)
+            )
     redis.registry().delete("steady", "bulk")
     for _ in range(60):
         at[0] += 1
@@ -72,7 +79,9 @@ def test_a_clock_that_is_put_right_keeps_no_job_from_firing(at: list[float], ste
     assert jobs.beats(at[0]) == [scheduler._name]
 
 
-def test_a_beat_that_fires_nothing_shows_no_sign_of_life(at: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_beat_that_fires_nothing_shows_no_sign_of_life(
+    at: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     touched: list[int] = []
     monkeypatch.setattr(beat.heartbeat, "touch", lambda: touched.append(1))
     scheduler = TableScheduler(app)
@@ -127,7 +136,9 @@ def test_a_moment_long_gone_is_not_made_up_for(at: list[float]) -> None:
 def test_a_message_expires_and_says_which_job_it_is(at: list[float]) -> None:
     TableScheduler(app).tick()
     message = next(
-        orjson.loads(text) for text in redis.registry().lrange("steady", 0, -1) if b"connections.sweep" in text.encode()
+        orjson.loads(text)
+        for text in redis.registry().lrange("steady", 0, -1)
+        if b"connections.sweep" in text.encode()
     )
     [line] = [line for line in TABLE if line.name == "connections.sweep"]
     assert message["headers"]["job"] == {"name": line.name, "due": line.ordinary.due(line.name, at[0])}

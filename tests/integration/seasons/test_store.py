@@ -19,7 +19,10 @@ OFF = Decision(Season.OFF, Reason.BOOKINGS, 0.2)
 
 def test_only_a_change_is_recorded() -> None:
     with database.transaction() as db:
-        assert store.record(db, {"east": PEAK, "west": OFF}, at=NOON) == {"east": Season.PEAK, "west": Season.OFF}
+        assert store.record(db, {"east": PEAK, "west": OFF}, at=NOON) == {
+            "east": Season.PEAK,
+            "west": Season.OFF,
+        }
         assert store.record(db, {"east": PEAK, "west": PEAK}, at=NOON) == {"west": Season.PEAK}
         assert store.current(db) == {"east": Season.PEAK, "west": Season.PEAK}
 
@@ -46,7 +49,9 @@ def test_a_peak_that_begins_is_warmed_up_for_once(monkeypatch: pytest.MonkeyPatc
     soon = clock.now() + timedelta(days=2)
     with database.transaction() as db:
         calendar = [wedding(f"w-{guests}", starts_at=soon, guest_count=guests) for guests in (50, 300, 200)]
-        weddings.upsert(db, [*calendar, wedding("w-far", starts_at=soon + timedelta(days=30), guest_count=600)], at=NOON)
+        weddings.upsert(
+            db, [*calendar, wedding("w-far", starts_at=soon + timedelta(days=30), guest_count=600)], at=NOON
+        )
     for _ in range(2):
         tasks.detect()
     with database.transaction() as db:
@@ -59,5 +64,8 @@ def test_the_highest_load_of_a_day_is_noted_and_read_by_day() -> None:
     with database.transaction() as db:
         for load in (90.0, 120.0):
             store.note_loads(db, {"east": load, "west": 5.0}, day=NOON.date())
-        assert store.observed(db, since=NOON.date()) == {"east": [(NOON.date(), 120.0)], "west": [(NOON.date(), 5.0)]}
+        assert store.observed(db, since=NOON.date()) == {
+            "east": [(NOON.date(), 120.0)],
+            "west": [(NOON.date(), 5.0)],
+        }
         assert store.observed(db, since=NOON.date() + timedelta(days=1)) == {}

@@ -67,7 +67,9 @@ def test_a_cache_that_hangs_is_found(world: list[Server]) -> None:
         assert set(observing.observe().unavailable) == {Kind.CACHE}
 
 
-def test_a_database_that_is_away_is_told_once_without_it(world: list[Server], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_is_told_once_without_it(
+    world: list[Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def _is_unavailable(*_arguments: object) -> None:
         raise database.DatabaseUnavailable(cause="connection refused")
 

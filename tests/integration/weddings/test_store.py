@@ -11,6 +11,7 @@ from workers.weddings import keys
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
 from workers.weddings.rules import Status
+from workers.weddings.store import regions
 from workers.weddings.store import weddings as store
 from workers.weddings.usecases import importing as usecases
 
@@ -38,15 +39,21 @@ def test_what_was_written_is_read() -> None:
     with database.transaction() as db:
         assert store.by_id(db, ["a", "nobody"]) == [one]
         assert store.require(db, "a") == one
-        with pytest.raises(store.WeddingUnknown, match="wedding_id='x' is not in the calendar; import it first"):
+        with pytest.raises(
+            store.WeddingUnknown, match="wedding_id='x' is not in the calendar; import it first"
+        ):
             store.require(db, "x")
 
 
 def test_a_span_holds_what_overlaps_it_and_takes_place() -> None:
-    _upsert(wedding("a"), wedding("b", status=Status.CANCELLED), wedding("c", starts_at=NOON + timedelta(hours=6)))
+    _upsert(
+        wedding("a"), wedding("b", status=Status.CANCELLED), wedding("c", starts_at=NOON + timedelta(hours=6))
+    )
     with database.transaction() as db:
-        assert [one.id for one in store.between(db, NOON + timedelta(hours=5), NOON + timedelta(hours=6))] == ["a"]
-        assert store.bookings(db, NOON, NOON + timedelta(hours=1)) == [("us-northeast", NOON.date(), 1)]
+        assert [
+            one.id for one in store.between(db, NOON + timedelta(hours=5), NOON + timedelta(hours=6))
+        ] == ["a"]
+        assert regions.bookings(db, NOON, NOON + timedelta(hours=1)) == [("us-northeast", NOON.date(), 1)]
         assert store.regions(db) == ["us-northeast"]
 
 

@@ -47,9 +47,16 @@ def _row(**facts: Any) -> Snapshot:
 def test_a_breach_says_all_of_itself() -> None:
     [slow, failing] = findings.breaches([_row(p95_ms=2500.0, messages=20, errors=1)], POLICY)
     assert slow == Breach(
-        Kind.RESPONSE_TIME, "east", Severity.MEDIUM, 2500.0, "95 % of round trips in east take up to 2,500 ms", "east"
+        Kind.RESPONSE_TIME,
+        "east",
+        Severity.MEDIUM,
+        2500.0,
+        "95 % of round trips in east take up to 2,500 ms",
+        "east",
     )
-    assert failing == Breach(Kind.ERROR_RATE, "east", Severity.MEDIUM, 0.05, "5.0% of 20 messages in east failed", "east")
+    assert failing == Breach(
+        Kind.ERROR_RATE, "east", Severity.MEDIUM, 0.05, "5.0% of 20 messages in east failed", "east"
+    )
     assert findings.nodes_out({"n1": "east"}, ["east"]) == [
         Breach(Kind.NODE_OUT, "n1", Severity.HIGH, 1.0, "node n1 of east is silent", "east")
     ]
@@ -61,9 +68,9 @@ def test_a_breach_says_all_of_itself() -> None:
     assert findings.actions_failed({"east/cache_mb": "away"}) == [
         Breach(Kind.ACTION_FAILED, "east/cache_mb", Severity.HIGH, 1.0, "east/cache_mb: away", "east")
     ]
-    assert findings.capacity_ahead({"east/instances": date(2026, 1, 16)}, {"east/instances": "12"}, today=date(2026, 1, 1)) == [
-        Breach(Kind.CAPACITY_AHEAD, "east/instances", Severity.MEDIUM, 15.0, "12", "east")
-    ]
+    assert findings.capacity_ahead(
+        {"east/instances": date(2026, 1, 16)}, {"east/instances": "12"}, today=date(2026, 1, 1)
+    ) == [Breach(Kind.CAPACITY_AHEAD, "east/instances", Severity.MEDIUM, 15.0, "12", "east")]
     [unfit] = findings.forecasts_unfit({"east": Score(99, {}, {"p90": 0.4}, -0.8, 7.0)})
     assert (unfit.kind, unfit.subject, unfit.severity, unfit.value, unfit.region) == (
         Kind.FORECAST_UNFIT,
@@ -80,7 +87,9 @@ def test_busy_processors_and_odd_series_are_breaches() -> None:
         Breach(Kind.CPU, "n3", Severity.CRITICAL, 0.98, "the processors of node n3 are 98% busy", "west"),
     ]
     series = 'load{region="east"}'
-    found = findings.anomalies([Anomaly(series, "step", 12345.0, 9.0, 0.0, 0.0), Anomaly("x", "surprise", 2.0, 9.0, 0.0, 0.0)])
+    found = findings.anomalies(
+        [Anomaly(series, "step", 12345.0, 9.0, 0.0, 0.0), Anomaly("x", "surprise", 2.0, 9.0, 0.0, 0.0)]
+    )
     assert found == [
         Breach(Kind.ANOMALY, series, Severity.MEDIUM, 12345.0, f"{series} stepped to 1.234e+04", "east"),
         Breach(Kind.ANOMALY, "x", Severity.MEDIUM, 2.0, "x has never behaved so before: it is 2", ""),
@@ -103,7 +112,12 @@ def test_silence_is_not_health(row: Any, said: Any) -> None:
 
 @pytest.mark.parametrize(
     "fine",
-    [{"repeat_after": timedelta(minutes=1)}, {"repeat_after": 7 * DAY}, {"pending_for": DAY}, {"high_cpu": 0.97}],
+    [
+        {"repeat_after": timedelta(minutes=1)},
+        {"repeat_after": 7 * DAY},
+        {"pending_for": DAY},
+        {"high_cpu": 0.97},
+    ],
 )
 def test_the_ends_are_allowed(fine: Any) -> None:
     Policy(**fine)
@@ -114,7 +128,10 @@ def test_the_ends_are_allowed(fine: Any) -> None:
     [
         {"repeat_after": 59 * SECOND},
         {"repeat_after": 7 * DAY + SECOND},
-        *({name: DAY + SECOND} for name in ("flapping_within", "group_interval", "pending_for", "resolve_after")),
+        *(
+            {name: DAY + SECOND}
+            for name in ("flapping_within", "group_interval", "pending_for", "resolve_after")
+        ),
         *({f"high_{ladder}": 9e9} for ladder in ("ms", "errors", "outage", "memory", "cpu", "storage")),
         {"critical_ms": float("inf")},
         {"critical_ms": float("nan")},
@@ -134,7 +151,9 @@ def test_what_flaps_must_be_quiet_for_longer(flaps: Any, seconds: Any) -> None:
 
 def test_what_is_seen_again_after_long_is_not_over_too() -> None:
     alert = _alert(State.FIRING, since=999, seen=999)
-    assert changes([_breach()], [alert], POLICY, now=NOON) == [Change(1, State.FIRING, Reason.STILL_ABOVE, _breach())]
+    assert changes([_breach()], [alert], POLICY, now=NOON) == [
+        Change(1, State.FIRING, Reason.STILL_ABOVE, _breach())
+    ]
 
 
 def test_what_a_clock_noted_that_ran_ahead_is_over_as_any_other() -> None:
@@ -151,7 +170,9 @@ def test_what_a_clock_noted_that_ran_ahead_is_over_as_any_other() -> None:
         (State.ACKNOWLEDGED, Severity.HIGH, Severity.MEDIUM, (State.ACKNOWLEDGED, Reason.STILL_ABOVE)),
     ],
 )
-def test_what_gets_worse_fires_again_but_not_what_swings(state: Any, severity: Any, worst: Any, change: Any) -> None:
+def test_what_gets_worse_fires_again_but_not_what_swings(
+    state: Any, severity: Any, worst: Any, change: Any
+) -> None:
     alert = replace(_alert(state, severity=severity), worst=worst)
     [found] = changes([_breach(Severity.HIGH)], [alert], POLICY, now=NOON)
     assert (found.state, found.reason) == change
@@ -205,5 +226,7 @@ def test_only_what_is_away_altogether_explains(kind: Any, subject: Any, target: 
     ],
 )
 def test_a_rank_is_people_by_phase_by_severity(around: Any, severity: Any, figure: Any) -> None:
-    assert rank(severity, Around(0, frozenset(around))) == rank(severity, Around(1, frozenset(around))) == figure
+    assert (
+        rank(severity, Around(0, frozenset(around))) == rank(severity, Around(1, frozenset(around))) == figure
+    )
     assert rank(severity, Around(10, frozenset(around))) == 10 * figure

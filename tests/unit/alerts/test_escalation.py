@@ -64,7 +64,15 @@ def test_a_group_waits_to_gather_then_speaks_every_five_minutes_but_at_once_of_w
 
 
 def test_paths_are_data_and_the_first_that_fits_is_taken() -> None:
-    document = {"path": [{"name": "broker", "kinds": ["bro*"], "steps": [{"who": ["sre"], "after_minutes": {"ordinary": 3}}]}]}
+    document = {
+        "path": [
+            {
+                "name": "broker",
+                "kinds": ["bro*"],
+                "steps": [{"who": ["sre"], "after_minutes": {"ordinary": 3}}],
+            }
+        ]
+    }
     paths = read(document).path
     assert path_of(standing(kind=Kind.BROKER), paths).name == "broker"
     assert path_of(standing(), paths).name == "ticket"
@@ -77,7 +85,10 @@ def test_paths_are_data_and_the_first_that_fits_is_taken() -> None:
         ({}, "path"),
         ({"path": [{"name": "a", "steps": []}]}, "path.0.steps"),
         ({"path": [{"name": "a", "severities": ["bad"], "steps": [{"who": ["x"]}]}]}, "path.0.severities.0"),
-        ({"path": [{"name": "a", "steps": [{"who": ["x"], "after_minutes": {"ordinary": -1}}]}]}, "path.0.steps.0"),
+        (
+            {"path": [{"name": "a", "steps": [{"who": ["x"], "after_minutes": {"ordinary": -1}}]}]},
+            "path.0.steps.0",
+        ),
         ({"path": [{"name": "a", "steps": [{"who": ["x"], "wait": 3}]}]}, "path.0.steps.0.wait"),
     ],
 )

@@ -13,11 +13,16 @@ from workers.alerts.rules.muting import Around, Silence, Weekly, mute, rank
 from workers.weddings.rules import Phase
 
 
-def standing(id: int = 1, kind: Kind = Kind.RESPONSE_TIME, severity: Severity = Severity.HIGH, **facts: Any) -> AlertView:
+def standing(
+    id: int = 1, kind: Kind = Kind.RESPONSE_TIME, severity: Severity = Severity.HIGH, **facts: Any
+) -> AlertView:
     given: dict[str, Any] = {
-        "subject": "east", "region": "east", "wedding_id": "", "state": State.FIRING, "detail": "slow", "since": NOON,
-        "fired_at": NOON, "resolved_at": None, "escalates_from": NOON, "notified_at": None, "round": 1, "flaps": 0,
-        "snoozed_until": None, "assigned_to": "", "muted": "", "connected_users": 0, "rank": 0.0, "value": 0.0,
+        "subject": "east", "region": "east", "wedding_id": "", "state": State.FIRING, "detail": "slow",
+        "since": NOON,
+        "fired_at": NOON, "resolved_at": None, "escalates_from": NOON, "notified_at": None, "round": 1,
+        "flaps": 0,
+        "snoozed_until": None, "assigned_to": "", "muted": "", "connected_users": 0, "rank": 0.0,
+        "value": 0.0,
         "seen_at": NOON, "calm_since": None,
     }  # fmt: skip
     return AlertView(id=id, kind=kind, severity=severity, **given | facts)
@@ -81,7 +86,15 @@ def test_a_weekly_window_goes_past_midnight_and_keeps_to_its_clock_when_that_cha
 
 
 @pytest.mark.parametrize(
-    "text", ["", "sat", "sat 2-4 UTC", "caturday 02:00-04:00 UTC", "sat 02:00-04:00 Mars/Base", "sat 02:00Z-04:00 UTC"]
+    "text",
+    [
+        "",
+        "sat",
+        "sat 2-4 UTC",
+        "caturday 02:00-04:00 UTC",
+        "sat 02:00-04:00 Mars/Base",
+        "sat 02:00Z-04:00 UTC",
+    ],
 )
 def test_a_window_that_makes_no_sense_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="sat,sun 02:00-04:00"):

@@ -36,7 +36,9 @@ def _snapshot(**facts: Any) -> Snapshot:
     ],
 )
 def test_what_exceeds_a_threshold_is_a_breach(facts: dict[str, Any], severity: Severity | None) -> None:
-    assert [breach.severity for breach in findings.breaches([_snapshot(**facts)], POLICY)] == ([severity] if severity else [])
+    assert [breach.severity for breach in findings.breaches([_snapshot(**facts)], POLICY)] == (
+        [severity] if severity else []
+    )
 
 
 def _breach(severity: Severity = Severity.MEDIUM) -> Breach:
@@ -60,13 +62,19 @@ def _alert(state: State, *, since: float = 0, seen: float = 0, severity: Severit
             _alert(State.FIRING),
             Change(1, State.FIRING, Reason.WORSE, _breach(Severity.CRITICAL)),
         ),
-        (_breach(), _alert(State.FIRING, severity=Severity.HIGH), Change(1, State.FIRING, Reason.BETTER, _breach())),
+        (
+            _breach(),
+            _alert(State.FIRING, severity=Severity.HIGH),
+            Change(1, State.FIRING, Reason.BETTER, _breach()),
+        ),
         (None, _alert(State.FIRING, seen=29), None),
         (None, _alert(State.FIRING, seen=30), Change(1, State.RESOLVED, Reason.BACK_TO_NORMAL)),
         (None, _alert(State.PENDING, seen=30), Change(1, State.RESOLVED, Reason.BACK_TO_NORMAL)),
     ],
 )
-def test_an_alert_moves_through_its_life(breach: Breach | None, alert: Alert | None, change: Change | None) -> None:
+def test_an_alert_moves_through_its_life(
+    breach: Breach | None, alert: Alert | None, change: Change | None
+) -> None:
     found = rules.changes([breach] if breach else [], [alert] if alert else [], POLICY, now=NOON)
     assert found == ([change] if change else [])
 
@@ -83,7 +91,10 @@ def test_thresholds_out_of_order_are_refused() -> None:
 
 def test_a_region_without_a_node_is_critical() -> None:
     found = findings.nodes_out({"n1": "east", "n2": "west"}, ["east"])
-    assert [(breach.subject, breach.severity) for breach in found] == [("n1", Severity.HIGH), ("n2", Severity.CRITICAL)]
+    assert [(breach.subject, breach.severity) for breach in found] == [
+        ("n1", Severity.HIGH),
+        ("n2", Severity.CRITICAL),
+    ]
     assert found[1].detail == "node n2 of west is silent, and no node of its region is left"
 
 
@@ -96,7 +107,10 @@ def test_a_badly_connected_couple_is_an_alert_of_its_wedding() -> None:
 
 
 def test_what_capacity_lacks_is_medium_weeks_ahead_and_high_when_it_is_near() -> None:
-    days = {"us-west/instances": NOON.date() + timedelta(days=40), "everywhere/connections": NOON.date() + timedelta(days=14)}
+    days = {
+        "us-west/instances": NOON.date() + timedelta(days=40),
+        "everywhere/connections": NOON.date() + timedelta(days=14),
+    }
     worst = {"us-west/instances": "12 of 10", "everywhere/connections": "9,000 of 8,000"}
     found = findings.capacity_ahead(days, worst, today=NOON.date())
     assert [(one.subject, one.severity, one.detail) for one in found] == [
@@ -104,7 +118,11 @@ def test_what_capacity_lacks_is_medium_weeks_ahead_and_high_when_it_is_near() ->
         ("everywhere/connections", Severity.HIGH, "9,000 of 8,000"),
     ]
     [failed] = findings.actions_failed({"us-west/instances": "it is away"})
-    assert (failed.kind, failed.severity, failed.detail) == (Kind.ACTION_FAILED, Severity.HIGH, "us-west/instances: it is away")
+    assert (failed.kind, failed.severity, failed.detail) == (
+        Kind.ACTION_FAILED,
+        Severity.HIGH,
+        "us-west/instances: it is away",
+    )
     scores = {
         "us-west": Score(99, {}, {"p90": 0.4}, -0.8, 7.0),
         "us-east": Score(99, {}, {"p90": 0.4}, -0.1, 1.4),

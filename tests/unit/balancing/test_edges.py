@@ -10,7 +10,9 @@ from workers.balancing.rules import Node, Policy, place, rank
 from workers.balancing.rules import PlacementRequest as Request
 
 
-@pytest.mark.parametrize("fine", [{"bound": 1.02}, {"bound": 10}, {"comfort": 0}, {"comfort": 1}, {"joins_per_second": 1}])
+@pytest.mark.parametrize(
+    "fine", [{"bound": 1.02}, {"bound": 10}, {"comfort": 0}, {"comfort": 1}, {"joins_per_second": 1}]
+)
 def test_the_ends_are_allowed(fine: Any) -> None:
     Policy(**fine)
 
@@ -35,7 +37,9 @@ def test_a_new_wedding_goes_whole_to_the_first_of_its_ranking_that_has_room() ->
     found = place(requests, nodes, Policy(), kept={})
     assert found == {p.wedding_id: [(rank(p.wedding_id, nodes)[0].name, 10)] for p in requests}
     # Exactly as much room as it needs is room.
-    assert place([Request("w", 300, "east")], nodes, Policy(), kept={}) == {"w": [(rank("w", nodes)[0].name, 300)]}
+    assert place([Request("w", 300, "east")], nodes, Policy(), kept={}) == {
+        "w": [(rank("w", nodes)[0].name, 300)]
+    }
 
 
 def test_everybody_is_placed_in_every_region() -> None:
@@ -51,11 +55,16 @@ def test_nobody_is_nowhere() -> None:
 def test_who_is_whole_stays_whole_whatever_the_bound_says() -> None:
     requests = [Request("w-1", 100, "east"), Request("w-2", 100, "east")]
     kept = {"w-1": ["east-0"], "w-2": ["east-0"]}
-    assert place(requests, _nodes(2), POLICY, kept=kept) == {"w-1": [("east-0", 100)], "w-2": [("east-0", 100)]}
+    assert place(requests, _nodes(2), POLICY, kept=kept) == {
+        "w-1": [("east-0", 100)],
+        "w-2": [("east-0", 100)],
+    }
 
 
 def test_who_is_spread_stays_spread_though_one_node_had_room() -> None:
-    found = place([Request("w-1", 100, "east")], _nodes(3), Policy(), kept={"w-1": ["east-1", "east-2", "gone"]})
+    found = place(
+        [Request("w-1", 100, "east")], _nodes(3), Policy(), kept={"w-1": ["east-1", "east-2", "gone"]}
+    )
     assert found == {"w-1": [("east-1", 100)]}
     found = place([Request("w-1", 400, "east")], _nodes(3), Policy(), kept={"w-1": ["east-1", "east-2"]})
     assert found == {"w-1": [("east-1", 300), ("east-2", 100)]}
@@ -106,7 +115,10 @@ def test_share_of_guests_is_all_unless_said() -> None:
     policy = Policy(near="west>central>east")
     nodes = [*_nodes(2, "central"), *_nodes(2, "east")]
     requests = [Request(f"w-{n}", 10, "west") for n in range(210)]
-    assert {name.partition("-")[0] for name in _loads(place(requests, nodes, policy, kept={}))} == {"central", "east"}
+    assert {name.partition("-")[0] for name in _loads(place(requests, nodes, policy, kept={}))} == {
+        "central",
+        "east",
+    }
     just = [Request(f"w-{n}", 10, "west") for n in range(200)]
     assert {name.partition("-")[0] for name in _loads(place(just, nodes, policy, kept={}))} == {"central"}
 
@@ -127,7 +139,9 @@ def test_who_found_refuge_in_all_of_a_region_needs_no_more() -> None:
     nodes = [*_nodes(2, "central"), *_nodes(2, "east")]
     lost = [Request(f"w-{n}", 10, "west") for n in range(20)]
     before = place(lost, nodes, policy, kept={})
-    after = place([*lost, *(Request(f"n-{n}", 10, "west") for n in range(20))], nodes, policy, kept=_kept(before))
+    after = place(
+        [*lost, *(Request(f"n-{n}", 10, "west") for n in range(20))], nodes, policy, kept=_kept(before)
+    )
     assert {name.partition("-")[0] for name in _loads(after)} == {"central"}
 
 

@@ -16,7 +16,9 @@ POLICY = Policy(comfort=0)
 
 
 def _nodes(count: int = 10, region: str = "east", capacity: int = 1000) -> list[Node]:
-    return [Node(f"{region}-{number}", region, f"ws://{region}-{number}", capacity) for number in range(count)]
+    return [
+        Node(f"{region}-{number}", region, f"ws://{region}-{number}", capacity) for number in range(count)
+    ]
 
 
 def _loads(places: rules.Placements) -> Counter[str]:
@@ -61,7 +63,10 @@ def test_regions_that_share_the_last_nodes_share_their_room(east: list[int], wes
 
 def test_a_wedding_that_lost_most_of_its_nodes_is_spread_again() -> None:
     nodes = _nodes(6)
-    requests = [PlacementRequest("big", 2400, "east"), *(PlacementRequest(f"w-{n}", 100, "east") for n in range(12))]
+    requests = [
+        PlacementRequest("big", 2400, "east"),
+        *(PlacementRequest(f"w-{n}", 100, "east") for n in range(12)),
+    ]
     before = place(requests, nodes, POLICY, kept={})
     lost = {name for name, _ in before["big"][1:]}
     left = [node for node in nodes if node.name not in lost]
@@ -72,7 +77,10 @@ def test_a_wedding_that_lost_most_of_its_nodes_is_spread_again() -> None:
 @settings(max_examples=60, deadline=None)
 @given(SIZES)
 def test_a_lost_node_moves_only_its_own_people(sizes: list[int]) -> None:
-    requests, nodes = [PlacementRequest(f"w-{number}", size, "east") for number, size in enumerate(sizes)], _nodes(6)
+    requests, nodes = (
+        [PlacementRequest(f"w-{number}", size, "east") for number, size in enumerate(sizes)],
+        _nodes(6),
+    )
     before = place(requests, nodes, POLICY, kept={})
     after = place(requests, nodes[1:], POLICY, kept=_kept(before))
     for wedding, parts in before.items():
@@ -112,7 +120,9 @@ def test_a_wedding_that_is_spread_stays_so() -> None:
 def test_larger_and_healthier_nodes_get_more() -> None:
     big, busy, *rest = _nodes(6)
     nodes = [replace(big, capacity=3000), replace(busy, cpu=1.0), *rest]
-    loads = _loads(place([PlacementRequest(f"w-{number}", 20, "east") for number in range(400)], nodes, POLICY, kept={}))
+    loads = _loads(
+        place([PlacementRequest(f"w-{number}", 20, "east") for number in range(400)], nodes, POLICY, kept={})
+    )
     assert loads[big.name] > 2 * loads[rest[0].name]
     assert loads[busy.name] < 0.3 * loads[rest[0].name]
 
@@ -129,21 +139,36 @@ def test_a_region_serves_its_own_until_it_has_no_node_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("people", "refuge"), [(300, {"central"}), (2_000, {"central", "east"}), (6_000, {"central", "east", "south"})]
+    ("people", "refuge"),
+    [(300, {"central"}), (2_000, {"central", "east"}), (6_000, {"central", "east", "south"})],
 )
-def test_a_lost_regions_people_go_to_the_nearest_regions_that_have_room(people: int, refuge: set[str]) -> None:
+def test_a_lost_regions_people_go_to_the_nearest_regions_that_have_room(
+    people: int, refuge: set[str]
+) -> None:
     policy = Policy(near=" west > central>east, north>east")
     nodes = [node for region in ("east", "central", "south") for node in _nodes(2, region)]
     requests = [PlacementRequest(f"w-{number}", 10, "west") for number in range(people // 10)]
-    assert {name.partition("-")[0] for name in _loads(place(requests, nodes, policy, kept={}, share=0.9))} == refuge
+    assert {
+        name.partition("-")[0] for name in _loads(place(requests, nodes, policy, kept={}, share=0.9))
+    } == refuge
 
 
 def test_who_found_refuge_stays_there_when_there_is_room_nearer_by() -> None:
     policy = Policy(near="west>central>east")
     nodes = [node for region in ("east", "central") for node in _nodes(2, region)]
-    before = place([PlacementRequest(f"w-{number}", 10, "west") for number in range(200)], nodes, policy, kept={}, share=0.9)
+    before = place(
+        [PlacementRequest(f"w-{number}", 10, "west") for number in range(200)],
+        nodes,
+        policy,
+        kept={},
+        share=0.9,
+    )
     after = place(
-        [PlacementRequest(f"w-{number}", 10, "west") for number in range(100)], nodes, policy, kept=_kept(before), share=0.9
+        [PlacementRequest(f"w-{number}", 10, "west") for number in range(100)],
+        nodes,
+        policy,
+        kept=_kept(before),
+        share=0.9,
     )
     assert any(names[0].startswith("east") for names in _kept(before).values())
     assert all(after[wedding] == before[wedding] for wedding in after)
@@ -151,7 +176,9 @@ def test_who_found_refuge_stays_there_when_there_is_room_nearer_by() -> None:
 
 def test_the_bound_of_a_region_is_its_own() -> None:
     requests = [
-        PlacementRequest(f"{region}-{n}", 10, region) for region, count in (("a", 500), ("b", 20)) for n in range(count)
+        PlacementRequest(f"{region}-{n}", 10, region)
+        for region, count in (("a", 500), ("b", 20))
+        for n in range(count)
     ]
     loads = _loads(place(requests, [*_nodes(5, "a"), *_nodes(4, "b")], POLICY, kept={}))
     assert max(loads[f"b-{number}"] for number in range(4)) <= POLICY.bound * 200 / 4 + 4
@@ -159,11 +186,15 @@ def test_the_bound_of_a_region_is_its_own() -> None:
 
 def test_a_node_that_drains_gets_nobody() -> None:
     nodes = [replace(node, draining=number == 0) for number, node in enumerate(_nodes(3))]
-    assert "east-0" not in _loads(place([PlacementRequest("w-1", 10, "east")], nodes, POLICY, kept={"w-1": ["east-0"]}))
+    assert "east-0" not in _loads(
+        place([PlacementRequest("w-1", 10, "east")], nodes, POLICY, kept={"w-1": ["east-0"]})
+    )
 
 
 def test_a_ranking_is_the_same_everywhere_and_changes_with_the_wedding() -> None:
-    assert [node.name for node in rank("w-1", _nodes(4))] == [node.name for node in rank("w-1", reversed(_nodes(4)))]
+    assert [node.name for node in rank("w-1", _nodes(4))] == [
+        node.name for node in rank("w-1", reversed(_nodes(4)))
+    ]
     assert len({rank(f"w-{number}", _nodes(4))[0].name for number in range(40)}) == 4
 
 

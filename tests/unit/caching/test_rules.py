@@ -6,7 +6,8 @@ from workers.caching.rules import Kind, Policy, Structure
 
 
 @pytest.mark.parametrize(
-    ("kind", "seconds"), [(Kind.SUBSCRIPTION, 300), (Kind.USER, 600), (Kind.WEDDING, 120), (Kind.CONNECTION, 1800)]
+    ("kind", "seconds"),
+    [(Kind.SUBSCRIPTION, 300), (Kind.USER, 600), (Kind.WEDDING, 120), (Kind.CONNECTION, 1800)],
 )
 def test_each_kind_has_its_time_to_live(kind: Kind, seconds: int) -> None:
     assert Policy().ttl(kind).total_seconds() == seconds

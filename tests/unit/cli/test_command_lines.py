@@ -1,4 +1,4 @@
-"""Every command line that our pages write is one that the command takes, and every default one that its option takes."""
+"""Every command line of our pages is one that the command takes, and every default an option's."""
 
 import re
 import shlex
@@ -13,14 +13,27 @@ from tests import ROOT
 from workers.cli.main import COMMANDS, wedops
 
 #: The reference has no command lines, but forms of them, made from the commands themselves.
-PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.name != "reference")]
+PAGES = [
+    ROOT / "README.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.name != "reference"),
+]
 #: Words that stand for something, and what may stand there.
-VALID_FOR = {"ID": "17", "N": "3", "H": "2", "DATE": "2026-10-10", "D": "2026-10-10", "KIND": "venue", "RESOURCE": "instances"}
+VALID_FOR = {
+    "ID": "17",
+    "N": "3",
+    "H": "2",
+    "DATE": "2026-10-10",
+    "D": "2026-10-10",
+    "KIND": "venue",
+    "RESOURCE": "instances",
+}
 FILES = {"FILE", "season.csv", "paths.toml"}
 ALTERNATIVES = re.compile(r"\[([^\]|]+)[^\]]*\]")
 
 
-def _leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def _leaves(
+    command: click.Command, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     if not isinstance(command, click.Group):
         yield path, command
         return
@@ -52,7 +65,11 @@ def test_a_default_is_a_value_that_its_option_takes(path: str) -> None:
 
 @pytest.mark.parametrize(("page", "line"), LINES)
 def test_a_command_line_of_our_pages_is_one(page: str, line: str) -> None:
-    line = ALTERNATIVES.sub(r"\1", line).replace("--at …", "--at 2026-10-10T14:30").replace("--reason …", "--reason why")
+    line = (
+        ALTERNATIVES.sub(r"\1", line)
+        .replace("--at …", "--at 2026-10-10T14:30")
+        .replace("--reason …", "--reason why")
+    )
     words = shlex.split(re.split(r"\s(?:#|\||>|&&)\s?|…", line, maxsplit=1)[0])
     words = [__file__ if word in FILES else VALID_FOR.get(word, word).partition("|")[0] for word in words]
     if words[:1] and words[0] not in COMMANDS:

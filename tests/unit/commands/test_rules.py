@@ -14,10 +14,16 @@ from workers.emergencies.formats import OpenEmergency
     ("fields", "says"),
     [
         ({}, ["wedding_id is missing; send it", "kind is missing; send it"]),
-        ({"wedding_id": "w-1", "kind": "flood"}, ["kind='flood': Input should be 'weather', 'venue', 'vendor' or 'technical'"]),
+        (
+            {"wedding_id": "w-1", "kind": "flood"},
+            ["kind='flood': Input should be 'weather', 'venue', 'vendor' or 'technical'"],
+        ),
         ({"wedding_id": "w {1}", "kind": "venue"}, ["wedding_id: String should match pattern"]),
         ({"wedding_id": 7, "kind": "venue"}, ["wedding_id: Input should be a valid string"]),
-        ({"wedding_id": "w-1", "kind": "venue", "request_key": "a b"}, ["request_key: String should match pattern"]),
+        (
+            {"wedding_id": "w-1", "kind": "venue", "request_key": "a b"},
+            ["request_key: String should match pattern"],
+        ),
         ({"wedding_id": "w-1", "kind": "venue", "from_the_future": 1}, []),
     ],
 )

@@ -124,8 +124,12 @@ def test_a_plan_says_all_of_itself() -> None:
         "2280 connections, 30 % of what is new: their weddings' data",
         "every 30 s or sooner while it lasts",
     ]
-    none = peak.PlannedStep(peak.Step.NO_SCALING_NEEDED, 0, timedelta(0), "2000 connections can be served, 1200 are needed")
-    assert peak.peak_plan(1_000, timedelta(hours=1), capacity=2_000) == peak.PeakPlan(1_000, 1_200, 2, (none,))
+    none = peak.PlannedStep(
+        peak.Step.NO_SCALING_NEEDED, 0, timedelta(0), "2000 connections can be served, 1200 are needed"
+    )
+    assert peak.peak_plan(1_000, timedelta(hours=1), capacity=2_000) == peak.PeakPlan(
+        1_000, 1_200, 2, (none,)
+    )
 
 
 def test_the_largest_weddings_are_warmed_until_they_are_enough() -> None:

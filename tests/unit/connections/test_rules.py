@@ -21,7 +21,9 @@ def test_a_tenant_always_lives_in_the_same_shard() -> None:
 def test_a_snapshot_sums_the_shards_by_region() -> None:
     shares = [
         Share(
-            {"rt:east|guest": 2}, {"east|opened": 3, "east|rtt:100": 4, "east|messages": 9, "~node:n1|score": 90}, {"east": 1}
+            {"rt:east|guest": 2},
+            {"east|opened": 3, "east|rtt:100": 4, "east|messages": 9, "~node:n1|score": 90},
+            {"east": 1},
         ),
         Share({"rt:east|couple": 1}, {"east|errors": 1, "west|swept": 2, "|refused:invalid": 1}, {}),
     ]
@@ -34,7 +36,12 @@ def test_a_snapshot_sums_the_shards_by_region() -> None:
 
 
 def test_refusals_scores_and_reuse_are_read_from_what_went_by() -> None:
-    admitted = {"east|refused:user_limit": 2, "west|refused:user_limit": 1, "east|opened": 30, "east|reused": 10}
+    admitted = {
+        "east|refused:user_limit": 2,
+        "west|refused:user_limit": 1,
+        "east|opened": 30,
+        "east|reused": 10,
+    }
     scored = {"~node:n1|score": 270, "~node:n1|scored": 3, "~wedding:w-1|score": 40, "~wedding:w-1|scored": 1}
     totals = report.add_up([Share({}, admitted | scored, {})])
     assert report.refusals(totals) == {"user_limit": 3}
@@ -58,7 +65,8 @@ def test_guests_wait_first_and_a_couple_never(phase: Phase, mobile: bool) -> Non
         return levels.service_level(user_type, mobile=mobile, phase=phase, busy=busy, emergency=emergency)
 
     calm, busy, emergency = (
-        {kind: level(kind, busy=kind_of != 0, emergency=kind_of == 2) for kind in UserType} for kind_of in range(3)
+        {kind: level(kind, busy=kind_of != 0, emergency=kind_of == 2) for kind in UserType}
+        for kind_of in range(3)
     )
     assert calm[UserType.GUEST].batch_ms < busy[UserType.GUEST].batch_ms < emergency[UserType.GUEST].batch_ms
     for critical in (UserType.COUPLE, UserType.PLANNER):
@@ -116,6 +124,8 @@ def test_what_is_no_peak_is_refused(expected: int, hours: int, capacity: int) ->
         {"user_every": timedelta(0)},
     ],
 )
-def test_a_policy_that_would_end_live_connections_or_let_nobody_in_is_refused(wrong: dict[str, object]) -> None:
+def test_a_policy_that_would_end_live_connections_or_let_nobody_in_is_refused(
+    wrong: dict[str, object],
+) -> None:
     with pytest.raises(ValueError, match="must be"):
         rules.Policy(**wrong)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ BOOT, CAPACITY = 10, 100.0
 
 
 def _load(days: int, events: list[Event], *, seed: int = 7, adds: float = 900.0) -> Array:
-    """Return a load with a day's rhythm, noise, and a steep rise at each event's start that lasts to its end."""
+    """Return a load with a day's rhythm, noise, and a steep rise at each event that lasts to its end."""
     minutes = np.arange(days * DAY)
     level = 300 + 100 * np.sin(2 * np.pi * minutes / DAY)
     for one in events:
@@ -27,11 +27,15 @@ def _load(days: int, events: list[Event], *, seed: int = 7, adds: float = 900.0)
 
 def _evenings(days: int, *, kind: str = "match") -> list[Event]:
     """Return an event every third day, at another hour each time."""
-    return [Event(day * DAY + 600 + 97 * (day % 5), day * DAY + 720 + 97 * (day % 5), kind) for day in range(2, days, 3)]
+    return [
+        Event(day * DAY + 600 + 97 * (day % 5), day * DAY + 720 + 97 * (day % 5), kind)
+        for day in range(2, days, 3)
+    ]
 
 
 @pytest.mark.parametrize(
-    ("facts", "says"), [({"end": 5}, "after start"), ({"weight": 0}, "above 0"), ({"weight": np.inf}, "finite")]
+    ("facts", "says"),
+    [({"end": 5}, "after start"), ({"weight": 0}, "above 0"), ({"weight": np.inf}, "finite")],
 )
 def test_an_event_that_is_none_is_refused(facts: dict[str, float], says: str) -> None:
     with pytest.raises(ValueError, match=says):
@@ -52,7 +56,9 @@ def test_what_events_added_before_is_expected_of_the_next() -> None:
     load = _load(30, events)[:now]
     expected = expect(load, 0, events, ahead=DAY)
     during = expected.load[events[-1].start + 10 : events[-1].end - 10].mean()
-    assert during == pytest.approx(_load(30, events)[events[-1].start + 10 : events[-1].end - 10].mean(), rel=0.15)
+    assert during == pytest.approx(
+        _load(30, events)[events[-1].start + 10 : events[-1].end - 10].mean(), rel=0.15
+    )
     assert expect(load, 0, [], ahead=DAY).load[now + 60 : now + 180].max() < 0.7 * during
     assert {0, 1, 2, 3} == set(expected.phase.tolist())
 
@@ -67,7 +73,10 @@ def test_nobody_uses_an_event_before_it_is_known() -> None:
 
 def test_the_first_event_of_its_kind_is_doubted_and_a_holiday_is_not() -> None:
     load = _load(10, [])
-    first, holiday = Event(10 * DAY + 300, 10 * DAY + 400, "gala"), Event(10 * DAY + 600, 11 * DAY + 600, "holiday")
+    first, holiday = (
+        Event(10 * DAY + 300, 10 * DAY + 400, "gala"),
+        Event(10 * DAY + 600, 11 * DAY + 600, "holiday"),
+    )
     doubt = expect(load, 0, [first, holiday], ahead=2 * DAY).doubt
     assert doubt[10 * DAY + 300] == 1.0
     assert doubt[10 * DAY + 700] == 0.0
@@ -102,7 +111,10 @@ def test_a_quantile_is_found() -> None:
 def test_a_promise_holds_as_often_as_it_says() -> None:
     load = _load(16, [])
     forecast = PeakForecast(fit(load[: 15 * DAY], 0, [], boot=BOOT, unit=50, policy=Policy(quantile=0.95)))
-    kept = [forecast.see(load[at]) >= load[at + 1 : at + 2 + BOOT].max() for at in range(15 * DAY, 16 * DAY - BOOT - 1)]
+    kept = [
+        forecast.see(load[at]) >= load[at + 1 : at + 2 + BOOT].max()
+        for at in range(15 * DAY, 16 * DAY - BOOT - 1)
+    ]
     # A broken promise raises those after it: it holds a little more often.
     assert 0.93 <= np.mean(kept) <= 0.995
 
@@ -168,7 +180,9 @@ def test_a_first_of_its_kind_adds_less_where_there_is_less_time() -> None:
     load, gala = _load(9, []), Event(9 * DAY + 30, 9 * DAY + 120, "gala")
     raised = []
     for boot in (2, BOOT, 2 * BOOT):
-        with_it, without = (PeakForecast(fit(load, 0, events, boot=boot, unit=50)).now() + 50 for events in ([gala], []))
+        with_it, without = (
+            PeakForecast(fit(load, 0, events, boot=boot, unit=50)).now() + 50 for events in ([gala], [])
+        )
         raised.append(with_it / without)
     assert 1 < raised[0] < 1.2
     assert 1.3 < raised[1] == pytest.approx(raised[2], rel=0.1)
@@ -223,5 +237,7 @@ def test_a_policy_that_no_sample_could_show_is_refused(wrong: dict[str, float]) 
 
 def test_a_load_of_nothing_and_one_without_a_week_need_one_instance() -> None:
     assert Planner(boot=BOOT, capacity=CAPACITY).decide(np.zeros(DAY), 0, []) == 1
-    assert Planner(boot=BOOT, capacity=CAPACITY).decide(np.full(5, 10.0), 0, [Event(WEEK, WEEK + 60, "k")]) == 1
+    assert (
+        Planner(boot=BOOT, capacity=CAPACITY).decide(np.full(5, 10.0), 0, [Event(WEEK, WEEK + 60, "k")]) == 1
+    )
     assert Planner(boot=BOOT, capacity=CAPACITY).decide(np.full(500, 300.0), 0, []) == 5

@@ -77,8 +77,14 @@ def test_what_was_seen_pulls_more_the_more_people_it_was() -> None:
         ("2027-03-13T19:00", "2027-03-14T03:00", "Pacific/Honolulu", 8),
     ],
 )
-def test_a_night_in_which_the_clocks_change_is_as_long_as_it_is(start: str, end: str, zone: str, hours: int) -> None:
-    row = GOOD.replace("2026-10-10T15:00", start).replace("2026-10-10T21:00", end).replace("America/New_York", zone)
+def test_a_night_in_which_the_clocks_change_is_as_long_as_it_is(
+    start: str, end: str, zone: str, hours: int
+) -> None:
+    row = (
+        GOOD.replace("2026-10-10T15:00", start)
+        .replace("2026-10-10T21:00", end)
+        .replace("America/New_York", zone)
+    )
     [one] = csv.read((HEADER + row).encode()).weddings
     assert one.ends_at - one.starts_at == timedelta(hours=hours)
     made = _forecast(one, starts_at=one.starts_at)

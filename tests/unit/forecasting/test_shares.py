@@ -67,7 +67,13 @@ def test_who_is_there_without_a_wedding_is_the_base_by_hour_of_the_week() -> Non
     assert base[20] > 60
     assert base[21] == pytest.approx(10, abs=3)
     made = rules.forecast(
-        "us-northeast", [], POLICY, Phases(), starts_at=START, shares=own["us-northeast"], zone="America/New_York"
+        "us-northeast",
+        [],
+        POLICY,
+        Phases(),
+        starts_at=START,
+        shares=own["us-northeast"],
+        zone="America/New_York",
     )
     saturday = datetime(2026, 5, 2, 0, 5, tzinfo=UTC)
     assert made.peak(saturday, saturday, "p50") == pytest.approx(10, abs=3)
@@ -81,12 +87,21 @@ def test_a_holiday_is_a_sunday() -> None:
 
 
 def _quantiles(level: float) -> dict[str, Array]:
-    return {name: np.full(200, level * (1 + z / 5)) for name, z in zip(shares.QUANTILES, shares.NORMAL.tolist(), strict=True)}
+    return {
+        name: np.full(200, level * (1 + z / 5))
+        for name, z in zip(shares.QUANTILES, shares.NORMAL.tolist(), strict=True)
+    }
 
 
 @pytest.mark.parametrize(
     ("level", "trust"),
-    [(100, Trust.TRUSTED), (80, Trust.WIDER), (20, Trust.REACTIVE), (150, Trust.TRUSTED), (300, Trust.EXCESSIVE)],
+    [
+        (100, Trust.TRUSTED),
+        (80, Trust.WIDER),
+        (20, Trust.REACTIVE),
+        (150, Trust.TRUSTED),
+        (300, Trust.EXCESSIVE),
+    ],
 )
 def test_a_forecast_that_says_too_little_is_widened_and_then_not_believed(level: float, trust: Trust) -> None:
     seen = 100 * (1 + np.random.default_rng(2).normal(0, 0.2, 200))
@@ -123,7 +138,13 @@ def test_the_quantiles_of_a_learned_forecast_cover_what_they_say() -> None:
     _, own = shares.learn(POLICY.assumed, {"us-south": past})
     policy = rules.Policy(horizon=timedelta(days=14))
     made = rules.forecast(
-        "us-south", planned, policy, Phases(), starts_at=START + timedelta(days=DAYS), shares=own["us-south"], zone=zone
+        "us-south",
+        planned,
+        policy,
+        Phases(),
+        starts_at=START + timedelta(days=DAYS),
+        shares=own["us-south"],
+        zone=zone,
     )
     seen = load[DAYS * 1440 :].reshape(-1, 5).mean(axis=1)
     score = calibration.score(made.quantiles, seen)
@@ -135,8 +156,12 @@ def test_a_region_that_has_more_than_weddings_teaches_the_others_nothing_of_that
     moments = START.timestamp() + np.arange(28 * 48) * 1800.0
     chance = np.random.default_rng(5)
     busy = rules.seen([], moments, chance.poisson(2_000, len(moments)).astype(float), POLICY, Phases())
-    one = [wedding(f"w-{week}", starts_at=START + timedelta(days=7 * week + 2, hours=16)) for week in range(4)]
-    due = rules.forecast("quiet", one, rules.Policy(horizon=timedelta(days=28)), Phases(), starts_at=START).quantiles["p50"]
+    one = [
+        wedding(f"w-{week}", starts_at=START + timedelta(days=7 * week + 2, hours=16)) for week in range(4)
+    ]
+    due = rules.forecast(
+        "quiet", one, rules.Policy(horizon=timedelta(days=28)), Phases(), starts_at=START
+    ).quantiles["p50"]
     quiet = rules.seen(one, moments, due[::6], POLICY, Phases())
     whole, own = shares.learn(POLICY.assumed, {"busy": busy, "quiet": quiet})
     coming = wedding(starts_at=START + timedelta(days=30))

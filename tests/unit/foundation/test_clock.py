@@ -24,7 +24,9 @@ def test_in_production_it_is_the_machines(monkeypatch: pytest.MonkeyPatch) -> No
     assert abs(clock.now() - clock.machine_now()) < timedelta(seconds=5)
 
 
-@pytest.mark.parametrize("value", ["yesterday", "2026-10-10|60", "2026-10-10T00:00:00|60|1", "2026-10-10T00:00:00Z|fast|1"])
+@pytest.mark.parametrize(
+    "value", ["yesterday", "2026-10-10|60", "2026-10-10T00:00:00|60|1", "2026-10-10T00:00:00Z|fast|1"]
+)
 def test_a_bad_clock_says_how_to_write_one(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv(clock.VARIABLE, value)
     with pytest.raises(clock.ClockInvalid, match="START|SPEED|SINCE"):

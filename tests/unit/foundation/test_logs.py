@@ -16,7 +16,12 @@ logging.getLogger("library").warning("said %s", "this")
 def test_every_line_is_json_with_its_fields_and_no_secret() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     ours, theirs = (json.loads(line) for line in done.stderr.splitlines())
-    assert (ours["wedding_id"], ours["reason"], ours["room"], ours["level"]) == ("w-1", "why", "room", "warning")
+    assert (ours["wedding_id"], ours["reason"], ours["room"], ours["level"]) == (
+        "w-1",
+        "why",
+        "room",
+        "warning",
+    )
     assert ours["password"] == "…"
     assert (theirs["event"], theirs["logger"]) == ("said this", "library")
 

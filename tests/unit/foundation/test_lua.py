@@ -1,4 +1,7 @@
-"""The pure parts of our Redis functions, in LuaJIT without a server: they say the same as what Python says."""
+"""The pure parts of our Redis functions, in LuaJIT without a server.
+
+They say the same as what Python says.
+"""
 
 import math
 import re
@@ -24,8 +27,11 @@ RUNTIME = LuaRuntime()
 
 
 def _lua() -> dict[str, Any]:
-    """Return the pure functions of the library of connections, run from the files that are loaded into Valkey."""
-    files = [ROOT / "workers/foundation/common.lua", *sorted((ROOT / "workers/connections/functions").glob("[12]_*.lua"))]
+    """Return the pure functions of the connections library, from the files that Valkey loads."""
+    files = [
+        ROOT / "workers/foundation/common.lua",
+        *sorted((ROOT / "workers/connections/functions").glob("[12]_*.lua")),
+    ]
     text = "\n".join(path.read_text().removeprefix("#!lua name=wedops_connections\n") for path in files)
     RUNTIME.execute("redis, cjson, cmsgpack = {}, {null = {}}, {}")
     found = RUNTIME.execute(f"{text}\nreturn {{{', '.join(f'{name} = {name}' for name in _PURE)}}}")
@@ -62,7 +68,9 @@ def test_a_key_that_is_no_shard_is_named(key: str | None) -> None:
 
 
 @given(st.sampled_from(UserType), st.integers(1, 5_000), st.booleans())
-def test_a_class_may_fill_of_a_node_what_the_rules_say(kind: UserType, capacity: int, emergency: bool) -> None:
+def test_a_class_may_fill_of_a_node_what_the_rules_say(
+    kind: UserType, capacity: int, emergency: bool
+) -> None:
     policy = admission.Policy()
     limits = admission.routing_limits(policy, emergency=emergency)
     shares = admission.shares(policy, emergency=emergency)
@@ -85,7 +93,8 @@ def test_records_of_each_form_are_read_and_damaged_ones_are_not() -> None:
 @pytest.mark.parametrize(
     ("channel", "is_one"),
     [
-        ("wedding:w-1", True), ("ops", True), ("wedding:w-1:s1", True), (":w-1", False), ("wedding:", False), ("a::b", False),
+        ("wedding:w-1", True), ("ops", True), ("wedding:w-1:s1", True), (":w-1", False), ("wedding:",
+        False), ("a::b", False),
         ("a b", False), ("x" * 321, False), ("", False),
     ],
 )  # fmt: skip
@@ -93,7 +102,13 @@ def test_a_channel_is_a_kind_and_ids(channel: str, is_one: bool) -> None:
     assert (LUA["bad_channel"](channel.encode()) is None) == is_one
 
 
-@given(st.floats(0, 5_000), st.floats(0, 1_000), st.integers(0, 100_000), st.integers(0, 100_000), st.integers(0, 50))
+@given(
+    st.floats(0, 5_000),
+    st.floats(0, 1_000),
+    st.integers(0, 100_000),
+    st.integers(0, 100_000),
+    st.integers(0, 50),
+)
 def test_a_score_lies_between_its_bounds_and_falls_with_what_is_worse(
     rtt: float, jitter: float, messages: int, errors: int, reconnects: int
 ) -> None:

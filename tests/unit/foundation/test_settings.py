@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar, get_type_hints
 
 import pytest
@@ -66,7 +67,9 @@ def test_what_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch, address: s
 def test_a_server_of_another_kind_is_refused_without_showing_its_password(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    monkeypatch.setenv(variable, "mysql://root:hunter2@db/1" if "DATA" in variable else "amqp://root:hunter2@db:1/1")
+    monkeypatch.setenv(
+        variable, "mysql://root:hunter2@db/1" if "DATA" in variable else "amqp://root:hunter2@db:1/1"
+    )
     with pytest.raises(SettingInvalid) as caught:
         settings.servers()
     assert "must start with" in str(caught.value)
@@ -75,7 +78,11 @@ def test_a_server_of_another_kind_is_refused_without_showing_its_password(
 
 @pytest.mark.parametrize(
     "url",
-    ["redis://wedops:Hunter2/x@broker:6379/0", "redis://wedops:Hunter2\u2100@broker:6379", "redis://u:a@Hunter2@broker/0"],
+    [
+        "redis://wedops:Hunter2/x@broker:6379/0",
+        "redis://wedops:Hunter2\u2100@broker:6379",
+        "redis://u:a@Hunter2@broker/0",
+    ],
 )
 def test_an_address_that_is_none_shows_no_password(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEDOPS_BROKER_URL", url)
@@ -115,7 +122,9 @@ def _written(value: Any) -> str:
     """Return a default as an operator would write it."""
     if isinstance(value, timedelta):
         return f"{value.total_seconds():f}s"
-    return TypeAdapter(Any).dump_json(value).decode() if isinstance(value, dict | tuple | list) else str(value)
+    return (
+        TypeAdapter(Any).dump_json(value).decode() if isinstance(value, dict | tuple | list) else str(value)
+    )
 
 
 @pytest.mark.parametrize("declared", DECLARED, ids=lambda one: f"{one.__module__}.{one.__name__}")
@@ -143,11 +152,17 @@ def test_a_mapping_is_written_as_json_and_a_bad_one_is_named(monkeypatch: pytest
             settings.read(Seasons)
 
 
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 def test_every_class_of_settings_is_listed() -> None:
     """What `doctor` does not know it cannot check."""
-    declaring = re.compile(r"^class (\w+)(?:\(.*\))?:\n(?:    .*\n|\n)*?    prefix: ClassVar = ", re.MULTILINE)
+    declaring = re.compile(
+        r"^class (\w+)(?:\(.*\))?:\n(?:    .*\n|\n)*?    prefix: ClassVar = ", re.MULTILINE
+    )
     written = {
-        f"{path.relative_to(ROOT).with_suffix('').as_posix().replace('/', '.').removesuffix('.__init__')}.{match[1]}"
+        f"{_module(path)}.{match[1]}"
         for path in (ROOT / "workers").rglob("*.py")
         for match in declaring.finditer(path.read_text())
     }

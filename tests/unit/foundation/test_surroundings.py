@@ -1,4 +1,7 @@
-"""What surrounds a process: secrets in files, folders of counts, Kubernetes' variables, the Python that make finds."""
+"""What surrounds a process.
+
+Secrets in files, folders of counts, Kubernetes' variables, the Python that make finds.
+"""
 
 import os
 import shutil
@@ -24,7 +27,8 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(None, "No such file or directory; name a file to read"), (b"", "is empty"), (b"\xff\xfe", "no text")]
+    ("content", "says"),
+    [(None, "No such file or directory; name a file to read"), (b"", "is empty"), (b"\xff\xfe", "no text")],
 )
 def test_a_file_that_holds_no_secret_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, says: str
@@ -52,7 +56,11 @@ def test_our_own_files_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_kubernetes_puts_there_for_a_service_is_no_port_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    links = {"FLOWER_PORT": "tcp://10.0.0.1:80", "API_PORT": "udp://10.0.0.1:53", "GATEWAY_PORT": "sctp://10.0.0.1:1"}
+    links = {
+        "FLOWER_PORT": "tcp://10.0.0.1:80",
+        "API_PORT": "udp://10.0.0.1:53",
+        "GATEWAY_PORT": "sctp://10.0.0.1:1",
+    }
     for variable, value in (links | {"OTHER_PORT": "5555"}).items():
         monkeypatch.setenv(variable, value)
     settings.settle_environment()
@@ -66,11 +74,22 @@ def test_every_process_reads_its_secrets_from_files(tmp_path: Path, module: str)
     environment = {name: value for name, value in os.environ.items() if name != "WEDOPS_BROKER_URL"}
     environment["WEDOPS_BROKER_URL_FILE"] = str(tmp_path / "url")
     run = (
-        "workers.cli.main.wedops(['dead-letters', '--help'], standalone_mode=False)" if module == "workers.cli.main" else "pass"
+        "workers.cli.main.wedops(['dead-letters', '--help'], standalone_mode=False)"
+        if module == "workers.cli.main"
+        else "pass"
     )
-    code = f"import os, {module}\n{run}\nfrom workers.foundation import settings\nprint(settings.servers().broker_url)"
+    code = (
+        f"import os, {module}\n{run}\nfrom workers.foundation import "
+        "settings\nprint(settings.servers().broker_url)"
+    )
     shown = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert shown.stdout.strip().endswith("redis://:from-a-file@127.0.0.1:1/0"), shown.stderr
 
@@ -86,7 +105,13 @@ READ = (
 def _python(code: str, counts: Path) -> "subprocess.CompletedProcess[str]":
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(counts)}
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -107,7 +132,9 @@ def test_one_bad_file_of_counts_costs_that_file(tmp_path: Path, spoilt: bytes) -
 def _make(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     program = shutil.which("make")
     assert program
-    return subprocess.run([program, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [program, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @pytest.fixture

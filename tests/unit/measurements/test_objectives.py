@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from workers.alerts.rules.kinds import Kind
-from workers.measurements.rules.objectives import MONTH, OBJECTIVES, Counts, budget_left, burns, evaluate, wedding_windows
+from workers.measurements.rules.objectives import (
+    MONTH,
+    OBJECTIVES,
+    Counts,
+    budget_left,
+    burns,
+    evaluate,
+    wedding_windows,
+)
 
 PHOTOS = next(one for one in OBJECTIVES if one.name == "photo_upload")
 HOUR = MONTH[0]
@@ -26,7 +34,9 @@ HOUR = MONTH[0]
         (Counts(100, 50, 0, 0), 0),
     ],
 )
-def test_a_budget_burns_too_fast_when_it_does_so_over_both_spans_and_not_by_chance(counts: Counts, burn: float) -> None:
+def test_a_budget_burns_too_fast_when_it_does_so_over_both_spans_and_not_by_chance(
+    counts: Counts, burn: float
+) -> None:
     assert burns(PHOTOS, HOUR, counts) == pytest.approx(burn, abs=0.01)
 
 

@@ -15,12 +15,16 @@ from workers.measurements.rules.samples import Policy, Sample, apart, check, fro
 POLICY = Policy()
 
 
-def _sample(name: str = "photo_upload_seconds", value: float = 1.0, at: float = NOON.timestamp(), **labels: str) -> Sample:
+def _sample(
+    name: str = "photo_upload_seconds", value: float = 1.0, at: float = NOON.timestamp(), **labels: str
+) -> Sample:
     return Sample(name, tuple(labels.items()), at, value)
 
 
 def test_samples_of_a_series_share_its_text_whatever_the_order_of_their_labels() -> None:
-    batch = check([_sample(region="us-west", phase="setup"), _sample(phase="setup", region="us-west")], POLICY, now=NOON)
+    batch = check(
+        [_sample(region="us-west", phase="setup"), _sample(phase="setup", region="us-west")], POLICY, now=NOON
+    )
     assert batch.series == ['photo_upload_seconds{phase="setup",region="us-west"}']
     assert batch.rows["series"].tolist() == [0, 0]
     assert batch.rows["at"].tolist() == [int(NOON.timestamp() * 1e6)] * 2
@@ -53,7 +57,10 @@ def test_what_may_not_be_stored_is_counted_by_why_and_the_rest_is_taken(sample: 
 
 
 def test_more_labels_may_be_allowed_by_name() -> None:
-    assert check([_sample(table_number="7")], Policy(more_labels="table_number seat"), now=NOON).refused == Counter()
+    assert (
+        check([_sample(table_number="7")], Policy(more_labels="table_number seat"), now=NOON).refused
+        == Counter()
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +111,11 @@ def test_a_moment_may_be_a_number_a_text_or_left_out() -> None:
     assert [one.at for one in found] == [later.timestamp(), later.timestamp(), NOON.timestamp()]
 
 
-@given(st.dictionaries(st.sampled_from(["region", "phase", "node"]), st.text("abc09.:/-", min_size=1, max_size=8)))
+@given(
+    st.dictionaries(
+        st.sampled_from(["region", "phase", "node"]), st.text("abc09.:/-", min_size=1, max_size=8)
+    )
+)
 def test_a_series_text_says_all_that_it_was_made_of(labels: dict[str, str]) -> None:
     text, problem = series("a_name", tuple(labels.items()))
     if not problem:

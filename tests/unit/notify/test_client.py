@@ -32,8 +32,12 @@ def test_what_is_not_one_address_is_refused(url: str) -> None:
         adapters.check(url)
 
 
-@pytest.mark.parametrize("targets", ["json://a.example/x slack.com/hook", "log:// mailto:x@y", "json://a.example/x # pager"])
-def test_a_word_that_is_no_target_is_named_not_swallowed(monkeypatch: pytest.MonkeyPatch, targets: str) -> None:
+@pytest.mark.parametrize(
+    "targets", ["json://a.example/x slack.com/hook", "log:// mailto:x@y", "json://a.example/x # pager"]
+)
+def test_a_word_that_is_no_target_is_named_not_swallowed(
+    monkeypatch: pytest.MonkeyPatch, targets: str
+) -> None:
     monkeypatch.setenv("NOTIFY_TARGETS", targets)
     with pytest.raises(adapters.TargetsInvalid, match="target 2"):
         adapters.check_targets()

@@ -85,7 +85,7 @@ def test_who_is_silent_because_a_server_hangs_is_left_alone_until_it_answers(tmp
         (b"# only a comment\n", "is no Procfile: it names no process"),
         (b"\x7fELF\x80\x00", "is no Procfile: it is no text"),
         (b'{"a": 1}', "line 1: write `name: command`"),
-        (b"web: a\nweb: b\n", "line 2: write `name: command`, each name once"),
+        (b"web: a\nweb: b\n", "line 2: write `name: command`; each name once"),
         (b"../web: a\n", "line 1"),
     ],
 )

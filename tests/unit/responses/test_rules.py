@@ -53,7 +53,9 @@ def _decided(*taken: Response, **facts: Any) -> Decision | None:
         (Kind.JOB_STOPPED, Severity.CRITICAL, Tempo.RUNNING, None),
     ],
 )
-def test_the_ladder_follows_kind_severity_and_time(kind: Kind, severity: Severity, tempo: Tempo, first: Action | None) -> None:
+def test_the_ladder_follows_kind_severity_and_time(
+    kind: Kind, severity: Severity, tempo: Tempo, first: Action | None
+) -> None:
     found = playbook(replace(SLOW, kind=kind, severity=severity), tempo)
     assert (found.ladder[0] if found else None) == first
 
@@ -79,11 +81,17 @@ def test_what_is_only_odd_never_gets_what_could_do_harm() -> None:
         ((_step(outcome=Outcome.NO_BETTER),), {}, Decision(Reason.NO_BETTER, take=Action.SCALE, number=2)),
         ((_step(outcome=Outcome.WORSE),), {}, Decision(Reason.NO_BETTER, take=Action.SCALE, number=2)),
         ((_step(outcome=Outcome.BETTER, ago=59),), {}, None),
-        ((_step(outcome=Outcome.BETTER, ago=60),), {}, Decision(Reason.NO_BETTER, take=Action.SCALE, number=2)),
+        (
+            (_step(outcome=Outcome.BETTER, ago=60),),
+            {},
+            Decision(Reason.NO_BETTER, take=Action.SCALE, number=2),
+        ),
         ((_step(ago=99), _step(2, Outcome.NO_BETTER)), {}, Decision(Reason.EXHAUSTED)),
     ],
 )
-def test_one_decision_at_a_time(taken: tuple[Response, ...], facts: dict[str, Any], decision: Decision | None) -> None:
+def test_one_decision_at_a_time(
+    taken: tuple[Response, ...], facts: dict[str, Any], decision: Decision | None
+) -> None:
     assert _decided(*taken, **facts) == decision
 
 
@@ -103,7 +111,9 @@ def test_an_effect_is_what_is_a_fifth_away() -> None:
 def test_it_is_over_once_the_indicator_was_calm_for_a_while() -> None:
     assert not recovered(replace(SLOW, calm_since=NOON - timedelta(seconds=19)), POLICY, now=NOON)
     assert recovered(replace(SLOW, calm_since=NOON - timedelta(seconds=20)), POLICY, now=NOON)
-    assert not recovered(replace(SLOW, seen_at=NOON - timedelta(hours=1)), POLICY, now=NOON), "silence is not health"
+    assert not recovered(replace(SLOW, seen_at=NOON - timedelta(hours=1)), POLICY, now=NOON), (
+        "silence is not health"
+    )
     assert recovered(replace(SLOW, state=State.RESOLVED, seen_at=NOON), POLICY, now=NOON)
 
 

@@ -90,7 +90,9 @@ NAN, INF = float("nan"), float("inf")
         ({"changed_at": NOON + timedelta(days=1), "load": 5000.0}, Decision(7, Reason.DEMAND)),
     ],
 )
-def test_figures_that_are_none_and_a_clock_that_went_back_take_nothing_away(facts: dict[str, Any], decision: Decision) -> None:
+def test_figures_that_are_none_and_a_clock_that_went_back_take_nothing_away(
+    facts: dict[str, Any], decision: Decision
+) -> None:
     assert rules.decide(_reading(**facts), Policy(), now=NOON) == decision
 
 
@@ -98,7 +100,9 @@ def test_measurements_that_fail_now_and_then_make_nothing_swing() -> None:
     has, seen = 7, []
     for minute in range(60):
         load = None if minute % 2 else 5000.0
-        has = rules.decide(_reading(has=has, load=load, expected=None), Policy(), now=NOON + timedelta(minutes=minute)).to
+        has = rules.decide(
+            _reading(has=has, load=load, expected=None), Policy(), now=NOON + timedelta(minutes=minute)
+        ).to
         seen.append(has)
     assert set(seen) == {7}
 
@@ -127,9 +131,17 @@ def test_a_day_is_full_for_a_region_or_for_the_plan_of_all() -> None:
     low = [100.0] * 6
     east, west = _forecast("east", low, [*low[:5], 8000.0]), _forecast("west", low, low)
     [instances] = full_days([east, west], Policy())
-    assert (instances.region, instances.limit, instances.needed, instances.max) == ("east", Limit.INSTANCES, 12, 10)
+    assert (instances.region, instances.limit, instances.needed, instances.max) == (
+        "east",
+        Limit.INSTANCES,
+        12,
+        10,
+    )
     assert instances.at == NOON + timedelta(minutes=25)
-    limits = {one.limit: one for one in full_days([east, west], Policy(plan_connections=8000, plan_joins_per_second=8))}
+    limits = {
+        one.limit: one
+        for one in full_days([east, west], Policy(plan_connections=8000, plan_joins_per_second=8))
+    }
     # 200 in the middle, and 7,900 above it in 1 of 100 cases.
     assert (limits[Limit.CONNECTIONS].region, limits[Limit.CONNECTIONS].needed) == (EVERYWHERE, 8100)
     # 7,900 more come within a quarter of an hour.

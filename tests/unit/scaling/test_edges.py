@@ -1,4 +1,7 @@
-"""The edges of scaling's rules: what is just allowed, exactly enough, not a number, or in steps other than one."""
+"""The edges of scaling's rules.
+
+What is just allowed, exactly enough, not a number, or in steps other than one.
+"""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -108,7 +111,11 @@ def test_days_are_told_in_the_regions_zone_at_the_first_moment_of_the_most() -> 
     policy, low = Policy(), [100.0] * 6
     p99 = np.array([7200.0, 9000.0, 9000.0, 8000.0, 7200.0, 100.0])
     night = Forecast(
-        "east", datetime(2026, 10, 10, 2, tzinfo=UTC), 5 * MINUTE, {"p50": np.array(low), "p99": p99}, zone="America/New_York"
+        "east",
+        datetime(2026, 10, 10, 2, tzinfo=UTC),
+        5 * MINUTE,
+        {"p50": np.array(low), "p99": p99},
+        zone="America/New_York",
     )
     [one] = full_days([night], policy)
     assert (one.day, one.at, one.needed) == (date(2026, 10, 9), night.starts_at + 5 * MINUTE, 13)
@@ -128,7 +135,9 @@ def test_joins_are_those_of_a_quarter_of_an_hour() -> None:
     ramp = [900.0, 900.0, 1800.0, 2700.0, 3600.0, 3600.0, 3600.0, 3600.0]
     [found] = full_days([_forecast("east", ramp, ramp)], policy)
     assert (found.limit, found.needed, found.at) == (Limit.JOINS_PER_SECOND, 3, NOON + 20 * MINUTE)
-    quarter = Forecast("east", NOON, 15 * MINUTE, {name: np.array([0.0, 1800.0, 3600.0]) for name in ("p50", "p99")})
+    quarter = Forecast(
+        "east", NOON, 15 * MINUTE, {name: np.array([0.0, 1800.0, 3600.0]) for name in ("p50", "p99")}
+    )
     [found] = full_days([quarter], policy)
     assert (found.needed, found.at) == (2, NOON + 15 * MINUTE)
     falling = [9000.0, 8000.0, 7000.0, 6000.0, 5000.0]
@@ -193,7 +202,9 @@ def test_an_explanation_says_all_of_itself() -> None:
     assert found.otherwise == (Otherwise("nobody had been connected", Decision(4, Reason.PAUSED)),)
 
 
-@pytest.mark.parametrize("fact", [{"partly": True}, {"unlearned": True}, {"unasked": True}, {"load": None}, {"expected": None}])
+@pytest.mark.parametrize(
+    "fact", [{"partly": True}, {"unlearned": True}, {"unasked": True}, {"load": None}, {"expected": None}]
+)
 def test_what_was_not_measured_is_said_to_have_bound_it(fact: Any) -> None:
     found = {one.if_: one.decision for one in explain(_reading(**fact), Policy(), now=NOON).otherwise}
     assert found["all had been measured and asked"] == Decision(2, Reason.FEWER_EXPECTED)

@@ -43,14 +43,23 @@ def _reading(**facts: Any) -> Reading:
         ({"changed_at": NOON - timedelta(minutes=29)}, Decision(4, Reason.COOLING_DOWN)),
         ({"changed_at": NOON - timedelta(minutes=30)}, Decision(2, Reason.FEWER_EXPECTED)),
         ({"load": 5000, "changed_at": NOON, "frozen_until": LATER}, Decision(7, Reason.DEMAND)),
-        ({"load": 2880, "shrunk_from": 8, "changed_at": NOON, "pressure": 1.2}, Decision(8, Reason.OVER_SCALED_IN)),
+        (
+            {"load": 2880, "shrunk_from": 8, "changed_at": NOON, "pressure": 1.2},
+            Decision(8, Reason.OVER_SCALED_IN),
+        ),
         ({"load": 2880, "shrunk_from": 8, "changed_at": NOON, "pressure": 1.1}, Decision(4, Reason.ENOUGH)),
-        ({"load": 2880, "shrunk_from": 14, "changed_at": NOON, "pressure": 1.2}, Decision(10, Reason.OVER_SCALED_IN)),
+        (
+            {"load": 2880, "shrunk_from": 14, "changed_at": NOON, "pressure": 1.2},
+            Decision(10, Reason.OVER_SCALED_IN),
+        ),
         (
             {"load": 2880, "shrunk_from": 14, "allowed": 13, "changed_at": NOON, "pressure": 1.2},
             Decision(13, Reason.OVER_SCALED_IN),
         ),
-        ({"load": 2880, "shrunk_from": 8, "pressure": 1.2, "scale_out_suspended": True}, Decision(4, Reason.PAUSED)),
+        (
+            {"load": 2880, "shrunk_from": 8, "pressure": 1.2, "scale_out_suspended": True},
+            Decision(4, Reason.PAUSED),
+        ),
         ({"changed_at": NOON - timedelta(minutes=59), "undone": 1}, Decision(4, Reason.COOLING_DOWN)),
         ({"changed_at": NOON - timedelta(minutes=60), "undone": 1}, Decision(2, Reason.FEWER_EXPECTED)),
     ],
@@ -60,7 +69,10 @@ def test_a_decision_has_its_reason(facts: dict[str, Any], decision: Decision) ->
 
 
 def test_what_had_to_be_given_back_is_taken_away_ever_more_seldom() -> None:
-    """Eight are more than is needed and four are too few: nobody wants to be moved each half hour for that."""
+    """Eight are more than is needed and four are too few.
+
+    Nobody wants to be moved each half hour for that.
+    """
     has, changed_at, taken = 8, NOON - timedelta(hours=1), list[int]()
     for minute in range(1440):
         now = NOON + timedelta(minutes=minute)
@@ -93,7 +105,9 @@ def test_it_stays_within_bounds_and_never_shrinks_in_a_freeze(
         assert found.to >= instances
 
 
-@pytest.mark.parametrize("wrong", [{"instances_min": 0}, {"instances_min": 11}, {"utilisation": 0}, {"utilisation": 1.1}])
+@pytest.mark.parametrize(
+    "wrong", [{"instances_min": 0}, {"instances_min": 11}, {"utilisation": 0}, {"utilisation": 1.1}]
+)
 def test_bounds_that_leave_nothing_to_choose_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Policy(**wrong)

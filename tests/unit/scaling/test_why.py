@@ -42,7 +42,15 @@ def readings(draw: st.DrawFn) -> Reading:
     )
 
 
-FLAGS = ("ceremony_ahead", "scale_in_suspended", "scale_out_suspended", "expired", "partly", "unlearned", "unasked")
+FLAGS = (
+    "ceremony_ahead",
+    "scale_in_suspended",
+    "scale_out_suspended",
+    "expired",
+    "partly",
+    "unlearned",
+    "unasked",
+)
 
 
 @given(reading=readings())
@@ -70,7 +78,10 @@ CASES = {
     Reason.EMERGENCY: (replace(CALM, emergency=9), "nobody had ordered an emergency"),
     Reason.PEAK_SEASON: (replace(CALM, floor=5), "it had not been the peak season"),
     Reason.FEWER_EXPECTED: (LOW, "the last half hour had been as calm as now"),
-    Reason.APPROVAL_ENDED: (replace(LOW, has=12, expired=True, changed_at=NOON), "the approval had not ended"),
+    Reason.APPROVAL_ENDED: (
+        replace(LOW, has=12, expired=True, changed_at=NOON),
+        "the approval had not ended",
+    ),
     Reason.ENOUGH: (replace(CALM, expected=2800.0), "nobody had been forecast"),
     Reason.CEREMONY_RUNNING: (replace(LOW, frozen_until=NOON + HOUR), "no wedding had been near"),
     Reason.COOLING_DOWN: (replace(LOW, changed_at=NOON), "nothing had changed of late"),

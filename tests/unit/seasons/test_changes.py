@@ -49,7 +49,9 @@ def test_a_season_does_not_come_and_go() -> None:
     chance, policy = np.random.default_rng(3), rules.Policy()
     days = [date(2025, 1, 1) + timedelta(days=day) for day in range(900)]
     weekdays = (1.5, 1.5, 2, 5, 15, 62, 13)
-    expected = [2000 * US_MONTHS[day.month - 1] / 100 * weekdays[day.weekday()] / 100 * 7 / 30.4 for day in days]
+    expected = [
+        2000 * US_MONTHS[day.month - 1] / 100 * weekdays[day.weekday()] / 100 * 7 / 30.4 for day in days
+    ]
     bookings = list(zip(days, chance.poisson(expected).tolist(), strict=True))
     before, changes = None, []
     for day in days[200:565]:

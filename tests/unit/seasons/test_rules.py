@@ -41,7 +41,12 @@ def test_bookings_far_away_do_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("hours", "kind"),
-    [(-4.1, KindOfDay.ORDINARY), (-4, KindOfDay.WEDDING_DAY), (8.9, KindOfDay.WEDDING_DAY), (9, KindOfDay.ORDINARY)],
+    [
+        (-4.1, KindOfDay.ORDINARY),
+        (-4, KindOfDay.WEDDING_DAY),
+        (8.9, KindOfDay.WEDDING_DAY),
+        (9, KindOfDay.ORDINARY),
+    ],
 )
 def test_a_wedding_that_is_near_makes_it_a_wedding_day(hours: float, kind: KindOfDay) -> None:
     found, _ = rules.kind_of_day([wedding()], [Season.SHOULDER], POLICY, now=NOON + timedelta(hours=hours))
@@ -49,7 +54,10 @@ def test_a_wedding_that_is_near_makes_it_a_wedding_day(hours: float, kind: KindO
 
 
 def test_a_peak_anywhere_makes_it_season() -> None:
-    assert rules.kind_of_day([], [Season.OFF, Season.PEAK], POLICY, now=NOON) == (KindOfDay.SEASON, Reason.PEAK_SEASON)
+    assert rules.kind_of_day([], [Season.OFF, Season.PEAK], POLICY, now=NOON) == (
+        KindOfDay.SEASON,
+        Reason.PEAK_SEASON,
+    )
 
 
 def test_thresholds_that_leave_no_shoulder_are_refused() -> None:

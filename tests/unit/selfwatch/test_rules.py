@@ -11,7 +11,8 @@ from workers.foundation import queues
 from workers.selfwatch.rules import LATENCY_OBJECTIVES, NEEDS, Postgres, Seen, evaluate, starting
 
 FINE = Seen(
-    stopped=(), overdue={}, beats=1, queues={"emergency": 0.0, "steady": 0.0, "bulk": 0.0}, backlog=0.0, silent={},
+    stopped=(), overdue={}, beats=1, queues={"emergency": 0.0, "steady": 0.0, "bulk": 0.0}, backlog=0.0,
+    silent={},
     memory={"broker": 0.1}, settings={}, redis_skew=0.0, postgres=Postgres(), undelivered=0, disks={"/": 0.1},
 )  # fmt: skip
 
@@ -47,13 +48,20 @@ def test_nothing_is_wrong_when_all_is_well_and_that_is_known() -> None:
         ({"postgres": Postgres(wal_held=6 * 2**30)}, Kind.DATABASE, "slot", Severity.HIGH),
         ({"postgres": Postgres(wraparound=0.8)}, Kind.DATABASE, "wraparound", Severity.CRITICAL),
         ({"postgres": Postgres(dead_rows={"alerts": 0.7})}, Kind.DATABASE, "bloat alerts", Severity.MEDIUM),
-        ({"postgres": Postgres(missing_partitions=("metric_points",))}, Kind.STORAGE, "partitions", Severity.HIGH),
+        (
+            {"postgres": Postgres(missing_partitions=("metric_points",))},
+            Kind.STORAGE,
+            "partitions",
+            Severity.HIGH,
+        ),
         ({"undelivered": 2}, Kind.NOTIFICATION, "undelivered", Severity.HIGH),
         ({"disks": {"/": 0.93}}, Kind.STORAGE, "/", Severity.CRITICAL),
         ({"unavailable": {Kind.CACHE: "refused"}}, Kind.CACHE, "cache", Severity.CRITICAL),
     ],
 )
-def test_each_thing_that_is_wrong_is_one_breach(facts: dict[str, Any], kind: Kind, subject: str, severity: Severity) -> None:
+def test_each_thing_that_is_wrong_is_one_breach(
+    facts: dict[str, Any], kind: Kind, subject: str, severity: Severity
+) -> None:
     assert _found(**facts) == [(kind, subject, severity)]
 
 
@@ -67,7 +75,10 @@ def test_of_what_could_not_be_asked_nothing_is_known() -> None:
     assert set(NEEDS) == {kind for kind in Kind if kind.evaluator is Evaluator.TASK_SYSTEM}
     for kind, field in NEEDS.items():
         assert field == "unavailable" or kind not in evaluate(Seen(), Policy())[1]
-    assert Kind.BEAT_STOPPED not in evaluate(starting(Seen(stopped=[], overdue={}, silent={}, beats=1)), Policy())[1]
+    assert (
+        Kind.BEAT_STOPPED
+        not in evaluate(starting(Seen(stopped=[], overdue={}, silent={}, beats=1)), Policy())[1]
+    )
 
 
 def test_each_queue_has_its_latency_objective() -> None:

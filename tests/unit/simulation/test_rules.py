@@ -51,11 +51,17 @@ def test_a_gap_shorter_than_a_boot_is_cheaper_kept_running() -> None:
 def _past(*, times: float = 1.0, days: int = 3) -> Past:
     chance = np.random.default_rng(7)
     first = SATURDAY - timedelta(days=days)
-    planned = [one for one in imagined.weddings([first, SATURDAY], 4000 * times, chance) if one.region == "us-northeast"]
+    planned = [
+        one
+        for one in imagined.weddings([first, SATURDAY], 4000 * times, chance)
+        if one.region == "us-northeast"
+    ]
     versions = imagined.calendar(planned, chance)
     starts_at = datetime(first.year, first.month, first.day, 8, tzinfo=UTC)
     shares = imagined.truth(Forecasting(), chance)
-    load = imagined.load(imagined.took_place(versions), starts_at, (days + 1) * 1440, shares, Phases(), chance)
+    load = imagined.load(
+        imagined.took_place(versions), starts_at, (days + 1) * 1440, shares, Phases(), chance
+    )
     return Past("us-northeast", starts_at, load, imagined.Known(versions), zone="America/New_York")
 
 
@@ -70,7 +76,9 @@ def test_a_saturday_on_which_the_clocks_change_is_carried_and_costs_far_less_tha
     assert found.worst15 <= 1.0
     assert found.saved >= 25.0
     assert found.cost <= 2.2
-    again, same = replay(Planner(past, policy, Forecasting(), PeakPolicy(every=10, days=2), Phases()), 2 * 1440)
+    again, same = replay(
+        Planner(past, policy, Forecasting(), PeakPolicy(every=10, days=2), Phases()), 2 * 1440
+    )
     assert (again, supply.tolist()) == (found, same.tolist())
 
 
@@ -83,7 +91,11 @@ def test_a_wedding_counts_from_its_lead_on_and_is_ahead_until_it_begins() -> Non
         now = past.moment(minute)
         planner.wanted(minute, 2)
         reading = planner._reading(minute, now, 2)
-        near = [one for one in past.known(now) if one.starts_at - lead(policy, one) < now < one.ends_at + policy.linger]
+        near = [
+            one
+            for one in past.known(now)
+            if one.starts_at - lead(policy, one) < now < one.ends_at + policy.linger
+        ]
         assert reading.ceremony_ahead == any(one.starts_at > now for one in near)
         assert reading.frozen_until == max((one.ends_at + policy.linger for one in near), default=None)
         seen.add((bool(near), reading.ceremony_ahead))
@@ -114,7 +126,9 @@ def test_the_imagined_calendar_moves_and_cancels_and_a_storm_moves_what_is_in_th
     before, after = known(storm), known(storm + timedelta(days=1))
     assert len({one.id for one in before}) == len(before)
     earlier = {one.id: one.starts_at for one in after}
-    moved = [one for one in before if one.id in earlier and earlier[one.id] == one.starts_at - timedelta(hours=2)]
+    moved = [
+        one for one in before if one.id in earlier and earlier[one.id] == one.starts_at - timedelta(hours=2)
+    ]
     assert moved
     assert {one.venue_type for one in moved} == set(imagined.OPEN_AIR)
     held = {one.id for one in imagined.took_place(versions)}

@@ -36,7 +36,9 @@ def test_a_new_phase_is_noted() -> None:
 
 
 def test_a_cancelled_wedding_needs_nothing() -> None:
-    assert _decide(-1, Seen(), status=Status.CANCELLED) == rules.Decision(Seen(Phase.OVER), False, Reason.NOTHING_NEW)
+    assert _decide(-1, Seen(), status=Status.CANCELLED) == rules.Decision(
+        Seen(Phase.OVER), False, Reason.NOTHING_NEW
+    )
 
 
 @pytest.mark.parametrize("seen", [Seen(), Seen(Phase.CEREMONY, "20261010T1200")])

@@ -44,7 +44,11 @@ def test_a_row_becomes_a_wedding() -> None:
         ("2026-10-10T15:00", "0001-01-01T00:00", "is in no year from 2000 to 2200"),
         ("s1;s2,", 's1;s2,"{""a"":{""b"":1}}"', "timeline must be a JSON object of times by name"),
         ("s1;s2,", 's1;s2,"{""a"":""\\u0000""}"', "timeline holds a NUL character"),
-        ("America/New_York", "EST/Nowhere", "zone='EST/Nowhere' is no IANA zone; use a name such as America/New_York"),
+        (
+            "America/New_York",
+            "EST/Nowhere",
+            "zone='EST/Nowhere' is no IANA zone; use a name such as America/New_York",
+        ),
         ("2026-10-10T15:00", "2026-03-08T02:30", "does not exist in America/New_York"),
         ("2026-10-10T15:00", "2026-13-40", "start='2026-13-40' is a date without a time"),
         ("2026-10-10T15:00", "2026-10-10T15:00+02:00", "has an offset"),
@@ -66,7 +70,9 @@ def test_a_row_becomes_a_wedding() -> None:
         ("confirmed,s1;s2,", "cancelled", "it has 8 fields, the header 10"),
     ],
 )
-def test_a_bad_field_is_named_with_its_remedy_and_the_other_rows_are_taken(field: str, value: str, says: str) -> None:
+def test_a_bad_field_is_named_with_its_remedy_and_the_other_rows_are_taken(
+    field: str, value: str, says: str
+) -> None:
     bad = GOOD.replace(field, f'"{value}"' if "\n" in value else value, 1)
     found = _csv(HEADER + bad + GOOD.replace("w-1", "w-2"))
     assert [wedding.id for wedding in found.weddings] == ["w-2"]
@@ -111,7 +117,11 @@ def test_an_event_becomes_a_wedding() -> None:
     ("part", "instead", "says"),
     [
         ("DTSTART;TZID=America/Chicago:20261010T160000", "DTSTART:20261010T160000", "DTSTART has no TZID"),
-        ("DTSTART;TZID=America/Chicago:20261010T160000", "DTSTART;VALUE=DATE:20261010", "must be a date with a time"),
+        (
+            "DTSTART;TZID=America/Chicago:20261010T160000",
+            "DTSTART;VALUE=DATE:20261010",
+            "must be a date with a time",
+        ),
         ("DTEND;TZID=America/Chicago:20261010T220000\r\n", "", "the end is missing"),
         ("X-WEDOPS-GUESTS:80\r\n", "", "guest_count is missing"),
         ("DTEND;TZID=America/Chicago:", "DTEND;TZID=Europe/Paris:", "give both in the venue's zone"),
@@ -148,8 +158,16 @@ def test_what_is_no_calendar_is_said_to_be_none() -> None:
         ),
         ("15-rdate/input.ics", 0, ["RDATE: a wedding happens once"]),
         ("17-fold-in-character/input.ics", 1, []),
-        ("18-cut-off/input.ics", ["c18-a"], ["line 1: the file ends in the middle", "event c18-b (line 13): the file ends"]),
-        ("19-end-lost/input.ics", ["c19-b", "c19-c"], ["event c19-a (line 4): END:VEVENT is missing before line 12"]),
+        (
+            "18-cut-off/input.ics",
+            ["c18-a"],
+            ["line 1: the file ends in the middle", "event c18-b (line 13): the file ends"],
+        ),
+        (
+            "19-end-lost/input.ics",
+            ["c19-b", "c19-c"],
+            ["event c19-a (line 4): END:VEVENT is missing before line 12"],
+        ),
         ("54-wedding-id-across-rooms/input.ics", ["20270612T160000-c54@example.com", "202706121600"], []),
         ("58-two-tzids/input.ics", 0, ["the VTIMEZONE in line 4 must have one TZID"]),
         ("26-csv-semicolon/input.csv", ["c26"], []),
@@ -188,7 +206,10 @@ def test_what_is_no_calendar_says_what_it_is() -> None:
         _ics("<!DOCTYPE html>\n<title>Log in</title>")
     with pytest.raises(CalendarUnreadable, match="no event .* is in it: it holds VTODO"):
         _ics("BEGIN:VCALENDAR\nBEGIN:VTODO\nEND:VTODO\nEND:VCALENDAR")
-    with pytest.raises(CalendarUnreadable, match="column id, start.* the header, read with commas between columns, has 'name'"):
+    with pytest.raises(
+        CalendarUnreadable,
+        match="column id, start.* the header, read with commas between columns, has 'name'",
+    ):
         _csv("name,day\nAda,Saturday\n")
     with pytest.raises(CalendarUnreadable, match="column 'stauts' is unknown; did you mean status"):
         _csv(HEADER.replace("status", "stauts") + GOOD)
@@ -202,7 +223,9 @@ def test_what_is_no_calendar_says_what_it_is() -> None:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_encoding_delimiter_and_line_ends_are_recognised(encoding: str, delimiter: str, end: str) -> None:
-    text = (HEADER.replace("timeline", "Ort des Caf\u00e9s") + GOOD.replace("s1;s2", "s1")).replace(",", delimiter)
+    text = (HEADER.replace("timeline", "Ort des Caf\u00e9s") + GOOD.replace("s1;s2", "s1")).replace(
+        ",", delimiter
+    )
     found = formats.read("season.csv", text.replace("\n", end).encode(encoding))
     assert [wedding.guest_count for wedding in found.weddings] == [120]
     assert bool(found.remarks) == (delimiter != "," or encoding == "cp1252")
@@ -210,7 +233,11 @@ def test_encoding_delimiter_and_line_ends_are_recognised(encoding: str, delimite
 
 
 def test_a_first_line_may_name_the_delimiter() -> None:
-    found = _csv("sep=;\n" + HEADER.replace(",", ";") + GOOD.replace("s1;s2", "s1").replace(",", ";").replace("120", "-1"))
+    found = _csv(
+        "sep=;\n"
+        + HEADER.replace(",", ";")
+        + GOOD.replace("s1;s2", "s1").replace(",", ";").replace("120", "-1")
+    )
     assert found.refused[0].startswith("line 3 (w-1): guest_count='-1'")
 
 
@@ -246,7 +273,9 @@ def test_a_calendar_that_is_an_answer_is_refused(method: str) -> None:
 def test_one_bad_event_costs_one_event_and_what_is_passed_over_is_said() -> None:
     event = ICS[ICS.index("BEGIN:VEVENT") : ICS.index("END:VCALENDAR")]
     broken = event.replace("w-9", "w-8").replace("DTEND", "DTFIN")
-    noted = event.replace("w-9", "w-7").replace("END:VEVENT", 'X-WEDOPS-GUEST:90\r\nSUMMARY;X="he "yes"":hers\r\nEND:VEVENT')
+    noted = event.replace("w-9", "w-7").replace(
+        "END:VEVENT", 'X-WEDOPS-GUEST:90\r\nSUMMARY;X="he "yes"":hers\r\nEND:VEVENT'
+    )
     found = _ics(ICS.replace(event, event + broken + noted))
     assert [wedding.id for wedding in found.weddings] == ["w-9", "w-7"]
     assert found.refused == ["event w-8 (line 13): the end is missing; give DTEND or DURATION"]
@@ -266,7 +295,11 @@ def test_of_one_event_the_newest_revision_counts() -> None:
 
 @pytest.mark.parametrize(
     ("lasts", "ends"),
-    [("PT6H", "2026-11-01T05:00:00+00:00"), ("P1D", "2026-11-02T00:00:00+00:00"), ("P1DT1H", "2026-11-02T01:00:00+00:00")],
+    [
+        ("PT6H", "2026-11-01T05:00:00+00:00"),
+        ("P1D", "2026-11-02T00:00:00+00:00"),
+        ("P1DT1H", "2026-11-02T01:00:00+00:00"),
+    ],
 )
 def test_days_last_by_the_wall_clock_and_hours_by_what_passes(lasts: str, ends: str) -> None:
     text = ICS.replace("DTEND;TZID=America/Chicago:20261010T220000", f"DURATION:{lasts}").replace(
@@ -292,7 +325,9 @@ def test_names_of_zones(name: str, zone: str) -> None:
 
 
 def test_a_zone_without_summer_time_is_warned_of() -> None:
-    assert ["is a fixed offset" in note for note in _csv(HEADER + GOOD.replace("America/New_York", "EST")).notes] == [True]
+    assert [
+        "is a fixed offset" in note for note in _csv(HEADER + GOOD.replace("America/New_York", "EST")).notes
+    ] == [True]
     assert not _csv(HEADER + GOOD.replace("America/New_York", "America/Phoenix")).notes
 
 

@@ -12,8 +12,33 @@ from workers.emergencies.formats import OpenEmergency
 from workers.measurements.rules import samples
 from workers.weddings.rules import ID
 
-GOOD = ["w-1", "20270612T160000-c54@example.com", "202706121600", "0" * 112, "A" * 128, "smith-at-lake", "eyJ.x", "x_y"]
-BAD = ["", "w:1", "hq:loading", "-w", ".w", "w 1", "w\n", "w|1", "w;1", "w/1", "w\x1b[31m", "é", "A" * 129, "../x", "w\0"]
+GOOD = [
+    "w-1",
+    "20270612T160000-c54@example.com",
+    "202706121600",
+    "0" * 112,
+    "A" * 128,
+    "smith-at-lake",
+    "eyJ.x",
+    "x_y",
+]
+BAD = [
+    "",
+    "w:1",
+    "hq:loading",
+    "-w",
+    ".w",
+    "w 1",
+    "w\n",
+    "w|1",
+    "w;1",
+    "w/1",
+    "w\x1b[31m",
+    "é",
+    "A" * 129,
+    "../x",
+    "w\0",
+]
 
 
 @pytest.mark.parametrize("id", GOOD)

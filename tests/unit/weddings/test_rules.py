@@ -66,7 +66,9 @@ def test_a_wrong_zone_is_named(zone: str) -> None:
 
 @given(
     local=st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)),
-    zone=st.sampled_from(["America/New_York", "America/Phoenix", "Pacific/Honolulu", "Europe/Berlin", "Australia/Lord_Howe"]),
+    zone=st.sampled_from(
+        ["America/New_York", "America/Phoenix", "Pacific/Honolulu", "Europe/Berlin", "Australia/Lord_Howe"]
+    ),
     end=st.booleans(),
 )
 def test_an_instant_shows_the_wall_clock_that_was_agreed(local: datetime, zone: str, end: bool) -> None:

@@ -19,7 +19,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class Step(BaseModel):
-    """Somebody to be told, so many minutes after the step before; shorter on a wedding day, shortest in a wedding."""
+    """Somebody to be told, so many minutes after the step before.
+
+    Shorter on a wedding day, shortest in a wedding.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +42,10 @@ class Step(BaseModel):
 
 
 class Path(BaseModel):
-    """The steps for alerts of some severities and kinds (patterns). The first path that fits an alert is its own."""
+    """The steps for alerts of some severities and kinds (patterns).
+
+    The first path that fits an alert is its own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,7 +95,10 @@ DEFAULT = Paths(
 
 @dataclass(frozen=True)
 class Due:
-    """That somebody is to be told of an alert at a step; the step's name makes it one, however often it is decided."""
+    """That somebody is to be told of an alert at a step.
+
+    The step's name makes it one, however often it is decided.
+    """
 
     alert_id: int
     step: str
@@ -102,7 +111,10 @@ def path_of(alert: AlertView, paths: Sequence[Path]) -> Path:
 
 
 def due(alert: AlertView, path: Path, tempo: Tempo, policy: Policy, *, now: Moment) -> list[Due]:
-    """Return whom an alert must have been told to by now, repeats of the last step among them; those told before too."""
+    """Return whom an alert must have been told to by now, repeats of the last step among them.
+
+    Those told before too.
+    """
     if alert.state is not State.FIRING or alert.muted or alert.escalates_from is None:
         return []
     if alert.snoozed_until and alert.snoozed_until > now:
@@ -112,9 +124,15 @@ def due(alert: AlertView, path: Path, tempo: Tempo, policy: Policy, *, now: Mome
         at += step.wait(tempo)
         if at > now:
             return found
-        found += [Due(alert.id, f"{alert.round}.{number}", recipient) for recipient in _recipients(step, alert, number)]
+        found += [
+            Due(alert.id, f"{alert.round}.{number}", recipient)
+            for recipient in _recipients(step, alert, number)
+        ]
     if again := (now - at) // policy.repeat_after:
-        found += [Due(alert.id, f"{alert.round}.again-{again}", recipient) for recipient in path.steps[-1].recipients]
+        found += [
+            Due(alert.id, f"{alert.round}.again-{again}", recipient)
+            for recipient in path.steps[-1].recipients
+        ]
     return found
 
 
@@ -123,13 +141,19 @@ def _recipients(step: Step, alert: AlertView, number: int) -> tuple[str, ...]:
     return (alert.assigned_to,) if number == 1 and alert.assigned_to else step.recipients
 
 
-def may_publish(alerts: Iterable[AlertView], notified_at: Moment | None, policy: Policy, *, now: Moment) -> bool:
-    """Tell whether a group speaks now of `alerts`, those of it that were not told; `notified_at` is when it spoke last."""
+def may_publish(
+    alerts: Iterable[AlertView], notified_at: Moment | None, policy: Policy, *, now: Moment
+) -> bool:
+    """Tell whether a group speaks now of `alerts`, those of it that were not told.
+
+    `notified_at` is when it spoke last.
+    """
     waits = {Severity.CRITICAL: min(policy.critical_wait, policy.group_wait)}
     waited = [
         alert
         for alert in alerts
-        if alert.escalates_from and lasted(alert.escalates_from, now=now) >= waits.get(alert.severity, policy.group_wait)
+        if alert.escalates_from
+        and lasted(alert.escalates_from, now=now) >= waits.get(alert.severity, policy.group_wait)
     ]
     if notified_at is None or lasted(notified_at, now=now) >= policy.group_interval:
         return bool(waited)

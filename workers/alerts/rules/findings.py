@@ -25,17 +25,25 @@ def breaches(snapshots: Iterable[Snapshot], policy: Policy) -> list[Breach]:
 
 
 def nodes_out(out: Mapping[str, str], up: Iterable[str]) -> list[Breach]:
-    """Return a breach for each node that is out; `out` is their region by name, `up` the regions that have a node left."""
+    """Return a breach for each node that is out.
+
+    `out` is their region by name, `up` the regions that have a node left.
+    """
     served, found = set(up), []
     for name, region in out.items():
         severity = Severity.HIGH if region in served else Severity.CRITICAL
-        detail = f"node {name} of {region} is silent" + ("" if region in served else ", and no node of its region is left")
+        detail = f"node {name} of {region} is silent" + (
+            "" if region in served else ", and no node of its region is left"
+        )
         found.append(Breach(Kind.NODE_OUT, name, severity, 1.0, detail, region))
     return found
 
 
 def busy(nodes: Mapping[str, tuple[float, str]], policy: Policy) -> list[Breach]:
-    """Return a breach for each node whose processors are busy; `nodes` has (share from 0 to 1, region) by name."""
+    """Return a breach for each node whose processors are busy.
+
+    `nodes` has (share from 0 to 1, region) by name.
+    """
     return [
         Breach(Kind.CPU, name, severity, share, f"the processors of node {name} are {share:.0%} busy", region)
         for name, (share, region) in nodes.items()
@@ -44,30 +52,40 @@ def busy(nodes: Mapping[str, tuple[float, str]], policy: Policy) -> list[Breach]
 
 
 def quality(scores: Mapping[str, Iterable[float]], regions: Mapping[str, str]) -> list[Breach]:
-    """Return a breach for each tenant whose couple's or planners' connections are bad; `scores` (0-100) are the low ones.
+    """Return a breach for each tenant whose couple's or planners' connections are bad.
 
-    `regions` has the region of those tenants that are weddings.
+    `scores` (0-100) are the low ones. `regions` has the region of those tenants that are weddings.
     """
     found = []
     for tenant, low in scores.items():
         worst, many = min(low), len(list(low))
         severity = Severity.HIGH if worst < 40 else Severity.MEDIUM
-        detail = f"{many} connection(s) of couple or planner at {tenant} are bad: the worst scores {worst:.0f} of 100"
+        detail = (
+            f"{many} connection(s) of couple or planner at {tenant} are bad: the worst scores {worst:.0f} of "
+            "100"
+        )
         wedding_id = tenant if tenant in regions else ""
-        found.append(Breach(Kind.QUALITY, tenant, severity, worst, detail, regions.get(tenant, ""), wedding_id))
+        found.append(
+            Breach(Kind.QUALITY, tenant, severity, worst, detail, regions.get(tenant, ""), wedding_id)
+        )
     return found
 
 
 def actions_failed(problems: Mapping[str, str]) -> list[Breach]:
-    """Return a breach for each resource (`region/resource`) that could not be brought to what it should be."""
+    """Return a breach for each resource (`region/resource`) that could not be set as desired."""
     return [
-        Breach(Kind.ACTION_FAILED, what, Kind.ACTION_FAILED.worst, 1.0, f"{what}: {why}", what.partition("/")[0])
+        Breach(
+            Kind.ACTION_FAILED, what, Kind.ACTION_FAILED.worst, 1.0, f"{what}: {why}", what.partition("/")[0]
+        )
         for what, why in problems.items()
     ]
 
 
 def anomalies(found: Iterable[Anomaly]) -> list[Breach]:
-    """Return a breach for each series that does not behave as it used to: a ticket, never a page; budgets page."""
+    """Return a breach for each series that does not behave as it used to.
+
+    A ticket, never a page; budgets page.
+    """
     words = {"step": "stepped to", "surprise": "has never behaved so before: it is"}
     return [
         Breach(
@@ -83,19 +101,31 @@ def anomalies(found: Iterable[Anomaly]) -> list[Breach]:
 
 
 def capacity_ahead(days: Mapping[str, date], worst: Mapping[str, str], *, today: date) -> list[Breach]:
-    """Return a breach for each limit (`region/limit`) that a day to come may meet: medium, high from two weeks before."""
+    """Return a breach for each limit (`region/limit`) that a day to come may meet.
+
+    Medium, high from two weeks before.
+    """
     found = []
     for what, first in days.items():
         severity = Severity.HIGH if first - today <= timedelta(days=14) else Severity.MEDIUM
         found.append(
-            Breach(Kind.CAPACITY_AHEAD, what, severity, float((first - today).days), worst[what], what.partition("/")[0])
+            Breach(
+                Kind.CAPACITY_AHEAD,
+                what,
+                severity,
+                float((first - today).days),
+                worst[what],
+                what.partition("/")[0],
+            )
         )
     return found
 
 
 _UNFIT = {
-    Trust.REACTIVE: "is not believed: {:.0%} of what was seen lay below its 90 % quantile; scaling goes by what is seen",
-    Trust.EXCESSIVE: "says more than twice what comes: {:.0%} of what was seen lay below its 90 % quantile; that costs",
+    Trust.REACTIVE: "is not believed: {:.0%} of what was seen lay below its 90 % quantile; scaling goes by "
+    "what is seen",
+    Trust.EXCESSIVE: "says more than twice what comes: {:.0%} of what was seen lay below its 90 % quantile; "
+    "that costs",
 }
 
 

@@ -1,4 +1,7 @@
-"""The kinds of alert, each declared once: how bad it is at worst, who evaluates it, what is done by itself. Pure."""
+"""The kinds of alert, each declared once.
+
+How bad it is at worst, who evaluates it, what is done by itself. Pure.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -71,16 +74,30 @@ class Kind(StrEnum):
         return made
 
     # How the platform feels to its people.
-    RESPONSE_TIME = _About("response_time", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
-    ERROR_RATE = _About("error_rate", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
-    AVAILABILITY = _About("availability", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.OUTAGE, performance=True)
+    RESPONSE_TIME = _About(
+        "response_time", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True
+    )
+    ERROR_RATE = _About(
+        "error_rate", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True
+    )
+    AVAILABILITY = _About(
+        "availability", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.OUTAGE, performance=True
+    )
     QUALITY = _About("quality", Severity.HIGH, Evaluator.REALTIME, performance=True)
     ANOMALY = _About("anomaly", Severity.MEDIUM, Evaluator.MEASUREMENTS, Playbook.ODD, performance=True)
     # What a wedding cannot do without.
-    PHOTO_UPLOAD = _About("photo_upload", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
-    GUEST_LIST = _About("guest_list", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
-    TIMELINE_SYNC = _About("timeline_sync", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
-    ERROR_BUDGET = _About("error_budget", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True)
+    PHOTO_UPLOAD = _About(
+        "photo_upload", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True
+    )
+    GUEST_LIST = _About(
+        "guest_list", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True
+    )
+    TIMELINE_SYNC = _About(
+        "timeline_sync", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True
+    )
+    ERROR_BUDGET = _About(
+        "error_budget", Severity.CRITICAL, Evaluator.MEASUREMENTS, Playbook.SLOW, performance=True
+    )
     # What failed.
     NODE_OUT = _About("node_out", Severity.CRITICAL, Evaluator.REALTIME)
     DATABASE = _About("database", Severity.CRITICAL, Evaluator.TASK_SYSTEM)

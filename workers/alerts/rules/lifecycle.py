@@ -39,10 +39,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """Thresholds: critical 5,000 ms / 10 % / 95 %, high 3,000 / 5 / 97, medium 2,000 / 2 / 99; a value must exceed them.
+    """Thresholds: critical 5,000 ms / 10 % / 95 %, high 3,000 / 5 / 97, medium 2,000 / 2 / 99.
 
-    Percentages need `messages_min` messages: one error among three is no error rate. An alert waits `pending_for` before
-    it fires and `resolve_after` before it is over; each time it fired within `flapping_within` doubles that, up to 32 times.
+    A value must exceed them. Percentages need `messages_min` messages: one error among three is no error
+    rate. An alert waits `pending_for` before it fires and `resolve_after` before it is over; each time it
+    fired within `flapping_within` doubles that, up to 32 times.
     """
 
     prefix: ClassVar = "ALERTS_"
@@ -52,7 +53,8 @@ class Policy:
         "wedding_tempo": "WEDDING_DAY_ENHANCED_MONITORING",
     }
 
-    #: Off, nobody is told how well the platform does: it is still seen and listed. That something failed is told.
+    #: Off, nobody is told how well the platform does: it is still seen and listed. That something failed is
+    #: told.
     performance: bool = True
     #: Off, a wedding day and a running wedding make nothing go faster.
     wedding_tempo: bool = True
@@ -75,8 +77,8 @@ class Policy:
     pending_for: timedelta = timedelta(seconds=10)
     resolve_after: timedelta = timedelta(seconds=30)
     flapping_within: timedelta = timedelta(minutes=30)
-    #: Alertmanager's defaults: how long a group gathers, how long until it says more, and says it again. What is critical
-    #: does not gather.
+    #: Alertmanager's defaults: how long a group gathers, how long until it says more, and says it again. What
+    #: is critical does not gather.
     group_wait: timedelta = timedelta(seconds=30)
     critical_wait: timedelta = timedelta(0)
     group_interval: timedelta = timedelta(minutes=5)
@@ -86,10 +88,18 @@ class Policy:
         """Refuse thresholds out of order, and what would tell nobody."""
         if not timedelta(minutes=1) <= self.repeat_after <= timedelta(days=7):
             raise ValueError("repeat_after must be from 1m to 7d")
-        if max(self.flapping_within, self.group_interval, self.pending_for, self.resolve_after) > timedelta(days=1):
-            raise ValueError("flapping_within, group_interval, pending_for and resolve_after must be 1d at most")
+        if max(self.flapping_within, self.group_interval, self.pending_for, self.resolve_after) > timedelta(
+            days=1
+        ):
+            raise ValueError(
+                "flapping_within, group_interval, pending_for and resolve_after must be 1d at most"
+            )
         for ladder in ("ms", "errors", "outage", "memory", "cpu", "storage"):
-            steps = [value for severity in reversed(Severity) if (value := self.above(severity, ladder)) is not None]
+            steps = [
+                value
+                for severity in reversed(Severity)
+                if (value := self.above(severity, ladder)) is not None
+            ]
             if steps != sorted(steps) or not all(map(isfinite, steps)):
                 raise ValueError(f"medium_{ladder} ≤ high_{ladder} ≤ critical_{ladder} must hold")
 
@@ -104,7 +114,7 @@ class Policy:
         return next((severity for severity, above in steps if above is not None and value > above), None)
 
     def calm_for(self, flaps: int) -> timedelta:
-        """Return how long a breach must be away before its alert is over, if it fired `flaps` times of late."""
+        """Return how long a breach must be gone before its alert resolves, if it fired `flaps` times."""
         return self.resolve_after * (1 << min(flaps, 5))
 
 
@@ -133,7 +143,8 @@ class Breach:
 class Alert:
     """An alert that is not resolved. `seen_at` is when it was last above its threshold.
 
-    `flaps` is how often it fired before, `worst` how bad it was at worst since it was told from the first step on.
+    `flaps` is how often it fired before, `worst` how bad it was at worst since it was told from the first
+    step on.
     """
 
     id: int
@@ -155,8 +166,8 @@ class Alert:
 class AlertView:
     """An alert as an operator reads it.
 
-    `quiet` says why nobody is told (a silence, a worse alert), `rank` how many people it hurts now and how badly.
-    Its escalation began at `escalates_from`, for the `round`th time.
+    `quiet` says why nobody is told (a silence, a worse alert), `rank` how many people it hurts now and how
+    badly. Its escalation began at `escalates_from`, for the `round`th time.
     """
 
     id: int
@@ -216,9 +227,9 @@ def lasted(since: Moment, *, now: Moment) -> timedelta:
 def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *, now: Moment) -> list[Change]:
     """Return what becomes of each of `alerts`: opened, fired, made worse or better, seen again, resolved.
 
-    Hand in only alerts about which something is known now: one that is not in `found` is taken to be over.
-    An alert fires once its breach lasted `pending_for`, and resolves once there was none for `quiet_for`: a value
-    that swings around its threshold is one alert.
+    Hand in only alerts about which something is known now: one that is not in `found` is taken to be over. An
+    alert fires once its breach lasted `pending_for`, and resolves once there was none for `quiet_for`: a
+    value that swings around its threshold is one alert.
     """
     open_alerts, seen = {alert.fingerprint: alert for alert in alerts}, set()
     result = []
@@ -227,7 +238,9 @@ def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *,
         alert = open_alerts.get(breach.fingerprint)
         if alert is None:
             immediately = not policy.pending_for
-            result.append(Change(None, State.FIRING if immediately else State.PENDING, Reason.ABOVE_THRESHOLD, breach))
+            result.append(
+                Change(None, State.FIRING if immediately else State.PENDING, Reason.ABOVE_THRESHOLD, breach)
+            )
         else:
             result.append(_again(alert, breach, policy, now))
     for alert in open_alerts.values():
@@ -239,7 +252,8 @@ def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *,
 def _again(alert: Alert, breach: Breach, policy: Policy, now: Moment) -> Change:
     if alert.state is State.PENDING and lasted(alert.since, now=now) >= policy.pending_for:
         return Change(alert.id, State.FIRING, Reason.STILL_ABOVE, breach)
-    # Somebody took on what was less bad: that says nothing about this. One that only swings is not told again.
+    # Somebody took on what was less bad: that says nothing about this. One that only swings is not told
+    # again.
     if breach.severity.worse_than(alert.severity) and breach.severity.worse_than(alert.worst):
         state = State.FIRING if alert.state is State.ACKNOWLEDGED else alert.state
         return Change(alert.id, state, Reason.WORSE, breach)

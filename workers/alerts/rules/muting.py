@@ -29,7 +29,9 @@ class Inhibition:
 INHIBITIONS = (
     Inhibition(
         frozenset({Kind.NODE_OUT}),
-        frozenset({Kind.RESPONSE_TIME, Kind.ERROR_RATE, Kind.AVAILABILITY, Kind.QUALITY, Kind.ANOMALY, Kind.CPU}),
+        frozenset(
+            {Kind.RESPONSE_TIME, Kind.ERROR_RATE, Kind.AVAILABILITY, Kind.QUALITY, Kind.ANOMALY, Kind.CPU}
+        ),
         same_region=True,
     ),
     Inhibition(
@@ -39,11 +41,26 @@ INHIBITIONS = (
     ),
     Inhibition(
         frozenset({Kind.BROKER}),
-        frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.BEAT_STOPPED, Kind.WORKER_FROZEN, Kind.NOTIFICATION, Kind.MEMORY}),
+        frozenset(
+            {
+                Kind.JOB_STOPPED,
+                Kind.QUEUE_AGE,
+                Kind.BEAT_STOPPED,
+                Kind.WORKER_FROZEN,
+                Kind.NOTIFICATION,
+                Kind.MEMORY,
+            }
+        ),
         whole=True,
     ),
-    Inhibition(frozenset({Kind.DATABASE}), frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.NOTIFICATION}), whole=True),
-    Inhibition(frozenset({Kind.BEAT_STOPPED, Kind.WORKER_FROZEN}), frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE})),
+    Inhibition(
+        frozenset({Kind.DATABASE}),
+        frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE, Kind.NOTIFICATION}),
+        whole=True,
+    ),
+    Inhibition(
+        frozenset({Kind.BEAT_STOPPED, Kind.WORKER_FROZEN}), frozenset({Kind.JOB_STOPPED, Kind.QUEUE_AGE})
+    ),
 )
 
 
@@ -71,7 +88,10 @@ class Around:
 
 @dataclass(frozen=True)
 class Weekly:
-    """A window that comes again each week, in local time; one that ends before it begins goes past midnight."""
+    """A window that comes again each week, in local time.
+
+    One that ends before it begins goes past midnight.
+    """
 
     days: tuple[int, ...]
     begins: time
@@ -107,8 +127,9 @@ class Weekly:
 class Silence:
     """Alerts that nobody is told of for a while.
 
-    `kind`, `subject` and `region` are patterns (`*`). Those worse than `up_to` are told all the same. `weekly` narrows it to
-    a window of the week, `only` to while no wedding runs (`no_wedding`), or while all weddings concerned are in one phase.
+    `kind`, `subject` and `region` are patterns (`*`). Those worse than `up_to` are told all the same.
+    `weekly` narrows it to a window of the week, `only` to while no wedding runs (`no_wedding`), or while all
+    weddings concerned are in one phase.
     """
 
     id: int
@@ -127,7 +148,10 @@ class Silence:
         """Tell whether it holds for an alert now."""
         return (
             self.starts_at <= now < self.ends_at
-            and all(fnmatchcase(getattr(alert, part), getattr(self, part)) for part in ("kind", "subject", "region"))
+            and all(
+                fnmatchcase(getattr(alert, part), getattr(self, part))
+                for part in ("kind", "subject", "region")
+            )
             and not alert.severity.worse_than(self.up_to)
             and self._in_season(around)
             and (not self.weekly or Weekly.read(self.weekly).covers(now))
@@ -144,7 +168,10 @@ SWITCHED_OFF = "performance monitoring is switched off (PERFORMANCE_MONITORING_E
 
 
 def switched_off(alerts: Iterable[AlertView], policy: Policy) -> dict[int, tuple[Reason, str]]:
-    """Return the alerts that nobody is told of because performance monitoring is off: never that something failed."""
+    """Return the alerts that nobody is told of because performance monitoring is off.
+
+    Never that something failed.
+    """
     if policy.performance:
         return {}
     return {one.id: (Reason.SILENCED, SWITCHED_OFF) for one in alerts if one.kind.performance}
@@ -162,7 +189,10 @@ def mute(
     active = [alert for alert in alerts if alert.state in (State.FIRING, State.ACKNOWLEDGED)]
     for alert in active:
         if silence := next((one for one in held if one.covers(alert, around[alert.id], now=now)), None):
-            found[alert.id] = Reason.SILENCED, f"silence {silence.id} until {silence.ends_at:%Y-%m-%d %H:%M}Z: {silence.reason}"
+            found[alert.id] = (
+                Reason.SILENCED,
+                f"silence {silence.id} until {silence.ends_at:%Y-%m-%d %H:%M}Z: {silence.reason}",
+            )
     for rule in INHIBITIONS:
         found |= _inhibited([alert for alert in active if alert.id not in found], rule)
     return found
@@ -170,7 +200,9 @@ def mute(
 
 def _inhibited(unmuted: Sequence[AlertView], rule: Inhibition) -> dict[int, tuple[Reason, str]]:
     """Return those of the alerts that a rule makes quiet, by what explains them."""
-    sources = [one for one in unmuted if one.kind in rule.sources and (not rule.whole or one.subject == one.kind)]
+    sources = [
+        one for one in unmuted if one.kind in rule.sources and (not rule.whole or one.subject == one.kind)
+    ]
     found: dict[int, tuple[Reason, str]] = {}
     for alert in unmuted:
         if alert.kind in rule.targets and (worse := _inhibitor(sources, alert, rule)):

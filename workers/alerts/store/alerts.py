@@ -1,7 +1,9 @@
-"""Alerts as rows, at most one that is not resolved for a fingerprint; every change beside it, with its reason."""
+"""Alerts as rows, at most one that is not resolved for a fingerprint.
+
+Every change beside it, with its reason.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -28,8 +30,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from workers.alerts.formats import AlertChanged
 from workers.alerts.rules.kinds import Kind, Severity
-from workers.alerts.rules.lifecycle import Alert, AlertView, Change, Reason, State
-from workers.foundation.database import expires, insert_once, metadata
+from workers.alerts.rules.lifecycle import Alert, AlertView, Reason, State
+from workers.foundation.database import expires, metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
@@ -66,7 +68,12 @@ alerts = Table(
     Column("rank", Float, nullable=False, server_default="0"),
     info=expires("resolved_at"),
 )
-Index("one_alert_a_fingerprint", alerts.c.fingerprint, unique=True, postgresql_where=alerts.c.state != State.RESOLVED)
+Index(
+    "one_alert_a_fingerprint",
+    alerts.c.fingerprint,
+    unique=True,
+    postgresql_where=alerts.c.state != State.RESOLVED,
+)
 
 events = Table(
     "alert_changes",
@@ -82,34 +89,12 @@ events = Table(
 )
 
 _VIEW = [alerts.c[name] for name in AlertView.__dataclass_fields__]
-_MOVE = text(
-    """
-    WITH moved AS (
-        SELECT * FROM unnest(cast(:ids AS bigint[]), cast(:states AS text[]), cast(:severities AS text[]),
-            cast(:values AS float8[]), cast(:details AS text[]), cast(:restarts AS boolean[]))
-            AS moved (id, state, severity, value, detail, restarts))
-    UPDATE performance_alerts a SET
-        state = moved.state,
-        severity = coalesce(moved.severity, a.severity),
-        value = coalesce(moved.value, a.value),
-        detail = coalesce(moved.detail, a.detail),
-        seen_at = CASE WHEN moved.severity IS NULL THEN a.seen_at ELSE :at END,
-        calm_since = CASE WHEN moved.severity IS NULL THEN a.calm_since END,
-        worst = CASE WHEN moved.restarts THEN coalesce(moved.severity, a.worst) ELSE a.worst END,
-        fired_at = CASE WHEN moved.state = 'firing' THEN coalesce(a.fired_at, :at) ELSE a.fired_at END,
-        resolved_at = CASE WHEN moved.state = 'resolved' THEN cast(:at AS timestamptz) END,
-        escalates_from = CASE WHEN moved.restarts THEN :at ELSE a.escalates_from END,
-        round = a.round + CASE WHEN moved.restarts AND a.escalates_from IS NOT NULL THEN 1 ELSE 0 END,
-        notified_at = CASE WHEN moved.restarts THEN NULL ELSE a.notified_at END,
-        snoozed_until = CASE WHEN moved.restarts THEN NULL ELSE a.snoozed_until END
-    FROM moved WHERE a.id = moved.id
-    """
-)
 
 
 _WEIGH = """
     UPDATE performance_alerts a SET connected_users = r.users, rank = r.rank
-    FROM unnest(cast(:ids AS bigint[]), cast(:users AS int[]), cast(:ranks AS float8[])) AS r (id, users, rank)
+    FROM unnest(cast(:ids AS bigint[]), cast(:users AS int[]), cast(:ranks AS float8[]))
+        AS r (id, users, rank)
     WHERE a.id = r.id AND (a.connected_users, a.rank) IS DISTINCT FROM (r.users, r.rank)
 """
 
@@ -121,7 +106,9 @@ class AlertUnknown(ExpectedError):
 def unresolved(db: Connection) -> list[Alert]:
     """Return the alerts that are not resolved, held by this transaction: two checks at once take turns."""
     facts = [alerts.c[name] for name in Alert.__dataclass_fields__]
-    rows = db.execute(select(*facts).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update())
+    rows = db.execute(
+        select(*facts).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update()
+    )
     return [_alert(row) for row in rows.mappings()]
 
 
@@ -131,7 +118,10 @@ def _alert(row: RowMapping) -> Alert:
 
 
 def listed(db: Connection, *, limit: int | None = 20, ended: bool = True) -> list[AlertView]:
-    """Return alerts as an operator reads them: those that are not resolved first, by rank, then the newest."""
+    """Return alerts as an operator reads them.
+
+    Those that are not resolved first, by rank, then the newest.
+    """
     order = alerts.c.resolved_at.is_not(None), alerts.c.rank.desc(), alerts.c.id.desc()
     query = select(*_VIEW).order_by(*order).limit(limit)
     rows = db.execute(query if ended else query.where(alerts.c.state != State.RESOLVED))
@@ -139,7 +129,10 @@ def listed(db: Connection, *, limit: int | None = 20, ended: bool = True) -> lis
 
 
 def hold(db: Connection, alert_id: int | None = None) -> list[AlertView]:
-    """Return the alerts that are not resolved (or that one), held by this transaction; raises AlertUnknown."""
+    """Return the alerts that are not resolved (or that one), held by this transaction.
+
+    Raises AlertUnknown.
+    """
     query = select(*_VIEW).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update()
     if alert_id is not None:
         query = query.where(alerts.c.id == alert_id)
@@ -159,7 +152,11 @@ def find(db: Connection, alert_id: int) -> AlertView:
 
 def ended_unpublished(db: Connection) -> list[AlertView]:
     """Return the alerts that are over, that people were told of, and whose end they were not told; held."""
-    due = (alerts.c.state == State.RESOLVED) & alerts.c.notified_at.is_not(None) & alerts.c.end_notified_at.is_(None)
+    due = (
+        (alerts.c.state == State.RESOLVED)
+        & alerts.c.notified_at.is_not(None)
+        & alerts.c.end_notified_at.is_(None)
+    )
     return [_view(row) for row in db.execute(select(*_VIEW).where(due).with_for_update()).mappings()]
 
 
@@ -173,90 +170,19 @@ def count(db: Connection) -> int:
     return int(db.execute(select(func.count()).where(alerts.c.fired_at.is_not(None))).scalar_one())
 
 
-def apply_changes(db: Connection, changes: Iterable[Change], *, at: Moment, flapping_within: timedelta) -> list[Change]:
-    """Write the changes; return those that changed an alert's state or severity."""
-    changes = list(changes)
-    opened = _open(db, [change for change in changes if change.alert_id is None], at, flapping_within)
-    moves = [change for change in changes if change.alert_id is not None]
-    known = select(alerts.c.id, alerts.c.state, alerts.c.severity).where(_among([change.alert_id for change in moves]))
-    before = {row.id: (row.state, row.severity) for row in db.execute(known)}
-    changed = [change for change in moves if before.get(change.alert_id or 0) != _after(change, before)]
-    _move(db, moves, before, at)
-    remember(db, [(change.alert_id or 0, *_after(change, before), change.reason) for change in changed], at=at)
-    return [*opened, *changed]
-
-
-def _after(change: Change, before: Mapping[int, tuple[str, str]]) -> tuple[str, str]:
-    known = before.get(change.alert_id or 0, ("", ""))
-    return change.state, change.breach.severity if change.breach else known[1]
-
-
-def _open(db: Connection, changes: Sequence[Change], at: Moment, flapping_within: timedelta) -> list[Change]:
-    breaches = [(change, change.breach) for change in changes if change.breach]
-    flaps = _flaps(db, [breach.fingerprint for _, breach in breaches], since=at - flapping_within)
-    rows: dict[str, dict[str, Any]] = {}
-    for change, breach in breaches:
-        fired_at = at if change.state is State.FIRING else None
-        state = {
-            "state": change.state,
-            "since": at,
-            "seen_at": at,
-            "fired_at": fired_at,
-            "escalates_from": fired_at,
-            "worst": breach.severity,
-        }
-        facts = vars(breach) | {"fingerprint": breach.fingerprint, "flaps": flaps.get(breach.fingerprint, 0)}
-        rows.setdefault(breach.fingerprint, facts | state)
-    ids = set[int]()
-    every = list(rows.values())
-    for first in range(0, len(every), 2_000):
-        ids |= set(insert_once(db, alerts, every[first : first + 2_000]))
-    mine = {row.fingerprint: row.id for row in db.execute(select(alerts.c.id, alerts.c.fingerprint).where(_among(ids)))}
-    opened = {one.fingerprint: change for change, one in breaches if one.fingerprint in mine}
-    new = [(mine[name], change.state, rows[name]["severity"], change.reason) for name, change in opened.items()]
-    remember(db, new, at=at)
-    return list(opened.values())
-
-
-def _flaps(db: Connection, fingerprints: list[str], *, since: datetime) -> dict[str, int]:
-    fired = alerts.c.fired_at.is_not(None) & (alerts.c.resolved_at >= since)
-    among = alerts.c.fingerprint == any_(literal(fingerprints, ARRAY(Text)))
-    rows = db.execute(select(alerts.c.fingerprint, func.count()).where(among, fired).group_by(alerts.c.fingerprint))
-    return {row[0]: row[1] for row in rows}
-
-
-def _among(ids: Collection[int | None]) -> Any:
+def among(ids: Collection[int | None]) -> Any:
     return alerts.c.id == any_(literal(list(ids), ARRAY(BigInteger)))
-
-
-def _restarts(change: Change, before: Mapping[int, tuple[str, str]]) -> bool:
-    was_pending = before.get(change.alert_id or 0, ("", ""))[0] == State.PENDING
-    return change.state is State.FIRING and (change.reason is Reason.WORSE or was_pending)
-
-
-def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[str, str]], at: Moment) -> None:
-    if not moves:
-        return
-    breaches = [change.breach for change in moves]
-    given = {
-        "ids": [change.alert_id for change in moves],
-        "states": [change.state for change in moves],
-        "severities": [breach and breach.severity for breach in breaches],
-        "values": [float(breach.value) if breach else None for breach in breaches],
-        "details": [breach and breach.detail for breach in breaches],
-        # What begins to fire, and what got worse, is told from the first step on.
-        "restarts": [_restarts(change, before) for change in moves],
-    }
-    db.execute(_MOVE, given | {"at": at})
 
 
 def calm(db: Connection, alert_ids: Iterable[int], *, at: Moment) -> None:
     """Remember of alerts that they were measured and are not above their thresholds."""
     values = {"calm_since": func.coalesce(alerts.c.calm_since, at)}
-    db.execute(update(alerts).where(_among(list(alert_ids))).values(values))
+    db.execute(update(alerts).where(among(list(alert_ids))).values(values))
 
 
-def remember(db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: Moment, by: str = "", note: str = "") -> None:
+def remember(
+    db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: Moment, by: str = "", note: str = ""
+) -> None:
     """Write (alert id, state, severity, reason) into the table of changes, and into the journal."""
     changed = [AlertChanged(*row) for row in rows]
     if changed:
@@ -265,18 +191,27 @@ def remember(db: Connection, rows: Iterable[tuple[int, str, str, str]], *, at: M
 
 
 def change(
-    db: Connection, alert: AlertView, reason: Reason, values: Mapping[str, Any], *, at: Moment, by: str = "", note: str = ""
+    db: Connection,
+    alert: AlertView,
+    reason: Reason,
+    values: Mapping[str, Any],
+    *,
+    at: Moment,
+    by: str = "",
+    note: str = "",
 ) -> None:
     """Set columns of an alert, and write down why."""
     db.execute(update(alerts).where(alerts.c.id == alert.id).values(values))
-    remember(db, [(alert.id, values.get("state", alert.state), alert.severity, reason)], at=at, by=by, note=note)
+    remember(
+        db, [(alert.id, values.get("state", alert.state), alert.severity, reason)], at=at, by=by, note=note
+    )
 
 
 def mute(db: Connection, muted_alerts: Sequence[tuple[AlertView, Reason, str]], *, at: Moment) -> None:
     """Remember why nobody is told of these alerts."""
     for text_of, reason in sorted({(one[2], one[1]) for one in muted_alerts}):
         own = [alert for alert, why, text in muted_alerts if (text, why) == (text_of, reason)]
-        db.execute(update(alerts).where(_among([alert.id for alert in own])).values(muted=text_of))
+        db.execute(update(alerts).where(among([alert.id for alert in own])).values(muted=text_of))
         remember(db, [(alert.id, alert.state, alert.severity, reason) for alert in own], at=at, note=text_of)
 
 
@@ -288,8 +223,11 @@ def history(db: Connection, alert_id: int) -> list[dict[str, Any]]:
 
 def facts(db: Connection, alert_ids: Collection[int]) -> dict[int, dict[str, Any]]:
     """Return what alerts are about, by id; those that are forgotten are not there."""
-    own = [alerts.c[name] for name in ("id", "kind", "subject", "region", "wedding_id", "detail", "connected_users", "rank")]
-    return {row["id"]: dict(row) for row in db.execute(select(*own).where(_among(alert_ids))).mappings()}
+    own = [
+        alerts.c[name]
+        for name in ("id", "kind", "subject", "region", "wedding_id", "detail", "connected_users", "rank")
+    ]
+    return {row["id"]: dict(row) for row in db.execute(select(*own).where(among(alert_ids))).mappings()}
 
 
 def weigh(db: Connection, ranks: Mapping[int, tuple[int, float]]) -> None:

@@ -117,7 +117,10 @@ def notified(db: Connection, alert_id: int) -> list[dict[str, Any]]:
 
 
 def note(db: Connection, published: Iterable[LogEntry], *, message: str, at: Moment) -> None:
-    """Remember who is told by a message. A key that is there already breaks the transaction: it would be told twice."""
+    """Remember who is told by a message.
+
+    A key that is there already breaks the transaction: it would be told twice.
+    """
     db.execute(entries.insert(), [vars(one) | {"message": message, "at": at} for one in published])
 
 
@@ -127,7 +130,10 @@ def mark(db: Connection, alert_ids: Iterable[int], *, at: Moment, column: str = 
 
 
 def stale_messages(db: Connection, waiting: Sequence[str]) -> list[str]:
-    """Return those of the messages of which every alert is taken or over: nobody needs to be woken by them."""
+    """Return those of the messages of which every alert is taken or over.
+
+    Nobody needs to be woken by them.
+    """
     statement = """
         SELECT n.message FROM notification_log n JOIN performance_alerts a ON a.id = n.alert_id
         WHERE n.message = ANY(:waiting) AND n.step <> 'end' GROUP BY n.message

@@ -11,9 +11,15 @@ from workers.foundation.event_log import Happening
 
 
 def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
-    """Return what became of alerts from a moment on, the newest `most`; what only waits whether it lasts is left out."""
+    """Return what became of alerts from a moment on, the newest `most`.
+
+    What only waits whether it lasts is left out.
+    """
     own = [alerts.c[name] for name in ("id", "kind", "subject", "region", "wedding_id", "detail")]
-    query = select(*own, *(events.c[name].label(f"change_{name}") for name in ("state", "severity", "reason", "by", "at")))
+    query = select(
+        *own,
+        *(events.c[name].label(f"change_{name}") for name in ("state", "severity", "reason", "by", "at")),
+    )
     shown = (events.c.at >= since) & (events.c.state != State.PENDING)
     rows = db.execute(query.join_from(events, alerts).where(shown).order_by(events.c.id.desc()).limit(limit))
     return [_happening(row) for row in rows]

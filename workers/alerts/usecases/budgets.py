@@ -32,15 +32,19 @@ LATEST = Window(timedelta(minutes=2), timedelta(minutes=1), 0.0, pages=False)
 WEDDING = "wedding:"
 
 
-def burning(db: Connection, policy: Policy, *, now: Moment, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
-    """Return a breach for each budget that burns too fast, and the fingerprints about which something was measured of late.
+def burning(
+    db: Connection, policy: Policy, *, now: Moment, machine: MachineMoment
+) -> tuple[list[Breach], set[str]]:
+    """Return a breach for each budget that burns too fast, and the fingerprints that were measured.
 
-    `now` is the time that weddings live in, `machine` that of what services measure. What sends nothing any more is neither:
-    silence is not health.
+    `now` is the time that weddings live in, `machine` that of what services measure. What sends nothing any
+    more is neither: silence is not health.
     """
     found, evaluated = _of_regions(db, policy, machine)
     own = _of_weddings(db, now, machine)
-    return [*(one for one in found if one.fingerprint in evaluated), *own], evaluated | _measured(db, now, machine)
+    return [*(one for one in found if one.fingerprint in evaluated), *own], evaluated | _measured(
+        db, now, machine
+    )
 
 
 def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
@@ -72,7 +76,7 @@ def _outage(region: str, recent: Counts, policy: Policy) -> list[Breach]:
 
 
 def _measured(db: Connection, now: Moment, machine: MachineMoment) -> set[str]:
-    """Return the fingerprints of weddings' budgets, of those that have an alert, about which something is known."""
+    """Return the fingerprints of weddings' budgets that have an alert, and of which something is known."""
     active = [one for one in alerts.listed(db, limit=None, ended=False) if one.subject.startswith(WEDDING)]
     measured = events.measured(db, {one.wedding_id for one in active}, since=machine - LATEST.long)
     running = {one[0] for one in weddings.running(db, now)} if active else set()
@@ -88,7 +92,9 @@ def _subject(scope: str, objective: Objective) -> str:
 
 
 def _breach(objective: Objective, region: str, window: Window, detail: str, value: float) -> Breach:
-    severity = Severity.MEDIUM if not window.pages else Severity.CRITICAL if window is MONTH[0] else Severity.HIGH
+    severity = (
+        Severity.MEDIUM if not window.pages else Severity.CRITICAL if window is MONTH[0] else Severity.HIGH
+    )
     return Breach(Kind(objective.alert), _subject(region, objective), severity, value, detail, region)
 
 
@@ -111,7 +117,9 @@ def _whole_hours(lasts: timedelta) -> timedelta:
     return timedelta(hours=max(1, round(lasts.total_seconds() / 3600)))
 
 
-def _pages(found: Iterable[tuple[tuple[str, str], dict[Window, Counts]]], regions: dict[str, str]) -> Iterable[Breach]:
+def _pages(
+    found: Iterable[tuple[tuple[str, str], dict[Window, Counts]]], regions: dict[str, str]
+) -> Iterable[Breach]:
     for (name, wedding_id), counts in found:
         objective = BY_NAME[name]
         if burn := worst((window, burns(objective, window, each)) for window, each in counts.items()):

@@ -31,11 +31,16 @@ END = "end"
 
 
 def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
-    """Bring everybody up to date about every alert; return how many were told something. Runs any number of times."""
+    """Bring everybody up to date about every alert.
+
+    Return how many were told something. Runs any number of times.
+    """
     escalation.correct_clocks(db, at=now)
     alerts = store.hold(db)
     around = surroundings.of(db, alerts, now=now)
-    ranks = {one.id: (around[one.id].connected_users, muting.rank(one.severity, around[one.id])) for one in alerts}
+    ranks = {
+        one.id: (around[one.id].connected_users, muting.rank(one.severity, around[one.id])) for one in alerts
+    }
     store.weigh(db, ranks)
     alerts = [replace(one, connected_users=ranks[one.id][0], rank=ranks[one.id][1]) for one in alerts]
     alerts = _awake(db, _muted(db, alerts, around, policy, now), now)
@@ -48,7 +53,9 @@ def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
 def _muted(
     db: Connection, alerts: Sequence[AlertView], around: Mapping[int, Around], policy: Policy, now: Moment
 ) -> list[AlertView]:
-    muted = muting.mute(alerts, around, silences.active(db, at=now), now=now) | muting.switched_off(alerts, policy)
+    muted = muting.mute(alerts, around, silences.active(db, at=now), now=now) | muting.switched_off(
+        alerts, policy
+    )
     result, newly_muted = [], []
     for alert in alerts:
         reason, text = muted.get(alert.id, (Reason.UNMUTED, ""))
@@ -64,7 +71,9 @@ def _muted(
 
 
 def _awake(db: Connection, alerts: Sequence[AlertView], now: Moment) -> list[AlertView]:
-    expired = [one for one in alerts if one.state is State.FIRING and one.snoozed_until and one.snoozed_until <= now]
+    expired = [
+        one for one in alerts if one.state is State.FIRING and one.snoozed_until and one.snoozed_until <= now
+    ]
     awake = {one.id: _restart(db, one, Reason.SNOOZE_EXPIRED, now, round=one.round + 1) for one in expired}
     return [awake.get(alert.id, alert) for alert in alerts]
 
@@ -72,12 +81,20 @@ def _awake(db: Connection, alerts: Sequence[AlertView], now: Moment) -> list[Ale
 def _restart(db: Connection, alert: AlertView, reason: Reason, now: Moment, *, round: int) -> AlertView:
     # A snooze outlasts an explanation.
     snoozed = alert.snoozed_until if alert.snoozed_until and alert.snoozed_until > now else None
-    new: dict[str, Any] = {"muted": "", "snoozed_until": snoozed, "escalates_from": now, "notified_at": None, "round": round}
+    new: dict[str, Any] = {
+        "muted": "",
+        "snoozed_until": snoozed,
+        "escalates_from": now,
+        "notified_at": None,
+        "round": round,
+    }
     store.change(db, alert, reason, new, at=now)
     return replace(alert, **new)
 
 
-def _due(db: Connection, alerts: Sequence[AlertView], around: Mapping[int, Around], policy: Policy, now: Moment) -> list[Due]:
+def _due(
+    db: Connection, alerts: Sequence[AlertView], around: Mapping[int, Around], policy: Policy, now: Moment
+) -> list[Due]:
     paths, last_published, silent = (
         escalation.current(db),
         escalation.last_published(db),
@@ -90,7 +107,11 @@ def _due(db: Connection, alerts: Sequence[AlertView], around: Mapping[int, Aroun
             found[alert.id] = due_now
             if alert.notified_at is None:
                 silent[alert.group].append(alert)
-    speaking = {name for name, group in silent.items() if rules.may_publish(group, last_published.get(name), policy, now=now)}
+    speaking = {
+        name
+        for name, group in silent.items()
+        if rules.may_publish(group, last_published.get(name), policy, now=now)
+    }
     for name in silent.keys() - speaking:
         for alert in silent[name]:
             del found[alert.id]
@@ -117,7 +138,11 @@ def _tempo(around: Around, policy: Policy, now: Moment) -> Tempo:
 
 
 def _publish(
-    db: Connection, alerts: Mapping[int, AlertView], due: Sequence[Due], around: Mapping[int, Around], now: Moment
+    db: Connection,
+    alerts: Mapping[int, AlertView],
+    due: Sequence[Due],
+    around: Mapping[int, Around],
+    now: Moment,
 ) -> int:
     reached, found = {}, set()
     for one_due in due:
@@ -142,7 +167,11 @@ def _publish_ends(db: Connection, now: Moment) -> int:
 
 
 def _write(
-    db: Connection, alerts: Mapping[int, AlertView], new: Iterable[LogEntry], around: Mapping[int, Around], now: Moment
+    db: Connection,
+    alerts: Mapping[int, AlertView],
+    new: Iterable[LogEntry],
+    around: Mapping[int, Around],
+    now: Moment,
 ) -> int:
     """Write notices, and one message for each group, person and channel among them."""
     bundles: dict[tuple[str, str, str, str], list[LogEntry]] = defaultdict(list)
@@ -150,17 +179,24 @@ def _write(
         bundles[alerts[one.alert_id].group, one.recipient, one.wedding_id, one.channel].append(one)
     for (group, recipient, wedding_id, channel), bundle in bundles.items():
         key = f"alert/{bundle[0].alert_id}/{bundle[0].step}/{recipient}/{channel}"
-        message = _bundled(key, group, [alerts[alert_id] for alert_id in sorted({one.alert_id for one in bundle})], around)
+        message = _bundled(
+            key, group, [alerts[alert_id] for alert_id in sorted({one.alert_id for one in bundle})], around
+        )
         outbox.write(db, [messages.message(message, Target(recipient, wedding_id, channel))])
         escalation.note(db, bundle, message=key, at=now)
     return len(bundles)
 
 
 def _bundled(key: str, group: str, alerts: list[AlertView], around: Mapping[int, Around]) -> Notification:
-    """Return one message about a group's alerts, those that matter most first: what is wrong, who is affected, what to do."""
+    """Return one message about a group's alerts, those that matter most first.
+
+    What is wrong, who is affected, what to do.
+    """
     first, *more = sorted(alerts, key=lambda alert: -alert.rank)
     severity = next(one for one in Severity if one in {alert.severity for alert in alerts})
-    title = f"{severity} {first.state}: {first.kind} {first.subject}" + (f" and {len(more)} more in {group}" if more else "")
+    title = f"{severity} {first.state}: {first.kind} {first.subject}" + (
+        f" and {len(more)} more in {group}" if more else ""
+    )
     lines = [
         "; ".join(filter(None, [f"alert {one.id} {one.line}", around.get(one.id, Around()).summary]))
         + f". See {surroundings.runbook(one.kind)}"

@@ -11,6 +11,7 @@ from workers.alerts.rules.kinds import Evaluator, Kind
 from workers.alerts.rules.lifecycle import Breach, Change, changes
 from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.store import alerts as store
+from workers.alerts.store import moves
 from workers.alerts.usecases import budgets
 from workers.balancing import store as balancing
 from workers.connections.store import registry as connections
@@ -33,7 +34,7 @@ MAX_LINES = 20
 
 
 def realtime(db: Connection, policy: Thresholds) -> list[Breach]:
-    """Return a breach for each node that is out, and for each wedding whose couple or planner is badly connected."""
+    """Return a breach for each node that is out, each wedding with a badly connected couple or planner."""
     nodes, out = balancing.nodes(), balancing.out()
     gone = {node.name: node.region for node in nodes if node.name in out}
     low: dict[str, list[float]] = defaultdict(list)
@@ -46,10 +47,11 @@ def realtime(db: Connection, policy: Thresholds) -> list[Breach]:
 
 
 def capacity(db: Connection, *, now: Moment) -> list[Breach]:
-    """Return a breach for each action that failed, each limit that is to be met, each forecast that is not believed."""
+    """Return a breach for each failed action, each limit to be met, and each forecast that is not trusted."""
     policy = settings.read(Policy)
     failed = {
-        f"{one.region}/{one.resource}": one.problem or "it did not take effect" for one in modes.failed(db, policy, now=now)
+        f"{one.region}/{one.resource}": one.problem or "it did not take effect"
+        for one in modes.failed(db, policy, now=now)
     }
     first: dict[str, date] = {}
     worst: dict[str, str] = {}
@@ -62,10 +64,15 @@ def capacity(db: Connection, *, now: Moment) -> list[Breach]:
         first.setdefault(what, day.day)
         if day.needed > highest.get(what, 0):
             highest[what] = day.needed
-            text = f"from {first[what]} on, most on {day.day}: {day.needed} {day.limit} may be needed in {day.region}"
+            text = (
+                f"from {first[what]} on, most on {day.day}: {day.needed} {day.limit} may be needed in "
+                f"{day.region}"
+            )
             worst[what] = f"{text}, {day.max} there can be"
     ahead = findings.capacity_ahead(first, worst, today=now.date())
-    return findings.actions_failed(failed) + ahead + findings.forecasts_unfit(forecasting.evaluated(db, now=now))
+    return (
+        findings.actions_failed(failed) + ahead + findings.forecasts_unfit(forecasting.evaluated(db, now=now))
+    )
 
 
 def was_measured(fingerprint: str, evaluated: Container[str]) -> bool:
@@ -74,22 +81,33 @@ def was_measured(fingerprint: str, evaluated: Container[str]) -> bool:
     return fingerprint in evaluated or kind == Kind.ANOMALY
 
 
-def measured(db: Connection, policy: Thresholds, *, now: Moment, machine: MachineMoment) -> tuple[list[Breach], set[str]]:
-    """Return what is above a threshold in what was measured, and the fingerprints about which something was measured."""
+def measured(
+    db: Connection, policy: Thresholds, *, now: Moment, machine: MachineMoment
+) -> tuple[list[Breach], set[str]]:
+    """Return the measurements above a threshold, and the fingerprints of which something was measured."""
     fresh_for = settings.read(measuring.Policy).fresh_for
     rows = metrics.latest(db, since=now - fresh_for)
     burnt, known = budgets.burning(db, policy, now=now, machine=machine)
-    found = findings.breaches(rows, policy) + findings.anomalies(detection.active(machine.timestamp())) + burnt
+    found = (
+        findings.breaches(rows, policy) + findings.anomalies(detection.active(machine.timestamp())) + burnt
+    )
     return found, findings.evaluated(rows, policy) | known
 
 
 def watch(*, machine: MachineMoment, settled: bool = True) -> list[Breach]:
-    """Return a breach when the watch over ourselves ran once and does not run now; none while all is only about to start."""
+    """Return a breach when the watch over ourselves ran once and does not run now.
+
+    None while all is only about to start.
+    """
     own = [record for record in jobs.records() if record.name == jobs.WATCH]
     late = settled and [record for record in own if record.overdue(machine.timestamp())]
     return [
         Breach(
-            Kind.WATCH_STOPPED, "watch", Kind.WATCH_STOPPED.worst, 1.0, "the process `watch` does not look: start it (Procfile)"
+            Kind.WATCH_STOPPED,
+            "watch",
+            Kind.WATCH_STOPPED.worst,
+            1.0,
+            "the process `watch` does not look: start it (Procfile)",
         )
         for _ in late or ()
     ]
@@ -100,19 +118,29 @@ def _always(_fingerprint: str) -> bool:
 
 
 def reconcile(
-    breaches: Sequence[Breach], by: Evaluator, policy: Thresholds, *, now: Moment, evaluated: Callable[[str], bool] = _always
+    breaches: Sequence[Breach],
+    by: Evaluator,
+    policy: Thresholds,
+    *,
+    now: Moment,
+    evaluated: Callable[[str], bool] = _always,
 ) -> bool:
     """Bring the alerts that an evaluator answers for up to date; tell whether one changed.
 
-    `judged` tells of a fingerprint whether anything is known about it now: silence is not health. What was found is known.
+    `judged` tells of a fingerprint whether anything is known about it now: silence is not health. What was
+    found is known.
     """
     above = {breach.fingerprint for breach in breaches}
     with database.transaction() as db:
-        own = [alert for alert in store.unresolved(db) if alert.kind.evaluator is by or alert.fingerprint in above]
+        own = [
+            alert
+            for alert in store.unresolved(db)
+            if alert.kind.evaluator is by or alert.fingerprint in above
+        ]
         ours = [alert for alert in own if alert.fingerprint in above or evaluated(alert.fingerprint)]
         decided = changes(breaches, ours, policy, now=now)
         store.calm(db, [alert.id for alert in ours if alert.fingerprint not in above], at=now)
-        changed = store.apply_changes(db, decided, at=now, flapping_within=policy.flapping_within)
+        changed = moves.apply_changes(db, decided, at=now, flapping_within=policy.flapping_within)
     _log(changed)
     return bool(changed)
 
@@ -120,6 +148,8 @@ def reconcile(
 def _log(changed: Sequence[Change]) -> None:
     for change in changed[:MAX_LINES]:
         what = change.breach.fingerprint if change.breach else ""
-        log.warning("alert", state=change.state, reason=change.reason, alert_id=change.alert_id, fingerprint=what)
+        log.warning(
+            "alert", state=change.state, reason=change.reason, alert_id=change.alert_id, fingerprint=what
+        )
     if len(changed) > MAX_LINES:
         log.warning("alerts", more=len(changed) - MAX_LINES, reason="storm")

@@ -1,4 +1,7 @@
-"""Publishing each change of an alert to who listens live: best effort, beside the notifications that are not."""
+"""Publishing each change of an alert to who listens live.
+
+Best effort, beside the notifications that are not.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -33,7 +36,9 @@ def _write(db: Connection, happened: list[Happened]) -> None:
         return
     changes = [one for one in happened if one.name == AlertChanged.name]
     alerts = store.facts(db, {one.body["alert_id"] for one in changes})
-    messages = [broadcast(one, alerts[one.body["alert_id"]]) for one in changes if one.body["alert_id"] in alerts]
+    messages = [
+        broadcast(one, alerts[one.body["alert_id"]]) for one in changes if one.body["alert_id"] in alerts
+    ]
     some = [messages[first : first + adapters.MAX] for first in range(0, len(messages), adapters.MAX)]
     outbox.write(db, map(_message, some))
 

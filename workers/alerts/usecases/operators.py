@@ -22,7 +22,8 @@ from workers.weddings.store import weddings
 
 
 class NoPhase(ExpectedError):
-    """no wedding that alert {alert_id} is about is near: there is no phase to wait for; say how long (`--for 30m`)"""
+    """no wedding that alert {alert_id} is about is near: there is no phase to wait for; say how long (`--for
+    30m`)"""
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,17 @@ def shown(db: Connection, alert_id: int) -> Shown:
     """Return all that became of an alert, and who was told. Raises AlertUnknown."""
     alert, entries = store.find(db, alert_id), escalation.notified(db, alert_id)
     became = outbox.statuses(db, [one["message"] for one in entries])
-    notified = [Notified(one["recipient"], one["channel"], one["step"], became[one["message"]]) for one in entries]
+    notified = [
+        Notified(one["recipient"], one["channel"], one["step"], became[one["message"]]) for one in entries
+    ]
     return Shown(alert, store.history(db, alert_id), notified)
 
 
 def silence(db: Connection, lasts: timedelta, *, by: str, now: Moment, **facts: Any) -> int:
-    """Have nobody told of some alerts for a while; return the silence's id. `facts` are the other fields of a Silence."""
+    """Have nobody told of some alerts for a while.
+
+    Return the silence's id. `facts` are the other fields of a Silence.
+    """
     return silences.add(db, starts_at=now, ends_at=now + lasts, requested_by=by, **facts)
 
 
@@ -90,24 +96,45 @@ def acknowledge(db: Connection, alert_id: int, *, by: str, note: str, now: Momen
     return alert
 
 
-def snooze(db: Connection, alert_id: int, until: datetime | None, *, by: str, note: str, now: Moment) -> datetime:
-    """Put an alert off until a moment, or to the end of the phase its people are in; then it begins from the first step.
+def snooze(
+    db: Connection, alert_id: int, until: datetime | None, *, by: str, note: str, now: Moment
+) -> datetime:
+    """Put an alert off until a moment, or to the end of the phase its people are in.
 
-    Raises AlertUnknown, or NoPhase.
+    Then it begins from the first step. Raises AlertUnknown, or NoPhase.
     """
     [alert] = store.hold(db, alert_id)
     until = until or _phase_ends(db, alert, now)
     values = {"state": State.FIRING, "snoozed_until": until}
-    store.change(db, alert, Reason.SNOOZED, values, at=now, by=by, note=f"until {until.isoformat()} {note}".strip())
+    store.change(
+        db, alert, Reason.SNOOZED, values, at=now, by=by, note=f"until {until.isoformat()} {note}".strip()
+    )
     return until
 
 
 def reassign(db: Connection, alert_id: int, *, to: str, by: str, note: str, now: Moment) -> AlertView:
-    """Give an alert to somebody else, who is told at once; the steps begin anew. Raises AlertUnknown, AddressMissing."""
+    """Give an alert to somebody else, who is told at once.
+
+    The steps begin anew. Raises AlertUnknown, AddressMissing.
+    """
     notify.require_address(db, to)
     [alert] = store.hold(db, alert_id)
-    values = {"state": State.FIRING, "assigned_to": to, "escalates_from": now, "round": alert.round + 1, "notified_at": now}
-    store.change(db, alert, Reason.REASSIGNED, values | {"snoozed_until": None}, at=now, by=by, note=f"to {to} {note}".strip())
+    values = {
+        "state": State.FIRING,
+        "assigned_to": to,
+        "escalates_from": now,
+        "round": alert.round + 1,
+        "notified_at": now,
+    }
+    store.change(
+        db,
+        alert,
+        Reason.REASSIGNED,
+        values | {"snoozed_until": None},
+        at=now,
+        by=by,
+        note=f"to {to} {note}".strip(),
+    )
     return alert
 
 

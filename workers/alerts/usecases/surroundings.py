@@ -35,25 +35,36 @@ def runbook(kind: Kind | str) -> str:
 def of(db: Connection, alerts: Sequence[AlertView], *, now: Moment) -> dict[int, Around]:
     """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
     phases = settings.read(calendar.Policy)
-    connected_users = {row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))}
+    connected_users = {
+        row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))
+    }
     near = _near(db, phases, now)
     regions = {
-        one: Around(connected_users.get(one, 0), frozenset(near[one]), near[one].total()) for one in {*connected_users, *near}
+        one: Around(connected_users.get(one, 0), frozenset(near[one]), near[one].total())
+        for one in {*connected_users, *near}
     }
     phases_on = frozenset(phase for one in near.values() for phase in one)
     everywhere = Around(sum(connected_users.values()), phases_on, sum(one.total() for one in near.values()))
-    own = {one.id: one for one in weddings.by_id(db, {alert.wedding_id for alert in alerts if alert.wedding_id})}
+    own = {
+        one.id: one for one in weddings.by_id(db, {alert.wedding_id for alert in alerts if alert.wedding_id})
+    }
     weddings_own = {
-        id: Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}), 1) for id, wedding in own.items()
+        id: Around(wedding.guest_count, frozenset({calendar.phase(wedding, phases, now=now)}), 1)
+        for id, wedding in own.items()
     }
     by_region = regions | {"": everywhere}
-    return {alert.id: weddings_own.get(alert.wedding_id) or by_region.get(alert.region, Around()) for alert in alerts}
+    return {
+        alert.id: weddings_own.get(alert.wedding_id) or by_region.get(alert.region, Around())
+        for alert in alerts
+    }
 
 
 def _near(db: Connection, phases: calendar.Policy, now: Moment) -> dict[str, Counter[calendar.Phase]]:
     """Return how many weddings are near `now` in each region, by the phase that they are in."""
     near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
-    for region, starts_at, ends_at in weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before):
+    for region, starts_at, ends_at in weddings.spans(
+        db, now - phases.wind_down_lasts, now + phases.setup_before
+    ):
         begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)
         near[region][next(begun, calendar.Phase.PLANNING)] += 1
     return near

@@ -11,13 +11,23 @@ from workers.balancing.rules import Node
 from workers.connections.formats import permits
 from workers.foundation import clock
 
-#: Who asks, and for which wedding: nobody's; as a planner, for guests are refused first. How long an answer may take, in s.
+#: Who asks, and for which wedding: nobody's; as a planner, for guests are refused first. How long an answer
+#: may take, in s.
 USER, PATIENCE = "wedops-probe", 3.0
-_HEARTBEAT: dict[str, Any] = {"topic": "phoenix", "event": "heartbeat", "payload": {}, "ref": "probe", "join_ref": None}
+_HEARTBEAT: dict[str, Any] = {
+    "topic": "phoenix",
+    "event": "heartbeat",
+    "payload": {},
+    "ref": "probe",
+    "join_ref": None,
+}
 
 
 def round_trip(node: Node) -> float | None:
-    """Connect to a node, send a heartbeat and hear its answer; return the seconds from that to this, None when it failed."""
+    """Connect to a node, send a heartbeat and hear its answer.
+
+    Return the seconds from that to this, None when it failed.
+    """
     permit = permits.issue(permits.Permit(f"{USER}-{node.name}", "planner", USER))
     words = urlencode({"apikey": permit, "region": node.region, "vsn": "1.0.0"})
     try:

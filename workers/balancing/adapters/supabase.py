@@ -1,7 +1,8 @@
-"""Stock Supabase Realtime nodes keep no registry: their Prometheus metrics say how many are connected, by node and tenant.
+"""Stock Supabase Realtime nodes keep no registry.
 
-`GET /metrics` wants a JWT (HS256, METRICS_JWT_SECRET); a node can also push the same text. Families and labels are those of
-Supabase Realtime 2.129.
+Their Prometheus metrics say how many are connected, by node and tenant. `GET /metrics` wants a JWT (HS256,
+METRICS_JWT_SECRET); a node can also push the same text. Families and labels are those of Supabase Realtime
+2.129.
 """
 
 from collections import defaultdict
@@ -58,7 +59,8 @@ class PushRefused(ExpectedError):
 class Policy:
     """`urls` are the nodes' metrics, with spaces between them; `capacity` is what one node can hold.
 
-    `push_login` (user:password) lets nodes push instead, to /v1/supabase/metrics. Both secrets are given by environment only.
+    `push_login` (user:password) lets nodes push instead, to /v1/supabase/metrics. Both secrets are given by
+    environment only.
     """
 
     prefix: ClassVar = "SUPABASE_"
@@ -80,7 +82,7 @@ class Policy:
 
 @dataclass
 class Scraped:
-    """What one node said: `now` (connections, cpu and memory in percent), what was counted `ever`, connections by tenant.
+    """What one node said: gauges `now`, counters `ever`, connections by tenant. CPU and memory: percent.
 
     A tenant without connections for ten minutes is absent: absent is not zero, but not measured.
     """
@@ -98,12 +100,17 @@ def policy() -> Policy:
 
 
 def scrape(given: Policy) -> Iterator[Scraped]:
-    """Yield what every node says; one that does not answer, or with nonsense, is logged and the others are heard."""
+    """Yield what every node says.
+
+    One that does not answer, or with nonsense, is logged and the others are heard.
+    """
     for url in given.urls.split():
         try:
             yield from _ask(url, given)
         except (httpx2.HTTPError, ExpectedError) as error:
-            log.warning("node not scraped", url=url, reason=getattr(error, "reason", "unreachable"), detail=str(error))
+            log.warning(
+                "node not scraped", url=url, reason=getattr(error, "reason", "unreachable"), detail=str(error)
+            )
 
 
 def _ask(url: str, given: Policy) -> Iterable[Scraped]:
@@ -126,7 +133,9 @@ def _token(given: Policy) -> str:
 def check_size(length: str) -> None:
     """Raise MetricsInvalid when a push is larger than LARGEST, or does not say how large it is."""
     if not length.isdecimal() or int(length) > LARGEST:
-        raise MetricsInvalid(source="the push", problem=f"it must say its Content-Length, {LARGEST} bytes at most")
+        raise MetricsInvalid(
+            source="the push", problem=f"it must say its Content-Length, {LARGEST} bytes at most"
+        )
 
 
 def pushed(body: bytes, encoding: str) -> Iterable[Scraped]:
@@ -165,7 +174,10 @@ def read(text: str, *, source: str) -> Iterable[Scraped]:
 def _take(found: dict[tuple[str, str], Scraped], family: str, sample: Any) -> None:
     if not (name := _NOW.get(family) or _EVER.get(family)) or not isfinite(sample.value):
         return
-    region, host = sample.labels.get("region") or "unknown", sample.labels.get("host") or sample.labels.get("id") or "unknown"
+    region, host = (
+        sample.labels.get("region") or "unknown",
+        sample.labels.get("host") or sample.labels.get("id") or "unknown",
+    )
     node = found.setdefault((region, host), Scraped(host, region))
     (node.now if family in _NOW else node.ever)[name] += sample.value
     if family == "realtime_connections_connected" and (tenant := sample.labels.get("tenant")):

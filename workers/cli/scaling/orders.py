@@ -11,7 +11,9 @@ from workers.scaling.rules.orders import Kind, Mode
 from workers.scaling.usecases import operators
 from workers.weddings.rules import EVERYWHERE
 
-FOR = click.option("--for", "lasts", type=Duration(), help="For how long: 30m, 2h, 7d; each command says what holds without.")
+FOR = click.option(
+    "--for", "lasts", type=Duration(), help="For how long: 30m, 2h, 7d; each command says what holds without."
+)
 REASON = click.option("--reason", required=True, type=Words(), help="Why; it is kept with the order.")
 
 
@@ -21,7 +23,9 @@ REASON = click.option("--reason", required=True, type=Words(), help="Why; it is 
 def live(region: str, reason: str) -> None:
     """Have a region's decisions carried out."""
     mode = _order(region, Kind.LIVE, reason)
-    watches = "only watches still: a shadow order for a time lies on top, or PREDICTIVE_SCALING_ENABLED is off"
+    watches = (
+        "only watches still: a shadow order for a time lies on top, or PREDICTIVE_SCALING_ENABLED is off"
+    )
     click.echo(f"{region} {'acts' if mode is Mode.LIVE else watches}")
 
 
@@ -32,7 +36,10 @@ def live(region: str, reason: str) -> None:
 def shadow(region: str, lasts: timedelta | None, reason: str) -> None:
     """Have a region decide and write, and nothing carried out: for a time, or until `live` ends it."""
     _order(region, Kind.SHADOW, reason, lasts=lasts)
-    click.echo(f"{region} only watches" + (f"; `wedops scaling regret {region}` compares" if region != EVERYWHERE else ""))
+    click.echo(
+        f"{region} only watches"
+        + (f"; `wedops scaling regret {region}` compares" if region != EVERYWHERE else "")
+    )
 
 
 @click.command("suspend")
@@ -41,7 +48,10 @@ def shadow(region: str, lasts: timedelta | None, reason: str) -> None:
 @FOR
 @REASON
 def suspend(direction: str, region: str, lasts: timedelta | None, reason: str) -> None:
-    """Suspend scaling in, out or both: a region gets no less, no more, or neither. An emergency may always add."""
+    """Suspend scaling in, out or both.
+
+    A region gets no less, no more, or neither. An emergency may always add.
+    """
     if not lasts:
         raise click.BadParameter("say for how long: what nobody ends would be forgotten", param_hint="--for")
     for kind, way in ((Kind.SUSPEND_SCALE_IN, "in"), (Kind.SUSPEND_SCALE_OUT, "out")):
@@ -71,7 +81,9 @@ def resume(region: str) -> None:
 @FOR
 @REASON
 def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str) -> None:
-    """Have a region get instances at once (`everywhere`: the cache all it may have), past cooldowns and holds, within its cap.
+    """Have a region get instances at once, past cool-downs and suspensions, within its cap.
+
+    With `everywhere` the cache gets all that it may have.
 
     For 2h, unless said otherwise.
     """
@@ -79,17 +91,24 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
         raise click.BadParameter("the cache gets all it may have; leave it out", param_hint="--to")
     lasts = lasts or timedelta(hours=2)
     with database.transaction() as db:
-        gets, cap = operators.declare_emergency(db, region, to, by=operator(), reason=reason, now=clock.now(), lasts=lasts)
+        gets, cap = operators.declare_emergency(
+            db, region, to, by=operator(), reason=reason, now=clock.now(), lasts=lasts
+        )
     _wake()
     shared = "the cache gets all it may have"
-    click.echo(shared if region == EVERYWHERE else f"{region} gets {gets} instances at least, {cap} is its cap")
+    click.echo(
+        shared if region == EVERYWHERE else f"{region} gets {gets} instances at least, {cap} is its cap"
+    )
 
 
 @click.command("approve")
 @click.argument("id", type=click.IntRange(1, 2**63 - 1))
 @FOR
 def approve(id: int, lasts: timedelta | None) -> None:
-    """Let a proposal above the cap be, for 6h unless said otherwise; when its time is over it is undone by itself."""
+    """Let a proposal above the cap be, for 6h unless said otherwise.
+
+    When its time is over it is undone by itself.
+    """
     with database.transaction() as db:
         one = operators.approve(db, id, by=operator(), now=clock.now(), lasts=lasts or timedelta(hours=6))
     _wake()

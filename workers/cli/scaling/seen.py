@@ -72,12 +72,17 @@ def actions(limit: int, as_json: bool) -> None:
     if as_json:
         _print("wedops.scaling_actions/2", actions=found)
         return
-    click.echo("id, made (UTC), region, resource, from → to, reason, purpose, state, by whom, problem" if found else "none yet")
+    click.echo(
+        "id, made (UTC), region, resource, from → to, reason, purpose, state, by whom, problem"
+        if found
+        else "none yet"
+    )
     for one in found:
         note = f"  {one.problem}" if one.problem not in (None, REJECTED) else ""
         by = f" by {one.settled_by}" if one.settled_by else ""
         click.echo(
-            f"{one.id:>6}  {one.created_at:%Y-%m-%d %H:%M}  {one.region:<14}{one.resource:<22}{one.before:>5} → {one.to:<5}"
+            f"{one.id:>6}  {one.created_at:%Y-%m-%d %H:%M}  "
+            f"{one.region:<14}{one.resource:<22}{one.before:>5} → {one.to:<5}"
             f"{one.reason:<18}{one.purpose:<10}{one.state}{by}{note}"
         )
 
@@ -109,7 +114,10 @@ def _ordered(one: Order) -> str:
 def _settled(one: Action) -> str:
     until = f" until {one.until:%Y-%m-%d %H:%M}" if one.until else ""
     why = f": {one.problem}" if one.problem not in (None, REJECTED) else ""
-    return f"{one.region:<14}{one.state:<10}action {one.id}, {one.resource} up to {one.to}{until}  {one.settled_by}{why}"
+    return (
+        f"{one.region:<14}{one.state:<10}action {one.id}, {one.resource} up to {one.to}{until}  "
+        f"{one.settled_by}{why}"
+    )
 
 
 @click.command("try")
@@ -121,7 +129,9 @@ def dry_run(resource: str, region: str, to: int) -> None:
     kind, bounds = Resource(resource), settings.read(Policy).bounds(Resource(resource))
     if (kind in SHARED) != (region == EVERYWHERE):
         whose = f"all regions share {resource}" if kind in SHARED else f"each region has its {resource}"
-        raise click.BadParameter(f"{whose}: name {EVERYWHERE if kind in SHARED else 'one'}", param_hint="REGION")
+        raise click.BadParameter(
+            f"{whose}: name {EVERYWHERE if kind in SHARED else 'one'}", param_hint="REGION"
+        )
     if not bounds.min <= to <= bounds.ceiling:
         raise click.BadParameter(f"must be from {bounds.min} to {bounds.ceiling}", param_hint="TO")
     with database.transaction() as db:
@@ -137,7 +147,10 @@ def dry_run(resource: str, region: str, to: int) -> None:
 @click.option("--days", type=click.IntRange(1, 30), default=7, show_default=True)
 @JSON
 def regret(region: str, days: int, as_json: bool) -> None:
-    """Compare what was decided for a region with what was needed, afterwards: short of capacity, and money for nothing."""
+    """Compare what was decided for a region with what was needed, afterwards.
+
+    Short of capacity, and money for nothing.
+    """
     with database.transaction() as db:
         outcome = simulation.regret(db, region, now=clock.now(), days=days)
     if as_json:

@@ -14,16 +14,25 @@ from workers.weddings.usecases import importing as usecases
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--strict", is_flag=True, help="Take nothing when a row is refused or anything had to be passed over or decided.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Take nothing when a row is refused or anything had to be passed over or decided.",
+)
 @click.option("--check", is_flag=True, help="Change nothing; print what would change.")
 def command(file: Path, strict: bool, check: bool) -> None:
-    """Take a calendar in: CSV or iCalendar. Exit code 2 when a row was refused, or --strict refused the file."""
+    """Take a calendar in: CSV or iCalendar.
+
+    Exit code 2 when a row was refused, or --strict refused the file.
+    """
     reading = files.read(file.name, file.read_bytes())
     for line in reading.remarks + reading.notes + reading.refused:
         click.echo(printable(line), err=True)
     unfit = bool(reading.refused or (strict and reading.notes))
     if strict and unfit:
-        click.echo(f"nothing was taken: {len(reading.refused)} refused, {len(reading.notes)} to look at", err=True)
+        click.echo(
+            f"nothing was taken: {len(reading.refused)} refused, {len(reading.notes)} to look at", err=True
+        )
     elif check:
         _preview(reading)
     else:
@@ -40,14 +49,18 @@ def command(file: Path, strict: bool, check: bool) -> None:
 def _preview(reading: Reading) -> None:
     found = usecases.preview(reading)
     for one in found.added:
-        click.echo(f"would add {one.id}: {one.starts_local:%Y-%m-%d %H:%M} {one.zone}, {one.guest_count} guests, {one.status}")
+        click.echo(
+            f"would add {one.id}: {one.starts_local:%Y-%m-%d %H:%M} {one.zone}, {one.guest_count} guests, "
+            f"{one.status}"
+        )
     for before, after in found.changed:
         click.echo(f"would change {after.id}: {'; '.join(_changes(before, after)) or 'its SEQUENCE alone'}")
     for id in sorted(found.outdated):
         click.echo(f"would leave {id}: its SEQUENCE is lower than the one that was imported before")
     same = len(reading.weddings) - len(found.added) - len(found.changed) - len(found.outdated)
     click.echo(
-        f"would add {len(found.added)}, change {len(found.changed)}, leave {same + len(found.outdated)}, refuse "
+        f"would add {len(found.added)}, change {len(found.changed)}, leave {same + len(found.outdated)}, "
+        "refuse "
         f"{len(reading.refused)}; nothing was changed"
     )
 

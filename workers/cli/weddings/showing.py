@@ -26,8 +26,13 @@ def command(wedding_id: str, as_json: bool) -> None:
         # A column that is quoted in SQL has a name that is no plain text to orjson.
         click.echo(orjson.dumps(facts, option=orjson.OPT_NON_STR_KEYS).decode())
         return
-    click.echo(f"{one.id}  {one.starts_local:%a %Y-%m-%d %H:%M} – {one.ends_local:%H:%M} {one.zone}  {phase}  {one.status}")
-    click.echo(f"{one.guest_count} guests, {one.venue_type}, {one.region}, suppliers: {plain(one.supplier_ids)}")
+    click.echo(
+        f"{one.id}  {one.starts_local:%a %Y-%m-%d %H:%M} – {one.ends_local:%H:%M} {one.zone}  {phase}  "
+        f"{one.status}"
+    )
+    click.echo(
+        f"{one.guest_count} guests, {one.venue_type}, {one.region}, suppliers: {plain(one.supplier_ids)}"
+    )
     for row in found.objectives:
         left = f"{row['budget_left']:.0%} of its budget left"
         click.echo(f"  {row['objective']:<20}{row['bad']} bad of {row['total']}, {left}")

@@ -11,7 +11,10 @@ from workers.weddings.rules import ID_PATTERN
 WeddingId = Annotated[str, Field(pattern=f"^{ID_PATTERN}$", description="id in the calendar")]
 RequestKey = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}$", description="the caller's key: the same key does it once"),
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}$",
+        description="the caller's key: the same key does it once",
+    ),
 ]
 
 

@@ -1,7 +1,7 @@
 """Permits: short-lived signed tokens that say who a person is and which wedding they may join.
 
-The platform issues them, gateways check them: JWT (RFC 7519) with HS256, so that any language's library can. Keys rotate: the
-first of CONNECTIONS_PERMIT_KEYS signs, all of them verify, and each token names its own.
+The platform issues them, gateways check them: JWT (RFC 7519) with HS256, so that any language's library can.
+Keys rotate: the first of CONNECTIONS_PERMIT_KEYS signs, all of them verify, and each token names its own.
 """
 
 import os
@@ -51,14 +51,19 @@ class Permit:
 
 def keys() -> dict[str, str]:
     """Return the secrets by name, the signing one first. Raises SettingInvalid."""
-    found = dict(pair.strip().split(":", 1) for pair in os.environ.get(VARIABLE, "").split(",") if ":" in pair)
+    found = dict(
+        pair.strip().split(":", 1) for pair in os.environ.get(VARIABLE, "").split(",") if ":" in pair
+    )
     if VARIABLE not in os.environ:
         raise SettingInvalid(
-            variable=VARIABLE, value=None, allowed="is not set; set it to name:secret, or name:secret,older:secret"
+            variable=VARIABLE,
+            value=None,
+            allowed="is not set; set it to name:secret, or name:secret,older:secret",
         )
     if not found or any(len(secret) < _SHORTEST_KEY for secret in found.values()):
         allowed = (
-            f"write name:secret, or name:secret,older:secret while keys rotate; a secret has {_SHORTEST_KEY} characters or more"
+            f"write name:secret, or name:secret,older:secret while keys rotate; a secret has {_SHORTEST_KEY} "
+            "characters or more"
         )
         raise SettingInvalid(variable=VARIABLE, value="…", allowed=allowed)
     return found
@@ -78,20 +83,31 @@ def issue(permit: Permit, *, valid_for: timedelta = timedelta(minutes=15)) -> st
     """Return a signed token for `permit`."""
     name, secret = next(iter(keys().items()))
     issued = int(clock.epoch())
-    facts = {field: value for field, value in asdict(permit).items() if value is not None and field != "user_id"}
+    facts = {
+        field: value for field, value in asdict(permit).items() if value is not None and field != "user_id"
+    }
     times = {"iat": issued, "exp": issued + int(valid_for.total_seconds())}
-    return jwt.encode({"sub": permit.user_id, "aud": AUDIENCE} | facts | times, secret, "HS256", {"kid": name})
+    return jwt.encode(
+        {"sub": permit.user_id, "aud": AUDIENCE} | facts | times, secret, "HS256", {"kid": name}
+    )
 
 
 def read(token: str) -> Permit:
-    """Return what a token permits. Raises PermitRefused: missing, invalid, expired or of a key that is none of ours."""
+    """Return what a token permits.
+
+    Raises PermitRefused: missing, invalid, expired or of a key that is none of ours.
+    """
     if not token:
         raise PermitRefused(why="token_missing", remedy="send the permit that the platform issued")
     try:
         secret = keys().get(jwt.get_unverified_header(token).get("kid", ""))
         if secret is None:
-            raise PermitRefused(why="token_key_unknown", remedy="fetch a new permit: its key was rotated out, or is not ours")
-        claims = jwt.decode(token, secret, ["HS256"], {"require": ["exp", "iat", "sub"]}, audience=AUDIENCE, leeway=5)
+            raise PermitRefused(
+                why="token_key_unknown", remedy="fetch a new permit: its key was rotated out, or is not ours"
+            )
+        claims = jwt.decode(
+            token, secret, ["HS256"], {"require": ["exp", "iat", "sub"]}, audience=AUDIENCE, leeway=5
+        )
     except jwt.ExpiredSignatureError:
         raise PermitRefused(why="token_expired", remedy="fetch a new permit") from None
     except jwt.InvalidTokenError as error:
@@ -105,12 +121,17 @@ def _permit(claims: dict[str, object]) -> Permit:
         raise PermitRefused(why="token_invalid", remedy="exp and iat must be numbers, in seconds since 1970")
     lives = float(str(claims["exp"])) - float(str(claims["iat"]))
     facts = {name: claims.get(name) for name in ("user_type", "wedding_id", "supplier_id", "supplier_type")}
-    if not all(isinstance(value, str | None) for value in facts.values()) or facts["user_type"] not in set(UserType):
+    if not all(isinstance(value, str | None) for value in facts.values()) or facts["user_type"] not in set(
+        UserType
+    ):
         raise PermitRefused(
-            why="token_invalid", remedy="user_type must be one of couple, planner, vendor, guest, and ids texts"
+            why="token_invalid",
+            remedy="user_type must be one of couple, planner, vendor, guest, and ids texts",
         )
     if lives > LONGEST.total_seconds():
-        raise PermitRefused(why="token_invalid", remedy=f"it may be valid for {LONGEST.seconds // 60} minutes at most")
+        raise PermitRefused(
+            why="token_invalid", remedy=f"it may be valid for {LONGEST.seconds // 60} minutes at most"
+        )
     return Permit(str(claims["sub"]), **facts)  # type: ignore[arg-type]
 
 
@@ -118,5 +139,6 @@ def check_wedding(permit: Permit, wedding_id: str | None) -> None:
     """Raise PermitRefused when somebody asks for another wedding than the permit's."""
     if wedding_id is not None and wedding_id != permit.wedding_id:
         raise PermitRefused(
-            why="wrong_wedding", remedy="ask for the wedding that the permit is for, or fetch a permit for this one"
+            why="wrong_wedding",
+            remedy="ask for the wedding that the permit is for, or fetch a permit for this one",
         )

@@ -1,5 +1,8 @@
--- What is added up while a call runs, and written at its end: one write a name, however many connections change.
-local function ledger(shard) return {shard = shard, node = {}, supplier = {}, subs = {}, rt = {}, wt = {}, counters = {}} end
+-- What is added up while a call runs, and written at its end: one write a name, however many connections
+-- change.
+local function ledger(shard)
+  return {shard = shard, node = {}, supplier = {}, subs = {}, rt = {}, wt = {}, counters = {}}
+end
 
 local function add(sums, name, by) sums[name] = (sums[name] or 0) + by end
 
@@ -110,7 +113,9 @@ end
 
 -- The same; what can't be read ends the call before it changes anything, and is kept for who can.
 local function records_in(text)
-  return readable(text) or error({err = 'REFUSED a record is unreadable: it is damaged, or of a later version; run that one\'s `wedops migrate`'})
+  return readable(text)
+    or error({err = 'REFUSED a record is unreadable: it is damaged, or of a later version; '
+      .. 'run that one\'s `wedops migrate`'})
 end
 
 local function held(shard, tenant, user)
@@ -188,7 +193,8 @@ local function grouped(refs)
   return groups
 end
 
--- Ends connections that nobody holds, and tells each gateway its own in one message; the caller takes refs out of the sorted sets.
+-- Ends connections that nobody holds, and tells each gateway its own in one message; the caller takes refs
+-- out of the sorted sets.
 local function end_all(shard, refs, why)
   local book, by_node, ended = ledger(shard), {}, 0
   local function end_one(record)
@@ -203,7 +209,8 @@ local function end_all(shard, refs, why)
     for i, text in ipairs(redis.call('HMGET', key, unpack(found.users))) do
       local user = found.users[i]
       local form, first = form_of(text or '')
-      local only = text and FORMS[form] and not string.find(text, '|', 1, true) and {string.match(text, FIRST_FIELDS, first)}
+      local single = text and FORMS[form] and not string.find(text, '|', 1, true)
+      local only = single and {string.match(text, FIRST_FIELDS, first)}
       local records = text and not (only and only[ID]) and readable(text)
       if only and only[ID] then
         if has_value(found.ids[user], only[ID]) then
@@ -223,14 +230,16 @@ local function end_all(shard, refs, why)
     if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
   end
   write(book)
-  for node, ids in pairs(by_node) do redis.call('PUBLISH', 'wedops:close:' .. node, table.concat(ids, ' ')) end
+  for node, ids in pairs(by_node) do
+    redis.call('PUBLISH', 'wedops:close:' .. node, table.concat(ids, ' '))
+  end
   return ended
 end
 
 local function kind_of(channel) return string.match(channel, '^[^:]+') end
 
--- Adds channels to a record; returns by kind which were taken (`ok`) and which not (`refused`: channel, why). What is no channel
--- stands under `?`, which no kind can be.
+-- Adds channels to a record; returns by kind which were taken (`ok`) and which not (`refused`: channel, why).
+-- What is no channel stands under `?`, which no kind can be.
 local function subscribe_to(record, channels, profile)
   local list, has, kinds, changed = channels_of(record), {}, {}, false
   for _, channel in ipairs(list) do has[channel] = true end
@@ -244,7 +253,8 @@ local function subscribe_to(record, channels, profile)
     local why
     if kind == '?' then why = 'invalid'
     elseif has[channel] then why = nil
-    elseif profile and not string.find(',' .. profile .. ',', ',' .. kind .. ',', 1, true) then why = 'not_in_profile'
+    elseif profile and not string.find(',' .. profile .. ',', ',' .. kind .. ',', 1, true) then
+      why = 'not_in_profile'
     elseif #list >= MAX_CHANNELS then why = 'too_many'
     end
     if why then
@@ -258,9 +268,10 @@ local function subscribe_to(record, channels, profile)
   return kinds, changed
 end
 
--- E-model's delay and loss impairments (ITU-T G.107) as simplified by Cole and Rosenbluth (ACM CCR 31(2), 2001), of one-way
--- delay d = srtt/2 + 2 jitter and the share of errors: R = 93.2 - 0.024 d - 0.11 (d - 177.3)+ - 30 ln(1 + 15 e). A reconnect within
--- the life of the connection costs 2, ten at most. The score is R out of 93.2 as 0-100.
+-- E-model's delay and loss impairments (ITU-T G.107) as simplified by Cole and Rosenbluth (ACM CCR 31(2),
+-- 2001), of one-way delay d = srtt/2 + 2 jitter and the share of errors: R = 93.2 - 0.024 d - 0.11 (d -
+-- 177.3)+ - 30 ln(1 + 15 e). A reconnect within the life of the connection costs 2, ten at most. The score is
+-- R out of 93.2 as 0-100.
 local function score(record)
   local d = record[SRTT] / 2 + 2 * record[JITTER]
   local e = record[ERRORS] / math.max(1, record[ERRORS] + record[MESSAGES])

@@ -1,4 +1,5 @@
--- GCRA (ITU-T I.371): `every` ms between attempts, `burst` of them at once. Returns the ms to wait, or 0 and the new arrival time.
+-- GCRA (ITU-T I.371): `every` ms between attempts, `burst` of them at once. Returns the ms to wait, or 0 and
+-- the new arrival time.
 local function wait_of(key, every, burst, now)
   local arrival = math.max(now, tonumber(redis.call('GET', key)) or 0)
   if arrival - now > every * (burst - 1) then return arrival - now - every * (burst - 1), nil end
@@ -12,11 +13,13 @@ local RATED = {
   'address', 'address', 'address_every', 'address_burst',
 }
 
--- Returns the ms to wait and which limit says so. Attempts are what is limited: one that is refused has cost what it passed.
+-- Returns the ms to wait and which limit says so. Attempts are what is limited: one that is refused has cost
+-- what it passed.
 local function too_fast(shard, limits, request, now)
   for i = 1, #RATED, 4 do
     local holder, every = request[RATED[i + 1]], limits[RATED[i + 2]]
-    -- A venue's guests share one address, a supplier's vendors its rate; they must not use up the couple's or the planner's turn.
+    -- A venue's guests share one address, a supplier's vendors its rate; they must not use up the couple's or
+    -- the planner's turn.
     local spared = RATED[i] ~= 'user' and not (request.user_type == 'guest' or request.user_type == 'vendor')
     if holder and every and not spared then
       local key = shard .. ':r:' .. RATED[i] .. ':' .. holder
@@ -30,12 +33,15 @@ local function too_fast(shard, limits, request, now)
   end
 end
 
--- Anything over a base wait is jitter, from what differs between callers: math.random does not, in a function.
+-- Anything over a base wait is jitter, from what differs between callers: math.random does not, in a
+-- function.
 local function later(reason, base, id, now)
-  return {ok = false, reason = reason, retry_after_ms = math.ceil(base + base * (crc32(id .. now) % 1000) / 2000)}
+  local jitter = base * (crc32(id .. now) % 1000) / 2000
+  return {ok = false, reason = reason, retry_after_ms = math.ceil(base + jitter)}
 end
 
--- Returns the shard's policy, with this supplier's own limit, and how many shards there are; the policy is empty before `limit`.
+-- Returns the shard's policy, with this supplier's own limit, and how many shards there are; the policy is
+-- empty before `limit`.
 local function limits_of(shard, request)
   local supplier, node = 'supplier:' .. (request.supplier_id or ''), 'drained:' .. (request.node or '')
   local found = redis.call('HMGET', shard .. ':limits', 'shards', 'policy', supplier, node)
@@ -55,7 +61,10 @@ local function reusable(shard, prefix, records, request, limits, now)
     local same = false
     for _, channel in ipairs(channels_of(record)) do same = same or kinds[kind_of(channel)] end
     local own = record[WEDDING] == (request.wedding_id or '') and record[TYPE] == LETTERS[request.user_type]
-    if same and own and record[BACKUP] == '0' and seen and now - seen < (limits.healthy_ms or 60000) and score(record) >= 50 then return i end
+    if same and own and record[BACKUP] == '0' and seen and now - seen < (limits.healthy_ms or 60000)
+      and score(record) >= 50 then
+      return i
+    end
   end
 end
 
@@ -74,19 +83,24 @@ local function over_limit(shard, limits, request, records, now)
   if request.backup and request.user_type ~= 'couple' and request.user_type ~= 'planner' then
     return later('backup_not_allowed', 3600000, request.id, now)
   end
-  if mine >= (request.backup and 1 or limits.user or 5) then return later('user_limit', 30000, request.id, now) end
+  if mine >= (request.backup and 1 or limits.user or 5) then
+    return later('user_limit', 30000, request.id, now)
+  end
   if request.supplier_id and limits.supplier then
     local open = tonumber(redis.call('HGET', shard .. ':counts', 'supplier:' .. request.supplier_id)) or 0
     -- A supplier's vendors never take the places of its planners, which are a few beyond the limit.
     local planner = request.user_type == 'planner' or request.user_type == 'couple'
-    local limit = planner and math.ceil(limits.supplier / (limits.shares and limits.shares.vendor or limits.vendors or 1)) or limits.supplier
+    local share = limits.shares and limits.shares.vendor or limits.vendors or 1
+    local limit = planner and math.ceil(limits.supplier / share) or limits.supplier
     if open >= limit then return later('supplier_limit', 10000, request.id, now) end
   end
   -- Who holds the socket already is no newcomer to its node.
   if limits.drained then return later('node_draining', 1000, request.id, now) end
   if request.resume then return nil end
   -- Who is in a ceremony has a place: guests stop below the brim, then vendors.
-  if (tonumber(request.held) or 0) >= allowed(limits, tonumber(request.capacity), request.user_type) then return later('pool_full', 2000, request.id, now) end
+  if (tonumber(request.held) or 0) >= allowed(limits, tonumber(request.capacity), request.user_type) then
+    return later('pool_full', 2000, request.id, now)
+  end
 end
 
 local NEEDED, NUMBERS = {'id', 'user_id', 'user_type', 'node', 'region'}, {'held', 'capacity', 'reconnects'}
@@ -95,11 +109,12 @@ local OPTIONAL = {'wedding_id', 'supplier_id', 'supplier_type', 'api_version', '
 
 -- What a sound request passes in one step; what does not is looked at field by field, for its name.
 local function plainly_sound(request)
-  local id, user, kind, node, region = request.id, request.user_id, request.user_type, request.node, request.region
-  local wedding, supplier, address = request.wedding_id or 'w', request.supplier_id or 's', request.address or 'a'
-  local version, device, trade = request.api_version or 'v', request.device or 'd', request.supplier_type or 't'
-  return is_id(id) and is_id(user) and is_id(kind) and is_id(node) and is_id(region) and is_id(wedding) and is_id(supplier) and is_id(address)
-    and is_id(version) and is_id(device) and is_id(trade) and not string.find(user, '@', 1, true)
+  local user = request.user_id
+  return is_id(request.id) and is_id(user) and is_id(request.user_type) and is_id(request.node)
+    and is_id(request.region) and is_id(request.wedding_id or 'w') and is_id(request.supplier_id or 's')
+    and is_id(request.address or 'a')
+    and is_id(request.api_version or 'v') and is_id(request.device or 'd')
+    and is_id(request.supplier_type or 't') and not string.find(user, '@', 1, true)
 end
 
 local function bad_fields(request)
@@ -122,7 +137,9 @@ local function bad_request(request)
     local wrong = bad_fields(request)
     if wrong then return wrong end
   end
-  if request.device and request.device ~= 'mobile' and request.device ~= 'fixed' then return 'device must be mobile or fixed' end
+  if request.device and request.device ~= 'mobile' and request.device ~= 'fixed' then
+    return 'device must be mobile or fixed'
+  end
   for _, name in ipairs(NUMBERS) do
     local value = request[name]
     if value == cjson.null then
@@ -144,7 +161,8 @@ local function bad_request(request)
   return bad_channels(request.channels)
 end
 
--- A node that is out holds no sockets, and neither does a connection that was lost: they must not keep their people's places.
+-- A node that is out holds no sockets, and neither does a connection that was lost: they must not keep their
+-- people's places.
 local function without_dead(shard, tenant, user, records, but)
   local gone, prefix = {}, tenant .. '/' .. user .. '/'
   for i = #records, 1, -1 do
@@ -169,8 +187,9 @@ local function turned_away(shard, region, answer)
 end
 
 local function new_record(request, now)
-  return {request.id, LETTERS[request.user_type], request.node, request.region, request.wedding_id or '', request.supplier_id or '',
-    '', request.api_version or '', request.device or '', math.floor(now / 1000), request.backup and '1' or '0',
+  return {request.id, LETTERS[request.user_type], request.node, request.region,
+    request.wedding_id or '', request.supplier_id or '', '', request.api_version or '', request.device or '',
+    math.floor(now / 1000), request.backup and '1' or '0',
     '0', '0', '0', '0', '0', request.reconnects or '0'}
 end
 
@@ -182,7 +201,8 @@ local function join_again(shard, tenant, user, records, again, request, profile)
   hold(shard, tenant, user, records)
   count_channels(shard, record, had)
   redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|reused', 1)
-  redis.call('PUBLISH', 'wedops:reused:' .. record[NODE], record[ID] .. ' ' .. table.concat(request.channels or {}, ' '))
+  local channels = table.concat(request.channels or {}, ' ')
+  redis.call('PUBLISH', 'wedops:reused:' .. record[NODE], record[ID] .. ' ' .. channels)
   local ref = tenant .. '/' .. user .. '/' .. record[ID]
   return cjson.encode({ok = true, ref = ref, node = record[NODE], reused = true, kinds = kinds})
 end
@@ -208,17 +228,21 @@ local function admit(shard, tenant, user, records, same, request, profile, now)
     .. (kinds and ',"kinds":' .. cjson.encode(kinds) or '') .. '}'
 end
 
--- KEYS shard; ARGV request as JSON. Returns JSON: {ok: true, ref, node, reused, kinds} or {ok: false, reason, retry_after_ms}.
+-- KEYS shard; ARGV request as JSON. Returns JSON: {ok: true, ref, node, reused, kinds} or {ok: false, reason,
+-- retry_after_ms}.
 local function open(keys, args)
   local shard, read, request = keys[1], pcall(cjson.decode, args[1] or '')
   if not read or type(request) ~= 'table' then return refuse('the connection must be a JSON object') end
   local wrong = bad_request(request)
   if wrong then
     -- Only a shard of ours counts it: a key that somebody made up gets no record of any kind.
-    if redis.call('EXISTS', (shard or '') .. ':limits') == 1 then redis.call('HINCRBY', shard .. ':flow', '|refused:invalid', 1) end
+    if redis.call('EXISTS', (shard or '') .. ':limits') == 1 then
+      redis.call('HINCRBY', shard .. ':flow', '|refused:invalid', 1)
+    end
     return refuse(wrong)
   end
-  local tenant, user, id, region = request.supplier_id or request.wedding_id or request.user_id, request.user_id, request.id, request.region
+  local tenant, user, id, region = request.supplier_id or request.wedding_id or request.user_id,
+    request.user_id, request.id, request.region
   local limits, shards = limits_of(shard, request)
   -- Working out a checksum is dear: whose tenant is here already was let in by it.
   local new_here = redis.call('EXISTS', group(shard, tenant)) == 0
@@ -230,8 +254,10 @@ local function open(keys, args)
   local records = held(shard, tenant, user)
   local same = index_of(records, id)
   if #records > 0 then without_dead(shard, tenant, user, records, id) end
-  local profile = request.supplier_type and redis.call('HGET', shard .. ':limits', 'profile:' .. request.supplier_type)
-  local again = request.reuse and not same and reusable(shard, tenant .. '/' .. user .. '/', records, request, limits, now)
+  local profile = request.supplier_type
+    and redis.call('HGET', shard .. ':limits', 'profile:' .. request.supplier_type)
+  local again = request.reuse and not same
+    and reusable(shard, tenant .. '/' .. user .. '/', records, request, limits, now)
   if again then return join_again(shard, tenant, user, records, again, request, profile) end
   -- Who has a place keeps it: a gateway that opens again what it holds is no newcomer.
   same = index_of(records, id)
@@ -242,33 +268,41 @@ local function open(keys, args)
   return admit(shard, tenant, user, records, same, request, profile, now)
 end
 
--- KEYS shard; ARGV number of shards, policy as JSON, then name, value … of single limits (`supplier:x`, `profile:x`, `out:node`, `drained:node`; an
--- empty value takes one away). What admission obeys from now on.
+-- KEYS shard; ARGV number of shards, policy as JSON, then name, value … of single limits (`supplier:x`,
+-- `profile:x`, `out:node`, `drained:node`; an empty value takes one away). What admission obeys from now on.
 local function limit(keys, args)
   local key = keys[1] .. ':limits'
   local wrong = bad_shard(keys[1], tonumber(args[1]))
   if wrong then return refuse(wrong) end
   redis.call('HSET', key, 'shards', args[1], 'policy', cmsgpack.pack(cjson.decode(args[2])))
   for i = 3, #args - 1, 2 do
-    if args[i + 1] == '' then redis.call('HDEL', key, args[i]) else redis.call('HSET', key, args[i], args[i + 1]) end
+    if args[i + 1] == '' then
+      redis.call('HDEL', key, args[i])
+    else
+      redis.call('HSET', key, args[i], args[i + 1])
+    end
   end
   return 1
 end
 
 -- Why a gateway may refuse somebody by itself. A label of metrics is made of it, so there are no others.
 local OWN_REASONS = {
-  token_missing = true, token_invalid = true, token_expired = true, token_key_unknown = true, wrong_wedding = true, region_full = true,
+  token_missing = true, token_invalid = true, token_expired = true, token_key_unknown = true,
+    wrong_wedding = true, region_full = true,
   too_fast = true,
 }
 
--- KEYS shard of the address; ARGV region, reason, address (opaque). Counts an attempt that the gateway itself refused, e.g. for its
--- token. Returns how many ms the caller has to wait: nothing for a slip, more and more for who keeps trying.
+-- KEYS shard of the address; ARGV region, reason, address (opaque). Counts an attempt that the gateway itself
+-- refused, e.g. for its token. Returns how many ms the caller has to wait: nothing for a slip, more and more
+-- for who keeps trying.
 local function refused(keys, args)
   local shard, region, reason, address = keys[1], args[1], args[2], args[3]
   local _, shards = limits_of(shard, {})
-  local wrong = bad_shard(shard, shards) or problem('region', region, true) or problem('address', address, true)
+  local wrong = bad_shard(shard, shards) or problem('region', region, true)
+    or problem('address', address, true)
   if not wrong and not OWN_REASONS[reason or ''] then
-    wrong = 'reason must be token_missing, token_invalid, token_expired, token_key_unknown, wrong_wedding, region_full or too_fast'
+    wrong = 'reason must be token_missing, token_invalid, token_expired, token_key_unknown, wrong_wedding, '
+      .. 'region_full or too_fast'
   end
   if wrong then return refuse(wrong) end
   local book, now, key = ledger(shard), now_ms(), shard .. ':r:refused:' .. address

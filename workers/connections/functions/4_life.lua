@@ -1,11 +1,12 @@
--- Returns what is wrong when a ref that is not known belongs to another shard: its gateway must not take it for ended.
+-- Returns what is wrong when a ref that is not known belongs to another shard: its gateway must not take it
+-- for ended.
 local function misplaced(shard, ref)
   local tenant = ref and parts(ref)
   return tenant and bad_shard(shard, tonumber(redis.call('HGET', shard .. ':limits', 'shards')), tenant)
 end
 
--- KEYS shard; ARGV refs, 2,000 at most. Shows that connections live; returns the refs that are not known (any more): the
--- gateway opens them again or ends them.
+-- KEYS shard; ARGV refs, 2,000 at most. Shows that connections live; returns the refs that are not known (any
+-- more): the gateway opens them again or ends them.
 local function heartbeat(keys, args)
   if #args == 0 then return {} end
   if #args > MAX_IN_A_CALL then return refuse('send ' .. MAX_IN_A_CALL .. ' refs at most in a call') end
@@ -26,7 +27,8 @@ local function heartbeat(keys, args)
   return unknown
 end
 
--- More than this between two heartbeats is no measurement: 64 GB, or as many messages. So no sum of them can overflow.
+-- More than this between two heartbeats is no measurement: 64 GB, or as many messages. So no sum of them can
+-- overflow.
 local MAX_MEASURED = 2^36
 
 local function whole(text)
@@ -49,7 +51,8 @@ local MAX_HEAVY = 20
 
 -- Returns how many messages a connection must have sent to be among those.
 local function heavy_from(shard)
-  return tonumber(redis.call('ZREVRANGE', shard .. ':heavy', MAX_HEAVY - 1, MAX_HEAVY - 1, 'WITHSCORES')[2]) or 0
+  local last = redis.call('ZREVRANGE', shard .. ':heavy', MAX_HEAVY - 1, MAX_HEAVY - 1, 'WITHSCORES')
+  return tonumber(last[2]) or 0
 end
 
 local function note_heavy(shard, heavy)
@@ -76,7 +79,9 @@ local function measure_one(book, ref, record, rtt, messages, errors, bytes)
     measure_rtt(record, rtt)
     increment(book, region, 'rtt:' .. bucket_of(rtt), 1)
   end
-  record[MESSAGES], record[ERRORS], record[BYTES] = record[MESSAGES] + messages, record[ERRORS] + errors, record[BYTES] + bytes
+  record[MESSAGES] = record[MESSAGES] + messages
+  record[ERRORS] = record[ERRORS] + errors
+  record[BYTES] = record[BYTES] + bytes
   if record[MESSAGES] > book.heavy_from then book.heavy[ref] = record[MESSAGES] end
   increment(book, region, 'messages', messages)
   increment(book, region, 'errors', errors)
@@ -103,10 +108,13 @@ local function not_here(shard, ref)
   return wrong and refuse(wrong) or 0
 end
 
--- KEYS shard; ARGV, for each connection, ref, rtt_ms (or ''), messages, errors, bytes since the last time; 400 connections at
--- most. A heartbeat that also says how good the connection is. Returns the refs that are not known (any more).
+-- KEYS shard; ARGV, for each connection, ref, rtt_ms (or ''), messages, errors, bytes since the last time;
+-- 400 connections at most. A heartbeat that also says how good the connection is. Returns the refs that are
+-- not known (any more).
 local function measure(keys, args)
-  if #args % 5 ~= 0 then return refuse('send five values for each connection: ref, rtt_ms, messages, errors, bytes') end
+  if #args % 5 ~= 0 then
+    return refuse('send five values for each connection: ref, rtt_ms, messages, errors, bytes')
+  end
   if #args > MAX_IN_A_CALL then return refuse('send 400 connections at most in a call') end
   local shard, refs, book = keys[1], {}, ledger(keys[1])
   book.poor, book.heavy, book.heavy_from = {}, {}, heavy_from(shard)
@@ -115,20 +123,26 @@ local function measure(keys, args)
     -- What can't be read is still alive, and holds up nobody else of the call.
     local records, at, tenant, user = known(shard, args[i], readable)
     if at then
-      measure_one(book, args[i], records[at], tonumber(args[i + 1]), whole(args[i + 2]), whole(args[i + 3]), whole(args[i + 4]))
+      local messages, errors, bytes = whole(args[i + 2]), whole(args[i + 3]), whole(args[i + 4])
+      measure_one(book, args[i], records[at], tonumber(args[i + 1]), messages, errors, bytes)
       hold(shard, tenant, user, records)
     end
   end
   local below = limits_of(shard, {}).poor_below or 60
   for ref, value in pairs(book.poor) do
-    if value < below then redis.call('ZADD', shard .. ':poor', value, ref) else redis.call('ZREM', shard .. ':poor', ref) end
+    if value < below then
+      redis.call('ZADD', shard .. ':poor', value, ref)
+    else
+      redis.call('ZREM', shard .. ':poor', ref)
+    end
   end
   note_heavy(shard, book.heavy)
   write(book)
   return heartbeat(keys, refs)
 end
 
--- What a gateway can observe of a region beside single connections: how long something took, or how often it happened.
+-- What a gateway can observe of a region beside single connections: how long something took, or how often it
+-- happened.
 local TIMES, EVENTS = {connect = true, delivery = true}, {batches = true, failed_batches = true}
 
 -- Adds one observation to a ledger; returns what is wrong with it, or nothing.
@@ -148,12 +162,15 @@ local function observe_one(book, region, what, ms, count)
   end
 end
 
--- KEYS shard of the node; ARGV node, region, then for each observation what, ms (or '' for what has none), count: since the last
--- call. Returns 1.
+-- KEYS shard of the node; ARGV node, region, then for each observation what, ms (or '' for what has none),
+-- count: since the last call. Returns 1.
 local function observe(keys, args)
   local book = ledger(keys[1])
-  local wrong = problem('node', args[1], true) or problem('region', args[2], true) or misplaced(keys[1], args[1] .. '/n/n')
-  if not wrong and #args % 3 ~= 2 then wrong = 'send node, region, then three values for each observation: what, ms, count' end
+  local wrong = problem('node', args[1], true) or problem('region', args[2], true)
+    or misplaced(keys[1], args[1] .. '/n/n')
+  if not wrong and #args % 3 ~= 2 then
+    wrong = 'send node, region, then three values for each observation: what, ms, count'
+  end
   if not wrong and #args > MAX_IN_A_CALL then wrong = 'send 600 observations at most in a call' end
   if wrong then return refuse(wrong) end
   for i = 3, #args, 3 do
@@ -164,14 +181,16 @@ local function observe(keys, args)
   return 1
 end
 
--- KEYS shard; ARGV ref, supplier_type or '', channels … Returns JSON: by kind of channel, which were taken (`ok`) and which not
--- (`refused`: channel, why); or 0 when the connection is not known.
+-- KEYS shard; ARGV ref, supplier_type or '', channels … Returns JSON: by kind of channel, which were taken
+-- (`ok`) and which not (`refused`: channel, why); or 0 when the connection is not known.
 local function subscribe(keys, args)
   local shard = keys[1]
   local records, at, tenant, user = known(shard, args[1])
   if not at then return not_here(shard, args[1]) end
   local profile = args[2] and args[2] ~= '' and redis.call('HGET', shard .. ':limits', 'profile:' .. args[2])
-  if #args > MAX_IN_A_CALL then return refuse('send ' .. MAX_IN_A_CALL - 2 .. ' channels at most in a call') end
+  if #args > MAX_IN_A_CALL then
+    return refuse('send ' .. MAX_IN_A_CALL - 2 .. ' channels at most in a call')
+  end
   local channels = {}
   for i = 3, #args do channels[#channels + 1] = args[i] end
   local had = subscriptions(records[at])
@@ -199,7 +218,8 @@ local function unsubscribe(keys, args)
   return ended
 end
 
--- KEYS shard; ARGV ref. The socket broke without a goodbye: the next sweep ends it, unless it is opened again before.
+-- KEYS shard; ARGV ref. The socket broke without a goodbye: the next sweep ends it, unless it is opened again
+-- before.
 local function lost(keys, args)
   local changed = redis.call('ZADD', keys[1] .. ':active', 'XX', 'CH', 0, args[1] or '')
   return changed == 1 and 1 or not_here(keys[1], args[1])
@@ -225,21 +245,25 @@ local function stale(keys, args)
   return found
 end
 
--- KEYS shard; ARGV idle_ms, batch. Ends up to `batch` connections that showed no life for idle_ms, and tells their gateways.
--- Returns how many; costs what is stale, not what exists.
+-- KEYS shard; ARGV idle_ms, batch. Ends up to `batch` connections that showed no life for idle_ms, and tells
+-- their gateways. Returns how many; costs what is stale, not what exists.
 local function sweep(keys, args)
-  local until_ms, batch = now_ms() - number_in(args[1], 300000, 0, 2^50), number_in(args[2], 200, 1, MAX_IN_A_CALL)
+  local until_ms = now_ms() - number_in(args[1], 300000, 0, 2^50)
+  local batch = number_in(args[2], 200, 1, MAX_IN_A_CALL)
   local refs = redis.call('ZRANGEBYSCORE', keys[1] .. ':active', '-inf', until_ms, 'LIMIT', 0, batch)
   if #refs > 0 then
     end_all(keys[1], refs, 'swept')
     -- They are the lowest of all: by rank that is one step, by name it would be one each.
     redis.call('ZREMRANGEBYRANK', keys[1] .. ':active', 0, #refs - 1)
-    if redis.call('EXISTS', keys[1] .. ':poor') == 1 then redis.call('ZREM', keys[1] .. ':poor', unpack(refs)) end
+    if redis.call('EXISTS', keys[1] .. ':poor') == 1 then
+      redis.call('ZREM', keys[1] .. ':poor', unpack(refs))
+    end
   end
   return #refs
 end
 
--- KEYS shard; ARGV node, cursor, count. Ends the connections of a node that is out, a page at a time. Returns {cursor, ended}.
+-- KEYS shard; ARGV node, cursor, count. Ends the connections of a node that is out, a page at a time. Returns
+-- {cursor, ended}.
 local function evict(keys, args)
   local shard, node, found = keys[1], args[1] or '', {}
   if not redis.call('HGET', shard .. ':counts', 'node:' .. node) then return {'0', 0} end

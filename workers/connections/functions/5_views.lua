@@ -1,9 +1,11 @@
--- KEYS shard; ARGV tenant, wedding, cursor, count. Who of a wedding is online, a page of about `count` users at a time. Returns
--- {cursor, {couples, planners, vendors, guests: connections of the wedding here}, {user, user type, connections, …}}.
+-- KEYS shard; ARGV tenant, wedding, cursor, count. Who of a wedding is online, a page of about `count` users
+-- at a time. Returns {cursor, {couples, planners, vendors, guests: connections of the wedding here}, {user,
+-- user type, connections, …}}.
 local function presence(keys, args)
   local shard, wedding, users, online = keys[1], args[2] or '', {}, {}
   for _, user_type in ipairs({'couple', 'planner', 'vendor', 'guest'}) do
-    online[#online + 1] = tonumber(redis.call('HGET', shard .. ':counts', 'wt:' .. wedding .. '|' .. user_type)) or 0
+    local held_open = redis.call('HGET', shard .. ':counts', 'wt:' .. wedding .. '|' .. user_type)
+    online[#online + 1] = tonumber(held_open) or 0
   end
   local page = redis.call('HSCAN', group(shard, args[1] or ''), args[3] or '0', 'COUNT', args[4] or 200)
   for i = 1, #page[2], 2 do
@@ -18,30 +20,36 @@ local function presence(keys, args)
   return {page[1], online, users}
 end
 
--- KEYS shard; ARGV tenant, user. Returns all that is known of a user's connections, as JSON: for people who look for one.
+-- KEYS shard; ARGV tenant, user. Returns all that is known of a user's connections, as JSON: for people who
+-- look for one.
 local function show(keys, args)
   local tenant, user, found = args[1] or '', args[2] or '', {}
   for i, record in ipairs(held(keys[1], tenant, user)) do
     found[i] = {
-      ref = tenant .. '/' .. user .. '/' .. record[ID], id = record[ID], user_type = TYPES[record[TYPE]], node = record[NODE],
-      region = record[REGION], wedding_id = record[WEDDING], supplier_id = record[SUPPLIER], api_version = record[VERSION],
-      device = record[DEVICE], opened = tonumber(record[OPENED]), channels = #record[CHANNELS] > 0 and channels_of(record) or nil, backup = record[BACKUP] == '1',
-      rtt_ms = tonumber(record[SRTT]), jitter_ms = tonumber(record[JITTER]), messages = tonumber(record[MESSAGES]),
-      errors = tonumber(record[ERRORS]), bytes = tonumber(record[BYTES]), reconnects = tonumber(record[RECONNECTS]),
-      score = score(record),
+      ref = tenant .. '/' .. user .. '/' .. record[ID], id = record[ID],
+      user_type = TYPES[record[TYPE]], node = record[NODE], region = record[REGION],
+      wedding_id = record[WEDDING], supplier_id = record[SUPPLIER],
+      api_version = record[VERSION], device = record[DEVICE], opened = tonumber(record[OPENED]),
+      channels = #record[CHANNELS] > 0 and channels_of(record) or nil, backup = record[BACKUP] == '1',
+      rtt_ms = tonumber(record[SRTT]), jitter_ms = tonumber(record[JITTER]),
+      messages = tonumber(record[MESSAGES]), errors = tonumber(record[ERRORS]),
+      bytes = tonumber(record[BYTES]), reconnects = tonumber(record[RECONNECTS]), score = score(record),
     }
     found[i].last_activity_ms = tonumber(redis.call('ZSCORE', keys[1] .. ':active', found[i].ref))
   end
   return #found > 0 and cjson.encode(found) or '[]'
 end
 
--- KEYS shard. Returns {ref, messages, bytes, opened (s), …} of the open connections with the most messages; forgets those that ended.
+-- KEYS shard. Returns {ref, messages, bytes, opened (s), …} of the open connections with the most messages;
+-- forgets those that ended.
 local function heaviest(keys)
   local shard, found, gone = keys[1], {}, {}
   for _, ref in ipairs(redis.call('ZREVRANGE', keys[1] .. ':heavy', 0, -1)) do
     local record = peek(shard, ref)
     if record then
-      for _, value in ipairs({ref, record[MESSAGES], record[BYTES], record[OPENED]}) do found[#found + 1] = value end
+      for _, value in ipairs({ref, record[MESSAGES], record[BYTES], record[OPENED]}) do
+        found[#found + 1] = value
+      end
     else
       gone[#gone + 1] = ref
     end
@@ -50,9 +58,10 @@ local function heaviest(keys)
   return found
 end
 
--- KEYS shard; ARGV silent_ms, limit. Returns {counts, counters, silent}: what is open and subscribed by region, what was counted since
--- the last snapshot, and by region how many (of `limit`) showed no life for silent_ms. The counters are drained into <shard>:taken until
--- the caller deletes that: a caller that fails gets the same again.
+-- KEYS shard; ARGV silent_ms, limit. Returns {counts, counters, silent}: what is open and subscribed by
+-- region, what was counted since the last snapshot, and by region how many (of the limit) showed no life for
+-- silent_ms. The counters are drained into <shard>:taken until the caller deletes that: a caller that fails
+-- gets the same again.
 local function snapshot(keys, args)
   local shard = keys[1]
   local all, counts = redis.call('HGETALL', shard .. ':counts'), {}
@@ -66,7 +75,8 @@ local function snapshot(keys, args)
     redis.call('RENAME', shard .. ':flow', shard .. ':taken')
   end
   local until_ms = now_ms() - number_in(args[1], 60000, 0, 2^50)
-  local silent_refs = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', until_ms, 'LIMIT', 0, number_in(args[2], 200, 1, MAX_IN_A_CALL))
+  local max_silent = number_in(args[2], 200, 1, MAX_IN_A_CALL)
+  local silent_refs = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', until_ms, 'LIMIT', 0, max_silent)
   local by_region, silent = {}, {}
   for _, ref in ipairs(silent_refs) do
     local record = peek(shard, ref)
@@ -79,8 +89,9 @@ local function snapshot(keys, args)
   return {counts, redis.call('HGETALL', shard .. ':taken'), silent}
 end
 
--- KEYS shard; ARGV tenants … Counts anew what their records say. Returns {counts, unlisted, empty}: unlisted refs have a record and
--- no place among the active; empty tenants have nobody. Reads only; `wedops_repair` writes, if nothing moved since.
+-- KEYS shard; ARGV tenants … Counts anew what their records say. Returns {counts, unlisted, empty}: unlisted
+-- refs have a record and no place among the active; empty tenants have nobody. Reads only; `wedops_repair`
+-- writes, if nothing moved since.
 local function audit(keys, args)
   local shard, book, counts, unlisted, empty = keys[1], ledger(keys[1]), {}, {}, {}
   for _, tenant in ipairs(args) do
@@ -112,8 +123,8 @@ local function strays(keys, args)
   return {page[1], found}
 end
 
--- KEYS shard; ARGV moves, counts as JSON, unlisted refs, strays and empty tenants as JSON. Puts right what an audit found, unless something
--- moved since. Returns {1, name, was, is, …}, or {0}: audit again.
+-- KEYS shard; ARGV moves, counts as JSON, unlisted refs, strays and empty tenants as JSON. Puts right what an
+-- audit found, unless something moved since. Returns {1, name, was, is, …}, or {0}: audit again.
 local function repair(keys, args)
   local shard, changed = keys[1], {1}
   local counts = shard .. ':counts'
@@ -134,7 +145,9 @@ local function repair(keys, args)
   for name, is in pairs(right) do set(name, 0, is) end
   for _, ref in ipairs(cjson.decode(args[3])) do redis.call('ZADD', shard .. ':active', now_ms(), ref) end
   forget(shard, cjson.decode(args[4]))
-  for _, tenant in ipairs(cjson.decode(args[5] or '[]')) do redis.call('SREM', shard .. ':tenants', tenant) end
+  for _, tenant in ipairs(cjson.decode(args[5] or '[]')) do
+    redis.call('SREM', shard .. ':tenants', tenant)
+  end
   return changed
 end
 

@@ -9,9 +9,10 @@ from workers.weddings.rules import OPERATIONS
 
 
 def names_wedding(channel: str, wedding_id: str) -> bool:
-    """Tell whether a channel belongs to a wedding: `kind:wedding` or `kind:wedding:…`, compared at its fixed place.
+    """Tell whether a channel belongs to a wedding.
 
-    What operators hear (`ops:alerts`) belongs to no wedding; their permits are for OPERATIONS.
+    `kind:wedding` or `kind:wedding:…`, compared at its fixed place. What operators hear (`ops:alerts`)
+    belongs to no wedding; their permits are for OPERATIONS.
     """
     kind, *ids = channel.split(":")
     return wedding_id == OPERATIONS if kind == OPERATIONS else ids[:1] == [wedding_id]
@@ -30,11 +31,12 @@ class UserType(StrEnum):
 class Policy:
     """What admission and sweep obey.
 
-    `idle_after` ends a connection, `silent_after` (two missed heartbeats of 25-30 s) counts it as unhealthy. A limit is on
-    simultaneous connections: of a user, of a supplier without a plan of its own, of a pool (one node). Guests may fill
-    `guests_share` of a pool and vendors `vendors_share`, in emergency mode guests `guests_share_emergency`; couples and
-    planners all of it. Rates: `burst` attempts at once, then one each `every`; a venue's guests share one address. A score
-    below `poor_below` (of 100) of a couple or a planner is alerted.
+    `idle_after` ends a connection, `silent_after` (two missed heartbeats of 25-30 s) counts it as unhealthy.
+    A limit is on simultaneous connections: of a user, of a supplier without a plan of its own, of a pool (one
+    node). Guests may fill `guests_share` of a pool and vendors `vendors_share`, in emergency mode guests
+    `guests_share_emergency`; couples and planners all of it. Rates: `burst` attempts at once, then one each
+    `every`; a venue's guests share one address. A score below `poor_below` (of 100) of a couple or a planner
+    is alerted.
     """
 
     prefix: ClassVar = "CONNECTIONS_"
@@ -65,18 +67,27 @@ class Policy:
             raise ValueError("silent_after must be above 0 and idle_after at most")
         if not 1 <= self.sweep_batch <= 2_000:
             raise ValueError("sweep_batch must be from 1 to 2000")
-        for name in ("user_limit", "supplier_limit", "pool_limit", "user_burst", "supplier_burst", "address_burst"):
+        for name in (
+            "user_limit",
+            "supplier_limit",
+            "pool_limit",
+            "user_burst",
+            "supplier_burst",
+            "address_burst",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
         if not 0 < self.guests_share_emergency <= self.guests_share <= self.vendors_share <= 1:
             raise ValueError(
-                "shares must be above 0 and at most 1: guests_share_emergency, guests_share, vendors_share in that order"
+                "shares must be above 0 and at most 1: guests_share_emergency, guests_share, vendors_share "
+                "in that order"
             )
         if min(self.user_every, self.supplier_every, self.address_every) < timedelta(milliseconds=1):
             raise ValueError("user_every, supplier_every and address_every must be 1ms or more")
 
 
-#: Kinds of channels (the text before the first colon) that each kind of supplier may subscribe to; who is in none has them all.
+#: Kinds of channels (the text before the first colon) that each kind of supplier may subscribe to; who is in
+#: none has them all.
 PROFILES: dict[str, tuple[str, ...]] = {
     "photographer": ("timeline", "photos", "shots", "venue", "person", "urgent"),
     "venue": ("timeline", "guests", "floor", "catering", "weather", "person", "urgent"),
@@ -101,19 +112,33 @@ PROFILES: dict[str, tuple[str, ...]] = {
 
 
 def shares(policy: Policy, *, emergency: bool) -> dict[UserType, float]:
-    """Return which share of a node's places each type of people may fill, from 0 to 1; in emergency mode guests give way."""
+    """Return which share of a node's places each type of people may fill, from 0 to 1.
+
+    In emergency mode guests give way.
+    """
     guests = policy.guests_share_emergency if emergency else policy.guests_share
-    return {UserType.COUPLE: 1.0, UserType.PLANNER: 1.0, UserType.VENDOR: policy.vendors_share, UserType.GUEST: guests}
+    return {
+        UserType.COUPLE: 1.0,
+        UserType.PLANNER: 1.0,
+        UserType.VENDOR: policy.vendors_share,
+        UserType.GUEST: guests,
+    }
 
 
 def routing_limits(policy: Policy, *, emergency: bool) -> dict[str, object]:
-    """Return what says how many places of a node each type may fill: admission and routing both read it (common.lua)."""
+    """Return what says how many places of a node each type may fill.
+
+    Admission and routing both read it (common.lua).
+    """
     by_type = {str(kind): share for kind, share in shares(policy, emergency=emergency).items()}
     return {"pool": policy.pool_limit, "shares": by_type}
 
 
 def admission(policy: Policy, *, emergency: bool) -> dict[str, object]:
-    """Return what admission reads in the registry, durations in ms; in emergency mode guests give way first."""
+    """Return what admission reads in the registry, durations in ms.
+
+    In emergency mode guests give way first.
+    """
     return {
         **routing_limits(policy, emergency=emergency),
         "user": policy.user_limit,

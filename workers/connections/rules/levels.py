@@ -1,4 +1,7 @@
-"""Service levels: what a class of people gets of the network, by device, phase of their wedding and emergency mode. Pure."""
+"""Service levels: what a class of users gets of the network. Pure.
+
+A class is a user type, a device and the phase of the wedding.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,8 +19,8 @@ RUNNING = (Phase.CEREMONY, Phase.RECEPTION)
 class ServiceLevel:
     """What a class gets.
 
-    `bandwidth_share` is a weight among the people of a node, `heartbeat_seconds` the time between heartbeats, `batch_ms` for
-    how long messages may be gathered; `compression` costs processor and saves bandwidth.
+    `bandwidth_share` is a weight among the people of a node, `heartbeat_seconds` the time between heartbeats,
+    `batch_ms` for how long messages may be gathered; `compression` costs processor and saves bandwidth.
     """
 
     bandwidth_share: int
@@ -36,8 +39,13 @@ _CALM = {
 _BUSY, _EMERGENCY = ServiceLevel(1, 25, True, 250), ServiceLevel(1, 30, True, 1000)
 
 
-def service_level(user_type: UserType, *, mobile: bool, phase: Phase, busy: bool, emergency: bool) -> ServiceLevel:
-    """Return what one class gets. Guests wait first, then vendors outside a running wedding; couples and planners never do."""
+def service_level(
+    user_type: UserType, *, mobile: bool, phase: Phase, busy: bool, emergency: bool
+) -> ServiceLevel:
+    """Return what one class gets.
+
+    Guests wait first, then vendors outside a running wedding; couples and planners never do.
+    """
     level = _CALM[user_type]
     if user_type is UserType.VENDOR and phase in RUNNING:
         level = replace(level, bandwidth_share=8)

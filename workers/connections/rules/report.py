@@ -1,4 +1,7 @@
-"""What a snapshot of the registry says: a row a region, and how good nodes and weddings are connected. Pure."""
+"""What a snapshot of the registry says.
+
+A row a region, and how good nodes and weddings are connected. Pure.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
@@ -16,7 +19,7 @@ COUNTED = ("opened", "reused", "closed", "swept", "messages", "errors", "bytes",
 
 @dataclass(frozen=True)
 class Share:
-    """What one shard says: open connections by `kind:value`, what went by since the last time, the silent by region."""
+    """What one shard says: open connections by `kind:value`, drained counters, silent by region."""
 
     counts: Mapping[str, int]
     counters: Mapping[str, int]
@@ -42,17 +45,26 @@ def add_up(shares: Iterable[Share]) -> Totals:
     return totals
 
 
-def snapshots(totals: Totals, regions: Iterable[str], *, at: Moment, but: Set[str] = frozenset()) -> list[Snapshot]:
-    """Return one snapshot a region, of all that have connections, had some, or are named in `regions` and not in `but`."""
+def snapshots(
+    totals: Totals, regions: Iterable[str], *, at: Moment, but: Set[str] = frozenset()
+) -> list[Snapshot]:
+    """Return one snapshot a region.
+
+    Of all that have connections, had some, or are named in `regions`; not of those in `but`.
+    """
     seen = {name.removeprefix("rt:").rpartition("|")[0] for name in totals.counts if name.startswith("rt:")}
     passed = {name.rpartition("|")[0] for name in totals.counters if not name.startswith("~")} - {""}
     return [_snapshot(region, totals, at) for region in sorted((seen | passed | set(regions)) - but)]
 
 
 def _snapshot(region: str, totals: Totals, at: Moment) -> Snapshot:
-    counters, by_user_type = totals.counters, {str(kind): totals.counts[f"rt:{region}|{kind}"] for kind in UserType}
+    counters, by_user_type = (
+        totals.counters,
+        {str(kind): totals.counts[f"rt:{region}|{kind}"] for kind in UserType},
+    )
     rtt, connect, delivery = (
-        {bound: counters[f"{region}|{what}:{bound}"] for bound in BOUNDS} for what in ("rtt", "connect", "delivery")
+        {bound: counters[f"{region}|{what}:{bound}"] for bound in BOUNDS}
+        for what in ("rtt", "connect", "delivery")
     )
     return Snapshot(
         region=region,
@@ -81,18 +93,23 @@ def refusals(totals: Totals) -> Counter[str]:
 
 
 def scores(totals: Totals, kind: str) -> dict[str, float]:
-    """Return the mean quality score, 0-100, of each node or wedding (`kind`) that was measured since the last time."""
+    """Return the mean quality score, 0-100, of each node or wedding (`kind`) that was measured since."""
     start = f"~{kind}:"
     names = {name[len(start) :].rpartition("|")[0] for name in totals.counters if name.startswith(start)}
     return {
-        one: totals.counters[f"{start}{one}|score"] / max(1, totals.counters[f"{start}{one}|scored"]) for one in sorted(names)
+        one: totals.counters[f"{start}{one}|score"] / max(1, totals.counters[f"{start}{one}|scored"])
+        for one in sorted(names)
     }
 
 
 def accepted(totals: Totals) -> dict[str, int]:
-    """Return how many requests got a connection since the last time: `opened`, and `reused` one that was there already."""
+    """Return how many requests got a connection since the last time.
+
+    `opened`, and `reused` one that was there already.
+    """
     return {
-        how: sum(count for name, count in totals.counters.items() if name.endswith(f"|{how}")) for how in ("opened", "reused")
+        how: sum(count for name, count in totals.counters.items() if name.endswith(f"|{how}"))
+        for how in ("opened", "reused")
     }
 
 
@@ -109,8 +126,13 @@ class HeavyUser:
     rate: float
 
 
-def heaviest(connections: Iterable[tuple[str, int, int, int]], *, at: Moment, limit: int = 10) -> list[HeavyUser]:
-    """Return the users with the most messages, of connections as (ref, messages, bytes, opened in epoch seconds)."""
+def heaviest(
+    connections: Iterable[tuple[str, int, int, int]], *, at: Moment, limit: int = 10
+) -> list[HeavyUser]:
+    """Return the users with the most messages.
+
+    Connections are (ref, messages, bytes, opened in epoch seconds).
+    """
     users: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
     for ref, *facts in connections:
         tenant, user_id, _ = ref.split("/")

@@ -7,7 +7,7 @@ from workers.foundation import redis
 
 
 def note(regions: Iterable[str], *, until: float) -> None:
-    """Remember regions whose connections are counted by their nodes, not by the registry, until a moment in epoch seconds."""
+    """Remember regions whose connections are counted by their nodes, until a moment in epoch seconds."""
     if scores := dict.fromkeys(regions, until):
         redis.connections().zadd(AGGREGATED, scores)
 

@@ -1,4 +1,7 @@
-"""What gateways give each class of people: published service levels, and the phase of each wedding that is near."""
+"""What gateways give each class of people.
+
+Published service levels, and the phase of each wedding that is near.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,9 +26,14 @@ def publish_phases(phases: Mapping[str, str]) -> int:
 
 
 def level_of(connection: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the service level that a connection has now, by user type, device and phase; None before any was published."""
+    """Return the service level that a connection has now, by user type, device and phase.
+
+    None before any was published.
+    """
     phase = redis.connections().hget(PHASES, connection["wedding_id"]) or "planning"
-    found = redis.connections().hget(LEVELS, levels.name(connection["user_type"], connection["device"], phase))
+    found = redis.connections().hget(
+        LEVELS, levels.name(connection["user_type"], connection["device"], phase)
+    )
     return orjson.loads(found) if found else None
 
 

@@ -33,4 +33,7 @@ def planned() -> tuple[int, datetime | None]:
 def capacity() -> int:
     """Return how many connections the regions' gateways may hold now, as it was published to them."""
     server = redis.connections()
-    return sum(int(server.hget(key, "connection_limit") or 0) for key in server.scan_iter(match=f"{DESIRED}*", count=1000))
+    return sum(
+        int(server.hget(key, "connection_limit") or 0)
+        for key in server.scan_iter(match=f"{DESIRED}*", count=1000)
+    )

@@ -26,6 +26,8 @@ def set_limit(db: Connection, supplier_id: str, connections: int, *, at: Machine
 def limits(db: Connection) -> dict[str, int]:
     """Return each supplier's own limit; 0 for those that gave theirs up."""
     rows = db.execute(
-        select(supplier_limits.c.supplier_id, supplier_limits.c.connections).order_by(supplier_limits.c.supplier_id)
+        select(supplier_limits.c.supplier_id, supplier_limits.c.connections).order_by(
+            supplier_limits.c.supplier_id
+        )
     )
     return {row.supplier_id: row.connections for row in rows}

@@ -12,7 +12,9 @@ LASTS = 600
 def note(scores: Mapping[str, float]) -> None:
     """Remember how well each wedding is connected."""
     if scores:
-        redis.connections().hset(QUALITY, mapping={wedding: round(score, 1) for wedding, score in scores.items()})
+        redis.connections().hset(
+            QUALITY, mapping={wedding: round(score, 1) for wedding, score in scores.items()}
+        )
         redis.connections().expire(QUALITY, LASTS)
 
 

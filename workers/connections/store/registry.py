@@ -21,7 +21,10 @@ class ConnectionRefused(ExpectedError):
 
 @dataclass(frozen=True)
 class Connection:
-    """A connection as a gateway reports it; `tenant` is the supplier, or the wedding for its couple and guests."""
+    """A connection as a gateway reports it.
+
+    `tenant` is the supplier, or the wedding for its couple and guests.
+    """
 
     id: str
     user_id: str
@@ -61,7 +64,8 @@ class Admission:
     reused: bool = False
     reason: str = ""
     retry_after_ms: int = 0
-    #: By kind of channel: `ok` (channels) and `refused` (channel, why); empty when all of one or no channel went well.
+    #: By kind of channel: `ok` (channels) and `refused` (channel, why); empty when all of one or no channel
+    #: went well.
     kinds: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -93,12 +97,18 @@ def open(
 ) -> Admission:
     """Ask for a place, take it and subscribe, in one step.
 
-    `held` and `capacity` are the asking node's own sockets and how many it can have. `address` is an opaque word for where
-    the person comes from, never the address. With `reuse`, a healthy connection of the user for the same kind of channel
-    gets the channels instead. With `resume` it is open already and the registry forgot it: no newcomer to its node.
-    Raises ConnectionRefused naming a bad field.
+    `held` and `capacity` are the asking node's own sockets and how many it can have. `address` is an opaque
+    word for where the person comes from, never the address. With `reuse`, a healthy connection of the user
+    for the same kind of channel gets the channels instead. With `resume` it is open already and the registry
+    forgot it: no newcomer to its node. Raises ConnectionRefused naming a bad field.
     """
-    given = vars(connection) | {"reuse": reuse, "resume": resume, "address": address, "held": held, "capacity": capacity}
+    given = vars(connection) | {
+        "reuse": reuse,
+        "resume": resume,
+        "address": address,
+        "held": held,
+        "capacity": capacity,
+    }
     request = {name: value for name, value in given.items() if value not in (None, "", (), False)}
     answer = call("wedops_open", connection.tenant, orjson.dumps(request))
     return Admission(**orjson.loads(answer))
@@ -115,8 +125,13 @@ def heartbeat(refs: Iterable[str]) -> list[str]:
 
 
 def measure(measurements: Iterable[Measurement]) -> list[str]:
-    """Show that connections live and how good they are; return those that the registry does not know (any more)."""
-    facts = {one.ref: ["" if value is None else value for value in vars(one).values()] for one in measurements}
+    """Show that connections live and how good they are.
+
+    Return those that the registry does not know (any more).
+    """
+    facts = {
+        one.ref: ["" if value is None else value for value in vars(one).values()] for one in measurements
+    }
     return _by_shard("wedops_measure", facts, 200)
 
 
@@ -131,7 +146,10 @@ def observe(node: str, region: str, observations: Iterable[tuple[str, float | No
 
 
 def subscribe(ref: str, channels: Iterable[str], *, supplier_type: str = "") -> dict[str, Any] | None:
-    """Add channels; return by kind which were taken (`ok`) and which not (`refused`: channel, why); None when not known."""
+    """Add channels; return by kind which were taken (`ok`) and which not (`refused`: channel, why).
+
+    None when not known.
+    """
     answer = call("wedops_subscribe", tenant_of(ref), ref, supplier_type, *channels)
     return orjson.loads(answer) if answer else None
 
@@ -142,7 +160,10 @@ def unsubscribe(ref: str, channels: Iterable[str]) -> int:
 
 
 def lost(ref: str) -> bool:
-    """Say that the socket broke without a goodbye: the next sweep ends the record, unless it is opened again."""
+    """Say that the socket broke without a goodbye.
+
+    The next sweep ends the record, unless it is opened again.
+    """
     return bool(call("wedops_lost", tenant_of(ref), ref))
 
 
@@ -163,7 +184,10 @@ def tenant_of(ref: str) -> str:
 
 
 def call(function: str, tenant: str, *arguments: Any) -> Any:
-    """Call a function on a tenant's shard. Raises ConnectionRefused, or FunctionsMissing on a server that has none."""
+    """Call a function on a tenant's shard.
+
+    Raises ConnectionRefused, or FunctionsMissing on a server that has none.
+    """
     with named_errors():
         return redis.connections().fcall(function, 1, keys.shard(tenant, policy().shards), *arguments)
 
@@ -182,7 +206,8 @@ def _calls(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
     server = redis.connections()
     with named_errors():
         if redis.is_cluster(server):
-            # redis-py's pipeline for clusters asks a server for the keys of each call: calls by themselves are faster.
+            # redis-py's pipeline for clusters asks a server for the keys of each call: calls by themselves
+            # are faster.
             return [server.fcall(function, 1, *rest) for function, *rest in calls]
         with server.pipeline(transaction=False) as pipe:
             for function, *rest in calls:
@@ -195,7 +220,11 @@ def _by_shard(function: str, facts: Mapping[str, Iterable[Any]], limit: int) -> 
     by_shard: dict[str, list[str]] = {}
     for ref in facts:
         by_shard.setdefault(keys.shard(tenant_of(ref), policy().shards), []).append(ref)
-    pages = ((shard, refs[first : first + limit]) for shard, refs in by_shard.items() for first in range(0, len(refs), limit))
+    pages = (
+        (shard, refs[first : first + limit])
+        for shard, refs in by_shard.items()
+        for first in range(0, len(refs), limit)
+    )
     calls = [(function, shard, *(value for ref in page for value in facts[ref])) for shard, page in pages]
     return [ref for unknown in _calls(calls) for ref in unknown]
 
@@ -228,11 +257,13 @@ def set_emergency_mode(on: bool, *, by: str = "somebody") -> None:
         redis.connections().delete(EMERGENCY)
 
 
-def publish_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[str, int] | None = None) -> None:
+def publish_limits(
+    own: Mapping[str, str] | None = None, *, suppliers: Mapping[str, int] | None = None
+) -> None:
     """Tell the registry what admission obeys, in every shard, and routing the same.
 
-    `own` are facts of single names, e.g. `out:node1` -> "1"; `suppliers` have a limit of their own. An empty value or 0 takes
-    a name's own away.
+    `own` are facts of single names, e.g. `out:node1` -> "1"; `suppliers` have a limit of their own. An empty
+    value or 0 takes a name's own away.
     """
     theirs: dict[str, list[str]] = {}
     for supplier_id, connections in (suppliers or {}).items():
@@ -243,4 +274,9 @@ def publish_limits(own: Mapping[str, str] | None = None, *, suppliers: Mapping[s
     emergency = bool(emergency_mode())
     redis.connections().set(ROUTING_LIMITS, orjson.dumps(rules.routing_limits(policy(), emergency=emergency)))
     common = orjson.dumps(rules.admission(policy(), emergency=emergency)).decode()
-    _calls([("wedops_limit", shard, policy().shards, common, *published_names, *theirs.get(shard, ())) for shard in shards()])
+    _calls(
+        [
+            ("wedops_limit", shard, policy().shards, common, *published_names, *theirs.get(shard, ()))
+            for shard in shards()
+        ]
+    )

@@ -22,14 +22,15 @@ AUDITED_AT_ONCE = 10
 
 
 class CountsDrifted(ExpectedError):
-    """{count} count(s) of the registry had drifted and were put right; please report it with the log of worker-steady"""
+    """{count} count(s) of the registry had drifted and were put right; please report it with the log of
+    worker-steady"""
 
 
 def sweep() -> int:
     """End what is abandoned in every shard; return how many were ended.
 
-    A shard is asked first how much there is, in one go for all; then each batch is a call of its own, so that others
-    get their turn between two.
+    A shard is asked first how much there is, in one go for all; then each batch is a call of its own, so that
+    others get their turn between two.
     """
     idle, batch = _ms(policy().idle_after), policy().sweep_batch
     server, ended = redis.connections(), 0
@@ -56,7 +57,9 @@ def evict(node: str) -> int:
         for shard in shards():
             cursor = "0"
             while True:
-                cursor, count = redis.connections().fcall("wedops_evict", 1, shard, node, cursor, policy().sweep_batch)
+                cursor, count = redis.connections().fcall(
+                    "wedops_evict", 1, shard, node, cursor, policy().sweep_batch
+                )
                 ended += count
                 if cursor == "0":
                     break
@@ -66,14 +69,22 @@ def evict(node: str) -> int:
 def snapshot() -> list[Share]:
     """Return what every shard says; what went by since the last one is told again until `forget_flow`."""
     silent = _ms(policy().silent_after)
-    return [Share(*map(_counts, share)) for share in each(shards(), "wedops_snapshot", silent, policy().sweep_batch)]
+    return [
+        Share(*map(_counts, share))
+        for share in each(shards(), "wedops_snapshot", silent, policy().sweep_batch)
+    ]
 
 
 def heaviest() -> list[tuple[str, int, int, int]]:
-    """Return (ref, messages, bytes, opened in epoch seconds) of the open connections with the most messages in each shard."""
+    """Return the open connections with the most messages in each shard.
+
+    Each is (ref, messages, bytes, opened in epoch seconds).
+    """
     shares = each(shards(), "wedops_heaviest")
     return [
-        (ref, int(messages), int(size), int(opened)) for share in shares for ref, messages, size, opened in batched_by(share, 4)
+        (ref, int(messages), int(size), int(opened))
+        for share in shares
+        for ref, messages, size, opened in batched_by(share, 4)
     ]
 
 
@@ -95,7 +106,10 @@ def poor() -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Online:
-    """Who of a wedding is online: open connections by user type, and people (user id -> user type), `most` of them."""
+    """Who of a wedding is online.
+
+    Open connections by user type, and people (user id -> user type), `most` of them.
+    """
 
     connections: Mapping[str, int]
     users: Mapping[str, str]
@@ -105,8 +119,9 @@ class Online:
 def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, limit: int = 2_000) -> Online:
     """Return who of a wedding is online, by the registry and by Presence that was listened to.
 
-    Its vendors are in their suppliers' shards, so those are asked as well. Costs a call for each 200 people, and stops when
-    `most` are listed; the counts are whole for the wedding's shard and those of `supplier_ids`.
+    Its vendors are in their suppliers' shards, so those are asked as well. Costs a call for each 200 people,
+    and stops when `most` are listed; the counts are whole for the wedding's shard and those of
+    `supplier_ids`.
     """
     open_: dict[str, int] = dict.fromkeys(rules.UserType, 0)
     users = presences.of(wedding_id)
@@ -121,11 +136,18 @@ def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, limit: int = 
     return Online({str(kind): count for kind, count in open_.items()}, users, complete)
 
 
-def _list_users(shard: str, tenant: str, wedding_id: str, users: dict[str, str], limit: int) -> tuple[str, list[int]]:
-    """Add a wedding's people of one tenant to `people`; return where it ended, "0" for the end, and the shard's counts."""
+def _list_users(
+    shard: str, tenant: str, wedding_id: str, users: dict[str, str], limit: int
+) -> tuple[str, list[int]]:
+    """Add a wedding's people of one tenant to `people`.
+
+    Return where it ended, "0" for the end, and the shard's counts.
+    """
     cursor, counts, first = "0", [], True
     while first or (cursor != "0" and len(users) < limit):
-        cursor, counts, flat = redis.connections().fcall("wedops_presence", 1, shard, tenant, wedding_id, cursor, 200)
+        cursor, counts, flat = redis.connections().fcall(
+            "wedops_presence", 1, shard, tenant, wedding_id, cursor, 200
+        )
         users.update({user: kind for user, kind, _ in batched_by(flat, 3)})
         first = False
     return cursor, counts
@@ -150,7 +172,10 @@ class Audit:
 
 
 def audit() -> Audit:
-    """Count every record anew and put right what drifted. A shard that moved meanwhile is counted again, up to three times."""
+    """Count every record anew and put right what drifted.
+
+    A shard that moved meanwhile is counted again, up to three times.
+    """
     found = Audit([], [])
     for shard in shards():
         drifts = _counted(shard)

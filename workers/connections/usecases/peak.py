@@ -21,8 +21,9 @@ def plan(expected: int, duration: timedelta) -> peak.PeakPlan:
 def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.PeakPlan, list[str]]:
     """Plan a peak and begin it; return the plan and the weddings that are warmed. Safe to repeat.
 
-    Until `until` scaling keeps room, every job keeps the pace of a wedding day, guests wait a little as on any such day, and
-    what is abandoned is ended every 30 s or sooner. A new plan takes the place of the one before.
+    Until `until` scaling keeps room, every job keeps the pace of a wedding day, guests wait a little as on
+    any such day, and what is abandoned is ended every 30 s or sooner. A new plan takes the place of the one
+    before.
     """
     found = plan(expected, until - now)
     with database.transaction() as db:
@@ -32,7 +33,11 @@ def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.P
     log.info("peak prepared", needed=found.needed, pools=found.pools, warmed=len(warmed), reason="asked")
     for wedding_id in warmed:
         key = f"peak/{until:%Y-%m-%dT%H}/{wedding_id}"
-        commands.accept("caching.warm_up", {"wedding_id": wedding_id, "request_key": key}, caller="connections.prepare_peak")
+        commands.accept(
+            "caching.warm_up",
+            {"wedding_id": wedding_id, "request_key": key},
+            caller="connections.prepare_peak",
+        )
     return found, warmed
 
 

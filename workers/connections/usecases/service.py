@@ -1,4 +1,7 @@
-"""What gateways are told: admission's limits, service levels, phases, emergency mode; and what is counted of it."""
+"""What gateways are told.
+
+Admission's limits, service levels, phases, emergency mode; and what is counted of it.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -59,14 +62,17 @@ def _count_times(row: Snapshot) -> None:
 
 
 def set_emergency_mode(on: bool, *, by: str, now: Moment) -> None:
-    """Have guests give way first, or no longer: admission and service levels follow at once; who ordered it is kept."""
+    """Have guests give way first, or no longer.
+
+    Admission and service levels follow at once; who ordered it is kept.
+    """
     store.set_emergency_mode(on, by=f"{by} since {now:%Y-%m-%d %H:%M}Z")
     event_log.note(f"emergency mode {'on' if on else 'off'}", by=by)
     publish_levels(now=now)
 
 
 def publish_levels(*, now: Moment) -> None:
-    """Tell gateways what admission obeys, and what each class of people gets in the phase of their wedding."""
+    """Publish what admission obeys, and what each class of users gets in the phase of their wedding."""
     store.publish_limits()
     emergency, busy = bool(store.emergency_mode()), seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY
     # The phases need the calendar; what does not is told before, also when that is away.

@@ -16,16 +16,22 @@ class LimitRefused(ExpectedError):
 
 
 class LimitUnpublished(ExpectedError):
-    """the limit is kept, and obeyed within a minute of the registry's return: it does not answer now ({cause})"""
+    """the limit is kept, and obeyed within a minute of the registry's return: it does not answer now
+    ({cause})"""
 
 
 def limit_supplier(supplier_id: str, connections: int, *, now: MachineMoment) -> None:
-    """Give a supplier the limit of its plan, 0 for the one that all have; kept, and obeyed at once. Raises LimitRefused."""
+    """Give a supplier the limit of its plan, 0 for the one that all have.
+
+    Kept, and obeyed at once. Raises LimitRefused.
+    """
     all_have = store.policy().supplier_limit
     if not ID.fullmatch(supplier_id):
         raise LimitRefused(problem=f"supplier_id must be {ID_REMEDY}")
     if connections and not all_have <= connections <= MAX_PER_SUPPLIER:
-        raise LimitRefused(problem=f"connections must be from {all_have} (which all have) to {MAX_PER_SUPPLIER}, or 0")
+        raise LimitRefused(
+            problem=f"connections must be from {all_have} (which all have) to {MAX_PER_SUPPLIER}, or 0"
+        )
     with database.transaction() as db:
         plans.set_limit(db, supplier_id, connections, at=now)
     try:

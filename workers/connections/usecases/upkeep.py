@@ -20,10 +20,15 @@ def sweep() -> int:
 
 
 def snapshot(*, now: Moment, machine: MachineMoment) -> None:
-    """Write what is open, and what went by since the last time: a row a region; and count it for Prometheus."""
+    """Write what is open, and what went by since the last time.
+
+    A row a region; and count it for Prometheus.
+    """
     totals = report.add_up(store.snapshot())
     with database.transaction() as db:
-        rows = report.snapshots(totals, weddings.regions(db), at=now, but=aggregated.regions(machine.timestamp()))
+        rows = report.snapshots(
+            totals, weddings.regions(db), at=now, but=aggregated.regions(machine.timestamp())
+        )
         snapshots.append(db, rows)
     store.forget_counters()
     count(totals, rows)
@@ -40,7 +45,14 @@ def audit() -> None:
     found = store.audit()
     for drift in found.drifts:
         jobs.tally("connections_drifted")
-        log.error("count put right", reason="drift", shard=drift.shard, what=drift.name, was=drift.was, now=drift.now)
+        log.error(
+            "count put right",
+            reason="drift",
+            shard=drift.shard,
+            what=drift.name,
+            was=drift.was,
+            now=drift.now,
+        )
     if found.uncounted:
         log.warning("shards not audited", reason="never_still", shards=found.uncounted)
     if found.drifts:

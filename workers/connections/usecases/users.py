@@ -11,7 +11,10 @@ from workers.weddings.store import weddings
 
 @dataclass(frozen=True)
 class Presence:
-    """Who of a wedding is online, and the mean quality of their connections, 0-100; None when it was not measured of late."""
+    """Who of a wedding is online, and the mean quality of their connections, 0-100.
+
+    None when it was not measured of late.
+    """
 
     online: upkeep.Online
     quality: float | None

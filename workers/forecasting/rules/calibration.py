@@ -11,14 +11,16 @@ Array = NDArray[np.float64]
 
 #: Fewer pairs say nothing yet.
 ENOUGH = 48
-#: Below a median error of twice so many people too much costs nothing; where nobody ever came, nobody was measured.
+#: Below a median error of twice so many people too much costs nothing; where nobody ever came, nobody was
+#: measured.
 MATTERS, NOBODY = 10.0, 1000.0
 
 
 class Trust(StrEnum):
     """What is made of a region's forecast: taken as it is, with a wider margin, or not at all.
 
-    One that is EXCESSIVE is taken as it is, for too much costs money and nobody's connection: people are told.
+    One that is EXCESSIVE is taken as it is, for too much costs money and nobody's connection: people are
+    told.
     """
 
     TRUSTED = "trusted"
@@ -31,8 +33,8 @@ class Trust(StrEnum):
 class Score:
     """How a forecast did over `pairs` steps. `pinball` and `coverage` (share of steps below) are by quantile.
 
-    `bias` is the median's mean error as a share of the mean seen; `wider` by what the 90 % quantile had to be multiplied so
-    that 90 % of what was seen lay below it (split conformal: Vovk et al. 2005).
+    `bias` is the median's mean error as a share of the mean seen; `wider` by what the 90 % quantile had to be
+    multiplied so that 90 % of what was seen lay below it (split conformal: Vovk et al. 2005).
     """
 
     pairs: int
@@ -43,9 +45,10 @@ class Score:
 
     @property
     def trust(self) -> Trust:
-        """Return how far to trust it: with a margin below 85 % instead of 90 %, not at all when that is more than twofold.
+        """Return how far to trust it.
 
-        What is at most half of what was said, in the middle and by the 90 % quantile, was said without knowing.
+        With a margin below 85 % instead of 90 %, not at all when that is more than twofold. What is at most
+        half of what was said, in the middle and by the 90 % quantile, was said without knowing.
         """
         if self.pairs < ENOUGH:
             return Trust.TRUSTED

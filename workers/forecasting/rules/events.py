@@ -1,6 +1,7 @@
-"""What a load that follows events is expected to be: its week, and what events of each kind added to it before. Pure.
+"""What a load that follows events is expected to be.
 
-Any load will do that is counted each minute, and any calendar whose events have a start, an end, a kind and a weight.
+Its week, and what events of each kind added to it before. Pure. Any load will do that is counted each minute,
+and any calendar whose events have a start, an end, a kind and a weight.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,14 +16,24 @@ Array = NDArray[np.float64]
 
 #: Minutes.
 DAY, WEEK = 1440, 10080
-#: An event is felt so many minutes before it starts and after it ends; bins of five minutes, and 24 while it lasts.
+#: An event is felt so many minutes before it starts and after it ends; bins of five minutes, and 24 while it
+#: lasts.
 BEFORE, AFTER, BIN, DURING = 180, 180, 5, 24
 BINS = BEFORE // BIN + DURING + AFTER // BIN
 #: What it adds fades in and out, so that nothing seems to fall off an edge.
 _FADE = np.interp(np.arange(BINS), [0, 12, BINS - 25, BINS - 1], [0, 1, 1, 0])
 #: Weeks and days ago, and how much they say: the day before says something only where no week does.
-_AGO = ((WEEK, 1.0), (2 * WEEK, 0.7), (3 * WEEK, 0.5), (4 * WEEK, 0.35), (DAY, 0.06), (2 * DAY, 0.04), (3 * DAY, 0.02))
-#: How much less an event says than the next one of its kind, and how many events the mean of all kinds is worth.
+_AGO = (
+    (WEEK, 1.0),
+    (2 * WEEK, 0.7),
+    (3 * WEEK, 0.5),
+    (4 * WEEK, 0.35),
+    (DAY, 0.06),
+    (2 * DAY, 0.04),
+    (3 * DAY, 0.02),
+)
+#: How much less an event says than the next one of its kind, and how many events the mean of all kinds is
+#: worth.
 _OLDER, _POOLED, _LITTLE = 0.85, 2.0, 1e-9
 #: The most that was seen is of so many events, and of so many bins to either side.
 _NEWEST, _NEAR = 30, 6
@@ -32,7 +43,10 @@ _RUSH = 360
 
 @dataclass(frozen=True)
 class Event:
-    """Something that draws people. Moments are minutes since 1970; nobody may use an event before it is `known_from`."""
+    """Something that draws people.
+
+    Moments are minutes since 1970; nobody may use an event before it is `known_from`.
+    """
 
     start: int
     end: int
@@ -55,7 +69,8 @@ class Event:
         return np.where(minutes < self.start, before, np.where(minutes < self.end, during, after))
 
 
-#: A wedding counts as so many guests at least: one whose guests nobody entered must not teach what each of them brings.
+#: A wedding counts as so many guests at least: one whose guests nobody entered must not teach what each of
+#: them brings.
 SMALLEST = 50.0
 
 
@@ -67,10 +82,11 @@ def of_wedding(wedding: Wedding) -> Event:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What is expected of each minute from the load's first: its height, the phase, and how little is known of its events.
+    """What is expected of each minute from the load's first.
 
-    `high` is as much as such an event ever brought within half an hour of that minute. `phase` is 0 without an event, 1 before,
-    2 during, 3 after one; `doubt` is 1 where an event is the first of its kind, less with each that was seen, 0 without one.
+    Its height, the phase, and how little is known of its events. `high` is as much as such an event ever
+    brought within half an hour of that minute. `phase` is 0 without an event, 1 before, 2 during, 3 after
+    one; `doubt` is 1 where an event is the first of its kind, less with each that was seen, 0 without one.
     """
 
     load: Array
@@ -81,7 +97,10 @@ class Expectation:
 
 @dataclass(frozen=True)
 class _Laid:
-    """An event over a load's minutes, from `first` to before `last`; `row` is its place among those that were seen whole."""
+    """An event over a load's minutes, from `first` to before `last`.
+
+    `row` is its place among those that were seen whole.
+    """
 
     event: Event
     first: int
@@ -91,14 +110,20 @@ class _Laid:
 
 
 def expect(load: Array, start: int, events: Iterable[Event], *, ahead: int) -> Expectation:
-    """Return what is expected of the minutes that were seen, from minute `start` on, and of `ahead` minutes more.
+    """Return what is expected from minute `start` on, and for `ahead` minutes after what was seen.
 
-    Of an event that was seen the others say what was expected: who learns from the past finds it as little sure as what comes.
+    Of an event that was seen the others say what was expected: who learns from the past finds it as little
+    sure as what comes.
     """
     minutes = len(load) + ahead
     laid = _lay(events, start, len(load), minutes)
     base, shapes = _learn(load, minutes, laid)
-    expected, high, phase, doubt = base.copy(), np.zeros(minutes), np.zeros(minutes, np.int64), np.zeros(minutes)
+    expected, high, phase, doubt = (
+        base.copy(),
+        np.zeros(minutes),
+        np.zeros(minutes, np.int64),
+        np.zeros(minutes),
+    )
     for one in laid:
         mean, highest, seen = shapes.of(one.event.kind, one.row)
         felt = slice(one.first, one.last)
@@ -130,7 +155,8 @@ def _learn(load: Array, minutes: int, laid: Sequence[_Laid]) -> tuple[Array, "_S
     quiet, pull = np.ones(minutes), np.zeros(minutes)
     for one in laid:
         felt = slice(one.first, one.last)
-        # As an event fades in, its minutes fade out of the week: no edge is left where one week's mean takes another's place.
+        # As an event fades in, its minutes fade out of the week: no edge is left where one week's mean takes
+        # another's place.
         quiet[felt] = np.minimum(quiet[felt], 1 - _FADE[one.bins])
         pull[felt] += one.event.weight
     base = _week(load, quiet[: len(load)], minutes)
@@ -145,7 +171,10 @@ def _learn(load: Array, minutes: int, laid: Sequence[_Laid]) -> tuple[Array, "_S
 
 
 def _week(load: Array, quiet: Array, minutes: int) -> Array:
-    """Return the mean of the same minute in the weeks before, without events; of all that was seen where there is none."""
+    """Return the mean of the same minute in the weeks before, without events.
+
+    Of all that was seen where there is none.
+    """
     smooth, total, weight = _smooth(load, 7), np.zeros(minutes), np.zeros(minutes)
     for ago, says in _AGO:
         last = min(minutes, len(load) + ago)
@@ -178,9 +207,12 @@ class _Shapes:
         self._highest_of_all = _highest(added)
 
     def of(self, kind: str, row: int | None) -> tuple[Array, Array, float]:
-        """Return a kind's mean in each bin without the event of that row, the most of any, and how many that comes from.
+        """Return a kind's mean in each bin, the most of any, and of how many events that is.
 
-        The most has the event of that row too: without it the learner took a record for what happens, and gave less room.
+        Without the event of that row.
+
+        The most has the event of that row too: without it the learner took a record for what happens, and
+        gave less room.
         """
         nothing, none = np.zeros(BINS), np.zeros(len(self._added))
         says = self._kinds.get(kind, none)
@@ -193,7 +225,11 @@ class _Shapes:
 
     def _without(self, total: Array, says: Array, row: int | None) -> tuple[Array, float]:
         weight = float(says.sum())
-        return (total, weight) if row is None else (total - says[row] * self._added[row], weight - float(says[row]))
+        return (
+            (total, weight)
+            if row is None
+            else (total - says[row] * self._added[row], weight - float(says[row]))
+        )
 
 
 def _recent_first(rows: NDArray[np.bool_]) -> Array:

@@ -1,4 +1,7 @@
-"""Fitting a peak forecast on a load up to now, its events and their calendar. Pure, and the same for the same input."""
+"""Fitting a peak forecast on a load up to now, its events and their calendar.
+
+Pure, and the same for the same input.
+"""
 
 from collections.abc import Iterable, Sequence
 from math import log
@@ -14,17 +17,22 @@ _ITERATIONS, _RIDGE = 25, 1e-3
 _COARSE = 4
 #: A first of its kind takes so many minutes for all it may add.
 _RISE = 10
-#: An extreme quantile has few rows to go by and falls below a lower one where they are rare: no bound is below this one's.
+#: An extreme quantile has few rows to go by and falls below a lower one where they are rare: no bound is
+#: below this one's.
 _USUAL = 0.9
-#: Around an event so much of what is expected stands ready, and for so many minutes after it should have come.
+#: Around an event so much of what is expected stands ready, and for so many minutes after it should have
+#: come.
 _WAITED, _LATE = 0.5, 30
 
 
-def fit(load: Array, start: int, events: Iterable[Event], *, boot: int, unit: float, policy: Policy | None = None) -> Fitted:
+def fit(
+    load: Array, start: int, events: Iterable[Event], *, boot: int, unit: float, policy: Policy | None = None
+) -> Fitted:
     """Fit a peak forecast on `load`, one value a minute from minute `start` on.
 
-    `boot` is the minutes until capacity that is ordered now can be used; `unit` a load that is next to nothing, as half of
-    what an instance carries: below it, relative changes mean little. Raises ValueError for a load that is none.
+    `boot` is the minutes until capacity that is ordered now can be used; `unit` a load that is next to
+    nothing, as half of what an instance carries: below it, relative changes mean little. Raises ValueError
+    for a load that is none.
     """
     if len(load) < 2 or not np.isfinite(load).all() or (load < 0).any():
         raise ValueError("load must be two or more finite values of 0 or more, one a minute")
@@ -37,10 +45,15 @@ def fit(load: Array, start: int, events: Iterable[Event], *, boot: int, unit: fl
 class _Fitting:
     """The arrays over all that was seen and a day more, and what follows from them."""
 
-    def __init__(self, load: Array, start: int, events: Iterable[Event], boot: int, unit: float, policy: Policy) -> None:
+    def __init__(
+        self, load: Array, start: int, events: Iterable[Event], boot: int, unit: float, policy: Policy
+    ) -> None:
         self.policy, self.boot, self.unit, self.first = policy, boot, unit, len(load)
         expected = expect(load, start, events, ahead=DAY + boot + 1)
-        self.expected, self.high = np.log(expected.load + unit), _running_max(np.log(expected.high + unit), boot)
+        self.expected, self.high = (
+            np.log(expected.load + unit),
+            _running_max(np.log(expected.high + unit), boot),
+        )
         self.top = _running_max(self.expected, boot)
         self.phase, self.lowest = expected.phase, self._waited(load, expected)
         # In less time than a rise takes, less of it can come.
@@ -137,10 +150,13 @@ def _running_max(values: Array, ahead: int) -> Array:
     return highest
 
 
-def quantile_regression(rows: Array, values: Sequence[float] | Array, quantile: float, weights: Array) -> Array:
+def quantile_regression(
+    rows: Array, values: Sequence[float] | Array, quantile: float, weights: Array
+) -> Array:
     """Return the coefficients whose product with a row is the `quantile` of its value.
 
-    Iteratively reweighted least squares on the pinball loss (Schlossmacher 1973), with a slight ridge on scaled columns.
+    Iteratively reweighted least squares on the pinball loss (Schlossmacher 1973), with a slight ridge on
+    scaled columns.
     """
     scale = rows.std(axis=0)
     scale[scale < 1e-9] = 1.0
@@ -160,7 +176,9 @@ def _settle(rows: Array, values: Array, quantile: float, weights: Array, found: 
     for _ in range(_ITERATIONS):
         residuals = values - rows @ found
         pull = np.where(residuals > 0, quantile, 1 - quantile) / np.maximum(np.abs(residuals), 1e-3) * weights
-        better = np.linalg.solve(rows.T @ (rows * pull[:, None]) + ridge, rows.T @ (pull * values)).astype(np.float64)
+        better = np.linalg.solve(rows.T @ (rows * pull[:, None]) + ridge, rows.T @ (pull * values)).astype(
+            np.float64
+        )
         done = np.abs(better - found).max() < 1e-3
         found = better
         if done:

@@ -22,7 +22,8 @@ from workers.weddings.rules import Policy as Phases
 class Policy:
     """Shares of people connected at a time. They are assumptions until past weddings have taught better ones.
 
-    The last `learn_days` are learned from, a sample each `learn_every`; calibration is judged over the last `judge_days`.
+    The last `learn_days` are learned from, a sample each `learn_every`; calibration is judged over the last
+    `judge_days`.
     """
 
     prefix: ClassVar = "FORECASTING_"
@@ -31,10 +32,20 @@ class Policy:
     step: timedelta = timedelta(minutes=5)
     horizon: timedelta = timedelta(hours=48)
     guest_share: Mapping[Phase, float] = field(
-        default_factory=lambda: {Phase.SETUP: 0.05, Phase.CEREMONY: 0.30, Phase.RECEPTION: 0.45, Phase.WIND_DOWN: 0.15}
+        default_factory=lambda: {
+            Phase.SETUP: 0.05,
+            Phase.CEREMONY: 0.30,
+            Phase.RECEPTION: 0.45,
+            Phase.WIND_DOWN: 0.15,
+        }
     )
     vendor_share: Mapping[Phase, float] = field(
-        default_factory=lambda: {Phase.SETUP: 0.80, Phase.CEREMONY: 0.60, Phase.RECEPTION: 0.70, Phase.WIND_DOWN: 0.30}
+        default_factory=lambda: {
+            Phase.SETUP: 0.80,
+            Phase.CEREMONY: 0.60,
+            Phase.RECEPTION: 0.70,
+            Phase.WIND_DOWN: 0.30,
+        }
     )
     couple_and_planner: float = 3.0
     #: Standard deviation of one wedding's load, as a share of it.
@@ -56,7 +67,10 @@ class Policy:
             raise ValueError("step must be from 1s to 1h, in whole seconds")
         if not self.step <= self.horizon <= timedelta(days=1000) or self.pull_max < 1:
             raise ValueError("horizon must be from a step to 1000d, and pull_max 1 or more")
-        if not (1 <= self.learn_days <= 1000 and 1 <= self.evaluation_days <= 1000) or self.learn_every < self.step:
+        if (
+            not (1 <= self.learn_days <= 1000 and 1 <= self.evaluation_days <= 1000)
+            or self.learn_every < self.step
+        ):
             raise ValueError("learn_days and judge_days must be from 1 to 1000, learn_every a step or more")
         for name in ("guest_share", "vendor_share"):
             if not all(0 <= share <= 1 for share in getattr(self, name).values()):
@@ -67,7 +81,9 @@ class Policy:
     @cached_property
     def assumed(self) -> Shares:
         """Return the shares that are assumed before anything was learned."""
-        guests = [[self.guest_share.get(phase, 0.0) * factor(venue, phase) for venue in VENUES] for phase in PHASES]
+        guests = [
+            [self.guest_share.get(phase, 0.0) * factor(venue, phase) for venue in VENUES] for phase in PHASES
+        ]
         vendors = [self.vendor_share.get(phase, 0.0) for phase in PHASES]
         return Shares(np.array(guests), np.array(vendors), self.spread, self.common, np.zeros(HOURS))
 
@@ -105,28 +121,39 @@ def grid(now: Moment, policy: Policy) -> Moment:
 
 
 def forecast(
-    region: str, weddings: Sequence[Wedding], policy: Policy, phases: Phases, *, starts_at: Moment, ratio: float = 1.0,
+    region: str, weddings: Sequence[Wedding], policy: Policy, phases: Phases, *, starts_at: Moment,
+    ratio: float = 1.0,
     shares: Shares | None = None, zone: str = "UTC", holidays: Collection[date] = (),
 ) -> Forecast:  # fmt: skip
-    """Return the load of a region's weddings from `starts_at` over the horizon, with `shares` as they were learned.
+    """Return the load of a region's weddings from `starts_at` over the horizon, with learned `shares`.
 
-    Each wedding's load is constant within a phase, so its two edges go into a difference array whose running sum is the
-    load: the cost grows with weddings plus steps, not with their product. `zone` is where the base's local week is told;
-    `holidays` are Sundays in it.
+    Each wedding's load is constant within a phase, so its two edges go into a difference array whose running
+    sum is the load: the cost grows with weddings plus steps, not with their product. `zone` is where the
+    base's local week is told; `holidays` are Sundays in it.
     """
-    known, steps, seconds = shares or policy.assumed, int(policy.horizon / policy.step), policy.step.total_seconds()
+    known, steps, seconds = (
+        shares or policy.assumed,
+        int(policy.horizon / policy.step),
+        policy.step.total_seconds(),
+    )
     mean, squares = np.zeros(steps + 1), np.zeros(steps + 1)
     for phase, begin, end in spans(weddings, phases):
         load = known.present(weddings, phase, policy.couple_and_planner) * ratio
         first, last = (
-            np.clip(np.trunc((edge - starts_at.timestamp()) / seconds), 0, steps).astype(np.int64) for edge in (begin, end)
+            np.clip(np.trunc((edge - starts_at.timestamp()) / seconds), 0, steps).astype(np.int64)
+            for edge in (begin, end)
         )
         mean += _steps(first, last, load, steps)
         squares += _steps(first, last, load**2, steps)
-    hours = hours_of_week(starts_at.timestamp() + seconds * np.arange(steps, dtype=np.float64), zone, holidays)
+    hours = hours_of_week(
+        starts_at.timestamp() + seconds * np.arange(steps, dtype=np.float64), zone, holidays
+    )
     level = np.cumsum(mean)[:steps] + known.base[hours]
     deviation = known.deviation(level, np.maximum(np.cumsum(squares)[:steps], 0.0)) * (level > 0)
-    found = {name: np.maximum(level + z * deviation, 0.0) for name, z in zip(QUANTILES, known.z.tolist(), strict=True)}
+    found = {
+        name: np.maximum(level + z * deviation, 0.0)
+        for name, z in zip(QUANTILES, known.z.tolist(), strict=True)
+    }
     return Forecast(region, starts_at, policy.step, found, ratio, zone)
 
 
@@ -136,25 +163,35 @@ def _steps(first: Any, last: Any, value: Array, steps: int) -> Array:
 
 
 def hours_of_week(moments: Array, zone: str, holidays: Collection[date] = ()) -> NDArray[np.int64]:
-    """Return the hour of the local week, 0 for Monday's first, of moments in seconds since 1970; a holiday is a Sunday."""
+    """Return the hour of the local week, 0 for Monday's first, of moments in seconds since 1970.
+
+    A holiday is a Sunday.
+    """
     # Clocks differ by quarters of an hour: Kathmandu's are at a quarter to when others strike.
     quarters = np.unique(moments // 900)
     local = [datetime.fromtimestamp(quarter * 900, ZoneInfo(zone)) for quarter in quarters.tolist()]
-    numbers = np.array([(6 if at.date() in holidays else at.weekday()) * 24 + at.hour for at in local], np.int64)
+    numbers = np.array(
+        [(6 if at.date() in holidays else at.weekday()) * 24 + at.hour for at in local], np.int64
+    )
     found: NDArray[np.int64] = numbers[np.searchsorted(quarters, moments // 900)]
     return found
 
 
 def participants(wedding: Wedding, phase: Phase, policy: Policy) -> float:
     """Return how many people of a wedding are connected in a phase, on average."""
-    return float(policy.assumed.present([wedding], phase, policy.couple_and_planner if phase in PHASES else 0.0)[0])
+    return float(
+        policy.assumed.present([wedding], phase, policy.couple_and_planner if phase in PHASES else 0.0)[0]
+    )
 
 
 def seen(
     weddings: Sequence[Wedding], moments: Array, load: Array, policy: Policy, phases: Phases,
     *, zone: str = "UTC", holidays: Collection[date] = (),
 ) -> Seen:  # fmt: skip
-    """Return what was due and what was measured at `moments` (seconds since 1970, ascending), for `shares.learn`."""
+    """Return what was due and what was measured at `moments`, for `shares.learn`.
+
+    Moments are seconds since 1970, ascending.
+    """
     samples = len(moments)
     guests, vendors = np.zeros((samples + 1, len(PHASES), len(VENUES))), np.zeros((samples + 1, len(PHASES)))
     hosts, squares = np.zeros(samples + 1), np.zeros(samples + 1)
@@ -168,7 +205,14 @@ def seen(
             hosts[span] += policy.couple_and_planner
             squares[span] += expected[number] ** 2
     hours = hours_of_week(moments, zone, holidays)
-    return Seen(guests[:samples], vendors[:samples], hosts[:samples], squares[:samples], hours, np.asarray(load, float))
+    return Seen(
+        guests[:samples],
+        vendors[:samples],
+        hosts[:samples],
+        squares[:samples],
+        hours,
+        np.asarray(load, float),
+    )
 
 
 def spans(weddings: Sequence[Wedding], phases: Phases) -> list[tuple[Phase, Array, Array]]:
@@ -187,8 +231,8 @@ def spans(weddings: Sequence[Wedding], phases: Phases) -> list[tuple[Phase, Arra
 def pull(expected: Sequence[float], seen: Sequence[float], policy: Policy) -> float:
     """Return by what to multiply the calendar's figure so that it meets what was seen.
 
-    The ratio of sums is drawn to 1 where little was seen: its weight is n / (n + 1) of the square root of the people seen,
-    for a count of n has a relative error of 1/sqrt(n).
+    The ratio of sums is drawn to 1 where little was seen: its weight is n / (n + 1) of the square root of the
+    people seen, for a count of n has a relative error of 1/sqrt(n).
     """
     total, counted = sum(expected), sum(seen)
     if not total or not seen:

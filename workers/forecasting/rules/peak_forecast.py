@@ -1,8 +1,9 @@
-"""How high a load may climb before more capacity can be there: an upper bound of its maximum over the next minutes. Pure.
+"""How high a load may climb before more capacity can be there.
 
-A linear quantile regression (Koenker and Bassett 1978) of the logarithm of the climb on what the expectation says will come,
-how far the load is from it, its slopes and its unrest; fitted on what was seen, the newer the more (`fitting.py`). A promise
-that was broken raises those after it by what was missing, and that fades. A crowd that is expected and has not come yet is
+An upper bound of its maximum over the next minutes. Pure. A linear quantile regression (Koenker and Bassett
+1978) of the logarithm of the climb on what the expectation says will come, how far the load is from it, its
+slopes and its unrest; fitted on what was seen, the newer the more (`fitting.py`). A promise that was broken
+raises those after it by what was missing, and that fades. A crowd that is expected and has not come yet is
 waited for.
 """
 
@@ -17,7 +18,8 @@ from workers.forecasting.rules.events import DAY, Array
 
 #: Slopes over so many minutes are looked at.
 SLOPES = (1, 5, 15, 60)
-#: What was promised so many minutes ago still holds: a load that is gone for a moment comes back before capacity would.
+#: What was promised so many minutes ago still holds: a load that is gone for a moment comes back before
+#: capacity would.
 HOLD = 2
 #: The unrest is a mean over half an hour, exponentially weighted.
 PER_MINUTE = 1 - exp(-1 / 30)
@@ -27,9 +29,9 @@ PER_MINUTE = 1 - exp(-1 / 30)
 class Policy:
     """What a peak forecast promises: the load stays below it `quantile` of the time.
 
-    `days` of the past are learned from, one minute in `every`, with the weight halved each `half_life`. An event that is the
-    first of its kind may multiply the load by `unknown`; a broken promise is remembered with the half life `surprise`. Times
-    are minutes.
+    `days` of the past are learned from, one minute in `every`, with the weight halved each `half_life`. An
+    event that is the first of its kind may multiply the load by `unknown`; a broken promise is remembered
+    with the half life `surprise`. Times are minutes.
     """
 
     prefix: ClassVar = "PEAK_FORECAST_"
@@ -54,11 +56,12 @@ class Policy:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was fitted on a load up to `minute`, good for the day from then on: it is stored once, and read by all.
+    """What was fitted on a load up to `minute`, good for the day from then on.
 
-    `ahead` has a column each minute from the one before `minute` on; its rows are the logarithms of what is expected, of the
-    most of that until capacity can be there and of its upper quantile, then the load to be ready for, the phase, the doubt.
-    `logs` are the last hour's and a minute. `promises` are (minute after `minute`, load) that stand, `wanted` the last ones.
+    It is stored once, and read by all. `ahead` has a column each minute from the one before `minute` on; its
+    rows are the logarithms of what is expected, of the most of that until capacity can be there and of its
+    upper quantile, then the load to be ready for, the phase, the doubt. `logs` are the last hour's and a
+    minute. `promises` are (minute after `minute`, load) that stand, `wanted` the last ones.
     """
 
     minute: int
@@ -133,7 +136,10 @@ class PeakForecast:
         return len(self._logs) - self._known
 
     def see(self, value: float) -> float:
-        """Take the load of the minute that has just ended; return what it stays below for the next `boot` minutes."""
+        """Take the load of the minute that has just ended.
+
+        Return what it stays below for the next `boot` minutes.
+        """
         if self.stale:
             raise ValueError("a day has passed: fit a new one")
         if not 0 <= value < float("inf"):

@@ -1,8 +1,9 @@
-"""Which share of a wedding's guests and vendors are connected, by phase and venue; learned from past weddings. Pure.
+"""Which share of a wedding's guests and vendors are connected, by phase and venue.
 
-Bayesian linear regression with a normal prior on each share's ratio to what was assumed (Gelman et al., Bayesian Data Analysis,
-ch. 14-15), twice: all regions together, drawn to the assumptions; then each region, drawn to the whole. So a venue or region
-that was rarely seen has the whole's shares, and one that was often seen its own.
+Learned from past weddings. Pure. Bayesian linear regression with a normal prior on each share's ratio to what
+was assumed (Gelman et al., Bayesian Data Analysis, ch. 14-15), twice: all regions together, drawn to the
+assumptions; then each region, drawn to the whole. So a venue or region that was rarely seen has the whole's
+shares, and one that was often seen its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,8 @@ _WHOLE, _OWN = 0.4, 0.2
 #: One wedding is seen for hours: so many samples of it say no more than one.
 _REPEATED = 10.0
 HOURS = 168
-#: What is forecast, and the standard normal's quantiles: to begin with, for a region's load is a sum over many weddings.
+#: What is forecast, and the standard normal's quantiles: to begin with, for a region's load is a sum over
+#: many weddings.
 QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99}
 NORMAL = np.array([-1.2816, 0.0, 1.2816, 2.3263])
 #: From so many people on, a level says something about how far it is off.
@@ -35,10 +37,11 @@ _BASE = 0.02
 
 @dataclass(frozen=True)
 class Shares:
-    """`guests` by phase and venue, `vendors` by phase; `spread` is one wedding's standard deviation as a share of its load.
+    """`guests` by phase and venue, `vendors` by phase.
 
-    `common` is how far all weddings of a moment are off together; `base` is the load without any wedding, by hour of the local
-    week, Monday first; `z` are the quantiles QUANTILES in standard deviations.
+    `spread` is one wedding's standard deviation as a share of its load. `common` is how far all weddings of a
+    moment are off together; `base` is the load without any wedding, by hour of the local week, Monday first;
+    `z` are the quantiles QUANTILES in standard deviations.
     """
 
     guests: Array
@@ -49,7 +52,7 @@ class Shares:
     z: Array = field(default_factory=NORMAL.copy)
 
     def deviation(self, level: Array, squares: Array) -> Array:
-        """Return the standard deviation of loads of which weddings make `level`, by the sum of their squares."""
+        """Return the standard deviation of loads whose weddings make `level`, by the sum of their squares."""
         # Each person is there or not: a count scatters like Poisson's besides.
         found: Array = np.sqrt(np.maximum(level + self.spread**2 * squares + (self.common * level) ** 2, 1.0))
         return found
@@ -68,9 +71,10 @@ class Shares:
 
 @dataclass(frozen=True)
 class Seen:
-    """A region's past, a row a sample: `guests` (samples, phases, venues) and `vendors` (samples, phases) that were due then.
+    """A region's past, a row a sample.
 
-    `hosts` are the couples and planners, `squares` the sum over weddings of their squared expected load, `hours` the hour of
+    `guests` (samples, phases, venues) and `vendors` (samples, phases) that were due then. `hosts` are the
+    couples and planners, `squares` the sum over weddings of their squared expected load, `hours` the hour of
     the local week, `load` what was measured.
     """
 
@@ -88,7 +92,9 @@ def learn(assumed: Shares, regions: Mapping[str, Seen]) -> tuple[Shares, dict[st
         return assumed, {}
     # What a region has besides weddings is its own: shares are what all have in common.
     alike = [_without_base(assumed, seen) for seen in regions.values()]
-    together = Seen(*(np.concatenate([getattr(seen, name) for seen in alike]) for name in Seen.__dataclass_fields__))
+    together = Seen(
+        *(np.concatenate([getattr(seen, name) for seen in alike]) for name in Seen.__dataclass_fields__)
+    )
     whole = replace(_learn(assumed, together, _WHOLE), base=assumed.base)
     return whole, {region: _learn(whole, seen, _OWN) for region, seen in regions.items()}
 
@@ -114,21 +120,29 @@ def _learn(prior: Shares, seen: Seen, deviation: float) -> Shares:
     cut, shape = prior.guests.size, prior.guests.shape
     spread, common = _scatter(prior, rest, level, seen.squares)
     found = Shares((flat * ratio)[:cut].reshape(shape), (flat * ratio)[cut:], spread, common, again)
-    return replace(found, z=_quantiles(prior.z, rest / found.deviation(level + again[seen.hours], seen.squares)))
+    return replace(
+        found, z=_quantiles(prior.z, rest / found.deviation(level + again[seen.hours], seen.squares))
+    )
 
 
 def _quantiles(prior: Array, scores: Array) -> Array:
-    """Return the quantiles of standardised residuals, drawn to the prior as by 200 samples: few people are no normal crowd."""
+    """Return the quantiles of standardised residuals, drawn to the prior as by 200 samples.
+
+    Few people are no normal crowd.
+    """
     if not len(scores):
         return prior
-    found: Array = (len(scores) * np.quantile(scores, list(QUANTILES.values())) + 200 * prior) / (len(scores) + 200)
+    found: Array = (len(scores) * np.quantile(scores, list(QUANTILES.values())) + 200 * prior) / (
+        len(scores) + 200
+    )
     return np.maximum.accumulate(np.clip(found, *_Z))
 
 
 def _base(prior: Array, seen: Seen, rest: Array, variance: Array) -> Array:
     """Return what is there besides weddings by hour of the week.
 
-    Hours that are always busy say little of it: they are drawn to the same hour of other days, and all a little to the prior.
+    Hours that are always busy say little of it: they are drawn to the same hour of other days, and all a
+    little to the prior.
     """
     certain = (1.0 + prior[seen.hours]) / variance
     total, weight = (np.bincount(seen.hours, values, HOURS) for values in (rest * certain, certain))
@@ -141,8 +155,8 @@ def _base(prior: Array, seen: Seen, rest: Array, variance: Array) -> Array:
 def _scatter(prior: Shares, rest: Array, level: Array, squares: Array) -> tuple[float, float]:
     """Return one wedding's scatter and that of all together, as shares.
 
-    What is left, squared and over the squared level, is a line in how much of the level few weddings make: its slope is the
-    one, its intercept the other. Drawn to the prior as by 50 samples.
+    What is left, squared and over the squared level, is a line in how much of the level few weddings make:
+    its slope is the one, its intercept the other. Drawn to the prior as by 50 samples.
     """
     busy = level >= _BUSY
     x, y = squares[busy] / level[busy] ** 2, rest[busy] ** 2 / level[busy] ** 2

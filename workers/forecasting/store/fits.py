@@ -1,4 +1,7 @@
-"""What was fitted of each region, once and with a version: all processes go on from it, so that all decide the same."""
+"""What was fitted of each region, once and with a version.
+
+All processes go on from it, so that all decide the same.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
@@ -56,7 +59,9 @@ def read(db: Connection, versions: Collection[str]) -> dict[str, Fitted]:
     return {row.version: fitted for row in rows if (fitted := _fitted(row.arrays))}
 
 
-def keep(db: Connection, region: str, fitted: Fitted, *, calendar_version: int, settings: str, at: Moment) -> Fit:
+def keep(
+    db: Connection, region: str, fitted: Fitted, *, calendar_version: int, settings: str, at: Moment
+) -> Fit:
     """Remember what was fitted of a region, instead of what was; return it with its version."""
     made = Fit(region, uuid4().hex, fitted.minute, calendar_version, settings)
     row = vars(made) | {"fitted_at": at, "arrays": _arrays(fitted)}

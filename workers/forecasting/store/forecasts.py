@@ -85,7 +85,9 @@ shares = Table(
 EVERY = "*"
 
 
-def record(db: Connection, forecasts: Iterable[Forecast], *, version: int, at: Moment, far: bool = False) -> int:
+def record(
+    db: Connection, forecasts: Iterable[Forecast], *, version: int, at: Moment, far: bool = False
+) -> int:
     """Remember forecasts of a calendar version, those of weeks as `far`; return how many were new."""
     rows = [
         {
@@ -120,10 +122,15 @@ def latest(db: Connection, *, before: datetime | None = None) -> dict[str, Forec
 
 
 def peaks(db: Connection, start: datetime, end: datetime) -> dict[str, dict[str, float]]:
-    """Return the highest of each quantile in [start, end] of each region's newest forecast, where it reaches that far."""
+    """Return the highest of each quantile in [start, end] of the newest forecasts that reach that far."""
 
     def place(at: datetime) -> ColumnElement[int]:
-        return func.floor(func.extract("epoch", literal(at) - sets.c.starts_at) / sets.c.step_seconds).cast(Integer) + 1
+        return (
+            func.floor(func.extract("epoch", literal(at) - sets.c.starts_at) / sets.c.step_seconds).cast(
+                Integer
+            )
+            + 1
+        )
 
     # Only these steps: all of them are a quarter of a megabyte for fifty regions.
     first, last = func.greatest(place(start), 1), place(end)
@@ -131,23 +138,39 @@ def peaks(db: Connection, start: datetime, end: datetime) -> dict[str, dict[str,
     query = select(sets.c.region, *steps).where(~sets.c.far).ext(distinct_on(sets.c.region))
     rows = db.execute(query.order_by(sets.c.region, sets.c.id.desc()))
     # A version before this one knew no p10.
-    return {row.region: {name: max(own) for name in QUANTILES if (own := getattr(row, name))} for row in rows if row.p90}
+    return {
+        row.region: {name: max(own) for name in QUANTILES if (own := getattr(row, name))}
+        for row in rows
+        if row.p90
+    }
 
 
 def pairs(
     db: Connection, ahead: timedelta, *, since: datetime, until: datetime
 ) -> list[tuple[str, datetime, dict[str, float]]]:
-    """Return what was forecast for moments in [since, until), `ahead` of them: region, moment and quantiles, one a moment."""
+    """Return what was forecast for moments in [since, until), `ahead` of them.
+
+    Region, moment and quantiles, one a moment.
+    """
     place = func.floor(literal(ahead.total_seconds()) / sets.c.step_seconds).cast(Integer) + 1
     at = sets.c.starts_at + ahead
     query = select(sets.c.region, at.label("at"), *(sets.c[name][place].label(name) for name in QUANTILES))
     query = query.where(~sets.c.far, at >= since, at < until).ext(distinct_on(sets.c.region, at))
     rows = db.execute(query.order_by(sets.c.region, at, sets.c.id.desc()))
-    return [(row.region, row.at, {name: getattr(row, name) for name in QUANTILES}) for row in rows if None not in row]
+    return [
+        (row.region, row.at, {name: getattr(row, name) for name in QUANTILES})
+        for row in rows
+        if None not in row
+    ]
 
 
-def far_pairs(db: Connection, days: int, *, since: datetime, until: datetime) -> list[tuple[str, datetime, dict[str, float]]]:
-    """Return what far forecasts said of moments in [since, until) from `days` to a day more before them, as `pairs` does."""
+def far_pairs(
+    db: Connection, days: int, *, since: datetime, until: datetime
+) -> list[tuple[str, datetime, dict[str, float]]]:
+    """Return what far forecasts said of moments in [since, until), as `pairs` does.
+
+    Those that were made from `days` to a day more before them.
+    """
     rows = db.execute(_FAR, {"days": days, "since": since, "until": until})
     return [(row.region, row.at, {name: getattr(row, name) for name in QUANTILES}) for row in rows]
 
@@ -155,11 +178,13 @@ def far_pairs(db: Connection, days: int, *, since: datetime, until: datetime) ->
 _FAR = text(
     """
     SELECT DISTINCT ON (region, at) region, at, p10, p50, p90, p99 FROM (
-        SELECT f.region, f.id, f.starts_at + make_interval(days => :days, secs => (n - 1) * f.step_seconds) AS at,
+        SELECT f.region, f.id, f.starts_at + make_interval(days => :days, secs => (n - 1) * f.step_seconds) AS
+        at,
             said.p10, said.p50, said.p90, said.p99
         FROM scaling_prediction_sets f,
-            LATERAL (SELECT :days * 86400 / f.step_seconds + 1 AS first, 86400 / f.step_seconds AS many) AS day,
-            LATERAL unnest(p10[first:first + many - 1], p50[first:first + many - 1], p90[first:first + many - 1],
+            LATERAL (SELECT :days * 86400 / f.step_seconds + 1 AS first, 86400 / f.step_seconds AS many) AS
+            day, LATERAL unnest(p10[first:first + many - 1], p50[first:first + many - 1], p90[first:first +
+            many - 1],
                 p99[first:first + many - 1]) WITH ORDINALITY AS said (p10, p50, p90, p99, n)
         WHERE far AND starts_at >= cast(:since AS timestamptz) - make_interval(days => :days + 1)
             AND starts_at < cast(:until AS timestamptz) - make_interval(days => :days)) AS each
@@ -176,20 +201,30 @@ def far_since(db: Connection) -> Moment | None:
 
 
 def evaluate(db: Connection, evaluated: Iterable[tuple[str, int, Score]], *, at: Moment) -> None:
-    """Remember how forecasts did: (region, minutes ahead, score); a day's later judgement replaces its earlier one."""
+    """Remember how forecasts did.
+
+    (region, minutes ahead, score); a day's later judgement replaces its earlier one.
+    """
     for region, minutes, score in evaluated:
-        row = {name: getattr(score, name) for name in ("pairs", "pinball", "coverage", "bias", "wider", "trust")}
+        row = {
+            name: getattr(score, name) for name in ("pairs", "pinball", "coverage", "bias", "wider", "trust")
+        }
         row |= {"region": region, "horizon_minutes": minutes, "day": at.date(), "at": at}
         row |= {"pinball": dict(score.pinball), "coverage": dict(score.coverage)}
         statement = insert(scores).values(row)
-        db.execute(statement.on_conflict_do_update(index_elements=["region", "day", "horizon_minutes"], set_=row))
+        db.execute(
+            statement.on_conflict_do_update(index_elements=["region", "day", "horizon_minutes"], set_=row)
+        )
 
 
 def evaluated(db: Connection, *, since: datetime, until: datetime) -> dict[str, dict[int, Score]]:
     """Return each region's newest scores that were given in [since, until], by minutes ahead."""
     keys = scores.c.region, scores.c.horizon_minutes
     rows = db.execute(
-        select(scores).where(scores.c.at.between(since, until)).ext(distinct_on(*keys)).order_by(*keys, scores.c.day.desc())
+        select(scores)
+        .where(scores.c.at.between(since, until))
+        .ext(distinct_on(*keys))
+        .order_by(*keys, scores.c.day.desc())
     )
     found: dict[str, dict[int, Score]] = {}
     for row in rows:
@@ -198,7 +233,10 @@ def evaluated(db: Connection, *, since: datetime, until: datetime) -> dict[str, 
 
 
 def verdicts(db: Connection, region: str, minutes: int, *, since: datetime) -> list[tuple[datetime, Score]]:
-    """Return a region's scores of so many minutes ahead since a moment, each with when it was given, the oldest first."""
+    """Return a region's scores of so many minutes ahead since a moment, the oldest first.
+
+    Each with the moment at which it was given.
+    """
     ours = (scores.c.region == region) & (scores.c.horizon_minutes == minutes) & (scores.c.at >= since)
     return [(row.at, _score(row)) for row in db.execute(select(scores).where(ours).order_by(scores.c.at))]
 
@@ -218,7 +256,9 @@ def record_parameters(db: Connection, learned: Mapping[str, Shares], *, at: Mome
 def parameters(db: Connection, *, before: datetime | None = None) -> dict[str, Shares]:
     """Return the shares that were learned (`before` a moment), by region."""
     found = {}
-    for row in db.execute(select(shares) if before is None else select(shares).where(shares.c.learned_at < before)):
+    for row in db.execute(
+        select(shares) if before is None else select(shares).where(shares.c.learned_at < before)
+    ):
         guests, vendors, base, z = (np.array(value) for value in (row.guests, row.vendors, row.base, row.z))
         found[row.region] = Shares(guests, vendors, row.spread, row.common, base, z)
     return found

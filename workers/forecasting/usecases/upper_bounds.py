@@ -1,4 +1,7 @@
-"""How high regions' loads may climb before more capacity serves: fitted once, and the same in every process."""
+"""How high regions' loads may climb before more capacity serves.
+
+Fitted once, and the same in every process.
+"""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +26,8 @@ log = logs.get("forecasting")
 
 #: Fitting a region takes some tenths of a second: a run fits so many, the next one goes on.
 FITTED_AT_ONCE = 2
-#: A snapshot is written within so long of its moment: a minute is taken once all of it is there, by every process the same.
+#: A snapshot is written within so long of its moment: a minute is taken once all of it is there, by every
+#: process the same.
 LANDED = timedelta(seconds=15)
 #: After so many minutes without a measurement nothing is known of now.
 FRESH = 5
@@ -47,18 +51,18 @@ class _Advanced:
     last: float
 
 
-#: How far this process has gone on with each region's fit. It follows from the fit and what was measured, so that it only
-#: saves going there again: a process that has none says the same.
+#: How far this process has gone on with each region's fit. It follows from the fit and what was measured, so
+#: that it only saves going there again: a process that has none says the same.
 _advanced: dict[str, _Advanced] = {}
 
 
 def upper_bounds(
     db: Connection, regions: Collection[str], *, now: Moment, boot: int, unit: float
 ) -> tuple[dict[str, UpperBound], set[str]]:
-    """Return what regions' connections stay below until capacity ordered at `now` can be used, and who is yet to be fitted.
+    """Return what connections stay below until capacity ordered now serves, and the unfitted regions.
 
-    `boot` is in minutes, `unit` a load that is next to nothing. Regions that were measured for less than a day, or not within
-    some minutes, are in neither.
+    `boot` is in minutes, `unit` a load that is next to nothing. Regions that were measured for less than a
+    day, or not within some minutes, are in neither.
     """
     minute = _ended(now)
     known, waiting = _Fitting(db, now, minute, boot, unit).reconcile(regions, fits.known(db))
@@ -86,7 +90,9 @@ class _Fitting:
         self.settings = f"{self.boot} {self.unit} {self.policy}"
         self.calendar_version = weddings.version_of(db)
 
-    def reconcile(self, regions: Collection[str], known: Mapping[str, Fit]) -> tuple[dict[str, Fit], set[str]]:
+    def reconcile(
+        self, regions: Collection[str], known: Mapping[str, Fit]
+    ) -> tuple[dict[str, Fit], set[str]]:
         """Return the fits of regions, some of them new, and the regions whose turn is yet to come."""
         found = {region: known[region] for region in regions if region in known}
         outdated = [region for region in regions if not self._good(found.get(region))]
@@ -98,7 +104,11 @@ class _Fitting:
                 continue
             with _alone(self.db, region, waiting):
                 if fitted := self._fit(region):
-                    own = {"calendar_version": self.calendar_version, "settings": self.settings, "at": self.now}
+                    own = {
+                        "calendar_version": self.calendar_version,
+                        "settings": self.settings,
+                        "at": self.now,
+                    }
                     found[region] = fits.keep(self.db, region, fitted, **own)  # type: ignore[arg-type]
                     left -= 1
         return found, waiting
@@ -114,8 +124,12 @@ class _Fitting:
         if len(load) < DAY or max(seen) < self.minute - FRESH:
             return None
         start, until = min(seen), self.now + timedelta(minutes=2 * DAY + BEFORE)
-        events = [of_wedding(one) for one in weddings.between(self.db, _moment(start - AFTER), until, region=region)]
-        log.info("region fitted", region=region, minutes=len(load), events=len(events), reason="day_or_calendar")
+        events = [
+            of_wedding(one) for one in weddings.between(self.db, _moment(start - AFTER), until, region=region)
+        ]
+        log.info(
+            "region fitted", region=region, minutes=len(load), events=len(events), reason="day_or_calendar"
+        )
         return fit(load, start, events, boot=self.boot, unit=self.unit, policy=self.policy)
 
 
@@ -125,7 +139,10 @@ def _current(one: Fit | None, minute: int) -> bool:
 
 
 def _here(db: Connection, known: Mapping[str, Fit], minute: int) -> dict[str, _Advanced]:
-    """Return how far each region's fit has gone on; from its beginning where this process has not, or went beyond."""
+    """Return how far each region's fit has gone on.
+
+    From its beginning where this process has not, or went beyond.
+    """
     for region, one in known.items():
         had = _advanced.get(region)
         if had and (had.version != one.version or had.next > minute):
@@ -159,7 +176,10 @@ def _see(one: _Advanced, seen: Mapping[int, int]) -> None:
 
 
 def held(seen: Mapping[int, float]) -> Array:
-    """Return a value for each minute from the first to the last, what is missing as it was last: nobody knew the next one."""
+    """Return a value for each minute from the first to the last, what is missing as it was last.
+
+    Nobody knew the next one.
+    """
     minutes = np.array(sorted(seen))
     values = np.array([float(seen[minute]) for minute in minutes.tolist()])
     every = np.arange(minutes[0], minutes[-1] + 1)
@@ -168,11 +188,16 @@ def held(seen: Mapping[int, float]) -> Array:
 
 
 def filled(seen: Mapping[int, float]) -> Array:
-    """Return a value for each minute from the first to the last, what is missing drawn straight between its neighbours."""
+    """Return a value for each minute from the first to the last.
+
+    What is missing is drawn straight between its neighbours.
+    """
     minutes = sorted(seen)
     if not minutes:
         return np.zeros(0)
-    return np.interp(np.arange(minutes[0], minutes[-1] + 1), minutes, [float(seen[minute]) for minute in minutes])
+    return np.interp(
+        np.arange(minutes[0], minutes[-1] + 1), minutes, [float(seen[minute]) for minute in minutes]
+    )
 
 
 def _ended(now: Moment) -> int:

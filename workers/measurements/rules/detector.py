@@ -1,9 +1,10 @@
-"""Anomalies in many series at once, as their points come: how surprising each is in the light of its own series' past. Pure.
+"""Anomalies in many series at once, as their points come.
 
-Four views of a series are looked at: how far a value is from what is usual at that hour, the same smoothed, how restless the
-series is, and how seldom it has been where it is. Each view keeps a histogram of its own past, so that a surprise is the
-logarithm of how seldom the view was as high: it needs no unit, and one threshold serves all series. What was said once is not
-said again: a score is given only to what is more surprising than what was said, and that fades.
+How surprising each is in the light of its own series' past. Pure. Four views of a series are looked at: how
+far a value is from what is usual at that hour, the same smoothed, how restless the series is, and how seldom
+it has been where it is. Each view keeps a histogram of its own past, so that a surprise is the logarithm of
+how seldom the view was as high: it needs no unit, and one threshold serves all series. What was said once is
+not said again: a score is given only to what is more surprising than what was said, and that fades.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ THRESHOLD = 0.82
 _VIEWS, _CELLS, _HOURS = 4, 20, 24
 #: The number of the view of restlessness.
 _RESTLESS = 2
-#: The width of a view's cell in octaves. A value's cells are finest about its centre: asinh(_FINE * distance) * _COARSE.
+#: The width of a view's cell in octaves. A value's cells are finest about its centre: asinh(_FINE * distance)
+#: * _COARSE.
 _OCTAVES, _FINE, _COARSE = 0.7, 4.0, 2.0
 #: So much above a view's record, as a share of it, counts like a past twice as long.
 _ABOVE = 0.1
@@ -38,7 +40,8 @@ _ADDS[0] = 0
 
 _ROW = np.dtype([
     ("base", "<f8"),  # the first value: all else is relative to it, so that 32 bits are enough
-    ("counts", "<u2", (_VIEWS, 1 + _CELLS)),  # of each view: twice all points, then twice those above a cell and those in it
+    # of each view: twice all points, then twice those above a cell and those in it
+    ("counts", "<u2", (_VIEWS, 1 + _CELLS)),
     ("places", "<u2", (_CELLS + 2,)),  # of the value: points in a cell, with an empty cell at either end
     ("usual", "<f4", (_HOURS,)),
     ("unit", "<f4", (_VIEWS,)),
@@ -57,9 +60,9 @@ STATE_BYTES = _ROW.itemsize
 class Tuning:
     """How the detector remembers; lengths are in points.
 
-    Nothing is scored while the units of a series are learned from its first `learned`. Views are smoothed over `smoothed`, the
-    usual of an hour follows at `rate`, histograms are halved at `kept`. What was said is not said again unless `louder` times
-    as surprising, which fades over `quiet`.
+    Nothing is scored while the units of a series are learned from its first `learned`. Views are smoothed
+    over `smoothed`, the usual of an hour follows at `rate`, histograms are halved at `kept`. What was said is
+    not said again unless `louder` times as surprising, which fades over `quiet`.
     """
 
     learned: int = 60
@@ -106,13 +109,19 @@ class Detector:
         return found
 
     def step(self, at: float | NDArray[np.float64], values: NDArray[np.float64]) -> Floats:
-        """Return the scores of one value of each series at epoch seconds `at`; NaN is no value, and scores 0."""
+        """Return the scores of one value of each series at epoch seconds `at`.
+
+        NaN is no value, and scores 0.
+        """
         values = np.asarray(values, np.float64)
         hours = np.broadcast_to((np.asarray(at) % 86_400 * (_HOURS / 86_400)).astype(np.intp), values.shape)
         there = np.flatnonzero(np.isfinite(values))
         if len(there) == len(values):
             return self._advance(self._state, hours, values)
-        scores, part = np.zeros(len(values), np.float32), {name: column[there] for name, column in self._state.items()}
+        scores, part = (
+            np.zeros(len(values), np.float32),
+            {name: column[there] for name, column in self._state.items()},
+        )
         scores[there] = self._advance(part, hours[there], values[there])
         for name, column in self._state.items():
             column[there] = part[name]
@@ -144,7 +153,9 @@ class Detector:
         off, bound = value - usual, 2 * state["record"][:, 0]
         # One wild value is not to make an hour's usual useless for weeks.
         flat[cell] = usual + self.tuning.rate * np.clip(off, -bound, bound)
-        now = np.stack((off, np.abs(value - state["last"]), _rarity(state["places"], state["counts"][:, 0, 0], place)))
+        now = np.stack(
+            (off, np.abs(value - state["last"]), _rarity(state["places"], state["counts"][:, 0, 0], place))
+        )
         state["last"] = value
         smooth = state["smooth"].T + np.maximum(1 / self.tuning.smoothed, share) * (now - state["smooth"].T)
         state["smooth"] = smooth.T
@@ -199,7 +210,10 @@ def _rarity(places: NDArray[np.uint16], twice: NDArray[np.uint16], place: Cells)
 
 
 def _surprise(state: State, views: Floats, cells: Cells) -> Floats:
-    """Return the logarithm of how seldom the views were so far out, by their mean of fourth powers: the highest counts most."""
+    """Return the logarithm of how seldom the views were so far out, by their mean of fourth powers.
+
+    The highest counts most.
+    """
     counts, record = state["counts"], state["record"].T
     points = counts[:, 0, 0]
     at = (np.arange(len(counts)) * _VIEWS + np.arange(_VIEWS)[:, None]) * (_CELLS + 1) + 1 + cells
@@ -208,7 +222,9 @@ def _surprise(state: State, views: Floats, cells: Cells) -> Floats:
     higher[_RESTLESS] = np.minimum(higher[_RESTLESS], points - higher[_RESTLESS])
     higher *= views <= record
     with np.errstate(over="ignore"):
-        excess = np.minimum(np.maximum(views - record, 0) / (np.maximum(record, state["unit"].T) * _ABOVE + _TINY), 1e9)
+        excess = np.minimum(
+            np.maximum(views - record, 0) / (np.maximum(record, state["unit"].T) * _ABOVE + _TINY), 1e9
+        )
     state["record"] = np.maximum(record, views).T
     odds = (points + np.float32(2)) * (1 + excess) / (higher + np.float32(1))
     surprise: Floats = np.sqrt(np.sqrt(np.mean(np.square(np.square(np.log(odds))), axis=0)))

@@ -9,9 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Objective:
-    """Of the events that a series counts (a sample each), `target` must be good: their value at most `most`, at least `least`.
+    """Of the events that a series counts (a sample each), `target` must be good.
 
-    A sample labelled outcome=failed is bad whatever its value. `alert` is the kind of alert it burns into.
+    Their value at most `most`, at least `least`. A sample labelled outcome=failed is bad whatever its value.
+    `alert` is the kind of alert it burns into.
     """
 
     name: str
@@ -24,7 +25,9 @@ class Objective:
     @property
     def bad(self) -> str:
         """Return in words what a bad event is."""
-        return f"{DOING[self.name]} " + ("failed" if self.max == float("inf") else f"took longer than {self.max:g} s")
+        return f"{DOING[self.name]} " + (
+            "failed" if self.max == float("inf") else f"took longer than {self.max:g} s"
+        )
 
 
 # fmt: off
@@ -57,9 +60,10 @@ BY_SERIES = {objective.series: number for number, objective in enumerate(OBJECTI
 
 @dataclass(frozen=True)
 class Window:
-    """Budget burns too fast when it does so over both spans: the long one says it matters, the short one that it goes on.
+    """Budget burns too fast when it does so over both spans.
 
-    `burn` is a multiple of the rate at which the budget would last exactly the objective's window.
+    The long one says it matters, the short one that it goes on. `burn` is a multiple of the rate at which the
+    budget would last exactly the objective's window.
     """
 
     long: timedelta
@@ -74,14 +78,16 @@ MONTH = (
     Window(timedelta(hours=6), timedelta(minutes=30), 6.0, pages=True),
     Window(timedelta(days=3), timedelta(hours=6), 1.0, pages=False),
 )
-#: Fewer bad events than this are chance: no false page in 72 service-months, 50 s later at 100 requests an hour.
+#: Fewer bad events than this are chance: no false page in 72 service-months, 50 s later at 100 requests an
+#: hour.
 BAD_MIN = 3
 
 
 def wedding_windows(lasts: timedelta) -> tuple[Window, ...]:
-    """Return the windows of a wedding that lasts so long: a tenth of its own budget at once, a quarter within an eighth of it.
+    """Return the windows of a wedding that lasts so long.
 
-    8 hours at 99.9 % are 28.8 s: a page after 2.9 s of outage within 5 minutes, or 7.2 s within an hour.
+    A tenth of its own budget at once, a quarter within an eighth of it. 8 hours at 99.9 % are 28.8 s: a page
+    after 2.9 s of outage within 5 minutes, or 7.2 s within an hour.
     """
     hour, five = lasts / 8, max(lasts / 96, timedelta(minutes=1))
     return (
@@ -101,7 +107,10 @@ class Counts:
 
 
 def burns(objective: Objective, window: Window, counts: Counts) -> float:
-    """Return by how many times the budget burns too fast over both spans, 0 when it does not, or by chance."""
+    """Return by how many times the budget burns too fast over both spans.
+
+    0 when it does not, or by chance.
+    """
     if counts.bad_long < BAD_MIN or not counts.total_short:
         return 0.0
     budget = 1.0 - objective.target
@@ -110,7 +119,10 @@ def burns(objective: Objective, window: Window, counts: Counts) -> float:
 
 
 def rate(objective: Objective, counts: Counts | None) -> float:
-    """Return by how many times the budget burns too fast over the short span now; 0 when nothing was measured in it."""
+    """Return by how many times the budget burns too fast over the short span now.
+
+    0 when nothing was measured in it.
+    """
     if counts is None or not counts.total_short:
         return 0.0
     return counts.bad_short / counts.total_short / (1.0 - objective.target)
@@ -121,22 +133,35 @@ def budget_left(objective: Objective, total: int, bad: int) -> float:
     return 1.0 - bad / total / (1.0 - objective.target) if total else 1.0
 
 
-def evaluate(objective: Objective, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", failed: bool) -> tuple[int, int]:
+def evaluate(
+    objective: Objective, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", failed: bool
+) -> tuple[int, int]:
     """Return (events, bad ones) among a series' values; `failed` when its label says that all of them are."""
     good = 0 if failed else int(((values >= objective.min) & (values <= objective.max)).sum())
     return len(values), len(values) - good
 
 
 def describe(objective: Objective, window: Window, counts: Counts, burn: float) -> str:
-    """Return in people's words how many events were bad, and what that costs: 348 of 348 loads … in the last 5 min."""
+    """Return in people's words how many events were bad, and what that costs.
+
+    348 of 348 loads … in the last 5 min.
+    """
     span = window.short if counts.bad_short else window.long
-    bad, total = (counts.bad_short, counts.total_short) if counts.bad_short else (counts.bad_long, counts.total_long)
+    bad, total = (
+        (counts.bad_short, counts.total_short) if counts.bad_short else (counts.bad_long, counts.total_long)
+    )
     minutes = span.total_seconds() / 60
     last = f"{minutes:,.0f} min" if minutes >= 1 else f"{span.total_seconds():.0f} s"
-    return f"{bad:,} of {total:,} {objective.bad} in the last {last} ({burn:,.0f} times what the error budget allows)"
+    return (
+        f"{bad:,} of {total:,} {objective.bad} in the last {last} ({burn:,.0f} times what the error budget "
+        "allows)"
+    )
 
 
 def worst(found: Iterable[tuple[Window, float]]) -> tuple[Window, float] | None:
-    """Return the most urgent window in which the budget burns too fast, and how fast; None when it does in none."""
+    """Return the most urgent window in which the budget burns too fast, and how fast.
+
+    None when it does in none.
+    """
     burning = [(window, burn) for window, burn in found if burn]
     return max(burning, key=lambda one: (one[0].pages, one[0].burn), default=None)

@@ -1,7 +1,7 @@
 """What services may measure, checked sample by sample. Pure.
 
-A sample is a value of a series at a moment; a series is a name and labels. Labels are allowed by name, so that nobody's name,
-number or address gets in by accident; what looks like one is refused as a value too.
+A sample is a value of a series at a moment; a series is a name and labels. Labels are allowed by name, so
+that nobody's name, number or address gets in by accident; what looks like one is refused as a value too.
 """
 
 import re
@@ -23,7 +23,20 @@ Row = np.dtype([("series", "<i8"), ("at", "<i8"), ("value", "<f8")])
 
 LABELS = frozenset(
     {
-        *("cache", "channel", "code", "environment", "host", "instance", "job", "kind", "le", "method", "node", "operation"),
+        *(
+            "cache",
+            "channel",
+            "code",
+            "environment",
+            "host",
+            "instance",
+            "job",
+            "kind",
+            "le",
+            "method",
+            "node",
+            "operation",
+        ),
         *(
             "outcome",
             "phase",
@@ -38,7 +51,18 @@ LABELS = frozenset(
             "service",
             "status",
         ),
-        *("supplier_type", "target", "task", "tenant", "type", "user_type", "venue_type", "version", "wedding_id", "worker"),
+        *(
+            "supplier_type",
+            "target",
+            "task",
+            "tenant",
+            "type",
+            "user_type",
+            "venue_type",
+            "version",
+            "wedding_id",
+            "worker",
+        ),
     }
 )
 _NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:.]{0,127}")
@@ -57,9 +81,10 @@ LONGEST, LARGEST = 1_000, 1e100
 
 @dataclass(frozen=True)
 class Policy:
-    """How much may come in. `tokens` are `name:secret` with spaces between them: who may push, each with its own rate.
+    """How much may come in.
 
-    A sample may be `late_max` old and `early_max` ahead; `buffer_max` bytes wait for the database at most, in the broker.
+    `tokens` are `name:secret` with spaces between them: who may push, each with its own rate. A sample may be
+    `late_max` old and `early_max` ahead; `buffer_max` bytes wait for the database at most, in the broker.
     `more_labels` are allowed beside the known ones.
     """
 
@@ -83,12 +108,18 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse what lets nothing in."""
-        if not timedelta(0) <= self.late_max <= timedelta(days=2) or not timedelta(0) <= self.early_max <= timedelta(days=1):
+        if not timedelta(0) <= self.late_max <= timedelta(days=2) or not timedelta(
+            0
+        ) <= self.early_max <= timedelta(days=1):
             raise ValueError("late_max must be 2d at most, early_max 1d")
         if min(self.samples_max, self.bytes_max, self.samples_per_second, self.buffer_max) < 1:
             raise ValueError("samples_max, bytes_max, samples_per_second and buffer_max must be 1 or more")
-        if any(not token.partition(":")[0] or len(token.partition(":")[2]) < 16 for token in self.tokens.split()):
-            raise ValueError("tokens must be name:secret with spaces between them, each secret of 16 characters or more")
+        if any(
+            not token.partition(":")[0] or len(token.partition(":")[2]) < 16 for token in self.tokens.split()
+        ):
+            raise ValueError(
+                "tokens must be name:secret with spaces between them, each secret of 16 characters or more"
+            )
 
 
 @dataclass(frozen=True)
@@ -103,9 +134,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Anomaly:
-    """A series that does not behave as it used to: its value at a moment, how surprising that is, and what it is.
+    """A series that does not behave as it used to.
 
-    `kind` is `step` or `surprise`, `until` when it is over if nothing more is found; moments in epoch seconds.
+    Its value at a moment, how surprising that is, and what it is. `kind` is `step` or `surprise`, `until`
+    when it is over if nothing more is found; moments in epoch seconds.
     """
 
     series: str
@@ -118,9 +150,10 @@ class Anomaly:
 
 @dataclass
 class Batch:
-    """Samples that may be stored: the series' texts, and a row for each (its `series` is a place in `series`).
+    """Samples that may be stored.
 
-    `refused` counts the others by why, with the remedy.
+    The series' texts, and a row for each (its `series` is a place in `series`). `refused` counts the others
+    by why, with the remedy.
     """
 
     series: list[str]
@@ -137,9 +170,14 @@ def check(samples: Iterable[Sample], policy: Policy, *, now: MachineMoment) -> B
     for sample in samples:
         text, problem = _text(sample, more)
         if not problem and not (isfinite(sample.value) and abs(sample.value) <= LARGEST):
-            problem = f"{sample.name}: value must be a finite number, at most {LARGEST:g}; leave out what was not measured"
+            problem = (
+                f"{sample.name}: value must be a finite number, at most {LARGEST:g}; leave out what was not "
+                "measured"
+            )
         if not problem and not earliest <= sample.at <= latest:
-            problem = f"{sample.name}: at must be within {policy.late_max} before and {policy.early_max} after now"
+            problem = (
+                f"{sample.name}: at must be within {policy.late_max} before and {policy.early_max} after now"
+            )
         if problem:
             refused[problem] += 1
         else:
@@ -155,13 +193,19 @@ def _text(sample: Sample, more: frozenset[str]) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=50_000)
-def series(name: str, labels: tuple[tuple[str, str], ...], more: frozenset[str] = frozenset()) -> tuple[str, str]:
-    """Return a series' text, `name{label="value",…}` with its labels in order, and what is wrong with it (or nothing)."""
+def series(
+    name: str, labels: tuple[tuple[str, str], ...], more: frozenset[str] = frozenset()
+) -> tuple[str, str]:
+    """Return a series' text, `name{label="value",…}` with its labels in order, and what is wrong with it."""
     if not _NAME.fullmatch(name):
         return "", f"name={name[:40]!r} must be letters, digits, _ : . and begin with a letter"
     for label, value in labels:
         if label not in LABELS and label not in more:
-            return "", f"{name}: label {label[:40]!r} is not allowed: leave it out, or have METRICS_INGEST_MORE_LABELS name it"
+            return (
+                "",
+                f"{name}: label {label[:40]!r} is not allowed: leave it out, or have "
+                "METRICS_INGEST_MORE_LABELS name it",
+            )
         if problem := _value_problem(label, value):
             return "", f"{name}: the value of {label} must be {problem}"
     inner = ",".join(f'{label}="{value}"' for label, value in sorted(labels) if value)
@@ -186,9 +230,9 @@ def parts(text: str) -> tuple[str, dict[str, str]]:
 
 
 def moment(value: Any, *, now: MachineMoment) -> float:
-    """Return seconds since 1970 of a number of seconds, or of a text in ISO 8601 with its zone; `now` for None.
+    """Return seconds since 1970 of a number of seconds, or of a text in ISO 8601 with its zone.
 
-    Raises ValueError with the remedy.
+    `now` for None. Raises ValueError with the remedy.
     """
     if value is None:
         return now.timestamp()
@@ -204,9 +248,10 @@ def moment(value: Any, *, now: MachineMoment) -> float:
 
 
 def from_json(document: Any, policy: Policy, *, now: MachineMoment) -> tuple[list[Sample], Counter[str]]:
-    """Return the samples of {"samples": [{"name", "value", "at"?, "labels"?}]}, and by why those that are none.
+    """Return the samples of {"samples".
 
-    Raises ValueError for what is no batch. Samples of one series without `at` are set apart by `apart`: each is one.
+    [{"name", "value", "at"?, "labels"?}]}, and by why those that are none. Raises ValueError for what is no
+    batch. Samples of one series without `at` are set apart by `apart`: each is one.
     """
     given = document.get("samples") if isinstance(document, Mapping) else None
     if not isinstance(given, list):
@@ -223,9 +268,10 @@ def from_json(document: Any, policy: Policy, *, now: MachineMoment) -> tuple[lis
 
 
 def apart(samples: Iterable[Sample], *, now: MachineMoment) -> list[Sample]:
-    """Return samples with those of one series that all came without a time two microseconds apart: each was measured.
+    """Return samples with those of one series that all came without a time two microseconds apart.
 
-    A float of today's epoch is told to a quarter of a microsecond, so one would not be enough.
+    Each was measured. A float of today's epoch is told to a quarter of a microsecond, so one would not be
+    enough.
     """
     stamp, seen, result = now.timestamp(), Counter[tuple[str, tuple[tuple[str, str], ...]]](), []
     for one in samples:

@@ -1,8 +1,10 @@
-"""Where a series' level stepped: a two-sided CUSUM (Page 1954) on what a series' own past does not explain. Pure.
+"""Where a series' level stepped.
 
-A series is a level that drifts with the day, and noise that remembers the sweep before (AR(1)). Both are learned as values
-come, clipped, so that neither one wild value nor an incident teaches them much. What is left is summed as the log of how much
-more likely a step is than none: `page` is that log, so one figure does for series of every unit, scale and memory.
+A two-sided CUSUM (Page 1954) on what a series' own past does not explain. Pure. A series is a level that
+drifts with the day, and noise that remembers the sweep before (AR(1)). Both are learned as values come,
+clipped, so that neither one wild value nor an incident teaches them much. What is left is summed as the log
+of how much more likely a step is than none: `page` is that log, so one figure does for series of every unit,
+scale and memory.
 """
 
 from dataclasses import dataclass
@@ -22,12 +24,17 @@ RESOLUTION = np.float32(1e-5)
 
 @dataclass(frozen=True)
 class Tuning:
-    """What is looked for and how it is learned; deviations in standard deviations, spans in sweeps, gains a sweep."""
+    """What is looked for and how it is learned.
+
+    Deviations in standard deviations, spans in sweeps, gains a sweep.
+    """
 
     every: float = 10.0  # seconds from sweep to sweep
     step: float = 2.5  # the step found soonest; larger ones are found sooner still, one of half of it never
     page: float = 18.5  # nats: at 10,000 series one false page a day
-    record: float = 2.0  # and by so much its own highest sum of late: what is wild of itself must be wilder to be said
+    record: float = (
+        2.0  # and by so much its own highest sum of late: what is wild of itself must be wilder to be said
+    )
     learned: int = 8640  # says nothing before
     settle: int = 30  # says nothing so long after its level was learned anew
     stale: int = 30  # a longer gap has the level learned anew
@@ -41,7 +48,10 @@ class Tuning:
 
 
 class Row(NamedTuple):
-    """What is remembered of every series; `away` is the direction of the last step times the sweeps it is remembered."""
+    """What is remembered of every series.
+
+    `away` is the direction of the last step times the sweeps it is remembered.
+    """
 
     level: Array
     slope: Array
@@ -63,7 +73,7 @@ STATE_BYTES = ROW.itemsize
 
 
 class Seen(NamedTuple):
-    """How values deviate: clipped, whitened and clipped, from what spread, and whether they follow the sweep before."""
+    """How values deviate: clipped, whitened and clipped, their spread, whether they follow the last sweep."""
 
     off: Array
     surprise: Array
@@ -85,10 +95,10 @@ class Steps:
         return np.sign(Row(*self._state).away).astype(np.int8)
 
     def step(self, at: float, values: NDArray[np.floating], reset: NDArray[np.intp] | None = None) -> Array:
-        """Take a sweep's values (seconds, one value a series, NaN for none) and return sums over the threshold, signed.
+        """Take a sweep's values, one a series, NaN for none; return sums over the threshold, signed.
 
-        1 and more, or -1 and less, is a step, said once; the step back within `away` is not said, but ends `away`.
-        Rows in `reset` were changed on purpose: their level is learned anew.
+        1 and more, or -1 and less, is a step, said once; the step back within `away` is not said, but ends
+        `away`. Rows in `reset` were changed on purpose: their level is learned anew.
         """
         rows = Row(*self._state)
         if reset is not None:
@@ -137,7 +147,8 @@ class Steps:
         off, clip = values - rows.level, np.float32(tuning.clip)
         spread = np.sqrt(rows.variance) + RESOLUTION * np.abs(rows.level) + MIN
         surprise = _within((off - rows.lag * rows.last) / spread, clip)
-        # What never varied has no spread: its first deviation makes one, by which it is as large as one may be.
+        # What never varied has no spread: its first deviation makes one, by which it is as large as one may
+        # be.
         np.copyto(rows.variance, np.square(off / clip), where=rows.variance == 0)
         off = _within(off, clip * spread / np.sqrt(1 - rows.lag * rows.lag))
         return Seen(off, surprise, spread, joined.astype(np.float32))

@@ -18,7 +18,10 @@ from workers.measurements.store.points import series
 
 @dataclass(frozen=True)
 class Memory:
-    """What a detector remembers: the series' ids in order, their packed states, and the sweep it saw last, in epoch seconds."""
+    """What a detector remembers.
+
+    The series' ids in order, their packed states, and the sweep it saw last, in epoch seconds.
+    """
 
     ids: NDArray[np.int64]
     rows: NDArray[np.uint8]
@@ -26,7 +29,10 @@ class Memory:
 
 
 def recall(detector: str, *, row_bytes: int, epoch: float) -> Memory | None:
-    """Return what a detector remembers; None when it is new, Redis lost it, or it is of another version or time."""
+    """Return what a detector remembers.
+
+    None when it is new, Redis lost it, or it is of another version or time.
+    """
     found = redis.undecoded().hgetall(STATE + detector)
     try:
         ids = np.frombuffer(found[b"ids"], np.int64)

@@ -82,7 +82,10 @@ performance = Table(
 
 
 def count(db: Connection, texts: Mapping[int, str], rows: "np.ndarray[Any, Any]") -> None:
-    """Count new points of objectives' series, in the transaction that writes them; `texts` has the series' by id."""
+    """Count new points of objectives' series, in the transaction that writes them.
+
+    `texts` has the series' by id.
+    """
     if not len(rows):
         return
     rows = rows[np.lexsort((rows["at"], rows["series"]))]
@@ -93,7 +96,11 @@ def count(db: Connection, texts: Mapping[int, str], rows: "np.ndarray[Any, Any]"
     starts = np.searchsorted(rows["series"], list(ours), side="left")
     for (own, number), first, end in zip(ours.items(), starts.tolist(), ends.tolist(), strict=True):
         labels = parts(texts[own])[1]
-        failed, region, wedding = labels.get("outcome") == "failed", labels.get("region", ""), labels.get("wedding_id")
+        failed, region, wedding = (
+            labels.get("outcome") == "failed",
+            labels.get("region", ""),
+            labels.get("wedding_id"),
+        )
         for at, total, bad in _by_time(rows[first:end], number, failed):
             _add(by_region[OBJECTIVES[number].name, region, at], total, bad)
             if wedding:
@@ -124,7 +131,9 @@ def _add_regions(db: Connection, found: Mapping[tuple[Any, ...], list[int]]) -> 
         for first in range(0, len(rows), 5_000):
             statement = insert(regions).values(rows[first : first + 5_000])
             more = {name: regions.c[name] + statement.excluded[name] for name in ("total", "bad")}
-            db.execute(statement.on_conflict_do_update(index_elements=["at", "objective", "region"], set_=more))
+            db.execute(
+                statement.on_conflict_do_update(index_elements=["at", "objective", "region"], set_=more)
+            )
 
 
 def _append_weddings(db: Connection, found: Mapping[tuple[Any, ...], list[int]]) -> None:
@@ -148,7 +157,9 @@ def of_regions(db: Connection, window: Window, *, now: MachineMoment) -> list[Ta
     since = {span: now - span for span in (window.long, window.short)}
     whole = _hour(now) - timedelta(hours=1)
     long = (
-        _summed(db, since[window.long], whole, now) if window.long > timedelta(hours=2) else _seen(db, since[window.long], now)
+        _summed(db, since[window.long], whole, now)
+        if window.long > timedelta(hours=2)
+        else _seen(db, since[window.long], now)
     )
     short = (
         _summed(db, since[window.short], whole, now)
@@ -167,14 +178,18 @@ def _hour(at: datetime) -> datetime:
 
 def _seen(db: Connection, since: datetime, now: MachineMoment) -> Counted:
     facts = (regions.c.objective, regions.c.region)
-    query = select(*facts, func.sum(regions.c.total), func.sum(regions.c.bad)).where(regions.c.at >= since, regions.c.at <= now)
+    query = select(*facts, func.sum(regions.c.total), func.sum(regions.c.bad)).where(
+        regions.c.at >= since, regions.c.at <= now
+    )
     return {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(query.group_by(*facts))}
 
 
 def _summed(db: Connection, since: datetime, whole: datetime, now: MachineMoment) -> Counted:
     """Return counts from the sums of the hours before `whole`, and from the events after it."""
     facts = (hours.c.objective, hours.c.region)
-    query = select(*facts, func.sum(hours.c.total), func.sum(hours.c.bad)).where(hours.c.at >= since, hours.c.at < whole)
+    query = select(*facts, func.sum(hours.c.total), func.sum(hours.c.bad)).where(
+        hours.c.at >= since, hours.c.at < whole
+    )
     found = {(row[0], row[1]): (int(row[2]), int(row[3])) for row in db.execute(query.group_by(*facts))}
     for scope, (total, bad) in _seen(db, whole, now).items():
         known = found.get(scope, (0, 0))
@@ -182,11 +197,20 @@ def _summed(db: Connection, since: datetime, whole: datetime, now: MachineMoment
     return found
 
 
-def of_weddings(db: Connection, window: Window, *, now: MachineMoment, ids: Iterable[str], bad_min: int) -> list[Tally]:
+def of_weddings(
+    db: Connection, window: Window, *, now: MachineMoment, ids: Iterable[str], bad_min: int
+) -> list[Tally]:
     """Return the counts of those of some weddings that had bad events: what is healthy is not looked at."""
-    query = select(weddings.c.objective, weddings.c.wedding_id).group_by(weddings.c.objective, weddings.c.wedding_id)
-    hurt = query.where(weddings.c.bad > 0, weddings.c.at >= now - window.long).having(func.sum(weddings.c.bad) >= bad_min)
-    found = [tuple(row) for row in db.execute(hurt.where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text)))))]
+    query = select(weddings.c.objective, weddings.c.wedding_id).group_by(
+        weddings.c.objective, weddings.c.wedding_id
+    )
+    hurt = query.where(weddings.c.bad > 0, weddings.c.at >= now - window.long).having(
+        func.sum(weddings.c.bad) >= bad_min
+    )
+    found = [
+        tuple(row)
+        for row in db.execute(hurt.where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text)))))
+    ]
     if not found:
         return []
     recent = weddings.c.at >= now - window.short
@@ -201,7 +225,11 @@ def of_weddings(db: Connection, window: Window, *, now: MachineMoment, ids: Iter
 def measured(db: Connection, ids: Iterable[str], *, since: datetime) -> set[tuple[str, str]]:
     """Return the (objective, wedding) of these weddings of which something was measured since a moment."""
     scope = (weddings.c.objective, weddings.c.wedding_id)
-    query = select(*scope).distinct().where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text))), weddings.c.at >= since)
+    query = (
+        select(*scope)
+        .distinct()
+        .where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text))), weddings.c.at >= since)
+    )
     return {(row[0], row[1]) for row in db.execute(query)}
 
 
@@ -212,7 +240,10 @@ def month(db: Connection, *, now: MachineMoment) -> list[Tally]:
 
 
 def sum_hours(db: Connection, *, since: datetime) -> None:
-    """Write the sums of the hours since a moment, again where events came late; those of more than 35 days go."""
+    """Write the sums of the hours since a moment, again where events came late.
+
+    Those of more than 35 days go.
+    """
     statement = """
         INSERT INTO slo_hours (objective, region, at, total, bad)
         SELECT objective, region, date_trunc('hour', at), sum(total), sum(bad) FROM slo_events
@@ -224,7 +255,7 @@ def sum_hours(db: Connection, *, since: datetime) -> None:
 
 
 def sum_weddings(db: Connection, *, since: datetime, at: MachineMoment) -> None:
-    """Write what became of each wedding's budgets over its own hours, for those with events since a moment."""
+    """Write each wedding's budgets over its own hours, for those with events since a moment."""
     budgets = {one.name: 1.0 - one.target for one in OBJECTIVES}
     statement = """
         INSERT INTO wedding_performance_metrics (wedding_id, objective, total, bad, budget_left, at)

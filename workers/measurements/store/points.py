@@ -1,20 +1,13 @@
-"""Points on their way: checked samples wait in a stream in Redis for the writer; the tables that they come into."""
+"""Points on their way: checked samples wait in a stream in Redis for the writer.
+
+The tables that they come into.
+"""
 
 from collections.abc import Iterable
 from datetime import date, datetime
 
 import orjson
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    DateTime,
-    Float,
-    Identity,
-    Index,
-    Table,
-    Text,
-)
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Identity, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from workers.foundation import partitions, redis
@@ -42,7 +35,8 @@ points = Table(
     Column("value", Float, nullable=False),
     postgresql_partition_by="RANGE (at)",
 )
-# A btree would cost two thirds of the speed, this one an eighth, and a minute is found as fast: docs/decisions/0012-metrics.md.
+# A btree would cost two thirds of the speed, this one an eighth, and a minute is found as fast:
+# docs/decisions/0012-metrics.md.
 Index("points_by_time", points.c.at, postgresql_using="brin", postgresql_with={"pages_per_range": 32})
 #: How far the stream is written, and by whom last.
 positions = Table(
@@ -62,7 +56,8 @@ due = Table(
 
 
 class BufferFull(ExpectedError):
-    """{waiting} bytes wait to be written: is the process `ingest` running, does PostgreSQL answer? Push again in a minute"""
+    """{waiting} bytes wait to be written: is the process `ingest` running, does PostgreSQL answer? Push again
+    in a minute"""
 
 
 def buffered() -> int:
@@ -71,7 +66,10 @@ def buffered() -> int:
 
 
 def buffer(batch: Batch, *, limit: int) -> None:
-    """Append a batch to the stream; raises BufferFull when more than `most` bytes wait: the database is too far behind."""
+    """Append a batch to the stream.
+
+    Raises BufferFull when more than `most` bytes wait: the database is too far behind.
+    """
     if not len(batch.rows):
         return
     client = redis.undecoded()

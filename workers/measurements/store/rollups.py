@@ -1,7 +1,8 @@
-"""Minutes, hours and days of each series: how many, sum, least, most, and a sketch from which any percentile is read.
+"""Minutes, hours and days of each series.
 
-The sketch is Apache DataSketches' t-digest: sketches of minutes merge into an hour's, hours' into a day's. A level is always
-made anew from the one below, so rolling up twice changes nothing, and late points find their way.
+How many, sum, least, most, and a sketch from which any percentile is read. The sketch is Apache DataSketches'
+t-digest: sketches of minutes merge into an hour's, hours' into a day's. A level is always made anew from the
+one below, so rolling up twice changes nothing, and late points find their way.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,19 @@ from typing import Any
 
 import numpy as np
 from datasketches import tdigest_double
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Integer, LargeBinary, Table, delete, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    Table,
+    delete,
+    select,
+    text,
+)
 
 from workers.foundation import database, partitions
 from workers.foundation.moments import MachineMoment
@@ -62,10 +75,17 @@ class Summary:
 
 def take_due(db: Connection, *, before: datetime, limit: int) -> list[tuple[str, datetime]]:
     """Take the (level, start) that changed and are over, minutes first, the oldest first."""
-    ended = text("start + CASE level WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour' "
+    ended = text("start + CASE level WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 "
+                 "hour' "
                 "ELSE interval '1 day' END <= :before")  # fmt: skip
     order = text("CASE level WHEN 'minute' THEN 0 WHEN 'hour' THEN 1 ELSE 2 END, start")
-    query = select(due).where(ended.bindparams(before=before)).order_by(order).limit(limit).with_for_update(skip_locked=True)
+    query = (
+        select(due)
+        .where(ended.bindparams(before=before))
+        .order_by(order)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
     rows = [(row.level, row.start) for row in db.execute(query)]
     for level, start in rows:
         db.execute(delete(due).where(due.c.level == level, due.c.start == start))
@@ -100,7 +120,15 @@ def _of_points(db: Connection, start: datetime, end: datetime) -> Iterator[tuple
     for own, part in zip(ids[np.concatenate([[0], cuts])].tolist(), np.split(values, cuts), strict=True):
         sketch = tdigest_double(COMPRESSION)
         sketch.update(part)
-        yield own, start, len(part), float(part.sum()), float(part.min()), float(part.max()), sketch.serialize()
+        yield (
+            own,
+            start,
+            len(part),
+            float(part.sum()),
+            float(part.min()),
+            float(part.max()),
+            sketch.serialize(),
+        )
 
 
 def _of_below(db: Connection, level: str, start: datetime, end: datetime) -> Iterator[tuple[Any, ...]]:
@@ -130,7 +158,10 @@ def history(db: Connection, text_of: str, level: str, start: datetime, end: date
     table = tables[level]
     facts = [table.c[name] for name in Summary.__dataclass_fields__]
     query = select(*facts).join(series, series.c.id == table.c.series).where(series.c.text == text_of)
-    return [Summary(*row) for row in db.execute(query.where(table.c.at >= start, table.c.at < end).order_by(table.c.at))]
+    return [
+        Summary(*row)
+        for row in db.execute(query.where(table.c.at >= start, table.c.at < end).order_by(table.c.at))
+    ]
 
 
 def known(db: Connection, name: str = "", *, limit: int = 1_000) -> list[str]:

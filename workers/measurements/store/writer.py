@@ -1,7 +1,7 @@
 """The writer: takes points from the stream and copies them into PostgreSQL, each once.
 
-What was written is remembered in the transaction that writes it: the stream's position. So a writer that dies leaves no gap
-and no double, and one that takes over goes on where the last transaction ended.
+What was written is remembered in the transaction that writes it: the stream's position. So a writer that dies
+leaves no gap and no double, and one that takes over goes on where the last transaction ended.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,11 @@ from workers.foundation import dead_letters, logs, partitions, redis
 from workers.measurements.keys import STREAM
 from workers.measurements.rules.objectives import BY_SERIES
 from workers.measurements.rules.samples import LARGEST, LONGEST, Row, parts
+from workers.measurements.store.binary import HEAD, TAIL, Points, binary
 from workers.measurements.store.points import POINTS, note_due, positions, series
 
 log = logs.get("measurements")
 
-#: Rows of points, or a mask of them.
-Points = np.ndarray[Any, Any]
 
 #: Microseconds since 1970 of 2000 and 2200: PostgreSQL and our partitions take no other years.
 _FIRST, _LAST = 946_684_800_000_000, 7_258_118_400_000_000
@@ -35,7 +34,10 @@ LISTS = 100
 
 @dataclass(frozen=True)
 class Written:
-    """What a run of the writer did: points that are new, points that were there, and of the new ones the objectives' events."""
+    """What a run of the writer did.
+
+    Points that are new, points that were there, and of the new ones the objectives' events.
+    """
 
     new: int = 0
     doubles: int = 0
@@ -50,7 +52,10 @@ _NEW_SERIES = text("""
 
 
 class Writer:
-    """Takes blocks from the stream and writes what is new. One of several that run at a time, whoever gets the lock."""
+    """Takes blocks from the stream and writes what is new.
+
+    One of several that run at a time, whoever gets the lock.
+    """
 
     def __init__(self, name: str) -> None:
         """Begin without knowing anything: the first batch is compared with the database."""
@@ -91,14 +96,20 @@ class Writer:
 
     def trim(self, db: Connection) -> None:
         """Drop from the stream what is written, once that is certain: after the transaction."""
-        if position := db.execute(select(positions.c.position).where(positions.c.stream == STREAM)).scalar_one_or_none():
+        if position := db.execute(
+            select(positions.c.position).where(positions.c.stream == STREAM)
+        ).scalar_one_or_none():
             milliseconds, _, number = position.partition("-")
             redis.undecoded().xtrim(STREAM, minid=f"{milliseconds}-{int(number) + 1}", approximate=False)
 
     def _place(self, db: Connection) -> str | None:
-        if not db.execute(text("SELECT pg_try_advisory_xact_lock(hashtext(:stream))"), {"stream": STREAM}).scalar_one():
+        if not db.execute(
+            text("SELECT pg_try_advisory_xact_lock(hashtext(:stream))"), {"stream": STREAM}
+        ).scalar_one():
             return None
-        db.execute(insert(positions).values(stream=STREAM, position="0-0", writer="").on_conflict_do_nothing())
+        db.execute(
+            insert(positions).values(stream=STREAM, position="0-0", writer="").on_conflict_do_nothing()
+        )
         row = db.execute(select(positions).where(positions.c.stream == STREAM)).one()
         if row.writer != self.name:
             # Somebody else wrote meanwhile: what is known here of the newest moments is not true any more.
@@ -106,7 +117,9 @@ class Writer:
         return _existing(row.position)
 
     def _move(self, db: Connection, position: str) -> None:
-        db.execute(positions.update().where(positions.c.stream == STREAM).values(position=position, writer=self.name))
+        db.execute(
+            positions.update().where(positions.c.stream == STREAM).values(position=position, writer=self.name)
+        )
 
     def _rows(self, db: Connection, blocks: Sequence[dict[bytes, bytes]]) -> "list[Points]":
         # Who pushes every ten seconds sends the same series in the same order: their ids are told once.
@@ -124,7 +137,10 @@ class Writer:
         return found
 
     def _sound(self, fields: dict[bytes, bytes]) -> bool:
-        """Tell whether a block is one of ours; what is none is refused, or all behind it would wait for ever."""
+        """Tell whether a block is one of ours.
+
+        What is none is refused, or all behind it would wait for ever.
+        """
         try:
             sound = _fits(np.frombuffer(fields[b"r"], Row), self._names(fields[b"s"]))
         except (KeyError, ValueError, TypeError):
@@ -146,11 +162,17 @@ class Writer:
         return len(names)
 
     def _learn(self, db: Connection, texts: set[str]) -> None:
-        query = select(series.c.text, series.c.id).where(series.c.text == any_(literal([*texts], ARRAY(Text))))
+        query = select(series.c.text, series.c.id).where(
+            series.c.text == any_(literal([*texts], ARRAY(Text)))
+        )
         self.ids |= {row[0]: row[1] for row in db.execute(query)}
         if new := sorted(texts - self.ids.keys()):
             names, labels = zip(*map(parts, new), strict=True)
-            facts = {"texts": new, "names": list(names), "labels": [orjson.dumps(one).decode() for one in labels]}
+            facts = {
+                "texts": new,
+                "names": list(names),
+                "labels": [orjson.dumps(one).decode() for one in labels],
+            }
             db.execute(_NEW_SERIES, facts)
             self.ids |= {row[0]: row[1] for row in db.execute(query)}
         self.texts |= {self.ids[one]: one for one in texts}
@@ -165,7 +187,7 @@ class Writer:
             self.counted = np.concatenate([self.counted, np.zeros(highest * 2 - len(self.counted), bool)])
 
     def _new(self, db: Connection, rows: Points, taken: list[tuple[int, Points]], before: Points) -> Points:
-        """Return the rows that are neither written nor among those `taken` before in this run, each (series, time) once."""
+        """Return the rows that are neither written nor `taken` before in this run, each once."""
         rows = _once(rows)
         known = self.last[rows["series"]]
         unsure = (rows["at"] <= known) | (known == 0)
@@ -180,7 +202,9 @@ class Writer:
         moments = np.unique(np.concatenate([np.unique(part["at"] // 60_000_000) for part in parts])) * 60
         starts = [datetime.fromtimestamp(moment, UTC) for moment in moments.tolist()]
         partitions.make(db, POINTS, sorted({start.date() for start in starts}))
-        with db.connection.cursor().copy(f"COPY {POINTS} (series, at, value) FROM STDIN (FORMAT binary)") as sink:
+        with db.connection.cursor().copy(
+            f"COPY {POINTS} (series, at, value) FROM STDIN (FORMAT binary)"
+        ) as sink:
             sink.write(HEAD)
             for part in parts:
                 # The server takes one part in while the next is made.
@@ -195,7 +219,12 @@ def _fits(rows: Points, series_named: int) -> bool:
         return True
     places, at, value = rows["series"], rows["at"], rows["value"]
     of_ours = int(places.min()) >= 0 and int(places.max()) < series_named
-    return of_ours and int(at.min()) >= _FIRST and int(at.max()) < _LAST and bool((np.abs(value) <= LARGEST).all())
+    return (
+        of_ours
+        and int(at.min()) >= _FIRST
+        and int(at.max()) < _LAST
+        and bool((np.abs(value) <= LARGEST).all())
+    )
 
 
 def _once(rows: Points) -> Points:
@@ -212,7 +241,10 @@ def _once(rows: Points) -> Points:
 
 
 def _existing(position: str) -> str:
-    """Return the position; the beginning when the stream is another one, which ends before it: Redis lost the old one."""
+    """Return the position; the beginning when the stream is another one, which ends before it.
+
+    Redis lost the old one.
+    """
     client = redis.undecoded()
     if not client.exists(STREAM):
         return position
@@ -225,13 +257,15 @@ def _order(position: str) -> tuple[int, ...]:
 
 
 def _doubles(rows: Points, unsure: Points, there: list[Points]) -> Points:
-    """Tell which of the rows that are `unsure` are among what is `there` of their time, as (series, microseconds)."""
+    """Tell which `unsure` rows are among what is `there` of their time, as (series, microseconds)."""
     late, known = rows[unsure], np.concatenate([np.empty((0, 2), "<i8"), *there])
     begin, end = int(late["at"].min()), int(late["at"].max())
     width = end - begin + 1
     known = known[(known[:, 1] >= begin) & (known[:, 1] <= end)]
     found = unsure.copy()
-    found[unsure] = np.isin(late["series"] * width + (late["at"] - begin), known[:, 0] * width + (known[:, 1] - begin))
+    found[unsure] = np.isin(
+        late["series"] * width + (late["at"] - begin), known[:, 0] * width + (known[:, 1] - begin)
+    )
     return found
 
 
@@ -249,24 +283,9 @@ def _written(db: Connection, late: Points) -> list[Points]:
 
 
 def _taken(taken: list[tuple[int, Points]], late: Points) -> list[Points]:
-    """Return what was taken before, in this run, that is not older than these rows; `taken` has each part's newest moment."""
+    """Return what was taken before, in this run, that is not older than these rows.
+
+    `taken` has each part's newest moment.
+    """
     begin = int(late["at"].min())
     return [np.column_stack((part["series"], part["at"])) for end, part in taken if end >= begin]
-
-
-_BINARY = np.dtype(
-    [("fields", ">i2"), ("l1", ">i4"), ("series", ">i8"), ("l2", ">i4"), ("at", ">i8"), ("l3", ">i4"), ("value", ">f8")]
-)
-#: PostgreSQL counts microseconds from 2000-01-01.
-_EPOCH = 946_684_800_000_000
-
-
-HEAD, TAIL = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
-
-
-def binary(rows: Points) -> bytes:
-    """Return rows as records of PostgreSQL's binary COPY; HEAD goes before them, TAIL after."""
-    out = np.empty(len(rows), _BINARY)
-    out["fields"], out["l1"], out["l2"], out["l3"] = 3, 8, 8, 8
-    out["series"], out["at"], out["value"] = rows["series"], rows["at"] - _EPOCH, rows["value"]
-    return out.tobytes()

@@ -18,14 +18,19 @@ from workers.measurements.rules.steps import Steps, Tuning
 from workers.measurements.store import detection
 from workers.measurements.store.detection import Memory
 
-#: What a point may be late before its sweep is closed; how many sweeps are made up for; how long a finding stands.
+#: What a point may be late before its sweep is closed; how many sweeps are made up for; how long a finding
+#: stands.
 LATE, MAX, VALID_FOR = timedelta(seconds=10), 6, timedelta(minutes=10)
-#: Detector -> from sweep to sweep: steps are for quick changes, surprises for what an hour or a day never did.
+#: Detector -> from sweep to sweep: steps are for quick changes, surprises for what an hour or a day never
+#: did.
 EVERY = {"step": timedelta(seconds=10), "surprise": timedelta(minutes=1)}
 
 
 def sweep(db: Connection, *, now: MachineMoment) -> list[Anomaly]:
-    """Show each detector the sweeps that are over and that it has not seen; return, and remember, what they found."""
+    """Show each detector the sweeps that are over and that it has not seen.
+
+    Return, and remember, what they found.
+    """
     found = [one for kind, every in EVERY.items() for one in _sweep(db, kind, every, now - LATE)]
     detection.publish(found)
     return found
@@ -65,7 +70,9 @@ def _grown(kind: str, memory: Memory, seen: Mapping[int, float]) -> Memory:
     return replace(memory, ids=np.concatenate([memory.ids, np.array(new, np.int64)]), rows=rows)
 
 
-def _step(kind: str, memory: Memory, seen: Mapping[int, float], at: float) -> tuple[Memory, NDArray[np.float32]]:
+def _step(
+    kind: str, memory: Memory, seen: Mapping[int, float], at: float
+) -> tuple[Memory, NDArray[np.float32]]:
     if not len(memory.ids):
         return replace(memory, swept=at), np.empty(0, np.float32)
     detector = _detector(kind, memory.rows)
@@ -74,7 +81,12 @@ def _step(kind: str, memory: Memory, seen: Mapping[int, float], at: float) -> tu
 
 
 def _found(
-    db: Connection, kind: str, ids: NDArray[np.int64], scores: NDArray[np.float32], seen: Mapping[int, float], at: float
+    db: Connection,
+    kind: str,
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    seen: Mapping[int, float],
+    at: float,
 ) -> list[Anomaly]:
     found = np.flatnonzero(np.abs(scores) >= (THRESHOLD if kind == "surprise" else 1.0))
     texts = detection.texts(db, ids[found].tolist())

@@ -34,7 +34,7 @@ class TooManySamples(ExpectedError):
 
 @dataclass(frozen=True)
 class Taken:
-    """How many samples were taken, how many said what another one of them says, and how many were not taken by why."""
+    """How many samples were taken, how many were doubles, and how many were refused, by reason."""
 
     accepted: int
     refused: dict[str, int]
@@ -57,9 +57,16 @@ def source(authorization: str) -> str:
 
 
 def take(
-    samples: Iterable[Sample], unread: Mapping[str, int] = MappingProxyType({}), *, sent_by: str, now: MachineMoment
+    samples: Iterable[Sample],
+    unread: Mapping[str, int] = MappingProxyType({}),
+    *,
+    sent_by: str,
+    now: MachineMoment,
 ) -> Taken:
-    """Check samples and put them on their way; when this returns they are in the stream. Raises TooManySamples, BufferFull."""
+    """Check samples and put them on their way.
+
+    When this returns they are in the stream. Raises TooManySamples, BufferFull.
+    """
     limits = policy()
     batch = check(apart(samples, now=now), limits, now=now)
     batch.refused.update(unread)

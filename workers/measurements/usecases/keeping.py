@@ -15,7 +15,10 @@ ENOUGH = 10.0
 
 
 def roll_up(*, now: MachineMoment) -> int:
-    """Roll up what changed and is over, a span a transaction; return how many. A span that gets late points is made anew."""
+    """Roll up what changed and is over, a span a transaction.
+
+    Return how many. A span that gets late points is made anew.
+    """
     begun, spans = clock.stopwatch(), 0
     while clock.stopwatch() - begun < ENOUGH:
         with database.transaction() as db:
@@ -36,7 +39,10 @@ def make_partitions(db: Connection, *, now: MachineMoment) -> None:
 
 
 def retain(db: Connection, *, now: MachineMoment) -> dict[str, list[str]]:
-    """Make partitions ahead, sum up the last days, and drop what is past retention; return what was dropped."""
+    """Make partitions ahead, sum up the last days, and drop what is past retention.
+
+    Return what was dropped.
+    """
     make_partitions(db, now=now)
     events.sum_hours(db, since=now - timedelta(days=3))
     events.sum_weddings(db, since=now - timedelta(days=3), at=now)

@@ -13,7 +13,8 @@ from workers.measurements.store import events
 class Budget:
     """An objective's error budget of 30 days in a region (empty: everywhere).
 
-    `budget_left` is a share of it, below 0 when it is spent; `burn` says by window how many times as fast as allowed it goes.
+    `budget_left` is a share of it, below 0 when it is spent; `burn` says by window how many times as fast as
+    allowed it goes.
     """
 
     objective: str
@@ -30,7 +31,9 @@ def budgets(*, now: MachineMoment) -> list[Budget]:
     with database.transaction() as db:
         month = events.month(db, now=now)
         rates = {
-            _hours(window.long): {(one.objective, one.scope): one.counts for one in events.of_regions(db, window, now=now)}
+            _hours(window.long): {
+                (one.objective, one.scope): one.counts for one in events.of_regions(db, window, now=now)
+            }
             for window in MONTH
         }
     found = []

@@ -14,7 +14,8 @@ LEVELS = tuple(rollups.SPANS)
 
 
 class NotRolledUp(ExpectedError):
-    """{series!r} is measured, and nothing of the last {hours} h is rolled up yet: a minute or an hour is once it is over"""
+    """{series!r} is measured, and nothing of the last {hours} h is rolled up yet: a minute or an hour is once
+    it is over"""
 
 
 class NothingMeasured(ExpectedError):
@@ -28,7 +29,10 @@ def known(name: str = "") -> list[str]:
 
 
 def history(series: str, level: str, *, hours: int, now: MachineMoment) -> dict[str, list[rollups.Summary]]:
-    """Return a series' summaries of the last hours by its text, or those of the first 20 of a name; only those with any."""
+    """Return a series' summaries of the last hours by its text, or those of the first 20 of a name.
+
+    Only those with any.
+    """
     with database.transaction() as db:
         named = rollups.known(db, series.partition("{")[0], limit=1000)
         texts = [series] if "{" in series else named[:20]

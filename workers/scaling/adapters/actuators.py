@@ -1,7 +1,7 @@
 """What brings a resource to a value on a real system: actuators, found by entry point.
 
-`SCALING_ACTUATORS` says which resource is whose, e.g. `instances=gateways+kubernetes cache_mb=valkey`. A resource
-without one is not decided about. A package of anybody's adds one in its pyproject.toml:
+`SCALING_ACTUATORS` says which resource is whose, e.g. `instances=gateways+kubernetes cache_mb=valkey`. A
+resource without one is not decided about. A package of anybody's adds one in its pyproject.toml:
 
     [project.entry-points."wedops.actuators"]
     mine = "package.module:Mine"
@@ -26,7 +26,8 @@ from workers.scaling.rules.policy import Resource
 from workers.scaling.store import looks
 
 GROUP = "wedops.actuators"
-#: Seconds that a call may take in all: a server that sends a byte now and then outlives every time-out of a socket.
+#: Seconds that a call may take in all: a server that sends a byte now and then outlives every time-out of a
+#: socket.
 PATIENCE = 5.0
 #: After so long a call that never ended is given up.
 GIVEN_UP = timedelta(minutes=2)
@@ -41,7 +42,7 @@ class ActuatorUnfit(ExpectedError):
 
 
 class ActuatorBroken(ExpectedError):
-    """the actuator {name!r} of SCALING_ACTUATORS can't be loaded ({problem}); mend or leave out its package"""
+    """actuator {name!r} of SCALING_ACTUATORS can't be loaded ({problem}); mend or remove its package"""
 
 
 class ActuatorRefused(ExpectedError):
@@ -54,7 +55,9 @@ class ActuatorUnreachable(ExpectedError):
 
 def refusal(actuator: str, action: Action, problem: object) -> ActuatorRefused:
     """Return the error of an actuator that will not do what an action wants, however often it is asked."""
-    return ActuatorRefused(actuator=actuator, resource=action.resource, region=action.region, to=action.to, problem=problem)
+    return ActuatorRefused(
+        actuator=actuator, resource=action.resource, region=action.region, to=action.to, problem=problem
+    )
 
 
 class Actuator(Protocol):
@@ -67,7 +70,10 @@ class Actuator(Protocol):
         """Return how much the real system has now; None while it does not say."""
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:
-        """Bring it to `action.to` and return what was done, or would be; once it is there, again changes nothing."""
+        """Bring it to `action.to` and return what was done, or would be.
+
+        Once it is there, again changes nothing.
+        """
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,10 @@ Answer = TypeVar("Answer")
 
 
 class _InTime:
-    """An actuator whose calls end within PATIENCE and raise no more than errors; while one goes on, no other is begun."""
+    """An actuator whose calls end within PATIENCE and raise no more than errors.
+
+    While one goes on, no other is begun.
+    """
 
     def __init__(self, name: str, make: Callable[[], Actuator]) -> None:
         self._name = name
@@ -173,7 +182,9 @@ class _InTime:
             looks.note_hanging(self._name, call=call_id, limit=GIVEN_UP)
             # Called at once if it ended meanwhile.
             answer.add_done_callback(lambda _: looks.note_ended(self._name, call=call_id))
-            raise ActuatorUnreachable(actuator=self._name, problem=f"no answer within {PATIENCE:.0f} s") from None
+            raise ActuatorUnreachable(
+                actuator=self._name, problem=f"no answer within {PATIENCE:.0f} s"
+            ) from None
 
 
 def _settle(call: Callable[[], Answer], answer: Future[Answer]) -> None:
@@ -182,5 +193,6 @@ def _settle(call: Callable[[], Answer], answer: Future[Answer]) -> None:
     except Exception as error:
         answer.set_exception(error)
     except BaseException as error:
-        # A plug-in that wants to exit must not take the worker with it, and its task's message again and again.
+        # A plug-in that wants to exit must not take the worker with it, and its task's message again and
+        # again.
         answer.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))

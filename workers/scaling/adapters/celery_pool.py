@@ -1,4 +1,7 @@
-"""The processes of our own workers: Celery's pool_grow and pool_shrink, shared out over the workers of the queue `steady`."""
+"""The processes of our own workers.
+
+Celery's pool_grow and pool_shrink, shared out over the workers of the queue `steady`.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,7 +22,10 @@ WORKERS = "steady@"
 
 
 class CeleryPool:
-    """Grows and shrinks the prefork pools of the workers named steady@…; one that restarts has its first size again."""
+    """Grows and shrinks the prefork pools of the workers named steady@….
+
+    One that restarts has its first size again.
+    """
 
     serves = (Resource.WORKER_PROCESSES,)
 
@@ -34,10 +40,15 @@ class CeleryPool:
         return sum(sizes.values()) if sizes else None
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:
-        """Share the processes out evenly, the first workers by name get the odd ones; none is left without."""
+        """Share the processes out evenly, the first workers by name get the odd ones.
+
+        None is left without.
+        """
         sizes = self._sizes()
         if not sizes:
-            raise ActuatorUnreachable(actuator="celery", problem=f"no worker {WORKERS}… answers; start worker-steady")
+            raise ActuatorUnreachable(
+                actuator="celery", problem=f"no worker {WORKERS}… answers; start worker-steady"
+            )
         if self._known and set(sizes) != self._known:
             # One that is only slow has its processes still: what the others get would be too many.
             self._known = set(sizes)
@@ -55,7 +66,10 @@ class CeleryPool:
 
     def _sizes(self) -> dict[str, int]:
         answers = (
-            self._request(lambda: app.control.inspect(timeout=PATIENCE, pattern=f"{WORKERS}*", matcher="glob").stats()) or {}
+            self._request(
+                lambda: app.control.inspect(timeout=PATIENCE, pattern=f"{WORKERS}*", matcher="glob").stats()
+            )
+            or {}
         )
         return {name: len(stats["pool"]["processes"]) for name, stats in sorted(answers.items())}
 

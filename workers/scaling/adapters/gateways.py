@@ -6,16 +6,26 @@ from workers.scaling.store import gateways
 
 
 class Gateways:
-    """They are told by `store.gateways.tell` whatever carries an action out; here their confirmation is read."""
+    """They are told by `store.gateways.tell` whatever carries an action out.
+
+    Here their confirmation is read.
+    """
 
     serves = (Resource.INSTANCES, Resource.CONNECTION_POOL)
 
     def seen(self, action: Action) -> int | None:
-        """Return what the action wants once a gateway has confirmed it; of no action what they were told and confirmed last."""
+        """Return what the action wants once a gateway has confirmed it.
+
+        Of no action what they were told and confirmed last.
+        """
         if action.id:
             return action.to if action.id <= gateways.confirmed(action.region) else None
         published = gateways.published(action.region)
-        return published.get(action.resource) if 0 < published.get("action", 0) <= gateways.confirmed(action.region) else None
+        return (
+            published.get(action.resource)
+            if 0 < published.get("action", 0) <= gateways.confirmed(action.region)
+            else None
+        )
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:  # noqa: ARG002 - nothing is done here
         """Wait for them: they were told."""

@@ -1,6 +1,7 @@
-"""Replicas of a Deployment, through its `/scale`: a Role for `deployments/scale` on one name suffices, and to list HPAs.
+"""Replicas of a Deployment, through its `/scale`.
 
-The official client is the extra `kubernetes`. A Deployment that an HPA (or KEDA, which makes one) owns is left alone.
+A Role for `deployments/scale` on one name suffices, and to list HPAs. The official client is the extra
+`kubernetes`. A Deployment that an HPA (or KEDA, which makes one) owns is left alone.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from workers.scaling.rules.policy import Resource
 
 @dataclass(frozen=True)
 class Policy:
-    """`deployment` has {region} where it differs. Without `url` the pod's own account is used, or a kubeconfig."""
+    """`deployment` has {region} where it differs. Without `url` the pod's own account is used, or a
+    kubeconfig."""
 
     prefix: ClassVar = "KUBERNETES_"
 
@@ -44,7 +46,10 @@ class Kubernetes:
         policy = settings.read(Policy)
         name, current = self._name(action), self._scale(action)
         self._check_owner(action, name)
-        body = {"metadata": {"resourceVersion": current.metadata.resource_version}, "spec": {"replicas": action.to}}
+        body = {
+            "metadata": {"resourceVersion": current.metadata.resource_version},
+            "spec": {"replicas": action.to},
+        }
         self._request(
             action,
             self._apps.patch_namespaced_deployment_scale,
@@ -60,15 +65,20 @@ class Kubernetes:
 
     def _scale(self, action: Action) -> Any:
         namespace = settings.read(Policy).namespace
-        return self._request(action, self._apps.read_namespaced_deployment_scale, self._name(action), namespace)
+        return self._request(
+            action, self._apps.read_namespaced_deployment_scale, self._name(action), namespace
+        )
 
     def _check_owner(self, action: Action, name: str) -> None:
         namespace = settings.read(Policy).namespace
-        for hpa in self._request(action, self._autoscaling.list_namespaced_horizontal_pod_autoscaler, namespace).items:
+        for hpa in self._request(
+            action, self._autoscaling.list_namespaced_horizontal_pod_autoscaler, namespace
+        ).items:
             target = hpa.spec.scale_target_ref
             if (target.kind, target.name) == ("Deployment", name):
                 problem = (
-                    f"HPA {hpa.metadata.name} owns {name}; delete it, or let KEDA ask for the figure (docs/guides/scaling.md)"
+                    f"HPA {hpa.metadata.name} owns {name}; delete it, or let KEDA ask for the figure "
+                    "(docs/guides/scaling.md)"
                 )
                 raise refusal("kubernetes", action, problem)
 
@@ -82,7 +92,9 @@ class Kubernetes:
             raise ActuatorUnreachable(actuator="kubernetes", problem=error) from error
         except ApiException as error:
             if error.status in (409, 429) or error.status >= 500:
-                raise ActuatorUnreachable(actuator="kubernetes", problem=f"{error.status} {error.reason}") from error
+                raise ActuatorUnreachable(
+                    actuator="kubernetes", problem=f"{error.status} {error.reason}"
+                ) from error
             raise refusal("kubernetes", action, f"{error.status} {error.reason}") from error
 
     @cached_property
@@ -90,10 +102,14 @@ class Kubernetes:
         try:
             from kubernetes import client, config  # noqa: PLC0415
         except ImportError:
-            raise ActuatorUnreachable(actuator="kubernetes", problem="install the extra `kubernetes`") from None
+            raise ActuatorUnreachable(
+                actuator="kubernetes", problem="install the extra `kubernetes`"
+            ) from None
         policy = settings.read(Policy)
         if policy.url:
-            given = client.Configuration(host=policy.url, api_key={"authorization": f"Bearer {policy.token.strip()}"})
+            given = client.Configuration(
+                host=policy.url, api_key={"authorization": f"Bearer {policy.token.strip()}"}
+            )
             # Trying again is our own work: its three tries would take four times as long.
             given.retries = False
             return client.ApiClient(given)

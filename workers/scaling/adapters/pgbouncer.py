@@ -1,7 +1,7 @@
 """PgBouncer's `default_pool_size`, set at its admin console.
 
-Growing is immediate; what is too many stays open until RECONNECT; RELOAD brings the file's value back, which the next look
-corrects.
+Growing is immediate; what is too many stays open until RECONNECT; RELOAD brings the file's value back, which
+the next look corrects.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,9 @@ class Policy:
             # Its message has the address in it, and that the password.
             sound = False
         if not sound:
-            raise ValueError("admin_url must be such as postgresql://admin:password@host:6432/pgbouncer, percent-encoded")
+            raise ValueError(
+                "admin_url must be such as postgresql://admin:password@host:6432/pgbouncer, percent-encoded"
+            )
 
 
 class PgBouncer:
@@ -64,7 +66,9 @@ class PgBouncer:
         """Return how many server connections its fullest pool has now."""
         with _console(action) as console:
             pools = console.execute("SHOW POOLS").fetchall()
-        return max((sum(int(pool[name]) for name in pool if name.startswith("sv_")) for pool in pools), default=0)
+        return max(
+            (sum(int(pool[name]) for name in pool if name.startswith("sv_")) for pool in pools), default=0
+        )
 
 
 @contextmanager
@@ -81,7 +85,9 @@ def _console(action: Action) -> Iterator["psycopg.Cursor[dict[str, Any]]"]:
         ) as connection, connection.cursor() as cursor:  # fmt: skip
             yield cursor
     except psycopg.OperationalError as error:
-        raise ActuatorUnreachable(actuator="pgbouncer", problem=str(error).strip().partition("\n")[0]) from error
+        raise ActuatorUnreachable(
+            actuator="pgbouncer", problem=str(error).strip().partition("\n")[0]
+        ) from error
     except psycopg.Error as error:
         problem = str(error).strip().partition("\n")[0]
         raise refusal("pgbouncer", action, problem) from error

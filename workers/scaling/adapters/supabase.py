@@ -1,6 +1,7 @@
-"""How many connections a tenant of a self-hosted Supabase Realtime may have: `PUT /api/tenants/:id`, which drops nobody.
+"""How many connections a tenant of a self-hosted Supabase Realtime may have.
 
-A hosted project's settings are not touched: changing those disconnects every client.
+`PUT /api/tenants/:id`, which drops nobody. A hosted project's settings are not touched: changing those
+disconnects every client.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from workers.scaling.rules.policy import Resource
 
 @dataclass(frozen=True)
 class Policy:
-    """`api_url` is the deployment's, with {region} where it differs; `tenant` its id; `api_jwt_secret` its API_JWT_SECRET."""
+    """`api_url` is the deployment's, with {region} where it differs; `tenant` its id; `api_jwt_secret` its
+    API_JWT_SECRET."""
 
     prefix: ClassVar = "SUPABASE_"
 
@@ -42,7 +44,10 @@ class SupabaseTenant:
     serves = (Resource.INSTANCES,)
 
     def seen(self, action: Action) -> int | None:
-        """Return the instances whose people the tenant lets in; None when it is nearly what the action wants."""
+        """Return the instances whose people the tenant lets in.
+
+        None when it is nearly what the action wants.
+        """
         found = self._request("GET", action)
         limit, carries = int(found["data"]["max_concurrent_users"]), _carries()
         whole = ceil(limit / carries)
@@ -60,16 +65,22 @@ class SupabaseTenant:
         policy, now = settings.read(Policy), int(clock.epoch())
         if not policy.api_url or not policy.api_jwt_secret:
             raise refusal("supabase", action, "set SUPABASE_API_URL and SUPABASE_API_JWT_SECRET")
-        url = f"{policy.api_url.replace('{region}', quote(action.region, safe='')).rstrip('/')}/api/tenants/{policy.tenant}"
+        base = policy.api_url.replace("{region}", quote(action.region, safe="")).rstrip("/")
+        url = f"{base}/api/tenants/{policy.tenant}"
         token = jwt.encode({"iat": now, "exp": now + 60}, policy.api_jwt_secret, "HS256")
         try:
-            answer = httpx2.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=3)
+            answer = httpx2.request(
+                method, url, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=3
+            )
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ActuatorUnreachable(actuator="supabase", problem=error) from error
         if answer.status_code >= 500:
             raise ActuatorUnreachable(actuator="supabase", problem=f"{url} answered {answer.status_code}")
         if answer.status_code >= 300:
-            problem = f"{url} answered {answer.status_code}; see SUPABASE_API_URL, SUPABASE_TENANT, SUPABASE_API_JWT_SECRET"
+            problem = (
+                f"{url} answered {answer.status_code}; see SUPABASE_API_URL, SUPABASE_TENANT, "
+                "SUPABASE_API_JWT_SECRET"
+            )
             raise refusal("supabase", action, problem)
         return answer.json()
 

@@ -37,7 +37,9 @@ class Valkey:
             _run_id(redis.registry()),
             *(_run_id(one) for one in redis.keeping().get("connections", ())),
         }:
-            problem = "the cache is the server of broker or connections; set WEDOPS_CACHE_URL to one of its own"
+            problem = (
+                "the cache is the server of broker or connections; set WEDOPS_CACHE_URL to one of its own"
+            )
         elif not config["maxmemory-policy"].startswith("allkeys"):
             problem = f"it evicts by {config['maxmemory-policy']}; CONFIG SET maxmemory-policy allkeys-lfu"
         elif config["maxmemory"] == "0":

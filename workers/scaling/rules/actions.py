@@ -40,7 +40,10 @@ class Action:
 
 @dataclass(frozen=True)
 class Decided:
-    """An action to be written: `expected_previous_id` is what must still be the newest of its resource, 0 for the first."""
+    """An action to be written.
+
+    `expected_previous_id` is what must still be the newest of its resource, 0 for the first.
+    """
 
     region: str
     resource: str

@@ -31,10 +31,10 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True)
 class FullDay:
-    """A day on which more may be `needed` of something than the `most` there can be, in 1 of 100 cases at that moment.
+    """A day on which more may be `needed` than the `max` there can be, in 1 of 100 cases at that moment.
 
-    A region's days are its own; those of all regions together are the largest one's. `at` is when most is needed, the first
-    time.
+    A region's days are its own; those of all regions together are the largest one's. `at` is when most is
+    needed, the first time.
     """
 
     region: str
@@ -46,26 +46,34 @@ class FullDay:
 
 
 def full_days(forecasts: Sequence[Forecast], policy: Policy) -> list[FullDay]:
-    """Return the days on which a region's instances, or the plan's limits for all regions, may not suffice, by day."""
+    """Return the days on which a region's instances, or the plan's limits, may not suffice, by day."""
     carried = policy.connections_per_instance * policy.utilisation
     found: list[FullDay] = []
     for one in forecasts:
         found += _days(one, one.region, Limit.INSTANCES, one.quantiles["p99"] / carried, policy.instances_max)
     if forecasts:
-        together, largest = _together(forecasts), max(forecasts, key=lambda one: float(one.quantiles["p99"].max(initial=0.0)))
+        together, largest = (
+            _together(forecasts),
+            max(forecasts, key=lambda one: float(one.quantiles["p99"].max(initial=0.0))),
+        )
         joins = _joins(largest, together)
         found += _days(largest, EVERYWHERE, Limit.CONNECTIONS, together, policy.plan_connections)
         found += _days(largest, EVERYWHERE, Limit.JOINS_PER_SECOND, joins, policy.plan_joins_per_second)
     return sorted(found, key=lambda one: (one.day, one.region, one.limit))
 
 
-def _days(forecast: Forecast, region: str, limit: Limit, needed: Array, limit_value: int) -> Iterable[FullDay]:
+def _days(
+    forecast: Forecast, region: str, limit: Limit, needed: Array, limit_value: int
+) -> Iterable[FullDay]:
     worst, zone = dict[date, tuple[float, Moment]](), ZoneInfo(forecast.zone)
     for number in np.flatnonzero(needed > limit_value).tolist() if limit_value else ():
         at = forecast.starts_at + number * forecast.step
         day = at.astimezone(zone).date()
         worst[day] = max(worst.get(day, (0.0, at)), (float(needed[number]), at), key=lambda one: one[0])
-    return [FullDay(region, day, at, limit, min(ceil(value), 2**31 - 1), limit_value) for day, (value, at) in worst.items()]
+    return [
+        FullDay(region, day, at, limit, min(ceil(value), 2**31 - 1), limit_value)
+        for day, (value, at) in worst.items()
+    ]
 
 
 def _together(forecasts: Sequence[Forecast]) -> Array:

@@ -45,24 +45,29 @@ class State(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What an action is for: to be carried out, to be compared later (a region in shadow), to be allowed by somebody."""
+    """What an action is for.
+
+    To be carried out, to be compared later (a region in shadow), to be allowed by somebody.
+    """
 
     ACT = "act"
     SHADOW = "shadow"
     ABOVE_CAP = "above_cap"
 
 
-#: A metric may be so far above its target before it counts, and makes for so much more at most: one swing is no trend.
+#: A metric may be so far above its target before it counts, and makes for so much more at most: one swing is
+#: no trend.
 TOLERANCE, LEAP = 1.1, 1.5
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was seen of a resource. `load` is None when nothing was measured lately, `expected` when not forecast.
+    """What was seen of a resource.
 
-    `upper` is what the load stays below until what is ordered now serves; None when too little is known. `pressure` is the
-    highest of what is measured over its target. `frozen_until` is when the last wedding ends that runs or starts within the
-    lead; `changed_at` the last action's moment.
+    `load` is None when nothing was measured lately, `expected` when not forecast. `upper` is what the load
+    stays below until what is ordered now serves; None when too little is known. `pressure` is the highest of
+    what is measured over its target. `frozen_until` is when the last wedding ends that runs or starts within
+    the lead; `changed_at` the last action's moment.
     """
 
     region: str
@@ -77,7 +82,8 @@ class Reading:
     unlearned: bool = False
     #: The real system did not say how much it has.
     unasked: bool = False
-    #: What the forecast says of the lead, by quantile, and the margin that `expected` has over its p90: for who asks why.
+    #: What the forecast says of the lead, by quantile, and the margin that `expected` has over its p90: for
+    #: who asks why.
     quantiles: Mapping[str, float] = field(default_factory=dict)
     margin: float = 1.0
     #: By which fit `upper` is what it is.
@@ -88,7 +94,8 @@ class Reading:
     changed_at: Moment | None = None
     #: What there was before the last action, if that took some away less than `shrink_after` ago.
     shrunk_from: int = 0
-    #: How often that had to be given back in the last day: each time doubles what is waited for before the next.
+    #: How often that had to be given back in the last day: each time doubles what is waited for before the
+    #: next.
     undone: int = 0
     #: The highest load of the last `shrink_after`.
     lately: float | None = None
@@ -145,7 +152,9 @@ def decide(reading: Reading, policy: Policy, *, now: Moment) -> Decision:
     # One bad minute is no calm: what the last half hour needed stays.
     calm = max(to, min(cap, bounds.holding(reading.lately or 0.0, policy.utilisation)))
     # What strains so many would strain fewer the more.
-    calm = max(calm, min(cap, Bounds(bounds.min, cap, 1.0, bounds.step).holding(reading.has * reading.pressure)))
+    calm = max(
+        calm, min(cap, Bounds(bounds.min, cap, 1.0, bounds.step).holding(reading.has * reading.pressure))
+    )
     return Decision(*_shrink(reading, bounds.step, calm, cap, policy, now), beyond)
 
 
@@ -163,7 +172,10 @@ def cap_of(reading: Reading, policy: Policy) -> int:
 
 
 def sound(reading: Reading) -> Reading:
-    """Return the reading without figures that are none: what was measured or forecast wrongly is as good as not at all."""
+    """Return the reading without figures that are none.
+
+    What was measured or forecast wrongly is as good as not at all.
+    """
     wrong: dict[str, Any] = {
         name: None
         for name in ("load", "expected", "upper", "lately")
@@ -179,7 +191,10 @@ def bids(reading: Reading, policy: Policy, *, now: Moment) -> list[Bid]:
     bounds, here, expected = policy.bounds(reading.resource), reading.load or 0.0, reading.expected or 0.0
     ahead = Reason.CEREMONY_AHEAD if reading.ceremony_ahead else Reason.FORECAST
     found = [
-        Bid(bounds.holding(max(here, expected), policy.utilisation), ahead if expected > here else Reason.DEMAND),
+        Bid(
+            bounds.holding(max(here, expected), policy.utilisation),
+            ahead if expected > here else Reason.DEMAND,
+        ),
         Bid(bounds.holding(reading.upper or 0.0), Reason.MAY_CLIMB),
         Bid(min(reading.floor, bounds.max), Reason.PEAK_SEASON),
         Bid(reading.emergency, Reason.EMERGENCY),
@@ -202,8 +217,17 @@ def gives_back(reading: Reading, decision: Decision, policy: Policy) -> bool:
 
 
 def holds(reading: Reading, policy: Policy, *, now: Moment) -> list[Reason]:
-    """Return what keeps some from being taken away, the strongest first: only that waits, a surge never queues behind it."""
-    unknown = reading.load is None or reading.expected is None or reading.partly or reading.unlearned or reading.unasked
+    """Return what keeps some from being taken away, the strongest first.
+
+    Only that waits, a surge never queues behind it.
+    """
+    unknown = (
+        reading.load is None
+        or reading.expected is None
+        or reading.partly
+        or reading.unlearned
+        or reading.unasked
+    )
     held = [
         (reading.scale_in_suspended, Reason.PAUSED),
         (reading.frozen_until is not None and reading.frozen_until > now, Reason.CEREMONY_RUNNING),
@@ -212,11 +236,15 @@ def holds(reading: Reading, policy: Policy, *, now: Moment) -> list[Reason]:
     ]
     if reading.has <= cap_of(reading, policy):
         patience = policy.shrink_after * 2 ** min(reading.undone, 5)
-        held.append((reading.changed_at is not None and now - reading.changed_at < patience, Reason.COOLING_DOWN))
+        held.append(
+            (reading.changed_at is not None and now - reading.changed_at < patience, Reason.COOLING_DOWN)
+        )
     return [reason for holding, reason in held if holding]
 
 
-def _shrink(reading: Reading, step: int, to: int, cap: int, policy: Policy, now: Moment) -> tuple[int, Reason]:
+def _shrink(
+    reading: Reading, step: int, to: int, cap: int, policy: Policy, now: Moment
+) -> tuple[int, Reason]:
     if held := holds(reading, policy, now=now):
         return reading.has, held[0]
     if reading.has > cap:

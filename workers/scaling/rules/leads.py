@@ -8,7 +8,10 @@ from workers.weddings.rules import Wedding
 
 
 def lead(policy: Policy, wedding: Wedding) -> timedelta:
-    """Return how long before a wedding its capacity is ordered: the policy's lead, or a longer one of its kind of venue."""
+    """Return how long before a wedding its capacity is ordered.
+
+    The policy's lead, or a longer one of its kind of venue.
+    """
     return max(policy.lead, PROFILES[wedding.venue_type].lead)
 
 

@@ -33,9 +33,8 @@ MODES = (Kind.LIVE, Kind.SHADOW)
 def mode(ordered: Container[Kind], policy: Policy) -> Mode:
     """Return the mode of a region by the kinds of its active orders.
 
-    Without predictive scaling all only watch. A shadow order wins, also over a live one: it may be for a time, and what was
-    before it holds again. The SQL view
-    `keda_desired` says the same.
+    Without predictive scaling all only watch. A shadow order wins, also over a live one: it may be for a
+    time, and what was before it holds again. The SQL view `keda_desired` says the same.
     """
     if Kind.SHADOW in ordered or not policy.predictive:
         return Mode.SHADOW

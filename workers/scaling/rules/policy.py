@@ -24,7 +24,10 @@ _LONGEST = {"boot": timedelta(hours=12)}
 
 @dataclass(frozen=True)
 class Bounds:
-    """From `least` to `most`, in steps of `step`; one of it carries a load of `carries`. `ceiling` is what nobody may allow."""
+    """From `least` to `most`, in steps of `step`.
+
+    One of it carries a load of `carries`. `ceiling` is what nobody may allow.
+    """
 
     min: int
     max: int
@@ -39,11 +42,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Policy:
-    """Bounds 2-10 instances, 20-100 database connections, 256-1,024 MB of cache, pools up to 1,000; 70-75 % used is the aim.
+    """Bounds 2-10 instances, 20-100 database connections, 256-1,024 MB of cache, pools up to 1,000.
 
-    Capacity is there 2 h before a ceremony; `boot` is how long an instance takes until it serves. `instances_ceiling` is the
-    most that an approval may allow, 0 for twice `instances_max`. `new_regions` only watch (`shadow`) until somebody lets them
-    act (`live`).
+    70-75 % used is the aim. Capacity is there 2 h before a ceremony; `boot` is how long an instance takes
+    until it serves. `instances_ceiling` is the most that an approval may allow, 0 for twice `instances_max`.
+    `new_regions` only watch (`shadow`) until somebody lets them act (`live`).
     """
 
     prefix: ClassVar = "SCALING_"
@@ -118,7 +121,9 @@ class Policy:
     def _check_loads(self) -> None:
         loads = (self.connections_per_instance, self.users_per_database_connection, self.users_per_cache_mb)
         if not 0 < self.utilisation <= 1 or min(*loads, self.weddings_per_worker_process) < 1:
-            raise ValueError("utilisation must be above 0 and at most 1, connections_per_instance and the like 1 or more")
+            raise ValueError(
+                "utilisation must be above 0 and at most 1, connections_per_instance and the like 1 or more"
+            )
         if not min(self.latency_ms, self.cpu, self.memory, self.queue_seconds) > 0 or self.attempts_max < 1:
             raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_max must be above 0")
         if self.plan_connections < 0 or self.plan_joins_per_second < 0:
@@ -139,7 +144,10 @@ class Policy:
         return int(getattr(self, f"{resource}_peak_min", 0))
 
     def bounds(self, resource: Resource) -> Bounds:
-        """Return a resource's bounds; the load of worker processes is weddings, of a pool places, of all others people."""
+        """Return a resource's bounds.
+
+        The load of worker processes is weddings, of a pool places, of all others people.
+        """
         carries, step = {
             Resource.INSTANCES: (self.connections_per_instance, 1),
             Resource.CONNECTION_POOL: (1, 50),

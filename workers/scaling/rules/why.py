@@ -21,7 +21,10 @@ class Otherwise:
 
 @dataclass(frozen=True)
 class Why:
-    """What bound a decision: `bids` by how much they asked for, the bounds, what kept some from being taken away."""
+    """What bound a decision.
+
+    `bids` by how much they asked for, the bounds, what kept some from being taken away.
+    """
 
     decision: Decision
     bids: tuple[Bid, ...]

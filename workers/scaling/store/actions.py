@@ -1,6 +1,6 @@
 """Scaling actions as rows."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,16 +25,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from workers.foundation.database import expires, metadata
-from workers.foundation.errors import ExpectedError
 from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
-from workers.scaling.rules.actions import REJECTED, SCHEDULE, Action, Decided
+from workers.scaling.rules.actions import SCHEDULE, Action, Decided
 from workers.scaling.rules.decision import Purpose, State
 from workers.scaling.rules.policy import Resource
 
 
 def _overtaken(table: FromClause, before: datetime) -> ColumnElement[bool]:
-    """Tell those of before, but for the newest of each kind, by which it is known what there is, and what somebody settled."""
+    """Tell the rows of before that may go.
+
+    The newest of each kind says what there is, and stays; so does what somebody settled.
+    """
     newest = select(func.max(actions.c.id)).group_by(actions.c.region, actions.c.resource, actions.c.purpose)
     unsettled = func.coalesce(table.c.settled_by, SCHEDULE) == SCHEDULE
     return and_(table.c.created_at < before, table.c.id.not_in(newest), unsettled)
@@ -53,7 +55,8 @@ actions = Table(
     Column("requested_by", Text, nullable=False),
     Column("purpose", Text, nullable=False, server_default=Purpose.ACT),
     Column("state", Text, nullable=False),
-    # One action may follow a given one: of two tasks that decide at once, or of one that runs twice, one acts.
+    # One action may follow a given one: of two tasks that decide at once, or of one that runs twice, one
+    # acts.
     Column("expected_previous_id", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("applied_at", DateTime(timezone=True)),
@@ -72,16 +75,12 @@ actions = Table(
 Index("newest_action", actions.c.region, actions.c.resource, actions.c.id.desc())
 
 
-class ProposalUnknown(ExpectedError):
-    """no proposal {id} waits to be settled; `wedops scaling actions` lists what became of each"""
-
-
 _COLUMNS = {"before": "from_value", "to": "to_value"}
-_FACTS = [actions.c[_COLUMNS.get(name, name)].label(name) for name in Action.__dataclass_fields__]
+FACTS = [actions.c[_COLUMNS.get(name, name)].label(name) for name in Action.__dataclass_fields__]
 _TYPES = {"resource": Resource, "state": State, "purpose": Purpose}
 
 
-def _action(row: Any) -> Action:
+def action(row: Any) -> Action:
     return _action_of(dict(row._mapping))
 
 
@@ -92,12 +91,12 @@ def _action_of(facts: dict[str, Any]) -> Action:
 def newest(db: Connection, purposes: Collection[Purpose] = tuple(Purpose)) -> dict[tuple[str, str], Action]:
     """Return the newest action of each (region, resource), among those for `purposes`."""
     rows = db.execute(
-        select(*_FACTS)
+        select(*FACTS)
         .where(actions.c.purpose.in_(purposes))
         .ext(distinct_on(actions.c.region, actions.c.resource))
         .order_by(actions.c.region, actions.c.resource, actions.c.id.desc())
     )
-    return {(row.region, row.resource): _action(row) for row in rows}
+    return {(row.region, row.resource): action(row) for row in rows}
 
 
 def latest(db: Connection) -> dict[tuple[str, str], Action]:
@@ -105,17 +104,21 @@ def latest(db: Connection) -> dict[tuple[str, str], Action]:
 
     One that a decision followed while the region was only watched is not: somebody else saw to it since.
     """
-    return {key: one for key, one in newest(db, [Purpose.ACT, Purpose.SHADOW]).items() if one.purpose is Purpose.ACT}
+    return {
+        key: one
+        for key, one in newest(db, [Purpose.ACT, Purpose.SHADOW]).items()
+        if one.purpose is Purpose.ACT
+    }
 
 
 def recent(db: Connection, *, limit: int = 10) -> list[Action]:
     """Return the newest actions first."""
-    return [_action(row) for row in db.execute(select(*_FACTS).order_by(actions.c.id.desc()).limit(limit))]
+    return [action(row) for row in db.execute(select(*FACTS).order_by(actions.c.id.desc()).limit(limit))]
 
 
 def find(db: Connection, id: int) -> tuple[Action, dict[str, Any]] | None:
     """Return an action and what it was made from."""
-    row = db.execute(select(*_FACTS, actions.c.inputs).where(actions.c.id == id)).one_or_none()
+    row = db.execute(select(*FACTS, actions.c.inputs).where(actions.c.id == id)).one_or_none()
     if row is None:
         return None
     facts = dict(row._mapping)
@@ -125,28 +128,29 @@ def find(db: Connection, id: int) -> tuple[Action, dict[str, Any]] | None:
 
 def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     """Return what was decided from a moment on, and what became of it."""
-    rows = db.execute(select(*_FACTS).where(actions.c.created_at >= since).order_by(actions.c.id.desc()).limit(limit))
+    rows = db.execute(
+        select(*FACTS).where(actions.c.created_at >= since).order_by(actions.c.id.desc()).limit(limit)
+    )
     return [
         Happening(
-            one.created_at, f"{one.region}: {one.resource} {one.before} to {one.to} ({one.reason}): {one.state}", one.region
+            one.created_at,
+            f"{one.region}: {one.resource} {one.before} to {one.to} ({one.reason}): {one.state}",
+            one.region,
         )
-        for one in map(_action, rows)
+        for one in map(action, rows)
     ]
-
-
-def settled(db: Connection, *, limit: int) -> list[Action]:
-    """Return the proposals that were allowed, refused or over, the newest word first."""
-    newest = func.coalesce(actions.c.settled_at, actions.c.created_at).desc()
-    rows = db.execute(select(*_FACTS).where(actions.c.settled_by.is_not(None)).order_by(newest, actions.c.id).limit(limit))
-    return [_action(row) for row in rows]
 
 
 def during(db: Connection, region: str, resource: Resource, start: datetime, end: datetime) -> list[Action]:
     """Return the actions of a region in [start, end) and the last one before it, the oldest first."""
-    ours = (actions.c.region == region) & (actions.c.resource == resource) & (actions.c.purpose != Purpose.ABOVE_CAP)
+    ours = (
+        (actions.c.region == region)
+        & (actions.c.resource == resource)
+        & (actions.c.purpose != Purpose.ABOVE_CAP)
+    )
     before = select(func.max(actions.c.id)).where(ours, actions.c.created_at < start).scalar_subquery()
     query = ours & (actions.c.created_at < end) & ((actions.c.created_at >= start) | (actions.c.id == before))
-    return [_action(row) for row in db.execute(select(*_FACTS).where(query).order_by(actions.c.id))]
+    return [action(row) for row in db.execute(select(*FACTS).where(query).order_by(actions.c.id))]
 
 
 def regions(db: Connection) -> list[str]:
@@ -165,8 +169,9 @@ def failed(db: Connection) -> list[Action]:
 
 
 def record(db: Connection, decided: Sequence[Decided]) -> list[int]:
-    """Write decisions, at most one of a resource, approved if they are to be carried out; return their ids, 0 for one whose
-    place another has taken.
+    """Write decisions, at most one of a resource, approved if they are to be carried out.
+
+    Return their ids, 0 for one whose place another has taken.
     """
     if not decided:
         return []
@@ -179,15 +184,29 @@ def record(db: Connection, decided: Sequence[Decided]) -> list[int]:
     key = actions.c.region, actions.c.resource
     written = db.execute(insert(actions).on_conflict_do_nothing().returning(actions.c.id, *key), rows)
     ids = {(row.region, row.resource): row.id for row in written}
-    _overtake(db, [id for one in decided if one.purpose is Purpose.ACT and (id := ids.get((one.region, one.resource)))])
+    _overtake(
+        db,
+        [id for one in decided if one.purpose is Purpose.ACT and (id := ids.get((one.region, one.resource)))],
+    )
     return [ids.get((one.region, one.resource), 0) for one in decided]
 
 
 def _overtake(db: Connection, ids: Collection[int]) -> None:
-    """Note that those before new actions that never got there have failed: nobody will carry them out any more."""
+    """Note that those before new actions that never got there have failed.
+
+    Nobody will carry them out any more.
+    """
     newer = actions.alias("newer")
-    same = (newer.c.region == actions.c.region) & (newer.c.resource == actions.c.resource) & (newer.c.id > actions.c.id)
-    ours = newer.c.id.in_(ids) & (actions.c.purpose == Purpose.ACT) & actions.c.state.in_((State.APPROVED, State.APPLIED))
+    same = (
+        (newer.c.region == actions.c.region)
+        & (newer.c.resource == actions.c.resource)
+        & (newer.c.id > actions.c.id)
+    )
+    ours = (
+        newer.c.id.in_(ids)
+        & (actions.c.purpose == Purpose.ACT)
+        & actions.c.state.in_((State.APPROVED, State.APPLIED))
+    )
     db.execute(update(actions).where(same, ours).values(state=State.FAILED, problem="overtaken"))
 
 
@@ -199,51 +218,31 @@ def move(db: Connection, action: Action, state: State, *, at: Moment, problem: s
     }
     attempts = 0 if state is State.CONFIRMED else actions.c.attempts + 1
     changed = {"state": state, "problem": problem, "attempts": attempts, **moments.get(state, {})}
-    db.execute(update(actions).where(actions.c.id == action.id, actions.c.state == action.state).values(**changed))
+    db.execute(
+        update(actions).where(actions.c.id == action.id, actions.c.state == action.state).values(**changed)
+    )
 
 
 def roll_back(db: Connection, id: int, *, problem: str) -> None:
     """Note that the action before one was undone by it."""
     one, before = actions.alias("one"), actions.alias("before")
-    same = (before.c.region == one.c.region) & (before.c.resource == one.c.resource) & (before.c.purpose == one.c.purpose)
+    same = (
+        (before.c.region == one.c.region)
+        & (before.c.resource == one.c.resource)
+        & (before.c.purpose == one.c.purpose)
+    )
     undone = select(func.max(before.c.id)).where(one.c.id == id, same, before.c.id < id).scalar_subquery()
     db.execute(update(actions).where(actions.c.id == undone).values(state=State.ROLLED_BACK, problem=problem))
 
 
 def rolled_back(db: Connection, *, since: datetime) -> dict[tuple[str, str], int]:
     """Return how many actions made since a moment were undone, by region and resource."""
-    ours = (actions.c.purpose == Purpose.ACT) & (actions.c.state == State.ROLLED_BACK) & (actions.c.created_at >= since)
+    ours = (
+        (actions.c.purpose == Purpose.ACT)
+        & (actions.c.state == State.ROLLED_BACK)
+        & (actions.c.created_at >= since)
+    )
     key = actions.c.region, actions.c.resource
-    return {(row[0], row[1]): row[2] for row in db.execute(select(*key, func.count()).where(ours).group_by(*key))}
-
-
-def proposals(db: Connection, *, rejected_since: datetime | None = None) -> list[Action]:
-    """Return what waits for somebody's approval, and what was allowed and is not over; also what somebody rejected since."""
-    open_ones: ColumnElement[bool] = actions.c.state.in_((State.PROPOSED, State.APPROVED))
-    if rejected_since:
-        settled = func.coalesce(actions.c.settled_at, actions.c.created_at)
-        open_ones |= (actions.c.problem == REJECTED) & (settled >= rejected_since)
-    rows = db.execute(select(*_FACTS).where(actions.c.purpose == Purpose.ABOVE_CAP, open_ones).order_by(actions.c.id))
-    return [_action(row) for row in rows]
-
-
-def settle(
-    db: Connection, id: int, state: State, *, by: str, at: Moment, until: datetime | None = None, problem: str | None = None
-) -> Action:
-    """Approve (`until` a moment), reject or end a proposal; raises ProposalUnknown when it is not to be settled so."""
-    may = [State.PROPOSED] if state in (State.APPROVED, State.REJECTED) else [State.APPROVED]
-    row = db.execute(
-        update(actions)
-        .where(actions.c.id == id, actions.c.purpose == Purpose.ABOVE_CAP, actions.c.state.in_(may))
-        .values(state=state, settled_by=by, settled_at=at, problem=problem, **({"until": until} if until else {}))
-        .returning(*_FACTS)
-    ).one_or_none()
-    if row is None:
-        raise ProposalUnknown(id=id)
-    return _action(row)
-
-
-def raise_proposal(db: Connection, id: int, to: int, made_from: Mapping[str, Any]) -> None:
-    """Have an open proposal be for as much as is needed now, and say from what; it is never lowered, and its id stays."""
-    ours = (actions.c.id == id) & (actions.c.state == State.PROPOSED) & (actions.c.to_value < to)
-    db.execute(update(actions).where(ours).values(to_value=to, inputs=made_from))
+    return {
+        (row[0], row[1]): row[2] for row in db.execute(select(*key, func.count()).where(ours).group_by(*key))
+    }

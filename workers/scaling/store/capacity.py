@@ -24,7 +24,9 @@ def replace(db: Connection, found: Iterable[FullDay]) -> None:
     db.execute(days.delete())
     for one in found:
         db.execute(
-            days.insert().values(**{"limit_name" if name == "limit" else name: value for name, value in vars(one).items()})
+            days.insert().values(
+                **{"limit_name" if name == "limit" else name: value for name, value in vars(one).items()}
+            )
         )
 
 

@@ -14,19 +14,25 @@ def withdraw_desired(region: str) -> None:
         redis.connections().publish(DESIRED_CHANGED, region)
 
 
-def publish(region: str, wanted: Iterable[Action], *, connections_per_instance: int, lower: bool = True) -> bool:
+def publish(
+    region: str, wanted: Iterable[Action], *, connections_per_instance: int, lower: bool = True
+) -> bool:
     """Tell the region's gateways, at once and for those who ask later; False when they were told already.
 
     Without `lower` no figure gets less than they were told before.
     """
     published = list(wanted)
-    desired = {"action": max(action.id for action in published)} | {str(action.resource): action.to for action in published}
+    desired = {"action": max(action.id for action in published)} | {
+        str(action.resource): action.to for action in published
+    }
     if instances := desired.get(Resource.INSTANCES):
         desired["connection_limit"] = instances * connections_per_instance
     if not lower:
         before = dict(zip(desired, redis.connections().hmget(DESIRED + region, list(desired)), strict=True))
         desired = {name: max(value, _number(before[name])) for name, value in desired.items()}
-    if redis.connections().hmget(DESIRED + region, list(desired)) == [str(value) for value in desired.values()]:
+    if redis.connections().hmget(DESIRED + region, list(desired)) == [
+        str(value) for value in desired.values()
+    ]:
         return False
     redis.connections().hset(DESIRED + region, mapping=desired)
     redis.connections().publish(DESIRED_CHANGED, region)
@@ -34,7 +40,10 @@ def publish(region: str, wanted: Iterable[Action], *, connections_per_instance: 
 
 
 def published(region: str) -> dict[str, int]:
-    """Return what the region's gateways were told last: the newest `action`, and how much of each resource."""
+    """Return what the region's gateways were told last.
+
+    The newest `action`, and how much of each resource.
+    """
     return {name: _number(value) for name, value in redis.connections().hgetall(DESIRED + region).items()}
 
 

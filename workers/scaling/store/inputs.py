@@ -1,4 +1,7 @@
-"""What a decision was made from, as its row keeps it: the whole reading and policy, so that it can be made again."""
+"""What a decision was made from, as its row keeps it.
+
+The whole reading and policy, so that it can be made again.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +11,8 @@ from pydantic import TypeAdapter
 from workers.scaling.rules.decision import Reading
 from workers.scaling.rules.policy import Policy
 
-#: Rows of before version 2 have some figures and no version: they tell what they have, and cannot be decided again.
+#: Rows of before version 2 have some figures and no version: they tell what they have, and cannot be decided
+#: again.
 VERSION = 3
 #: What fields of version 2 are called now.
 RENAMED = {
@@ -37,7 +41,9 @@ def read(inputs: Mapping[str, Any]) -> tuple[Reading, Policy] | None:
     """Return what a decision was made from; None for a row of before."""
     if inputs.get("version") not in (2, VERSION):
         return None
-    return _READING.validate_python(_renamed(inputs["reading"])), _POLICY.validate_python(_renamed(inputs["policy"]))
+    return _READING.validate_python(_renamed(inputs["reading"])), _POLICY.validate_python(
+        _renamed(inputs["policy"])
+    )
 
 
 def _renamed(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What people ordered of scaling: which regions act, what is held, what an emergency wants. It is the audit: all is kept."""
+"""What people ordered of scaling.
+
+Which regions act, what is held, what an emergency wants. It is the audit: all is kept.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -76,7 +79,9 @@ def history(db: Connection, *, limit: int = 50) -> list[Order]:
 def given(db: Connection, region: str, *, since: datetime, until: datetime) -> list[Order]:
     """Return what was ordered for a region and held at some time in [since, until), the oldest first."""
     ended = (orders.c.ended_at <= since) | (orders.c.until <= since)
-    query = select(*_FACTS).where(orders.c.region == region, orders.c.at < until, func.coalesce(ended, false()).is_(False))
+    query = select(*_FACTS).where(
+        orders.c.region == region, orders.c.at < until, func.coalesce(ended, false()).is_(False)
+    )
     return [_order(row) for row in db.execute(query.order_by(orders.c.id))]
 
 

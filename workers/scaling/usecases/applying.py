@@ -1,4 +1,7 @@
-"""Applying what was decided: published to gateways, and set at real systems by the outbox, until it is confirmed."""
+"""Applying what was decided.
+
+Published to gateways, and set at real systems by the outbox, until it is confirmed.
+"""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -25,11 +28,12 @@ from workers.scaling.store import actions as store
 from workers.scaling.store import gateways, orders
 from workers.scaling.usecases.modes import in_shadow
 from workers.weddings.rules import EVERYWHERE
-from workers.weddings.store import weddings
+from workers.weddings.store import regions as calendar_regions
 
 log = logs.get("scaling")
 
-#: What the outbox calls an action, and how it is tried again; also how often one is looked at that takes its time.
+#: What the outbox calls an action, and how it is tried again; also how often one is looked at that takes its
+#: time.
 KIND, RETRY = "action", Retry(timedelta(seconds=5), lease=timedelta(seconds=40))
 
 
@@ -37,8 +41,8 @@ KIND, RETRY = "action", Retry(timedelta(seconds=5), lease=timedelta(seconds=40))
 class _Wanted:
     """What there should be now: the actions that are to be in effect, and what keeps them from it.
 
-    `latest` has the ids of the last action of each resource, also where a region is only watched; `held` the regions (and
-    EVERYWHERE) from which nothing may be taken; `watched` those that are only watched.
+    `latest` has the ids of the last action of each resource, also where a region is only watched; `held` the
+    regions (and EVERYWHERE) from which nothing may be taken; `watched` those that are only watched.
     """
 
     actions: list[Action]
@@ -55,17 +59,22 @@ def _wanted(db: Connection, policy: Policy, now: Moment) -> _Wanted:
 
 
 def _held(db: Connection, policy: Policy, given: Mapping[str, Mapping[Kind, Order]], now: Moment) -> set[str]:
-    """Return the regions (and EVERYWHERE) from which nothing may be taken: a wedding is near or on, or somebody said so."""
-    near = weddings.busy_regions(db, now - policy.linger, now + longest_lead(policy))
+    """Return the regions (and EVERYWHERE) from which nothing may be taken.
+
+    A wedding is near or on, or somebody said so.
+    """
+    near = calendar_regions.busy(db, now - policy.linger, now + longest_lead(policy))
     return (
-        near | ({EVERYWHERE} if near else set()) | {region for region, kinds in given.items() if Kind.SUSPEND_SCALE_IN in kinds}
+        near
+        | ({EVERYWHERE} if near else set())
+        | {region for region, kinds in given.items() if Kind.SUSPEND_SCALE_IN in kinds}
     )
 
 
 def publish(policy: Policy, *, now: Moment) -> None:
-    """Publish to gateways what there should be, and have the outbox apply what is not confirmed; safe to repeat.
+    """Publish to gateways what there should be, and have the outbox apply what is not confirmed.
 
-    Also when Redis lost it. Regions that are only watched are left alone.
+    Safe to repeat. Also when Redis lost it. Regions that are only watched are left alone.
     """
     with database.transaction() as db:
         wanted = _wanted(db, policy, now)
@@ -78,7 +87,10 @@ def publish(policy: Policy, *, now: Moment) -> None:
 
 
 def message(action: Action, again: str = "") -> Message:
-    """Return what the outbox keeps of an action that is to be applied; `again` is for one that was confirmed before."""
+    """Return what the outbox keeps of an action that is to be applied.
+
+    `again` is for one that was confirmed before.
+    """
     key = f"{KIND}/{action.id}" + (f"/{again}" if again else "")
     return Message(key, KIND, {"action_id": action.id}, f"{action.region}/{action.resource}")
 
@@ -96,19 +108,31 @@ def _to_gateways(wanted: _Wanted, policy: Policy) -> None:
 
 
 def correct_drift(policy: Policy, *, now: Moment) -> None:
-    """Have what was confirmed be applied again where a real system has something else by now: a hand or a restart set it."""
+    """Have what was confirmed be applied again where a real system has something else by now.
+
+    A hand or a restart set it.
+    """
     with database.transaction() as db:
         wanted = _wanted(db, policy, now)
     for action in wanted.actions:
         if action.state is State.CONFIRMED and (problem := _drift(action, action.region in wanted.held)):
-            log.warning("drift", region=action.region, resource=action.resource, to=action.to, reason="changed_by_another")
+            log.warning(
+                "drift",
+                region=action.region,
+                resource=action.resource,
+                to=action.to,
+                reason="changed_by_another",
+            )
             with database.transaction() as db:
                 store.move(db, action, State.APPROVED, at=now, problem=problem)
                 outbox.write(db, [message(action, f"drift/{now:%Y%m%dT%H%M%S}")])
 
 
 def _drift(action: Action, held: bool) -> str:
-    """Return how the real systems differ from a confirmed action; empty when they don't, or must be left alone."""
+    """Return how the real systems differ from a confirmed action.
+
+    Empty when they don't, or must be left alone.
+    """
     try:
         found = _apply_with_held(action, held, dry_run=True)
     except _Waits:
@@ -123,7 +147,10 @@ def apply(seconds: float) -> None:
 
 
 def _send(entry: Entry) -> Result:
-    """Apply an action, unless somebody else just applies one of the same resource: an older one must not end after it."""
+    """Apply an action, unless somebody else just applies one of the same resource.
+
+    An older one must not end after it.
+    """
     try:
         lease = once.take(f"scaling.apply/{entry.recipient}", token=token_hex(8), ttl=RETRY.lease)
     except redis.UNREACHABLE:
@@ -161,14 +188,20 @@ def _send_alone(entry: Entry) -> Result:
 
 @dataclass(frozen=True)
 class _Found:
-    """What became of a try: `problem` is None when all real systems have what is wanted; `told` when they were set."""
+    """What became of a try.
+
+    `problem` is None when all real systems have what is wanted; `told` when they were set.
+    """
 
     problem: str | None
     published: bool = True
 
 
 def _note(action: Action, found: _Found, policy: Policy, now: Moment) -> None:
-    """Remember a try with the action; one that has no effect for long has failed, and is tried all the same."""
+    """Remember a try with the action.
+
+    One that has no effect for long has failed, and is tried all the same.
+    """
     state = State.APPLIED if found.published else State.APPROVED
     old = now - action.created_at >= policy.confirm_within
     if not found.problem:

@@ -20,7 +20,7 @@ from workers.scaling.rules.actions import SCHEDULE, Action, Decided
 from workers.scaling.rules.decision import Decision, Purpose, Reading, Reason, State
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
-from workers.scaling.store import inputs, looks, published
+from workers.scaling.store import inputs, looks, proposals, published
 from workers.scaling.usecases.readings import readings
 
 log = logs.get("scaling")
@@ -42,7 +42,8 @@ def decide(policy: Policy, *, now: Moment) -> None:
     # Real systems are asked between the transactions: one that hangs must hold no row.
     begun, unavailable = clock.stopwatch(), set[Resource]()
     sure = [
-        _sure(reading, policy, now, unavailable if clock.stopwatch() - begun < AT_ONCE else set(Resource)) for reading in found
+        _sure(reading, policy, now, unavailable if clock.stopwatch() - begun < AT_ONCE else set(Resource))
+        for reading in found
     ]
     decided = [(reading, rules.decide(reading, policy, now=now)) for reading in sure]
     with database.transaction() as db:
@@ -68,7 +69,11 @@ def _sure(reading: Reading, policy: Policy, now: Moment, unavailable: set[Resour
         # A plug-in may raise anything, and stops nobody else.
         unavailable.add(reading.resource)
         log.warning(
-            "not asked", region=reading.region, resource=reading.resource, reason=error_code(error), detail=safe_message(error)
+            "not asked",
+            region=reading.region,
+            resource=reading.resource,
+            reason=error_code(error),
+            detail=safe_message(error),
         )
     if reading.resource in unavailable:
         return replace(reading, unasked=True)
@@ -76,7 +81,9 @@ def _sure(reading: Reading, policy: Policy, now: Moment, unavailable: set[Resour
     return replace(reading, has=seen) if seen is not None and (matters or seen < reading.has) else reading
 
 
-def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: Policy, *, now: Moment) -> None:
+def record(
+    db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: Policy, *, now: Moment
+) -> None:
     """Write what changes; ask for approval of what is above the cap."""
     decided = [(rules.sound(reading), decision) for reading, decision in decided]
     for _, decision in decided:
@@ -87,12 +94,22 @@ def record(db: Connection, decided: Sequence[tuple[Reading, Decision]], policy: 
         id = written.get((reading.region, reading.resource))
         if id and rules.gives_back(reading, decision, policy):
             store.roll_back(db, id, problem="strain rose when it was gone")
-    _ask(db, [(reading, decision) for reading, decision in decided if not reading.shadow], written, policy, now)
+    _ask(
+        db, [(reading, decision) for reading, decision in decided if not reading.shadow], written, policy, now
+    )
 
 
 def _changed(reading: Reading, decision: Decision, policy: Policy, now: Moment) -> Decided:
     purpose = Purpose.SHADOW if reading.shadow else Purpose.ACT
-    return _row(reading, decision.to, decision.reason, purpose, reading.expected_previous_id, inputs.kept(reading, policy), now)
+    return _row(
+        reading,
+        decision.to,
+        decision.reason,
+        purpose,
+        reading.expected_previous_id,
+        inputs.kept(reading, policy),
+        now,
+    )
 
 
 def _row(
@@ -105,7 +122,16 @@ def _row(
     now: Moment,
 ) -> Decided:
     return Decided(
-        reading.region, reading.resource, reading.has, to, reason, made_from, SCHEDULE, now, expected_previous_id, purpose
+        reading.region,
+        reading.resource,
+        reading.has,
+        to,
+        reason,
+        made_from,
+        SCHEDULE,
+        now,
+        expected_previous_id,
+        purpose,
     )
 
 
@@ -115,28 +141,41 @@ def _write(db: Connection, rows: Sequence[Decided]) -> dict[tuple[str, str], int
     for row in rows:
         if id := ids.get((row.region, row.resource)):
             log.info(
-                "region scaled", region=row.region, resource=row.resource, before=row.before, to=row.to, reason=row.reason,
+                "region scaled", region=row.region, resource=row.resource, before=row.before, to=row.to,
+                reason=row.reason,
                 purpose=row.purpose, action=id,
             )  # fmt: skip
     return ids
 
 
 def _ask(
-    db: Connection, decided: Sequence[tuple[Reading, Decision]], written: Mapping[tuple[str, str], int], policy: Policy,
+    db: Connection, decided: Sequence[tuple[Reading, Decision]], written: Mapping[tuple[str, str], int],
+    policy: Policy,
     now: Moment,
 ) -> None:  # fmt: skip
     """Keep at most one proposal of a resource standing, as high as is needed, and tell of new ones."""
-    proposals: dict[tuple[str, str], list[Action]] = {}
+    by_resource: dict[tuple[str, str], list[Action]] = {}
     asking: dict[tuple[str, str], tuple[Decided, str]] = {}
-    for one in store.proposals(db, rejected_since=now - policy.approval_within):
-        proposals.setdefault((one.region, one.resource), []).append(one)
+    for one in proposals.known(db, rejected_since=now - policy.approval_within):
+        by_resource.setdefault((one.region, one.resource), []).append(one)
     for reading, decision in decided:
         key = reading.region, str(reading.resource)
-        if not _is_open(db, reading, decision, proposals.get(key, []), policy, now) and decision.beyond:
+        if not _is_open(db, reading, decision, by_resource.get(key, []), policy, now) and decision.beyond:
             expected_previous_id = written.get(key, reading.expected_previous_id)
             made_from = inputs.kept(reading, policy)
-            row = _row(reading, decision.beyond, Reason.ABOVE_CAP, Purpose.ABOVE_CAP, expected_previous_id, made_from, now)
-            asking[key] = row, f"{decision.beyond} are needed, the cap is {policy.bounds(reading.resource).max}"
+            row = _row(
+                reading,
+                decision.beyond,
+                Reason.ABOVE_CAP,
+                Purpose.ABOVE_CAP,
+                expected_previous_id,
+                made_from,
+                now,
+            )
+            asking[key] = (
+                row,
+                f"{decision.beyond} are needed, the cap is {policy.bounds(reading.resource).max}",
+            )
     for key, id in _write(db, [row for row, _ in asking.values()]).items():
         where = f"{key[1]} of {key[0]}"
         body = f"{where}: {asking[key][1]}. `wedops scaling approve {id} --for 6h`"
@@ -145,12 +184,17 @@ def _ask(
 
 def _end_approval(db: Connection, one: Action, now: Moment) -> None:
     # Somebody may have settled it since it was read.
-    with suppress(store.ProposalUnknown):
-        store.settle(db, one.id, State.ROLLED_BACK, by=SCHEDULE, at=now, problem="its time is over")
+    with suppress(proposals.ProposalUnknown):
+        proposals.settle(db, one.id, State.ROLLED_BACK, by=SCHEDULE, at=now, problem="its time is over")
 
 
-def _is_open(db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: Moment) -> bool:
-    """Tell whether a proposal for as much as is needed stands; end what was allowed once it is over and given back."""
+def _is_open(
+    db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: Moment
+) -> bool:
+    """Tell whether a proposal for as much as is needed stands.
+
+    End what was allowed once it is over and given back.
+    """
     open_ = False
     for one in ours:
         if one.state is State.REJECTED:
@@ -164,15 +208,15 @@ def _is_open(db: Connection, reading: Reading, decision: Decision, ours: Sequenc
             open_ |= not _end_proposal(db, one, problem, now)
         else:
             open_ = True
-            store.raise_proposal(db, one.id, decision.beyond, inputs.kept(reading, policy))
+            proposals.raise_to(db, one.id, decision.beyond, inputs.kept(reading, policy))
     return open_
 
 
 def _end_proposal(db: Connection, one: Action, problem: str, now: Moment) -> bool:
     """End a proposal; False when somebody has settled it since it was read: the next run sees how."""
     try:
-        store.settle(db, one.id, State.REJECTED, by=SCHEDULE, at=now, problem=problem)
-    except store.ProposalUnknown:
+        proposals.settle(db, one.id, State.REJECTED, by=SCHEDULE, at=now, problem=problem)
+    except proposals.ProposalUnknown:
         return False
     return True
 

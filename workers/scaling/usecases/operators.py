@@ -11,13 +11,13 @@ from workers.scaling.rules.actions import REJECTED, Action
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.rules.policy import Policy
-from workers.scaling.store import actions as store
-from workers.scaling.store import orders
+from workers.scaling.store import orders, proposals
 from workers.scaling.usecases import modes, scopes
 
 
 class NoEmergency(ExpectedError):
-    """{region} gets nothing by an emergency; name a region that acts (`wedops scaling live REGION --reason …` lets it)"""
+    """{region} gets nothing by an emergency; name a region that acts (`wedops scaling live REGION --reason …`
+    lets it)"""
 
 
 class AboveCap(ExpectedError):
@@ -35,14 +35,20 @@ def order(
     lasts: timedelta | None = None,
     value: int = 0,
 ) -> Mode:
-    """Give an order about a region, for a time or until it is ended; return the mode that comes of it. Raises RegionUnknown."""
+    """Give an order about a region, for a time or until it is ended.
+
+    Return the mode that comes of it. Raises RegionUnknown.
+    """
     scopes.require(db, region)
     orders.give(db, Order(region, kind, reason, by, now, now + lasts if lasts else None, value))
     return modes.mode_of(db, region, settings.read(Policy), now=now)
 
 
 def resume(db: Connection, region: str, *, by: str, now: Moment) -> int:
-    """End holds and the emergency of a region; return how many orders ended. Whether it acts stays as it is."""
+    """End holds and the emergency of a region.
+
+    Return how many orders ended. Whether it acts stays as it is.
+    """
     scopes.require(db, region)
     kinds = (Kind.SUSPEND_SCALE_IN, Kind.SUSPEND_SCALE_OUT, Kind.EMERGENCY)
     return sum(orders.end(db, region, kind, by=by, at=now) for kind in kinds)
@@ -51,9 +57,10 @@ def resume(db: Connection, region: str, *, by: str, now: Moment) -> int:
 def declare_emergency(
     db: Connection, region: str, to: int | None, *, by: str, reason: str, now: Moment, lasts: timedelta
 ) -> tuple[int, int]:
-    """Have a region get instances at once, as many as there may be without `to`; return how many at least, and its cap.
+    """Have a region get instances at once, as many as there may be without `to`.
 
-    EVERYWHERE the cache gets all it may have. Raises RegionUnknown, NoEmergency for one that is only watched, AboveCap.
+    Return how many at least, and its cap. EVERYWHERE the cache gets all it may have. Raises RegionUnknown,
+    NoEmergency for one that is only watched, AboveCap.
     """
     policy = settings.read(Policy)
     cap = policy.instances_max
@@ -67,9 +74,9 @@ def declare_emergency(
 
 def approve(db: Connection, id: int, *, by: str, now: Moment, lasts: timedelta) -> Action:
     """Let a proposal above the cap be for a while; then it is undone by itself. Raises ProposalUnknown."""
-    return store.settle(db, id, State.APPROVED, by=by, at=now, until=now + lasts)
+    return proposals.settle(db, id, State.APPROVED, by=by, at=now, until=now + lasts)
 
 
 def reject(db: Connection, id: int, *, by: str, now: Moment) -> Action:
     """Refuse a proposal above the cap. Raises ProposalUnknown."""
-    return store.settle(db, id, State.REJECTED, by=by, at=now, problem=REJECTED)
+    return proposals.settle(db, id, State.REJECTED, by=by, at=now, problem=REJECTED)

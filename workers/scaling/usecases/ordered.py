@@ -13,7 +13,7 @@ from workers.scaling.rules.decision import Purpose, State
 from workers.scaling.rules.orders import Kind, Mode, Order, mode
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
-from workers.scaling.store import orders
+from workers.scaling.store import orders, proposals
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import Season
 from workers.weddings.rules import EVERYWHERE
@@ -64,23 +64,37 @@ class Ordered:
         }
 
     def _shrunk_from(self, last: Action | None) -> int:
-        """Return what there was before the last action, if that took some away a short time ago and it is gone."""
-        gone = last and last.purpose is Purpose.ACT and last.to < last.before and last.state in (State.APPLIED, State.CONFIRMED)
+        """Return what there was before the last action, if that scaled in shortly ago and was applied."""
+        gone = (
+            last
+            and last.purpose is Purpose.ACT
+            and last.to < last.before
+            and last.state in (State.APPLIED, State.CONFIRMED)
+        )
         return last.before if last and gone and self.now - last.created_at < self.policy.shrink_after else 0
 
     def left(self, regions: Collection[str]) -> list[str]:
-        """Return the regions that have no wedding any more, and still more than the least, or an emergency."""
-        more = {region for (region, kind), one in self.planned.items() if one.to > self.policy.bounds(Resource(kind)).min}
+        """Return the regions without a wedding that still have more than the minimum, or an emergency."""
+        more = {
+            region
+            for (region, kind), one in self.planned.items()
+            if one.to > self.policy.bounds(Resource(kind)).min
+        }
         urgent = {region for region, given in self.orders.items() if Kind.EMERGENCY in given}
         return sorted((more | urgent) - {*regions, EVERYWHERE})
 
     def _emergency(self, given: Mapping[Kind, Order], region: str, resource: Resource) -> int:
-        """Return what an emergency wants at least: instances of a region; of what all share the whole cache."""
+        """Return what an emergency wants at least.
+
+        Instances of a region; of what all share the whole cache.
+        """
         if Kind.EMERGENCY not in given:
             return 0
         if resource is Resource.INSTANCES:
             return given[Kind.EMERGENCY].value
-        return self.policy.bounds(resource).max if region == EVERYWHERE and resource is Resource.CACHE_MB else 0
+        return (
+            self.policy.bounds(resource).max if region == EVERYWHERE and resource is Resource.CACHE_MB else 0
+        )
 
     def _busy(self, region: str) -> bool:
         return bool(self.busy) if region == EVERYWHERE else region in self.busy
@@ -88,7 +102,7 @@ class Ordered:
 
 def ordered(db: Connection, policy: Policy, *, now: Moment) -> Ordered:
     """Return what was decided and ordered so far, for all regions."""
-    approved = [one for one in store.proposals(db) if one.state is State.APPROVED]
+    approved = [one for one in proposals.known(db) if one.state is State.APPROVED]
     allowed: dict[tuple[str, str], int] = {
         (one.region, one.resource): one.to for one in approved if one.until and one.until > now
     }

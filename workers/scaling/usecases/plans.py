@@ -32,7 +32,10 @@ def full_days(db: Connection, *, now: Moment, days: int) -> list[capacity.FullDa
 
 @dataclass(frozen=True)
 class Hour:
-    """An hour's highest load, in half of all cases and in 1 of 100; the instances for its 90 and its 99 % quantile."""
+    """An hour's highest load, in half of all cases and in 1 of 100.
+
+    The instances for its 90 and its 99 % quantile.
+    """
 
     at: Moment
     p50: float
@@ -63,11 +66,17 @@ def day(db: Connection, local: date, *, now: Moment) -> list[Day]:
     noon = Moment(datetime(local.year, local.month, local.day, 12, tzinfo=UTC))
     around = weddings.between(db, noon - timedelta(days=2), noon + timedelta(days=2))
     for one in forecasts.by_calendar(db, now=noon - timedelta(hours=27), horizon=timedelta(days=3)):
-        here = [wedding for wedding in around if wedding.region == one.region and wedding.starts_local.date() == local]
-        season = current.get(one.region) or deciding.decide(one.region, [], seasonal.Policy(), today=local).season
-        facts = len(here), sum(wedding.guest_count for wedding in here), str(season), holidays.name(one.zone, local)
-        midnight = Moment(datetime(local.year, local.month, local.day, tzinfo=ZoneInfo(one.zone)).astimezone(UTC))
-        found.append(Day(one.region, one.zone, *facts, [hour for hour in _hours(one, midnight, policy) if hour.p99 >= 1]))
+        guests = [
+            wedding.guest_count
+            for wedding in around
+            if wedding.region == one.region and wedding.starts_local.date() == local
+        ]
+        season = current.get(one.region)
+        season = season or deciding.decide(one.region, [], seasonal.Policy(), today=local).season
+        facts = len(guests), sum(guests), str(season), holidays.name(one.zone, local)
+        midnight = datetime(local.year, local.month, local.day, tzinfo=ZoneInfo(one.zone)).astimezone(UTC)
+        hours = [hour for hour in _hours(one, Moment(midnight), policy) if hour.p99 >= 1]
+        found.append(Day(one.region, one.zone, *facts, hours))
     return found
 
 
@@ -82,5 +91,5 @@ def _hours(forecast: Forecast, midnight: Moment, policy: Policy) -> Iterator[Hou
 
 
 def look_ahead(db: Connection, *, now: Moment, days: int) -> None:
-    """Find the days to come on which there may not be enough, and remember them in the place of those found before."""
+    """Find the coming days on which there may not be enough, and remember them instead of those before."""
     days_ahead.replace(db, full_days(db, now=now, days=days))

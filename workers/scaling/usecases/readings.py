@@ -60,28 +60,34 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
     expected = _expected(db, {region: here[region] for region in regions}, policy, now)
     lately = metrics.highest(db, now - policy.shrink_after, now)
-    bounds, waiting = upper_bounds(db, regions, now=now, boot=policy.boot_minutes, unit=policy.negligible_load)
+    boot, unit = policy.boot_minutes, policy.negligible_load
+    bounds, waiting = upper_bounds(db, regions, now=now, boot=boot, unit=unit)
     nodes = _nodes()
     strain = _strain(nodes or [], policy)
-    # A snapshot lists the calendar's regions, and where anybody is; nodes that count their people themselves may fall silent.
+    # A snapshot lists the calendar's regions, and where anybody is; nodes that count their people themselves
+    # may fall silent.
     empty = set(left) - {node.region for node in nodes} if measured and nodes is not None else set()
     found = []
     for region, ours in here.items():
-        row, ends = measured.get(region), [one.ends_at + policy.linger for one in ours]
+        row = measured.get(region)
         # Where no wedding is left nobody is expected, whatever was forecast while there was one.
-        facts = known.of(region, Resource.INSTANCES) | expected.get(region, {"expected": 0.0}) | _bound(bounds.get(region))
-        found.append(
-            Reading(
-                load=row.connections if row else 0.0 if region in empty else None,
-                lately=lately.get(region),
-                unlearned=region in waiting,
-                pressure=max(strain.get(region, 0.0), _slowness(row, policy)),
-                ceremony_ahead=any(one.starts_at > now for one in ours),
-                frozen_until=max(ends, default=None),
-                **facts,
-            )
-        )
+        facts = known.of(region, Resource.INSTANCES) | expected.get(region, {"expected": 0.0})
+        seen = _of_weddings(ours, policy, now) | {
+            "load": row.connections if row else 0.0 if region in empty else None,
+            "lately": lately.get(region),
+            "unlearned": region in waiting,
+            "pressure": max(strain.get(region, 0.0), _slowness(row, policy)),
+        }
+        found.append(Reading(**seen | facts | _bound(bounds.get(region))))
     return found
+
+
+def _of_weddings(ours: Sequence[calendar.Wedding], policy: Policy, now: Moment) -> dict[str, Any]:
+    ahead = any(one.starts_at > now for one in ours)
+    return {
+        "ceremony_ahead": ahead,
+        "frozen_until": max((one.ends_at + policy.linger for one in ours), default=None),
+    }
 
 
 def _bound(one: UpperBound | None) -> dict[str, Any]:
@@ -91,12 +97,21 @@ def _bound(one: UpperBound | None) -> dict[str, Any]:
 def _expected(
     db: Connection, here: Mapping[str, Sequence[calendar.Wedding]], policy: Policy, now: Moment
 ) -> dict[str, dict[str, Any]]:
-    """Return what is expected of each region within its lead: its forecast, its share of a planned peak at least."""
-    leads = {name: max((lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()}
+    """Return what is expected of each region within its lead.
+
+    Its forecast, its share of a planned peak at least.
+    """
+    leads = {
+        name: max((lead(policy, one) for one in ours), default=policy.lead) for name, ours in here.items()
+    }
     ahead, share = forecasts.expected(db, leads, now=now), _peak(now) / max(1, len(here))
     found: dict[str, dict[str, Any]] = {region: {"expected": share or None} for region in here}
     for region, one in ahead.items():
-        found[region] = {"expected": max(one.load, share), "quantiles": dict(one.quantiles), "margin": one.margin}
+        found[region] = {
+            "expected": max(one.load, share),
+            "quantiles": dict(one.quantiles),
+            "margin": one.margin,
+        }
     return found
 
 
@@ -122,13 +137,18 @@ def _nodes() -> list[Node] | None:
 
 
 def _strain(nodes: Iterable[Node], policy: Policy) -> dict[str, float]:
-    """Return, by region, the mean use of its nodes' processors and memory over what it should be; the higher of both."""
+    """Return, by region, the mean use of its nodes' processors and memory over what it should be.
+
+    The higher of both.
+    """
     by_region: dict[str, list[Node]] = {}
     for node in nodes:
         if not node.out and not node.draining:
             by_region.setdefault(node.region, []).append(node)
     return {
-        region: max(_mean(node.cpu for node in ours) / policy.cpu, _mean(node.memory for node in ours) / policy.memory)
+        region: max(
+            _mean(node.cpu for node in ours) / policy.cpu, _mean(node.memory for node in ours) / policy.memory
+        )
         for region, ours in by_region.items()
     }
 
@@ -154,7 +174,10 @@ def _shared_out(reading: Reading, known: Ordered) -> Reading:
 
 
 def _together(by_region: Sequence[Reading]) -> Reading:
-    """Return all regions as one; where something is not known of one, it is not less than what is known of the others."""
+    """Return all regions as one.
+
+    Where something is not known of one, it is not less than what is known of the others.
+    """
     sums: dict[str, Any] = {}
     for name in LOADS:
         values = [value for reading in by_region if (value := getattr(reading, name)) is not None]
@@ -170,7 +193,9 @@ def _together(by_region: Sequence[Reading]) -> Reading:
         partly=partly,
         unlearned=any(reading.unlearned for reading in by_region),
         ceremony_ahead=any(reading.ceremony_ahead for reading in by_region),
-        frozen_until=max((reading.frozen_until for reading in by_region if reading.frozen_until), default=None),
+        frozen_until=max(
+            (reading.frozen_until for reading in by_region if reading.frozen_until), default=None
+        ),
     )
 
 

@@ -9,11 +9,15 @@ from workers.weddings.store import weddings
 
 
 class RegionUnknown(ExpectedError):
-    """region {region!r} has no weddings; there are {known}, and `everywhere` for the cache, database connections and workers"""
+    """region {region!r} has no weddings; there are {known}, and `everywhere` for the cache, database
+    connections and workers"""
 
 
 def scopes(db: Connection) -> list[str]:
-    """Return where there is something to steer: regions of the calendar, those that were once, and EVERYWHERE."""
+    """Return where there is something to steer.
+
+    Regions of the calendar, those that were once, and EVERYWHERE.
+    """
     return [*dict.fromkeys([*weddings.regions(db), *store.regions(db), EVERYWHERE])]
 
 

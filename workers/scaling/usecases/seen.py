@@ -17,14 +17,17 @@ from workers.scaling.rules.decision import State
 from workers.scaling.rules.orders import Kind, Order, mode
 from workers.scaling.rules.policy import SHARED, Policy, Resource
 from workers.scaling.store import actions as store
-from workers.scaling.store import orders
+from workers.scaling.store import orders, proposals
 from workers.scaling.usecases.scopes import require, scopes
 from workers.weddings.rules import EVERYWHERE
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Of each region (and EVERYWHERE) what there should be and is, its mode and its orders; and what waits for an approval."""
+    """Of each region (and EVERYWHERE) what there should be and is, its mode and its orders.
+
+    And what waits for an approval.
+    """
 
     regions: list[dict[str, Any]]
     proposals: list[Action]
@@ -38,7 +41,7 @@ def overview(db: Connection, *, now: Moment) -> Overview:
     """Return what there should be, what the real systems have, and which orders hold."""
     policy, latest, active = settings.read(Policy), store.latest(db), orders.active(db, at=now)
     rows = [_row(region, latest, active.get(region, {}), policy) for region in scopes(db)]
-    return Overview(rows, store.proposals(db))
+    return Overview(rows, proposals.known(db))
 
 
 def _row(region: str, latest: Any, given: Mapping[Kind, Order], policy: Policy) -> dict[str, Any]:
@@ -49,9 +52,16 @@ def _row(region: str, latest: Any, given: Mapping[Kind, Order], policy: Policy) 
 
 def _found(action: Action | None, resource: Resource) -> dict[str, Any]:
     """Return what there should be, what each real system has, and why it can't be asked."""
-    found: dict[str, Any] = {"wanted": action.to if action else None, "state": action.state if action else None}
+    found: dict[str, Any] = {
+        "wanted": action.to if action else None,
+        "state": action.state if action else None,
+    }
     try:
-        seen = {name: actuator.seen(action) for name, actuator in actuators.of(resource).items()} if action else {}
+        seen = (
+            {name: actuator.seen(action) for name, actuator in actuators.of(resource).items()}
+            if action
+            else {}
+        )
     except redis.UNREACHABLE:
         raise
     except Exception as error:
@@ -72,11 +82,16 @@ def during(db: Connection, region: str, resource: Resource, start: datetime, end
 
 def audit(db: Connection, *, limit: int) -> tuple[list[Order], list[Action]]:
     """Return the orders that people gave and the proposals that were settled, the newest first."""
-    return orders.history(db, limit=limit), store.settled(db, limit=limit)
+    return orders.history(db, limit=limit), proposals.settled(db, limit=limit)
 
 
-def dry_run(db: Connection, resource: Resource, region: str, to: int, *, by: str, now: Moment) -> dict[str, tuple[Any, Any]]:
-    """Return what each actuator of a resource has, and what it would do. Raises RegionUnknown, ActuatorFailed."""
+def dry_run(
+    db: Connection, resource: Resource, region: str, to: int, *, by: str, now: Moment
+) -> dict[str, tuple[Any, Any]]:
+    """Return what each actuator of a resource has, and what it would do.
+
+    Raises RegionUnknown, ActuatorFailed.
+    """
     require(db, region)
     action = Action(0, region, resource, 0, to, "", State.PROPOSED, now, by)
     return {

@@ -25,7 +25,8 @@ class ActionUnknown(ExpectedError):
 class Account:
     """An action with all that its decision went by.
 
-    `made_from` is what its row keeps; `reading`, `policy` and `why` are None for one of a version that kept less.
+    `made_from` is what its row keeps; `reading`, `policy` and `why` are None for one of a version that kept
+    less.
     """
 
     action: Action
@@ -43,7 +44,11 @@ def account(db: Connection, id: int) -> Account:
         raise ActionUnknown(id=id)
     action, kept = found
     at = action.created_at
-    ordered = [one for one in orders.given(db, action.region, since=at, until=at + timedelta(microseconds=1)) if one.holds(at)]
+    ordered = [
+        one
+        for one in orders.given(db, action.region, since=at, until=at + timedelta(microseconds=1))
+        if one.holds(at)
+    ]
     if (made_from := inputs.read(kept)) is None:
         return Account(action, kept, ordered)
     reading, policy = made_from

@@ -1,7 +1,8 @@
 """When a year's bookings or load change their level. Pure.
 
-Optimal partitioning (Jackson et al. 2005) of weekly counts with a Poisson cost: of all ways to cut the year into spans of one
-level each, the one whose loss plus a penalty a cut is least. A cut is cheaper where the calendar expects one.
+Optimal partitioning (Jackson et al. 2005) of weekly counts with a Poisson cost: of all ways to cut the year
+into spans of one level each, the one whose loss plus a penalty a cut is least. A cut is cheaper where the
+calendar expects one.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,13 @@ _SCATTER = 3.0
 SHORTEST = 3
 
 
-def levels(counts: Sequence[float], expected_cuts: Sequence[int] = (), *, penalty: float | None = None) -> list[slice]:
-    """Return the spans of weeks of one level each, in order; `expected_cuts` are the weeks at which the calendar cuts.
+def levels(
+    counts: Sequence[float], expected_cuts: Sequence[int] = (), *, penalty: float | None = None
+) -> list[slice]:
+    """Return the spans of weeks of one level each, in order.
 
-    `penalty` is what a cut costs, by default 2 log n (BIC for a place and a level); an expected cut costs half.
+    `expected_cuts` are the weeks at which the calendar cuts. `penalty` is what a cut costs, by default 2 log
+    n (BIC for a place and a level); an expected cut costs half.
     """
     seen = np.asarray(counts, np.float64)
     if not (np.isfinite(seen) & (seen >= 0)).all():

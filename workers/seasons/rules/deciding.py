@@ -19,10 +19,11 @@ def decide(
     loads: Sequence[tuple[date, float]] = (),
     before: Season | None = None,
 ) -> Decision:
-    """Return the season of `region` today from weddings by day over the year around it, and its load by day over the past one.
+    """Return the season of `region` today, from weddings by day around it and loads by day before it.
 
-    The index is bookings a week at today's level (workers/seasons/rules/changes.py) over bookings a week in the year, drawn
-    towards the calendar prior with the weight of `prior_weddings` bookings: (n·booked + m·loaded + k·prior) / (n + m + k).
+    The index is bookings a week at today's level (workers/seasons/rules/changes.py) over bookings a week in
+    the year, drawn towards the calendar prior with the weight of `prior_weddings` bookings: (n·booked +
+    m·loaded + k·prior) / (n + m + k).
     """
     half_year, today = timedelta(days=182), _monday(today)
     year = {day: float(count) for day, count in bookings if today - half_year <= day < today + half_year}
@@ -36,15 +37,24 @@ def decide(
     known = total + weight + policy.prior_weddings
     index = (total * booked + weight * loaded + policy.prior_weddings * policy.prior(region, today)) / known
     seen = Reason.BOOKINGS if total >= weight else Reason.LOAD
-    return Decision(policy.season(index, before), seen if total + weight > policy.prior_weddings else Reason.CALENDAR, index)
+    return Decision(
+        policy.season(index, before),
+        seen if total + weight > policy.prior_weddings else Reason.CALENDAR,
+        index,
+    )
 
 
 def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def _level(by_day: Mapping[date, float], first: date, last: date, region: str, policy: Policy, today: date) -> float:
-    """Return the level that `today` lies in over the mean of all weeks from `first` to `last`; 0 without any."""
+def _level(
+    by_day: Mapping[date, float], first: date, last: date, region: str, policy: Policy, today: date
+) -> float:
+    """Return the level that `today` lies in over the mean of all weeks from `first` to `last`.
+
+    0 without any.
+    """
     weeks = (last - first).days // 7 + 1
     counts, mean = [0.0] * weeks, sum(by_day.values()) / weeks
     if not mean:

@@ -46,10 +46,11 @@ SOUTH_MONTHS = (4.0, 4.0, 7.0, 8.0, 8.0, 7.0, 5.0, 5.0, 10.0, 17.0, 14.0, 11.0)
 
 @dataclass(frozen=True)
 class Policy:
-    """An index of 1 is the year's mean. `prior_weddings` is how many bookings weigh as much as the calendar prior.
+    """An index of 1 is the year's mean.
 
-    A year of observed load weighs as much as `load_weddings` bookings. A season is left when the index is `hysteresis` beyond
-    the threshold, so that it does not change twice a week.
+    `prior_weddings` is how many bookings weigh as much as the calendar prior. A year of observed load weighs
+    as much as `load_weddings` bookings. A season is left when the index is `hysteresis` beyond the threshold,
+    so that it does not change twice a week.
     """
 
     prefix: ClassVar = "SEASONS_"
@@ -73,7 +74,9 @@ class Policy:
             raise ValueError("shoulder_from must be above 0 and below peak_from")
         for region, months in self.months.items():
             if len(months) != 12 or not all(isfinite(one) and one >= 0 for one in months) or not sum(months):
-                raise ValueError(f"months of {region} must be 12 figures of 0 or more, January first, not all of them 0")
+                raise ValueError(
+                    f"months of {region} must be 12 figures of 0 or more, January first, not all of them 0"
+                )
 
     def prior(self, region: str, day: date) -> float:
         """Return the calendar's index for a region on a day."""
@@ -102,7 +105,10 @@ class Decision:
 def kind_of_day(
     weddings: Iterable[Wedding], seasons: Iterable[Season], policy: Policy, *, now: Moment
 ) -> tuple[KindOfDay, Reason]:
-    """Return the kind of day at `now`: one wedding that is near makes it a wedding day, whatever the weekday."""
+    """Return the kind of day at `now`.
+
+    One wedding that is near makes it a wedding day, whatever the weekday.
+    """
     for wedding in weddings if policy.wedding_days else ():
         if wedding.starts_at - policy.near_before <= now < wedding.ends_at + policy.near_after:
             return KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR

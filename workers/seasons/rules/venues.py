@@ -1,6 +1,7 @@
 """What kind of place a wedding is held at, and what follows for load and capacity. Pure.
 
-The figures are assumptions to start from; what past weddings teach (workers/forecasting/rules/shares.py) replaces the shares.
+The figures are assumptions to start from; what past weddings teach (workers/forecasting/rules/shares.py)
+replaces the shares.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,10 @@ from workers.weddings.rules import Phase, VenueType
 
 @dataclass(frozen=True)
 class Profile:
-    """`connectivity` is how many of those who would connect can; `weather_risk` how likely weather upsets the plan, 0-1.
+    """`connectivity` is how many of those who would connect can.
 
-    `shape` is by how much a phase has more (or fewer) of its guests online than elsewhere.
+    `weather_risk` how likely weather upsets the plan, 0-1. `shape` is by how much a phase has more (or fewer)
+    of its guests online than elsewhere.
     """
 
     connectivity: float = 1.0
@@ -25,7 +27,8 @@ class Profile:
     def lead(self) -> timedelta:
         """Return how long before a ceremony capacity is there.
 
-        A plan B is decided in the last hours, when everybody looks at once: where it is likely there is room an hour earlier.
+        A plan B is decided in the last hours, when everybody looks at once: where it is likely there is room
+        an hour earlier.
         """
         return timedelta(hours=3 if self.weather_risk >= 0.2 else 2)
 

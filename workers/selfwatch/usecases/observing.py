@@ -50,7 +50,9 @@ def _noting(unavailable: dict[Kind, str], kind: Kind) -> Iterator[None]:
         unavailable[kind] = f"the {kind} does not answer ({type(error).__name__})"
     except (SQLAlchemyError, psycopg.Error, RedisError, ValueError) as error:
         # A replica, a full memory, a right that is missing: it is there, and of no use.
-        unavailable[kind] = f"the {kind} answers with an error ({type(error).__name__}); `wedops doctor` names the remedy"
+        unavailable[kind] = (
+            f"the {kind} answers with an error ({type(error).__name__}); `wedops doctor` names the remedy"
+        )
 
 
 def _of_redis() -> dict[str, object]:
@@ -90,7 +92,10 @@ def _settings_of_broker() -> dict[str, str]:
     with suppress(RedisError):
         for name, servers in redis.keeping().items():
             for server in servers:
-                if server.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction") != "noeviction":
+                if (
+                    server.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+                    != "noeviction"
+                ):
                     found[name] = "may evict what it must keep: `CONFIG SET maxmemory-policy noeviction`"
                 elif server.config_get("appendonly").get("appendonly", "yes") != "yes":
                     found[name] = "keeps nothing on disk: `CONFIG SET appendonly yes`"
@@ -109,10 +114,12 @@ def _settings_of_cache(facts: dict[str, object]) -> None:
 
 _POSTGRES = """
     SELECT extract(epoch FROM clock_timestamp())::float8 AS at,
-        (SELECT count(*) FROM pg_stat_activity)::float8 / current_setting('max_connections')::float8 AS connections,
-        coalesce((SELECT max(extract(epoch FROM replay_lag)) FROM pg_stat_replication), 0)::float8 AS standby_behind,
-        coalesce((SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) FROM pg_replication_slots WHERE NOT active), 0)
-            ::bigint AS wal_held,
+        (SELECT count(*) FROM pg_stat_activity)::float8 / current_setting('max_connections')::float8
+            AS connections,
+        coalesce((SELECT max(extract(epoch FROM replay_lag)) FROM pg_stat_replication), 0)::float8
+            AS standby_behind,
+        coalesce((SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) FROM pg_replication_slots
+            WHERE NOT active), 0)::bigint AS wal_held,
         coalesce((SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity
             WHERE backend_type = 'client backend'), 0)::float8 AS oldest_transaction,
         (SELECT max(age(datfrozenxid)) FROM pg_database)::float8 / 2000000000 AS wraparound

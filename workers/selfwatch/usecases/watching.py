@@ -11,6 +11,7 @@ from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.usecases import escalation, evaluation, surroundings
 from workers.foundation import clock, database, event_log, logs, settings
+from workers.foundation.moments import Moment
 from workers.notify import adapters
 from workers.notify import usecases as notify
 from workers.notify.rules import BODY, OPERATIONS, safe
@@ -29,15 +30,17 @@ EVERY = 5.0
 
 @dataclass
 class Watch:
-    """What the watch remembers between looks when there is no database: what is critical, since how many looks, and told.
+    """What the watch remembers between looks when there is no database.
 
-    Until `settled_at` (of the stopwatch) what has not started yet is not missed.
+    What is critical, since how many looks, and told. Until `settled_at` (of the stopwatch) what has not
+    started yet is not missed.
     """
 
     settled_at: float = 0.0
     seen: Counter[str] = field(default_factory=Counter)
     published: dict[str, Breach] = field(default_factory=dict)
-    #: What was away of late, and until when that explains what follows from it: jobs need a run to be well again.
+    #: What was away of late, and until when that explains what follows from it: jobs need a run to be well
+    #: again.
     inhibiting: dict[Kind, float] = field(default_factory=dict)
 
     def look(self) -> None:
@@ -52,18 +55,11 @@ class Watch:
             self._publish_without_database(found)
             return
         try:
-            evaluation.reconcile(
-                found, Evaluator.TASK_SYSTEM, policy, now=now, evaluated=lambda name: name.partition("/")[0] in known
-            )
-            with database.transaction() as db:
-                escalation.escalate(db, policy, now=now)
-            # Beside the task that does: this must not wait in a queue that it is about.
-            notify.deliver(ENOUGH)
+            _alert(found, known, policy, now)
         except (database.DatabaseUnavailable, SQLAlchemyError, psycopg.Error) as error:
             log.error("alerts not written", reason=type(error).__name__)
-            unavailable = Breach(
-                Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, f"the database takes nothing ({type(error).__name__})"
-            )
+            why = f"the database takes nothing ({type(error).__name__})"
+            unavailable = Breach(Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, why)
             self._publish_without_database(uninhibited([*found, unavailable], {Kind.DATABASE}))
         else:
             # What still stands is an alert like any other now, and told as one.
@@ -71,7 +67,10 @@ class Watch:
             self.seen.clear()
 
     def _publish_without_database(self, found: list[Breach]) -> None:
-        """Tell NOTIFY_TARGETS of what is critical in a second look as well, once while it lasts: no row remembers it."""
+        """Tell NOTIFY_TARGETS of what is critical in a second look as well, once while it lasts.
+
+        No row remembers it.
+        """
         urgent = {breach.fingerprint: breach for breach in found if breach.severity is Severity.CRITICAL}
         self.seen = Counter({name: self.seen[name] + 1 for name in urgent})
         self._publish_ends(urgent.keys())
@@ -87,6 +86,19 @@ class Watch:
         for fingerprint in [one for one in self.published if one not in active]:
             breach = self.published.pop(fingerprint)
             _send(f"resolved: {breach.kind}", f"{breach.detail}: this is over", breach, f"{fingerprint}/end")
+
+
+def _alert(found: list[Breach], known: Container[Kind], policy: Policy, now: Moment) -> None:
+    """Have what was found be alerts, and publish them."""
+
+    def _evaluated(fingerprint: str) -> bool:
+        return fingerprint.partition("/")[0] in known
+
+    evaluation.reconcile(found, Evaluator.TASK_SYSTEM, policy, now=now, evaluated=_evaluated)
+    with database.transaction() as db:
+        escalation.escalate(db, policy, now=now)
+    # Beside the task that does: this must not wait in a queue that it is about.
+    notify.deliver(ENOUGH)
 
 
 def _send(title: str, body: str, breach: Breach, key: str) -> bool:

@@ -23,7 +23,7 @@ class Planner:
         self._fitted, self._seen, self._known = 0, 0, 0
 
     def decide(self, load: Array, start: int, events: Sequence[Event]) -> int:
-        """Return the instances to have from now on, 1 or more, after a `load` of one value a minute from minute `start` on.
+        """Return the instances to have from now on, 1 or more, after a `load` by minute from `start` on.
 
         Learns anew each day, and when an event has become known.
         """

@@ -1,7 +1,8 @@
-"""A calendar and a load that never were, made from the trade's figures: for simulations, benchmarks and the demo. Pure.
+"""A calendar and a load that never were, made from the trade's figures.
 
-Months, weekdays, hours and guests are those of US surveys (docs/decisions/0011-capacity.md names them). The same seed, the same
-world. The people behave a bit otherwise than the forecaster assumes, as real ones do.
+For simulations, benchmarks and the demo. Pure. Months, weekdays, hours and guests are those of US surveys
+(docs/decisions/0011-capacity.md names them). The same seed, the same world. The people behave a bit otherwise
+than the forecaster assumes, as real ones do.
 """
 
 from bisect import bisect
@@ -48,12 +49,17 @@ def expected(day: date, a_year: float) -> float:
     return a_year * US_MONTHS[day.month - 1] / 100 * WEEKDAYS[day.weekday()] / 100 * 7 / 30.4
 
 
-def weddings(days: Iterable[date], a_year: float, chance: Generator, regions: Mapping[str, str] = REGIONS) -> Iterator[Wedding]:
+def weddings(
+    days: Iterable[date], a_year: float, chance: Generator, regions: Mapping[str, str] = REGIONS
+) -> Iterator[Wedding]:
     """Yield the weddings of days; guests are lognormal (median 100, sigma 0.55), vendors 14 on average."""
     hours, share, names = np.array(list(HOURS)), np.array(list(HOURS.values())) / 100, list(regions)
     for day in days:
         many = int(chance.poisson(expected(day, a_year)))
-        where, venues = chance.integers(len(names), size=many).tolist(), chance.integers(len(VENUES), size=many).tolist()
+        where, venues = (
+            chance.integers(len(names), size=many).tolist(),
+            chance.integers(len(VENUES), size=many).tolist(),
+        )
         minutes = (chance.choice(hours, many, p=share) * 60 + chance.choice([0, 30], many)).tolist()
         lasts = chance.choice([5.0, 5.5, 6.0], many).tolist()
         guests = np.clip(np.round(chance.lognormal(4.605, 0.55, many)), 10, 600).astype(int).tolist()
@@ -61,13 +67,23 @@ def weddings(days: Iterable[date], a_year: float, chance: Generator, regions: Ma
         participants = np.split(chance.integers(0, 400, int(teams.sum())), np.cumsum(teams)[:-1])
         for number in range(many):
             starts = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes[number])  # noqa: DTZ001 - local wall time
-            region, vendors = names[where[number]], tuple(f"s{one}" for one in np.unique(participants[number]).tolist())
+            region, vendors = (
+                names[where[number]],
+                tuple(f"s{one}" for one in np.unique(participants[number]).tolist()),
+            )
             facts = lasts[number], guests[number], VENUES[venues[number]], region, regions[region], vendors
             yield _wedding(f"w-{day:%Y%m%d}-{number:04}", starts, *facts)
 
 
 def _wedding(
-    id: str, starts: datetime, hours: float, guests: int, venue: VenueType, region: str, zone: str, vendors: tuple[str, ...]
+    id: str,
+    starts: datetime,
+    hours: float,
+    guests: int,
+    venue: VenueType,
+    region: str,
+    zone: str,
+    vendors: tuple[str, ...],
 ) -> Wedding:
     ends = starts + timedelta(hours=hours)
     begins, finishes = instant(starts, zone).at, instant(ends, zone, end=True).at
@@ -78,14 +94,18 @@ def _wedding(
 
 
 def calendar(planned: Iterable[Wedding], chance: Generator, *, storms: Iterable[date] = ()) -> list[Version]:
-    """Return the calendar with its changes: some weddings are called off or moved, and a storm moves all in the open air.
+    """Return the calendar with its changes.
 
-    Weddings are booked a year ahead. A storm is known four hours before: they begin two hours earlier.
+    Some weddings are called off or moved, and a storm moves all in the open air. Weddings are booked a year
+    ahead. A storm is known four hours before: they begin two hours earlier.
     """
     found: list[Version] = []
     stormy = set(storms)
     for one in planned:
-        booked, decided = one.starts_at - timedelta(days=365), one.starts_at - timedelta(days=float(chance.uniform(1, 60)))
+        booked, decided = (
+            one.starts_at - timedelta(days=365),
+            one.starts_at - timedelta(days=float(chance.uniform(1, 60))),
+        )
         fate = chance.random()
         if one.starts_local.date() in stormy and one.venue_type in OPEN_AIR:
             found += _moved(one, timedelta(hours=-2), booked, one.starts_at - timedelta(hours=4))
@@ -99,7 +119,10 @@ def calendar(planned: Iterable[Wedding], chance: Generator, *, storms: Iterable[
 
 
 def _moved(one: Wedding, by: timedelta, booked: Moment, decided: Moment) -> list[Version]:
-    later = replace(one, **{name: getattr(one, name) + by for name in ("starts_local", "ends_local", "starts_at", "ends_at")})
+    later = replace(
+        one,
+        **{name: getattr(one, name) + by for name in ("starts_local", "ends_local", "starts_at", "ends_at")},
+    )
     return [Version(one, booked, decided), Version(later, decided)]
 
 
@@ -113,7 +136,9 @@ class Known:
 
     def __call__(self, at: Moment) -> list[Wedding]:
         """Return the weddings from five weeks before to four days after."""
-        near = slice(bisect(self._starts, at - timedelta(days=36)), bisect(self._starts, at + timedelta(days=4)))
+        near = slice(
+            bisect(self._starts, at - timedelta(days=36)), bisect(self._starts, at + timedelta(days=4))
+        )
         return [
             one.wedding
             for one in self._versions[near]
@@ -134,16 +159,20 @@ def truth(policy: Forecasting, chance: Generator) -> Shares:
 
 
 def load(
-    held: Sequence[Wedding], starts_at: datetime, minutes: int, shares: Shares, phases: Phases, chance: Generator,
+    held: Sequence[Wedding], starts_at: datetime, minutes: int, shares: Shares, phases: Phases,
+    chance: Generator,
     *, crowded: Iterable[date] = (), base: float = 20.0,
 ) -> Array:  # fmt: skip
-    """Return a region's connections by minute: each wedding has its own zeal, people come and go over 20 minutes, all is noisy.
+    """Return a region's connections by minute.
 
-    On `crowded` days (a storm) half as many again look. `base` is who is there without any wedding, on average over a day.
+    Each wedding has its own zeal, people come and go over 20 minutes, all is noisy. On `crowded` days (a
+    storm) half as many again look. `base` is who is there without any wedding, on average over a day.
     """
     level = np.zeros(minutes + 1)
     zeal = chance.lognormal(-(shares.spread**2) / 2, shares.spread, len(held))
-    zeal *= np.where([one.starts_local.date() in set(crowded) for one in held], 1.5, 1.0) if len(held) else 1.0
+    zeal *= (
+        np.where([one.starts_local.date() in set(crowded) for one in held], 1.5, 1.0) if len(held) else 1.0
+    )
     for phase, begin, end in spans(held, phases):
         participants = shares.present(held, phase, 3.0) * zeal
         for edge, sign in ((begin, 1.0), (end, -1.0)):
@@ -154,5 +183,7 @@ def load(
     clock = (np.arange(minutes) + starts_at.hour * 60 + starts_at.minute) / 1440 * 2 * np.pi
     quiet = base * (1 - 0.8 * np.cos(clock - 1.3))
     wobble = np.convolve(chance.normal(0.0, 0.02, minutes), np.exp(-np.arange(60) / 20), "same")
-    found: Array = np.round(np.maximum((smooth + quiet) * (1 + wobble) + chance.normal(0, 1, minutes) * np.sqrt(quiet), 0.0))
+    found: Array = np.round(
+        np.maximum((smooth + quiet) * (1 + wobble) + chance.normal(0, 1, minutes) * np.sqrt(quiet), 0.0)
+    )
     return found

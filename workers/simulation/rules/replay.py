@@ -1,8 +1,12 @@
-"""A span of load played through the planner minute by minute, with what could be known then; how that would have gone. Pure."""
+"""A span of load played through the planner minute by minute, with what could be known then.
+
+How that would have gone. Pure.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -32,10 +36,11 @@ REFRESH = 60
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a plan did. Shares are percent: of the time short of capacity, of the busiest 5 % of it, of people not served.
+    """How a plan did. Shares are percent.
 
-    `worst15` is the worst quarter of an hour's share not served. `cost` is what was paid over the cheapest plan that knows all
-    and is never short; `saved` what was paid less than for the highest need all the time.
+    Of the time short of capacity, of the busiest 5 % of it, of people not served. `worst15` is the worst
+    quarter of an hour's share not served. `cost` is what was paid over the cheapest plan that knows all and
+    is never short; `saved` what was paid less than for the highest need all the time.
     """
 
     minutes: int
@@ -51,15 +56,22 @@ class Outcome:
     def text(self) -> str:
         """Return it in a line for people."""
         return (
-            f"{self.minutes / 1440:.1f} days, up to {self.needed} instances needed: short {self.short:.3f} % of the time "
+            f"{self.minutes / 1440:.1f} days, up to {self.needed} instances needed: short {self.short:.3f} % "
+            "of the time "
             f"({self.surge:.2f} % of the busiest), worst quarter of an hour {self.worst15:.1f} % not served, "
             f"{self.cost:.2f} times the cheapest plan, "
-            f"{abs(self.saved):.0f} % {'less' if self.saved >= 0 else 'more'} than the highest need all the time"
+            f"{abs(self.saved):.0f} % {'less' if self.saved >= 0 else 'more'} than the highest need all the "
+            "time"
         )
 
 
-def evaluate(load: Array, supply: Counts, billed: float, *, capacity: float, boot: int, minimum: int = 1) -> Outcome:
-    """Return how instances in use (`supply`, one value a minute as `load`) did; metrics after Herbst et al., SPEC RG 2016."""
+def evaluate(
+    load: Array, supply: Counts, billed: float, *, capacity: float, boot: int, minimum: int = 1
+) -> Outcome:
+    """Return how instances in use (`supply`, one value a minute as `load`) did.
+
+    Metrics after Herbst et al., SPEC RG 2016.
+    """
     need = np.maximum(minimum, np.ceil(load / capacity - 1e-9)).astype(np.int64)
     missing, unserved = need > supply, np.maximum(load - supply * capacity, 0.0)
     busiest = need >= max(2.0, float(np.quantile(need, 0.95)))
@@ -80,26 +92,37 @@ def evaluate(load: Array, supply: Counts, billed: float, *, capacity: float, boo
 
 
 def _cheapest(need: Counts, boot: int) -> float:
-    """Return the instance-minutes of the cheapest plan that is never short: a gap shorter than a boot is kept running."""
+    """Return the instance-minutes of the cheapest plan that is never short.
+
+    A gap shorter than a boot is kept running.
+    """
     total = 0.0
     for level in range(1, int(need.max()) + 1):
         edges = np.flatnonzero(np.diff(np.r_[0, (need >= level).astype(np.int8), 0]))
         begins, ends = edges[::2], edges[1::2]
-        total += float((ends - begins).sum() + np.minimum(begins[1:] - ends[:-1], boot).sum() + (boot if begins[0] > 0 else 0))
+        total += float(
+            (ends - begins).sum()
+            + np.minimum(begins[1:] - ends[:-1], boot).sum()
+            + (boot if begins[0] > 0 else 0)
+        )
     return total
 
 
-def run(wanted: Callable[[int, int], int], first: int, last: int, *, begin: int, boot: int) -> tuple[Counts, float]:
+def run(
+    wanted: Callable[[int, int], int], first: int, last: int, *, begin: int, boot: int
+) -> tuple[Counts, float]:
     """Return the instances in use in minutes [first, last), and the instance-minutes paid.
 
-    `wanted(minute, has)` is asked each minute, `has` counts those that boot too. What is ordered is paid for at once and in use
-    `boot` minutes later; what is too many ends at once, what boots first.
+    `wanted(minute, has)` is asked each minute, `has` counts those that boot too. What is ordered is paid for
+    at once and in use `boot` minutes later; what is too many ends at once, what boots first.
     """
     up, booting, supply, billed = begin, list[list[int]](), np.zeros(last - first, np.int64), 0.0
     for minute in range(first, last):
         while booting and booting[0][0] <= minute:
             up += booting.pop(0)[1]
-        more = wanted(minute, up + sum(count for _, count in booting)) - up - sum(count for _, count in booting)
+        more = (
+            wanted(minute, up + sum(count for _, count in booting)) - up - sum(count for _, count in booting)
+        )
         if more > 0:
             booting.append([minute + boot, more])
         while more < 0 and booting:
@@ -131,7 +154,10 @@ def _nothing(_at: Moment) -> Given:
 
 @dataclass(frozen=True)
 class Past:
-    """A region's load, one value a minute from `starts_at` on; its calendar as known, and what was given, at a moment."""
+    """A region's load, one value a minute from `starts_at` on.
+
+    Its calendar as known, and what was given, at a moment.
+    """
 
     region: str
     starts_at: Moment
@@ -147,11 +173,22 @@ class Past:
 
 
 class Planner:
-    """What `scaling.decide` does, for one region and a past: forecasts each hour, fits its peak forecast anew each day."""
+    """What `scaling.decide` does, for one region and a past.
 
-    def __init__(self, past: Past, policy: Policy, forecasting: Forecasting, peaks: PeakPolicy, phases: Phases) -> None:
+    Forecasts each hour, fits its peak forecast anew each day.
+    """
+
+    def __init__(
+        self, past: Past, policy: Policy, forecasting: Forecasting, peaks: PeakPolicy, phases: Phases
+    ) -> None:
         """Begin with nothing known."""
-        self.past, self.policy, self.forecasting, self.peaks, self.phases = past, policy, forecasting, peaks, phases
+        self.past, self.policy, self.forecasting, self.peaks, self.phases = (
+            past,
+            policy,
+            forecasting,
+            peaks,
+            phases,
+        )
         self._forecast: Forecast | None = None
         self._peak_forecast: PeakForecast | None = None
         self._refreshed = -REFRESH
@@ -171,8 +208,14 @@ class Planner:
 
     def _refresh(self, minute: int, now: Moment) -> None:
         self._refreshed = minute
-        weddings = [one for one in self.past.known(now) if one.ends_at > now - timedelta(days=self.peaks.days)]
-        near = [one for one in weddings if now - timedelta(days=1) < one.ends_at and one.starts_at < now + timedelta(days=3)]
+        weddings = [
+            one for one in self.past.known(now) if one.ends_at > now - timedelta(days=self.peaks.days)
+        ]
+        near = [
+            one
+            for one in weddings
+            if now - timedelta(days=1) < one.ends_at and one.starts_at < now + timedelta(days=3)
+        ]
         self._spans = np.array([self._span(one) for one in near]).reshape(-1, 4)
         self._forecast = self._forecasted(near, minute, now)
         if self._peak_forecast is None or self._peak_forecast.stale:
@@ -182,17 +225,24 @@ class Planner:
         """Return from when until when a wedding counts, its lead and its start, in seconds."""
         ahead = lead(self.policy, one)
         until = one.ends_at + self.policy.linger
-        return (one.starts_at - ahead).timestamp(), until.timestamp(), ahead.total_seconds(), one.starts_at.timestamp()
+        return (
+            (one.starts_at - ahead).timestamp(),
+            until.timestamp(),
+            ahead.total_seconds(),
+            one.starts_at.timestamp(),
+        )
 
     def _forecasted(self, near: Sequence[Wedding], minute: int, now: Moment) -> Forecast:
-        known = {"shares": self.past.shares, "zone": self.past.zone}
+        past = self.past
         hour = min(minute, int(self.forecasting.pull_from / MINUTE))
         since = grid(now - hour * MINUTE, self.forecasting)
-        made = forecast(self.past.region, near, self.forecasting, self.phases, starts_at=since, **known)  # type: ignore[arg-type]
+        facts = past.region, near, self.forecasting, self.phases
+        ahead = partial(forecast, *facts, shares=past.shares, zone=past.zone)
+        made = ahead(starts_at=since)
         expected = [made.peak(since + at * MINUTE, since + at * MINUTE, "p50") or 0.0 for at in range(hour)]
-        ratio = pull(expected, self.past.load[minute - hour : minute].tolist(), self.forecasting)
+        ratio = pull(expected, past.load[minute - hour : minute].tolist(), self.forecasting)
         starts_at = grid(now, self.forecasting)
-        return forecast(self.past.region, near, self.forecasting, self.phases, starts_at=starts_at, ratio=ratio, **known)  # type: ignore[arg-type]
+        return ahead(starts_at=starts_at, ratio=ratio)
 
     def _learned(self, weddings: Sequence[Wedding], minute: int) -> PeakForecast | None:
         if minute < DAY:
@@ -202,7 +252,9 @@ class Planner:
         soon = start + len(load) + 2 * DAY + BEFORE
         events = [of_wedding(one) for one in weddings if one.starts_at.timestamp() < soon * 60]
         policy = self.policy
-        return PeakForecast(fit(load, start, events, boot=policy.boot_minutes, unit=policy.negligible_load, policy=self.peaks))
+        return PeakForecast(
+            fit(load, start, events, boot=policy.boot_minutes, unit=policy.negligible_load, policy=self.peaks)
+        )
 
     def _reading(self, minute: int, now: Moment, has: int) -> Reading:
         if self._peak_forecast and minute > self._learned_at and not self._peak_forecast.stale:
@@ -233,7 +285,12 @@ def replay(planner: Planner, first: int) -> tuple[Outcome, Counts]:
     """Play the past from minute `first` on; return how it would have gone, and the instances in use."""
     past, policy = planner.past, planner.policy
     boot, capacity = policy.boot_minutes, float(policy.connections_per_instance)
-    begin = min(policy.instances_max, max(policy.instances_min, ceil(past.load[first - 1] / capacity / policy.utilisation)))
+    begin = min(
+        policy.instances_max,
+        max(policy.instances_min, ceil(past.load[first - 1] / capacity / policy.utilisation)),
+    )
     supply, billed = run(planner.wanted, first, len(past.load), begin=begin, boot=boot)
     played = past.load[first:]
-    return evaluate(played, supply, billed, capacity=capacity, boot=boot, minimum=policy.instances_min), supply
+    return evaluate(
+        played, supply, billed, capacity=capacity, boot=boot, minimum=policy.instances_min
+    ), supply

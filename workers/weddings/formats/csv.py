@@ -17,11 +17,12 @@ _INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
 
 
 def read(data: bytes) -> Reading:
-    """Read rows with the columns id, start, end, zone, guest_count, venue_type, region[, status, supplier_ids, timeline].
+    """Read rows of id, start, end, zone, guest_count, venue_type, region[, status, supplier_ids, timeline].
 
-    Times are local wall time as 2026-10-10T15:00; supplier ids are separated by `;`; the timeline is a JSON object. Names of
-    columns are compared without blanks around them and without case; delimiter (or a first line `sep=;`) and encoding are
-    recognised. Raises CalendarUnreadable when the header can't be right, or no row is there.
+    Times are local wall time as 2026-10-10T15:00; supplier ids are separated by `;`; the timeline is a JSON
+    object. Names of columns are compared without blanks around them and without case; delimiter (or a first
+    line `sep=;`) and encoding are recognised. Raises CalendarUnreadable when the header can't be right, or no
+    row is there.
     """
     text, encoding = decoded(data)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -31,7 +32,9 @@ def read(data: bytes) -> Reading:
     delimiter = directive[1] if directive else _delimiter(body)
     reading = Reading()
     if encoding != "UTF-8" or delimiter != ",":
-        reading.remarks.append(f"read as {encoding}, with {DELIMITERS.get(delimiter, repr(delimiter))} between columns")
+        reading.remarks.append(
+            f"read as {encoding}, with {DELIMITERS.get(delimiter, repr(delimiter))} between columns"
+        )
     rows = _Rows(body, delimiter, skipped)
     names = _names(rows.header, delimiter, reading)
     for line, values in rows:
@@ -58,15 +61,22 @@ class _Rows:
             try:
                 values = next(self._rows)
             except csv.Error as error:
-                raise CalendarUnreadable(cause=f"in the row that begins in line {line}: {error}; nothing was taken") from None
+                raise CalendarUnreadable(
+                    cause=f"in the row that begins in line {line}: {error}; nothing was taken"
+                ) from None
             if any(value.strip() for value in values):
                 return line, values
 
 
 def _delimiter(body: str) -> str:
-    """Return what separates the columns of the first line with anything in it: by which most of our names are found."""
+    """Return what separates the columns of the first line with anything in it.
+
+    By which most of our names are found.
+    """
     first = next((line for line in body.split("\n") if line.strip()), "")
-    return max(DELIMITERS, key=lambda one: (len(set(map(_name, first.split(one))) & set(COLUMNS)), first.count(one)))
+    return max(
+        DELIMITERS, key=lambda one: (len(set(map(_name, first.split(one))) & set(COLUMNS)), first.count(one))
+    )
 
 
 def _name(text: str) -> str:
@@ -78,10 +88,15 @@ def _names(header: Sequence[str], delimiter: str, reading: Reading) -> list[str]
     shown = ", ".join(repr(one) for one in header[:20])[:300] or "nothing"
     between = DELIMITERS.get(delimiter, repr(delimiter))
     if lacking := [name for name in REQUIRED if name not in names]:
-        cause = f"column {', '.join(lacking)} is missing; the header, read with {between} between columns, has {shown}"
+        cause = (
+            f"column {', '.join(lacking)} is missing; the header, read with {between} between columns, has "
+            f"{shown}"
+        )
         raise CalendarUnreadable(cause=f"{cause}; it must name {', '.join(REQUIRED)}")
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise CalendarUnreadable(cause=f"column {', '.join(twice)} stands more than once in the header; keep one of each")
+        raise CalendarUnreadable(
+            cause=f"column {', '.join(twice)} stands more than once in the header; keep one of each"
+        )
     for name, original in zip(names, header, strict=True):
         if not name or name in COLUMNS:
             continue
@@ -90,7 +105,9 @@ def _names(header: Sequence[str], delimiter: str, reading: Reading) -> list[str]
             raise CalendarUnreadable(
                 cause=f"column {original!r} is unknown; did you mean {near[0]}? Name it so, or leave it out"
             )
-        reading.notes.append(f"header: column {original[:40]!r} is not read; the columns are {', '.join(COLUMNS)}")
+        reading.notes.append(
+            f"header: column {original[:40]!r} is not read; the columns are {', '.join(COLUMNS)}"
+        )
     return names
 
 
@@ -101,8 +118,12 @@ def _take(reading: Reading, line: int, names: Sequence[str], values: Sequence[st
     surplus += [value for name, value in zip(names, values, strict=False) if not name and value.strip()]
     if surplus:
         remedy = "put a field that holds the delimiter into double quotes"
-        reading.refused.append(f"{where}: {surplus[0][:40]!r} is in no column: there are {len(names)}; {remedy}")
+        reading.refused.append(
+            f"{where}: {surplus[0][:40]!r} is in no column: there are {len(names)}; {remedy}"
+        )
     elif len(values) < len(names):
-        reading.refused.append(f"{where}: it has {len(values)} fields, the header {len(names)}; give each, or leave it empty")
+        reading.refused.append(
+            f"{where}: it has {len(values)} fields, the header {len(names)}; give each, or leave it empty"
+        )
     else:
         reading.take(where, row)

@@ -10,5 +10,7 @@ ICALENDAR = (".ics", ".ical", ".icalendar", ".ifb")
 def read(name: str, data: bytes) -> Reading:
     """Read a calendar; raises CalendarUnreadable."""
     plain = unmarked(data)
-    is_icalendar = name.lower().endswith(ICALENDAR) or plain[:100].lstrip().upper().startswith(b"BEGIN:VCALENDAR")
+    is_icalendar = name.lower().endswith(ICALENDAR) or plain[:100].lstrip().upper().startswith(
+        b"BEGIN:VCALENDAR"
+    )
     return icalendar.read(plain) if is_icalendar else csv.read(plain)

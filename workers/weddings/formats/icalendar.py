@@ -1,7 +1,7 @@
 """Calendars as iCalendar (RFC 5545, RFC 5546): one wedding a VEVENT.
 
-The lines are cut here, each with its number; what a line says is icalendar's to read. So one bad event costs one event, and
-each problem is told with its line.
+The lines are cut here, each with its number; what a line says is icalendar's to read. So one bad event costs
+one event, and each problem is told with its line.
 """
 
 import re
@@ -30,7 +30,13 @@ FIELDS = {
 READ = {*FIELDS, "DTSTART", "DTEND", "DURATION", "STATUS", "SEQUENCE", "DTSTAMP"}
 #: What makes of one event several, or changes one of several.
 REPEATED = ("RRULE", "RDATE", "EXRULE", "EXDATE", "RECURRENCE-ID")
-STATUS = {"": "", "TENTATIVE": "planned", "CONFIRMED": "confirmed", "CANCELLED": "cancelled", "CANCELED": "cancelled"}
+STATUS = {
+    "": "",
+    "TENTATIVE": "planned",
+    "CONFIRMED": "confirmed",
+    "CANCELLED": "cancelled",
+    "CANCELED": "cancelled",
+}
 #: What a calendar may be for; a reply or a counter-proposal is no calendar to take.
 METHODS = ("", "PUBLISH", "REQUEST", "ADD", "CANCEL")
 
@@ -38,11 +44,12 @@ _STAMP = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})(Z?)", re.ASCII
 
 
 def read(data: bytes) -> Reading:
-    """Read VEVENTs: UID, DTSTART, DTEND or DURATION in a zone, STATUS, SEQUENCE, and X-WEDOPS-GUESTS, -VENUE-TYPE, -REGION,
-    -SUPPLIERS, -TIMELINE. METHOD:CANCEL cancels. Of one UID the highest SEQUENCE counts, then the latest DTSTAMP.
+    """Read the weddings of an iCalendar file.
 
-    Raises CalendarUnreadable for what is no calendar, and for one in which no event is.
-    """  # fmt: skip
+    Of a VEVENT: UID, DTSTART, DTEND or DURATION in a zone, STATUS, SEQUENCE; X-WEDOPS-GUESTS, -VENUE-TYPE,
+    -REGION, -SUPPLIERS, -TIMELINE. METHOD:CANCEL cancels. Of one UID the highest SEQUENCE counts, then the
+    latest DTSTAMP. Raises CalendarUnreadable for what is no calendar, and for one in which no event is.
+    """
     content = list(lines(data))
     reading = Reading()
     roots = list(components(content, reading))
@@ -87,7 +94,9 @@ def _newest(events: _Events, reading: Reading) -> Iterator[tuple[Component, Comp
             yield event, calendar
         if before and uid and _revision(event) != _revision(before[0]):
             older = min(event, before[0], key=_revision)
-            reading.notes.append(f"{_where(older)}: a newer SEQUENCE or DTSTAMP of this UID is in the file; that one counts")
+            reading.notes.append(
+                f"{_where(older)}: a newer SEQUENCE or DTSTAMP of this UID is in the file; that one counts"
+            )
     yield from newest.values()
 
 
@@ -116,7 +125,10 @@ def _passed_over(event: Component) -> Iterator[str]:
         if line.problem:
             yield f"{_where(event)}: line {line.number} was passed over: {line.problem}"
         elif line.name.startswith("X-WEDOPS-") and line.name not in FIELDS:
-            yield f"{_where(event)}: line {line.number}: {line.name} is not read; there are {', '.join(sorted(FIELDS)[1:])}"
+            yield (
+                f"{_where(event)}: line {line.number}: {line.name} is not read; there are "
+                f"{', '.join(sorted(FIELDS)[1:])}"
+            )
 
 
 def _row(event: Component, calendar: Component) -> dict[str, str]:
@@ -127,7 +139,9 @@ def _row(event: Component, calendar: Component) -> dict[str, str]:
     if status not in STATUS:
         raise RowRefused(problem=f"STATUS:{status[:40]} is none of TENTATIVE, CONFIRMED, CANCELLED")
     cancelled = calendar.text("METHOD").upper() == "CANCEL"
-    return {name: row.get(name, "") for name in COLUMNS} | {"status": "cancelled" if cancelled else STATUS[status]}
+    return {name: row.get(name, "") for name in COLUMNS} | {
+        "status": "cancelled" if cancelled else STATUS[status]
+    }
 
 
 def _check(event: Component, calendar: Component) -> None:
@@ -159,7 +173,10 @@ def _calendar_problem(calendar: Component) -> str:
             return f"line {line.number} of its calendar: {line.problem}"
     methods = {line.value.strip().upper() for line in calendar.all("METHOD")}
     if unknown := methods - set(METHODS):
-        return f"METHOD:{min(unknown)[:40]} of its calendar is none of {', '.join(METHODS[1:])}: it is no calendar to take in"
+        return (
+            f"METHOD:{min(unknown)[:40]} of its calendar is none of {', '.join(METHODS[1:])}: it is no "
+            "calendar to take in"
+        )
     if calendar.text("VERSION").startswith("1"):
         return "its calendar is vCalendar 1.0; export it as iCalendar 2.0"
     what = "there is more than one METHOD" if len(methods) > 1 else _zone_problem(calendar)
@@ -182,7 +199,9 @@ def _times(event: Component) -> dict[str, str]:
     elif ends:
         end, its_zone = _moment(event, "DTEND")
         if its_zone != zone:
-            raise RowRefused(problem=f"DTSTART is in {zone} and DTEND in {its_zone}; give both in the venue's zone")
+            raise RowRefused(
+                problem=f"DTSTART is in {zone} and DTEND in {its_zone}; give both in the venue's zone"
+            )
     else:
         raise RowRefused(problem="the end is missing; give DTEND or DURATION")
     return {"start": start.isoformat(), "end": end.isoformat(), "zone": zone}
@@ -198,26 +217,44 @@ def _moment(event: Component, name: str) -> tuple[datetime, str]:
         raise RowRefused(problem=f"{name} must be a date with a time; all-day events are no weddings")
     found = _STAMP.fullmatch(value)
     if not found:
-        raise RowRefused(problem=f"{name}={value[:40]!r} (line {line.number}) is no time; write 20261010T160000")
+        raise RowRefused(
+            problem=f"{name}={value[:40]!r} (line {line.number}) is no time; write 20261010T160000"
+        )
     if "TZID" not in line.params:
-        raise RowRefused(problem=f"{name} has no TZID; give the venue's zone, as {name};TZID=America/New_York:…")
+        raise RowRefused(
+            problem=f"{name} has no TZID; give the venue's zone, as {name};TZID=America/New_York:…"
+        )
     if found[7]:
-        raise RowRefused(problem=f"{name} says two things: a TZID and, by its Z, UTC; keep the TZID and take out the Z")
+        raise RowRefused(
+            problem=f"{name} says two things: a TZID and, by its Z, UTC; keep the TZID and take out the Z"
+        )
     try:
         return datetime(*map(int, found.groups()[:6])), zones.iana(line.params["TZID"])  # type: ignore[arg-type] # noqa: DTZ001 - wall time
     except ValueError:
-        raise RowRefused(problem=f"{name}={value[:40]!r} (line {line.number}) is no time; write 20261010T160000") from None
+        raise RowRefused(
+            problem=f"{name}={value[:40]!r} (line {line.number}) is no time; write 20261010T160000"
+        ) from None
 
 
 def _after(start: datetime, zone: str, line: Line) -> datetime:
-    """Return the local end: days count by the wall clock, hours and minutes by what really passes (RFC 5545, 3.3.6)."""
+    """Return the local end.
+
+    Days count by the wall clock, hours and minutes by what really passes (RFC 5545, 3.3.6).
+    """
     try:
         lasts: timedelta = vDuration.from_ical(line.value.strip())  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, OverflowError):
-        raise RowRefused(problem=f"DURATION={line.value[:40]!r} (line {line.number}) is no duration; write PT6H") from None
+        raise RowRefused(
+            problem=f"DURATION={line.value[:40]!r} (line {line.number}) is no duration; write PT6H"
+        ) from None
     if lasts <= timedelta(0):
         raise RowRefused(problem=f"DURATION={line.value[:40]!r} (line {line.number}) must be above 0")
     begins = instant(start + timedelta(days=lasts.days), zone)
     if begins.problem or not begins.at:
         raise RowRefused(problem=begins.problem or "")
-    return (begins.at + timedelta(seconds=lasts.seconds)).astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    return (
+        (begins.at + timedelta(seconds=lasts.seconds))
+        .astimezone(UTC)
+        .astimezone(ZoneInfo(zone))
+        .replace(tzinfo=None)
+    )

@@ -1,4 +1,7 @@
-"""Content lines and components of iCalendar (RFC 5545, 3.1 and 3.6), each with its line number and what is wrong with it."""
+"""Content lines and components of iCalendar (RFC 5545, 3.1 and 3.6).
+
+Each has its line number and what is wrong with it.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,7 +17,10 @@ _NAME = re.compile(r"[A-Za-z0-9-]+")
 
 @dataclass
 class Line:
-    """A content line: its number in the file, its name, parameters and value; `problem` when it can't be read."""
+    """A content line: its number in the file, its name, parameters and value.
+
+    `problem` when it can't be read.
+    """
 
     number: int
     name: str
@@ -43,7 +49,10 @@ class Component:
 
 
 def lines(data: bytes) -> Iterator[Line]:
-    """Yield content lines, unfolded before they are decoded: a fold may lie within a character (RFC 5545, 3.1)."""
+    """Yield content lines, unfolded before they are decoded.
+
+    A fold may lie within a character (RFC 5545, 3.1).
+    """
     number = 1
     for raw in re.split(rb"\r\n|\r|\n", _FOLD.sub(b"\0", data)):
         line = raw.replace(b"\0", b"")
@@ -87,7 +96,9 @@ def components(content: Iterable[Line], reading: Reading) -> Iterator[Component]
         elif within:
             within[-1].lines.append(line)
     for part in within:
-        part.problem = part.problem or f"the file ends in the middle of this {part.name}: END:{part.name} is missing"
+        part.problem = (
+            part.problem or f"the file ends in the middle of this {part.name}: END:{part.name} is missing"
+        )
     for part in within[:1]:
         reading.refused.append(f"line {part.number}: {part.problem}; was it cut off on its way?")
 
@@ -102,7 +113,10 @@ def _room_for(part: Component, within: list[Component]) -> list[Component]:
 
 
 def _lose(within: list[Component], line: int) -> Component:
-    """Take out a component whose END is lost: what followed in what it is part of may have been taken for its own."""
+    """Take out a component whose END is lost.
+
+    What followed in what it is part of may have been taken for its own.
+    """
     lost = within.pop()
     lost.problem = lost.problem or f"END:{lost.name} is missing before line {line}"
     if within and within[-1].name == "VEVENT":

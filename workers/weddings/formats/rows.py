@@ -12,7 +12,18 @@ import orjson
 
 from workers.foundation.errors import ExpectedError
 from workers.weddings.formats import zones
-from workers.weddings.rules import EVERYWHERE, ID, ID_REMEDY, NAME, NAME_REMEDY, OPERATIONS, Status, VenueType, Wedding, instant
+from workers.weddings.rules import (
+    EVERYWHERE,
+    ID,
+    ID_REMEDY,
+    NAME,
+    NAME_REMEDY,
+    OPERATIONS,
+    Status,
+    VenueType,
+    Wedding,
+    instant,
+)
 
 COLUMNS = (
     "id", "start", "end", "zone", "guest_count", "venue_type", "region", "status", "supplier_ids", "timeline",
@@ -34,8 +45,9 @@ class RowRefused(ExpectedError):
 class Reading:
     """What a calendar held.
 
-    `said` is how it was read, `notes` what had to be decided or was passed over, `refused` what was not taken and why; each
-    line says where. `sequences` are the revisions of those weddings whose calendar counts them (RFC 5545's SEQUENCE).
+    `said` is how it was read, `notes` what had to be decided or was passed over, `refused` what was not taken
+    and why; each line says where. `sequences` are the revisions of those weddings whose calendar counts them
+    (RFC 5545's SEQUENCE).
     """
 
     weddings: list[Wedding] = field(default_factory=list)
@@ -73,7 +85,8 @@ def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
         if resolution.problem:
             raise RowRefused(problem=resolution.problem)
     if not begins.at or not finishes.at or not timedelta(0) < finishes.at - begins.at <= LONGEST:
-        raise RowRefused(problem=f"end={given['end']} must be after start={given['start']}, by at most {LONGEST.days} days")
+        order = f"end={given['end']} must be after start={given['start']}"
+        raise RowRefused(problem=f"{order}, by at most {LONGEST.days} days")
     wedding = Wedding(
         id=_wedding_id(given["id"]),
         starts_local=start,
@@ -90,14 +103,18 @@ def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
     )
     notes = [resolution.note for resolution in (begins, finishes) if resolution.note]
     if zones.is_fixed(zone):
-        notes.append(f"zone={zone!r} is a fixed offset, without summer time; give the venue's zone, as America/New_York")
+        remedy = "give the venue's zone, as America/New_York"
+        notes.append(f"zone={zone!r} is a fixed offset, without summer time; {remedy}")
     return wedding, notes
 
 
 def _local(name: str, text: str) -> datetime:
     remedy = "write local wall time as 2026-10-10T15:00"
     if re.fullmatch(r"\d{4}-?(\d{2}-?\d{2}|W\d{2}(-?\d)?|\d{3})", text, re.ASCII):
-        raise RowRefused(problem=f"{name}={text[:40]!r} is a date without a time; all-day entries are no weddings: {remedy}")
+        raise RowRefused(
+            problem=f"{name}={text[:40]!r} is a date without a time; all-day entries are no weddings: "
+            f"{remedy}"
+        )
     try:
         moment = datetime.fromisoformat(text) if _LOCAL.fullmatch(text) else None
     except ValueError:
@@ -107,7 +124,9 @@ def _local(name: str, text: str) -> datetime:
     if not 2000 <= moment.year <= 2200:
         raise RowRefused(problem=f"{name}={text!r} is in no year from 2000 to 2200")
     if moment.tzinfo:
-        raise RowRefused(problem=f"{name}={text!r} has an offset; write local wall time and put the zone into `zone`")
+        raise RowRefused(
+            problem=f"{name}={text!r} has an offset; write local wall time and put the zone into `zone`"
+        )
     return moment
 
 
@@ -121,7 +140,9 @@ def _region(text: str) -> str:
 
 def _wedding_id(text: str) -> str:
     if text == OPERATIONS:
-        raise RowRefused(problem=f"id={text!r} is reserved for the permits of operators; give the wedding another one")
+        raise RowRefused(
+            problem=f"id={text!r} is reserved for the permits of operators; give the wedding another one"
+        )
     return _id("id", text)
 
 
@@ -154,7 +175,9 @@ def _timeline(text: str) -> dict[str, Any]:
         timeline = orjson.loads(text or "{}")
     except orjson.JSONDecodeError as error:
         raise RowRefused(problem=f"timeline is no JSON: {error}") from None
-    if not isinstance(timeline, dict) or not all(isinstance(value, str | int | float) for value in timeline.values()):
+    if not isinstance(timeline, dict) or not all(
+        isinstance(value, str | int | float) for value in timeline.values()
+    ):
         raise RowRefused(problem="timeline must be a JSON object of times by name")
     if "\\u0000" in text:
         raise RowRefused(problem="timeline holds a NUL character; take it out")

@@ -9,9 +9,10 @@ _WINDOWS = {name.casefold(): zone for name, zone in WINDOWS_TO_OLSON.items()}
 
 
 def iana(name: str) -> str:
-    """Return the IANA name of a zone: as such, as Windows has it, or with a vendor's prefix; what is unknown as it stands.
+    """Return the IANA name of a zone.
 
-    Vendors put a path before it, as `/mozilla.org/20050126_1/Europe/Berlin`.
+    As such, as Windows has it, or with a vendor's prefix; what is unknown as it stands. Vendors put a path
+    before it, as `/mozilla.org/20050126_1/Europe/Berlin`.
     """
     plain = name.strip().strip('"').strip()
     folded = plain.casefold()
@@ -23,8 +24,13 @@ def iana(name: str) -> str:
 
 
 def is_fixed(zone: str) -> bool:
-    """Tell whether a zone is a mere offset, as EST or Etc/GMT+5: no place where people marry keeps it all year by that name."""
+    """Tell whether a zone is a mere offset, as EST or Etc/GMT+5.
+
+    No place where people marry keeps it all year by that name.
+    """
     return zone.startswith("Etc/") or zone in _OFFSETS
 
 
-_OFFSETS = frozenset({"EST", "MST", "HST", "GMT", "GMT0", "GMT+0", "GMT-0", "UTC", "UCT", "Zulu", "Universal", "Greenwich"})
+_OFFSETS = frozenset(
+    {"EST", "MST", "HST", "GMT", "GMT0", "GMT+0", "GMT-0", "UTC", "UCT", "Zulu", "Universal", "Greenwich"}
+)

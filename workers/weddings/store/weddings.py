@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Sequence as Counter
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from workers.foundation.database import copy, expires, metadata
 from workers.foundation.errors import ExpectedError
@@ -66,9 +66,14 @@ _FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
 
 
 def _superseded(table: FromClause, before: datetime) -> ColumnElement[bool]:
-    """Tell the versions that another one had followed by then: the calendar of since then needs none of them."""
+    """Tell the versions that another one had followed by then.
+
+    The calendar of since then needs none of them.
+    """
     newer = history.alias("newer")
-    return exists().where(newer.c.id == table.c.id, newer.c.version > table.c.version, newer.c.known_from < before)
+    return exists().where(
+        newer.c.id == table.c.id, newer.c.version > table.c.version, newer.c.known_from < before
+    )
 
 
 #: Each version of each wedding, and since when it was known: the calendar as it was at any moment.
@@ -85,7 +90,6 @@ history = Table(
     Column("known_from", DateTime(timezone=True), nullable=False),
     info=expires(_superseded),
 )
-_KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name != "timeline"]
 
 
 class WeddingUnknown(ExpectedError):
@@ -94,7 +98,10 @@ class WeddingUnknown(ExpectedError):
 
 @dataclass(frozen=True)
 class Change:
-    """What an upsert did. `version` is the calendar's after it; `outdated` weddings had a newer SEQUENCE already."""
+    """What an upsert did. `version` is the calendar's after it.
+
+    `outdated` weddings had a newer SEQUENCE already.
+    """
 
     added: int
     changed: int
@@ -107,8 +114,8 @@ class Change:
 class Difference:
     """What taking a calendar in changes.
 
-    `new` are the weddings that are to be written, `before` those of them that are known, as they are; `outdated` have a newer
-    SEQUENCE already, `sequences` is the one that each of the calendar has afterwards.
+    `new` are the weddings that are to be written, `before` those of them that are known, as they are;
+    `outdated` have a newer SEQUENCE already, `sequences` is the one that each of the calendar has afterwards.
     """
 
     new: list[Wedding]
@@ -129,26 +136,39 @@ class Difference:
 
 def _rows(db: Connection, ids: list[str], *, hold: bool) -> dict[str, Any]:
     facts = select(weddings.c.digest, weddings.c.sequence, *_FACTS).where(_among(ids))
-    # Locked in one order, so that two imports of the same calendar wait for each other instead of deadlocking.
+    # Locked in one order, so that two imports of the same calendar wait for each other instead of
+    # deadlocking.
     query = facts.order_by(weddings.c.id)
     return {row.id: row for row in db.execute(query.with_for_update() if hold else query)}
 
 
-def difference(db: Connection, calendar: Sequence[Wedding], sequences: Mapping[str, int], *, hold: bool = False) -> Difference:
-    """Return what taking a calendar in changes; `hold` locks what is known until the end of the transaction."""
+def difference(
+    db: Connection, calendar: Sequence[Wedding], sequences: Mapping[str, int], *, hold: bool = False
+) -> Difference:
+    """Return what taking a calendar in changes.
+
+    `hold` locks what is known until the end of the transaction.
+    """
     rows = _rows(db, [one.id for one in calendar], hold=hold)
     known = {id: (row.digest, row.sequence) for id, row in rows.items()}
     outdated = {id for id, sequence in sequences.items() if id in known and sequence < known[id][1]}
     after = {one.id: max(sequences.get(one.id, 0), known.get(one.id, ("", 0))[1]) for one in calendar}
-    new = [one for one in calendar if one.id not in outdated and known.get(one.id) != (_digest(one), after[one.id])]
-    before = _facts(rows[one.id] for one in new if one.id in rows)
+    new = [
+        one
+        for one in calendar
+        if one.id not in outdated and known.get(one.id) != (_digest(one), after[one.id])
+    ]
+    before = facts_of(rows[one.id] for one in new if one.id in rows)
     return Difference(new, {one.id: one for one in before}, outdated, after)
 
 
-def upsert(db: Connection, calendar: Sequence[Wedding], *, at: Moment, sequences: Mapping[str, int] | None = None) -> Change:
-    """Bring the calendar to `calendar`; a wedding that is the same stays untouched, the rest get a new version.
+def upsert(
+    db: Connection, calendar: Sequence[Wedding], *, at: Moment, sequences: Mapping[str, int] | None = None
+) -> Change:
+    """Bring the calendar to `calendar`.
 
-    `sequences` are the revisions of those that have one; a lower one than is known changes nothing.
+    A wedding that is the same stays untouched, the rest get a new version. `sequences` are the revisions of
+    those that have one; a lower one than is known changes nothing.
     """
     # One import after the other: versions must come in the order in which they are seen.
     db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops calendar'))"))
@@ -162,7 +182,10 @@ def upsert(db: Connection, calendar: Sequence[Wedding], *, at: Moment, sequences
 
 
 def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows into the calendar and its history, by way of a table that ends with the transaction: a season is a COPY."""
+    """Write rows into the calendar and its history, by way of a table that ends with the transaction.
+
+    A season is a COPY.
+    """
     names = [column.name for column in weddings.c]
     db.execute(text("CREATE TEMPORARY TABLE arriving (LIKE weddings) ON COMMIT DROP"))
     values = ([Jsonb(row[name]) if name == "timeline" else row[name] for name in names] for row in rows)
@@ -171,7 +194,9 @@ def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
     statement = insert(weddings).from_select(names, select(arriving).order_by(arriving.c.id))
     new = {each.name: each for each in statement.excluded if each.name != "id"}
     db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=new))
-    known = {each.name: arriving.c["updated_at" if each.name == "known_from" else each.name] for each in history.c}
+    known = {
+        each.name: arriving.c["updated_at" if each.name == "known_from" else each.name] for each in history.c
+    }
     db.execute(insert(history).from_select(list(known), select(*known.values())))
     db.execute(text("DROP TABLE arriving"))
 
@@ -204,38 +229,24 @@ def require(db: Connection, wedding_id: str) -> Wedding:
 
 def by_id(db: Connection, ids: Iterable[str]) -> list[Wedding]:
     """Return the weddings with these ids, those that exist, by start."""
-    return _facts(db.execute(select(*_FACTS).where(_among(list(ids))).order_by(weddings.c.starts_at)))
+    return facts_of(db.execute(select(*_FACTS).where(_among(list(ids))).order_by(weddings.c.starts_at)))
 
 
 def between(
     db: Connection, start: datetime, end: datetime, *, limit: int | None = None, region: str | None = None
 ) -> list[Wedding]:
     """Return weddings that take place and overlap [start, end), of a region or of all, by start."""
-    ours = _felt(start, end) if region is None else _felt(start, end) & (weddings.c.region == region)
-    return _facts(db.execute(select(*_FACTS).where(ours).order_by(weddings.c.starts_at).limit(limit)))
-
-
-def _felt(start: datetime, end: datetime) -> ColumnElement[bool]:
-    """Tell the weddings that take place and overlap [start, end)."""
-    return (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
-
-
-def as_known(db: Connection, at: Moment, start: datetime, end: datetime) -> list[Wedding]:
-    """Return weddings that overlap [start, end) as the calendar had them at a moment: not yet moved, not yet cancelled."""
-    newest = (
-        select(*_KNOWN)
-        .where(history.c.known_from <= at)
-        .ext(distinct_on(history.c.id))
-        .order_by(history.c.id, history.c.version.desc())
-        .subquery()
+    ours = (
+        take_place(start, end) if region is None else take_place(start, end) & (weddings.c.region == region)
     )
-    overlap = (newest.c.starts_at < end) & (newest.c.ends_at > start) & (newest.c.status != Status.CANCELLED)
-    return _facts(db.execute(select(newest).where(overlap).order_by(newest.c.starts_at)))
+    return facts_of(db.execute(select(*_FACTS).where(ours).order_by(weddings.c.starts_at).limit(limit)))
 
 
-def regions(db: Connection) -> list[str]:
-    """Return the regions that have weddings."""
-    return list(db.execute(_REGIONS).scalars())
+def take_place(start: datetime, end: datetime) -> ColumnElement[bool]:
+    """Tell the weddings that take place and overlap [start, end)."""
+    return (
+        (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
+    )
 
 
 # From one region to the next by the index: DISTINCT reads a season's hundred thousand rows for a few names.
@@ -251,21 +262,21 @@ _REGIONS = text(
 )
 
 
-def busy_regions(db: Connection, start: datetime, end: datetime) -> set[str]:
-    """Return the regions that have weddings which take place and overlap [start, end)."""
-    return set(db.execute(select(weddings.c.region).distinct().where(_felt(start, end))).scalars())
-
-
-def zones(db: Connection) -> dict[str, str]:
-    """Return the zone that most weddings of each region are in."""
-    limit = func.mode().within_group(weddings.c.zone)
-    return {row[0]: row[1] for row in db.execute(select(weddings.c.region, limit).group_by(weddings.c.region))}
+def regions(db: Connection) -> list[str]:
+    """Return the regions that have weddings."""
+    return list(db.execute(_REGIONS).scalars())
 
 
 def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, Moment, Moment]]:
-    """Return (region, start, end) of the weddings that take place and overlap [start, end); those that are alike once."""
+    """Return (region, start, end) of the weddings that take place and overlap [start, end).
+
+    Those that are alike once.
+    """
     facts = (weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
-    return [(row[0], row[1], row[2]) for row in db.execute(select(*facts).distinct().where(_felt(start, end)))]
+    return [
+        (row[0], row[1], row[2])
+        for row in db.execute(select(*facts).distinct().where(take_place(start, end)))
+    ]
 
 
 def running(db: Connection, at: Moment) -> list[tuple[str, str, Moment, Moment]]:
@@ -275,18 +286,7 @@ def running(db: Connection, at: Moment) -> list[tuple[str, str, Moment, Moment]]
     return [(row[0], row[1], row[2], row[3]) for row in db.execute(select(*facts).where(now))]
 
 
-def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, date, int]]:
-    """Return (region, local day of the start, weddings) for weddings that take place in [start, end)."""
-    day = func.date(weddings.c.starts_local)
-    rows = db.execute(
-        select(weddings.c.region, day, func.count())
-        .where(weddings.c.status != Status.CANCELLED, weddings.c.starts_at >= start, weddings.c.starts_at < end)
-        .group_by(weddings.c.region, day)
-    )
-    return [(row[0], row[1], row[2]) for row in rows]
-
-
-def _facts(rows: Iterable[Any]) -> list[Wedding]:
+def facts_of(rows: Iterable[Any]) -> list[Wedding]:
     return [
         Wedding(
             **{name: row._mapping[name] for name in row._mapping if name in Wedding.__dataclass_fields__}

@@ -27,7 +27,9 @@ def preview(reading: Reading) -> store.Difference:
 
 def _check(reading: Reading) -> None:
     if twice := reading.twice():
-        raise CalendarUnreadable(cause=f"id {', '.join(twice[:5])} stands more than once; keep one row each: nothing was taken")
+        raise CalendarUnreadable(
+            cause=f"id {', '.join(twice[:5])} stands more than once; keep one row each: nothing was taken"
+        )
 
 
 def take(reading: Reading, *, now: Moment) -> store.Change:
@@ -36,7 +38,11 @@ def take(reading: Reading, *, now: Moment) -> store.Change:
     with database.transaction() as db:
         change = store.upsert(db, reading.weddings, at=now, sequences=reading.sequences)
         # An older copy of an event must not bring back the hour, or the wedding, that it had then.
-        current = store.by_id(db, [wedding.id for wedding in reading.weddings]) if change.outdated else reading.weddings
+        current = (
+            store.by_id(db, [wedding.id for wedding in reading.weddings])
+            if change.outdated
+            else reading.weddings
+        )
     log.info("calendar taken", reason="import", refused=len(reading.refused), **vars(change))
     try:
         due.list_due(current, at=now)

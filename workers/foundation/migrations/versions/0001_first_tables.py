@@ -109,7 +109,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_requests")),
     )
     op.create_index(
-        "unsettled_requests", "requests", ["accepted_at"], unique=False, postgresql_where=sa.text("state = 'accepted'")
+        "unsettled_requests",
+        "requests",
+        ["accepted_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'accepted'"),
     )
     op.create_table(
         "scaling_actions",
@@ -127,7 +131,9 @@ def upgrade() -> None:
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scaling_actions")),
-        sa.UniqueConstraint("region", "resource", "follows", name=op.f("uq_scaling_actions_region_resource_follows")),
+        sa.UniqueConstraint(
+            "region", "resource", "follows", name=op.f("uq_scaling_actions_region_resource_follows")
+        ),
     )
     op.create_table(
         "scaling_prediction_sets",
@@ -190,7 +196,9 @@ def upgrade() -> None:
         sa.Column("severity", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["alert_id"], ["performance_alerts.id"], name=op.f("fk_alert_changes_alert_id")),
+        sa.ForeignKeyConstraint(
+            ["alert_id"], ["performance_alerts.id"], name=op.f("fk_alert_changes_alert_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_changes")),
     )
     op.create_table(
@@ -200,7 +208,9 @@ def upgrade() -> None:
         sa.Column("what", sa.Text(), nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["emergency_id"], ["emergencies.id"], name=op.f("fk_emergency_steps_emergency_id")),
+        sa.ForeignKeyConstraint(
+            ["emergency_id"], ["emergencies.id"], name=op.f("fk_emergency_steps_emergency_id")
+        ),
         sa.PrimaryKeyConstraint("emergency_id", "number", name=op.f("pk_emergency_steps")),
     )
     op.create_index("newest_forecast", "scaling_prediction_sets", ["region", sa.text("id DESC")])

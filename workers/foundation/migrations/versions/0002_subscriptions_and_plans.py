@@ -9,7 +9,9 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """Make them."""
-    op.add_column("connection_metrics", sa.Column("subscriptions", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column(
+        "connection_metrics", sa.Column("subscriptions", sa.BigInteger(), server_default="0", nullable=False)
+    )
     op.create_table(
         "supplier_limits",
         sa.Column("supplier_id", sa.Text(), nullable=False),

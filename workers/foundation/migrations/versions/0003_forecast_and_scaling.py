@@ -1,4 +1,4 @@
-"""Scaling's life cycle and orders, what KEDA may read, forecasts' scores and shares, the calendar as it was known."""
+"""Scaling's life cycle and orders, KEDA's view, forecasts' scores and shares, calendar versions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -46,7 +46,8 @@ def _scaling() -> None:
     # Who acted until now acts on; only new regions watch first.
     op.execute(
         "INSERT INTO scaling_orders (region, kind, reason, asked_by, at) "
-        "SELECT DISTINCT region, 'live', 'acted before regions could only watch', 'migration', now() FROM scaling_actions"
+        "SELECT DISTINCT region, 'live', 'acted before regions could only watch', 'migration', now() FROM "
+        "scaling_actions"
     )
     op.create_table(
         "scaling_full_days",
@@ -68,10 +69,12 @@ def _keda() -> None:
         "SELECT 1 FROM scaling_orders WHERE scaling_orders.region = newest.region AND kind = 'shadow' "
         "AND ended_at IS NULL AND (until IS NULL OR until > now()))"
     )
-    # Roles belong to the whole server: another database of it may have made this one, and a managed one may forbid it.
+    # Roles belong to the whole server: another database of it may have made this one, and a managed one may
+    # forbid it.
     op.execute(
         "DO $$ BEGIN CREATE ROLE wedops_keda NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; "
-        "WHEN insufficient_privilege THEN RAISE NOTICE 'create the role wedops_keda and GRANT SELECT ON keda_desired'; END $$"
+        "WHEN insufficient_privilege THEN RAISE NOTICE 'create the role wedops_keda and GRANT SELECT ON "
+        "keda_desired'; END $$"
     )
     op.execute(
         "DO $$ BEGIN IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'wedops_keda') "
@@ -81,7 +84,8 @@ def _keda() -> None:
 
 def _forecasting() -> None:
     op.add_column(
-        "scaling_prediction_sets", sa.Column("p10", postgresql.ARRAY(sa.Float()), server_default="{}", nullable=False)
+        "scaling_prediction_sets",
+        sa.Column("p10", postgresql.ARRAY(sa.Float()), server_default="{}", nullable=False),
     )
     op.create_table(
         "forecast_scores",
@@ -140,6 +144,8 @@ def _calendar() -> None:
     op.create_index(op.f("ix_wedding_versions_ends_at"), "wedding_versions", ["ends_at"])
     # When what is there became known was not written down: as if it had long been.
     op.execute(
-        "INSERT INTO wedding_versions SELECT starts_local, ends_local, zone, starts_at, ends_at, guest_count, venue_type, "
-        "region, status, supplier_ids, id, version, LEAST(updated_at, starts_at) - interval '1000 days' FROM weddings"
+        "INSERT INTO wedding_versions SELECT starts_local, ends_local, zone, starts_at, ends_at, "
+        "guest_count, venue_type, "
+        "region, status, supplier_ids, id, version, LEAST(updated_at, starts_at) - interval '1000 days' FROM "
+        "weddings"
     )

@@ -60,8 +60,12 @@ def upgrade() -> None:
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("at", _MOMENT, nullable=False),
-        sa.ForeignKeyConstraint(["alert_id"], ["performance_alerts.id"], name=op.f("fk_alert_notices_alert_id")),
-        sa.PrimaryKeyConstraint("alert_id", "step", "who", "wedding_id", "channel", name=op.f("pk_alert_notices")),
+        sa.ForeignKeyConstraint(
+            ["alert_id"], ["performance_alerts.id"], name=op.f("fk_alert_notices_alert_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "alert_id", "step", "who", "wedding_id", "channel", name=op.f("pk_alert_notices")
+        ),
     )
     op.create_index(op.f("ix_alert_notices_message"), "alert_notices", ["message"])
     op.add_column("alert_changes", sa.Column("by", sa.Text(), server_default="", nullable=False))
@@ -81,7 +85,9 @@ def upgrade() -> None:
     op.add_column("performance_alerts", sa.Column("told_at", _MOMENT, nullable=True))
     op.add_column("performance_alerts", sa.Column("end_told_at", _MOMENT, nullable=True))
     op.add_column("performance_alerts", sa.Column("snoozed_until", _MOMENT, nullable=True))
-    op.add_column("performance_alerts", sa.Column("assigned_to", sa.Text(), server_default="", nullable=False))
+    op.add_column(
+        "performance_alerts", sa.Column("assigned_to", sa.Text(), server_default="", nullable=False)
+    )
     op.add_column("performance_alerts", sa.Column("quiet", sa.Text(), server_default="", nullable=False))
     op.add_column("performance_alerts", sa.Column("people", sa.Integer(), server_default="0", nullable=False))
     op.add_column("performance_alerts", sa.Column("rank", sa.Float(), server_default="0", nullable=False))
@@ -90,5 +96,8 @@ def upgrade() -> None:
     unsent = sa.text("sent_at IS NULL AND withdrawn_at IS NULL")
     op.create_index("unsent_notifications", "notifications", ["created_at"], postgresql_where=unsent)
     # Who was told of what fires now was told.
-    op.execute("UPDATE performance_alerts SET escalates_from = fired_at, told_at = fired_at WHERE fired_at IS NOT NULL")
+    op.execute(
+        "UPDATE performance_alerts SET escalates_from = fired_at, told_at = fired_at WHERE fired_at IS NOT "
+        "NULL"
+    )
     op.execute("UPDATE performance_alerts SET end_told_at = resolved_at WHERE state = 'resolved'")

@@ -55,7 +55,13 @@ def upgrade() -> None:
         sa.Column("value", sa.Float(), nullable=False),
         postgresql_partition_by="RANGE (at)",
     )
-    op.create_index("points_by_time", "metric_points", ["at"], postgresql_using="brin", postgresql_with={"pages_per_range": 32})
+    op.create_index(
+        "points_by_time",
+        "metric_points",
+        ["at"],
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32},
+    )
     op.create_table(
         "metric_positions",
         sa.Column("stream", sa.Text(), nullable=False),

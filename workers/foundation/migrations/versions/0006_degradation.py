@@ -27,7 +27,11 @@ def upgrade() -> None:
         sa.Column("at", _MOMENT, nullable=False),
         sa.Column("measured_at", _MOMENT, nullable=True),
         sa.Column("undone_at", _MOMENT, nullable=True),
-        sa.ForeignKeyConstraint(["alert_id"], ["performance_alerts.id"], name=op.f("fk_degradation_responses_alert_id")),
+        sa.ForeignKeyConstraint(
+            ["alert_id"], ["performance_alerts.id"], name=op.f("fk_degradation_responses_alert_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_degradation_responses")),
-        sa.UniqueConstraint("alert_id", "round", "number", name=op.f("uq_degradation_responses_alert_id_round_number")),
+        sa.UniqueConstraint(
+            "alert_id", "round", "number", name=op.f("uq_degradation_responses_alert_id_round_number")
+        ),
     )

@@ -1,4 +1,7 @@
-"""When a proposal was settled; forecasts of weeks; a season's regions and version by index; rows that go with others."""
+"""When a proposal was settled.
+
+Forecasts of weeks; a season's regions and version by index; rows that go with others.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,7 +20,9 @@ _BELONG = (
 def upgrade() -> None:
     """Add columns and indices, and let the others cascade."""
     op.add_column("scaling_actions", sa.Column("settled_at", sa.DateTime(timezone=True)))
-    op.add_column("scaling_prediction_sets", sa.Column("far", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column(
+        "scaling_prediction_sets", sa.Column("far", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
     unique = op.f("uq_scaling_prediction_sets_region_calendar_version_starts_at")
     op.drop_constraint(unique, "scaling_prediction_sets")
     op.create_unique_constraint(
@@ -25,7 +30,10 @@ def upgrade() -> None:
     )
     op.drop_index("newest_forecast", "scaling_prediction_sets")
     op.create_index(
-        "newest_forecast", "scaling_prediction_sets", ["region", sa.text("id DESC")], postgresql_where=sa.text("NOT far")
+        "newest_forecast",
+        "scaling_prediction_sets",
+        ["region", sa.text("id DESC")],
+        postgresql_where=sa.text("NOT far"),
     )
     op.create_index("weddings_by_region", "weddings", ["region"])
     op.create_index("weddings_by_version", "weddings", ["version"])

@@ -10,7 +10,8 @@ _DOUBLED = """
     UPDATE emergencies later SET state = 'closed', closed_at = now()
     WHERE state = 'open' AND EXISTS (
         SELECT FROM emergencies first
-        WHERE first.state = 'open' AND first.wedding_id = later.wedding_id AND first.kind = later.kind AND first.id < later.id)
+        WHERE first.state = 'open' AND first.wedding_id = later.wedding_id AND first.kind = later.kind
+        AND first.id < later.id)
 """
 
 
@@ -19,5 +20,9 @@ def upgrade() -> None:
     op.add_column("requests", sa.Column("effect", sa.Text))
     op.execute(_DOUBLED)
     op.create_index(
-        "one_open_emergency", "emergencies", ["wedding_id", "kind"], unique=True, postgresql_where=sa.text("state = 'open'")
+        "one_open_emergency",
+        "emergencies",
+        ["wedding_id", "kind"],
+        unique=True,
+        postgresql_where=sa.text("state = 'open'"),
     )

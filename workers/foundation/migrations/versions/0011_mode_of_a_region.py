@@ -23,8 +23,8 @@ def upgrade() -> None:
             WHERE purpose IN ('act', 'shadow') ORDER BY region, resource, id DESC
         ) AS newest
         LEFT JOIN (
-            SELECT region, bool_or(kind = 'shadow') AS shadow, bool_or(kind = 'live') AS live FROM scaling_orders
-            WHERE ended_at IS NULL AND (until IS NULL OR until > now()) GROUP BY region
+            SELECT region, bool_or(kind = 'shadow') AS shadow, bool_or(kind = 'live') AS live FROM
+            scaling_orders WHERE ended_at IS NULL AND (until IS NULL OR until > now()) GROUP BY region
         ) AS ordered ON ordered.region = newest.region
         LEFT JOIN scaling_settings AS setting ON setting.name = 'new_regions'
         WHERE newest.purpose = 'act' AND coalesce(setting.value, 'shadow') <> 'off' AND CASE

@@ -1,4 +1,7 @@
-"""One outbox for all that is sent. Notifications move there; what a worker of the version before writes follows them."""
+"""One outbox for all that is sent.
+
+Notifications move there; what a worker of the version before writes follows them.
+"""
 
 from time import sleep
 
@@ -11,13 +14,16 @@ down_revision = "0012"
 
 _MOMENT = sa.DateTime(timezone=True)
 _NOW = sa.text("now()")
-_COLUMNS = "key, kind, version, lane, recipient, wedding_id, body, state, attempts, created_at, due_at, settled_at"
+_COLUMNS = (
+    "key, kind, version, lane, recipient, wedding_id, body, state, attempts, created_at, due_at, settled_at"
+)
 _ROW = """
     {0}key, 'notification', 1, CASE {0}severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 ELSE 2 END,
     concat_ws('/', {0}who, {0}wedding_id, {0}channel), {0}wedding_id,
     jsonb_build_object('title', {0}title, 'body', {0}body, 'severity', {0}severity, 'recipient', {0}who,
         'wedding_id', {0}wedding_id, 'channel', {0}channel),
-    CASE WHEN {0}sent_at IS NOT NULL THEN 'sent' WHEN {0}withdrawn_at IS NOT NULL THEN 'withdrawn' ELSE 'waiting' END,
+    CASE WHEN {0}sent_at IS NOT NULL THEN 'sent' WHEN {0}withdrawn_at IS NOT NULL THEN 'withdrawn'
+        ELSE 'waiting' END,
     {0}attempts, {0}created_at, now(), coalesce({0}sent_at, {0}withdrawn_at)
 """
 
@@ -43,7 +49,9 @@ def upgrade() -> None:
         sa.Column("settled_at", _MOMENT),
         sa.UniqueConstraint("key", name=op.f("uq_outbox_key")),
     )
-    op.create_index("outbox_due", "outbox", ["kind", "lane", "due_at"], postgresql_where=sa.text("state = 'waiting'"))
+    op.create_index(
+        "outbox_due", "outbox", ["kind", "lane", "due_at"], postgresql_where=sa.text("state = 'waiting'")
+    )
     op.create_index("outbox_settled", "outbox", ["kind", "settled_at"])
     _lock()
     op.execute(f"INSERT INTO outbox ({_COLUMNS}) SELECT {_ROW.format('')} FROM notifications")  # noqa: S608
@@ -58,7 +66,8 @@ def upgrade() -> None:
         """
     )
     op.execute(
-        "CREATE TRIGGER into_outbox BEFORE INSERT ON notifications FOR EACH ROW EXECUTE FUNCTION notification_into_outbox()"
+        "CREATE TRIGGER into_outbox BEFORE INSERT ON notifications FOR EACH ROW EXECUTE FUNCTION "
+        "notification_into_outbox()"
     )
 
 

@@ -8,13 +8,14 @@ down_revision = "0013"
 
 _ENTRY = """
     INSERT INTO outbox (key, kind, version, lane, recipient, wedding_id, body)
-    SELECT 'command/' || {0}key, 'command', 1, CASE WHEN {0}task LIKE 'emergencies.%' THEN 0 ELSE 2 END, '', '',
+    SELECT 'command/' || {0}key, 'command', 1,
+        CASE WHEN {0}task LIKE 'emergencies.%' THEN 0 ELSE 2 END, '', '',
         jsonb_build_object('key', {0}key)
 """
 
 
 def upgrade() -> None:
-    """Write entries for what is accepted, and for what clients and workers of the version before will accept."""
+    """Write entries for what is accepted, and for what the version before will accept."""
     op.add_column("requests", sa.Column("caller", sa.Text(), server_default="", nullable=False))
     op.execute(_ENTRY.format("") + "FROM requests WHERE state = 'accepted'")
     op.execute(
@@ -26,4 +27,7 @@ def upgrade() -> None:
         END $$
         """
     )
-    op.execute("CREATE TRIGGER into_outbox AFTER INSERT ON requests FOR EACH ROW EXECUTE FUNCTION request_into_outbox()")
+    op.execute(
+        "CREATE TRIGGER into_outbox AFTER INSERT ON requests FOR EACH ROW EXECUTE FUNCTION "
+        "request_into_outbox()"
+    )

@@ -1,4 +1,7 @@
-"""The field's words as columns. The old names stay beside them until no worker of the version before writes them."""
+"""The field's words as columns.
+
+The old names stay beside them until no worker of the version before writes them.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -47,7 +50,10 @@ def upgrade() -> None:
     for table, words in _WORDS.items():
         for old, new in words.items():
             op.execute(f"UPDATE {table} SET reason = '{new}' WHERE reason = '{old}'")  # noqa: S608
-    op.execute("UPDATE performance_alerts SET muted = replace(muted, 'explained by', 'inhibited by') WHERE muted <> ''")
+    op.execute(
+        "UPDATE performance_alerts SET muted = replace(muted, 'explained by', 'inhibited by') WHERE muted <> "
+        "''"
+    )
 
 
 def _add(table: str, columns: list[_Column]) -> None:
@@ -62,16 +68,22 @@ def _add(table: str, columns: list[_Column]) -> None:
         f"BEGIN {' '.join(_synchronized(columns))} RETURN NEW; END $$"
     )
     op.execute(
-        f"CREATE TRIGGER both_words BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_both_words()"
+        f"CREATE TRIGGER both_words BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION "
+        f"{table}_both_words()"
     )
 
 
 def _synchronized(columns: list[_Column]) -> Iterator[str]:
-    """Yield what makes the two names of each column agree: an insert has one of them, an update changes one."""
+    """Yield what makes the two names of each column agree.
+
+    An insert has one of them, an update changes one.
+    """
     for old, new, *_ in columns:
         yield (
             f"""
-            IF TG_OP = 'INSERT' THEN NEW."{new}" := coalesce(NEW."{new}", NEW.{old}); NEW.{old} := NEW."{new}";
+            IF TG_OP = 'INSERT' THEN
+                NEW."{new}" := coalesce(NEW."{new}", NEW.{old});
+                NEW.{old} := NEW."{new}";
             ELSIF NEW."{new}" IS DISTINCT FROM OLD."{new}" THEN NEW.{old} := NEW."{new}";
             ELSE NEW."{new}" := NEW.{old};
             END IF;
@@ -87,7 +99,9 @@ def _keys() -> None:
         ["region", "resource", "expected_previous_id"],
     )
     op.create_unique_constraint(
-        op.f("uq_season_changes_region_expected_previous_id"), "season_changes", ["region", "expected_previous_id"]
+        op.f("uq_season_changes_region_expected_previous_id"),
+        "season_changes",
+        ["region", "expected_previous_id"],
     )
     op.drop_constraint(op.f("pk_addresses"), "addresses")
     op.create_primary_key(op.f("pk_addresses"), "addresses", ["recipient", "wedding_id", "channel"])
@@ -97,11 +111,13 @@ def _keys() -> None:
     for kind in ("pk", "fk"):
         tail = "_alert_id" if kind == "fk" else ""
         op.execute(
-            f"ALTER TABLE notification_log RENAME CONSTRAINT {kind}_alert_notices{tail} TO {kind}_notification_log{tail}"
+            f"ALTER TABLE notification_log RENAME CONSTRAINT {kind}_alert_notices{tail} TO "
+            f"{kind}_notification_log{tail}"
         )
     op.execute("ALTER INDEX ix_alert_notices_message RENAME TO ix_notification_log_message")
     # One table behind it, so that rows can be written by this name.
     op.execute(
-        "CREATE VIEW alert_notices AS SELECT alert_id, step, recipient AS who, wedding_id, channel, message, at "
+        "CREATE VIEW alert_notices AS SELECT alert_id, step, recipient AS who, wedding_id, channel, message, "
+        "at "
         "FROM notification_log"
     )

@@ -1,0 +1,132 @@
+"""What is wrong with a message that somebody put into a queue: no worker may die of it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from workers.foundation import clock
+
+#: In seconds: what is to run later waits in a worker; after the visibility timeout another worker would get
+#: it too.
+ETA_MAX = 30.0
+#: In bytes: messages hold ids, and a larger one is none of ours.
+LARGEST = 1_000_000
+
+
+#: How often a message is put back that nobody settled: what ends its worker each time must not come back for
+#: ever.
+RESTORED_MAX = 10
+
+
+def problem(message: Any) -> str | None:
+    """Return which field of a message from the broker is not what Celery's protocol says.
+
+    None when all are.
+    """
+    if not isinstance(message, dict):
+        return "it is no JSON object"
+    properties, headers = message.get("properties"), message.get("headers") or {}
+    if not isinstance(properties, dict) or not isinstance(properties.get("delivery_info"), dict):
+        return "properties must be an object with delivery_info"
+    if not all(
+        isinstance(properties["delivery_info"].get(name), str) for name in ("exchange", "routing_key")
+    ):
+        return "properties.delivery_info must name exchange and routing_key"
+    if not isinstance(properties.get("delivery_tag"), str):
+        return "properties.delivery_tag must be a string"
+    if not isinstance(headers, dict):
+        return "headers must be an object"
+    return _wrapping_problem(message, headers) or _headers_problem(headers)
+
+
+def _wrapping_problem(message: Mapping[str, Any], headers: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with how the body is packed: it is read before anybody asks how large it gets."""
+    if headers.get("compression"):
+        return "headers.compression is not taken here; send the body as it is"
+    if message.get("properties", {}).get("body_encoding") not in (None, "base64"):
+        return "properties.body_encoding must be base64, or absent"
+    if str(message.get("content-encoding") or "utf-8").lower() not in ("utf-8", "us-ascii", "binary"):
+        return "content-encoding must be utf-8"
+    if not isinstance(message.get("body"), str) or len(message["body"]) > LARGEST:
+        return f"body must be a text of {LARGEST} bytes at most"
+    return None
+
+
+def _headers_problem(headers: Mapping[str, Any]) -> str | None:
+    return _options_problem(headers, "headers.") if "task" in headers else None
+
+
+def _options_problem(options: Mapping[str, Any], where: str) -> str | None:
+    """Return what is wrong with a message's headers (protocol 2), or its body (protocol 1)."""
+    for name in ("task", "id"):
+        if not isinstance(options.get(name), str):
+            return f"{where}{name} must be a string"
+    for name in ("eta", "expires"):
+        if why := _moment_problem(options.get(name)):
+            return f"{where}{name} {why}"
+    if (eta := options.get("eta")) and _at(eta) - clock.epoch() > ETA_MAX:
+        # Redis hands a message that waits longer to another worker, again and again.
+        return f"{where}eta is more than {ETA_MAX} s ahead; send it when it is due"
+    return _rest_problem(options, where)
+
+
+def _rest_problem(options: Mapping[str, Any], where: str) -> str | None:
+    limits = options.get("timelimit") or [None, None]
+    if not isinstance(limits, list | tuple) or len(limits) != 2 or not all(map(_is_limit, limits)):
+        return f"{where}timelimit must be two numbers above 0, or null"
+    if "job" in options and not _is_job(options["job"]):
+        return f"{where}job is beat's own: leave it out"
+    if not isinstance(options.get("retries") or 0, int):
+        return f"{where}retries must be a whole number"
+    return None
+
+
+def _is_job(job: Any) -> bool:
+    return job is None or (
+        isinstance(job, dict) and isinstance(job.get("name"), str) and isinstance(job.get("due"), int | float)
+    )
+
+
+def restored(headers: Mapping[str, Any]) -> int:
+    """Return how often a message was put back."""
+    often = headers.get("restored")
+    return often if isinstance(often, int) else 0
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+    )
+
+
+def _moment_problem(value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        _at(value)
+    except (TypeError, ValueError, OverflowError):
+        return "must be a moment in ISO 8601, or absent"
+    return None
+
+
+def _at(text: str) -> float:
+    """Return seconds since 1970; a moment without a zone is UTC's, as Celery has it."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def body_problem(message: Any) -> str | None:
+    """Return what is wrong with what a message holds: of protocol 1 its options stand in there, too."""
+    body = message.payload
+    if "task" in message.headers:
+        whole = (
+            isinstance(body, list)
+            and len(body) == 3
+            and all(map(isinstance, body, (list, dict, dict | None)))
+        )
+        return None if whole else "body must be [args, kwargs, embed]: a list and two objects"
+    if not isinstance(body, dict) or "task" not in body:
+        return None
+    if not isinstance(body.get("args") or [], list) or not isinstance(body.get("kwargs") or {}, dict):
+        return "args must be a list and kwargs an object"
+    return _options_problem(body, "")

@@ -1,0 +1,116 @@
+"""The part of the status that PostgreSQL has: weddings, alerts, actions, what waits for somebody."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from workers.alerts.rules.kinds import Severity
+from workers.alerts.rules.lifecycle import AlertView, State
+from workers.alerts.store import alerts
+from workers.alerts.usecases import surroundings
+from workers.commands import store as requests
+from workers.commands.rules.requests import KIND as COMMAND
+from workers.emergencies import store as emergencies
+from workers.foundation import database, settings
+from workers.foundation.moments import Moment
+from workers.notify import formats as notify
+from workers.operations.verdict import CRITICAL, DEGRADED, Status
+from workers.outbox import store as outbox
+from workers.responses import store as degradation
+from workers.scaling.rules.decision import State as ActionState
+from workers.scaling.rules.policy import Policy
+from workers.scaling.store import actions as scaling
+from workers.scaling.store import orders, proposals
+from workers.scaling.usecases import modes
+from workers.seasons import store as seasons
+from workers.snapshots import store as metrics
+from workers.weddings import rules as calendar
+from workers.weddings.store import weddings
+
+
+def from_postgres(status: Status, now: Moment) -> None:
+    """Fill in what PostgreSQL has, and blame what is wrong there."""
+    phases = settings.read(calendar.Policy)
+    with database.transaction() as db:
+        status.regions = [_plain(row) for row in metrics.latest(db, since=now - timedelta(days=1))]
+        status.seasons = {region: str(season) for region, season in seasons.current(db).items()}
+        near = weddings.between(db, now, now + timedelta(hours=24), limit=5)
+        status.next_weddings = [_wedding(one, phases, now) for one in near]
+        status.emergencies = [_emergency(one) for one in emergencies.active(db)]
+        found = alerts.listed(db)
+        status.alerts = [_plain(one) for one in found]
+        status.pending = sum(one.state is State.PENDING for one in found)
+        status.has_calendar = bool(weddings.regions(db))
+        _from_alerts(db, status, found, now)
+        status.actions = [_plain(one) for one in scaling.recent(db)]
+        status.shadow = modes.in_shadow(db, settings.read(Policy), orders.active(db, at=now))
+        status.proposals = [_plain(one) for one in proposals.known(db) if one.state is ActionState.PROPOSED]
+        status.requests_waiting = requests.waiting(db)
+        status.given_up = outbox.count_dead(db)
+        if failed := outbox.failing(db, notify.KIND):
+            status.blame(
+                DEGRADED,
+                f"{failed} notification(s) did not arrive: see NOTIFY_TARGETS, the log of `deliver` and "
+                "`wedops dead-letters`",
+            )
+        if stuck := outbox.failing(db, COMMAND, attempts=5):
+            status.blame(
+                DEGRADED,
+                f"{stuck} request(s) had no effect in 5 attempts: see the log of the worker of their task",
+            )
+    _blame_open(status)
+
+
+def _blame_open(status: Status) -> None:
+    """Say what waits for somebody."""
+    for one in status.proposals:
+        what = f"{one['to']} {one['resource']} of {one['region']}"
+        status.blame(
+            DEGRADED, f"{what} wait for approval (`wedops scaling approve {one['id']} --for 6h`, or `reject`)"
+        )
+    for emergency in status.emergencies:
+        what = f"{emergency['kind']} emergency {emergency['id']} at {emergency['wedding_id']} is open"
+        steps = "; ".join(
+            f"{step['owner']} by {step['due_at'][11:16]}Z: {step['what']}" for step in emergency["steps"]
+        )
+        status.blame(DEGRADED, f"{what} ({steps})")
+
+
+def _from_alerts(db: Connection, status: Status, found: list[AlertView], now: Moment) -> None:
+    """Say of each alert that fires and is not inhibited what is wrong, whom it hurts, and what to do."""
+    firing = [one for one in found if one.state is State.FIRING and not one.muted.startswith("inhibited")]
+    around, done = surroundings.of(db, firing, now=now), degradation.active(db)
+    for alert in firing:
+        steps = ", ".join(
+            f"{step.action.replace('_', ' ')} ({step.outcome})" for step in done.get(alert.id, ())
+        )
+        parts = [
+            f"alert {alert.id}, {alert.severity}: {alert.detail}",
+            f"affects {hurts}" if (hurts := around[alert.id].summary) else "",
+            f"done: {steps}" if steps else "",
+            f"to do: {surroundings.runbook(alert.kind)}",
+            alert.muted,
+        ]
+        status.blame(
+            CRITICAL if alert.severity is Severity.CRITICAL else DEGRADED, ", ".join(filter(None, parts))
+        )
+
+
+def _wedding(wedding: calendar.Wedding, phases: calendar.Policy, now: Moment) -> dict[str, Any]:
+    facts = {name: getattr(wedding, name) for name in ("id", "region", "zone", "guest_count")}
+    local = wedding.starts_local.isoformat(timespec="minutes")
+    return facts | {"starts_local": local, "phase": str(calendar.phase(wedding, phases, now=now))}
+
+
+def _emergency(one: emergencies.Emergency) -> dict[str, Any]:
+    return _plain(one) | {"steps": [_plain(step) for step in one.steps]}
+
+
+def _plain(fact: Any) -> dict[str, Any]:
+    texts = {
+        name: value.isoformat(timespec="seconds")
+        for name, value in vars(fact).items()
+        if isinstance(value, datetime)
+    }
+    return {**vars(fact), **texts}

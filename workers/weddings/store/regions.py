@@ -1,0 +1,34 @@
+"""What the calendar says of regions."""
+
+from datetime import date, datetime
+
+from sqlalchemy import Connection, func, select
+
+from workers.weddings.rules import Status
+from workers.weddings.store.weddings import take_place, weddings
+
+
+def busy(db: Connection, start: datetime, end: datetime) -> set[str]:
+    """Return the regions that have weddings which take place and overlap [start, end)."""
+    return set(db.execute(select(weddings.c.region).distinct().where(take_place(start, end))).scalars())
+
+
+def zones(db: Connection) -> dict[str, str]:
+    """Return the zone that most weddings of each region are in."""
+    common = func.mode().within_group(weddings.c.zone)
+    return {
+        row[0]: row[1] for row in db.execute(select(weddings.c.region, common).group_by(weddings.c.region))
+    }
+
+
+def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, date, int]]:
+    """Return (region, local day of the start, weddings) for weddings that take place in [start, end)."""
+    day = func.date(weddings.c.starts_local)
+    rows = db.execute(
+        select(weddings.c.region, day, func.count())
+        .where(
+            weddings.c.status != Status.CANCELLED, weddings.c.starts_at >= start, weddings.c.starts_at < end
+        )
+        .group_by(weddings.c.region, day)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
