@@ -34,7 +34,7 @@ def _fill(now: Moment) -> None:
     from workers.forecasting.store import forecasts as forecasting
     from workers.forecasting.usecases import forecasts
     from workers.foundation import database
-    from workers.snapshots import store as metrics
+    from workers.snapshots import store as snapshots
     from workers.snapshots.rules import Snapshot
     from workers.weddings.store import weddings
 
@@ -53,7 +53,7 @@ def _fill(now: Moment) -> None:
     ]
     with database.transaction() as db:
         weddings.upsert(db, calendar, at=now)
-        metrics.append(db, rows)
+        snapshots.append(db, rows)
     with database.transaction() as db:
         forecasting.record(db, forecasts.forecasts(db, now=now), version=1, at=now)
         _learn(db, now)

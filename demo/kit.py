@@ -26,7 +26,7 @@ PATIENCE, STORM = 3.0, 15.0
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where it is, and who knocks."""
+    """Where it is, and who probes."""
 
     url: str
     permit: str

@@ -60,7 +60,7 @@ class Orders:
         return level
 
     async def obey(self) -> None:
-        """Do what the control plane wants and confirm it, until the broker is away or this is cancelled."""
+        """Do what the control plane wants and confirm it, until the broker is unavailable."""
         try:
             async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
                 await channel.subscribe(DESIRED_CHANGED, SERVICE, CLOSE + self.node)

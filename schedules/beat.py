@@ -51,7 +51,7 @@ class TableScheduler(Scheduler):
     def tick(self, *_args: Any, **_kwargs: Any) -> float:
         """Fire what is due; return the seconds until something is due next.
 
-        A Redis that is away costs a tick.
+        A Redis that is unavailable costs a tick.
         """
         # A beat that goes round and fires nothing shows no sign of life.
         if clock.stopwatch() - self._fired < IDLE_MAX:

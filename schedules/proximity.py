@@ -29,7 +29,7 @@ MAX = 10_000
 def until_next_look(start: datetime, end: datetime, *, now: Moment) -> timedelta | None:
     """Return how long until the next look at a wedding.
 
-    None when it is over and was looked at after its end.
+    None when it has ended and was looked at after its end.
     """
     if now >= end + LOOKED_AT_AFTER_END:
         return None

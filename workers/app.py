@@ -69,7 +69,7 @@ SOFT_LIMIT, HARD_LIMIT = timedelta(seconds=25), timedelta(seconds=30)
 
 
 class App(celery.Celery):
-    """Stamps every message with the moment of its enqueueing, from which a queue's age is told."""
+    """Stamps every message with the moment of its enqueueing, from which a queue's age follows."""
 
     def send_task(self, name: str, *args: Any, headers: dict[str, Any] | None = None, **options: Any) -> Any:
         """Send a task by name, as Celery does."""
@@ -115,7 +115,7 @@ class Task(celery.Task):
         except (database.DatabaseUnavailable, redis.FunctionsMissing) as error:
             if self.request.get("job") or self.request.called_directly:
                 return self._ended(error)
-            # Accepted by taking it from the queue: it is not given up for a database that is away.
+            # Accepted by taking it from the queue: it is not given up for a database that is unavailable.
             raise self.retry(exc=error, countdown=RETRY_AFTER, max_retries=RETRIES) from error
         except ExpectedError as error:
             return self._ended(error)

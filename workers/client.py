@@ -53,8 +53,8 @@ def open_emergency(
 class Metrics:
     """Sends samples to `url` in the background, every `every` seconds or 1,000 samples.
 
-    While the other end is away samples are kept, the newest `keep_max`, and sent again; `dropped` counts what
-    was not kept or was refused, `problem` says why.
+    While the other end is unavailable samples are kept, the newest `keep_max`, and sent again; `dropped`
+    counts what was not kept or was refused, `problem` says why.
     """
 
     def __init__(self, url: str, token: str, *, every: float = 1.0, keep_max: int = 10_000) -> None:
@@ -91,7 +91,7 @@ class Metrics:
             self.measure(name, clock.stopwatch() - begun, **labels, **outcome)
 
     def flush(self) -> bool:
-        """Send what waits now; False when the other end is away, and it is kept."""
+        """Send what waits now; False when the other end is unavailable, and it is kept."""
         with self._lock:
             while batch := [self._waiting.popleft() for _ in range(min(1_000, len(self._waiting)))]:
                 if not self._send(batch):

@@ -20,7 +20,7 @@ from workers import client
 from workers.cli.main import wedops
 from workers.foundation import clock, jobs
 from workers.measurements.rules.samples import Sample
-from workers.measurements.usecases import intake as measuring
+from workers.measurements.usecases import intake
 from workers.processes import servers
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(400)]
@@ -87,7 +87,7 @@ def test_a_worker_that_is_killed_is_put_back_counted_and_in_the_timeline(system:
     before = jobs.tallies().get("restarts:worker-bulk:died", 0)
     os.kill(system.pid("-Q bulk"), signal.SIGKILL)
     assert eventually(lambda: jobs.tallies().get("restarts:worker-bulk:died", 0) == before + 1, within=30)
-    assert "process worker-bulk died and was put back  (supervisor)" in _run("timeline")
+    assert "process worker-bulk died and was restarted  (supervisor)" in _run("timeline")
     assert eventually(lambda: system.pid("-Q bulk"), within=30)
 
 
@@ -95,7 +95,7 @@ def test_a_slow_guest_list_says_how_many_whom_it_hurts_and_what_to_do(system: Sy
     now = clock.machine_now()
     labels = (("region", "us-northeast"), ("wedding_id", "w-1"))
     slow = [Sample("guest_list_seconds", labels, now.timestamp() - number / 4, 2.0) for number in range(348)]
-    assert measuring.take(slow, sent_by="test", now=now).accepted == 348
+    assert intake.take(slow, sent_by="test", now=now).accepted == 348
     assert eventually(lambda: "loads of the guest list" in _run("status", "--json"), within=120)
     verdict = orjson.loads(_run("status", "--json"))["verdict"]
     assert "348 of 348 loads of the guest list took longer than 1 s in the last 5 min" in verdict

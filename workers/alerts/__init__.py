@@ -1,1 +1,1 @@
-"""What is wrong: fired once, told once, resolved when it ends."""
+"""What is wrong: fired once, published once, resolved when it ends."""

@@ -1,4 +1,7 @@
-"""Alerts told live, on a channel of Supabase Realtime: best effort, beside the notifications that are not."""
+"""Alerts published live, on a channel of Supabase Realtime.
+
+Best effort, beside the notifications that are not.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +23,9 @@ _PATIENCE = 3.0
 class Policy:
     """`broadcast_url` is where a deployment takes broadcasts, https://PROJECT/realtime/v1/api/broadcast.
 
-    None is told without. `broadcast_jwt_secret` signs a token of a minute for each call; a `broadcast_key` is
-    sent as it is. With `supabase_url`, a project's address, and a key, its own broadcasts are used.
+    None is published without. `broadcast_jwt_secret` signs a token of a minute for each call; a
+    `broadcast_key` is sent as it is. With `supabase_url`, a project's address, and a key, its own broadcasts
+    are used.
     """
 
     prefix: ClassVar = "ALERTS_"

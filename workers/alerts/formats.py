@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from workers.journal.rules import Entry, Event
 from workers.notify.rules import safe
 
-#: The longest detail: Supabase's smallest plan takes 256 kB a message, and a change is told in 2.
+#: The longest detail: Supabase's smallest plan takes 256 kB a message, and a change is published in 2.
 LINE = 500
 
 

@@ -36,7 +36,7 @@ def watch(**_later: object) -> None:
 
 @app.task(name="alerts.escalate")
 def escalate(**_later: object) -> None:
-    """Tell each alert to whom it is to be told by now, once."""
+    """Notify whoever is to know of each alert by now, once."""
     policy = settings.read(rules.Policy)
     with database.transaction() as db:
         escalation.escalate(db, policy, now=clock.now())

@@ -147,11 +147,11 @@ def place(
     kept: Mapping[str, Sequence[str]],
     share: float = 1.0,
 ) -> Placements:
-    """Return the nodes of every party.
+    """Return the nodes of every request.
 
-    Who has a place in `kept` that still stands stays; the largest choose first. A party's region serves it;
-    when that has no node left, as many of the nearest regions as it takes, or else all others. A party larger
-    than any room is spread over its next nodes. `share` is what guests may fill of a node.
+    Who has a place in `kept` that is still there stays; the largest choose first. A request goes to its
+    region; when that has no node left, to as many of the nearest regions as it takes, or else to all others.
+    One larger than any room is spread over its next nodes. `share` is what guests may fill of a node.
     """
     usable = [node for node in nodes if node.usable]
     here, theirs = _by_region(usable), _by_region(requests)
@@ -208,7 +208,7 @@ def _turns(
     """Yield requests as they choose: each with its nodes that are left, and the one where it stays whole."""
     names = {request: kept.get(request.wedding_id, ()) for request in requests}
     had = {request: [name for name in names[request] if name in room] for request in requests}
-    # Who was on one node that still stands stays there whole, whatever the bound says, and takes its room
+    # Who was on one node that is still there stays there whole, whatever the bound says, and takes its room
     # first.
     whole = {
         request: had[request][0] for request in requests if len(names[request]) == len(had[request]) == 1

@@ -139,7 +139,7 @@ def placements() -> dict[str, list[str]]:
 
 
 def publish_placements(found: Placements, before: Mapping[str, list[str]]) -> int:
-    """Write where each wedding's people go, and drop weddings that are over; return how many changed."""
+    """Write where each wedding's people go, and drop weddings that have ended; return how many changed."""
     wanted = {wedding: " ".join(name for name, _ in parts) for wedding, parts in found.items() if parts}
     new = {wedding: names for wedding, names in wanted.items() if before.get(wedding) != names.split()}
     gone = [wedding for wedding in before if wedding not in wanted]

@@ -15,8 +15,8 @@ from workers.foundation import clock, database, jobs, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 from workers.measurements.rules.samples import Sample
-from workers.measurements.usecases import intake as measuring
-from workers.snapshots import store as metrics
+from workers.measurements.usecases import intake
+from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
 from workers.weddings.store import weddings
 
@@ -76,7 +76,7 @@ def probe(*, now: MachineMoment) -> None:
         samples.append(Sample("probe_ok", labels, at, float(seconds is not None)))
         if seconds is not None:
             samples.append(Sample("probe_seconds", labels, at, seconds))
-    measuring.take(samples, sent_by="probe", now=now)
+    intake.take(samples, sent_by="probe", now=now)
 
 
 def take_scraped(
@@ -99,7 +99,7 @@ def take_scraped(
     found = [_snapshot(region, row, now) for region, row in rows.items()]
     aggregated.note(rows, until=machine.timestamp() + AGGREGATED_FOR)
     with database.transaction() as db:
-        metrics.append(db, found)
+        snapshots.append(db, found)
     return found
 
 

@@ -69,8 +69,8 @@ def of_wedding(db: Connection, wedding_id: str, *, limit: int = 20) -> list[dict
 class TwoLayers:
     """A cache of JSON values: at most `local_entries` in this process, all in Valkey.
 
-    An invalidation is told to every process; a process that lost its line to Valkey drops all local copies
-    when it is back, so none outlives a change by more than that.
+    An invalidation is published to every process; a process that lost its line to Valkey drops all local
+    copies when it is back, so none outlives a change by more than that.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -87,7 +87,7 @@ class TwoLayers:
     def get(self, kind: Kind, id: Id, load: Callable[[], Any]) -> Any:
         """Return the entry, loading it when neither layer has it; one process loads, others wait for it.
 
-        A cache server that is away costs time, not the answer.
+        A cache server that is unavailable costs time, not the answer.
         """
         key = _key(kind, id)
         with self._lock:
@@ -101,7 +101,7 @@ class TwoLayers:
             log.warning("loaded without cache", reason="redis_unreachable", detail=str(error))
             return load()
         with self._lock:
-            # A change told while we read must win over what we read.
+            # A change published while we read must win over what we read.
             if generation == self._generation:
                 self._local[key] = (until, value)
         return value

@@ -1,4 +1,4 @@
-"""`wedops alerts`: what is wrong, who is told, and what people do about it; all kept."""
+"""`wedops alerts`: what is wrong, who is notified, and what people do about it; all kept."""
 
 import tomllib
 from copy import copy
@@ -16,8 +16,7 @@ from workers.alerts.rules import escalation as rules
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import AlertView, State
 from workers.alerts.rules.muting import Weekly
-from workers.alerts.usecases import operators as orders
-from workers.alerts.usecases import surroundings
+from workers.alerts.usecases import operators, surroundings
 from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
@@ -36,7 +35,7 @@ class EscalationInvalid(ExpectedError):
 
 @click.group("alerts")
 def command() -> None:
-    """See what is wrong; take it, put it off, hand it over, silence it; say who is told."""
+    """See what is wrong; take it, put it off, reassign it, silence it; say who is notified."""
 
 
 @command.command("list")
@@ -45,7 +44,7 @@ def command() -> None:
 def listing(ended: bool, as_json: bool) -> None:
     """List alerts: those that hurt most people in the worst phase first."""
     with database.transaction() as db:
-        found = orders.listing(db, ended=ended)
+        found = operators.listing(db, ended=ended)
     if as_json:
         click.echo(
             orjson.dumps({"schema": "wedops.alerts/2", "alerts": [asdict(one) for one in found]}).decode()
@@ -54,7 +53,7 @@ def listing(ended: bool, as_json: bool) -> None:
     for one in found:
         click.echo(f"{one.id:>5}  {one.line}{_aside(one)}")
     if not found:
-        click.echo("no alert stands")
+        click.echo("no alert is active")
 
 
 def _aside(alert: AlertView) -> str:
@@ -69,9 +68,9 @@ def _aside(alert: AlertView) -> str:
 @command.command("show")
 @click.argument("alert_id", type=ID)
 def show(alert_id: int) -> None:
-    """Show all that became of an alert, and who was told."""
+    """Show all that became of an alert, and who was notified."""
     with database.transaction() as db:
-        found = orders.shown(db, alert_id)
+        found = operators.shown(db, alert_id)
     alert = found.alert
     click.echo(f"{alert.line}{_aside(alert)}\nsee {surroundings.runbook(alert.kind)}")
     for one in found.changes:
@@ -96,9 +95,9 @@ def _became(status: Status) -> str:
 @click.argument("alert_id", type=ID)
 @NOTE
 def acknowledge(alert_id: int, note: str) -> None:
-    """Take an alert: nobody else is told, unless it gets worse."""
+    """Take an alert: nobody else is notified, unless it gets worse."""
     with database.transaction() as db:
-        alert = orders.acknowledge(db, alert_id, by=operator(), note=note, now=clock.now())
+        alert = operators.acknowledge(db, alert_id, by=operator(), note=note, now=clock.now())
     click.echo(f"yours: {alert.line}")
 
 
@@ -115,7 +114,9 @@ def snooze(alert_id: int, lasts: timedelta | None, note: str) -> None:
     """Put an alert off; then it begins from the first step."""
     now = clock.now()
     with database.transaction() as db:
-        until = orders.snooze(db, alert_id, now + lasts if lasts else None, by=operator(), note=note, now=now)
+        until = operators.snooze(
+            db, alert_id, now + lasts if lasts else None, by=operator(), note=note, now=now
+        )
     click.echo(f"alert {alert_id} says nothing until {until:%Y-%m-%d %H:%M}Z")
 
 
@@ -124,13 +125,13 @@ def snooze(alert_id: int, lasts: timedelta | None, note: str) -> None:
 @click.option("--to", required=True, type=Words(), help="Who takes it: a name that `wedops contacts` knows.")
 @NOTE
 def reassign(alert_id: int, to: str, note: str) -> None:
-    """Give an alert to somebody else, who is told at once."""
+    """Give an alert to somebody else, who is notified at once."""
     with database.transaction() as db:
-        orders.reassign(db, alert_id, to=to, by=operator(), note=note, now=clock.now())
+        operators.reassign(db, alert_id, to=to, by=operator(), note=note, now=clock.now())
     from workers.alerts.tasks import escalate  # noqa: PLC0415 - it takes half a second, and no other command of these needs it
 
     escalate.apply_async(retry=False)
-    click.echo(f"{to} is told of alert {alert_id}")
+    click.echo(f"{to} is notified of alert {alert_id}")
 
 
 #: What it was called before.
@@ -156,11 +157,11 @@ command.add_command(_former, "hand-over")
     "--up-to",
     default=str(Severity.HIGH),
     type=click.Choice([str(one) for one in Severity]),
-    help="What is worse is told all the same.",
+    help="What is worse is published all the same.",
 )
 @click.option("--reason", required=True, type=Words(), help="Why; it is kept.")
 def silence(lasts: timedelta, weekly: str, only: str | None, **facts: Any) -> None:
-    """Have nobody told of some alerts for a while; they are found and kept all the same."""
+    """Have nobody notified of some alerts for a while; they are found and kept all the same."""
     if not any(fnmatchcase(kind, facts["kind"]) for kind in Kind):
         raise click.BadParameter(
             f"no kind of alert is called so; there are {', '.join(Kind)}", param_hint="--kind"
@@ -171,7 +172,7 @@ def silence(lasts: timedelta, weekly: str, only: str | None, **facts: Any) -> No
         raise click.BadParameter(str(error), param_hint="--weekly") from None
     now = clock.now()
     with database.transaction() as db:
-        number = orders.silence(db, lasts, by=operator(), now=now, weekly=weekly, only=only or "", **facts)
+        number = operators.silence(db, lasts, by=operator(), now=now, weekly=weekly, only=only or "", **facts)
     click.echo(f"silence {number} until {now + lasts:%Y-%m-%d %H:%M}Z")
 
 
@@ -180,7 +181,7 @@ def silence(lasts: timedelta, weekly: str, only: str | None, **facts: Any) -> No
 def active(as_json: bool) -> None:
     """List the silences that hold, or will."""
     with database.transaction() as db:
-        found = orders.silenced(db, now=clock.now())
+        found = operators.silenced(db, now=clock.now())
     if as_json:
         click.echo(
             orjson.dumps({"schema": "wedops.silences/2", "silences": [asdict(one) for one in found]}).decode()
@@ -200,14 +201,14 @@ def active(as_json: bool) -> None:
 def unsilence(silence_id: int) -> None:
     """End a silence now."""
     with database.transaction() as db:
-        orders.unsilence(db, silence_id, now=clock.now())
+        operators.unsilence(db, silence_id, now=clock.now())
 
 
 @command.command("paths")
 def paths() -> None:
     """Print the escalation paths that hold, as JSON; `load` takes the same in TOML."""
     with database.transaction() as db:
-        document = orders.paths(db)
+        document = operators.paths(db)
     click.echo(orjson.dumps(document.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
 
 
@@ -224,5 +225,5 @@ def load(file: Path, reason: str) -> None:
         found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise EscalationInvalid(path=file, problems=found) from None
     with database.transaction() as db:
-        orders.load_paths(db, document, by=operator(), reason=reason, now=clock.now())
+        operators.load_paths(db, document, by=operator(), reason=reason, now=clock.now())
     click.echo(f"{len(document.path)} path(s) hold now")

@@ -17,7 +17,7 @@ WEDDING = click.option(
 
 @click.group("contacts")
 def command() -> None:
-    """See who can be told, and by which channel."""
+    """See who can be notified, and by which channel."""
 
 
 @command.command("list")

@@ -5,7 +5,7 @@ import click
 from workers.cli.parameters import operator
 from workers.connections.usecases import service
 from workers.foundation import clock
-from workers.responses import adapters as degradation
+from workers.responses import adapters as responses
 
 
 @click.command("emergency-mode")
@@ -15,6 +15,6 @@ def command(mode: str) -> None:
 
     They may fill half of a pool, and wait longest for messages. Gateways follow at once.
     """
-    degradation.leave_to_operators()
+    responses.leave_to_operators()
     service.set_emergency_mode(mode == "on", by=operator(), now=clock.now())
     click.echo(f"emergency mode is {mode}")

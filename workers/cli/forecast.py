@@ -15,7 +15,7 @@ from workers.cli.parameters import MomentText
 from workers.forecasting.rules import forecast as rules
 from workers.forecasting.rules.calibration import ENOUGH, Score
 from workers.forecasting.rules.shares import QUANTILES
-from workers.forecasting.usecases import forecasts as actions
+from workers.forecasting.usecases import forecasts
 from workers.foundation import clock, database, settings
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.usecases.seen import during
@@ -57,7 +57,7 @@ def show(
     """
     now = at.replace(tzinfo=UTC) if at else clock.now()
     with database.transaction() as db:
-        found = actions.latest(db, region, before=now if at else None)
+        found = forecasts.latest(db, region, before=now if at else None)
         if picture and found:
             _draw(db, picture, found, back, hours)
     if not found:
@@ -109,7 +109,7 @@ def backtest(as_json: bool) -> None:
     Coverage of each quantile, bias, pinball loss.
     """
     with database.transaction() as db:
-        found = actions.backtest(db, now=clock.now())
+        found = forecasts.backtest(db, now=clock.now())
     if as_json:
         regions = {
             region: {str(ahead): _facts(one) for ahead, one in rows.items()} for region, rows in found.items()

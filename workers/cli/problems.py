@@ -55,13 +55,13 @@ _NO_TABLES = ("42P01", "42703", "3F000")
 
 
 def one_line(error: BaseException) -> str | None:
-    """Return what a person is told of an error; None for one that nobody expected."""
+    """Return what a person reads of an error; None for one that nobody expected."""
     line = _line(error)
     return printable(line) if line else None
 
 
 def exit_code(error: BaseException) -> int:
-    """Return what a command exits with after an error that a person is told of."""
+    """Return what a command exits with after an error that a person reads."""
     if isinstance(error, ExpectedError):
         return error.exit_code
     return UNAVAILABLE if isinstance(error, (OperationalError, *UNREACHABLE)) else 1

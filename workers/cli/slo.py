@@ -1,4 +1,4 @@
-"""`wedops slo`: what is promised, and how much of each error budget is left."""
+"""`wedops slo`: objectives, and how much of each error budget is left."""
 
 import click
 import orjson

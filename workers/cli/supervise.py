@@ -12,11 +12,11 @@ from workers.processes.supervisor import Supervisor, read_procfile
 
 
 def count_restart(name: str, how: str) -> None:
-    """Count a restart where `wedops status` looks; a Redis that is away or full has other worries."""
+    """Count a restart where `wedops status` looks; a Redis that is unavailable or full has other worries."""
     try:
         jobs.tally("restarts")
         jobs.tally(f"restarts:{name}:{how}")
-        event_log.note(f"process {name} {how} and was put back", by="supervisor")
+        event_log.note(f"process {name} {how} and was restarted", by="supervisor")
     except RedisError as error:
         logs.get("supervision").warning("count lost", process=name, reason="redis", detail=str(error))
 
@@ -26,7 +26,7 @@ def count_restart(name: str, how: str) -> None:
 @click.option("--only", multiple=True, help="Run only this process; may be given more than once.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where logs and signs of life go.")
 def command(procfile: Path, only: tuple[str, ...], folder: Path | None) -> None:
-    """Run the processes of PROCFILE, and put back what dies or hangs. SIGTERM ends them in good order."""
+    """Run the processes of PROCFILE, and restart what dies or hangs. SIGTERM ends them in good order."""
     logs.configure()
     commands = {name: line for name, line in read_procfile(procfile).items() if not only or name in only}
     if missing := set(only) - commands.keys():

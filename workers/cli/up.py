@@ -65,7 +65,7 @@ class System:
         """Put back a server that died; its data and its port are the same."""
         for place, server in enumerate(self.started):
             if server.process.poll() is not None:
-                log.error("server put back", server=server.name, reason="died")
+                log.error("server restarted", server=server.name, reason="died")
                 self.started[place] = server.again()
         return False
 

@@ -16,7 +16,7 @@ from workers.foundation.errors import ExpectedError
 
 log = logs.get("connections")
 
-#: All is told again this often, in seconds: what nobody tells any more is gone after a minute.
+#: All is published again this often, in seconds: what nobody publishes any more is gone after a minute.
 EVERY = 20.0
 
 #: Told a wedding's id and its people, user id -> user type, on each change.

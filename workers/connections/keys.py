@@ -25,9 +25,9 @@ QUALITY = "wedops:quality"
 #: Sorted set: region whose rows come from its nodes' metrics -> until when. Written by balancing; read by the
 #: snapshot.
 AGGREGATED = "wedops:aggregated"
-#: `REGION`: hash of what the region's gateways are to carry out. Written by scaling; read by gateways.
+#: `REGION`: hash of what the region's gateways are to apply. Written by scaling; read by gateways.
 DESIRED = "wedops:desired:"
-#: `REGION`: hash of gateway -> the action it carries out. Written by gateways; read by scaling.
+#: `REGION`: hash of gateway -> the action it applies. Written by gateways; read by scaling.
 CONFIRMED = "wedops:confirmed:"
 #: Channel: a region whose hash changed. Published by scaling; gateways subscribe.
 DESIRED_CHANGED = "wedops:desired"

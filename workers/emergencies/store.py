@@ -84,7 +84,7 @@ class Emergency:
 
 @dataclass(frozen=True)
 class Opening:
-    """The emergency that stands now, and whether it was opened by this."""
+    """The emergency that is open now, and whether it was opened by this."""
 
     id: int
     new: bool

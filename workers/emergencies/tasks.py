@@ -13,7 +13,7 @@ from workers.foundation import clock
 
 @app.task(name=OpenEmergency.task, bind=True)
 def open_emergency(self: Task, **fields: Any) -> None:
-    """Open an emergency of a wedding: its protocol begins, and people are told."""
+    """Open an emergency of a wedding: its protocol begins, and people are notified."""
 
     def _open(db: Connection, command: OpenEmergency, key: str) -> str:
         return f"emergency {usecases.open_emergency(db, command, key, now=clock.now())}"

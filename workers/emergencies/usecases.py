@@ -21,7 +21,7 @@ log = logs.get("emergencies")
 def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Moment) -> int:
     """Open an emergency of a wedding, or join the one of its kind that is open.
 
-    Its protocol begins, and people are told. Return its id. Raises WeddingUnknown.
+    Its protocol begins, and people are notified. Return its id. Raises WeddingUnknown.
     """
     protocol = rules.PROTOCOLS[command.kind]
     wedding_id = weddings.require(db, command.wedding_id).id

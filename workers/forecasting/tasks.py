@@ -1,7 +1,7 @@
 """Forecasting, as Celery runs it."""
 
 from workers.app import app
-from workers.forecasting.usecases import forecasts as actions
+from workers.forecasting.usecases import forecasts
 from workers.foundation import clock, database, logs
 
 log = logs.get("forecasting")
@@ -11,7 +11,7 @@ log = logs.get("forecasting")
 def refresh(**_later: object) -> None:
     """Forecast every region's load from the calendar as it is now and from what was seen lately."""
     with database.transaction() as db:
-        regions, version = actions.refresh(db, now=clock.now())
+        regions, version = forecasts.refresh(db, now=clock.now())
     log.info("forecast refreshed", reason="calendar_and_history", regions=regions, calendar_version=version)
 
 
@@ -19,7 +19,7 @@ def refresh(**_later: object) -> None:
 def evaluate(**_later: object) -> None:
     """See how forecasts did: one that has lost its calibration is trusted less, or not at all."""
     with database.transaction() as db:
-        scores = actions.evaluate(db, now=clock.now())
+        scores = forecasts.evaluate(db, now=clock.now())
     for region, score in scores.items():
         log.info(
             "forecast judged",
@@ -34,5 +34,5 @@ def evaluate(**_later: object) -> None:
 def learn(**_later: object) -> None:
     """Learn from past weddings which share of their people connects, by phase and venue."""
     with database.transaction() as db:
-        regions = actions.learn(db, now=clock.now())
+        regions = forecasts.learn(db, now=clock.now())
     log.info("shares learned", reason="past_weddings", regions=regions)

@@ -74,7 +74,7 @@ def _say(name: str, error: Exception) -> None:
     from workers.foundation import telemetry  # noqa: PLC0415
 
     telemetry.background_failures.labels(name).inc()
-    # Of an error that nobody foresaw the place is told, and not its text, which may quote data.
+    # Of an error that nobody foresaw the place is logged, and not its text, which may quote data.
     where = [
         f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
     ]

@@ -1,4 +1,4 @@
-"""Circuit breakers around what may be away, shared by all processes.
+"""Circuit breakers around what may be unavailable, shared by all processes.
 
 Who fails five times in a row is left alone for a while. pybreaker decides, Redis remembers. After the pause
 one call, of all processes, is the probe: it closes the circuit or opens it again.
@@ -25,7 +25,7 @@ from workers.foundation import clock, event_log, keys, logs, redis, settings
 from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 log = logs.get("foundation")
-# Redis being away is told by who needs it; here it means only that circuits are as good as closed.
+# Redis being unavailable is reported by who needs it; here it means only that circuits are as good as closed.
 logging.getLogger("pybreaker").setLevel(logging.CRITICAL)
 
 #: Each kind of dependency, and for how many seconds it is left alone. A name may go on with which one:
@@ -45,7 +45,7 @@ class CircuitOpen(ExpectedError):
 
 
 class _Shared(CircuitRedisStorage):
-    """Redis's state, asked for once a second; a success is told only when there was a failure before it."""
+    """Redis's state, asked for once a second; a success is reported only after a failure."""
 
     _checked, _reported, _failed = -CHECKED_EVERY, STATE_CLOSED, False
 
@@ -75,8 +75,8 @@ class _Shared(CircuitRedisStorage):
             super().reset_counter()
 
     def _initialize_redis_state(self, state: str) -> None:
-        # A circuit that never opened needs no keys, and a Redis that is away must not keep anybody from
-        # starting.
+        # A circuit that never opened needs no keys, and a Redis that is unavailable must not keep anybody
+        # from starting.
         pass
 
 

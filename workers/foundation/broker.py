@@ -20,8 +20,8 @@ log = logs.get("broker")
 
 #: In seconds: a worker that waits for messages reads each second whether one came.
 READS_WITHIN = 3.0
-#: What says that the broker is away, or that nothing waits; all else that a message raises is about the
-#: message.
+#: What says that the broker is unavailable, or that nothing waits; all else that a message raises is about
+#: the message.
 NOT_THE_MESSAGE = (RedisError, OSError, Empty, OperationalError)
 
 
@@ -94,7 +94,7 @@ class Transport(redis.Transport):
             # A replay starts from nothing again.
             del message["headers"]["restored"]
             refuse(
-                f"it was put back {messages.RESTORED_MAX} times; it may be what ends its worker",
+                f"it was returned {messages.RESTORED_MAX} times; it may be what ends its worker",
                 message,
                 queue,
                 reason="restored",

@@ -28,7 +28,7 @@ from workers.foundation import addresses, settings
 from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 Outdated = Callable[[FromClause, datetime], ColumnElement[bool]]
-#: Where a table's `info` says which of its rows are over.
+#: Where a table's `info` says which of its rows have ended.
 EXPIRES = "expires"
 #: Every room declares its tables on this.
 metadata = MetaData(
@@ -183,7 +183,7 @@ def transaction() -> Iterator[Connection]:
     from workers.foundation import breaker  # noqa: PLC0415
 
     try:
-        # The circuit judges what the server said, not what we call it.
+        # The circuit evaluates what the server said, not what we call it.
         with named_errors(), breaker.guarded(_dependency(), _is_unavailable), engine().begin() as db:
             yield db
     except breaker.CircuitOpen as error:

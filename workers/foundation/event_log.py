@@ -1,6 +1,6 @@
 """What happened that no table has.
 
-Restarts, circuits, modes that were switched, what was told without the database.
+Restarts, circuits, modes that were switched, what was published without the database.
 """
 
 from contextlib import suppress
@@ -28,7 +28,7 @@ class Happening:
 
 
 def note(what: str, *, by: str = "") -> None:
-    """Write down what happened just now; while Redis is away the log alone tells."""
+    """Write down what happened just now; while Redis is unavailable the log alone tells."""
     with suppress(RedisError):
         redis.registry().xadd(
             keys.EVENT_LOG,

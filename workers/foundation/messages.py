@@ -13,7 +13,7 @@ ETA_MAX = 30.0
 LARGEST = 1_000_000
 
 
-#: How often a message is put back that nobody settled: what ends its worker each time must not come back for
+#: How often a message is returned that nobody settled: what ends its worker each time must not come back for
 #: ever.
 RESTORED_MAX = 10
 
@@ -88,7 +88,7 @@ def _is_job(job: Any) -> bool:
 
 
 def restored(headers: Mapping[str, Any]) -> int:
-    """Return how often a message was put back."""
+    """Return how often a message was returned."""
     often = headers.get("restored")
     return often if isinstance(often, int) else 0
 

@@ -16,12 +16,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from workers.foundation import settings
 from workers.foundation.errors import ExpectedError
 
-#: What a caller may meet when the server is away.
+#: What a caller may meet when the server is unavailable.
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether an error says that the server is away."""
+    """Tell whether an error says that the server is unavailable."""
     return isinstance(error, UNREACHABLE)
 
 

@@ -60,7 +60,7 @@ def read(policy: type[Policy]) -> Policy:
 
 
 def _refused(error: ValueError, variables: Mapping[str, str], prefix: str) -> SettingInvalid:
-    """Return what is told of a policy that refuses its fields: the error names those that it is about."""
+    """Return what is said of a policy that refuses its fields: the error names those that it is about."""
     meant = [variable for name, variable in variables.items() if re.search(rf"\b{name}\b", str(error))]
     meant = meant or list(variables.values()) or [f"{prefix}*"]
     values = ", ".join("…" if _SECRET.search(name) else os.environ.get(name, "…") for name in meant)

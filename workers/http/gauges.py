@@ -11,7 +11,7 @@ from workers.foundation import circuits, jobs, queues, redis
 
 
 class Now(Collector):
-    """Connections, queues and jobs as they are now; a Redis that is away has none."""
+    """Connections, queues and jobs as they are now; a Redis that is unavailable has none."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield whether Redis answers, and if so all that it knows."""

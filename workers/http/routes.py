@@ -23,7 +23,7 @@ from workers.foundation import background, clock, database, heartbeat, logs, set
 from workers.foundation.errors import ExpectedError
 from workers.http.gauges import Now
 from workers.http.health import Checks
-from workers.measurements import routes as metrics_routes
+from workers.measurements import routes as measurement_routes
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.usecases import modes
 from workers.weddings.rules import EVERYWHERE
@@ -49,7 +49,7 @@ async def _life(_api: FastAPI) -> AsyncIterator[None]:
 
 settings.settle_environment()
 api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
-api.include_router(metrics_routes.router)
+api.include_router(measurement_routes.router)
 
 
 @api.get("/livez")
@@ -97,7 +97,7 @@ def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] 
 def desired(resource: Resource, region: str = EVERYWHERE) -> dict[str, int]:
     """Return how much of a resource there should be, for KEDA's metrics-api: {"desired": 4}.
 
-    404 while nothing was decided that is to be carried out: KEDA then keeps what there is.
+    404 while nothing was decided that is to be applied: KEDA then keeps what there is.
     """
     policy = settings.read(Policy)
     with database.transaction() as db:
@@ -152,7 +152,7 @@ def _answer(
 ) -> Response:
     """Return what was not done and why, in the form that the sender reads."""
     body = {"reason": reason, "detail": detail}
-    return metrics_routes.refused(request, status, detail, headers) or JSONResponse(body, status, headers)
+    return measurement_routes.refused(request, status, detail, headers) or JSONResponse(body, status, headers)
 
 
 def _response(parts: dict[str, str], response: Response) -> dict[str, str]:

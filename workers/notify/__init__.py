@@ -1,1 +1,1 @@
-"""Who is told, by what channel."""
+"""Who is notified, by what channel."""

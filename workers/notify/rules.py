@@ -1,4 +1,4 @@
-"""What may be told: short, and without secrets. Pure."""
+"""What may be sent: short, and without secrets. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from workers.outbox.rules import Retry
 
-#: Who is told where nobody else is named, and in the place of those who have no address: NOTIFY_TARGETS.
+#: Who is notified where nobody else is named, and in the place of those who have no address: NOTIFY_TARGETS.
 OPERATIONS = "operations"
 #: The longest that all channels take: a text message breaks at some 1,000, a chat at some 4,000 characters.
 TITLE, BODY = 160, 2_000

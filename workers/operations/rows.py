@@ -9,7 +9,7 @@ from workers.alerts.rules.kinds import Severity
 from workers.alerts.rules.lifecycle import AlertView, State
 from workers.alerts.store import alerts
 from workers.alerts.usecases import surroundings
-from workers.commands import store as requests
+from workers.commands import store as commands
 from workers.commands.rules.requests import KIND as COMMAND
 from workers.emergencies import store as emergencies
 from workers.foundation import database, settings
@@ -17,14 +17,14 @@ from workers.foundation.moments import Moment
 from workers.notify import formats as notify
 from workers.operations.verdict import CRITICAL, DEGRADED, Status
 from workers.outbox import store as outbox
-from workers.responses import store as degradation
+from workers.responses import store as responses
 from workers.scaling.rules.decision import State as ActionState
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as scaling
 from workers.scaling.store import orders, proposals
 from workers.scaling.usecases import modes
 from workers.seasons import store as seasons
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
 
@@ -33,7 +33,7 @@ def from_postgres(status: Status, now: Moment) -> None:
     """Fill in what PostgreSQL has, and blame what is wrong there."""
     phases = settings.read(calendar.Policy)
     with database.transaction() as db:
-        status.regions = [_plain(row) for row in metrics.latest(db, since=now - timedelta(days=1))]
+        status.regions = [_plain(row) for row in snapshots.latest(db, since=now - timedelta(days=1))]
         status.seasons = {region: str(season) for region, season in seasons.current(db).items()}
         near = weddings.between(db, now, now + timedelta(hours=24), limit=5)
         status.next_weddings = [_wedding(one, phases, now) for one in near]
@@ -46,7 +46,7 @@ def from_postgres(status: Status, now: Moment) -> None:
         status.actions = [_plain(one) for one in scaling.recent(db)]
         status.shadow = modes.in_shadow(db, settings.read(Policy), orders.active(db, at=now))
         status.proposals = [_plain(one) for one in proposals.known(db) if one.state is ActionState.PROPOSED]
-        status.requests_waiting = requests.waiting(db)
+        status.requests_waiting = commands.waiting(db)
         status.given_up = outbox.count_dead(db)
         if failed := outbox.failing(db, notify.KIND):
             status.blame(
@@ -80,7 +80,7 @@ def _blame_open(status: Status) -> None:
 def _from_alerts(db: Connection, status: Status, found: list[AlertView], now: Moment) -> None:
     """Say of each alert that fires and is not inhibited what is wrong, whom it hurts, and what to do."""
     firing = [one for one in found if one.state is State.FIRING and not one.muted.startswith("inhibited")]
-    around, done = surroundings.of(db, firing, now=now), degradation.active(db)
+    around, done = surroundings.of(db, firing, now=now), responses.active(db)
     for alert in firing:
         steps = ", ".join(
             f"{step.action.replace('_', ' ')} ({step.outcome})" for step in done.get(alert.id, ())

@@ -17,7 +17,7 @@ PATIENCE = 2.0
 def gather(*, now: Moment, machine: MachineMoment) -> Status:
     """Return what is known now.
 
-    A server that is away is the verdict, and what the other one knows is there all the same.
+    A server that is unavailable is the verdict, and what the other one knows is there all the same.
     """
     status = Status(now=now.isoformat(timespec="seconds"))
     parts: dict[str, Callable[[], None]] = {

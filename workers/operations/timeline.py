@@ -26,7 +26,7 @@ TABLES: tuple[Callable[..., list[Happening]], ...] = (
 def timeline(since: datetime, *, wedding_id: str = "", limit: int) -> tuple[list[Happening], list[str]]:
     """Return the newest that happened since a moment, the oldest first, and which part could not be asked.
 
-    With a wedding what was about it, its region or everybody. The other parts are told all the same. Raises
+    With a wedding what was about it, its region or everybody. The other parts are shown all the same. Raises
     WeddingUnknown.
     """
     parts, missing = list[list[Happening]](), list[str]()

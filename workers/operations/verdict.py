@@ -26,7 +26,7 @@ class Status:
     emergencies: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     actions: list[dict[str, Any]] = field(default_factory=list)
-    #: Regions whose decisions nobody carries out, and what waits for an approval.
+    #: Regions whose decisions nobody applies, and what waits for an approval.
     shadow: list[str] = field(default_factory=list)
     proposals: list[dict[str, Any]] = field(default_factory=list)
     requests_waiting: int = 0

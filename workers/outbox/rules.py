@@ -122,7 +122,7 @@ class Retry:
 def backoff(retry: Retry, attempts: int, key: str) -> timedelta:
     """Return how long to wait after so many attempts.
 
-    Exponential, with jitter that depends on the key and the attempt alone, so that it can be told again.
+    Exponential, with jitter that depends on the key and the attempt alone, so that it can be computed again.
     """
     share = crc32(f"{key}/{attempts}".encode()) / 2**32
     jitter = 1 + JITTER * (2 * share - 1)

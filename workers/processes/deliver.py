@@ -66,6 +66,6 @@ def _loop(
         try:
             work(ENOUGH)
         except (ExpectedError, SQLAlchemyError) as error:
-            # A server that is away: what waits has its row.
+            # A server that is unavailable: what waits has its row.
             log.error("nothing sent now", work=name, reason=type(error).__name__)
         wake.wait(EVERY)

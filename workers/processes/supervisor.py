@@ -33,7 +33,7 @@ class NoProcfile(ExpectedError):
 class Policy:
     """A process that shows no sign of life for `hung_after` seconds is killed.
 
-    One that keeps dying is put back slower.
+    One that keeps dying is restarted slower.
     """
 
     look_every: float = 0.2
@@ -134,7 +134,7 @@ class Supervisor:
     """Keeps processes running until told to stop. `on_restart` is called with a name and `died` or `hung`.
 
     `server_hangs` tells, within a second or so, whether a server that all wait for stands still: who is
-    silent then is not put back, for it would wait as its successor would.
+    silent then is not restarted, for it would wait as its successor would.
     """
 
     folder: Path
@@ -224,7 +224,7 @@ class Supervisor:
         process.again_at = at + process.pause
         process.pause = min(max(0.5, process.pause * 2), self.policy.pause_max)
         self.restarts += 1
-        log.error("process put back", process=process.name, reason=how, last_line=last, log=str(process.log))
+        log.error("process restarted", process=process.name, reason=how, last_line=last, log=str(process.log))
         self.on_restart(process.name, how)
 
     def stop(self) -> None:

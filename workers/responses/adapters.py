@@ -68,7 +68,7 @@ def undo(action: Action, doing: Doing) -> None:
 def _order(doing: Doing, region: str) -> str:
     """Order an emergency for a region, again while it holds.
 
-    Return why not, where nobody would carry it out.
+    Return why not, where nobody would apply it.
     """
     policy = settings.read(ScalingPolicy)
     if modes.mode_of(doing.db, region, policy, now=doing.now) is Mode.SHADOW:

@@ -157,7 +157,7 @@ def decide(
     *,
     now: Moment,
 ) -> Decision | None:
-    """Return what is to be done about an alert that stands, given the steps taken for it.
+    """Return what is to be done about an active alert, given the steps taken for it.
 
     None is nothing now. One decision at a time: a step that made it worse is undone before the next one is
     taken.

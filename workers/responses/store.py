@@ -33,7 +33,7 @@ responses = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("alert_id", BigInteger, ForeignKey("performance_alerts.id", ondelete="CASCADE"), nullable=False),
-    # A degradation that comes back while its alert stands is answered anew.
+    # A degradation that comes back while its alert is active is answered anew.
     Column("round", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     Column("kind", Text, nullable=False),
@@ -101,7 +101,7 @@ def measure(db: Connection, step: Response, outcome: Outcome, after: float, *, a
 
 
 def undo(db: Connection, step: Response, *, at: Moment) -> None:
-    """Remember that a step is over; what it did to its indicator stays written."""
+    """Remember that a step has ended; what it did to its indicator stays written."""
     db.execute(update(responses).where(responses.c.id == step.id).values(undone_at=at))
 
 

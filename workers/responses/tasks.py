@@ -7,7 +7,7 @@ from workers.responses import rules, usecases
 
 @app.task(name="responses.respond")
 def respond(**_later: object) -> None:
-    """Do what the playbooks say about what is degraded, measure what it did, and undo it when it is over."""
+    """Do what the playbooks say about degradations, measure what it did, and undo it afterwards."""
     policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
         helpless = usecases.respond(db, policy, now=now)

@@ -1,6 +1,6 @@
 """Answering degradations.
 
-For each alert that stands one decision, carried out and written down; undone when it is over.
+For each active alert one decision, applied and written down; undone when it has ended.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,7 @@ from workers.alerts.rules.kinds import Evaluator, Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import AlertView, Breach
 from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.store import alerts
-from workers.alerts.usecases import escalation
-from workers.alerts.usecases import evaluation as alerting
+from workers.alerts.usecases import escalation, evaluation
 from workers.caching import store as results
 from workers.foundation import logs, settings, telemetry
 from workers.foundation.event_log import Happening
@@ -78,7 +77,7 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
 
 
 def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment) -> None:
-    """Order again what a step ordered for a while, before that is over: its alert still stands."""
+    """Order again what a step ordered for a while, before that has ended: its alert is still active."""
     for step in own:
         if step.outcome is not Outcome.WORSE and step.action in adapters.FOR_A_WHILE:
             adapters.do(step.action, Doing(db, step.region, policy, now))
@@ -185,4 +184,4 @@ def _breach(alert: AlertView) -> Breach:
 def raise_alerts(helpless: Sequence[Breach], *, now: Moment) -> bool:
     """Bring the alerts about responses that did not help up to date; tell whether one changed."""
     policy = settings.read(Thresholds)
-    return alerting.reconcile(helpless, Evaluator.RESPONSES, policy, now=now)
+    return evaluation.reconcile(helpless, Evaluator.RESPONSES, policy, now=now)

@@ -1,1 +1,1 @@
-"""How long rows are kept that are over."""
+"""How long rows are kept that have ended."""

@@ -1,4 +1,4 @@
-"""What is over for how long goes. Pure."""
+"""What has ended for how long goes. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Policy:
-    """What is over is kept for so many days; what stands, and what people ordered or allowed, for good."""
+    """What has ended is kept for so many days; what is active, and what people ordered, for good."""
 
     prefix: ClassVar = "RETENTION_"
 

@@ -1,4 +1,4 @@
-"""Dropping rows of all rooms' tables that say which of theirs are over (`foundation.database.over`)."""
+"""Dropping rows of all rooms' tables that say which of theirs have ended (`foundation.database.expires`)."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ AT_ONCE = 20_000
 
 
 def drop(*, before: datetime, enough: float) -> tuple[dict[str, int], list[str]]:
-    """Drop what was over before a moment, for some seconds at most.
+    """Drop what had ended before a moment, for some seconds at most.
 
     Return how many rows of which tables, and where more wait. The tables take turns, so that one with a
     backlog keeps no other waiting.

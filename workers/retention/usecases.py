@@ -1,4 +1,4 @@
-"""What is over goes: rows of all rooms, and partitions by day, which are made ahead as well."""
+"""What has ended goes: rows of all rooms, and partitions by day, which are made ahead as well."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""Scaling, as Celery runs it: read, decide, remember, have it carried out."""
+"""Scaling, as Celery runs it: read, decide, remember, have it applied."""
 
 from workers.app import app
 from workers.foundation import clock, database, settings

@@ -116,7 +116,7 @@ def keep_pace(until: datetime | None) -> None:
 
 
 def kind_of_day(now: Moment) -> KindOfDay:
-    """Return the kind of day that was last told, ordinary when none was.
+    """Return the kind of day that was published last, ordinary when none was.
 
     A wedding day while its pace is to be kept.
     """

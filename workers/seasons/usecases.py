@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import Connection
 
-from workers.commands import usecases as requests
+from workers.commands import usecases as commands
 from workers.foundation import database, logs, settings
 from workers.foundation.moments import Moment
 from workers.seasons import store
@@ -51,7 +51,7 @@ def warm(region: str, *, now: Moment) -> list[str]:
     ids = [one.id for one in sorted(coming, key=lambda one: -one.guest_count)[:WARMED]]
     for wedding_id in ids:
         key = f"season/{region}/{now:%Y-%m-%d}/{wedding_id}"
-        requests.accept(
+        commands.accept(
             "caching.warm_up", {"wedding_id": wedding_id, "request_key": key}, caller="seasons.detect"
         )
     return ids

@@ -30,7 +30,7 @@ class Postgres:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the watch saw. What could not be asked is None: nothing is known of it, and nothing is over.
+    """What the watch saw. What could not be asked is None: nothing is known of it, and nothing has ended.
 
     `away` has what can't be worked with, and says why: it does not answer, or refuses; `queues` the age of
     the oldest message of each; `silent` each worker that does not answer, by for how long; `overdue` each job
@@ -61,9 +61,9 @@ def starting(seen: Seen) -> Seen:
 
 
 def uninhibited(breaches: Sequence[Breach], unavailable: Container[Kind]) -> list[Breach]:
-    """Return the breaches but those that a server which is away altogether explains.
+    """Return the breaches but those that a server which is unavailable altogether explains.
 
-    A storm is told by its cause.
+    A storm is published by its cause.
     """
     inhibited = {
         kind
@@ -74,8 +74,8 @@ def uninhibited(breaches: Sequence[Breach], unavailable: Container[Kind]) -> lis
     return [one for one in breaches if one.kind not in inhibited]
 
 
-#: What of `Seen` says anything about a kind: where that could not be asked nothing is known. What is away is
-#: always seen.
+#: What of `Seen` says anything about a kind: where that could not be asked nothing is known. What is
+#: unavailable is always seen.
 NEEDS = {
     Kind.JOB_STOPPED: "stopped",
     Kind.BEAT_STOPPED: "overdue",

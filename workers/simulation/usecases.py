@@ -24,7 +24,7 @@ from workers.scaling.usecases.scopes import check
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import Season
 from workers.simulation.rules.replay import Counts, Given, Outcome, Past, Planner, evaluate, replay
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.weddings import rules as calendar
 from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import versions, weddings
@@ -80,7 +80,7 @@ def replayed(
 
 
 def _past(db: Connection, region: str, since: datetime, start: datetime, end: datetime) -> Past:
-    seen = metrics.by_minute(db, since, end, region=region).get(region, {})
+    seen = snapshots.by_minute(db, since, end, region=region).get(region, {})
     if not seen:
         raise SpanUnmeasured(
             region=region, start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}", but="never then"
@@ -137,7 +137,7 @@ def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | 
     """
     check(region, weddings.regions(db))
     policy, start = settings.read(Policy), now - timedelta(days=days)
-    seen = metrics.by_minute(db, start, now, region=region).get(region, {})
+    seen = snapshots.by_minute(db, start, now, region=region).get(region, {})
     if not seen:
         return None
     load, begins, boot = held(seen), min(seen), policy.boot_minutes

@@ -9,7 +9,7 @@ from workers.wedding_day import usecases
 def list_due(**_later: object) -> None:
     """List the weddings to come to be looked at, those that are not listed.
 
-    Redis may have lost them or been away.
+    Redis may have lost them or been unavailable.
     """
     usecases.list_due(now=clock.now())
 

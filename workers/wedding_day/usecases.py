@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from workers.commands import usecases as requests
+from workers.commands import usecases as commands
 from workers.foundation import database, logs, settings, telemetry
 from workers.foundation.moments import Moment
 from workers.wedding_day import rules, store
@@ -19,7 +19,7 @@ AHEAD, LATEST = timedelta(days=14), timedelta(hours=3)
 def list_due(*, now: Moment) -> None:
     """List the weddings to come to be looked at, those that are not listed.
 
-    Redis may have lost them or been away.
+    Redis may have lost them or been unavailable.
     """
     with database.transaction() as db:
         ahead = weddings.between(db, now - LATEST, now + AHEAD)
@@ -40,7 +40,7 @@ def look_at(found: list[calendar.Wedding], *, now: Moment) -> None:
     for wedding, before in zip(found, seen, strict=True):
         decision = rules.decide(wedding, before, policy, phases, now=now)
         if decision.warm_up:
-            requests.accept(
+            commands.accept(
                 "caching.warm_up",
                 {
                     "wedding_id": wedding.id,

@@ -25,7 +25,7 @@ from workers.scaling.rules.policy import Resource
 from workers.scaling.store import actions as scaling
 from workers.scaling.store import capacity as full_days
 from workers.selfwatch.usecases import watching
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -38,7 +38,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _measure(p95_ms: float) -> None:
     with database.transaction() as db:
-        metrics.append(db, [Snapshot("east", clock.now(), 10, p95_ms=p95_ms)])
+        snapshots.append(db, [Snapshot("east", clock.now(), 10, p95_ms=p95_ms)])
 
 
 def _keys() -> list[str]:
@@ -89,10 +89,10 @@ def test_an_alert_is_not_resolved_by_silence(monkeypatch: pytest.MonkeyPatch) ->
     _measure(6000)
     tasks.check()
     with database.transaction() as db:
-        metrics.append(db, [Snapshot("east", clock.now(), 10, p95_ms=None)])
+        snapshots.append(db, [Snapshot("east", clock.now(), 10, p95_ms=None)])
     tasks.check()
     with database.transaction() as db:
-        db.execute(metrics.snapshots.delete())
+        db.execute(snapshots.snapshots.delete())
     tasks.check()
     with database.transaction() as db:
         assert store.listed(db)[0].state is State.FIRING

@@ -16,8 +16,7 @@ from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Change, Policy, Reason, State
 from workers.alerts.store import alerts as store
 from workers.alerts.store import moves, silences
-from workers.alerts.usecases import escalation as telling
-from workers.alerts.usecases import operators as orders
+from workers.alerts.usecases import escalation, operators
 from workers.foundation import database
 from workers.notify import store as notify
 from workers.notify.rules import Target
@@ -50,7 +49,7 @@ def _told(minutes: float) -> list[str]:
     """Escalate at so many minutes, twice; return the keys of what was told until then, in their order."""
     for _ in range(2):
         with database.transaction() as db:
-            telling.escalate(db, POLICY, now=_at(minutes))
+            escalation.escalate(db, POLICY, now=_at(minutes))
     with database.transaction() as db:
         keys = db.execute(
             text("SELECT key FROM outbox WHERE state <> 'withdrawn' ORDER BY created_at, key")
@@ -78,7 +77,7 @@ def test_the_story_of_a_page_that_nobody_takes() -> None:
     assert _told(45)[-1] == "1/1.3/operations"
     deliver()
     with database.transaction() as db:
-        orders.acknowledge(db, 1, by="ada", note="on it", now=_at(46))
+        operators.acknowledge(db, 1, by="ada", note="on it", now=_at(46))
     assert len(_told(600)) == 4
     _resolve(601)
     assert sorted(_told(601)[4:]) == ["1/end/operations", "1/end/operations-lead/pager"]
@@ -143,12 +142,12 @@ def test_snoozed_to_the_end_of_the_phase_it_begins_anew() -> None:
     _fire("us-northeast")
     _told(1)
     with database.transaction() as db:
-        until = orders.snooze(db, 1, None, by="ada", note="", now=_at(1))
+        until = operators.snooze(db, 1, None, by="ada", note="", now=_at(1))
     assert until == _at(60), "the ceremony's end"
     assert len(_told(59)) == 1
     assert _told(60)[1:] == ["1/2.1/operations"]
-    with database.transaction() as db, pytest.raises(orders.NoPhase):
-        orders.snooze(db, 1, None, by="ada", note="", now=_at(6000))
+    with database.transaction() as db, pytest.raises(operators.NoPhase):
+        operators.snooze(db, 1, None, by="ada", note="", now=_at(6000))
 
 
 def test_whom_it_is_handed_to_is_told_at_once() -> None:
@@ -157,7 +156,7 @@ def test_whom_it_is_handed_to_is_told_at_once() -> None:
     _fire()
     _told(0.5)
     with database.transaction() as db:
-        orders.reassign(db, 1, to="ada", by="bob", note="", now=_at(1))
+        operators.reassign(db, 1, to="ada", by="bob", note="", now=_at(1))
     assert _told(1) == ["1/1.1/operations", "1/2.1/ada/pager"]
 
 
@@ -165,7 +164,7 @@ def test_what_was_taken_before_it_was_sent_wakes_nobody() -> None:
     _fire()
     _told(0.5)
     with database.transaction() as db:
-        orders.acknowledge(db, 1, by="ada", note="", now=_at(0.6))
+        operators.acknowledge(db, 1, by="ada", note="", now=_at(0.6))
     assert _told(0.7) == []
 
 
@@ -181,7 +180,7 @@ def test_many_who_escalate_at_once_tell_it_once() -> None:
 
     def _escalate(_number: int) -> None:
         with database.transaction() as db:
-            telling.escalate(db, POLICY, now=_at(30))
+            escalation.escalate(db, POLICY, now=_at(30))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(_escalate, range(12)))

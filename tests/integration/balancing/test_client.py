@@ -14,7 +14,7 @@ from workers.balancing.adapters import supabase
 from workers.connections import tasks as connections
 from workers.foundation import clock, database, redis
 from workers.http.routes import api
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -79,7 +79,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def _row() -> Snapshot:
     with database.transaction() as db:
-        [row] = metrics.latest(db, since=clock.now().replace(year=2020))
+        [row] = snapshots.latest(db, since=clock.now().replace(year=2020))
     return row
 
 

@@ -11,7 +11,7 @@ from tests.made import NOON, eventually, wedding
 from workers.caching import store, tasks
 from workers.caching.keys import CHANGED
 from workers.caching.rules import Kind, Policy
-from workers.commands import store as requests
+from workers.commands import store as commands
 from workers.foundation import database, redis
 from workers.weddings.store import weddings
 
@@ -81,7 +81,7 @@ def test_a_wedding_is_warmed_up_and_its_result_recorded_once() -> None:
         tasks.warm_up(wedding_id="w-1", request_key="k")
     with database.transaction() as db:
         assert store.count(db, "warm_up") == 1
-        assert requests.waiting(db) == 0
+        assert commands.waiting(db) == 0
     assert store.layers().get(Kind.WEDDING, "w-1", _fail)["guest_count"] == 100
     assert store.layers().get(Kind.SUBSCRIPTION, ("w-1", "s1"), _fail) == ["wedding:w-1", "wedding:w-1:s1"]
     tasks.forget(wedding_ids=["w-1"])

@@ -21,7 +21,7 @@ from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.cli import doctor
 from workers.cli import main as cli
-from workers.commands import store as requests
+from workers.commands import store as commands
 from workers.connections.store import peaks, presence, registry
 from workers.connections.usecases import service as usecases
 from workers.foundation import clock, database, keys, redis
@@ -304,7 +304,7 @@ def test_a_peak_is_planned_and_begun() -> None:
     # 30 % of 9,600 connections: the largest weddings until then.
     assert begun["warmed"] == ["w-1500", "w-900", "w-800"]
     with database.transaction() as db:
-        assert requests.waiting(db) == 3
+        assert commands.waiting(db) == 3
     assert peaks.needed(clock.now()) == 9600
     assert seasons.kind_of_day(clock.now()) == "wedding_day"
     status = _status()

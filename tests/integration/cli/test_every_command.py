@@ -23,15 +23,14 @@ from tests.unit.cli.test_command_lines import ALTERNATIVES, LINES, _leaves
 from tests.unit.weddings.test_formats import GOOD, HEADER
 from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
-from workers.alerts.usecases import evaluation as alerting
+from workers.alerts.usecases import evaluation
 from workers.balancing import store as balancing
 from workers.cli.main import wedops
 from workers.cli.problems import one_line
 from workers.foundation import clock, database, dead_letters, keys, redis, settings
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
-from workers.measurements.usecases import intake as measuring
-from workers.measurements.usecases import keeping
+from workers.measurements.usecases import intake, keeping
 from workers.notify import store as notify
 from workers.notify.rules import Target
 from workers.processes import servers
@@ -74,18 +73,18 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         for who in ("operations-lead", "ada", "contacts"):
             notify.register(db, Target(who, "", "pager"), "log://")
     labels = (("region", "us-west"),)
-    measuring.take(
+    intake.take(
         [Sample("guest_list_seconds", labels, clock.epoch() - 120, 0.4)],
         sent_by="test",
         now=clock.machine_now(),
     )
-    measuring.write(Writer("test"))
+    intake.write(Writer("test"))
     keeping.roll_up(now=clock.machine_now() + timedelta(minutes=2))
     breach = Breach(
         Kind.CPU, "n1", Severity.HIGH, 0.9, "the processors of node n1 are 90 % busy", "us-northeast"
     )
     monkeypatch.setenv("ALERTS_PENDING_FOR", "0s")
-    alerting.reconcile([breach], Evaluator.MEASUREMENTS, settings.read(Policy), now=clock.now())
+    evaluation.reconcile([breach], Evaluator.MEASUREMENTS, settings.read(Policy), now=clock.now())
     dead_letters.keep("bulk", "a reason", dead_letters.enveloped("caching.warm_up", "i", [], {}, "bulk"))
     (tmp_path / "season.csv").write_text(HEADER + GOOD)
     (tmp_path / "paths.toml").write_text('[[path]]\nname = "all"\n[[path.steps]]\nwho = ["operations"]\n')

@@ -22,8 +22,7 @@ from workers import client
 from workers.alerts.rules.kinds import Evaluator, Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.store import alerts
-from workers.alerts.usecases import escalation as telling
-from workers.alerts.usecases import evaluation as alerting
+from workers.alerts.usecases import escalation, evaluation
 from workers.balancing import store as balancing
 from workers.cli.main import wedops
 from workers.cli.status import _show
@@ -34,12 +33,12 @@ from workers.emergencies.tasks import open_emergency
 from workers.foundation import clock, database, event_log, settings
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
-from workers.measurements.usecases import intake as measuring
+from workers.measurements.usecases import intake
 from workers.operations.status import gather
 from workers.operations.verdict import Status
 from workers.outbox import store as outbox
 from workers.outbox.rules import Message
-from workers.responses import store as degradation
+from workers.responses import store as responses
 from workers.responses.rules import Action, Reason
 from workers.selfwatch.rules import uninhibited
 from workers.selfwatch.usecases import watching
@@ -81,11 +80,11 @@ def _trouble() -> None:
         emergencies.open_or_join(
             db, key="k", kind="technical", wedding_id="w-1", protocol=protocol, at=clock.now()
         )
-    alerting.reconcile([SLOW], Evaluator.MEASUREMENTS, policy, now=clock.now())
+    evaluation.reconcile([SLOW], Evaluator.MEASUREMENTS, policy, now=clock.now())
     with database.transaction() as db:
-        telling.escalate(db, policy, now=clock.now())
+        escalation.escalate(db, policy, now=clock.now())
         [alert] = alerts.listed(db, ended=False)
-        degradation.take(db, alert, Action.EMERGENCY_MODE, 1, Reason.DEGRADED, at=clock.now())
+        responses.take(db, alert, Action.EMERGENCY_MODE, 1, Reason.DEGRADED, at=clock.now())
     connections.set_emergency_mode(True, by="degradation", now=clock.now())
 
 
@@ -121,14 +120,14 @@ def test_a_page_says_the_same_and_how_to_take_it() -> None:
 
 def test_the_timeline_tells_all_of_it_in_order() -> None:
     _trouble()
-    event_log.note("process worker-steady hung and was put back", by="supervisor")
+    event_log.note("process worker-steady hung and was restarted", by="supervisor")
     shown = _run("timeline", "--since", "30m")
     for what in (
         "emergency 1 (technical) at w-1 opened",
         "alert 1 critical firing",
         "alert 1: step 1, emergency_mode",
         "emergency mode on  (degradation)",
-        "process worker-steady hung and was put back  (supervisor)",
+        "process worker-steady hung and was restarted  (supervisor)",
     ):
         assert what in shown
     lines = shown.splitlines()
@@ -234,8 +233,8 @@ def test_a_node_that_will_not_come_back_is_forgotten_and_one_that_reports_is_not
 def test_what_is_measured_and_not_rolled_up_yet_is_told_from_what_never_was() -> None:
     now = clock.machine_now()
     samples = [Sample("guest_list_seconds", (("region", "us-west"),), now.timestamp(), 0.5)]
-    measuring.take(samples, sent_by="test", now=now)
-    measuring.write(Writer("test"))
+    intake.take(samples, sent_by="test", now=now)
+    intake.write(Writer("test"))
     for series, says in (
         ("guest_list_seconds", "is measured, and nothing of the last 3 h is rolled up yet"),
         ("no_such", "nothing was measured"),

@@ -18,7 +18,7 @@ from workers.scaling.rules.decision import Purpose
 from workers.scaling.rules.orders import Kind as OrderKind
 from workers.scaling.rules.orders import Order
 from workers.scaling.store import orders
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
 from workers.weddings.store import weddings
 
@@ -174,7 +174,7 @@ def _measured() -> None:
         rows = [
             Snapshot(REGION, now - timedelta(minutes=one), 300 + one % 60) for one in range(3 * 1440, 0, -5)
         ]
-        metrics.append(db, rows)
+        snapshots.append(db, rows)
 
 
 def test_regret_and_replay_say_how_it_would_have_gone(

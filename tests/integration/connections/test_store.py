@@ -22,7 +22,7 @@ from workers.connections.store.registry import Measurement
 from workers.connections.usecases import service as published
 from workers.connections.usecases import suppliers
 from workers.foundation import clock, database, redis
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.weddings.formats import csv
 from workers.weddings.rules import ID, NAME
 
@@ -543,7 +543,7 @@ def test_a_snapshot_tells_prometheus_what_passes_through_a_region() -> None:
     store.measure([Measurement(one.ref, 100.0, 7, 2, 900)])
     tasks.snapshot()
     with database.transaction() as db:
-        [row] = metrics.latest(db, since=clock.now() - timedelta(minutes=1))
+        [row] = snapshots.latest(db, since=clock.now() - timedelta(minutes=1))
     assert row.subscriptions == sample("wedops_subscriptions") == 2
     passed = {name: sample(f"wedops_{name}_total") - had for name, had in before.items()}
     assert passed == {"messages": 7, "message_errors": 2, "message_bytes": 900}

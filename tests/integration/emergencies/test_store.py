@@ -4,7 +4,7 @@ import pytest
 
 from tests.made import NOON, wedding
 from workers.caching import tasks as caching
-from workers.commands import store as requests
+from workers.commands import store as commands
 from workers.commands import usecases
 from workers.emergencies import rules, store, tasks
 from workers.emergencies.rules import EmergencyKind
@@ -43,7 +43,7 @@ def test_a_second_emergency_of_a_kind_joins_the_first_until_that_is_closed() -> 
     tasks.open_emergency(kind="vendor", wedding_id="w-1", request_key="c")
     with database.transaction() as db:
         assert [one.kind for one in store.active(db)] == ["vendor", "venue"]
-        assert [requests.find(db, key).effect for key in "abc"] == [
+        assert [commands.find(db, key).effect for key in "abc"] == [
             "emergency 1",
             "emergency 1",
             "emergency 3",
@@ -67,4 +67,4 @@ def test_a_key_is_bound_to_what_was_first_asked_under_it_whichever_way_it_came()
         )
     with database.transaction() as db:
         assert [(one.wedding_id, one.kind) for one in store.active(db)] == [("w-1", "venue")]
-        assert requests.find(db, "k").state == "done"
+        assert commands.find(db, "k").state == "done"

@@ -10,14 +10,14 @@ from tests.made import wedding
 from workers.forecasting.rules import forecast as rules
 from workers.forecasting.rules.calibration import Trust
 from workers.forecasting.store import forecasts as store
-from workers.forecasting.usecases import forecasts as actions
+from workers.forecasting.usecases import forecasts as forecast_usecases
 from workers.foundation import database
 from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.store import orders
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import Decision, Reason, Season
 from workers.simulation import usecases as simulation
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
 from workers.weddings.rules import Policy as Phases
 from workers.weddings.rules import Status, Wedding
@@ -43,7 +43,7 @@ def _measure(held: list[Wedding], times: float, *, since: datetime) -> None:
     made = rules.forecast(REGION, held, policy, Phases(), starts_at=rules.grid(since, policy))
     values = np.round(made.quantiles["p50"] * times).astype(int).tolist()
     with database.transaction() as db:
-        metrics.append(
+        snapshots.append(
             db,
             [
                 Snapshot(REGION, made.starts_at + number * made.step, count)
@@ -71,12 +71,12 @@ def test_a_forecast_that_was_wrong_for_days_is_trusted_less(times: float, trust:
                 version=number,
                 at=at,
             )
-        scores = actions.evaluate(db, now=NOW)
-        assert actions.evaluated(db, now=NOW) == scores
+        scores = forecast_usecases.evaluate(db, now=NOW)
+        assert forecast_usecases.evaluated(db, now=NOW) == scores
         score = scores[REGION]
         assert score.trust is trust
-        expected = actions.expected(db, {REGION: timedelta(hours=1)}, now=NOW - timedelta(hours=1))
-        assert actions.evaluated(db, now=NOW + timedelta(days=2)) == {}, "an old verdict is none"
+        expected = forecast_usecases.expected(db, {REGION: timedelta(hours=1)}, now=NOW - timedelta(hours=1))
+        assert forecast_usecases.evaluated(db, now=NOW + timedelta(days=2)) == {}, "an old verdict is none"
         horizons = store.evaluated(db, since=NOW - timedelta(days=1), until=NOW)[REGION]
     assert set(horizons) == {60, 360, 1440}
     assert score.pairs >= 48
@@ -90,25 +90,25 @@ def test_what_was_said_weeks_ahead_is_judged_for_the_whole_day() -> None:
         weddings.upsert(db, held, at=NOW - timedelta(days=60))
     _measure(held, 1.0, since=NOW - timedelta(days=3))
     with database.transaction() as db:
-        assert (store.far_since(db), actions.far(db, now=NOW - timedelta(days=33))) != (None, [])
+        assert (store.far_since(db), forecast_usecases.far(db, now=NOW - timedelta(days=33))) != (None, [])
         for hours in range(33 * 24, 0, -6):
             at = NOW - timedelta(hours=hours)
-            store.record(db, actions.far(db, now=at), version=1, at=at, far=True)
+            store.record(db, forecast_usecases.far(db, now=at), version=1, at=at, far=True)
         assert store.count(db) == 33, "one a day"
         assert store.latest(db) == {}, "nothing is decided by them"
         assert store.peaks(db, NOW, NOW + timedelta(hours=1)) == {}
-        actions.evaluate(db, now=NOW)
+        forecast_usecases.evaluate(db, now=NOW)
         found = store.evaluated(db, since=NOW - timedelta(days=1), until=NOW)[REGION]
         # The clock had gone a month ahead, and came back.
         store.record(
             db,
-            actions.far(db, now=NOW + timedelta(days=31)),
+            forecast_usecases.far(db, now=NOW + timedelta(days=31)),
             version=1,
             at=NOW + timedelta(days=31),
             far=True,
         )
-        assert actions.far(db, now=NOW)
-        store.forget(db, before=NOW, far_before=NOW - actions.far_kept(rules.Policy()))
+        assert forecast_usecases.far(db, now=NOW)
+        store.forget(db, before=NOW, far_before=NOW - forecast_usecases.far_kept(rules.Policy()))
         assert store.count(db) == 33
     assert set(found) == {7 * 1440, 28 * 1440}
     for score in found.values():
@@ -122,13 +122,13 @@ def test_what_past_weddings_teach_changes_the_next_forecast() -> None:
     held, coming = _held(), wedding("w-next", starts_at=NOW + timedelta(hours=2), guest_count=150)
     with database.transaction() as db:
         weddings.upsert(db, [*held, coming], at=NOW - timedelta(days=60))
-        before = actions.by_calendar(db, now=NOW, horizon=timedelta(days=1))[0]
-        assert actions.learn(db, now=NOW) == 0
+        before = forecast_usecases.by_calendar(db, now=NOW, horizon=timedelta(days=1))[0]
+        assert forecast_usecases.learn(db, now=NOW) == 0
     _measure(held, 0.6, since=NOW - timedelta(days=27))
     with database.transaction() as db:
-        assert actions.learn(db, now=NOW) == 1
+        assert forecast_usecases.learn(db, now=NOW) == 1
         parameters = store.parameters(db)
-        after = actions.by_calendar(db, now=NOW, horizon=timedelta(days=1))[0]
+        after = forecast_usecases.by_calendar(db, now=NOW, horizon=timedelta(days=1))[0]
     assert set(parameters) == {REGION, store.EVERY}
     at = NOW + timedelta(hours=5)
     assert 0.5 < (after.peak(at, at, "p50") or 0) / (before.peak(at, at, "p50") or 1) < 0.8

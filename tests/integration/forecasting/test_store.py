@@ -18,7 +18,7 @@ from workers.forecasting.store import fits
 from workers.forecasting.store import forecasts as store
 from workers.forecasting.usecases import upper_bounds
 from workers.foundation import clock, database
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
 from workers.weddings.formats.rows import Reading
 from workers.weddings.rules import Policy as Phases
@@ -68,7 +68,7 @@ def _measured(minutes: int, *, until: datetime, region: str = "us-northeast", le
         for at, count in enumerate(waves.tolist())
     ]
     with database.transaction() as db:
-        metrics.append(db, rows)
+        snapshots.append(db, rows)
 
 
 def _uppers(now: datetime, *regions: str) -> dict[str, float]:
@@ -97,7 +97,7 @@ def test_how_high_a_regions_connections_may_climb_is_learned_and_followed() -> N
     later = SETTLED + timedelta(minutes=20)
     with database.transaction() as db:
         # Not each minute has a row.
-        metrics.append(
+        snapshots.append(
             db, [Snapshot("us-northeast", NOON + timedelta(minutes=at), 1_500) for at in (5, 12, 19)]
         )
     assert _uppers(later)["us-northeast"] > 1_400
@@ -120,7 +120,7 @@ def test_a_few_regions_are_learned_a_run_and_one_that_fails_stops_nobody(
 
     monkeypatch.setattr(upper_bounds, "fit", _fail)
     with database.transaction() as db:
-        metrics.append(db, [Snapshot("b", NOON - timedelta(minutes=1, seconds=-9), 9_000)])
+        snapshots.append(db, [Snapshot("b", NOON - timedelta(minutes=1, seconds=-9), 9_000)])
     found, waiting = _asked(SETTLED, *regions)
     assert (found.keys(), waiting) == ({"a", "c"}, {"b", "d"})
     found, waiting = _asked(SETTLED, *regions)
@@ -187,7 +187,7 @@ def test_a_minute_is_taken_once_all_of_it_is_written() -> None:
     _measured(1, until=NOON + timedelta(minutes=1), level=400)
     early = _bounds(NOON + timedelta(minutes=1, seconds=1))
     with database.transaction() as db:
-        metrics.append(db, [Snapshot("us-northeast", NOON + timedelta(seconds=55), 2_000)])
+        snapshots.append(db, [Snapshot("us-northeast", NOON + timedelta(seconds=55), 2_000)])
     here = _bounds(SETTLED + timedelta(minutes=1))
     upper_bounds._advanced.clear()
     assert _bounds(SETTLED + timedelta(minutes=1)) == here

@@ -17,7 +17,7 @@ from workers import client
 from workers.app import app
 from workers.cli.main import wedops
 from workers.commands import store as kept
-from workers.commands import usecases as requests
+from workers.commands import usecases as commands
 from workers.commands.tasks import redeliver
 from workers.foundation import database, redis, schema
 from workers.processes import programs
@@ -96,7 +96,7 @@ def test_what_was_accepted_before_a_backup_is_done_after_a_restore(
     assert found.state == "done"
     with database.transaction() as db:
         assert db.execute(text("SELECT count(*) FROM emergencies")).scalar_one() == 1
-    with pytest.raises(requests.RequestKeyReused):
+    with pytest.raises(commands.RequestKeyReused):
         client.open_emergency("weather", "w-1", request_key="before-the-fire")
 
 

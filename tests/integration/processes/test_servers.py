@@ -1,4 +1,4 @@
-"""Embedded servers: put back on the same port with the same data, and never left behind."""
+"""Embedded servers: restarted on the same port with the same data, and never left behind."""
 
 import os
 import shutil

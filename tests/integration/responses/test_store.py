@@ -20,7 +20,7 @@ from workers.connections.store import registry
 from workers.connections.usecases import service as connections
 from workers.foundation import clock, database, redis
 from workers.responses import store
-from workers.responses import usecases as actions
+from workers.responses import usecases as responses
 from workers.responses.rules import Policy
 from workers.scaling.store import orders
 from workers.weddings.store import weddings
@@ -61,7 +61,7 @@ def _respond(seconds: float) -> list[str]:
     """Respond twice; return what was done, the oldest first, and whether help was called for."""
     for _ in range(2):
         with database.transaction() as db:
-            helpless = actions.respond(db, POLICY, now=_at(seconds))
+            helpless = responses.respond(db, POLICY, now=_at(seconds))
     with database.transaction() as db:
         rows = list(reversed(store.history(db)))
     return [f"{row['action']} {row['outcome']}{' undone' if row['undone_at'] else ''}" for row in rows] + [
@@ -161,7 +161,7 @@ def test_what_people_ordered_is_left_to_them() -> None:
 def test_emergency_mode_follows_the_rows_when_a_run_died_or_redis_lost_it() -> None:
     _alert(6000, 0)
     with database.engine().connect() as db:
-        actions.respond(db, POLICY, now=_at(0))
+        responses.respond(db, POLICY, now=_at(0))
         db.rollback()
     assert registry.emergency_mode()
     with database.transaction() as db:

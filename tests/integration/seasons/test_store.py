@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.made import NOON, wedding
-from workers.commands import store as requests
+from workers.commands import store as commands
 from workers.foundation import clock, database
 from workers.seasons import store, tasks, usecases
 from workers.seasons.rules.season import Decision, KindOfDay, Reason, Season
@@ -56,7 +56,7 @@ def test_a_peak_that_begins_is_warmed_up_for_once(monkeypatch: pytest.MonkeyPatc
         tasks.detect()
     with database.transaction() as db:
         assert store.current(db) == {"us-northeast": Season.PEAK}
-        asked = [row.message["wedding_id"] for row in db.execute(requests.requests.select())]
+        asked = [row.message["wedding_id"] for row in db.execute(commands.requests.select())]
     assert sorted(asked) == ["w-200", "w-300"]
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.made import wedding
-from workers.commands import store as requests
+from workers.commands import store as commands
 from workers.foundation import clock, database, redis
 from workers.wedding_day import store, tasks
 from workers.wedding_day.keys import SEEN
@@ -31,7 +31,7 @@ def test_a_wedding_whose_start_is_near_is_warmed_up_once_even_when_redis_forgot(
     redis.registry().delete(SEEN)
     tasks.look(wedding_ids=["w-1"])
     with database.transaction() as db:
-        assert requests.waiting(db) == 1
+        assert commands.waiting(db) == 1
 
 
 def test_a_wedding_that_redis_lost_is_listed_again_and_one_that_is_listed_keeps_its_turn() -> None:

@@ -1,4 +1,4 @@
-"""What dies or hangs is put back; what is ended stays ended."""
+"""What dies or hangs is restarted; what is ended stays ended."""
 
 import os
 import re

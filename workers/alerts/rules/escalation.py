@@ -1,4 +1,4 @@
-"""Who is told of an alert, after how long, and who next when nobody takes it. Pure; policies are data."""
+"""Who is notified of an alert, after how long, and who next when nobody takes it. Pure; policies are data."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class Step(BaseModel):
-    """Somebody to be told, so many minutes after the step before.
+    """Somebody to be notified, so many minutes after the step before.
 
     Shorter on a wedding day, shortest in a wedding.
     """
@@ -95,7 +95,7 @@ DEFAULT = Paths(
 
 @dataclass(frozen=True)
 class Due:
-    """That somebody is to be told of an alert at a step.
+    """That somebody is to be notified of an alert at a step.
 
     The step's name makes it one, however often it is decided.
     """
@@ -111,9 +111,9 @@ def path_of(alert: AlertView, paths: Sequence[Path]) -> Path:
 
 
 def due(alert: AlertView, path: Path, tempo: Tempo, policy: Policy, *, now: Moment) -> list[Due]:
-    """Return whom an alert must have been told to by now, repeats of the last step among them.
+    """Return who must have been notified of an alert by now, repeats of the last step among them.
 
-    Those told before too.
+    Also those who were notified before.
     """
     if alert.state is not State.FIRING or alert.muted or alert.escalates_from is None:
         return []
@@ -137,16 +137,16 @@ def due(alert: AlertView, path: Path, tempo: Tempo, policy: Policy, *, now: Mome
 
 
 def _recipients(step: Step, alert: AlertView, number: int) -> tuple[str, ...]:
-    # Whom an alert was handed to is told first.
+    # Whoever an alert was reassigned to is notified first.
     return (alert.assigned_to,) if number == 1 and alert.assigned_to else step.recipients
 
 
 def may_publish(
     alerts: Iterable[AlertView], notified_at: Moment | None, policy: Policy, *, now: Moment
 ) -> bool:
-    """Tell whether a group speaks now of `alerts`, those of it that were not told.
+    """Tell whether a group's `alerts` that were not published are published now.
 
-    `notified_at` is when it spoke last.
+    `notified_at` is when its last message was.
     """
     waits = {Severity.CRITICAL: min(policy.critical_wait, policy.group_wait)}
     waited = [

@@ -29,7 +29,7 @@ class Tempo(StrEnum):
 
 
 class Evaluator(StrEnum):
-    """Who finds an alert, and says when it is over: a task, or the process `watch`."""
+    """Who finds an alert, and says when it has ended: a task, or the process `watch`."""
 
     MEASUREMENTS = "alerts.check"
     REALTIME = "alerts.watch"

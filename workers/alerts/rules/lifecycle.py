@@ -42,7 +42,7 @@ class Policy:
     """Thresholds: critical 5,000 ms / 10 % / 95 %, high 3,000 / 5 / 97, medium 2,000 / 2 / 99.
 
     A value must exceed them. Percentages need `messages_min` messages: one error among three is no error
-    rate. An alert waits `pending_for` before it fires and `resolve_after` before it is over; each time it
+    rate. An alert waits `pending_for` before it fires and `resolve_after` before it resolves; each time it
     fired within `flapping_within` doubles that, up to 32 times.
     """
 
@@ -53,8 +53,8 @@ class Policy:
         "wedding_tempo": "WEDDING_DAY_ENHANCED_MONITORING",
     }
 
-    #: Off, nobody is told how well the platform does: it is still seen and listed. That something failed is
-    #: told.
+    #: Off, nobody is notified of how well the platform does: it is still seen and listed. That something
+    #: failed is published.
     performance: bool = True
     #: Off, a wedding day and a running wedding make nothing go faster.
     wedding_tempo: bool = True
@@ -143,8 +143,8 @@ class Breach:
 class Alert:
     """An alert that is not resolved. `seen_at` is when it was last above its threshold.
 
-    `flaps` is how often it fired before, `worst` how bad it was at worst since it was told from the first
-    step on.
+    `flaps` is how often it fired before, `worst` how bad it was at worst since it was published from the
+    first step on.
     """
 
     id: int
@@ -166,8 +166,8 @@ class Alert:
 class AlertView:
     """An alert as an operator reads it.
 
-    `quiet` says why nobody is told (a silence, a worse alert), `rank` how many people it hurts now and how
-    badly. Its escalation began at `escalates_from`, for the `round`th time.
+    `muted` says why nobody is notified (a silence, a worse alert), `rank` how many people it hurts now and
+    how badly. Its escalation began at `escalates_from`, for the `round`th time.
     """
 
     id: int
@@ -196,12 +196,12 @@ class AlertView:
 
     @property
     def group(self) -> str:
-        """Return what is told together: a region, or what all regions share."""
+        """Return what is published together: a region, or what all regions share."""
         return self.region or "everywhere"
 
     @property
     def line(self) -> str:
-        """Return what is told of it, in one line."""
+        """Return what is published of it, in one line."""
         return f"{self.severity} {self.state}: {self.kind} {self.subject}: {self.detail}"
 
 
@@ -252,7 +252,7 @@ def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *,
 def _again(alert: Alert, breach: Breach, policy: Policy, now: Moment) -> Change:
     if alert.state is State.PENDING and lasted(alert.since, now=now) >= policy.pending_for:
         return Change(alert.id, State.FIRING, Reason.STILL_ABOVE, breach)
-    # Somebody took on what was less bad: that says nothing about this. One that only swings is not told
+    # Somebody took on what was less bad: that says nothing about this. One that only swings is not published
     # again.
     if breach.severity.worse_than(alert.severity) and breach.severity.worse_than(alert.worst):
         state = State.FIRING if alert.state is State.ACKNOWLEDGED else alert.state

@@ -1,4 +1,4 @@
-"""Which alerts nobody needs to be told of: a worse one explains them, or somebody asked for silence. Pure."""
+"""Which alerts are muted: a worse one inhibits them, or somebody asked for silence. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 @dataclass(frozen=True)
 class Inhibition:
-    """While one of `sources` stands, `targets` that are no worse are not told: of the same region, or all."""
+    """While one of `sources` is active, `targets` that are no worse are muted: of the same region, or all."""
 
     sources: frozenset[Kind]
     targets: frozenset[Kind]
     same_region: bool = False
-    #: Only what is away altogether: an alert whose subject is its kind.
+    #: Only what is unavailable altogether: an alert whose subject is its kind.
     whole: bool = False
 
 
@@ -125,9 +125,9 @@ class Weekly:
 
 @dataclass(frozen=True)
 class Silence:
-    """Alerts that nobody is told of for a while.
+    """Alerts that nobody is notified of for a while.
 
-    `kind`, `subject` and `region` are patterns (`*`). Those worse than `up_to` are told all the same.
+    `kind`, `subject` and `region` are patterns (`*`). Those worse than `up_to` are published all the same.
     `weekly` narrows it to a window of the week, `only` to while no wedding runs (`no_wedding`), or while all
     weddings concerned are in one phase.
     """
@@ -163,12 +163,12 @@ class Silence:
         return not self.only or around.phases == {Phase(self.only)}
 
 
-#: Why nobody is told how well the platform does.
+#: Why nobody is notified of how well the platform does.
 SWITCHED_OFF = "performance monitoring is switched off (PERFORMANCE_MONITORING_ENABLED)"
 
 
 def switched_off(alerts: Iterable[AlertView], policy: Policy) -> dict[int, tuple[Reason, str]]:
-    """Return the alerts that nobody is told of because performance monitoring is off.
+    """Return the alerts that nobody is notified of because performance monitoring is off.
 
     Never that something failed.
     """
@@ -184,7 +184,7 @@ def mute(
     *,
     now: Moment,
 ) -> dict[int, tuple[Reason, str]]:
-    """Return why nobody is told of an alert, by id, for those that are to be quiet."""
+    """Return why nobody is notified of an alert, by id, for those that are to be muted."""
     held, found = list(silences), dict[int, tuple[Reason, str]]()
     active = [alert for alert in alerts if alert.state in (State.FIRING, State.ACKNOWLEDGED)]
     for alert in active:
@@ -199,7 +199,7 @@ def mute(
 
 
 def _inhibited(unmuted: Sequence[AlertView], rule: Inhibition) -> dict[int, tuple[Reason, str]]:
-    """Return those of the alerts that a rule makes quiet, by what explains them."""
+    """Return those of the alerts that a rule mutes, by what inhibits them."""
     sources = [
         one for one in unmuted if one.kind in rule.sources and (not rule.whole or one.subject == one.kind)
     ]

@@ -100,7 +100,7 @@ _WEIGH = """
 
 
 class AlertUnknown(ExpectedError):
-    """alert {alert_id} is not standing; `wedops alerts list` shows those that are"""
+    """alert {alert_id} is not active; `wedops alerts list` shows those that are"""
 
 
 def unresolved(db: Connection) -> list[Alert]:
@@ -143,7 +143,7 @@ def hold(db: Connection, alert_id: int | None = None) -> list[AlertView]:
 
 
 def find(db: Connection, alert_id: int) -> AlertView:
-    """Return an alert, also one that is over; raises AlertUnknown."""
+    """Return an alert, also one that has ended; raises AlertUnknown."""
     row = db.execute(select(*_VIEW).where(alerts.c.id == alert_id)).mappings().one_or_none()
     if row is None:
         raise AlertUnknown(alert_id=alert_id)
@@ -151,7 +151,7 @@ def find(db: Connection, alert_id: int) -> AlertView:
 
 
 def ended_unpublished(db: Connection) -> list[AlertView]:
-    """Return the alerts that are over, that people were told of, and whose end they were not told; held."""
+    """Return the resolved alerts that people were notified of, and of whose end they were not; held."""
     due = (
         (alerts.c.state == State.RESOLVED)
         & alerts.c.notified_at.is_not(None)
@@ -208,7 +208,7 @@ def change(
 
 
 def mute(db: Connection, muted_alerts: Sequence[tuple[AlertView, Reason, str]], *, at: Moment) -> None:
-    """Remember why nobody is told of these alerts."""
+    """Remember why nobody is notified of these alerts."""
     for text_of, reason in sorted({(one[2], one[1]) for one in muted_alerts}):
         own = [alert for alert, why, text in muted_alerts if (text, why) == (text_of, reason)]
         db.execute(update(alerts).where(among([alert.id for alert in own])).values(muted=text_of))

@@ -1,4 +1,4 @@
-"""Escalation's memory: the paths as data, when each group spoke, and who was told what, once."""
+"""Escalation's memory: paths as data, when each group was published, who was notified of what."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ groups = Table(
     Column("name", Text, primary_key=True),
     Column("notified_at", DateTime(timezone=True), nullable=False),
 )
-#: One row says that somebody is told of an alert at a step by a channel: there cannot be two.
+#: One row says that somebody is notified of an alert at a step by a channel: there cannot be two.
 entries = Table(
     "notification_log",
     metadata,
@@ -60,7 +60,7 @@ entries = Table(
 
 @dataclass(frozen=True, order=True)
 class LogEntry:
-    """That somebody was told of an alert at a step by a channel."""
+    """That somebody was notified of an alert at a step by a channel."""
 
     alert_id: int
     step: str
@@ -90,12 +90,12 @@ def replace(db: Connection, document: Paths, *, requested_by: str, reason: str, 
 
 
 def last_published(db: Connection) -> dict[str, Moment]:
-    """Return when each group that has alerts was told last."""
+    """Return when each group that has alerts was published last."""
     return {row.name: row.notified_at for row in db.execute(select(groups))}
 
 
 def note_published(db: Connection, names: Iterable[str], active: Iterable[str], *, at: Moment) -> None:
-    """Remember that groups were told now; forget those in which nothing stands."""
+    """Remember that groups were published now; forget those in which nothing is active."""
     rows = [{"name": name, "notified_at": at} for name in sorted(set(names))]
     if rows:
         statement = insert(groups).values(rows)
@@ -104,28 +104,28 @@ def note_published(db: Connection, names: Iterable[str], active: Iterable[str], 
 
 
 def published(db: Connection, alert_ids: Iterable[int]) -> set[LogEntry]:
-    """Return who was told of these alerts, at which steps."""
+    """Return who was notified of these alerts, at which steps."""
     query = select(*_ENTRY).where(entries.c.alert_id == any_(literal(list(alert_ids), ARRAY(BigInteger))))
     return {LogEntry(*row) for row in db.execute(query)}
 
 
 def notified(db: Connection, alert_id: int) -> list[dict[str, Any]]:
-    """Return who was to be told of an alert at which step, by which message, in the order of time."""
+    """Return who was to be notified of an alert at which step, by which message, in the order of time."""
     facts = [entries.c[name] for name in ("recipient", "channel", "step", "message")]
     query = select(*facts).where(entries.c.alert_id == alert_id).order_by(entries.c.at, entries.c.step)
     return [dict(row) for row in db.execute(query).mappings()]
 
 
 def note(db: Connection, published: Iterable[LogEntry], *, message: str, at: Moment) -> None:
-    """Remember who is told by a message.
+    """Remember who is notified by a message.
 
-    A key that is there already breaks the transaction: it would be told twice.
+    A key that is there already breaks the transaction: it would be published twice.
     """
     db.execute(entries.insert(), [vars(one) | {"message": message, "at": at} for one in published])
 
 
 def mark(db: Connection, alert_ids: Iterable[int], *, at: Moment, column: str = "notified_at") -> None:
-    """Remember that people were told of alerts, or of their end."""
+    """Remember that people were notified of alerts, or of their end."""
     db.execute(update(alerts).where(alerts.c.id.in_(list(alert_ids))).values({column: at}))
 
 

@@ -117,7 +117,7 @@ def _move(db: Connection, moves: Sequence[Change], before: Mapping[int, tuple[st
         "severities": [breach and breach.severity for breach in breaches],
         "values": [float(breach.value) if breach else None for breach in breaches],
         "details": [breach and breach.detail for breach in breaches],
-        # What begins to fire, and what got worse, is told from the first step on.
+        # What begins to fire, and what got worse, is published from the first step on.
         "restarts": [_restarts(change, before) for change in moves],
     }
     db.execute(_MOVE, given | {"at": at})

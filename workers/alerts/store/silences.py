@@ -1,4 +1,4 @@
-"""Silences that people asked for: kept for good, also when they are over."""
+"""Silences that people asked for: kept for good, also when they have ended."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ from workers.measurements.rules.objectives import (
 from workers.measurements.store import events
 from workers.weddings.store import weddings
 
-#: How it is now: by this a response is measured, for the windows that page remember what is over.
+#: How it is now: by this a response is measured, for the windows that page remember what has ended.
 LATEST = Window(timedelta(minutes=2), timedelta(minutes=1), 0.0, pages=False)
 #: What the subjects of weddings' own budgets begin with.
 WEDDING = "wedding:"

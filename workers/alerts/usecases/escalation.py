@@ -1,4 +1,7 @@
-"""Who is told of which alert now: quiet ones nobody, the rest step by step, a group in one message."""
+"""Who is notified of which alert now.
+
+Of muted ones nobody, of the rest step by step, a group in one message.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +36,7 @@ END = "end"
 def escalate(db: Connection, policy: Policy, *, now: Moment) -> int:
     """Bring everybody up to date about every alert.
 
-    Return how many were told something. Runs any number of times.
+    Return how many messages were written. Runs any number of times.
     """
     escalation.correct_clocks(db, at=now)
     alerts = store.hold(db)
@@ -79,7 +82,7 @@ def _awake(db: Connection, alerts: Sequence[AlertView], now: Moment) -> list[Ale
 
 
 def _restart(db: Connection, alert: AlertView, reason: Reason, now: Moment, *, round: int) -> AlertView:
-    # A snooze outlasts an explanation.
+    # A snooze outlasts an inhibition.
     snoozed = alert.snoozed_until if alert.snoozed_until and alert.snoozed_until > now else None
     new: dict[str, Any] = {
         "muted": "",
@@ -133,7 +136,7 @@ def _tempo(around: Around, policy: Policy, now: Moment) -> Tempo:
     try:
         return Tempo.WEDDING_DAY if seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY else Tempo.ORDINARY
     except redis.UNREACHABLE:
-        # Redis being away is one of the things that people are told here.
+        # Redis being unavailable is one of the things that people are notified of here.
         return Tempo.ORDINARY
 
 
@@ -159,7 +162,7 @@ def _publish(
 
 
 def _publish_ends(db: Connection, now: Moment) -> int:
-    """Tell of each alert that is over whomever was told that it fired."""
+    """Notify whoever was notified that an alert fired of its end."""
     ended = {alert.id: alert for alert in store.ended_unpublished(db)}
     published = {replace(one, step=END) for one in escalation.published(db, ended)}
     escalation.mark(db, ended, at=now, column="end_notified_at")

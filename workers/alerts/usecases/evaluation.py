@@ -23,8 +23,8 @@ from workers.measurements.store import detection
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import capacity as full_days
 from workers.scaling.usecases import modes
-from workers.snapshots import rules as measuring
-from workers.snapshots import store as metrics
+from workers.snapshots import rules as snapshot_rules
+from workers.snapshots import store as snapshots
 from workers.weddings.store import weddings
 
 log = logs.get("alerts")
@@ -85,8 +85,8 @@ def measured(
     db: Connection, policy: Thresholds, *, now: Moment, machine: MachineMoment
 ) -> tuple[list[Breach], set[str]]:
     """Return the measurements above a threshold, and the fingerprints of which something was measured."""
-    fresh_for = settings.read(measuring.Policy).fresh_for
-    rows = metrics.latest(db, since=now - fresh_for)
+    fresh_for = settings.read(snapshot_rules.Policy).fresh_for
+    rows = snapshots.latest(db, since=now - fresh_for)
     burnt, known = budgets.burning(db, policy, now=now, machine=machine)
     found = (
         findings.breaches(rows, policy) + findings.anomalies(detection.active(machine.timestamp())) + burnt
@@ -127,7 +127,7 @@ def reconcile(
 ) -> bool:
     """Bring the alerts that an evaluator answers for up to date; tell whether one changed.
 
-    `judged` tells of a fingerprint whether anything is known about it now: silence is not health. What was
+    `evaluated` tells of a fingerprint whether anything is known about it now: silence is not health. What was
     found is known.
     """
     above = {breach.fingerprint for breach in breaches}

@@ -1,4 +1,4 @@
-"""What people do with an alert: take it, put it off, hand it over. Each is written down with who and why."""
+"""What people do with an alert: take it, put it off, reassign it. Each is written down with who and why."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ class NoPhase(ExpectedError):
 
 @dataclass(frozen=True)
 class Notified:
-    """That somebody was to be told of an alert at a step by a channel, and what became of the message."""
+    """That somebody was to be notified of an alert at a step by a channel, and what became of the message."""
 
     recipient: str
     channel: str
@@ -46,12 +46,12 @@ class Shown:
 
 
 def listing(db: Connection, *, ended: bool = False) -> list[AlertView]:
-    """Return alerts, also those that are over: those that hurt most people in the worst phase first."""
+    """Return alerts, also those that have ended: those that hurt most people in the worst phase first."""
     return store.listed(db, limit=200, ended=ended)
 
 
 def shown(db: Connection, alert_id: int) -> Shown:
-    """Return all that became of an alert, and who was told. Raises AlertUnknown."""
+    """Return all that became of an alert, and who was notified. Raises AlertUnknown."""
     alert, entries = store.find(db, alert_id), escalation.notified(db, alert_id)
     became = outbox.statuses(db, [one["message"] for one in entries])
     notified = [
@@ -61,7 +61,7 @@ def shown(db: Connection, alert_id: int) -> Shown:
 
 
 def silence(db: Connection, lasts: timedelta, *, by: str, now: Moment, **facts: Any) -> int:
-    """Have nobody told of some alerts for a while.
+    """Have nobody notified of some alerts for a while.
 
     Return the silence's id. `facts` are the other fields of a Silence.
     """
@@ -89,7 +89,7 @@ def load_paths(db: Connection, document: Paths, *, by: str, reason: str, now: Mo
 
 
 def acknowledge(db: Connection, alert_id: int, *, by: str, note: str, now: Moment) -> AlertView:
-    """Take an alert: nobody else is told. It fires again only if it gets worse. Raises AlertUnknown."""
+    """Take an alert: nobody else is notified. It fires again only if it gets worse. Raises AlertUnknown."""
     [alert] = store.hold(db, alert_id)
     values = {"state": State.ACKNOWLEDGED, "assigned_to": by, "snoozed_until": None}
     store.change(db, alert, Reason.ACKNOWLEDGED, values, at=now, by=by, note=note)
@@ -113,7 +113,7 @@ def snooze(
 
 
 def reassign(db: Connection, alert_id: int, *, to: str, by: str, note: str, now: Moment) -> AlertView:
-    """Give an alert to somebody else, who is told at once.
+    """Give an alert to somebody else, who is notified at once.
 
     The steps begin anew. Raises AlertUnknown, AddressMissing.
     """

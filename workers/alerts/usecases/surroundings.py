@@ -13,7 +13,7 @@ from workers.alerts.rules.lifecycle import AlertView
 from workers.alerts.rules.muting import Around
 from workers.foundation import settings
 from workers.foundation.moments import Moment
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.weddings import rules as calendar
 from workers.weddings.store import weddings
 
@@ -36,7 +36,7 @@ def of(db: Connection, alerts: Sequence[AlertView], *, now: Moment) -> dict[int,
     """Return whom each alert hurts: the guests of its wedding, or all who are connected in its region."""
     phases = settings.read(calendar.Policy)
     connected_users = {
-        row.region: row.connections for row in metrics.latest(db, since=now - timedelta(minutes=30))
+        row.region: row.connections for row in snapshots.latest(db, since=now - timedelta(minutes=30))
     }
     near = _near(db, phases, now)
     regions = {

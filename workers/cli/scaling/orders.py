@@ -21,7 +21,7 @@ REASON = click.option("--reason", required=True, type=Words(), help="Why; it is 
 @click.argument("region")
 @REASON
 def live(region: str, reason: str) -> None:
-    """Have a region's decisions carried out."""
+    """Have a region's decisions applied."""
     mode = _order(region, Kind.LIVE, reason)
     watches = (
         "only watches still: a shadow order for a time lies on top, or PREDICTIVE_SCALING_ENABLED is off"
@@ -34,7 +34,7 @@ def live(region: str, reason: str) -> None:
 @FOR
 @REASON
 def shadow(region: str, lasts: timedelta | None, reason: str) -> None:
-    """Have a region decide and write, and nothing carried out: for a time, or until `live` ends it."""
+    """Have a region decide and write, and nothing applied: for a time, or until `live` ends it."""
     _order(region, Kind.SHADOW, reason, lasts=lasts)
     click.echo(
         f"{region} only watches"
@@ -107,7 +107,7 @@ def emergency(region: str, to: int | None, lasts: timedelta | None, reason: str)
 def approve(id: int, lasts: timedelta | None) -> None:
     """Let a proposal above the cap be, for 6h unless said otherwise.
 
-    When its time is over it is undone by itself.
+    When its time has ended it is undone by itself.
     """
     with database.transaction() as db:
         one = operators.approve(db, id, by=operator(), now=clock.now(), lasts=lasts or timedelta(hours=6))
@@ -132,7 +132,7 @@ def _order(region: str, kind: Kind, reason: str, *, lasts: timedelta | None = No
 
 
 def _wake() -> None:
-    """Have scaling decide now; when the broker is away, its own schedule does."""
+    """Have scaling decide now; when the broker is unavailable, its own schedule does."""
     from kombu.exceptions import OperationalError  # noqa: PLC0415 - beside the only place that needs it
 
     from workers.scaling.tasks import decide  # noqa: PLC0415

@@ -43,7 +43,7 @@ def command(id: int, as_json: bool) -> None:
 
 
 def _lines(found: Account) -> Iterator[str]:
-    """Yield what is told of an action below its first line."""
+    """Yield what is printed of an action below its first line."""
     one = found.action
     for what, at in (("applied", one.applied_at), ("confirmed", one.confirmed_at)):
         if at:

@@ -11,7 +11,7 @@ from workers.connections.rules.admission import UserType
 from workers.weddings.rules import Phase
 
 DEVICES = ("fixed", "mobile")
-#: While these run, what a vendor is told decides what happens in the next minute.
+#: While these run, what a vendor hears decides what happens in the next minute.
 RUNNING = (Phase.CEREMONY, Phase.RECEPTION)
 
 
@@ -59,7 +59,7 @@ def service_level(
 
 
 def name(user_type: str, device: str | None, phase: str) -> str:
-    """Return the name of a class; a device that is not told counts as fixed."""
+    """Return the name of a class; a device that is not known counts as fixed."""
     return f"{user_type}|{'mobile' if device == 'mobile' else 'fixed'}|{phase}"
 
 

@@ -11,7 +11,7 @@ from workers.connections.rules.admission import UserType
 from workers.foundation.moments import Moment
 from workers.snapshots.rules import BOUNDS, Snapshot, quantile
 
-#: What a row can hold: a sum that it could not would be told again for ever.
+#: What a row can hold: a sum that it could not would come again for ever.
 MAX = 2**62
 #: What is counted of a region under its own name.
 COUNTED = ("opened", "reused", "closed", "swept", "messages", "errors", "bytes", "batches", "failed_batches")

@@ -1,1 +1,1 @@
-"""The registry, and what gateways are told."""
+"""The registry, and what is published to gateways."""

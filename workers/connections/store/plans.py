@@ -10,7 +10,7 @@ supplier_limits = Table(
     "supplier_limits",
     metadata,
     Column("supplier_id", Text, primary_key=True),
-    # 0: the limit that all have. The row stays, so that a registry that was away hears of it.
+    # 0: the limit that all have. The row stays, so that a registry that was unavailable hears of it.
     Column("connections", Integer, nullable=False),
     Column("set_at", DateTime(timezone=True), nullable=False),
 )

@@ -250,7 +250,7 @@ def emergency_mode() -> str:
 
 
 def set_emergency_mode(on: bool, *, by: str = "somebody") -> None:
-    """Have guests give way first, or no longer, once limits and levels are told again."""
+    """Have guests give way first, or no longer, once limits and levels are published again."""
     if on:
         redis.connections().set(EMERGENCY, by)
     else:

@@ -1,4 +1,4 @@
-"""The registry's upkeep: what is abandoned ends, what was counted is told, what drifted is put right."""
+"""The registry's upkeep: what is abandoned ends, counters are drained, what drifted is corrected."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -67,7 +67,10 @@ def evict(node: str) -> int:
 
 
 def snapshot() -> list[Share]:
-    """Return what every shard says; what went by since the last one is told again until `forget_flow`."""
+    """Return what every shard says.
+
+    What was counted since the last one comes again until `forget_counters`.
+    """
     silent = _ms(policy().silent_after)
     return [
         Share(*map(_counts, share))
@@ -89,7 +92,7 @@ def heaviest() -> list[tuple[str, int, int, int]]:
 
 
 def forget_counters() -> None:
-    """Drop what the last snapshot told: it is kept elsewhere now."""
+    """Drop the drained counters of the last snapshot: they are kept elsewhere now."""
     with redis.connections().pipeline(transaction=False) as pipe:
         for shard in shards():
             pipe.delete(f"{shard}:taken")

@@ -1,4 +1,4 @@
-"""What gateways are told.
+"""What is published to gateways.
 
 Admission's limits, service levels, phases, emergency mode; and what is counted of it.
 """
@@ -75,7 +75,7 @@ def publish_levels(*, now: Moment) -> None:
     """Publish what admission obeys, and what each class of users gets in the phase of their wedding."""
     store.publish_limits()
     emergency, busy = bool(store.emergency_mode()), seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY
-    # The phases need the calendar; what does not is told before, also when that is away.
+    # The phases need the calendar; what does not is published before, also when that is unavailable.
     published_levels.publish_levels(levels.service_levels(busy=busy, emergency=emergency))
     published_levels.publish_phases(phases(now))
     with database.transaction() as db:

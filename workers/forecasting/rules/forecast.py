@@ -22,8 +22,8 @@ from workers.weddings.rules import Policy as Phases
 class Policy:
     """Shares of people connected at a time. They are assumptions until past weddings have taught better ones.
 
-    The last `learn_days` are learned from, a sample each `learn_every`; calibration is judged over the last
-    `judge_days`.
+    The last `learn_days` are learned from, a sample each `learn_every`; calibration is evaluated over the
+    last `judge_days`.
     """
 
     prefix: ClassVar = "FORECASTING_"
@@ -97,7 +97,7 @@ class Forecast:
     step: timedelta
     quantiles: Mapping[str, Array]
     ratio: float = 1.0
-    #: Where the region's days are told.
+    #: Where the region's days are counted.
     zone: str = "UTC"
 
     def peak(self, start: datetime, end: datetime, quantile: str = "p90") -> float | None:

@@ -128,7 +128,7 @@ class PeakForecast:
 
     @property
     def stale(self) -> bool:
-        """Tell whether its day is over."""
+        """Tell whether its day has ended."""
         return self._seen >= DAY
 
     @property

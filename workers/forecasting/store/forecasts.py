@@ -46,7 +46,7 @@ sets = Table(
     Column("step_seconds", Integer, nullable=False),
     Column("ratio", Float, nullable=False),
     *(Column(name, ARRAY(Float), nullable=False) for name in QUANTILES),
-    # Of weeks, by the hour: made to be judged. The others are what is decided by.
+    # Of weeks, by the hour: made to be evaluated. The others are what is decided by.
     Column("far", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("region", "calendar_version", "starts_at", "far", name="one_forecast_a_start"),
 )

@@ -17,14 +17,14 @@ from workers.forecasting.store import forecasts as store
 from workers.foundation import settings
 from workers.foundation.moments import Moment
 from workers.seasons import adapters as holidays
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.weddings import rules as calendar
 from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 
-#: How far ahead forecasts are judged; the first one's verdict is what scaling goes by.
+#: How far ahead forecasts are evaluated; the first one's verdict is what scaling goes by.
 AHEAD = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
-#: Its minutes, and how long a verdict stands.
+#: Its minutes, and how long a verdict is valid.
 TRUSTED_BY, VALID_FOR = int(AHEAD[0].total_seconds() // 60), timedelta(days=1)
 #: So many days ahead too, by a forecast that is made each day: it says how good what is planned weeks ahead
 #: may be.
@@ -49,7 +49,7 @@ def forecasts(db: Connection, *, now: Moment) -> list[rules.Forecast]:
     since = rules.grid(now - policy.pull_from, policy)
     by_region = _taking_place(db, since, now + policy.horizon, phases)
     seen, parameters, zones = (
-        metrics.history(db, since, now),
+        snapshots.history(db, since, now),
         store.parameters(db),
         calendar_regions.zones(db),
     )
@@ -77,7 +77,7 @@ def far(db: Connection, *, now: Moment) -> list[rules.Forecast]:
 
 
 def far_kept(policy: rules.Policy) -> timedelta:
-    """Return how long a far forecast is needed: until its last day was judged."""
+    """Return how long a far forecast is needed: until its last day was evaluated."""
     return timedelta(days=max(FAR_AHEAD) + 1 + policy.evaluation_days)
 
 
@@ -165,7 +165,7 @@ def evaluate(db: Connection, *, now: Moment) -> dict[str, calibration.Score]:
     since, step = now - timedelta(days=policy.evaluation_days), policy.step.total_seconds()
     seen = {
         region: _by_step(minutes, step)
-        for region, minutes in metrics.by_minute(db, since, rules.grid(now, policy)).items()
+        for region, minutes in snapshots.by_minute(db, since, rules.grid(now, policy)).items()
     }
     pairs_by_horizon = {ahead: store.pairs(db, ahead, since=since, until=now) for ahead in AHEAD}
     pairs_by_horizon |= {
@@ -223,7 +223,7 @@ def learn(db: Connection, *, now: Moment) -> int:
     every = max(1, round(policy.learn_every / policy.step))
     by_region, zones, pasts = _taking_place(db, since, now, phases), calendar_regions.zones(db), {}
     for region, here in by_region.items():
-        load = _by_step(metrics.by_minute(db, since, now, region=region).get(region, {}), step)
+        load = _by_step(snapshots.by_minute(db, since, now, region=region).get(region, {}), step)
         moments = np.array([at for at in sorted(load) if at % every == 0], float)
         if len(moments) >= calibration.ENOUGH:
             values = np.array([load[int(at)] for at in moments.tolist()])

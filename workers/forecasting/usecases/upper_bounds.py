@@ -19,7 +19,7 @@ from workers.forecasting.store import fits
 from workers.forecasting.store.fits import Fit
 from workers.foundation import logs, settings
 from workers.foundation.moments import Moment
-from workers.snapshots import store as metrics
+from workers.snapshots import store as snapshots
 from workers.weddings.store import weddings
 
 log = logs.get("forecasting")
@@ -71,7 +71,7 @@ def upper_bounds(
     # One that was replaced since, or is of another version's form: nothing is taken from it meanwhile.
     waiting |= current.keys() - here.keys()
     since = min((one.next for one in here.values()), default=minute)
-    seen = metrics.by_minute(db, _moment(since), _moment(minute)) if here else {}
+    seen = snapshots.by_minute(db, _moment(since), _moment(minute)) if here else {}
     found: dict[str, UpperBound] = {}
     for region, one in here.items():
         with _alone(db, region, waiting):
@@ -119,7 +119,7 @@ class _Fitting:
 
     def _fit(self, region: str) -> Fitted | None:
         since = self.now - timedelta(days=self.policy.days)
-        seen = metrics.by_minute(self.db, since, _moment(self.minute), region=region).get(region, {})
+        seen = snapshots.by_minute(self.db, since, _moment(self.minute), region=region).get(region, {})
         load = filled(seen)
         if len(load) < DAY or max(seen) < self.minute - FRESH:
             return None

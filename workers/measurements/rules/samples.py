@@ -137,7 +137,7 @@ class Anomaly:
     """A series that does not behave as it used to.
 
     Its value at a moment, how surprising that is, and what it is. `kind` is `step` or `surprise`, `until`
-    when it is over if nothing more is found; moments in epoch seconds.
+    when it has ended if nothing more is found; moments in epoch seconds.
     """
 
     series: str

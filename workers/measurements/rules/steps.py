@@ -174,7 +174,7 @@ class Steps:
         np.maximum(rows.peak, highest, out=rows.peak)
         over = highest == 0
         np.multiply(rows.record, np.float32(1 - self.tuning.forget), out=rows.record)
-        # Only what is over counts: a sum must not raise its own threshold.
+        # Only what has ended counts: a sum must not raise its own threshold.
         np.maximum(rows.record, rows.peak * over, out=rows.record)
         np.multiply(rows.peak, ~over, out=rows.peak)
 

@@ -74,7 +74,7 @@ class Summary:
 
 
 def take_due(db: Connection, *, before: datetime, limit: int) -> list[tuple[str, datetime]]:
-    """Take the (level, start) that changed and are over, minutes first, the oldest first."""
+    """Take the (level, start) that changed and have ended, minutes first, the oldest first."""
     ended = text("start + CASE level WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 "
                  "hour' "
                 "ELSE interval '1 day' END <= :before")  # fmt: skip

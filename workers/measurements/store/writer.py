@@ -122,7 +122,7 @@ class Writer:
         )
 
     def _rows(self, db: Connection, blocks: Sequence[dict[bytes, bytes]]) -> "list[Points]":
-        # Who pushes every ten seconds sends the same series in the same order: their ids are told once.
+        # Who pushes every ten seconds sends the same series in the same order: their ids are read once.
         lists = {block[b"s"]: orjson.loads(block[b"s"]) for block in blocks if block[b"s"] not in self.lists}
         if unknown := {one for texts in lists.values() for one in texts} - self.ids.keys():
             self._learn(db, unknown)

@@ -27,7 +27,7 @@ EVERY = {"step": timedelta(seconds=10), "surprise": timedelta(minutes=1)}
 
 
 def sweep(db: Connection, *, now: MachineMoment) -> list[Anomaly]:
-    """Show each detector the sweeps that are over and that it has not seen.
+    """Show each detector the sweeps that have ended and that it has not seen.
 
     Return, and remember, what they found.
     """

@@ -15,7 +15,7 @@ ENOUGH = 10.0
 
 
 def roll_up(*, now: MachineMoment) -> int:
-    """Roll up what changed and is over, a span a transaction.
+    """Roll up what changed and has ended, a span a transaction.
 
     Return how many. A span that gets late points is made anew.
     """

@@ -6,7 +6,7 @@ from workers.scaling.store import gateways
 
 
 class Gateways:
-    """They are told by `store.gateways.tell` whatever carries an action out.
+    """`store.gateways.publish` reaches them, whatever applies an action.
 
     Here their confirmation is read.
     """
@@ -16,7 +16,7 @@ class Gateways:
     def seen(self, action: Action) -> int | None:
         """Return what the action wants once a gateway has confirmed it.
 
-        Of no action what they were told and confirmed last.
+        Of no action what was published and confirmed last.
         """
         if action.id:
             return action.to if action.id <= gateways.confirmed(action.region) else None
@@ -28,5 +28,5 @@ class Gateways:
         )
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:  # noqa: ARG002 - nothing is done here
-        """Wait for them: they were told."""
+        """Wait for them: it was published."""
         return f"gateways of {action.region} are told {action.resource}={action.to}"

@@ -11,7 +11,7 @@ from workers.scaling.rules.policy import Resource
 
 #: Who decides when no person does.
 SCHEDULE = "schedule"
-#: Why a proposal is over that somebody rejected.
+#: Why a proposal has ended that somebody rejected.
 REJECTED = "rejected"
 
 

@@ -47,7 +47,7 @@ class State(StrEnum):
 class Purpose(StrEnum):
     """What an action is for.
 
-    To be carried out, to be compared later (a region in shadow), to be allowed by somebody.
+    To be applied, to be compared later (a region in shadow), to be allowed by somebody.
     """
 
     ACT = "act"
@@ -105,7 +105,7 @@ class Reading:
     scale_in_suspended: bool = False
     scale_out_suspended: bool = False
     emergency: int = 0
-    #: Up to how many somebody allowed, for now; and whether the time of what was allowed is over.
+    #: Up to how many somebody allowed, for now; and whether the time of what was allowed has ended.
     allowed: int = 0
     expired: bool = False
     #: Nothing of ours says how much there is: never acted, or not since it was only watched.

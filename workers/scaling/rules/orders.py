@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 class Mode(StrEnum):
-    """What becomes of a region's decisions: they are carried out, or only written and compared."""
+    """What becomes of a region's decisions: they are applied, or only written and compared."""
 
     LIVE = "live"
     SHADOW = "shadow"

@@ -94,7 +94,7 @@ class Policy:
     confirm_within: timedelta = timedelta(minutes=3)
     approval_within: timedelta = timedelta(hours=2)
     new_regions: str = "shadow"
-    #: Off, all is decided and written, and nothing carried out.
+    #: Off, all is decided and written, and nothing applied.
     predictive: bool = True
     #: What the plan of the realtime service lets in at once, all regions together; 0 is no limit.
     plan_connections: int = 0

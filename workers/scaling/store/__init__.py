@@ -1,1 +1,1 @@
-"""Scaling actions, orders, and what gateways are told."""
+"""Scaling actions, orders, and what is published to gateways."""

@@ -100,7 +100,7 @@ def newest(db: Connection, purposes: Collection[Purpose] = tuple(Purpose)) -> di
 
 
 def latest(db: Connection) -> dict[tuple[str, str], Action]:
-    """Return the last action of each (region, resource) that is to be carried out: what there should be now.
+    """Return the last action of each (region, resource) that is to be applied: what there should be now.
 
     One that a decision followed while the region was only watched is not: somebody else saw to it since.
     """
@@ -164,12 +164,12 @@ def count(db: Connection) -> int:
 
 
 def failed(db: Connection) -> list[Action]:
-    """Return the actions that should be in effect and could not be carried out."""
+    """Return the actions that should be in effect and could not be applied."""
     return [action for action in latest(db).values() if action.state is State.FAILED]
 
 
 def record(db: Connection, decided: Sequence[Decided]) -> list[int]:
-    """Write decisions, at most one of a resource, approved if they are to be carried out.
+    """Write decisions, at most one of a resource, approved if they are to be applied.
 
     Return their ids, 0 for one whose place another has taken.
     """
@@ -194,7 +194,7 @@ def record(db: Connection, decided: Sequence[Decided]) -> list[int]:
 def _overtake(db: Connection, ids: Collection[int]) -> None:
     """Note that those before new actions that never got there have failed.
 
-    Nobody will carry them out any more.
+    Nobody will apply them any more.
     """
     newer = actions.alias("newer")
     same = (

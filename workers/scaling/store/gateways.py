@@ -1,4 +1,4 @@
-"""What a region's gateways are told, in Redis, and what they say they carry out."""
+"""What is published to a region's gateways, in Redis, and what they say they apply."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from workers.scaling.rules.policy import Resource
 
 
 def withdraw_desired(region: str) -> None:
-    """Take back what the region's gateways were told: somebody else sees to it now."""
+    """Withdraw what was published to the region's gateways: somebody else reconciles it now."""
     if redis.connections().delete(DESIRED + region):
         redis.connections().publish(DESIRED_CHANGED, region)
 
@@ -17,9 +17,9 @@ def withdraw_desired(region: str) -> None:
 def publish(
     region: str, wanted: Iterable[Action], *, connections_per_instance: int, lower: bool = True
 ) -> bool:
-    """Tell the region's gateways, at once and for those who ask later; False when they were told already.
+    """Tell the region's gateways, at once and for those who ask later; False when it was published already.
 
-    Without `lower` no figure gets less than they were told before.
+    Without `lower` no figure gets less than what was published before.
     """
     published = list(wanted)
     desired = {"action": max(action.id for action in published)} | {
@@ -40,7 +40,7 @@ def publish(
 
 
 def published(region: str) -> dict[str, int]:
-    """Return what the region's gateways were told last.
+    """Return what was published to the region's gateways last.
 
     The newest `action`, and how much of each resource.
     """
@@ -48,9 +48,9 @@ def published(region: str) -> dict[str, int]:
 
 
 def confirmed(region: str) -> int:
-    """Return the newest action that a gateway of the region says it carries out; 0 when none.
+    """Return the newest action that a gateway of the region says it applies; 0 when none.
 
-    Gateways write that themselves: what is no number, or above what they were told, is not believed.
+    Gateways write that themselves: what is no number, or above what was published, is not believed.
     """
     newest = _number(redis.connections().hget(DESIRED + region, "action"))
     confirmed = map(_number, redis.connections().hvals(CONFIRMED + region))

@@ -47,7 +47,7 @@ _FACTS = [orders.c[name] for name in Order.__dataclass_fields__]
 def give(db: Connection, order: Order) -> None:
     """Remember an order; one of the same kind for the region ends with it, a mode ends the other mode.
 
-    A mode for a time does not: when its time is over, what was before it holds again.
+    A mode for a time does not: when its time has ended, what was before it holds again.
     """
     for_a_time = order.kind in MODES and order.until is not None
     for kind in MODES if order.kind in MODES and not for_a_time else (order.kind,):
@@ -56,7 +56,7 @@ def give(db: Connection, order: Order) -> None:
 
 
 def end(db: Connection, region: str, kind: Kind, *, by: str, at: Moment, timed_only: bool = False) -> int:
-    """End the standing orders of a kind (`timed_only` those for a time); return how many there were."""
+    """End the active orders of a kind (`timed_only` those for a time); return how many there were."""
     ours = (orders.c.region == region) & (orders.c.kind == kind) & _is_active(at)
     if timed_only:
         ours &= orders.c.until.is_not(None)

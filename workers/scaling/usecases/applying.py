@@ -83,7 +83,7 @@ def publish(policy: Policy, *, now: Moment) -> None:
         _to_gateways(wanted, policy)
     except redis.UNREACHABLE as error:
         # What real systems should have does not wait for gateways.
-        log.warning("gateways not told", reason="redis", detail=str(error))
+        log.warning("gateways not reached", reason="redis", detail=str(error))
 
 
 def message(action: Action, again: str = "") -> Message:
@@ -190,7 +190,7 @@ def _send_alone(entry: Entry) -> Result:
 class _Found:
     """What became of a try.
 
-    `problem` is None when all real systems have what is wanted; `told` when they were set.
+    `problem` is None when all real systems have what is wanted; `published` when they were set.
     """
 
     problem: str | None

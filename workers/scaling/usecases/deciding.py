@@ -29,7 +29,7 @@ log = logs.get("scaling")
 LOOK_EVERY = timedelta(minutes=10)
 #: For how long a run asks real systems, in seconds.
 AT_ONCE = 10.0
-#: What is not needed for a moment may be needed again: a proposal stands so long at least.
+#: What is not needed for a moment may be needed again: a proposal stays open so long at least.
 VALID_FOR = timedelta(minutes=10)
 
 
@@ -153,7 +153,7 @@ def _ask(
     policy: Policy,
     now: Moment,
 ) -> None:  # fmt: skip
-    """Keep at most one proposal of a resource standing, as high as is needed, and tell of new ones."""
+    """Keep at most one proposal of a resource open, as high as is needed, and publish new ones."""
     by_resource: dict[tuple[str, str], list[Action]] = {}
     asking: dict[tuple[str, str], tuple[Decided, str]] = {}
     for one in proposals.known(db, rejected_since=now - policy.approval_within):
@@ -191,9 +191,9 @@ def _end_approval(db: Connection, one: Action, now: Moment) -> None:
 def _is_open(
     db: Connection, reading: Reading, decision: Decision, ours: Sequence[Action], policy: Policy, now: Moment
 ) -> bool:
-    """Tell whether a proposal for as much as is needed stands.
+    """Tell whether a proposal for as much as is needed is open.
 
-    End what was allowed once it is over and given back.
+    End what was allowed once it has ended and given back.
     """
     open_ = False
     for one in ours:

@@ -1,4 +1,4 @@
-"""Which regions act and which only watch, what is to be carried out there, and what could not be."""
+"""Which regions act and which only watch, what is to be applied there, and what could not be."""
 
 from collections.abc import Iterable, Mapping
 
@@ -23,7 +23,7 @@ def mode_of(db: Connection, region: str, policy: Policy, *, now: Moment) -> Mode
 def in_shadow(
     db: Connection, policy: Policy, given: Mapping[str, Mapping[Kind, Order]], *, also: Iterable[str] = ()
 ) -> list[str]:
-    """Return the regions (and EVERYWHERE) whose decisions are not carried out, by the orders that hold.
+    """Return the regions (and EVERYWHERE) whose decisions are not applied, by the orders that hold.
 
     `also` looks at those that have no wedding.
     """
@@ -32,13 +32,13 @@ def in_shadow(
 
 
 def desired(db: Connection, region: str, resource: Resource, policy: Policy, *, now: Moment) -> int | None:
-    """Return how much of a resource there should be; None where nothing is to be carried out."""
+    """Return how much of a resource there should be; None where nothing is to be applied."""
     action = store.latest(db).get((region, resource))
     return action.to if action and mode_of(db, region, policy, now=now) is Mode.LIVE else None
 
 
 def failed(db: Connection, policy: Policy, *, now: Moment) -> list[Action]:
-    """Return the actions that should be in effect, and that somebody carries out who could not."""
+    """Return the actions that should be in effect, and that somebody applies who could not."""
     ours = [one for one in store.failed(db) if one.resource in actuators.managed()]
     watched = in_shadow(db, policy, orders.active(db, at=now), also=[one.region for one in ours])
     return [one for one in ours if one.region not in watched]

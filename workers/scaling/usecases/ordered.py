@@ -29,7 +29,7 @@ class Ordered:
     planned: Mapping[tuple[str, str], Action]
     orders: Mapping[str, Mapping[Kind, Order]]
     allowed: Mapping[tuple[str, str], int]
-    #: Those whose time of being allowed more is over, and who have it still.
+    #: Those whose time of being allowed more has ended, and who have it still.
     expired: frozenset[tuple[str, str]]
     #: How often something was taken away in the last day, and had to be given back.
     undone: Mapping[tuple[str, str], int]
@@ -42,7 +42,7 @@ class Ordered:
         shadow = mode(given, self.policy) is Mode.SHADOW
         last = self.planned.get(key)
         if last and last.purpose is Purpose.SHADOW and not shadow:
-            # What was decided while it only watched was carried out by nobody.
+            # What was decided while it only watched was applied by nobody.
             last = None
         return {
             "region": region,

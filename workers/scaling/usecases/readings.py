@@ -18,8 +18,8 @@ from workers.scaling.rules.decision import Reading
 from workers.scaling.rules.leads import lead, longest_lead
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.usecases.ordered import Ordered, ordered
-from workers.snapshots import rules as measuring
-from workers.snapshots import store as metrics
+from workers.snapshots import rules as snapshot_rules
+from workers.snapshots import store as snapshots
 from workers.weddings import rules as calendar
 from workers.weddings.rules import EVERYWHERE
 from workers.weddings.store import weddings
@@ -54,12 +54,12 @@ def _near(db: Connection, policy: Policy, now: Moment) -> list[calendar.Wedding]
 
 def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -> list[Reading]:
     now, policy = known.now, known.policy
-    fresh_for = settings.read(measuring.Policy).fresh_for
-    measured = {row.region: row for row in metrics.latest(db, since=now - fresh_for)}
+    fresh_for = settings.read(snapshot_rules.Policy).fresh_for
+    measured = {row.region: row for row in snapshots.latest(db, since=now - fresh_for)}
     left = known.left(regions := weddings.regions(db))
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
     expected = _expected(db, {region: here[region] for region in regions}, policy, now)
-    lately = metrics.highest(db, now - policy.shrink_after, now)
+    lately = snapshots.highest(db, now - policy.shrink_after, now)
     boot, unit = policy.boot_minutes, policy.negligible_load
     bounds, waiting = upper_bounds(db, regions, now=now, boot=boot, unit=unit)
     nodes = _nodes()
@@ -158,7 +158,7 @@ def _mean(values: Iterable[float]) -> float:
     return sum(many) / len(many)
 
 
-def _slowness(row: measuring.Snapshot | None, policy: Policy) -> float:
+def _slowness(row: snapshot_rules.Snapshot | None, policy: Policy) -> float:
     if not row or row.p95_ms is None or row.connections < policy.connections_min:
         return 0.0
     return row.p95_ms / policy.latency_ms

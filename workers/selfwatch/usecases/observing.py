@@ -15,8 +15,7 @@ from workers.alerts.rules.kinds import Kind
 from workers.app import app
 from workers.foundation import clock, database, jobs, keys, queues, redis
 from workers.measurements.store import points
-from workers.measurements.usecases import intake as metrics
-from workers.measurements.usecases import keeping
+from workers.measurements.usecases import intake, keeping
 from workers.notify import formats
 from workers.outbox import store as outbox
 from workers.selfwatch.rules import SILENT, Postgres, Seen
@@ -60,7 +59,7 @@ def _of_redis() -> dict[str, object]:
     before = clock.epoch()
     seconds, micros = redis.server_time(server)
     at, records = clock.epoch(), jobs.records()
-    backlog = points.buffered() / metrics.policy().buffer_max
+    backlog = points.buffered() / intake.policy().buffer_max
     return {
         "stopped": [record.name for record in records if record.stopped() and record.name != jobs.WATCH],
         "overdue": {record.name: at - record.next for record in records if record.overdue(at)},

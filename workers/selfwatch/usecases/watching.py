@@ -1,4 +1,4 @@
-"""The watch: looks, has alerts judge what it saw, and tells people itself while the database is away."""
+"""The watch: looks, has alerts evaluated, and notifies people itself while the database is unavailable."""
 
 from collections import Counter
 from collections.abc import Container
@@ -32,19 +32,19 @@ EVERY = 5.0
 class Watch:
     """What the watch remembers between looks when there is no database.
 
-    What is critical, since how many looks, and told. Until `settled_at` (of the stopwatch) what has not
+    What is critical, since how many looks, and published. Until `settled_at` (of the stopwatch) what has not
     started yet is not missed.
     """
 
     settled_at: float = 0.0
     seen: Counter[str] = field(default_factory=Counter)
     published: dict[str, Breach] = field(default_factory=dict)
-    #: What was away of late, and until when that explains what follows from it: jobs need a run to be well
-    #: again.
+    #: What was unavailable of late, and until when that inhibits what follows from it: jobs need a run to be
+    #: well again.
     inhibiting: dict[Kind, float] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Look at everything once, and tell; what is away is what it is there to find."""
+        """Look at everything once, and publish; what is unavailable is what it is there to find."""
         policy, now = settings.read(Policy), clock.now()
         seen = observe()
         shows = clock.stopwatch()
@@ -62,7 +62,7 @@ class Watch:
             unavailable = Breach(Kind.DATABASE, Kind.DATABASE, Severity.CRITICAL, 1.0, why)
             self._publish_without_database(uninhibited([*found, unavailable], {Kind.DATABASE}))
         else:
-            # What still stands is an alert like any other now, and told as one.
+            # What is still active is an alert like any other now, and published as one.
             self._publish_ends(())
             self.seen.clear()
 
@@ -82,7 +82,7 @@ class Watch:
                 self.published[fingerprint] = breach
 
     def _publish_ends(self, active: Container[str]) -> None:
-        """Say of what was told without the database and does not stand any more that it is over."""
+        """Publish the end of what was published without the database and is not active any more."""
         for fingerprint in [one for one in self.published if one not in active]:
             breach = self.published.pop(fingerprint)
             _send(f"resolved: {breach.kind}", f"{breach.detail}: this is over", breach, f"{fingerprint}/end")

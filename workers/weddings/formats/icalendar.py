@@ -1,7 +1,7 @@
 """Calendars as iCalendar (RFC 5545, RFC 5546): one wedding a VEVENT.
 
 The lines are cut here, each with its number; what a line says is icalendar's to read. So one bad event costs
-one event, and each problem is told with its line.
+one event, and each problem is named with its line.
 """
 
 import re
