@@ -79,10 +79,7 @@ def _side_by_side(files: list[Any]) -> Scores:
 
 
 def _rolling_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each point's distance from the mean of the points before it.
-
-    In their standard deviations, 3 as 0.75.
-    """
+    """Return each point's distance from the mean of those before it, in standard deviations: 3 is 0.75."""
     found = np.zeros(len(values))
     for row in range(2, len(values)):
         past = values[max(0, row - WINDOW) : row]

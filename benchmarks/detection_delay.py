@@ -228,7 +228,7 @@ def _delays(firsts: NDArray[np.float64]) -> dict[str, float | None]:
 def is_out(bad: NDArray[np.int_], all_: NDArray[np.int_]) -> NDArray[np.bool_]:
     """Return whether three or more, and half, of the last minute's requests were bad.
 
-    For counts by sweep (last axis).
+    Counts are by sweep, along the last axis.
     """
     minute, total = bad[..., -6:].sum(axis=-1), all_[..., -6:].sum(axis=-1)
     out: NDArray[np.bool_] = (minute >= 3) & (2 * minute >= total)
@@ -246,11 +246,11 @@ def outage(chance: np.random.Generator, services: int = 10_000, rate: float = 1.
         [is_out(bad[:, : sweep + 1], (failed + fine)[:, : sweep + 1]) for sweep in range(9, sweeps)], axis=1
     )
     seconds = np.where(seen.any(axis=1), (seen.argmax(axis=1) + 1) * 10 - into, np.inf)
-    median, p95, limit = np.quantile(seconds, [0.5, 0.95, 1.0])
+    median, p95, longest = np.quantile(seconds, [0.5, 0.95, 1.0])
     return {
         "outage_s": round(float(median), 1),
         "outage_p95_s": round(float(p95), 1),
-        "outage_max_s": round(float(limit), 1),
+        "outage_max_s": round(float(longest), 1),
     }
 
 

@@ -26,7 +26,7 @@ PATIENCE, STORM = 3.0, 15.0
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where it is, and who probes."""
+    """Where it is, and who connects."""
 
     url: str
     permit: str

@@ -37,7 +37,7 @@ class Outbox:
     sent: int = 0
     some: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def put(self, text: str | bytes, level: dict[str, Any], rate: float, *, since: float = 0.0) -> None:
+    def put(self, text: str | bytes, level: dict[str, Any], rate: float, *, since: float) -> None:
         """Have a text sent as the level says, at `rate` bytes a second; its sender sent it at `since`."""
         self.gathers, self.rate = float(level["batch_ms"]) / 1000, rate
         if len(text) > MAX:

@@ -11,7 +11,7 @@ import orjson
 JOIN, LEAVE, REPLY, HEARTBEAT = "phx_join", "phx_leave", "phx_reply", "heartbeat"
 BROADCAST, PRESENCE = "broadcast", "presence"
 #: Kinds of binary frames of 2.0.0, and what stands before a pushed one's texts.
-_PUSHED, _ENTRY, _HEAD = 3, 4, 7
+_PUSHED, _BROADCAST_KIND, _HEAD = 3, 4, 7
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,7 @@ class Frame:
 
 
 def config(payload: dict[str, Any]) -> tuple[bool, bool]:
-    """Return what a join asks of broadcasts.
-
-    Whether its own are told to it as well, and whether each is acknowledged.
-    """
+    """Return whether a client that joins hears its own broadcasts, and whether each is acknowledged."""
     asked = payload.get("config")
     broadcast = asked.get("broadcast") if isinstance(asked, dict) else None
     found = broadcast if isinstance(broadcast, dict) else {}
@@ -58,13 +55,13 @@ def _binary(topic: str, event: str, payload: bytes) -> bytes:
     Kind, sizes of topic, event and metadata, encoding (0: bytes), then all of them.
     """
     names = topic.encode(), event.encode()
-    return bytes([_ENTRY, *map(len, names), 0, 0]) + b"".join(names) + payload
+    return bytes([_BROADCAST_KIND, *map(len, names), 0, 0]) + b"".join(names) + payload
 
 
 def _pushed(data: bytes) -> Frame | None:
     """Read a broadcast that somebody of 2.0.0 pushes.
 
-    Kind, five sizes, encoding (1: JSON), five texts, the payload.
+    It has a kind, five sizes, an encoding (1: JSON), five texts and the payload.
     """
     if len(data) < _HEAD or data[0] != _PUSHED:
         return None

@@ -5,15 +5,14 @@ How long things take, and what became of batches.
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
 
-from redis.exceptions import RedisError
-
+from demo import door
 from workers.connections.store import registry
-from workers.foundation.errors import ExpectedError
 
 #: Observations of one call are at most so many.
 PAGE = 500
+#: In seconds: what took longer is no measurement.
+LONGEST = 3600.0
 
 
 class Traffic:
@@ -29,7 +28,7 @@ class Traffic:
 
     def took(self, region: str, what: str, seconds: float) -> None:
         """Observe how long something took."""
-        self._seen[region, what, round(max(0.0, seconds) * 1000)] += 1
+        self._seen[region, what, round(min(max(0.0, seconds), LONGEST) * 1000)] += 1
 
     def happened(self, region: str, what: str) -> None:
         """Observe that something happened."""
@@ -52,7 +51,5 @@ class Traffic:
             await asyncio.sleep(1)
             for region, seen in self.drain().items():
                 for first in range(0, len(seen), PAGE):
-                    with suppress(RedisError, ExpectedError):
-                        await asyncio.to_thread(
-                            registry.observe, self.node, region, seen[first : first + PAGE]
-                        )
+                    page = seen[first : first + PAGE]
+                    await door.inform(registry.observe, self.node, region, page)

@@ -57,8 +57,17 @@ class Metrics:
     counts what was not kept or was refused, `problem` says why.
     """
 
-    def __init__(self, url: str, token: str, *, every: float = 1.0, keep_max: int = 10_000) -> None:
-        """Begin to send; end it by `close`, or use it as a context."""
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        every: float = 1.0,
+        keep_max: int = 10_000,
+        keep_most: int | None = None,
+    ) -> None:
+        """Begin to send; end it by `close`, or use it as a context. `keep_most` is `keep_max`'s old name."""
+        keep_max = keep_max if keep_most is None else keep_most
         self.sent, self.dropped, self.problem = 0, 0, ""
         self._waiting: deque[dict[str, Any]] = deque()
         self._keep_max, self._every, self._lock, self._ended = keep_max, every, Lock(), Event()

@@ -12,7 +12,7 @@
 --                      six hours after the last of them
 --   …:r:WHAT   string  theoretical arrival time, ms, of a node's next join, and of a person's next question
 
--- `wedops nodes` and the control plane judge by the same figure, in balancing/rules.py.
+-- `wedops nodes` and the control plane decide by the same figure, in balancing/rules.py.
 local SILENT_MS = 5000
 local MET_FOR_MS = 6 * 3600 * 1000
 local LONGEST_WAIT_MS = 30000

@@ -62,7 +62,7 @@ def route(
 ) -> Route:
     """Return the node for a person of a wedding, not the one to `avoid` that just failed them. Raises NoNode.
 
-    `who` asks: somebody who asks again and again is made to wait by themselves.
+    `user_id` asks: somebody who asks again and again is made to wait by themselves.
     """
     answer = orjson.loads(
         _call("wedops_route", wedding_id, user_type, region, avoid, joins_per_second, user_id)

@@ -22,7 +22,7 @@ COLUMNS = (
     ("messages/s", "messages_per_second", "{:,.1f}"),
     ("errors", "error_rate", "{:.1%}"),
     ("delivery p50", "delivery_p50_ms", "{:,.0f} ms"),
-    ("p95", "delivery_p95_ms", "{:,.0f} ms"),
+    ("delivery p95", "delivery_p95_ms", "{:,.0f} ms"),
     ("batches/s", "batches_per_second", "{:,.1f}"),
     ("failed/s", "failed_batches_per_second", "{:,.2f}"),
 )
@@ -32,18 +32,16 @@ COLUMNS = (
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(as_json: bool) -> None:
     """Show each region's connections: how many, how fast they open and deliver, and who sends most."""
-    found = connections.traffic(now=clock.now())
+    found = connections.overview(now=clock.now(), machine=clock.machine_now())
     if as_json:
-        users = [vars(one) for one in found.heaviest]
-        facts = {"schema": "wedops.connections/1", "regions": found.regions, "heaviest": users}
-        click.echo(orjson.dumps(facts).decode())
+        click.echo(orjson.dumps({"schema": "wedops.connections/1"} | vars(found)).decode())
         return
     table = Table(*(heading for heading, *_ in COLUMNS), box=None, padding=(0, 2, 0, 0))
     for region in found.regions:
-        table.add_row(*(_cell(region[name], form) for _, name, form in COLUMNS))
+        table.add_row(*(_cell(getattr(region, name), form) for _, name, form in COLUMNS))
     Console(width=180).print(table)
     for user in found.heaviest:
-        total = f"{user.messages:,} messages in {user.connections} connection(s), {user.rate:.1f} a second"
+        total = f"{user.messages:,} messages, {user.rate:.1f} a second"
         click.echo(f"{user.user_id} of {user.tenant}: {total}, {user.bytes:,} bytes")
 
 

@@ -38,7 +38,7 @@ def listing() -> None:
     help="Asked for when not given: arguments can be seen.",
 )
 def add(recipient: str, channel: str, wedding_id: str, url: str) -> None:
-    """Say where somebody is reached by a channel. For a wedding, WHO is `contacts`."""
+    """Say where somebody is reached by a channel. For a wedding, RECIPIENT is `contacts`."""
     if channel.startswith(adapters.TARGET):
         raise click.BadParameter(
             f"{adapters.TARGET}N are the channels of NOTIFY_TARGETS", param_hint="CHANNEL"

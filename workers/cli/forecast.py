@@ -143,4 +143,4 @@ def _scored(rows: Mapping[int, Score]) -> Iterator[str]:
 
 
 def _trust(score: Score) -> str:
-    return str(score.trust) if score.pairs >= ENOUGH else f"too few to judge (of {ENOUGH})"
+    return str(score.trust) if score.pairs >= ENOUGH else f"too few to evaluate (of {ENOUGH})"

@@ -51,9 +51,10 @@ def _imported(name: str) -> ModuleType:
 
     What it defines lives for ever, and looking takes a sixth of the time.
     """
+    looks = gc.isenabled()
     gc.disable()
     try:
         return import_module(name)
     finally:
-        gc.freeze()
-        gc.enable()
+        if looks:
+            gc.enable()

@@ -23,7 +23,7 @@ COMMANDS = {
     "slo": "Objectives, and how much of each error budget is left.",
     "responses": "What was done about degradations, and what it did.",
     "contacts": "Who can be notified, and by which channel.",
-    "scaling": "What there is of each resource and why; let regions act, hold them, approve, repair.",
+    "scaling": "What there is of each resource and why; let regions act, suspend, approve, repair.",
     "forecast": "What is expected of each region, and how good it was.",
     "replay": "A past span played again: what the planner would have done, and what it would have cost.",
     "simulate": "A Saturday that never was, played through the planner.",

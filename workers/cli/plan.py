@@ -78,7 +78,7 @@ def capacity(days: int, as_json: bool) -> None:
     if as_json:
         click.echo(
             orjson.dumps(
-                {"schema": "wedops.capacity/2", "days": days, "full": [vars(one) for one in found]}
+                {"schema": "wedops.capacity/3", "days": days, "full": [vars(one) for one in found]}
             ).decode()
         )
     else:
@@ -96,9 +96,9 @@ def capacity(days: int, as_json: bool) -> None:
 @click.argument("day", type=MomentText(["%Y-%m-%d"]), metavar="YYYY-MM-DD")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def day(day: datetime, as_json: bool) -> None:
-    """Say what a day needs in each region, by hour of its own clocks until noon of the next.
+    """Say how many connections and instances each region needs on a day.
 
-    Connections and instances.
+    By hour of the region's own clocks, until noon of the next day.
     """
     with database.transaction() as db:
         found = plans.day(db, day.date(), now=clock.now())

@@ -56,10 +56,7 @@ def close(emergency_ids: tuple[int, ...], wedding_id: str) -> None:
 
 
 def _print(request: client.Request) -> None:
-    """Say what became of a request, its id first when there is one within a moment.
-
-    It is kept whether or not.
-    """
+    """Say what became of a request within a moment; it is kept in any case."""
     until = clock.stopwatch() + WAIT
     while request.state == "accepted" and clock.stopwatch() < until:
         sleep(0.05)

@@ -41,7 +41,7 @@ async def listen(url: str, key: str, wedding_ids: Sequence[str], publish: Publis
     for id, channel in channels.items():
         channel.on_presence_sync(partial(_tell, id, channel, publish))
         await channel.subscribe()
-    log.info("listening", weddings=len(channels), reason="asked")
+    log.info("listening", weddings=len(channels), reason="requested")
     while True:
         for id, channel in channels.items():
             _tell(id, channel, publish)

@@ -31,7 +31,10 @@ def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Mom
     if found.new:
         notify.publish(db, _notification(key, command, protocol[0]))
     log.warning(
-        "emergency opened", emergency_id=found.id, kind=command.kind, reason="asked" if found.new else "known"
+        "emergency opened",
+        emergency_id=found.id,
+        kind=command.kind,
+        reason="requested" if found.new else "known",
     )
     return found.id
 

@@ -22,7 +22,7 @@ def evaluate(**_later: object) -> None:
         scores = forecasts.evaluate(db, now=clock.now())
     for region, score in scores.items():
         log.info(
-            "forecast judged",
+            "forecast evaluated",
             region=region,
             reason=score.trust,
             pairs=score.pairs,

@@ -48,7 +48,7 @@ def refuse(
 class Channel(redis.Channel):
     """Keeps one client for its pool.
 
-    Kombu makes a new one, with its table of some 250 answers, for every operation.
+    By itself kombu makes a new one, with its table of some 250 answers, for every operation.
     """
 
     _client: Any = None

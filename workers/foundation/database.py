@@ -183,7 +183,7 @@ def transaction() -> Iterator[Connection]:
     from workers.foundation import breaker  # noqa: PLC0415
 
     try:
-        # The circuit evaluates what the server said, not what we call it.
+        # The circuit goes by what the server said, not by what we call it.
         with named_errors(), breaker.guarded(_dependency(), _is_unavailable), engine().begin() as db:
             yield db
     except breaker.CircuitOpen as error:

@@ -45,7 +45,7 @@ def lately(seconds: float) -> list[str]:
 
 
 def since(moment: datetime, *, limit: int = 500) -> list[Happening]:
-    """Return what was noted from a moment of the world's on, the newest `most`, the oldest first."""
+    """Return what was noted from a moment of the world's on, the newest `limit`, the oldest first."""
     rows = redis.registry().xrevrange(keys.EVENT_LOG, count=limit)
     found = [
         Happening(Moment(datetime.fromisoformat(row["at"])), row["what"], by=row["by"]) for _, row in rows

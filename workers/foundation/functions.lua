@@ -46,7 +46,7 @@ local function claim(keys, args)
   local now = redis.call('TIME')[1] * 1000
   local due, pace = tonumber(args[1]), tonumber(args[2])
   local last = tonumber(redis.call('HGET', keys[1], 'due')) or 0
-  -- The server's clock judges the beats': one that runs ahead must not keep the others from firing.
+  -- The server's clock decides the beats': one that runs ahead must not keep the others from firing.
   if not due or not pace or due ~= due or pace ~= pace or due > now + 2000 then return 0 end
   if last > now + pace then last = 0 end
   if due <= last then return 0 end

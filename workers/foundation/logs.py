@@ -19,7 +19,7 @@ _SECRET = frozenset({"password", "token", "secret", "url", "apikey", "authorizat
 class _Logger:
     """A room's logger, made when it first says something.
 
-    Structlog takes longer to load than most commands take to run.
+    For structlog takes longer to load than most commands take to run.
     """
 
     def __init__(self, room: str) -> None:

@@ -66,7 +66,7 @@ def undecoded() -> Client:
 class _Cluster(RedisCluster):
     """A cluster whose functions have their first argument's keys.
 
-    Redis-py would ask a server for the keys of each call.
+    Otherwise redis-py asks a server for the keys of each call.
     """
 
     def determine_slot(self, *args: Any) -> Any:

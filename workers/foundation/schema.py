@@ -16,6 +16,7 @@ LEAVING = (
     "notifications",
     "requests.sent_at",
     "requests.attempts",
+    "alert_notices",
     "addresses.who",
     "addresses_of_before",
     "alert_groups.told_at",

@@ -39,9 +39,9 @@ class SettingInvalid(ExpectedError):
 
 
 def read(policy: type[Policy]) -> Policy:
-    """Return `policy` with each field that the environment sets, e.g.
+    """Return `policy` with each field that the environment sets.
 
-    SCALING_INSTANCES_MAX for `instances_max`. Durations are written 250ms, 30s, 5m, 2h or 7d, mappings as
+    SCALING_INSTANCES_MAX sets `instances_max`. Durations are written 250ms, 30s, 5m, 2h or 7d, mappings as
     JSON. Raises SettingInvalid naming the variable, its value and what is allowed.
     """
     hints = get_type_hints(policy)

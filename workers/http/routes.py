@@ -30,7 +30,7 @@ from workers.weddings.rules import EVERYWHERE
 
 
 class NothingDesired(ExpectedError):
-    """nothing is to be carried out for {resource} of region={region!r}: it is unknown, only watched, or never
+    """nothing is to be applied for {resource} of region={region!r}: it is unknown, only watched, or never
     had to change"""
 
     http_status = 404

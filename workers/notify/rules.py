@@ -74,6 +74,6 @@ class Policy:
 
 
 def safe(text: str, limit: int) -> str:
-    """Return a text without logins and tokens, cut at `most` characters."""
+    """Return a text without logins and tokens, cut at `limit` characters."""
     clean = _NAMED.sub(r"\1\2…", _HOOK.sub("…", _LOGIN.sub("…@", text)))
     return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"

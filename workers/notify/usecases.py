@@ -110,7 +110,7 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     found = [
         Happening(
             clock.of_the_world(at),
-            f"told {body['recipient']} by {body['channel']}: {body['title']}",
+            f"notified {body['recipient']} by {body['channel']}: {body['title']}",
             wedding_id=body["wedding_id"],
         )
         for at, body in outbox.latest_sent(db, formats.KIND, limit=limit)

@@ -2,44 +2,84 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from workers.connections.rules.report import HeavyUser
 from workers.connections.usecases import upkeep
 from workers.foundation import database
-from workers.foundation.moments import Moment
+from workers.foundation.moments import MachineMoment, Moment
 from workers.snapshots import store
 from workers.snapshots.rules import Snapshot
 
 #: A region whose last snapshot is older is not shown.
 SHOWN_FOR = timedelta(days=1)
-#: What is counted between two snapshots, and shown as so many a second.
-RATES = ("opened", "messages", "errors", "bytes", "delivered", "batches", "failed_batches")
 
 
 @dataclass(frozen=True)
-class Traffic:
-    """Regions by name, each with figures of its last snapshot, and the users with the most messages now."""
+class RegionTraffic:
+    """A region's connections by its last snapshot. None is `not measured`, or not known for how long.
 
-    regions: list[dict[str, Any]]
+    Rates of deliveries and batches are None where no gateway observes them (`wedops_observe`).
+    """
+
+    region: str
+    at: Moment
+    connections: int
+    subscriptions: int
+    channels_each: float | None
+    reuse_rate: float | None
+    error_rate: float | None
+    rtt_p50_ms: float | None
+    rtt_p95_ms: float | None
+    connect_p95_ms: float | None
+    delivery_p50_ms: float | None
+    delivery_p95_ms: float | None
+    opened_per_second: float | None
+    messages_per_second: float | None
+    bytes_per_second: float | None
+    delivered_per_second: float | None
+    #: How often a subscription is updated.
+    updates_each_per_second: float | None
+    batches_per_second: float | None
+    failed_batches_per_second: float | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Every region, and the users with the most messages now."""
+
+    regions: list[RegionTraffic]
     heaviest: list[HeavyUser]
 
 
-def traffic(*, now: Moment) -> Traffic:
-    """Return how the connections of every region are. None is `not measured`."""
+def overview(*, now: Moment, machine: MachineMoment) -> Overview:
+    """Return how the connections of every region are."""
     with database.transaction() as db:
         rows = store.latest(db, since=now - SHOWN_FOR)
-        spans = store.spans(db, rows)
-    regions = [_region(row, spans.get(row.region, timedelta(0))) for row in rows]
-    return Traffic(regions, upkeep.heaviest(now=now))
+    return Overview([_region(row) for row in rows], upkeep.heaviest(machine=machine))
 
 
-def _region(row: Snapshot, span: timedelta) -> dict[str, Any]:
-    seconds = span.total_seconds()
-    rates = {f"{name}_per_second": getattr(row, name) / seconds if seconds else None for name in RATES}
-    # What a subscription gets is how often it is updated.
-    updated = row.delivered / seconds / row.subscriptions if seconds and row.subscriptions else None
-    names = "region", "connections", "subscriptions", "channels_each", "reuse_rate", "error_rate"
-    times = "connect_p95_ms", "delivery_p50_ms", "delivery_p95_ms", "p50_ms", "p95_ms"
-    shown = {name: getattr(row, name) for name in (*names, *times)}
-    return {**shown, **rates, "updates_each_per_second": updated, "at": row.at.isoformat(timespec="seconds")}
+def _region(row: Snapshot) -> RegionTraffic:
+    observed = bool(row.batches or row.delivered or row.connect_p95_ms is not None)
+    delivered = row.a_second("delivered") if observed else None
+    updates = None if delivered is None or not row.subscriptions else delivered / row.subscriptions
+    return RegionTraffic(
+        region=row.region,
+        at=row.at,
+        connections=row.connections,
+        subscriptions=row.subscriptions,
+        channels_each=row.channels_each,
+        reuse_rate=row.reuse_rate,
+        error_rate=row.error_rate,
+        rtt_p50_ms=row.p50_ms,
+        rtt_p95_ms=row.p95_ms,
+        connect_p95_ms=row.connect_p95_ms,
+        delivery_p50_ms=row.delivery_p50_ms,
+        delivery_p95_ms=row.delivery_p95_ms,
+        opened_per_second=row.a_second("opened"),
+        messages_per_second=row.a_second("messages"),
+        bytes_per_second=row.a_second("bytes"),
+        delivered_per_second=delivered,
+        updates_each_per_second=updates,
+        batches_per_second=row.a_second("batches") if observed else None,
+        failed_batches_per_second=row.a_second("failed_batches") if observed else None,
+    )

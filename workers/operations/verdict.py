@@ -55,10 +55,7 @@ class Status:
         self._lock = Lock()
 
     def blame(self, code: int, why: str) -> None:
-        """Add a reason; the worst one sets the code, and comes first.
-
-        Before alerts what may be their cause.
-        """
+        """Add a reason. The worst sets the code, and comes first; what may cause alerts comes before them."""
         with self._lock:
             self._blamed.append((-code, why.startswith("alert "), why))
             self._blamed.sort(key=lambda one: one[:2])

@@ -156,7 +156,7 @@ class Supervisor:
         self._hanging = False
 
     def start(self, ended: Callable[[], bool] = lambda: False) -> None:
-        """Start all: workers first, beat and the watch once they are ready, lest first messages come late.
+        """Start all: workers first, beat and the watch once they are ready, or first messages came late.
 
         `ended` tells that somebody wants to stop before that.
         """

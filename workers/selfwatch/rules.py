@@ -32,9 +32,9 @@ class Postgres:
 class Seen:
     """What the watch saw. What could not be asked is None: nothing is known of it, and nothing has ended.
 
-    `away` has what can't be worked with, and says why: it does not answer, or refuses; `queues` the age of
-    the oldest message of each; `silent` each worker that does not answer, by for how long; `overdue` each job
-    that beat did not fire, by how long.
+    `unavailable` has what can't be worked with, and says why: it does not answer, or refuses; `queues` the
+    age of the oldest message of each; `silent` each worker that does not answer, by for how long; `overdue`
+    each job that beat did not fire, by how long.
     """
 
     unavailable: Mapping[Kind, str] = field(default_factory=dict)

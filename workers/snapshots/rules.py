@@ -56,6 +56,8 @@ class Snapshot:
     #: Writes of what was gathered for a recipient: all of them, and those of which something was lost.
     batches: int = 0
     failed_batches: int = 0
+    #: For how long all this was counted, by the machine's clock; 0 is not known.
+    seconds: float = 0.0
     #: Round trips.
     p50_ms: float | None = None
     p95_ms: float | None = None
@@ -70,6 +72,11 @@ class Snapshot:
     def error_rate(self) -> float | None:
         """Return errors a message, from 0 to 1; None without messages."""
         return self.errors / self.messages if self.messages else None
+
+    def a_second(self, name: str) -> float | None:
+        """Return a count a second; None when nobody knows for how long it was counted."""
+        count: int = getattr(self, name)
+        return count / self.seconds if self.seconds > 0 else None
 
     @property
     def reuse_rate(self) -> float | None:

@@ -1,7 +1,9 @@
 """Snapshots in PostgreSQL: one partition a day, written by COPY, dropped whole."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
 
 import orjson
 from sqlalchemy import (
@@ -16,7 +18,6 @@ from sqlalchemy import (
     cast,
     func,
     select,
-    union_all,
 )
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
@@ -25,15 +26,18 @@ from workers.snapshots.rules import Snapshot
 
 TABLE = "connection_metrics"
 _COLUMNS = tuple(Snapshot.__dataclass_fields__)
-_COUNTS, _TIMES = _COLUMNS[2:-6], _COLUMNS[-6:-1]
+_KINDS: dict[Any, Any] = {
+    int: lambda name: Column(name, BigInteger, nullable=False),
+    float: lambda name: Column(name, Float, nullable=False),
+    float | None: lambda name: Column(name, Float),
+}
 
 snapshots = Table(
     TABLE,
     database.metadata,
     Column("region", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    *(Column(name, BigInteger, nullable=False) for name in _COUNTS),
-    *(Column(name, Float) for name in _TIMES),
+    *(_KINDS[one.type](one.name) for one in fields(Snapshot) if one.type in _KINDS),
     Column("by_user_type", JSONB, nullable=False),
     postgresql_partition_by="RANGE (at)",
 )
@@ -57,21 +61,6 @@ def latest(db: Connection, *, since: datetime) -> list[Snapshot]:
         .order_by(snapshots.c.region, snapshots.c.at.desc())
     )
     return [Snapshot(**dict(row._mapping)) for row in rows]
-
-
-def spans(db: Connection, rows: Iterable[Snapshot]) -> dict[str, timedelta]:
-    """Return, by region, since when `rows` count: since the snapshot before, if that is within an hour."""
-    wanted = [
-        select(snapshots.c.region, row.at - func.max(snapshots.c.at))
-        .where(
-            snapshots.c.region == row.region,
-            snapshots.c.at < row.at,
-            snapshots.c.at >= row.at - timedelta(hours=1),
-        )
-        .group_by(snapshots.c.region)
-        for row in rows
-    ]
-    return {region: span for region, span in db.execute(union_all(*wanted))} if wanted else {}
 
 
 def history(db: Connection, start: datetime, end: datetime) -> list[tuple[str, datetime, int]]:

@@ -213,8 +213,8 @@ def test_what_capacity_lacks_is_an_alert_until_it_is_mended(monkeypatch: pytest.
     with database.transaction() as db:
         found = {alert.kind: alert for alert in store.listed(db)}
     assert found["action_failed"].detail == "us-west/instances: 403 Forbidden"
-    first, limit = today + timedelta(days=20), today + timedelta(days=40)
-    assert found["capacity_ahead"].detail.startswith(f"from {first} on, most on {limit}: 18 instances")
+    first, worst = today + timedelta(days=20), today + timedelta(days=40)
+    assert found["capacity_ahead"].detail.startswith(f"from {first} on, most on {worst}: 18 instances")
     assert found["capacity_ahead"].severity is Severity.MEDIUM
     assert "20% of what was seen" in found["forecast_unfit"].detail
     with database.transaction() as db:

@@ -327,10 +327,10 @@ def test_a_node_that_died_while_the_calendar_was_away_is_taken_out_all_the_same(
     connections.open(connection(node="n1"))
     _silence("n1")
 
-    def _is_unavailable() -> object:
+    def _unavailable() -> object:
         raise database.DatabaseUnavailable(cause="gone")
 
-    monkeypatch.setattr(actions.database, "transaction", _is_unavailable)
+    monkeypatch.setattr(actions.database, "transaction", _unavailable)
     actions.watch_nodes(now=clock.now())
     assert (store.out(), connections.total()) == ({"n1"}, 0)
 

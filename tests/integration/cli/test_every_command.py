@@ -48,7 +48,7 @@ MAY_REFUSE = {
     "permit read",
     "forecast backtest",
 }
-VALID_FOR = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
+PLACEHOLDERS = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
     "USER": "u1", "NODE": "n1", "REGION": "us-northeast", "ID": "1", "17": "1", "N": "4", "H": "2",
     "DATE": "2027-06-12",
     "D": "2026-10-10", "KIND": "venue", "SERIES": "guest_list_seconds", "JOB": "connections.sweep",
@@ -102,7 +102,7 @@ def _words(line: str) -> list[str]:
     )
     line = line.replace("FILE", "season.csv")
     words = shlex.split(re.split(r"\s(?:#|\||>|&&)\s?|…|\)", line, maxsplit=1)[0])
-    return [VALID_FOR.get(word, word).partition("|")[0] for word in words]
+    return [PLACEHOLDERS.get(word, word).partition("|")[0] for word in words]
 
 
 def _is_said(done: object) -> bool:

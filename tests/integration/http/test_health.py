@@ -80,7 +80,7 @@ def test_a_server_that_hangs_holds_up_no_answer(
         monkeypatch.setenv(variable, url.render_as_string(hide_password=False))
         with TestClient(api) as web:
             begun = clock.stopwatch()
-            assert eventually(lambda: _says(web, "/healthz")[part] in ("hangs", "away"))
+            assert eventually(lambda: _says(web, "/healthz")[part] in ("hangs", "unavailable"))
             assert clock.stopwatch() - begun < 5
             assert web.get("/livez").json() == {"status": "ok"}
 

@@ -171,11 +171,11 @@ def test_a_look_with_nothing_due_is_no_job_that_stopped(at: list[float]) -> None
 def test_a_redis_that_is_away_costs_a_tick_and_not_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
     scheduler = TableScheduler(app)
 
-    def _is_unavailable() -> None:
+    def _unavailable() -> None:
         raise redis.UNREACHABLE[0]("gone")
 
     with monkeypatch.context() as away:
-        away.setattr(beat.redis, "registry", _is_unavailable)
+        away.setattr(beat.redis, "registry", _unavailable)
         assert scheduler.tick() == beat.TICK
     redis.registry().function_flush()
     assert scheduler.tick() == beat.TICK

@@ -70,14 +70,14 @@ def test_a_cache_that_hangs_is_found(world: list[Server]) -> None:
 def test_a_database_that_is_away_is_told_once_without_it(
     world: list[Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def _is_unavailable(*_arguments: object) -> None:
+    def _unavailable(*_arguments: object) -> None:
         raise database.DatabaseUnavailable(cause="connection refused")
 
     with receiver() as (target, got):
         monkeypatch.setenv("NOTIFY_TARGETS", target)
         watch = watching.Watch()
         with monkeypatch.context() as away:
-            away.setattr(database, "transaction", _is_unavailable)
+            away.setattr(database, "transaction", _unavailable)
             for _ in range(4):
                 watch.look()
         assert [title for _, title in got if "database" in title] == ["critical firing: database"]

@@ -69,7 +69,7 @@ def test_paths_are_data_and_the_first_that_fits_is_taken() -> None:
             {
                 "name": "broker",
                 "kinds": ["bro*"],
-                "steps": [{"who": ["sre"], "after_minutes": {"ordinary": 3}}],
+                "steps": [{"recipients": ["sre"], "after_minutes": {"ordinary": 3}}],
             }
         ]
     }

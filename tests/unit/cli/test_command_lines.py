@@ -18,7 +18,7 @@ PAGES = [
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.name != "reference"),
 ]
 #: Words that stand for something, and what may stand there.
-VALID_FOR = {
+PLACEHOLDERS = {
     "ID": "17",
     "N": "3",
     "H": "2",
@@ -71,7 +71,7 @@ def test_a_command_line_of_our_pages_is_one(page: str, line: str) -> None:
         .replace("--reason …", "--reason why")
     )
     words = shlex.split(re.split(r"\s(?:#|\||>|&&)\s?|…", line, maxsplit=1)[0])
-    words = [__file__ if word in FILES else VALID_FOR.get(word, word).partition("|")[0] for word in words]
+    words = [__file__ if word in FILES else PLACEHOLDERS.get(word, word).partition("|")[0] for word in words]
     if words[:1] and words[0] not in COMMANDS:
         pytest.fail(f"{page}: there is no `wedops {words[0]}`")
     command: click.Command = wedops

@@ -41,7 +41,7 @@ def test_messages_are_gathered_and_sent_in_their_order() -> None:
 
     outbox = Outbox(_take)
     for number in range(20):
-        outbox.put(str(number), {"batch_ms": 300_000}, 1e6)
+        outbox.put(str(number), {"batch_ms": 300_000}, 1e6, since=0.0)
     _written(outbox, 0.1)
     assert sent == []
     outbox.gathers = 0.0
@@ -55,11 +55,11 @@ def test_who_does_not_read_has_a_bounded_number_waiting() -> None:
         return True
 
     outbox = Outbox(_never)
-    outbox.put("first", CALM, 1e6)
+    outbox.put("first", CALM, 1e6, since=0.0)
     _written(outbox, 0.2)
     for _ in range(3_000):
-        outbox.put("x" * 1_000, CALM, 1e6)
-    outbox.put("y" * (MAX + 1), CALM, 1e6)
+        outbox.put("x" * 1_000, CALM, 1e6, since=0.0)
+    outbox.put("y" * (MAX + 1), CALM, 1e6, since=0.0)
     assert outbox.waiting[-1][0][0] == "x", "what is too large by itself takes nobody else's place"
     outbox.dropped -= 1
     assert (outbox.size, len(outbox.waiting), outbox.dropped) == (MAX, MAX // 1_000, 3_000 - MAX // 1_000)
@@ -77,7 +77,7 @@ def test_what_becomes_of_messages_and_batches_is_observed() -> None:
         writing = asyncio.create_task(outbox.write())
         for texts in (("one", "two"), ("three", "lost")):
             for text in texts:
-                outbox.put(text, CALM, 1e6)
+                outbox.put(text, CALM, 1e6, since=0.0)
             await asyncio.sleep(0.1)
         writing.cancel()
 

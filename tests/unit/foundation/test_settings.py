@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from inspect import getsource
 from pathlib import Path
 from typing import Any, ClassVar, get_type_hints
 
@@ -136,6 +137,30 @@ def test_every_field_can_be_set(declared: type[Any], monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(declared.prefix + field.name.upper(), _written(getattr(default, field.name)))
     assert settings.read(declared) == default
     assert get_type_hints(declared)["prefix"]
+
+
+@pytest.mark.parametrize("declared", DECLARED, ids=lambda one: f"{one.__module__}.{one.__name__}")
+def test_every_field_is_read_by_its_older_names(declared: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    default = settings.read(declared)
+    for field in fields(declared):
+        own = declared.prefix + field.name.upper()
+        for older in settings.former(declared, field.name):
+            with monkeypatch.context() as patch:
+                patch.delenv(own, raising=False)
+                patch.setenv(older, _written(getattr(default, field.name)))
+                assert settings.read(declared) == default
+                assert own in former()[older], "doctor names the new one"
+
+
+def test_what_refuses_a_policy_names_its_fields() -> None:
+    """By these names the variable is found that an operator has to mend."""
+    for declared in DECLARED:
+        own = {field.name for field in fields(declared)}  # type: ignore[arg-type]
+        check = getattr(declared, "__post_init__", None)
+        said = re.findall(r'ValueError\((?:\s*)f?"([^"]+)"', getsource(check)) if check else []
+        for text in said:
+            words = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", re.sub(r"\{.*?\}", "", text)))
+            assert words <= own | {"new_regions"}, f"{declared}: {words - own}"
 
 
 def test_a_mapping_is_written_as_json_and_a_bad_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,23 @@ def test_a_decision_is_made_again_from_what_its_row_keeps(reading: Reading) -> N
     assert all(one.decision != found.decision for one in found.otherwise)
 
 
+def test_what_version_2_kept_is_read_by_its_words() -> None:
+    """With what the version before calls its fields now."""
+    reading = replace(CALM, scale_in_suspended=True, expected_previous_id=7, expired=True)
+    stored = orjson.loads(orjson.dumps(inputs.kept(reading, Policy(attempts_max=9))))
+    older = {new: old for old, new in inputs.RENAMED.items()}
+    before = {
+        "version": 2,
+        **{
+            part: {older.get(name, name): value for name, value in stored[part].items()}
+            for part in ("reading", "policy")
+        },
+    }
+    assert {"hold_in", "follows", "over"} <= before["reading"].keys()
+    assert "attempts_most" in before["policy"]
+    assert inputs.read(before) == (reading, Policy(attempts_max=9))
+
+
 CALM = Reading("east", 4, load=2000.0, expected=2000.0, lately=100.0)
 LOW = replace(CALM, load=0.0, expected=0.0)
 #: A reading for every reason, and by what its outcome would have been another.

@@ -143,8 +143,7 @@ class Breach:
 class Alert:
     """An alert that is not resolved. `seen_at` is when it was last above its threshold.
 
-    `flaps` is how often it fired before, `worst` how bad it was at worst since it was published from the
-    first step on.
+    `flaps` is how often it fired before, `worst` how bad it was at worst since its escalation began anew.
     """
 
     id: int
@@ -227,8 +226,8 @@ def lasted(since: Moment, *, now: Moment) -> timedelta:
 def changes(found: Iterable[Breach], alerts: Iterable[Alert], policy: Policy, *, now: Moment) -> list[Change]:
     """Return what becomes of each of `alerts`: opened, fired, made worse or better, seen again, resolved.
 
-    Hand in only alerts about which something is known now: one that is not in `found` is taken to be over. An
-    alert fires once its breach lasted `pending_for`, and resolves once there was none for `quiet_for`: a
+    Hand in only alerts about which something is known now: one that is not in `found` is taken to have ended.
+    An alert fires once its breach lasted `pending_for`, and resolves once there was none for `calm_for`: a
     value that swings around its threshold is one alert.
     """
     open_alerts, seen = {alert.fingerprint: alert for alert in alerts}, set()

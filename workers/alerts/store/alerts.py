@@ -162,7 +162,9 @@ def ended_unpublished(db: Connection) -> list[AlertView]:
 
 def _view(row: RowMapping) -> AlertView:
     kinds = {"kind": Kind(row["kind"]), "severity": Severity(row["severity"]), "state": State(row["state"])}
-    return AlertView(**dict(row) | kinds)
+    # A worker of the version before writes it so.
+    muted = row["muted"].replace("explained by", "inhibited by")
+    return AlertView(**dict(row) | kinds | {"muted": muted})
 
 
 def count(db: Connection) -> int:

@@ -11,7 +11,7 @@ from workers.foundation.event_log import Happening
 
 
 def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
-    """Return what became of alerts from a moment on, the newest `most`.
+    """Return what became of alerts from a moment on, the newest `limit`.
 
     What only waits whether it lasts is left out.
     """

@@ -97,7 +97,7 @@ def measured(
 def watch(*, machine: MachineMoment, settled: bool = True) -> list[Breach]:
     """Return a breach when the watch over ourselves ran once and does not run now.
 
-    None while all is only about to start.
+    While all is only about to start (not `settled`) there is none.
     """
     own = [record for record in jobs.records() if record.name == jobs.WATCH]
     late = settled and [record for record in own if record.overdue(machine.timestamp())]

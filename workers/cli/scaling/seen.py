@@ -28,7 +28,7 @@ def show(as_json: bool) -> None:
     with database.transaction() as db:
         found = seen.overview(db, now=now)
     if as_json:
-        _print("wedops.scaling/2", regions=found.regions, proposals=found.proposals)
+        _print("wedops.scaling/3", regions=found.regions, proposals=found.proposals)
         return
     for row in found.regions:
         has = "  ".join(f"{name}={_has(**found)}" for name, found in row["has"].items())
@@ -43,7 +43,7 @@ def _ends(proposal: Action, now: Moment) -> str:
     """Say until when a proposal is allowed, or how to allow it."""
     if not proposal.until:
         return f": `wedops scaling approve {proposal.id} --for 6h`"
-    expired = ", over: it goes when nobody needs it" if proposal.until <= now else ""
+    expired = ", ended: it goes when nobody needs it" if proposal.until <= now else ""
     return f", until {proposal.until:%Y-%m-%d %H:%M}{expired}"
 
 

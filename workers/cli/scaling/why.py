@@ -75,7 +75,7 @@ def _facts(reading: Reading, policy: Policy) -> list[str]:
         f"policy: {policy.utilisation:.0%} used is the aim, lead {policy.lead}, boot {policy.boot}",
         f"policy: cool-down {policy.shrink_after * 2 ** min(reading.undone, 5)}, peak season's floor "
         f"{reading.floor}",
-        f"approved up to {reading.allowed or 'the cap'}{', whose time is over' if reading.expired else ''}",
+        f"approved up to {reading.allowed or 'the cap'}{', whose time has ended' if reading.expired else ''}",
     ]
     if reading.frozen_until:
         lines.append(f"a wedding is near until {reading.frozen_until:%Y-%m-%d %H:%M}Z: nothing is taken away")

@@ -155,11 +155,14 @@ local function peek(shard, ref)
 end
 
 local function forget(shard, refs)
+  if #refs == 0 then return end
   local poor = redis.call('EXISTS', shard .. ':poor') == 1
+  local heavy = redis.call('EXISTS', shard .. ':heavy') == 1
   for first = 1, #refs, MAX_IN_A_CALL do
     local last = math.min(#refs, first + MAX_IN_A_CALL - 1)
     redis.call('ZREM', shard .. ':active', unpack(refs, first, last))
     if poor then redis.call('ZREM', shard .. ':poor', unpack(refs, first, last)) end
+    if heavy then redis.call('ZREM', shard .. ':heavy', unpack(refs, first, last)) end
   end
 end
 

@@ -23,7 +23,7 @@ local function too_fast(shard, limits, request, now)
     local spared = RATED[i] ~= 'user' and not (request.user_type == 'guest' or request.user_type == 'vendor')
     if holder and every and not spared then
       local key = shard .. ':r:' .. RATED[i] .. ':' .. holder
-      -- Who did not knock of late has no key: one call asks and charges.
+      -- Who did not try of late has no key: one call asks and charges.
       if not redis.call('SET', key, now + every, 'NX', 'PX', every) then
         local wait, arrival = wait_of(key, every, limits[RATED[i + 3]], now)
         if wait > 0 then return wait, RATED[i] .. '_rate' end
@@ -180,7 +180,7 @@ local function without_dead(shard, tenant, user, records, but)
   end
 end
 
--- Counts and tells a refusal.
+-- Counts a refusal and answers it.
 local function turned_away(shard, region, answer)
   redis.call('HINCRBY', shard .. ':flow', region .. '|refused:' .. answer.reason, 1)
   return cjson.encode(answer)
@@ -210,7 +210,11 @@ end
 -- Writes a connection that may be, in the place of the `same` one that a gateway opens again.
 local function admit(shard, tenant, user, records, same, request, profile, now)
   local ref = tenant .. '/' .. user .. '/' .. request.id
-  if same then count_one(shard, table.remove(records, same), -1) end
+  if same then
+    count_one(shard, table.remove(records, same), -1)
+    -- Its messages are counted from now on.
+    redis.call('ZREM', shard .. ':heavy', ref)
+  end
   local record = new_record(request, now)
   local channels, kinds = request.channels or {}, nil
   if #channels < 2 and not profile then
@@ -288,8 +292,7 @@ end
 -- Why a gateway may refuse somebody by itself. A label of metrics is made of it, so there are no others.
 local OWN_REASONS = {
   token_missing = true, token_invalid = true, token_expired = true, token_key_unknown = true,
-    wrong_wedding = true, region_full = true,
-  too_fast = true,
+  wrong_wedding = true, region_full = true, too_fast = true,
 }
 
 -- KEYS shard of the address; ARGV region, reason, address (opaque). Counts an attempt that the gateway itself

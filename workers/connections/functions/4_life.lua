@@ -255,8 +255,8 @@ local function sweep(keys, args)
     end_all(keys[1], refs, 'swept')
     -- They are the lowest of all: by rank that is one step, by name it would be one each.
     redis.call('ZREMRANGEBYRANK', keys[1] .. ':active', 0, #refs - 1)
-    if redis.call('EXISTS', keys[1] .. ':poor') == 1 then
-      redis.call('ZREM', keys[1] .. ':poor', unpack(refs))
+    for _, ranking in ipairs({keys[1] .. ':poor', keys[1] .. ':heavy'}) do
+      if redis.call('EXISTS', ranking) == 1 then redis.call('ZREM', ranking, unpack(refs)) end
     end
   end
   return #refs

@@ -76,7 +76,8 @@ local function snapshot(keys, args)
   end
   local until_ms = now_ms() - number_in(args[1], 60000, 0, 2^50)
   local max_silent = number_in(args[2], 200, 1, MAX_IN_A_CALL)
-  local silent_refs = redis.call('ZRANGEBYSCORE', shard .. ':active', '-inf', until_ms, 'LIMIT', 0, max_silent)
+  local active = shard .. ':active'
+  local silent_refs = redis.call('ZRANGEBYSCORE', active, '-inf', until_ms, 'LIMIT', 0, max_silent)
   local by_region, silent = {}, {}
   for _, ref in ipairs(silent_refs) do
     local record = peek(shard, ref)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from workers.connections.rules.admission import UserType
-from workers.foundation.moments import Moment
+from workers.foundation.moments import MachineMoment, Moment
 from workers.snapshots.rules import BOUNDS, Snapshot, quantile
 
 #: What a row can hold: a sum that it could not would come again for ever.
@@ -28,16 +28,17 @@ class Share:
 
 @dataclass(frozen=True)
 class Totals:
-    """The shares of all shards, added up."""
+    """The shares of all shards, added up. `seconds` is for how long counters were counted; 0 is not known."""
 
     counts: Counter[str]
     counters: Counter[str]
     silent: Counter[str]
+    seconds: float = 0.0
 
 
-def add_up(shares: Iterable[Share]) -> Totals:
+def add_up(shares: Iterable[Share], *, seconds: float = 0.0) -> Totals:
     """Return the sum of all shards."""
-    totals = Totals(Counter(), Counter(), Counter())
+    totals = Totals(Counter(), Counter(), Counter(), seconds)
     for share in shares:
         totals.counts.update(share.counts)
         totals.counters.update(share.counters)
@@ -58,10 +59,8 @@ def snapshots(
 
 
 def _snapshot(region: str, totals: Totals, at: Moment) -> Snapshot:
-    counters, by_user_type = (
-        totals.counters,
-        {str(kind): totals.counts[f"rt:{region}|{kind}"] for kind in UserType},
-    )
+    counters = totals.counters
+    by_user_type = {str(kind): totals.counts[f"rt:{region}|{kind}"] for kind in UserType}
     rtt, connect, delivery = (
         {bound: counters[f"{region}|{what}:{bound}"] for bound in BOUNDS}
         for what in ("rtt", "connect", "delivery")
@@ -78,6 +77,7 @@ def _snapshot(region: str, totals: Totals, at: Moment) -> Snapshot:
         delivery_p50_ms=quantile(delivery, 0.5),
         delivery_p95_ms=quantile(delivery, 0.95),
         delivered=min(sum(delivery.values()), MAX),
+        seconds=totals.seconds,
         by_user_type={kind: count for kind, count in by_user_type.items() if count},
         **{name: min(counters[f"{region}|{name}"], MAX) for name in COUNTED},
     )
@@ -115,7 +115,7 @@ def accepted(totals: Totals) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class HeavyUser:
-    """A user with many messages: those of the connections that are open, since each was opened."""
+    """A user with many messages: those of the busiest connections that are open, since each was opened."""
 
     user_id: str
     tenant: str
@@ -127,7 +127,7 @@ class HeavyUser:
 
 
 def heaviest(
-    connections: Iterable[tuple[str, int, int, int]], *, at: Moment, limit: int = 10
+    connections: Iterable[tuple[str, int, int, int]], *, at: MachineMoment, limit: int = 10
 ) -> list[HeavyUser]:
     """Return the users with the most messages.
 

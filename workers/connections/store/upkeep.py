@@ -91,11 +91,17 @@ def heaviest() -> list[tuple[str, int, int, int]]:
     ]
 
 
-def forget_counters() -> None:
+def counted_since() -> float:
+    """Return when the counters were drained last, in epoch seconds of the machine; 0 when never."""
+    return float(redis.connections().get(keys.DRAINED_AT) or 0)
+
+
+def forget_counters(*, at: float) -> None:
     """Drop the drained counters of the last snapshot: they are kept elsewhere now."""
     with redis.connections().pipeline(transaction=False) as pipe:
         for shard in shards():
             pipe.delete(f"{shard}:taken")
+        pipe.set(keys.DRAINED_AT, at)
         pipe.execute()
 
 
@@ -111,7 +117,7 @@ def poor() -> dict[str, float]:
 class Online:
     """Who of a wedding is online.
 
-    Open connections by user type, and people (user id -> user type), `most` of them.
+    Open connections by user type, and users (id -> user type), some of them when not `complete`.
     """
 
     connections: Mapping[str, int]
@@ -123,7 +129,7 @@ def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, limit: int = 
     """Return who of a wedding is online, by the registry and by Presence that was listened to.
 
     Its vendors are in their suppliers' shards, so those are asked as well. Costs a call for each 200 people,
-    and stops when `most` are listed; the counts are whole for the wedding's shard and those of
+    and stops when `limit` are listed; the counts are whole for the wedding's shard and those of
     `supplier_ids`.
     """
     open_: dict[str, int] = dict.fromkeys(rules.UserType, 0)
@@ -142,7 +148,7 @@ def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, limit: int = 
 def _list_users(
     shard: str, tenant: str, wedding_id: str, users: dict[str, str], limit: int
 ) -> tuple[str, list[int]]:
-    """Add a wedding's people of one tenant to `people`.
+    """Add a wedding's users of one tenant to `users`.
 
     Return where it ended, "0" for the end, and the shard's counts.
     """

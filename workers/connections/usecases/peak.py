@@ -30,7 +30,7 @@ def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.P
         warmed = peak.warmed(found, weddings.between(db, now, until))
     peaks.plan(found.needed, until)
     seasons.keep_pace(until)
-    log.info("peak prepared", needed=found.needed, pools=found.pools, warmed=len(warmed), reason="asked")
+    log.info("peak prepared", needed=found.needed, pools=found.pools, warmed=len(warmed), reason="requested")
     for wedding_id in warmed:
         key = f"peak/{until:%Y-%m-%dT%H}/{wedding_id}"
         commands.accept(

@@ -20,24 +20,20 @@ def sweep() -> int:
 
 
 def snapshot(*, now: Moment, machine: MachineMoment) -> None:
-    """Write what is open, and what went by since the last time.
-
-    A row a region; and count it for Prometheus.
-    """
-    totals = report.add_up(store.snapshot())
+    """Write a row a region of what is open and what was counted, and count it for Prometheus."""
+    at, since = machine.timestamp(), store.counted_since()
+    totals = report.add_up(store.snapshot(), seconds=max(0.0, at - since) if since else 0.0)
     with database.transaction() as db:
-        rows = report.snapshots(
-            totals, weddings.regions(db), at=now, but=aggregated.regions(machine.timestamp())
-        )
+        rows = report.snapshots(totals, weddings.regions(db), at=now, but=aggregated.regions(at))
         snapshots.append(db, rows)
-    store.forget_counters()
+    store.forget_counters(at=at)
     count(totals, rows)
     jobs.tally("connections_seen", sum(row.opened for row in rows))
 
 
-def heaviest(*, now: Moment) -> list[report.HeavyUser]:
+def heaviest(*, machine: MachineMoment) -> list[report.HeavyUser]:
     """Return the users with the most messages among the open connections."""
-    return report.heaviest(store.heaviest(), at=now)
+    return report.heaviest(store.heaviest(), at=machine)
 
 
 def audit() -> None:

@@ -207,9 +207,7 @@ class _Shapes:
         self._highest_of_all = _highest(added)
 
     def of(self, kind: str, row: int | None) -> tuple[Array, Array, float]:
-        """Return a kind's mean in each bin, the most of any, and of how many events that is.
-
-        Without the event of that row.
+        """Return a kind's mean in each bin without the event of that row, the most of any, their number.
 
         The most has the event of that row too: without it the learner took a record for what happens, and
         gave less room.

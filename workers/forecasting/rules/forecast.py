@@ -23,7 +23,7 @@ class Policy:
     """Shares of people connected at a time. They are assumptions until past weddings have taught better ones.
 
     The last `learn_days` are learned from, a sample each `learn_every`; calibration is evaluated over the
-    last `judge_days`.
+    last `evaluation_days`.
     """
 
     prefix: ClassVar = "FORECASTING_"
@@ -71,7 +71,9 @@ class Policy:
             not (1 <= self.learn_days <= 1000 and 1 <= self.evaluation_days <= 1000)
             or self.learn_every < self.step
         ):
-            raise ValueError("learn_days and judge_days must be from 1 to 1000, learn_every a step or more")
+            raise ValueError(
+                "learn_days and evaluation_days must be from 1 to 1000, learn_every a step or more"
+            )
         for name in ("guest_share", "vendor_share"):
             if not all(0 <= share <= 1 for share in getattr(self, name).values()):
                 raise ValueError(f"{name} must be shares from 0 to 1 by phase")

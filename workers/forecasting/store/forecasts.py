@@ -178,14 +178,16 @@ def far_pairs(
 _FAR = text(
     """
     SELECT DISTINCT ON (region, at) region, at, p10, p50, p90, p99 FROM (
-        SELECT f.region, f.id, f.starts_at + make_interval(days => :days, secs => (n - 1) * f.step_seconds) AS
-        at,
+        SELECT f.region, f.id,
+            f.starts_at + make_interval(days => :days, secs => (n - 1) * f.step_seconds) AS at,
             said.p10, said.p50, said.p90, said.p99
         FROM scaling_prediction_sets f,
-            LATERAL (SELECT :days * 86400 / f.step_seconds + 1 AS first, 86400 / f.step_seconds AS many) AS
-            day, LATERAL unnest(p10[first:first + many - 1], p50[first:first + many - 1], p90[first:first +
-            many - 1],
-                p99[first:first + many - 1]) WITH ORDINALITY AS said (p10, p50, p90, p99, n)
+            LATERAL (
+                SELECT :days * 86400 / f.step_seconds + 1 AS first, 86400 / f.step_seconds AS many) AS day,
+            LATERAL unnest(
+                p10[first:first + many - 1], p50[first:first + many - 1],
+                p90[first:first + many - 1], p99[first:first + many - 1]
+            ) WITH ORDINALITY AS said (p10, p50, p90, p99, n)
         WHERE far AND starts_at >= cast(:since AS timestamptz) - make_interval(days => :days + 1)
             AND starts_at < cast(:until AS timestamptz) - make_interval(days => :days)) AS each
     WHERE at >= :since AND at < :until ORDER BY region, at, id DESC
@@ -203,7 +205,7 @@ def far_since(db: Connection) -> Moment | None:
 def evaluate(db: Connection, evaluated: Iterable[tuple[str, int, Score]], *, at: Moment) -> None:
     """Remember how forecasts did.
 
-    (region, minutes ahead, score); a day's later judgement replaces its earlier one.
+    Each is (region, minutes ahead, score). A later score of a day replaces the earlier one.
     """
     for region, minutes, score in evaluated:
         row = {

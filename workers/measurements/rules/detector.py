@@ -62,7 +62,7 @@ class Tuning:
 
     Nothing is scored while the units of a series are learned from its first `learned`. Views are smoothed
     over `smoothed`, the usual of an hour follows at `rate`, histograms are halved at `kept`. What was said is
-    not said again unless `louder` times as surprising, which fades over `quiet`.
+    not said again unless `louder` times as surprising, which fades over `refractory`.
     """
 
     learned: int = 60

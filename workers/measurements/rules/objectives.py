@@ -11,7 +11,7 @@ import numpy as np
 class Objective:
     """Of the events that a series counts (a sample each), `target` must be good.
 
-    Their value at most `most`, at least `least`. A sample labelled outcome=failed is bad whatever its value.
+    A good one has a value from `min` to `max`. A sample labelled outcome=failed is bad whatever its value.
     `alert` is the kind of alert it burns into.
     """
 
@@ -144,7 +144,7 @@ def evaluate(
 def describe(objective: Objective, window: Window, counts: Counts, burn: float) -> str:
     """Return in people's words how many events were bad, and what that costs.
 
-    348 of 348 loads … in the last 5 min.
+    Such as `348 of 348 loads … in the last 5 min`.
     """
     span = window.short if counts.bad_short else window.long
     bad, total = (

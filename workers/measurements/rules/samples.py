@@ -248,10 +248,10 @@ def moment(value: Any, *, now: MachineMoment) -> float:
 
 
 def from_json(document: Any, policy: Policy, *, now: MachineMoment) -> tuple[list[Sample], Counter[str]]:
-    """Return the samples of {"samples".
+    """Return the samples of a batch, and those that are none by why.
 
-    [{"name", "value", "at"?, "labels"?}]}, and by why those that are none. Raises ValueError for what is no
-    batch. Samples of one series without `at` are set apart by `apart`: each is one.
+    A batch is {"samples": [{"name", "value", "at"?, "labels"?}]}; raises ValueError for what is none. Samples
+    of one series without `at` are set apart by `apart`: each is one.
     """
     given = document.get("samples") if isinstance(document, Mapping) else None
     if not isinstance(given, list):

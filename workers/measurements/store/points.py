@@ -68,7 +68,7 @@ def buffered() -> int:
 def buffer(batch: Batch, *, limit: int) -> None:
     """Append a batch to the stream.
 
-    Raises BufferFull when more than `most` bytes wait: the database is too far behind.
+    Raises BufferFull when more than `limit` bytes wait: the database is too far behind.
     """
     if not len(batch.rows):
         return
@@ -79,7 +79,7 @@ def buffer(batch: Batch, *, limit: int) -> None:
 
 
 def spend(source: str, samples: int, *, at: float, limit: int) -> bool:
-    """Count samples of a source in this second; False when it sent more than `most`."""
+    """Count samples of a source in this second; False when it sent more than `limit`."""
     key = keys.sent(source, int(at))
     with redis.registry().pipeline(transaction=False) as pipe:
         pipe.incrby(key, samples)

@@ -6,10 +6,7 @@ from workers.scaling.store import gateways
 
 
 class Gateways:
-    """`store.gateways.publish` reaches them, whatever applies an action.
-
-    Here their confirmation is read.
-    """
+    """What is wanted of them is published by `store.gateways.publish`; here their confirmation is read."""
 
     serves = (Resource.INSTANCES, Resource.CONNECTION_POOL)
 
@@ -28,5 +25,5 @@ class Gateways:
         )
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:  # noqa: ARG002 - nothing is done here
-        """Wait for them: it was published."""
-        return f"gateways of {action.region} are told {action.resource}={action.to}"
+        """Do nothing: what is wanted was published, and gateways confirm it."""
+        return f"gateways of {action.region} get {action.resource}={action.to}"

@@ -14,9 +14,8 @@ class Kind(StrEnum):
 
     LIVE = "live"
     SHADOW = "shadow"
-    #: Stored as the version before knows them.
-    SUSPEND_SCALE_IN = "hold_in"
-    SUSPEND_SCALE_OUT = "hold_out"
+    SUSPEND_SCALE_IN = "suspend_scale_in"
+    SUSPEND_SCALE_OUT = "suspend_scale_out"
     EMERGENCY = "emergency"
 
 

@@ -24,7 +24,7 @@ _LONGEST = {"boot": timedelta(hours=12)}
 
 @dataclass(frozen=True)
 class Bounds:
-    """From `least` to `most`, in steps of `step`.
+    """From `min` to `max`, in steps of `step`.
 
     One of it carries a load of `carries`. `ceiling` is what nobody may allow.
     """

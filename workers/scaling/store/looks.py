@@ -21,7 +21,7 @@ def take(region: str, resource: str, *, each: timedelta) -> bool:
 
 
 def note_hanging(actuator: str, *, call: str, limit: timedelta) -> None:
-    """Remember that a call to an actuator did not end in time, for `most`.
+    """Remember that a call to an actuator did not end in time, for `limit`.
 
     Who hangs for good must be tried again. A person's command ends with its call, and nobody would say that
     it ended: it keeps that to itself.

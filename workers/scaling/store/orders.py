@@ -41,6 +41,9 @@ orders = Table(
     Column("ended_by", Text),
 )
 
+#: As the version before reads and writes them.
+_STORED = {Kind.SUSPEND_SCALE_IN: "hold_in", Kind.SUSPEND_SCALE_OUT: "hold_out"}
+_KINDS = {stored: kind for kind, stored in _STORED.items()}
 _FACTS = [orders.c[name] for name in Order.__dataclass_fields__]
 
 
@@ -52,12 +55,12 @@ def give(db: Connection, order: Order) -> None:
     for_a_time = order.kind in MODES and order.until is not None
     for kind in MODES if order.kind in MODES and not for_a_time else (order.kind,):
         end(db, order.region, kind, by=order.requested_by, at=order.at, timed_only=for_a_time)
-    db.execute(orders.insert().values(**vars(order)))
+    db.execute(orders.insert().values(**vars(order) | {"kind": _STORED.get(order.kind, order.kind)}))
 
 
 def end(db: Connection, region: str, kind: Kind, *, by: str, at: Moment, timed_only: bool = False) -> int:
     """End the active orders of a kind (`timed_only` those for a time); return how many there were."""
-    ours = (orders.c.region == region) & (orders.c.kind == kind) & _is_active(at)
+    ours = (orders.c.region == region) & (orders.c.kind == _STORED.get(kind, kind)) & _is_active(at)
     if timed_only:
         ours &= orders.c.until.is_not(None)
     return db.execute(update(orders).where(ours).values(ended_at=at, ended_by=by)).rowcount
@@ -67,7 +70,8 @@ def active(db: Connection, *, at: Moment) -> dict[str, dict[Kind, Order]]:
     """Return the orders that hold at a moment, by region and kind."""
     found: dict[str, dict[Kind, Order]] = {}
     for row in db.execute(select(*_FACTS).where(_is_active(at)).order_by(orders.c.id)):
-        found.setdefault(row.region, {})[Kind(row.kind)] = _order(row)
+        order = _order(row)
+        found.setdefault(order.region, {})[order.kind] = order
     return found
 
 
@@ -90,4 +94,4 @@ def _is_active(at: Moment) -> ColumnElement[bool]:
 
 
 def _order(row: Any) -> Order:
-    return Order(**dict(row._mapping) | {"kind": Kind(row.kind)})
+    return Order(**dict(row._mapping) | {"kind": _KINDS.get(row.kind) or Kind(row.kind)})

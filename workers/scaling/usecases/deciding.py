@@ -53,7 +53,7 @@ def decide(policy: Policy, *, now: Moment) -> None:
 def _sure(reading: Reading, policy: Policy, now: Moment, unavailable: set[Resource]) -> Reading:
     """Return the reading with what the real thing has, where nothing of ours says so.
 
-    Where that can't be asked (`away` remembers it for the run) it may get more, and loses nothing.
+    Where that can't be asked (`unavailable` remembers it for the run) it may get more, and loses nothing.
     """
     if not reading.unsure:
         return reading
@@ -69,7 +69,7 @@ def _sure(reading: Reading, policy: Policy, now: Moment, unavailable: set[Resour
         # A plug-in may raise anything, and stops nobody else.
         unavailable.add(reading.resource)
         log.warning(
-            "not asked",
+            "not looked at",
             region=reading.region,
             resource=reading.resource,
             reason=error_code(error),
@@ -94,7 +94,7 @@ def record(
         id = written.get((reading.region, reading.resource))
         if id and rules.gives_back(reading, decision, policy):
             store.roll_back(db, id, problem="strain rose when it was gone")
-    _ask(
+    _propose(
         db, [(reading, decision) for reading, decision in decided if not reading.shadow], written, policy, now
     )
 
@@ -148,7 +148,7 @@ def _write(db: Connection, rows: Sequence[Decided]) -> dict[tuple[str, str], int
     return ids
 
 
-def _ask(
+def _propose(
     db: Connection, decided: Sequence[tuple[Reading, Decision]], written: Mapping[tuple[str, str], int],
     policy: Policy,
     now: Moment,
@@ -185,7 +185,7 @@ def _ask(
 def _end_approval(db: Connection, one: Action, now: Moment) -> None:
     # Somebody may have settled it since it was read.
     with suppress(proposals.ProposalUnknown):
-        proposals.settle(db, one.id, State.ROLLED_BACK, by=SCHEDULE, at=now, problem="its time is over")
+        proposals.settle(db, one.id, State.ROLLED_BACK, by=SCHEDULE, at=now, problem="its time has ended")
 
 
 def _is_open(
@@ -193,7 +193,7 @@ def _is_open(
 ) -> bool:
     """Tell whether a proposal for as much as is needed is open.
 
-    End what was allowed once it has ended and given back.
+    End an approval whose time has ended, once what it allowed is given back.
     """
     open_ = False
     for one in ours:

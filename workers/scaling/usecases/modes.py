@@ -38,7 +38,7 @@ def desired(db: Connection, region: str, resource: Resource, policy: Policy, *, 
 
 
 def failed(db: Connection, policy: Policy, *, now: Moment) -> list[Action]:
-    """Return the actions that should be in effect, and that somebody applies who could not."""
+    """Return the actions of live regions that should be in effect and could not be applied."""
     ours = [one for one in store.failed(db) if one.resource in actuators.managed()]
     watched = in_shadow(db, policy, orders.active(db, at=now), also=[one.region for one in ours])
     return [one for one in ours if one.region not in watched]

@@ -24,10 +24,7 @@ from workers.weddings.rules import EVERYWHERE
 
 @dataclass(frozen=True)
 class Overview:
-    """Of each region (and EVERYWHERE) what there should be and is, its mode and its orders.
-
-    And what waits for an approval.
-    """
+    """Each region's (and EVERYWHERE's) mode, orders, what there should be and is; what waits for approval."""
 
     regions: list[dict[str, Any]]
     proposals: list[Action]

@@ -1,4 +1,4 @@
-"""The watch: looks, has alerts evaluated, and notifies people itself while the database is unavailable."""
+"""The watch: looks, opens alerts, and notifies people itself while the database is unavailable."""
 
 from collections import Counter
 from collections.abc import Container
@@ -85,11 +85,13 @@ class Watch:
         """Publish the end of what was published without the database and is not active any more."""
         for fingerprint in [one for one in self.published if one not in active]:
             breach = self.published.pop(fingerprint)
-            _send(f"resolved: {breach.kind}", f"{breach.detail}: this is over", breach, f"{fingerprint}/end")
+            _send(
+                f"resolved: {breach.kind}", f"{breach.detail}: this has ended", breach, f"{fingerprint}/end"
+            )
 
 
 def _alert(found: list[Breach], known: Container[Kind], policy: Policy, now: Moment) -> None:
-    """Have what was found be alerts, and publish them."""
+    """Open, change and resolve the alerts of what was found, and publish them."""
 
     def _evaluated(fingerprint: str) -> bool:
         return fingerprint.partition("/")[0] in known
@@ -106,5 +108,5 @@ def _send(title: str, body: str, breach: Breach, key: str) -> bool:
     text = safe(body, BODY)
     sent = [adapters.send(url, title, text, breach.severity, key=key) for url in adapters.targets().values()]
     if any(sent):
-        event_log.note(f"told {OPERATIONS} without the database: {title}: {text}", by="watch")
+        event_log.note(f"notified {OPERATIONS} without the database: {title}: {text}", by="watch")
     return any(sent)

@@ -69,10 +69,7 @@ class _Rows:
 
 
 def _delimiter(body: str) -> str:
-    """Return what separates the columns of the first line with anything in it.
-
-    By which most of our names are found.
-    """
+    """Return what separates the columns of the first line: by it most of our names are found."""
     first = next((line for line in body.split("\n") if line.strip()), "")
     return max(
         DELIMITERS, key=lambda one: (len(set(map(_name, first.split(one))) & set(COLUMNS)), first.count(one))

@@ -45,9 +45,9 @@ class RowRefused(ExpectedError):
 class Reading:
     """What a calendar held.
 
-    `said` is how it was read, `notes` what had to be decided or was passed over, `refused` what was not taken
-    and why; each line says where. `sequences` are the revisions of those weddings whose calendar counts them
-    (RFC 5545's SEQUENCE).
+    `remarks` say how it was read, `notes` what had to be decided or was passed over, `refused` what was not
+    taken and why; each line says where. `sequences` are the revisions of those weddings whose calendar counts
+    them (RFC 5545's SEQUENCE).
     """
 
     weddings: list[Wedding] = field(default_factory=list)

@@ -13,5 +13,6 @@ def upgrade() -> None:
         op.add_column(
             "connection_metrics", sa.Column(name, sa.BigInteger(), server_default="0", nullable=False)
         )
+    op.add_column("connection_metrics", sa.Column("seconds", sa.Float(), server_default="0", nullable=False))
     for name in ("connect_p95_ms", "delivery_p50_ms", "delivery_p95_ms"):
         op.add_column("connection_metrics", sa.Column(name, sa.Float()))
