@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+# Some machines trust only the system's certificates.
+uv = $(UV) $(1) 2> .venv/uv.log || { echo "again, with the system's certificates"; $(UV) --system-certs $(1); }
 BENCHMARKS := alert_sweep balance beat detection_delay emergency_latency failover faults forecast gateway_failover ingest registry scaling_decision season_cost sweep task_rate
 
 help: ## list the commands
@@ -17,8 +19,8 @@ $(shell test ! -e .venv || .venv/bin/python -c '' 2> /dev/null || rm -f .venv/in
 	    { echo "this needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@$(BIN)/python -c 'import pip' 2> /dev/null || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet "uv>=0.13,<1"
-	$(UV) -r requirements.txt || $(UV) --system-certs -r requirements.txt
-	$(UV) --no-deps -e . || $(UV) --system-certs --no-deps -e .
+	$(call uv,-r requirements.txt)
+	$(call uv,--no-deps -e .)
 	@touch $@
 
 up: install ## start the whole system and play a Saturday (CLEAN=1 starts anew)

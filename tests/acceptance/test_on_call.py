@@ -78,8 +78,8 @@ def test_a_database_that_stands_still_is_one_page_and_an_all_clear_and_is_in_the
         lambda: (found := client.find("after-the-stillness")) and found.state == "done", within=60
     )
     timeline = _run("timeline", "--since", "30m")
-    assert "told operations without the database: critical firing: database" in timeline
-    assert "told operations without the database: resolved: database" in timeline
+    assert "notified operations without the database: critical firing: database" in timeline
+    assert "notified operations without the database: resolved: database" in timeline
     assert "emergency" in timeline
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from workers.caching.keys import CHANGED, ENTRIES, LOADING
 from workers.caching.rules import Kind, Policy, Structure
 from workers.foundation import background, breaker, clock, logs, redis, settings
-from workers.foundation.database import expires, insert_once, metadata
+from workers.foundation.database import expires, insert_once, metadata, plain
 from workers.foundation.moments import Moment
 
 log = logs.get("caching")
@@ -63,7 +63,7 @@ def of_wedding(db: Connection, wedding_id: str, *, limit: int = 20) -> list[dict
     query = (
         select(results).where(results.c.wedding_id == wedding_id).order_by(results.c.id.desc()).limit(limit)
     )
-    return [dict(row) for row in db.execute(query).mappings()]
+    return plain(db.execute(query))
 
 
 class TwoLayers:

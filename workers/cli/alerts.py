@@ -87,7 +87,8 @@ def show(alert_id: int) -> None:
 
 def _became(status: Status) -> str:
     if status.state is Sending.SENT:
-        return f"{status.settled_at:%H:%M:%S}Z"
+        # Sent by the machine's clock, and told by the world's, as all else here.
+        return f"{clock.of_the_world(status.settled_at):%Y-%m-%d %H:%M:%S}Z" if status.settled_at else "sent"
     return f"not yet, {status.attempts} tries" if status.state is Sending.WAITING else str(status.state)
 
 
@@ -156,6 +157,7 @@ command.add_command(_former, "hand-over")
 @click.option(
     "--up-to",
     default=str(Severity.HIGH),
+    show_default=True,
     type=click.Choice([str(one) for one in Severity]),
     help="What is worse is published all the same.",
 )
@@ -202,6 +204,7 @@ def unsilence(silence_id: int) -> None:
     """End a silence now."""
     with database.transaction() as db:
         operators.unsilence(db, silence_id, now=clock.now())
+    click.echo(f"silence {silence_id} is ended")
 
 
 @command.command("paths")

@@ -17,6 +17,7 @@ from workers.forecasting.rules.calibration import ENOUGH, Score
 from workers.forecasting.rules.shares import QUANTILES
 from workers.forecasting.usecases import forecasts
 from workers.foundation import clock, database, settings
+from workers.foundation.errors import ExpectedError
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.usecases.seen import during
 from workers.snapshots import usecases as snapshots
@@ -26,6 +27,11 @@ _PICTURE = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Draw band, actual and capacity: a .png or .svg.",
 )
+
+
+class ForecastMissing(ExpectedError):
+    """region {region!r} has no forecast{when}; `wedops run forecasting.refresh` makes one, if it has
+    weddings"""
 
 
 @click.group("forecast")
@@ -62,8 +68,7 @@ def show(
             _draw(db, picture, found, back, hours)
     if not found:
         when = f" made before {now:%Y-%m-%d %H:%M} UTC" if at else ""
-        remedy = "`wedops run forecasting.refresh` makes one, if it has weddings"
-        raise click.ClickException(f"region {region!r} has no forecast{when}; {remedy}")
+        raise ForecastMissing(region=region, when=when)
     made = f"{found.starts_at:%Y-%m-%d %H:%M} UTC"
     if found.peak(now, now) is None:
         raise click.BadParameter(f"the forecast of {made} does not reach it", param_hint="--at")

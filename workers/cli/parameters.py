@@ -29,7 +29,11 @@ class Duration(click.ParamType[timedelta]):
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> timedelta:
         """Return a timedelta."""
         try:
-            lasts = value if isinstance(value, timedelta) else settings.duration("--for", value)
+            lasts = (
+                value
+                if isinstance(value, timedelta)
+                else settings.duration(param.opts[0] if param else "it", value)
+            )
         except settings.SettingInvalid as error:
             self.fail(str(error), param, context)
         if not timedelta(minutes=1) <= lasts <= timedelta(days=30):

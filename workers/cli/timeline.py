@@ -1,5 +1,6 @@
 """`wedops timeline`."""
 
+import sys
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -8,8 +9,8 @@ import orjson
 
 from workers.cli.parameters import Duration
 from workers.foundation import clock
-from workers.foundation.errors import printable
-from workers.operations.timeline import timeline
+from workers.foundation.errors import UNAVAILABLE, printable
+from workers.operations.timeline import Timeline, timeline
 
 
 @click.command("timeline")
@@ -34,17 +35,21 @@ def command(lasts: timedelta, wedding_id: str, limit: int, as_json: bool) -> Non
 
     Alerts, steps, scaling, emergencies, messages, restarts, modes.
     """
-    found, missing = timeline(clock.now() - lasts, wedding_id=wedding_id, limit=limit)
+    seen = timeline(clock.now() - lasts, wedding_id=wedding_id, limit=limit)
     if as_json:
-        rows = [asdict(one) for one in found]
-        click.echo(
-            orjson.dumps({"schema": "wedops.timeline/1", "happened": rows, "missing": missing}).decode()
-        )
-        return
-    for one in found:
+        rows = [asdict(one) for one in seen.happened]
+        facts = {"schema": "wedops.timeline/1", "happened": rows, "missing": seen.missing}
+        click.echo(orjson.dumps(facts).decode())
+    else:
+        _show(seen)
+    sys.exit(UNAVAILABLE if seen.unreachable else 0)
+
+
+def _show(seen: Timeline) -> None:
+    for one in seen.happened:
         by = f"  ({one.by})" if one.by else ""
         click.echo(f"{one.at:%Y-%m-%d %H:%M:%S}Z  {printable(one.what)}{by}")
-    for what in missing:
+    for what in seen.missing:
         click.echo(f"not all: {what}", err=True)
-    if not found and not missing:
+    if not seen.happened and not seen.missing:
         click.echo("nothing happened")

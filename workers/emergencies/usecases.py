@@ -9,6 +9,7 @@ from workers.commands import store as commands
 from workers.emergencies import rules, store
 from workers.emergencies.formats import OpenEmergency
 from workers.foundation import database, logs
+from workers.foundation.errors import ExpectedError
 from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
@@ -39,10 +40,24 @@ def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Mom
     return found.id
 
 
+class EmergencyNotOpen(ExpectedError):
+    """no emergency is open {what}; `wedops status` shows those that are"""
+
+    http_status = 404
+
+
 def close(ids: Collection[int] = (), *, wedding_id: str = "", now: Moment) -> list[int]:
-    """Close emergencies, or all of a wedding; return the ids of those that were open."""
+    """Close emergencies by their ids, or all of a wedding; return the ids.
+
+    Raises EmergencyNotOpen, and closes none.
+    """
     with database.transaction() as db:
-        return store.close(db, ids, wedding_id=wedding_id, at=now)
+        closed = store.close(db, ids, wedding_id=wedding_id, at=now)
+        if missing := sorted(set(ids) - set(closed)):
+            raise EmergencyNotOpen(what=f"with id {', '.join(map(str, missing))}")
+        if not closed:
+            raise EmergencyNotOpen(what=f"at {wedding_id}")
+        return closed
 
 
 def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
@@ -62,4 +77,5 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
 
 def _notification(key: str, command: OpenEmergency, first: rules.Step) -> Notification:
     title = f"{command.kind} emergency at wedding {command.wedding_id}"
-    return Notification(f"emergency/{key}", title, f"first: {first.what} ({first.owner})", "critical")
+    what = f"first: {first.what} ({first.owner})"
+    return Notification(f"emergency/{key}", title, what, "critical", command.wedding_id)

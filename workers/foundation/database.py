@@ -15,6 +15,7 @@ from sqlalchemy import (
     Engine,
     FromClause,
     MetaData,
+    Result,
     Table,
     create_engine,
     event,
@@ -263,6 +264,11 @@ def expires(outdated: str | Outdated) -> dict[str, Outdated]:
     Or those for which a condition holds. Tables that refer to it must do so ON DELETE CASCADE.
     """
     return {EXPIRES: outdated if callable(outdated) else lambda table, before: table.c[outdated] < before}
+
+
+def plain(rows: Result[Any]) -> list[dict[str, Any]]:
+    """Return rows by the plain names of their columns: SQLAlchemy's own can't be written as JSON."""
+    return [{str(name): value for name, value in row.items()} for row in rows.mappings()]
 
 
 def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Any]:

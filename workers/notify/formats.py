@@ -19,12 +19,13 @@ def message(notification: Notification, to: Target) -> Message:
         "title": safe(notification.title, TITLE),
         "body": safe(notification.body, BODY),
         "severity": notification.severity,
+        "about": notification.about or to.wedding_id,
     }
     lane = _LANES.get(notification.severity, Lane.NORMAL)
-    return Message(notification.key, KIND, body | vars(to), str(to), to.wedding_id, lane)
+    return Message(notification.key, KIND, body | vars(to), str(to), body["about"], lane)
 
 
 def read(key: str, body: dict[str, Any]) -> tuple[Notification, Target]:
     """Return the notification and its target from what the outbox kept, of version 1."""
     to = Target(body["recipient"], body["wedding_id"], body["channel"])
-    return Notification(key, body["title"], body["body"], body["severity"]), to
+    return Notification(key, body["title"], body["body"], body["severity"], body.get("about", "")), to

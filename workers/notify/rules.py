@@ -20,12 +20,13 @@ _NAMED = re.compile(
 
 @dataclass(frozen=True)
 class Notification:
-    """Something to tell; the key makes it one, however often it is written."""
+    """Something to send; the key makes it one, however often it is written. `about` is a wedding, if any."""
 
     key: str
     title: str
     body: str
     severity: str
+    about: str = ""
 
 
 @dataclass(frozen=True, order=True)

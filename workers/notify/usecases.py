@@ -97,8 +97,8 @@ def unregister(to: Target) -> bool:
 
 
 def require_address(db: Connection, recipient: str) -> None:
-    """Raise AddressMissing for somebody whom nothing reaches."""
-    if not store.channels(db, recipient):
+    """Raise AddressMissing for somebody whom nothing reaches; operations have NOTIFY_TARGETS."""
+    if recipient != OPERATIONS and not store.channels(db, recipient):
         raise AddressMissing(recipient=recipient)
 
 
@@ -111,7 +111,7 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
         Happening(
             clock.of_the_world(at),
             f"notified {body['recipient']} by {body['channel']}: {body['title']}",
-            wedding_id=body["wedding_id"],
+            wedding_id=body.get("about", body["wedding_id"]),
         )
         for at, body in outbox.latest_sent(db, formats.KIND, limit=limit)
     ]

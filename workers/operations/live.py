@@ -81,7 +81,7 @@ def _from_nodes(status: Status, now: Moment) -> None:
         status.blame(DEGRADED, "no realtime node has reported: does a gateway run, and reach the registry?")
     status.peak = peaks.needed(now)
     if status.peak:
-        status.peak_until = str(peaks.planned()[1])
+        status.peak_until = _iso(peaks.planned()[1])
     if status.emergency_mode:
         status.blame(
             DEGRADED,
@@ -98,6 +98,10 @@ def _job(record: jobs.Record, at: float) -> dict[str, Any]:
         "ago": f"{at - record.finished:,.0f} s ago" if record.finished else None,
         "in": f"in {record.next - at:,.0f} s" if record.pace else None,
     }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds") if at else None
 
 
 def _moment(epoch: float) -> str | None:

@@ -1,6 +1,7 @@
 """All that happened and all that was done, in the order of time."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from redis.exceptions import RedisError
@@ -12,6 +13,7 @@ from workers.foundation.event_log import Happening
 from workers.notify import usecases as notify
 from workers.responses import usecases as responses
 from workers.scaling.store import actions as scaling
+from workers.scaling.store import orders
 from workers.weddings.rules import EVERYWHERE
 from workers.weddings.store import weddings
 
@@ -20,11 +22,21 @@ LOOKED_AT = 5_000
 #: Each table that knows when something happened.
 TABLES: tuple[Callable[..., list[Happening]], ...] = (
     alerts.happened, responses.happened, emergencies.happened, notify.happened, scaling.happened,
+    orders.happened,
 )  # fmt: skip
 
 
-def timeline(since: datetime, *, wedding_id: str = "", limit: int) -> tuple[list[Happening], list[str]]:
-    """Return the newest that happened since a moment, the oldest first, and which part could not be asked.
+@dataclass(frozen=True)
+class Timeline:
+    """What happened, the oldest first; what is missing and why; whether a server could not be reached."""
+
+    happened: list[Happening]
+    missing: list[str]
+    unreachable: bool
+
+
+def timeline(since: datetime, *, wedding_id: str = "", limit: int) -> Timeline:
+    """Return the newest that happened since a moment, and which part could not be asked.
 
     With a wedding what was about it, its region or everybody. The other parts are shown all the same. Raises
     WeddingUnknown.
@@ -40,13 +52,14 @@ def timeline(since: datetime, *, wedding_id: str = "", limit: int) -> tuple[list
         parts.append(event_log.since(since, limit=LOOKED_AT))
     except RedisError as error:
         missing.append(f"Redis does not answer ({error}); restarts, circuits and modes are not shown")
+    unreachable = bool(missing)
     if any(len(part) >= LOOKED_AT for part in parts):
         missing.append(
             f"of one kind there are {LOOKED_AT} or more; what is older is left out: ask with a shorter "
             "--since"
         )
     ours = (one for part in parts for one in part if not wedding_id or _is_about(one, wedding_id, region))
-    return sorted(ours, key=lambda one: one.at)[-limit:], missing
+    return Timeline(sorted(ours, key=lambda one: one.at)[-limit:], missing, unreachable)
 
 
 def _is_about(one: Happening, wedding_id: str, region: str) -> bool:

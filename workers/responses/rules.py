@@ -191,7 +191,7 @@ def _next(alert: AlertView, taken: Sequence[Response], ladder: Sequence[Action])
 
 def effect(before: float, after: float, policy: Policy) -> Outcome:
     """Return what a step did to its indicator; for all indicators that have a playbook less is better."""
-    if after <= before * (1 - policy.better):
+    if after < before and after <= before * (1 - policy.better):
         return Outcome.BETTER
     return Outcome.WORSE if after > before * (1 + policy.worse) else Outcome.NO_BETTER
 

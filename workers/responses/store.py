@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from workers.alerts.rules.lifecycle import AlertView
-from workers.foundation.database import insert_once, metadata
+from workers.foundation.database import insert_once, metadata, plain
 from workers.foundation.moments import Moment
 from workers.responses.rules import Action, Outcome, Reason, Response
 
@@ -107,10 +107,7 @@ def undo(db: Connection, step: Response, *, at: Moment) -> None:
 
 def history(db: Connection, *, limit: int = 50) -> list[dict[str, object]]:
     """Return what was done, the newest first."""
-    return [
-        dict(row)
-        for row in db.execute(select(responses).order_by(responses.c.id.desc()).limit(limit)).mappings()
-    ]
+    return plain(db.execute(select(responses).order_by(responses.c.id.desc()).limit(limit)))
 
 
 def since(db: Connection, moment: datetime, *, limit: int) -> list[Taken]:

@@ -308,7 +308,7 @@ def test_a_peak_is_planned_and_begun() -> None:
     assert peaks.needed(clock.now()) == 9600
     assert seasons.kind_of_day(clock.now()) == "wedding_day"
     status = _status()
-    assert (status["peak"], len(status["peak_until"])) == (9600, 32)
+    assert (status["peak"], len(status["peak_until"])) == (9600, 25)
     assert any("no realtime node has reported" in why for why in status["why"])
     assert "is over" in _run("plan", "end-peak").output
     assert "no peak was" in _run("plan", "end-peak").output
@@ -392,3 +392,14 @@ def test_a_silence_is_asked_for_as_its_guide_writes_it(more: list[str]) -> None:
     done = _run("alerts", "silence", "--kind", "cpu", "--for", "7d", "--reason", "a weekly backup", *more)
     assert done.exit_code == 0, done.output
     assert "a weekly backup" in _run("alerts", "silences").output
+
+
+def test_what_can_not_be_done_is_one_line_with_the_remedy() -> None:
+    for words in (("request", "close", "99"), ("request", "close", "--wedding", "w-1")):
+        refused = _run(*words)
+        assert (refused.exit_code, "`wedops status` shows" in str(refused.exception)) == (1, True)
+    assert "--since" in _run("timeline", "--since", "2x").output
+    # What only beat knows can't be run by hand: nobody could say for which weddings.
+    assert "is none of" in _run("run", "wedding_day.look").output
+    assert _run("alerts", "reassign", "1", "--to", "operations").exception
+    assert "is not active" in str(_run("alerts", "reassign", "1", "--to", "operations").exception)

@@ -155,6 +155,25 @@ def test_json_is_one_object_and_nothing_else(path: str, command: click.Command) 
     assert str(found["schema"]).startswith("wedops.")
 
 
+def test_rows_of_every_table_that_is_shown_are_json() -> None:
+    """Names of columns are SQLAlchemy's own texts, which JSON does not take."""
+    with database.transaction() as db:
+        for statement in (
+            "INSERT INTO degradation_responses (alert_id, round, number, kind, region, action, reason, "
+            "outcome, before, at) SELECT id, 1, 1, 'cpu', 'east', 'grow_cache', 'r', 'acting', 1, now() "
+            "FROM performance_alerts LIMIT 1",
+            "INSERT INTO optimization_results (key, kind, wedding_id, actions, detail, at) "
+            "VALUES ('k', 'warm_up', 'w-17', 3, '{}', now())",
+            "INSERT INTO wedding_performance_metrics (wedding_id, objective, total, bad, budget_left, at) "
+            "VALUES ('w-17', 'guest_list', 9, 1, 0.5, now())",
+        ):
+            db.exec_driver_sql(statement)
+    for words, part in (("responses", "responses"), ("weddings show w-17", "results")):
+        done = CliRunner().invoke(wedops, [*words.split(), "--json"])
+        assert done.exit_code == 0, done.exception
+        assert json.loads(done.stdout)[part]
+
+
 @pytest.mark.parametrize("variable", ["WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL"])
 @pytest.mark.parametrize("words", [("status",), ("timeline",), ("nodes",), ("alerts", "list")])
 def test_what_is_logged_goes_to_standard_error(variable: str, words: tuple[str, ...]) -> None:

@@ -204,7 +204,7 @@ def test_a_storm_without_a_database_is_told_by_its_cause_once_and_then_said_to_b
     assert told == ["critical firing: database"]
     watch._publish_ends(set())
     assert told == ["critical firing: database", "resolved: database"]
-    assert "told operations without the database: resolved: database" in _run("timeline")
+    assert "notified operations without the database: resolved: database" in _run("timeline")
 
 
 def test_who_is_only_about_to_start_is_not_missed() -> None:

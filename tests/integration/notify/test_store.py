@@ -1,5 +1,7 @@
 """Notifications: sent once a key and channel, tried again when a target fails."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.made import due_now, receiver
@@ -99,7 +101,7 @@ def test_a_target_that_took_it_is_not_sent_it_again_when_the_database_was_lost_b
 def test_what_is_kept_is_read_as_it_was_also_in_the_form_of_version_1() -> None:
     to = Target("contacts", "w-1", "sms")
     one = formats.message(ONE, to)
-    assert formats.read(one.key, dict(one.body)) == (ONE, to)
+    assert formats.read(one.key, dict(one.body)) == (replace(ONE, about="w-1"), to)
     assert (one.lane, one.recipient, one.version) == (Lane.URGENT, "contacts/w-1/sms", 1)
     kept = {
         "title": "t",

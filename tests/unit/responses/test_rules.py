@@ -106,6 +106,7 @@ def test_an_effect_is_what_is_a_fifth_away() -> None:
         Outcome.NO_BETTER,
         Outcome.WORSE,
     ]
+    assert effect(0, 0, POLICY) is Outcome.NO_BETTER, "nothing was measured, or nothing was wrong"
 
 
 def test_it_is_over_once_the_indicator_was_calm_for_a_while() -> None:

@@ -217,7 +217,7 @@ def test_what_was_measured_counts_when_the_rest_had_been() -> None:
 
 COURSES = {
     "nobody had been connected": {"load": 6000.0},
-    "nobody had been forecast": {"expected": 6000.0},
+    "nothing had been forecast": {"expected": 6000.0},
     "no climb had been possible": {"upper": 6000.0},
     "the last half hour had been as calm as now": {"lately": 3000.0},
     "nothing had been strained": {"pressure": 1.05},

@@ -86,8 +86,8 @@ CALM = Reading("east", 4, load=2000.0, expected=2000.0, lately=100.0)
 LOW = replace(CALM, load=0.0, expected=0.0)
 #: A reading for every reason, and by what its outcome would have been another.
 CASES = {
-    Reason.CEREMONY_AHEAD: (replace(CALM, expected=4000.0, ceremony_ahead=True), "nobody had been forecast"),
-    Reason.FORECAST: (replace(CALM, expected=4000.0), "nobody had been forecast"),
+    Reason.CEREMONY_AHEAD: (replace(CALM, expected=4000.0, ceremony_ahead=True), "nothing had been forecast"),
+    Reason.FORECAST: (replace(CALM, expected=4000.0), "nothing had been forecast"),
     Reason.MAY_CLIMB: (replace(CALM, upper=6000.0), "no climb had been possible"),
     Reason.DEMAND: (replace(CALM, load=6000.0), "nobody had been connected"),
     Reason.PRESSURE: (replace(CALM, pressure=1.4), "nothing had been strained"),
@@ -99,7 +99,7 @@ CASES = {
         replace(LOW, has=12, expired=True, changed_at=NOON),
         "the approval had not ended",
     ),
-    Reason.ENOUGH: (replace(CALM, expected=2800.0), "nobody had been forecast"),
+    Reason.ENOUGH: (replace(CALM, expected=2800.0), "nothing had been forecast"),
     Reason.CEREMONY_RUNNING: (replace(LOW, frozen_until=NOON + HOUR), "no wedding had been near"),
     Reason.COOLING_DOWN: (replace(LOW, changed_at=NOON), "nothing had changed of late"),
     Reason.NOT_MEASURED: (replace(LOW, load=None), "all had been measured and asked"),

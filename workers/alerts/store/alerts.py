@@ -31,7 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from workers.alerts.formats import AlertChanged
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Alert, AlertView, Reason, State
-from workers.foundation.database import expires, metadata
+from workers.foundation.database import expires, metadata, plain
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
@@ -220,7 +220,7 @@ def mute(db: Connection, muted_alerts: Sequence[tuple[AlertView, Reason, str]], 
 def history(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     """Return what changed of an alert, the oldest first."""
     query = select(events).where(events.c.alert_id == alert_id).order_by(events.c.id)
-    return [dict(row) for row in db.execute(query).mappings()]
+    return plain(db.execute(query))
 
 
 def facts(db: Connection, alert_ids: Collection[int]) -> dict[int, dict[str, Any]]:
@@ -229,7 +229,7 @@ def facts(db: Connection, alert_ids: Collection[int]) -> dict[int, dict[str, Any
         alerts.c[name]
         for name in ("id", "kind", "subject", "region", "wedding_id", "detail", "connected_users", "rank")
     ]
-    return {row["id"]: dict(row) for row in db.execute(select(*own).where(among(alert_ids))).mappings()}
+    return {row["id"]: row for row in plain(db.execute(select(*own).where(among(alert_ids))))}
 
 
 def weigh(db: Connection, ranks: Mapping[int, tuple[int, float]]) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from workers.alerts.rules.escalation import DEFAULT, Path, Paths
 from workers.alerts.rules.lifecycle import AHEAD
 from workers.alerts.store.alerts import alerts
-from workers.foundation.database import metadata
+from workers.foundation.database import metadata, plain
 from workers.foundation.moments import Moment
 
 #: Every set of paths that ever held; the newest holds.
@@ -113,7 +113,7 @@ def notified(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     """Return who was to be notified of an alert at which step, by which message, in the order of time."""
     facts = [entries.c[name] for name in ("recipient", "channel", "step", "message")]
     query = select(*facts).where(entries.c.alert_id == alert_id).order_by(entries.c.at, entries.c.step)
-    return [dict(row) for row in db.execute(query).mappings()]
+    return plain(db.execute(query))
 
 
 def note(db: Connection, published: Iterable[LogEntry], *, message: str, at: Moment) -> None:

@@ -206,4 +206,6 @@ def _bundled(key: str, group: str, alerts: list[AlertView], around: Mapping[int,
         for one in (first, *more)
     ]
     take = "" if first.state is State.RESOLVED else f"\nTake it: wedops alerts ack {first.id}"
-    return Notification(key, title, "\n".join(lines[:10]) + take, severity)
+    about = {one.wedding_id for one in alerts}
+    wedding_id = about.pop() if len(about) == 1 else ""
+    return Notification(key, title, "\n".join(lines[:10]) + take, severity, wedding_id)

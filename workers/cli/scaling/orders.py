@@ -14,6 +14,10 @@ from workers.weddings.rules import EVERYWHERE
 FOR = click.option(
     "--for", "lasts", type=Duration(), help="For how long: 30m, 2h, 7d; each command says what holds without."
 )
+#: What nobody ends would be forgotten.
+SUSPENDED_FOR = click.option(
+    "--for", "lasts", type=Duration(), required=True, help="30m, 2h, 7d; it ends by itself."
+)
 REASON = click.option("--reason", required=True, type=Words(), help="Why; it is kept with the order.")
 
 
@@ -45,15 +49,13 @@ def shadow(region: str, lasts: timedelta | None, reason: str) -> None:
 @click.command("suspend")
 @click.argument("direction", type=click.Choice(["in", "out", "both"]))
 @click.argument("region")
-@FOR
+@SUSPENDED_FOR
 @REASON
-def suspend(direction: str, region: str, lasts: timedelta | None, reason: str) -> None:
+def suspend(direction: str, region: str, lasts: timedelta, reason: str) -> None:
     """Suspend scaling in, out or both.
 
     A region gets no less, no more, or neither. An emergency may always add.
     """
-    if not lasts:
-        raise click.BadParameter("say for how long: what nobody ends would be forgotten", param_hint="--for")
     for kind, way in ((Kind.SUSPEND_SCALE_IN, "in"), (Kind.SUSPEND_SCALE_OUT, "out")):
         if direction in (way, "both"):
             _order(region, kind, reason, lasts=lasts)

@@ -54,7 +54,11 @@ def _print(schema: str, **facts: Any) -> None:
 def _has(wanted: int | None, state: str | None, seen: Mapping[str, int | None], problem: str | None) -> str:
     if wanted is None:
         return "as it is"
-    differing = [f"{name} has {value}" for name, value in seen.items() if value != wanted]
+    differing = [
+        f"{name}: {value if value is not None else 'nothing yet'}"
+        for name, value in seen.items()
+        if value != wanted
+    ]
     return f"{wanted} ({problem or ', '.join(differing) or state})"
 
 

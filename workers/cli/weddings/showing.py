@@ -23,8 +23,7 @@ def command(wedding_id: str, as_json: bool) -> None:
             "objectives": found.objectives,
             "results": found.results,
         }
-        # A column that is quoted in SQL has a name that is no plain text to orjson.
-        click.echo(orjson.dumps(facts, option=orjson.OPT_NON_STR_KEYS).decode())
+        click.echo(orjson.dumps(facts).decode())
         return
     click.echo(
         f"{one.id}  {one.starts_local:%a %Y-%m-%d %H:%M} – {one.ends_local:%H:%M} {one.zone}  {phase}  "

@@ -272,5 +272,4 @@ def sum_weddings(db: Connection, *, since: datetime, at: MachineMoment) -> None:
 def of_wedding(db: Connection, wedding_id: str) -> list[dict[str, Any]]:
     """Return what became of a wedding's budgets over its own hours, by objective."""
     own = performance.c.wedding_id == wedding_id
-    rows = db.execute(select(performance).where(own).order_by(performance.c.objective)).mappings()
-    return [dict(row) for row in rows]
+    return database.plain(db.execute(select(performance).where(own).order_by(performance.c.objective)))

@@ -43,7 +43,7 @@ def _measured(reading: Reading) -> Reading:
 #: One fact changed at a time, so that who asks sees which of them the outcome hung on.
 _COURSES: Mapping[str, Callable[[Reading], Reading]] = {
     "nobody had been connected": lambda one: replace(one, load=0.0, lately=0.0),
-    "nobody had been forecast": lambda one: replace(one, expected=0.0),
+    "nothing had been forecast": lambda one: replace(one, expected=0.0),
     "no climb had been possible": lambda one: replace(one, upper=0.0),
     "the last half hour had been as calm as now": lambda one: replace(one, lately=None),
     "nothing had been strained": lambda one: replace(one, pressure=0.0),

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from workers.foundation.database import metadata
+from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
 from workers.scaling.rules.orders import MODES, Kind, Order
 
@@ -78,6 +79,19 @@ def active(db: Connection, *, at: Moment) -> dict[str, dict[Kind, Order]]:
 def history(db: Connection, *, limit: int = 50) -> list[Order]:
     """Return what was ordered, the newest first."""
     return [_order(row) for row in db.execute(select(*_FACTS).order_by(orders.c.id.desc()).limit(limit))]
+
+
+def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
+    """Return the newest `limit` orders that were given or ended from a moment on."""
+    found = []
+    for one in history(db, limit=limit):
+        until = f" until {one.until:%Y-%m-%d %H:%M}Z" if one.until else ""
+        what = f"scaling {one.kind} ordered for {one.region}{until}: {one.reason}"
+        found.append(Happening(one.at, what, region=one.region, by=one.requested_by))
+        if one.ended_at:
+            what = f"scaling {one.kind} ended for {one.region}"
+            found.append(Happening(Moment(one.ended_at), what, region=one.region, by=one.ended_by or ""))
+    return [one for one in found if one.at >= since]
 
 
 def given(db: Connection, region: str, *, since: datetime, until: datetime) -> list[Order]:
