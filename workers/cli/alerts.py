@@ -225,8 +225,12 @@ def load(file: Path, reason: str) -> None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise EscalationInvalid(path=file, problems=f"no TOML: {error}") from None
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise EscalationInvalid(path=file, problems=found) from None
+        wrong = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
+        # What is wrong in a part makes the whole wrong, too: only the part helps.
+        inner = [
+            f"{at}: {why}" for at, why in wrong.items() if not any(one.startswith(f"{at}.") for one in wrong)
+        ]
+        raise EscalationInvalid(path=file, problems="; ".join(inner)) from None
     with database.transaction() as db:
         operators.load_paths(db, document, by=operator(), reason=reason, now=clock.now())
     click.echo(f"{len(document.path)} path(s) hold now")

@@ -41,7 +41,7 @@ def command(as_json: bool) -> None:
         table.add_row(*(_cell(getattr(region, name), form) for _, name, form in COLUMNS))
     Console(width=180).print(table)
     for user in found.heaviest:
-        total = f"{user.messages:,} messages, {user.rate:.1f} a second"
+        total = f"{user.messages:,} messages, {_cell(user.rate, '{:.2f}')} a second"
         click.echo(f"{user.user_id} of {user.tenant}: {total}, {user.bytes:,} bytes")
 
 

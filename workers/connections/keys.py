@@ -22,8 +22,6 @@ PEAK = "wedops:peak"
 PRESENT = "wedops:present:"
 #: Hash: wedding -> mean quality score of its connections. Written by the sweep; read by `presence`.
 QUALITY = "wedops:quality"
-#: String: when counters were drained last, machine's epoch seconds. Written and read by the snapshot.
-DRAINED_AT = "wedops:drained_at"
 #: Sorted set: region whose rows come from its nodes' metrics -> until when. Written by balancing; read by the
 #: snapshot.
 AGGREGATED = "wedops:aggregated"

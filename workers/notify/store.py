@@ -6,7 +6,7 @@ Addresses are secrets, some are personal: they leave this table for apprise alon
 from contextlib import suppress
 
 from redis.exceptions import RedisError
-from sqlalchemy import Column, ColumnElement, Connection, Table, Text, delete, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, Text, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from workers.foundation import redis
@@ -43,14 +43,12 @@ def note_accepted(key: str) -> None:
 
 def register(db: Connection, to: Target, url: str) -> None:
     """Remember where somebody is reached by a channel, instead of what was known."""
-    statement = insert(addresses).values(
-        recipient=to.recipient, channel=to.channel, url=url, wedding_id=to.wedding_id
-    )
-    db.execute(
-        statement.on_conflict_do_update(
-            index_elements=["recipient", "wedding_id", "channel"], set_={"url": url}
-        )
-    )
+    row = {"recipient": to.recipient, "channel": to.channel, "wedding_id": to.wedding_id, "url": url}
+    # Two keys say the same while the name of before is one, too: an upsert can name only one of them.
+    for _ in range(2):
+        if db.execute(update(addresses).where(_is(to)).values(url=url)).rowcount:
+            return
+        db.execute(insert(addresses).values(row).on_conflict_do_nothing())
 
 
 def unregister(db: Connection, to: Target) -> bool:

@@ -122,5 +122,5 @@ def test_what_cannot_be_read_holds_up_nobody_else(text: str) -> None:
     redis.connections().zadd(f"{SHARD}:active", dict.fromkeys([*REFS, other.ref], 1))
     assert upkeep.sweep() == 3
     assert _text() == text, "kept for who can read it"
-    upkeep.forget_counters(at=0)
+    upkeep.forget_counters()
     assert sum(share.counters.get("|refused:unreadable", 0) for share in upkeep.snapshot()) > 0

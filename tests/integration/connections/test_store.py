@@ -485,9 +485,9 @@ def test_what_went_by_is_told_again_until_it_is_kept() -> None:
     assert report.accepted(_totals())["opened"] == 1
     store.open(connection("c2"))
     assert report.accepted(_totals())["opened"] == 1
-    upkeep.forget_counters(at=0)
+    upkeep.forget_counters()
     assert report.accepted(_totals())["opened"] == 1
-    upkeep.forget_counters(at=0)
+    upkeep.forget_counters()
     assert report.accepted(_totals())["opened"] == 0
 
 

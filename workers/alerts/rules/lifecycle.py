@@ -94,6 +94,8 @@ class Policy:
             raise ValueError(
                 "flapping_within, group_interval, pending_for and resolve_after must be 1d at most"
             )
+        if self.messages_min < 0:
+            raise ValueError("messages_min must be 0 or more")
         for ladder in ("ms", "errors", "outage", "memory", "cpu", "storage"):
             steps = [
                 value

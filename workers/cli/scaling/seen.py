@@ -112,14 +112,14 @@ def audit(limit: int, as_json: bool) -> None:
 
 def _ordered(one: Order) -> str:
     ended = f", ended {one.ended_at:%Y-%m-%d %H:%M} by {one.ended_by}" if one.ended_at else ""
-    return f"{one.region:<14}{one.kind:<10}{_until(one)}{ended}  {one.requested_by}: {one.reason}"
+    return f"{one.region:<14}{one.kind:<19}{_until(one)}{ended}  {one.requested_by}: {one.reason}"
 
 
 def _settled(one: Action) -> str:
     until = f" until {one.until:%Y-%m-%d %H:%M}" if one.until else ""
     why = f": {one.problem}" if one.problem not in (None, REJECTED) else ""
     return (
-        f"{one.region:<14}{one.state:<10}action {one.id}, {one.resource} up to {one.to}{until}  "
+        f"{one.region:<14}{one.state:<19}action {one.id}, {one.resource} up to {one.to}{until}  "
         f"{one.settled_by}{why}"
     )
 

@@ -15,6 +15,7 @@
 --                               refused:why, messages, rtt buckets, what gateways observed, …
 --   <shard>:taken       hash    drained counters; gone when they are kept elsewhere. Both have the names
 --                               that the version before knows
+--   <shard>:drained     string  when counters were drained last, ms
 --   <shard>:limits      hash    what admission obeys: `shards`, `policy` (msgpack), `supplier:x`,
 --                               `profile:x`, `out:node`, `drained:node`; see limit()
 --   <shard>:r:<what>    string  a rate limit's theoretical arrival time, ms; gone when it is past

@@ -30,6 +30,8 @@ end
 -- More than this between two heartbeats is no measurement: 64 GB, or as many messages. So no sum of them can
 -- overflow.
 local MAX_MEASURED = 2^36
+-- A record holds no more of anything: Lua writes fourteen digits.
+local MAX_KEPT = 1e14 - 1
 
 local function whole(text)
   local number = tonumber(text)
@@ -79,9 +81,9 @@ local function measure_one(book, ref, record, rtt, messages, errors, bytes)
     measure_rtt(record, rtt)
     increment(book, region, 'rtt:' .. bucket_of(rtt), 1)
   end
-  record[MESSAGES] = record[MESSAGES] + messages
-  record[ERRORS] = record[ERRORS] + errors
-  record[BYTES] = record[BYTES] + bytes
+  record[MESSAGES] = math.min(record[MESSAGES] + messages, MAX_KEPT)
+  record[ERRORS] = math.min(record[ERRORS] + errors, MAX_KEPT)
+  record[BYTES] = math.min(record[BYTES] + bytes, MAX_KEPT)
   if record[MESSAGES] > book.heavy_from then book.heavy[ref] = record[MESSAGES] end
   increment(book, region, 'messages', messages)
   increment(book, region, 'errors', errors)

@@ -45,17 +45,32 @@ end
 local function heaviest(keys)
   local shard, found, gone = keys[1], {}, {}
   for _, ref in ipairs(redis.call('ZREVRANGE', keys[1] .. ':heavy', 0, -1)) do
-    local record = peek(shard, ref)
-    if record then
+    local tenant, user, id = parts(ref)
+    local text = redis.call('HGET', group(shard, tenant), user)
+    -- What can't be read is of a later version, or damaged: it is kept for who can.
+    local records = text and readable(text)
+    local record = records and records[index_of(records, id)]
+    if record and tonumber(record[OPENED]) then
       for _, value in ipairs({ref, record[MESSAGES], record[BYTES], record[OPENED]}) do
         found[#found + 1] = value
       end
-    else
+    elseif records or not text then
       gone[#gone + 1] = ref
     end
   end
   if #gone > 0 then redis.call('ZREM', shard .. ':heavy', unpack(gone)) end
   return found
+end
+
+-- Puts the counters aside, with the time that they are of: from the drain before until now. What was drained
+-- and not kept elsewhere yet stays as it is.
+local function drain(shard)
+  local taken, drained = shard .. ':taken', shard .. ':drained'
+  if redis.call('EXISTS', taken) == 1 then return end
+  if redis.call('EXISTS', shard .. ':flow') == 1 then redis.call('RENAME', shard .. ':flow', taken) end
+  local now = now_ms()
+  redis.call('HSET', taken, '~since', redis.call('GET', drained) or 0, '~until', now)
+  redis.call('SET', drained, now)
 end
 
 -- KEYS shard; ARGV silent_ms, limit. Returns {counts, counters, silent}: what is open and subscribed by
@@ -71,9 +86,7 @@ local function snapshot(keys, args)
       counts[#counts + 1] = all[i + 1]
     end
   end
-  if redis.call('EXISTS', shard .. ':taken') == 0 and redis.call('EXISTS', shard .. ':flow') == 1 then
-    redis.call('RENAME', shard .. ':flow', shard .. ':taken')
-  end
+  drain(shard)
   local until_ms = now_ms() - number_in(args[1], 60000, 0, 2^50)
   local max_silent = number_in(args[2], 200, 1, MAX_IN_A_CALL)
   local active = shard .. ':active'

@@ -4,7 +4,7 @@ A row a region, and how good nodes and weddings are connected. Pure.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from workers.connections.rules.admission import UserType
@@ -13,6 +13,8 @@ from workers.snapshots.rules import BOUNDS, Snapshot, quantile
 
 #: What a row can hold: a sum that it could not would come again for ever.
 MAX = 2**62
+#: Of drained counters: from when to when they were counted, in ms of the server's clock; 0 is not known.
+SINCE, UNTIL = "~since", "~until"
 #: What is counted of a region under its own name.
 COUNTED = ("opened", "reused", "closed", "swept", "messages", "errors", "bytes", "batches", "failed_batches")
 
@@ -36,9 +38,11 @@ class Totals:
     seconds: float = 0.0
 
 
-def add_up(shares: Iterable[Share], *, seconds: float = 0.0) -> Totals:
+def add_up(shares: Sequence[Share]) -> Totals:
     """Return the sum of all shards."""
-    totals = Totals(Counter(), Counter(), Counter(), seconds)
+    spans = [(share.counters.get(SINCE, 0), share.counters.get(UNTIL, 0)) for share in shares]
+    known = [until - since for since, until in spans if 0 < since < until]
+    totals = Totals(Counter(), Counter(), Counter(), max(known, default=0) / 1000)
     for share in shares:
         totals.counts.update(share.counts)
         totals.counters.update(share.counters)
@@ -122,8 +126,8 @@ class HeavyUser:
     connections: int
     messages: int
     bytes: int
-    #: Messages a second since the first of them was opened.
-    rate: float
+    #: Messages a second since the first of them was opened; None when the clock says that this is to come.
+    rate: float | None
 
 
 def heaviest(
@@ -143,5 +147,6 @@ def heaviest(
 
 def _heavy(tenant: str, user_id: str, facts: list[tuple[int, int, int]], at: float) -> HeavyUser:
     messages, bytes_, opened = zip(*facts, strict=True)
-    since = max(1.0, at - min(opened))
-    return HeavyUser(user_id, tenant, len(facts), sum(messages), sum(bytes_), sum(messages) / since)
+    lasts = at - min(opened)
+    rate = sum(messages) / max(1.0, lasts) if lasts > -1 else None
+    return HeavyUser(user_id, tenant, len(facts), sum(messages), sum(bytes_), rate)

@@ -91,17 +91,11 @@ def heaviest() -> list[tuple[str, int, int, int]]:
     ]
 
 
-def counted_since() -> float:
-    """Return when the counters were drained last, in epoch seconds of the machine; 0 when never."""
-    return float(redis.connections().get(keys.DRAINED_AT) or 0)
-
-
-def forget_counters(*, at: float) -> None:
+def forget_counters() -> None:
     """Drop the drained counters of the last snapshot: they are kept elsewhere now."""
     with redis.connections().pipeline(transaction=False) as pipe:
         for shard in shards():
             pipe.delete(f"{shard}:taken")
-        pipe.set(keys.DRAINED_AT, at)
         pipe.execute()
 
 

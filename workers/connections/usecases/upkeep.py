@@ -21,12 +21,13 @@ def sweep() -> int:
 
 def snapshot(*, now: Moment, machine: MachineMoment) -> None:
     """Write a row a region of what is open and what was counted, and count it for Prometheus."""
-    at, since = machine.timestamp(), store.counted_since()
-    totals = report.add_up(store.snapshot(), seconds=max(0.0, at - since) if since else 0.0)
+    totals = report.add_up(store.snapshot())
     with database.transaction() as db:
-        rows = report.snapshots(totals, weddings.regions(db), at=now, but=aggregated.regions(at))
+        rows = report.snapshots(
+            totals, weddings.regions(db), at=now, but=aggregated.regions(machine.timestamp())
+        )
         snapshots.append(db, rows)
-    store.forget_counters(at=at)
+    store.forget_counters()
     count(totals, rows)
     jobs.tally("connections_seen", sum(row.opened for row in rows))
 

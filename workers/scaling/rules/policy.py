@@ -126,6 +126,8 @@ class Policy:
             )
         if not min(self.latency_ms, self.cpu, self.memory, self.queue_seconds) > 0 or self.attempts_max < 1:
             raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_max must be above 0")
+        if self.connections_min < 0:
+            raise ValueError("connections_min must be 0 or more")
         if self.plan_connections < 0 or self.plan_joins_per_second < 0:
             raise ValueError("plan_connections and plan_joins_per_second must be 0 (no limit) or more")
 

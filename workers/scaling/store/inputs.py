@@ -46,5 +46,11 @@ def read(inputs: Mapping[str, Any]) -> tuple[Reading, Policy] | None:
     )
 
 
+def in_words_of_now(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row keeps, by what its fields are called now."""
+    parts = {name: _renamed(inputs[name]) for name in ("reading", "policy") if name in inputs}
+    return {**inputs, **parts}
+
+
 def _renamed(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {RENAMED.get(name, name): value for name, value in facts.items()}

@@ -49,6 +49,7 @@ def account(db: Connection, id: int) -> Account:
         for one in orders.given(db, action.region, since=at, until=at + timedelta(microseconds=1))
         if one.holds(at)
     ]
+    kept = inputs.in_words_of_now(kept)
     if (made_from := inputs.read(kept)) is None:
         return Account(action, kept, ordered)
     reading, policy = made_from
