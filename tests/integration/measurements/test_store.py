@@ -161,6 +161,44 @@ def test_minutes_become_hours_and_days_and_late_points_change_them() -> None:
     assert (again.count, again.max) == (601, 1e6)
 
 
+def _of_many(count: int, value: float, at: float) -> None:
+    _take(*(Sample("many", (("operation", f"o{number}"),), MINUTE + at, value) for number in range(count)))
+    _write()
+
+
+def _counts(level: str) -> dict[str, int]:
+    query = f"SELECT s.text, t.count FROM metric_{level}s t JOIN metric_series s ON s.id = t.series"  # noqa: S608
+    with database.transaction() as db:
+        return {row[0]: row[1] for row in db.execute(text(query))}
+
+
+def test_a_span_is_rolled_up_page_by_page_and_a_killed_run_is_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rollups, "PAGES", {"minute": 10, "hour": 4, "day": 4})
+    _of_many(25, 1.0, 1)
+    later = datetime.fromtimestamp(MINUTE, UTC) + timedelta(days=2)
+    for done in (10, 20):
+        with database.transaction() as db:
+            span = rollups.take(db, before=later)
+            assert span
+            assert rollups.roll_up(db, span)
+        assert len(_counts("minute")) == done
+    # What comes meanwhile for a series that is done is in the next round, and not forgotten.
+    _of_many(1, 2.0, 2)
+    with database.transaction() as db:
+        assert (span := rollups.take(db, before=later))
+        with database.unguarded() as other:
+            assert rollups.take(other, before=later) is None, "one run works on a span; its points wait"
+        assert not rollups.roll_up(db, span)
+    keeping.roll_up(now=later)
+    for level in ("minute", "hour", "day"):
+        counts = _counts(level)
+        assert (len(counts), sorted(counts.values())[-2:]) == (25, [1, 2]), level
+    with database.transaction() as db:
+        assert rollups.take(db, before=later) is None
+
+
 def test_events_of_objectives_are_counted_with_the_points_and_with_them_alone() -> None:
     photos = [
         _sample(value, second, "photo_upload_seconds", region="us-west", wedding_id="w-1")

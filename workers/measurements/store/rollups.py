@@ -15,23 +15,33 @@ from datasketches import tdigest_double
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Float,
     Integer,
     LargeBinary,
+    Select,
     Table,
+    Text,
+    any_,
+    case,
     delete,
+    func,
+    literal,
     select,
     text,
+    update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from workers.foundation import database, partitions
 from workers.foundation.moments import MachineMoment
+from workers.measurements.store import sketches
 from workers.measurements.store.points import due, note_due, series
 
-#: 100 centroids: the 99th percentile is off by well below one percent of the ranks.
-COMPRESSION = 100
+#: Series that one transaction rolls up: some tenths of a second.
+PAGES = {"minute": 10_000, "hour": 2_000, "day": 2_000}
 #: Level -> the one above, which follows from it.
 ABOVE = {"minute": "hour", "hour": "day"}
 SPANS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -57,6 +67,25 @@ def _table(level: str) -> Table:
 tables = {level: _table(level) for level in SPANS}
 
 
+#: What is worked on: a series whose id is `after` or below is done.
+open_ = Table(
+    "metric_rollups_open",
+    database.metadata,
+    Column("level", Text, primary_key=True),
+    Column("start", DateTime(timezone=True), primary_key=True),
+    Column("after", BigInteger, nullable=False, server_default="0"),
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span that is made anew: its level and start, and the series after which it goes on."""
+
+    level: str
+    start: datetime
+    after: int
+
+
 @dataclass(frozen=True)
 class Summary:
     """A series over a span. Raises nothing: there is at least one point in it."""
@@ -73,84 +102,95 @@ class Summary:
         return float(tdigest_double.deserialize(self.sketch).get_quantile(q))
 
 
-def take_due(db: Connection, *, before: datetime, limit: int) -> list[tuple[str, datetime]]:
-    """Take the (level, start) that changed and have ended, minutes first, the oldest first."""
-    ended = text("start + CASE level WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 "
-                 "hour' "
-                "ELSE interval '1 day' END <= :before")  # fmt: skip
-    order = text("CASE level WHEN 'minute' THEN 0 WHEN 'hour' THEN 1 ELSE 2 END, start")
-    query = (
-        select(due)
-        .where(ended.bindparams(before=before))
-        .order_by(order)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+def take(db: Connection, *, before: datetime) -> Span | None:
+    """Take the span to go on with, or the next that changed and has ended; None when there is none.
+
+    Minutes first, the oldest first. Held by this transaction: two runs take different ones.
+    """
+    held = select(open_).order_by(*_order(open_)).limit(1).with_for_update(skip_locked=True)
+    if row := db.execute(held).one_or_none():
+        return Span(row.level, row.start, row.after)
+    ended = text(
+        "start + CASE level WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour' "
+        "ELSE interval '1 day' END <= :before"
     )
-    rows = [(row.level, row.start) for row in db.execute(query)]
-    for level, start in rows:
-        db.execute(delete(due).where(due.c.level == level, due.c.start == start))
-    return rows
+    # Points that come while a span is worked on make it due again: it is made anew once it is done.
+    worked_on = select(open_.c.start).where(open_.c.level == due.c.level, open_.c.start == due.c.start)
+    ready = select(due).where(ended.bindparams(before=before), ~worked_on.exists())
+    row = db.execute(ready.order_by(*_order(due)).limit(1).with_for_update(skip_locked=True)).one_or_none()
+    if not row:
+        return None
+    db.execute(delete(due).where(due.c.level == row.level, due.c.start == row.start))
+    db.execute(open_.insert().values(level=row.level, start=row.start))
+    return Span(row.level, row.start, 0)
 
 
-def roll_up(db: Connection, level: str, start: datetime) -> int:
-    """Make a level's summaries of a span anew; return how many series there are in it."""
-    end, name = start + SPANS[level], f"metric_{level}s"
-    rows = list(_of_points(db, start, end) if level == "minute" else _of_below(db, level, start, end))
-    partitions.make(db, name, [start.date()])
-    db.execute(delete(tables[level]).where(tables[level].c.at == start))
-    database.copy(db, name, _COLUMNS, rows)
-    if rows and level in ABOVE:
-        note_due(db, ABOVE[level], [_floor(start, ABOVE[level])])
-    return len(rows)
+def _order(table: Table) -> tuple[ColumnElement[int], ColumnElement[datetime]]:
+    return case((table.c.level == "minute", 0), (table.c.level == "hour", 1), else_=2), table.c.start
+
+
+def roll_up(db: Connection, span: Span) -> bool:
+    """Make a page of a span's summaries anew, and note how far it got; False when that was the last one."""
+    ids = list(db.execute(_page(span)).scalars())
+    if ids:
+        if not span.after:
+            partitions.make(db, f"metric_{span.level}s", [span.start.date()])
+        table = tables[span.level]
+        db.execute(delete(table).where(table.c.at == span.start, table.c.series == any_(_ids(ids))))
+        rows = list(_of_points(db, span, ids) if span.level == "minute" else _of_below(db, span, ids))
+        database.copy(db, f"metric_{span.level}s", _COLUMNS, rows)
+    mine = (open_.c.level == span.level) & (open_.c.start == span.start)
+    if len(ids) == PAGES[span.level]:
+        db.execute(update(open_).where(mine).values(after=ids[-1]))
+        return True
+    db.execute(delete(open_).where(mine))
+    if above := ABOVE.get(span.level):
+        note_due(db, above, [_floor(span.start, above)])
+    return False
+
+
+def _page(span: Span) -> Select[int]:
+    after = select(series.c.id).where(series.c.id > span.after)
+    return after.order_by(series.c.id).limit(PAGES[span.level])
+
+
+def _ids(ids: list[int]) -> Any:
+    return literal(ids, ARRAY(BigInteger))
 
 
 def _floor(at: datetime, level: str) -> datetime:
     return at.replace(minute=0) if level == "hour" else datetime.combine(at.date(), time(), UTC)
 
 
-def _of_points(db: Connection, start: datetime, end: datetime) -> Iterator[tuple[Any, ...]]:
-    query = text("SELECT series, value FROM metric_points WHERE at >= :start AND at < :end")
-    found = db.execute(query, {"start": start, "end": end}).all()
-    if not found:
-        return
-    ids, values = np.array([row[0] for row in found]), np.array([row[1] for row in found])
-    order = np.argsort(ids, kind="stable")
-    ids, values = ids[order], values[order]
-    cuts = np.flatnonzero(np.diff(ids)) + 1
-    for own, part in zip(ids[np.concatenate([[0], cuts])].tolist(), np.split(values, cuts), strict=True):
-        sketch = tdigest_double(COMPRESSION)
-        sketch.update(part)
-        yield (
-            own,
-            start,
-            len(part),
-            float(part.sum()),
-            float(part.min()),
-            float(part.max()),
-            sketch.serialize(),
-        )
+def _of_points(db: Connection, span: Span, ids: list[int]) -> Iterator[tuple[Any, ...]]:
+    facts = {"start": span.start, "end": span.start + SPANS[span.level], "first": ids[0], "last": ids[-1]}
+    for row in db.execute(_POINTS_OF, facts):
+        values = np.array(row.points)
+        total, lowest, highest = float(values.sum()), float(values.min()), float(values.max())
+        yield row.series, span.start, len(values), total, lowest, highest, sketches.of_values(values)
 
 
-def _of_below(db: Connection, level: str, start: datetime, end: datetime) -> Iterator[tuple[Any, ...]]:
-    below = tables[next(name for name, above in ABOVE.items() if above == level)]
-    query = select(below).where(below.c.at >= start, below.c.at < end).order_by(below.c.series)
-    own: list[Any] = []
-    for row in db.execute(query):
-        if own and own[0].series != row.series:
-            yield _merged(own, start)
-            own = []
-        own.append(row)
-    if own:
-        yield _merged(own, start)
+_POINTS_OF = text(
+    """
+    SELECT series, array_agg(value) AS points FROM metric_points
+    WHERE at >= :start AND at < :end AND series BETWEEN :first AND :last GROUP BY series
+    """
+)
 
 
-def _merged(rows: list[Any], start: datetime) -> tuple[Any, ...]:
-    sketch = tdigest_double(COMPRESSION)
-    for row in rows:
-        sketch.merge(tdigest_double.deserialize(bytes(row.sketch)))
-    lowest, highest = min(row.min for row in rows), max(row.max for row in rows)
-    count, total = sum(row.count for row in rows), sum(row.sum for row in rows)
-    return rows[0].series, start, count, total, lowest, highest, sketch.serialize()
+def _of_below(db: Connection, span: Span, ids: list[int]) -> Iterator[tuple[Any, ...]]:
+    below = tables[next(name for name, above in ABOVE.items() if above == span.level)]
+    own, length = below.c.sketch, func.length(below.c.sketch)
+    sums = func.sum(below.c.count), func.sum(below.c.sum), func.min(below.c.min), func.max(below.c.max)
+    parts = (
+        func.string_agg(own, aggregate_order_by(literal(b""), below.c.at)),
+        func.array_agg(aggregate_order_by(length, below.c.at)),
+    )
+    during = (below.c.at >= span.start) & (below.c.at < span.start + SPANS[span.level])
+    query = select(below.c.series, *sums, *parts).where(during, below.c.series == any_(_ids(ids)))
+    for number, count, total, lowest, highest, whole, lengths in db.execute(query.group_by(below.c.series)):
+        sketch = sketches.merged(bytes(whole), np.array(lengths))
+        yield number, span.start, int(count), float(total), lowest, highest, sketch
 
 
 def history(db: Connection, text_of: str, level: str, start: datetime, end: datetime) -> list[Summary]:

@@ -15,21 +15,20 @@ ENOUGH = 10.0
 
 
 def roll_up(*, now: MachineMoment) -> int:
-    """Roll up what changed and has ended, a span a transaction.
+    """Roll up what changed and has ended, a page of a span a transaction; return how many pages.
 
-    Return how many. A span that gets late points is made anew.
+    The next run goes on where this one ends. A span that gets late points is made anew.
     """
-    begun, spans = clock.stopwatch(), 0
+    begun, pages = clock.stopwatch(), 0
     while clock.stopwatch() - begun < ENOUGH:
         with database.transaction() as db:
-            if not (due := rollups.take_due(db, before=now - timedelta(seconds=15), limit=1)):
+            if not (span := rollups.take(db, before=now - timedelta(seconds=15))):
                 break
-            for level, start in due:
-                rollups.roll_up(db, level, start)
-        spans += 1
+            rollups.roll_up(db, span)
+        pages += 1
     with database.transaction() as db:
         events.sum_hours(db, since=now - timedelta(hours=2))
-    return spans
+    return pages
 
 
 def make_partitions(db: Connection, *, now: MachineMoment) -> None:
