@@ -3,10 +3,8 @@
 To load all of them takes longer than most need.
 """
 
-import gc
 from collections.abc import Mapping
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import click
@@ -37,24 +35,10 @@ class LazyGroup(click.Group):
         if name not in self._helps:
             return None
         module = self._modules.get(name, name.replace("-", "_"))
-        command: click.Command = _imported(f"{self._package}.{module}").command
+        command: click.Command = import_module(f"{self._package}.{module}").command
         return command
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self._helps.items()))
-
-
-def _imported(name: str) -> ModuleType:
-    """Import a module without looking for garbage.
-
-    What it defines lives for ever, and looking takes a sixth of the time.
-    """
-    looks = gc.isenabled()
-    gc.disable()
-    try:
-        return import_module(name)
-    finally:
-        if looks:
-            gc.enable()
