@@ -49,7 +49,7 @@ TABLE = (
     Line(connections.sweep,     seconds(30),       seconds(30),       seconds(10),       "an abandoned connection may hold a supplier's last place"),
     Line(connections.snapshot,  seconds(60),       seconds(30),       seconds(10),       "what decides must not be older than what it decides"),
     Line(connections.publish_levels, seconds(60),     seconds(60),       seconds(15),     "guests wait first when it is busy, and not a minute later"),
-    Line(connections.audit,     minutes(60),       minutes(60),       minutes(60),       "counts must never drift; this proves it, or says so"),
+    Line(connections.audit,     minutes(10),       minutes(10),       minutes(10),       "counts must never drift; this proves it for some shards, or says so"),
     Line(balancing.watch_nodes, seconds(5),        seconds(5),        seconds(2),        "a node's people must be elsewhere within 10 s"),
     Line(balancing.scrape,      seconds(60),       seconds(30),       seconds(10),       "stock Supabase nodes keep no registry: they are asked"),
     Line(balancing.probe,       seconds(30),       seconds(30),       seconds(10),       "who has no people yet must be known to work; silence is not health"),

@@ -234,23 +234,26 @@ def _place_on(
     room = {node.name: share * node.weight - taken[node.name] for node in nodes}
     found: Placements = {}
     for request, had, whole in _turns(requests, kept, room):
-        ranking = [node.name for node in rank(request.wedding_id, nodes)]
-        found[request.wedding_id] = _fill(request.size, whole, had, ranking, room)
+        if whole:
+            # Most stay where they are: to rank all nodes for them is most of the work.
+            room[whole] -= request.size
+            found[request.wedding_id] = [(whole, request.size)] if request.size else []
+        else:
+            ranking = [node.name for node in rank(request.wedding_id, nodes)]
+            found[request.wedding_id] = _fill(request.size, had, ranking, room)
     for node in nodes:
         taken[node.name] = round(share * node.weight - room[node.name])
     return found
 
 
 def _whole(size: int, had: list[str], ranking: list[str], room: Mapping[str, float]) -> str | None:
-    """Return a new party's first node that has room for all of it."""
+    """Return a new request's first node that has room for all of it."""
     return None if had else next((name for name in ranking if room[name] >= size), None)
 
 
-def _fill(
-    size: int, whole: str | None, had: list[str], ranking: list[str], room: dict[str, float]
-) -> list[tuple[str, int]]:
-    """Take room for a party: whole on one node, or where it was spread, or on as many nodes as it takes."""
-    if whole := whole or _whole(size, had, ranking, room):
+def _fill(size: int, had: list[str], ranking: list[str], room: dict[str, float]) -> list[tuple[str, int]]:
+    """Take room for a request: on one node if it is new, where it was spread, or on as many as it takes."""
+    if whole := _whole(size, had, ranking, room):
         room[whole] -= size
         return [(whole, size)] if size else []
     parts: list[tuple[str, int]] = []

@@ -22,6 +22,8 @@ PEAK = "wedops:peak"
 PRESENT = "wedops:present:"
 #: Hash: wedding -> mean quality score of its connections. Written by the sweep; read by `presence`.
 QUALITY = "wedops:quality"
+#: String: the shard that an audit goes on with. Written and read by the audit.
+AUDIT = "wedops:audit:next"
 #: Sorted set: region whose rows come from its nodes' metrics -> until when. Written by balancing; read by the
 #: snapshot.
 AGGREGATED = "wedops:aggregated"

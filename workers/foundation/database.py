@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -185,7 +186,7 @@ def transaction() -> Iterator[Connection]:
 
     try:
         # The circuit goes by what the server said, not by what we call it.
-        with named_errors(), breaker.guarded(_dependency(), _is_unavailable), engine().begin() as db:
+        with named_errors(), breaker.guarded(_dependency(), _is_unavailable), _begun() as db:
             yield db
     except breaker.CircuitOpen as error:
         raise DatabaseUnavailable(cause=str(error)) from error
@@ -197,8 +198,21 @@ def unguarded() -> Iterator[Connection]:
 
     For who wants to know of PostgreSQL alone.
     """
-    with named_errors(), engine().begin() as db:
+    with named_errors(), _begun() as db:
         yield db
+
+
+@contextmanager
+def _begun() -> Iterator[Connection]:
+    with engine().begin() as db:
+        try:
+            yield db
+        except BaseException:
+            # A time limit that strikes amid a statement leaves its answer on the line, for whoever is next.
+            raw: psycopg.Connection[Any] | None = db.connection.driver_connection
+            if raw and raw.info.transaction_status is TransactionStatus.ACTIVE:
+                db.invalidate()
+            raise
 
 
 @contextmanager

@@ -177,6 +177,16 @@ def test_an_audit_finds_and_mends_what_drifted() -> None:
     assert upkeep.audit().drifts == []
 
 
+def test_an_audit_that_has_no_time_goes_on_where_the_last_one_ended() -> None:
+    server, every = redis.connections(), store.shards()
+    for shard in (every[0], every[-1]):
+        server.hset(f"{shard}:counts", mapping={"node:ghost": 7, "moves": 1})
+    found = [upkeep.audit(enough=0).drifts for _ in every]
+    assert [len(one) for one in found] == [1, *[0] * (len(every) - 2), 1]
+    assert upkeep.audit(enough=0).drifts == [], "it begins again with the first"
+    assert server.get(keys.AUDIT) == "1"
+
+
 def test_an_audit_leaves_a_shard_alone_that_moves_meanwhile() -> None:
     store.open(connection())
     shard = keys.shard("w-1", 64)

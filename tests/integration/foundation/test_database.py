@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from datetime import timedelta
 from typing import Any
 
@@ -141,3 +142,24 @@ def test_an_error_of_the_database_quotes_no_parameter() -> None:
     with pytest.raises(DBAPIError) as error, database.transaction() as db:
         db.execute(text("SELECT 1 / :zero, :address"), {"zero": 0, "address": "ada@example.com"})
     assert "ada@" not in str(error.value)
+
+
+class _Late(Exception):
+    """A soft time limit: raised by a signal, wherever the task is."""
+
+
+def test_a_statement_that_a_time_limit_struck_breaks_nobody_elses() -> None:
+    def _strike(*_signal: object) -> None:
+        raise _Late
+
+    before = signal.signal(signal.SIGALRM, _strike)
+    try:
+        for _ in range(3):
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(_Late), database.transaction() as db:
+                db.execute(text("SELECT pg_sleep(2)"))
+            with database.transaction() as db:
+                assert db.execute(text("SELECT 42")).scalar_one() == 42
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

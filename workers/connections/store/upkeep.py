@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from workers.connections.rules import admission as rules
 from workers.connections.rules.report import Share
 from workers.connections.store import presence as presences
 from workers.connections.store.registry import ConnectionRefused, each, named_errors, policy, shards
-from workers.foundation import logs, redis
+from workers.foundation import clock, logs, redis
 from workers.foundation.errors import ExpectedError
 
 log = logs.get("connections")
@@ -174,18 +175,24 @@ class Audit:
     uncounted: list[str]
 
 
-def audit() -> Audit:
-    """Count every record anew and put right what drifted.
+def audit(*, enough: float = inf) -> Audit:
+    """Count records anew and put right what drifted: a shard after the other, for `enough` seconds.
 
-    A shard that moved meanwhile is counted again, up to three times.
+    The next one goes on where this one ended, until each shard was counted once. A shard that moved meanwhile
+    is counted again, up to three times.
     """
-    found = Audit([], [])
-    for shard in shards():
-        drifts = _counted(shard)
+    server, every, found = redis.connections(), shards(), Audit([], [])
+    first, begun = int(server.get(keys.AUDIT) or 0) % len(every), clock.stopwatch()
+    for done in range(len(every)):
+        if done and clock.stopwatch() - begun >= enough:
+            break
+        number = (first + done) % len(every)
+        drifts = _counted(every[number])
         if drifts is None:
-            found.uncounted.append(shard)
+            found.uncounted.append(every[number])
         else:
             found.drifts.extend(drifts)
+        server.set(keys.AUDIT, number + 1)
     return found
 
 

@@ -23,7 +23,6 @@ from sqlalchemy import (
     literal,
     select,
     text,
-    tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
@@ -207,10 +206,8 @@ def of_weddings(
     hurt = query.where(weddings.c.bad > 0, weddings.c.at >= now - window.long).having(
         func.sum(weddings.c.bad) >= bad_min
     )
-    found = [
-        tuple(row)
-        for row in db.execute(hurt.where(weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text)))))
-    ]
+    asked = weddings.c.wedding_id == any_(literal([*ids], ARRAY(Text)))
+    found = {(row[0], row[1]) for row in db.execute(hurt.where(asked))}
     if not found:
         return []
     recent = weddings.c.at >= now - window.short
@@ -218,8 +215,10 @@ def of_weddings(
     short = [func.coalesce(each.filter(recent), 0) for each in sums]
     scope = (weddings.c.objective, weddings.c.wedding_id)
     span = (weddings.c.at >= now - window.long) & (weddings.c.at <= now)
-    rows = db.execute(select(*scope, *sums, *short).where(span, tuple_(*scope).in_(found)).group_by(*scope))
-    return [Tally(row[0], row[1], Counts(*map(int, row[2:]))) for row in rows]
+    # By the weddings alone: to look for pairs in a list takes the square of how many there are.
+    among = weddings.c.wedding_id == any_(literal(sorted({one[1] for one in found}), ARRAY(Text)))
+    rows = db.execute(select(*scope, *sums, *short).where(span, among).group_by(*scope))
+    return [Tally(row[0], row[1], Counts(*map(int, row[2:]))) for row in rows if (row[0], row[1]) in found]
 
 
 def measured(db: Connection, ids: Iterable[str], *, since: datetime) -> set[tuple[str, str]]:
