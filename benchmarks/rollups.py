@@ -20,6 +20,7 @@ from sqlalchemy import text
 
 from benchmarks import form
 from workers.foundation import clock, database, partitions
+from workers.foundation.rows import copy
 from workers.measurements.store import rollups, sketches
 from workers.measurements.store.points import note_due
 
@@ -42,7 +43,7 @@ def _fill(count: int) -> None:
     with database.transaction() as db:
         partitions.make(db, "metric_minutes", [START.date()])
         names = ((f'a{{n="{number}"}}', "a", "{}") for number in range(count))
-        database.copy(db, "metric_series", ("text", "name", "labels"), names)
+        copy(db, "metric_series", ("text", "name", "labels"), names)
         ids = list(db.execute(text("SELECT id FROM metric_series ORDER BY id")).scalars())
         kinds = [sketches.of_values(chance.normal(size=size)) for size in chance.integers(5, 8, 500)]
         rows = (
@@ -50,7 +51,7 @@ def _fill(count: int) -> None:
             for number in ids
             for minute in range(60)
         )
-        database.copy(db, "metric_minutes", ("series", "at", "count", "sum", "least", "most", "sketch"), rows)
+        copy(db, "metric_minutes", ("series", "at", "count", "sum", "least", "most", "sketch"), rows)
 
 
 def _ours() -> form.Figures:

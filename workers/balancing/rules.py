@@ -234,28 +234,28 @@ def _place_on(
     room = {node.name: share * node.weight - taken[node.name] for node in nodes}
     found: Placements = {}
     for request, had, whole in _turns(requests, kept, room):
-        if whole:
-            # Most stay where they are: to rank all nodes for them is most of the work.
-            room[whole] -= request.size
-            found[request.wedding_id] = [(whole, request.size)] if request.size else []
-        else:
-            ranking = [node.name for node in rank(request.wedding_id, nodes)]
-            found[request.wedding_id] = _fill(request.size, had, ranking, room)
+        found[request.wedding_id] = _take(request, whole, had, nodes, room)
     for node in nodes:
         taken[node.name] = round(share * node.weight - room[node.name])
     return found
 
 
-def _whole(size: int, had: list[str], ranking: list[str], room: Mapping[str, float]) -> str | None:
-    """Return a new request's first node that has room for all of it."""
-    return None if had else next((name for name in ranking if room[name] >= size), None)
+def _take(
+    request: PlacementRequest, whole: str | None, had: list[str], nodes: list[Node], room: dict[str, float]
+) -> list[tuple[str, int]]:
+    """Take room: on the node that has it whole, for a new request on the first with room, else on several."""
+    if not whole:
+        # Most stay where they are: to rank all nodes for those is most of the work.
+        ranking = [node.name for node in rank(request.wedding_id, nodes)]
+        whole = None if had else next((name for name in ranking if room[name] >= request.size), None)
+        if not whole:
+            return _spread(request.size, had, ranking, room)
+    room[whole] -= request.size
+    return [(whole, request.size)] if request.size else []
 
 
-def _fill(size: int, had: list[str], ranking: list[str], room: dict[str, float]) -> list[tuple[str, int]]:
-    """Take room for a request: on one node if it is new, where it was spread, or on as many as it takes."""
-    if whole := _whole(size, had, ranking, room):
-        room[whole] -= size
-        return [(whole, size)] if size else []
+def _spread(size: int, had: list[str], ranking: list[str], room: dict[str, float]) -> list[tuple[str, int]]:
+    """Take room for a request where it was spread, or on as many nodes as it takes."""
     parts: list[tuple[str, int]] = []
     left = size
     others = sorted(filterfalse(had.__contains__, ranking), key=lambda name: -room[name])

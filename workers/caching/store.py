@@ -15,8 +15,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from workers.caching.keys import CHANGED, ENTRIES, LOADING
 from workers.caching.rules import Kind, Policy, Structure
 from workers.foundation import background, breaker, clock, logs, redis, settings
-from workers.foundation.database import expires, insert_once, metadata, plain
+from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
+from workers.foundation.rows import insert_once, plain
 
 log = logs.get("caching")
 

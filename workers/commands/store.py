@@ -7,8 +7,9 @@ from sqlalchemy import Column, Connection, DateTime, Index, Table, Text, func, s
 from sqlalchemy.dialects.postgresql import JSONB
 
 from workers.commands.rules.requests import Request
-from workers.foundation.database import expires, insert_once, metadata
+from workers.foundation.database import expires, metadata
 from workers.foundation.moments import MachineMoment
+from workers.foundation.rows import insert_once
 
 requests = Table(
     "requests",

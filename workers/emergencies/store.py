@@ -21,8 +21,9 @@ from sqlalchemy import (
 )
 
 from workers.emergencies.rules import Step
-from workers.foundation.database import expires, insert_once, metadata
+from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
+from workers.foundation.rows import insert_once
 
 emergencies = Table(
     "emergencies",

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -16,14 +16,11 @@ from sqlalchemy import (
     Engine,
     FromClause,
     MetaData,
-    Result,
-    Table,
     create_engine,
     event,
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from workers.foundation import addresses, settings
@@ -278,30 +275,3 @@ def expires(outdated: str | Outdated) -> dict[str, Outdated]:
     Or those for which a condition holds. Tables that refer to it must do so ON DELETE CASCADE.
     """
     return {EXPIRES: outdated if callable(outdated) else lambda table, before: table.c[outdated] < before}
-
-
-def plain(rows: Result[Any]) -> list[dict[str, Any]]:
-    """Return rows by the plain names of their columns: SQLAlchemy's own can't be written as JSON."""
-    return [{str(name): value for name, value in row.items()} for row in rows.mappings()]
-
-
-def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Insert rows, but those whose unique key is known.
-
-    Return the (first column of the) primary keys of the new ones.
-    """
-    if not rows:
-        return []
-    statement = insert(table).values(list(rows)).on_conflict_do_nothing().returning(*table.primary_key)
-    return list(db.execute(statement).scalars())
-
-
-def copy(db: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Append `rows` to `table` by COPY, within the transaction of `db`.
-
-    Names come from code, never from input.
-    """
-    cursor = db.connection.cursor()
-    with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as sink:
-        for row in rows:
-            sink.write_row(row)

@@ -3,6 +3,7 @@
 Addresses are secrets, some are personal: they leave this table for apprise alone.
 """
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from redis.exceptions import RedisError
@@ -65,6 +66,18 @@ def registered(db: Connection) -> list[Target]:
 def address(db: Connection, to: Target) -> str | None:
     """Return where somebody is reached by a channel; None when nobody said so."""
     return db.execute(select(addresses.c.url).where(_is(to))).scalar_one_or_none()
+
+
+def channels_of(
+    db: Connection, recipients: Collection[str], wedding_ids: Collection[str]
+) -> dict[tuple[str, str], list[str]]:
+    """Return the channels by which some people are reached, by (recipient, wedding or empty)."""
+    facts = addresses.c.recipient, addresses.c.wedding_id, addresses.c.channel
+    among = addresses.c.recipient.in_(recipients) & addresses.c.wedding_id.in_(wedding_ids)
+    found: dict[tuple[str, str], list[str]] = {}
+    for recipient, wedding_id, channel in db.execute(select(*facts).where(among).order_by(*facts)):
+        found.setdefault((recipient, wedding_id), []).append(channel)
+    return found
 
 
 def channels(db: Connection, recipient: str, wedding_id: str = "") -> list[str]:

@@ -1,5 +1,6 @@
 """Telling somebody by all the channels they have."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,10 +22,21 @@ class AddressMissing(ExpectedError):
 
 def targets(db: Connection, recipient: str, wedding_id: str = "") -> list[Target]:
     """Return where somebody is reached; where operations are for whom nobody knows an address."""
-    for person, wedding in ((recipient, wedding_id), (recipient, ""), (OPERATIONS, "")):
-        if found := store.channels(db, person, wedding):
-            return [Target(person, wedding, channel) for channel in found]
-    return [Target(OPERATIONS, "", channel) for channel in adapters.targets()]
+    return targets_of(db, [(recipient, wedding_id)])[recipient, wedding_id]
+
+
+def targets_of(db: Connection, people: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[Target]]:
+    """Return the same for many, as (recipient, wedding or empty), by one statement."""
+    known = store.channels_of(
+        db, {OPERATIONS, *(one[0] for one in people)}, {"", *(one[1] for one in people)}
+    )
+    default = [Target(OPERATIONS, "", channel) for channel in adapters.targets()]
+    found = {}
+    for recipient, wedding_id in people:
+        reached = ((recipient, wedding_id), (recipient, ""), (OPERATIONS, ""))
+        own = next((one for one in reached if one in known), None)
+        found[recipient, wedding_id] = [Target(*own, channel) for channel in known[own]] if own else default
+    return found
 
 
 def publish(

@@ -22,8 +22,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from workers.foundation.database import expires, insert_once, metadata
+from workers.foundation.database import expires, metadata
 from workers.foundation.moments import MachineMoment
+from workers.foundation.rows import insert_once
 from workers.outbox.rules import Dead, Entry, Message, Retry, State, Status
 
 _NOW = func.now()

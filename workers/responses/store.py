@@ -24,8 +24,9 @@ from sqlalchemy import (
 )
 
 from workers.alerts.rules.lifecycle import AlertView
-from workers.foundation.database import insert_once, metadata, plain
+from workers.foundation.database import metadata
 from workers.foundation.moments import Moment
+from workers.foundation.rows import insert_once, plain
 from workers.responses.rules import Action, Outcome, Reason, Response
 
 responses = Table(

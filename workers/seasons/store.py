@@ -19,8 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from workers.foundation import redis
-from workers.foundation.database import insert_once, metadata
+from workers.foundation.database import metadata
 from workers.foundation.moments import Moment
+from workers.foundation.rows import insert_once
 from workers.seasons.keys import KIND_OF_DAY
 from workers.seasons.rules.season import Decision, KindOfDay, Reason, Season
 

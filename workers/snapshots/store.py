@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from workers.foundation import database, partitions
+from workers.foundation.rows import copy
 from workers.snapshots.rules import Snapshot
 
 TABLE = "connection_metrics"
@@ -49,7 +50,7 @@ def append(db: Connection, rows: Iterable[Snapshot]) -> None:
     rows = list(rows)
     partitions.make(db, TABLE, sorted({row.at.date() for row in rows}))
     plain = ([*list(vars(row).values())[:-1], orjson.dumps(dict(row.by_user_type)).decode()] for row in rows)
-    database.copy(db, TABLE, _COLUMNS, plain)
+    copy(db, TABLE, _COLUMNS, plain)
 
 
 def latest(db: Connection, *, since: datetime) -> list[Snapshot]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from tests.made import NOON, wedding
 from workers.alerts.rules import lifecycle as rules
@@ -185,6 +185,46 @@ def test_many_who_escalate_at_once_tell_it_once() -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(_escalate, range(12)))
     assert len(_told(30)) == 20, "the first and the second step, in one message"
+
+
+def _statements(weddings: int) -> int:
+    """Return how many statements it takes to notify of an alert of each of so many weddings."""
+    opening = [
+        Change(
+            None,
+            State.FIRING,
+            Reason.ABOVE_THRESHOLD,
+            Breach(
+                Kind.ERROR_BUDGET,
+                f"wedding w-{number}",
+                Severity.CRITICAL,
+                1,
+                "burns",
+                "us-west",
+                f"w-{number}",
+            ),
+        )
+        for number in range(weddings)
+    ]
+    with database.transaction() as db:
+        moves.apply_changes(db, opening, at=NOON, flapping_within=timedelta(0))
+    counted = list[object]()
+
+    def _count(*facts: object) -> None:
+        counted.append(facts[2])
+
+    event.listen(database.engine(), "before_cursor_execute", _count)
+    try:
+        with database.transaction() as db:
+            assert escalation.escalate(db, POLICY, now=_at(30)) > 0
+    finally:
+        event.remove(database.engine(), "before_cursor_execute", _count)
+    return len(counted)
+
+
+def test_many_weddings_take_as_many_statements_as_one() -> None:
+    one = _statements(1)
+    assert _statements(400) <= one + 2, "pages of rows, and no query for each"
 
 
 def test_one_that_swings_between_two_severities_is_told_of_the_worst_once() -> None:

@@ -31,9 +31,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from workers.alerts.formats import AlertChanged
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Alert, AlertView, Reason, State
-from workers.foundation.database import expires, metadata, plain
+from workers.foundation.database import expires, metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
+from workers.foundation.rows import plain
 from workers.journal import store as journal
 
 alerts = Table(

@@ -25,8 +25,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from workers.alerts.rules.escalation import DEFAULT, Path, Paths
 from workers.alerts.rules.lifecycle import AHEAD
 from workers.alerts.store.alerts import alerts
-from workers.foundation.database import metadata, plain
+from workers.foundation.database import metadata
 from workers.foundation.moments import Moment
+from workers.foundation.rows import plain
 
 #: Every set of paths that ever held; the newest holds.
 paths = Table(
@@ -116,12 +117,13 @@ def notified(db: Connection, alert_id: int) -> list[dict[str, Any]]:
     return plain(db.execute(query))
 
 
-def note(db: Connection, published: Iterable[LogEntry], *, message: str, at: Moment) -> None:
-    """Remember who is notified by a message.
+def note(db: Connection, new: Sequence[tuple[LogEntry, str]], *, at: Moment) -> None:
+    """Remember who is notified by which message.
 
     A key that is there already breaks the transaction: it would be published twice.
     """
-    db.execute(entries.insert(), [vars(one) | {"message": message, "at": at} for one in published])
+    if new:
+        db.execute(entries.insert(), [vars(one) | {"message": message, "at": at} for one, message in new])
 
 
 def mark(db: Connection, alert_ids: Iterable[int], *, at: Moment, column: str = "notified_at") -> None:

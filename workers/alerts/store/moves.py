@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from workers.alerts.rules.lifecycle import Change, Reason, State
 from workers.alerts.store.alerts import alerts, among, remember
-from workers.foundation.database import insert_once
 from workers.foundation.moments import Moment
+from workers.foundation.rows import insert_once
 
 _MOVE = text(
     """
@@ -77,10 +77,7 @@ def _open(db: Connection, changes: Sequence[Change], at: Moment, flapping_within
         }
         facts = vars(breach) | {"fingerprint": breach.fingerprint, "flaps": flaps.get(breach.fingerprint, 0)}
         rows.setdefault(breach.fingerprint, facts | state)
-    ids = set[int]()
-    every = list(rows.values())
-    for first in range(0, len(every), 2_000):
-        ids |= set(insert_once(db, alerts, every[first : first + 2_000]))
+    ids = set(insert_once(db, alerts, list(rows.values())))
     mine = {
         row.fingerprint: row.id
         for row in db.execute(select(alerts.c.id, alerts.c.fingerprint).where(among(ids)))

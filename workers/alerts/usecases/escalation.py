@@ -27,6 +27,7 @@ from workers.notify import formats as messages
 from workers.notify import usecases as notify
 from workers.notify.rules import Notification, Target
 from workers.outbox import store as outbox
+from workers.outbox.rules import Message
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
 
@@ -147,18 +148,21 @@ def _publish(
     around: Mapping[int, Around],
     now: Moment,
 ) -> int:
-    reached, found = {}, set()
-    for one_due in due:
-        wedding_id = alerts[one_due.alert_id].wedding_id if one_due.recipient == rules.CONTACTS else ""
-        if (one_due.recipient, wedding_id) not in reached:
-            reached[one_due.recipient, wedding_id] = notify.targets(db, one_due.recipient, wedding_id)
-        found |= {
-            LogEntry(one_due.alert_id, one_due.step, to.recipient, to.wedding_id, to.channel)
-            for to in reached[one_due.recipient, wedding_id]
-        }
+    people = {one: (one.recipient, _own_wedding(one, alerts)) for one in due}
+    reached = notify.targets_of(db, set(people.values()))
+    found = {
+        LogEntry(one.alert_id, one.step, to.recipient, to.wedding_id, to.channel)
+        for one in due
+        for to in reached[people[one]]
+    }
     published = _write(db, alerts, found - escalation.published(db, alerts), around, now)
     escalation.mark(db, {one_due.alert_id for one_due in due}, at=now)
     return published
+
+
+def _own_wedding(one: Due, alerts: Mapping[int, AlertView]) -> str:
+    """Return the wedding whose own people are meant; empty for who is there for all."""
+    return alerts[one.alert_id].wedding_id if one.recipient == rules.CONTACTS else ""
 
 
 def _publish_ends(db: Connection, now: Moment) -> int:
@@ -180,13 +184,16 @@ def _write(
     bundles: dict[tuple[str, str, str, str], list[LogEntry]] = defaultdict(list)
     for one in sorted(new):
         bundles[alerts[one.alert_id].group, one.recipient, one.wedding_id, one.channel].append(one)
+    written, noted = list[Message](), list[tuple[LogEntry, str]]()
     for (group, recipient, wedding_id, channel), bundle in bundles.items():
         key = f"alert/{bundle[0].alert_id}/{bundle[0].step}/{recipient}/{channel}"
         message = _bundled(
             key, group, [alerts[alert_id] for alert_id in sorted({one.alert_id for one in bundle})], around
         )
-        outbox.write(db, [messages.message(message, Target(recipient, wedding_id, channel))])
-        escalation.note(db, bundle, message=key, at=now)
+        written.append(messages.message(message, Target(recipient, wedding_id, channel)))
+        noted += [(one, key) for one in bundle]
+    outbox.write(db, written)
+    escalation.note(db, noted, at=now)
     return len(bundles)
 
 

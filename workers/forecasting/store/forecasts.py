@@ -32,8 +32,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 from workers.forecasting.rules.calibration import Score
 from workers.forecasting.rules.forecast import Forecast
 from workers.forecasting.rules.shares import QUANTILES, Shares
-from workers.foundation.database import expires, insert_once, metadata
+from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
+from workers.foundation.rows import insert_once
 
 sets = Table(
     "scaling_prediction_sets",

@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from workers.foundation import database, partitions
 from workers.foundation.moments import MachineMoment
+from workers.foundation.rows import copy, plain
 from workers.measurements.rules.objectives import BY_SERIES, OBJECTIVES, Counts, Window, evaluate
 from workers.measurements.rules.samples import parts
 
@@ -139,7 +140,7 @@ def _append_weddings(db: Connection, found: Mapping[tuple[Any, ...], list[int]])
     if found:
         partitions.make(db, WEDDINGS, sorted({at.date() for _, _, at in found}))
         rows = ([*key, *counts] for key, counts in found.items())
-        database.copy(db, WEDDINGS, ("objective", "wedding_id", "at", "total", "bad"), rows)
+        copy(db, WEDDINGS, ("objective", "wedding_id", "at", "total", "bad"), rows)
 
 
 @dataclass(frozen=True)
@@ -271,4 +272,4 @@ def sum_weddings(db: Connection, *, since: datetime, at: MachineMoment) -> None:
 def of_wedding(db: Connection, wedding_id: str) -> list[dict[str, Any]]:
     """Return what became of a wedding's budgets over its own hours, by objective."""
     own = performance.c.wedding_id == wedding_id
-    return database.plain(db.execute(select(performance).where(own).order_by(performance.c.objective)))
+    return plain(db.execute(select(performance).where(own).order_by(performance.c.objective)))

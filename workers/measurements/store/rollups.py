@@ -37,6 +37,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from workers.foundation import database, partitions
 from workers.foundation.moments import MachineMoment
+from workers.foundation.rows import copy
 from workers.measurements.store import sketches
 from workers.measurements.store.points import due, note_due, series
 
@@ -138,7 +139,7 @@ def roll_up(db: Connection, span: Span) -> bool:
         table = tables[span.level]
         db.execute(delete(table).where(table.c.at == span.start, table.c.series == any_(_ids(ids))))
         rows = list(_of_points(db, span, ids) if span.level == "minute" else _of_below(db, span, ids))
-        database.copy(db, f"metric_{span.level}s", _COLUMNS, rows)
+        copy(db, f"metric_{span.level}s", _COLUMNS, rows)
     mine = (open_.c.level == span.level) & (open_.c.start == span.start)
     if len(ids) == PAGES[span.level]:
         db.execute(update(open_).where(mine).values(after=ids[-1]))

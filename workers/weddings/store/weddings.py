@@ -31,9 +31,10 @@ from sqlalchemy import (
 from sqlalchemy import Sequence as Counter
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
-from workers.foundation.database import copy, expires, metadata
+from workers.foundation.database import expires, metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
+from workers.foundation.rows import copy
 from workers.weddings.rules import Status, VenueType, Wedding
 
 versions = Counter("calendar_versions", metadata=metadata)
@@ -98,10 +99,7 @@ class WeddingUnknown(ExpectedError):
 
 @dataclass(frozen=True)
 class Change:
-    """What an upsert did. `version` is the calendar's after it.
-
-    `outdated` weddings had a newer SEQUENCE already.
-    """
+    """What an upsert did. `version` is the calendar's then; `outdated` ones had a newer SEQUENCE."""
 
     added: int
     changed: int
