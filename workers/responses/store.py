@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     select,
+    true,
     update,
 )
 
@@ -76,6 +77,14 @@ def active(db: Connection) -> dict[int, list[Response]]:
         step = Response(**dict(row) | {"action": Action(row["action"]), "outcome": Outcome(row["outcome"])})
         found.setdefault(step.alert_id, []).append(step)
     return found
+
+
+def is_shared(db: Connection, step: Response, action: Action, region: str) -> bool:
+    """Tell whether another step that is not undone needs the same state; `region` is empty for one of all."""
+    same = (responses.c.action == action) & (responses.c.region == region if region else true())
+    others = responses.c.undone_at.is_(None) & (responses.c.id != step.id) & same
+    query = select(responses.c.id).where(others, responses.c.outcome != Outcome.WORSE).limit(1)
+    return db.execute(query).first() is not None
 
 
 def take(

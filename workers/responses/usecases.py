@@ -152,8 +152,7 @@ def _undo_all(db: Connection, own: Sequence[Response], policy: Policy, now: Mome
 
 def _end(db: Connection, step: Response, policy: Policy, now: Moment) -> None:
     """Undo what a step did, unless another step needs it."""
-    others = [one for steps in store.active(db).values() for one in steps if one.id != step.id]
-    if rules.scope(step) not in {rules.scope(one) for one in others if one.outcome is not Outcome.WORSE}:
+    if not store.is_shared(db, step, *rules.scope(step)):
         adapters.undo(step.action, Doing(db, step.region, policy, now))
         log.info(
             "response undone",
