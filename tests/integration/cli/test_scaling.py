@@ -145,8 +145,8 @@ def test_a_proposal_is_approved_or_rejected_once() -> None:
         (first, "approved", 14),
     ]
     audit = _run("scaling", "audit").output.splitlines()
-    assert f"rejected  action {second}, instances up to 15" in audit[0]
-    assert f"approved  action {first}, instances up to 14 until" in audit[1]
+    assert f"rejected           action {second}, instances up to 15" in audit[0]
+    assert f"approved           action {first}, instances up to 14 until" in audit[1]
     assert [one["id"] for one in json.loads(_run("scaling", "audit", "--json").output)["settled"]] == [
         second,
         first,
