@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Float,
@@ -69,14 +70,23 @@ class Taken:
 
 def active(db: Connection) -> dict[int, list[Response]]:
     """Return the steps that are not undone, by alert, in their order."""
-    rows = db.execute(
-        select(*_FACTS).where(responses.c.undone_at.is_(None)).order_by(responses.c.id)
-    ).mappings()
     found: dict[int, list[Response]] = {}
-    for row in rows:
-        step = Response(**dict(row) | {"action": Action(row["action"]), "outcome": Outcome(row["outcome"])})
+    for step in _steps(db, true()):
         found.setdefault(step.alert_id, []).append(step)
     return found
+
+
+def of_alert(db: Connection, alert_id: int) -> list[Response]:
+    """Return the steps of an alert that are not undone, in their order."""
+    return _steps(db, responses.c.alert_id == alert_id)
+
+
+def _steps(db: Connection, those: ColumnElement[bool]) -> list[Response]:
+    query = select(*_FACTS).where(responses.c.undone_at.is_(None), those).order_by(responses.c.id)
+    return [
+        Response(**dict(row) | {"action": Action(row["action"]), "outcome": Outcome(row["outcome"])})
+        for row in db.execute(query).mappings()
+    ]
 
 
 def is_shared(db: Connection, step: Response, action: Action, region: str) -> bool:

@@ -1,7 +1,7 @@
 """Degradation, as Celery runs it."""
 
 from workers.app import app
-from workers.foundation import clock, database, settings
+from workers.foundation import clock, settings
 from workers.responses import rules, usecases
 
 
@@ -9,7 +9,5 @@ from workers.responses import rules, usecases
 def respond(**_later: object) -> None:
     """Do what the playbooks say about degradations, measure what it did, and undo it afterwards."""
     policy, now = settings.read(rules.Policy), clock.now()
-    with database.transaction() as db:
-        helpless = usecases.respond(db, policy, now=now)
-    if usecases.raise_alerts(helpless, now=now):
+    if usecases.raise_alerts(usecases.respond(policy, now=now), now=now):
         app.send_task("alerts.escalate", retry=False)

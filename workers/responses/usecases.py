@@ -4,6 +4,7 @@ For each active alert one decision, applied and written down; undone when it has
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.store import alerts
 from workers.alerts.usecases import escalation, evaluation
 from workers.caching import store as results
-from workers.foundation import logs, settings, telemetry
+from workers.foundation import clock, database, logs, settings, telemetry
 from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
 from workers.responses import adapters, rules, store
@@ -25,32 +26,86 @@ from workers.responses.rules import Outcome, Policy, Reason, Response
 log = logs.get("responses")
 
 
-def respond(db: Connection, policy: Policy, *, now: Moment) -> list[Breach]:
-    """Take, renew, measure and undo what is to be by now.
+#: A run answers for so many seconds, well inside its task's time limit; the next one goes on.
+ENOUGH = 10.0
 
-    Return a breach for each alert whose ladder is at its end. Alerts are held by the transaction, so that two
-    runs at once take turns and the second finds it done.
+
+@dataclass(frozen=True)
+class Answered:
+    """What did not help; and what there was no time for, by the fingerprint of what it would raise."""
+
+    helpless: list[Breach]
+    unknown: frozenset[str]
+
+
+def respond(policy: Policy, *, now: Moment) -> Answered:
+    """Take, renew, measure and undo what is to be by now: an alert a transaction, the worst first.
+
+    Only an alert about which something is to be done is held, for as long as that takes. One that somebody
+    else holds is left to the next run; of two runs at once the second finds it done.
     """
-    active, taken = alerts.hold(db), store.active(db)
-    tempos = escalation.tempos(db, active, now=now)
+    with database.transaction() as db:
+        active, taken = alerts.listed(db, limit=None, ended=False), store.active(db)
+        tempos = escalation.tempos(db, active, now=now)
     needed = {step.action for own in taken.values() for step in own if step.outcome is not Outcome.WORSE}
     adapters.reconcile(needed, now=now)
-    helpless = []
+    begun, helpless, unknown = clock.stopwatch(), list[Breach](), set[str]()
     for alert in active:
-        own = taken.pop(alert.id, [])
-        _renew(db, own, policy, now)
-        if own and rules.recovered(alert, policy, now=now):
-            _undo_all(db, own, policy, now)
-        elif (
-            alert.region
-            and not rules.recovered(alert, policy, now=now)
-            and _answer(db, alert, own, tempos[alert.id], policy, now)
-        ):
+        if clock.stopwatch() - begun > ENOUGH:
+            unknown.add(_breach(alert).fingerprint)
+            continue
+        own, tempo = taken.get(alert.id, []), tempos[alert.id]
+        if _has_work(alert, own, tempo, policy, now):
+            _answer(alert.id, tempo, policy, now)
+        if _is_helpless(alert, own, tempo, policy, now):
             helpless.append(_breach(alert))
     # Those whose alert is resolved meanwhile.
-    for own in taken.values():
-        _undo_all(db, own, policy, now)
-    return helpless
+    for alert_id in taken.keys() - {alert.id for alert in active}:
+        with database.transaction() as db:
+            _undo_all(db, store.of_alert(db, alert_id), policy, now)
+    return Answered(helpless, frozenset(unknown))
+
+
+def _has_work(alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment) -> bool:
+    """Tell whether something is to be done: what is to be ordered again, undone, measured or taken."""
+    if rules.recovered(alert, policy, now=now):
+        return bool(own)
+    decision = _decide(alert, own, tempo, policy, now)
+    renewed = any(step.outcome is not Outcome.WORSE and step.action in adapters.FOR_A_WHILE for step in own)
+    return renewed or (decision is not None and bool(decision.measured or decision.take))
+
+
+def _is_helpless(
+    alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment
+) -> bool:
+    decision = None if rules.recovered(alert, policy, now=now) else _decide(alert, own, tempo, policy, now)
+    return decision is not None and decision.reason is Reason.EXHAUSTED
+
+
+def _decide(
+    alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment
+) -> rules.Decision | None:
+    playbook = rules.playbook(alert, tempo) if alert.region else None
+    return rules.decide(alert, own, playbook.ladder, tempo, policy, now=now) if playbook else None
+
+
+def _answer(alert_id: int, tempo: Tempo, policy: Policy, now: Moment) -> None:
+    """Do what is to be done about an alert, as it is when it is held."""
+    with database.transaction() as db:
+        try:
+            [alert] = alerts.hold(db, alert_id, wait=False)
+        except alerts.AlertUnknown:
+            # Resolved meanwhile, or held: the next run sees to what is left.
+            return
+        own = store.of_alert(db, alert_id)
+        _renew(db, own, policy, now)
+        if rules.recovered(alert, policy, now=now):
+            _undo_all(db, own, policy, now)
+        elif decision := _decide(alert, own, tempo, policy, now):
+            if decision.measured:
+                _measured(db, alert, own[-1], decision.measured, policy, now)
+            elif decision.take:
+                _take(db, alert, decision, policy, now)
 
 
 def history(db: Connection, *, limit: int) -> list[dict[str, Any]]:
@@ -81,21 +136,6 @@ def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment)
     for step in own:
         if step.outcome is not Outcome.WORSE and step.action in adapters.FOR_A_WHILE:
             adapters.do(step.action, Doing(db, step.region, policy, now))
-
-
-def _answer(
-    db: Connection, alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment
-) -> bool:
-    """Carry out one decision about an alert; tell whether help is needed."""
-    playbook = rules.playbook(alert, tempo)
-    decision = rules.decide(alert, own, playbook.ladder, tempo, policy, now=now) if playbook else None
-    if decision is None:
-        return False
-    if decision.measured:
-        _measured(db, alert, own[-1], decision.measured, policy, now)
-    elif decision.take:
-        _take(db, alert, decision, policy, now)
-    return decision.reason is Reason.EXHAUSTED
 
 
 def _take(db: Connection, alert: AlertView, decision: rules.Decision, policy: Policy, now: Moment) -> None:
@@ -180,7 +220,13 @@ def _breach(alert: AlertView) -> Breach:
     )
 
 
-def raise_alerts(helpless: Sequence[Breach], *, now: Moment) -> bool:
-    """Bring the alerts about responses that did not help up to date; tell whether one changed."""
+def raise_alerts(answered: Answered, *, now: Moment) -> bool:
+    """Raise the alerts about responses that did not help; resolve the others, unless nothing is known."""
     policy = settings.read(Thresholds)
-    return evaluation.reconcile(helpless, Evaluator.RESPONSES, policy, now=now)
+    return evaluation.reconcile(
+        answered.helpless,
+        Evaluator.RESPONSES,
+        policy,
+        now=now,
+        evaluated=lambda fingerprint: fingerprint not in answered.unknown,
+    )

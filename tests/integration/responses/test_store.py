@@ -60,8 +60,7 @@ def _calm(seconds: float, *kinds: Kind) -> None:
 def _respond(seconds: float) -> list[str]:
     """Respond twice; return what was done, the oldest first, and whether help was called for."""
     for _ in range(2):
-        with database.transaction() as db:
-            helpless = responses.respond(db, POLICY, now=_at(seconds))
+        helpless = responses.respond(POLICY, now=_at(seconds)).helpless
     with database.transaction() as db:
         rows = list(reversed(store.history(db)))
     return [f"{row['action']} {row['outcome']}{' undone' if row['undone_at'] else ''}" for row in rows] + [
@@ -158,11 +157,19 @@ def test_what_people_ordered_is_left_to_them() -> None:
         assert orders.active(db, at=_at(0))["east"][orders.Kind.EMERGENCY].requested_by == "ada"
 
 
-def test_emergency_mode_follows_the_rows_when_a_run_died_or_redis_lost_it() -> None:
+def test_emergency_mode_follows_the_rows_when_a_run_died_or_redis_lost_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _alert(6000, 0)
-    with database.engine().connect() as db:
-        responses.respond(db, POLICY, now=_at(0))
-        db.rollback()
+
+    def _dies(*_facts: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        # After the switch, before the row is there.
+        patch.setattr(responses.log, "warning", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            responses.respond(POLICY, now=_at(0))
     assert registry.emergency_mode()
     with database.transaction() as db:
         db.execute(alerts.alerts.update().values(state=State.RESOLVED))
@@ -213,3 +220,44 @@ def test_a_region_is_drained_only_where_others_have_room_and_filled_again() -> N
     _calm(140)
     _respond(160)
     assert balancing.drained() == set()
+
+
+def test_an_alert_that_somebody_holds_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for region in ("east", "west", "north"):
+        _alert(6000, 0, region=region)
+    with database.transaction() as db:
+        ids = {one.region: one.id for one in alerts.listed(db, ended=False)}
+    with database.transaction() as held:
+        alerts.hold(held, ids["east"])
+        _respond(0)
+    with database.transaction() as db:
+        assert set(store.active(db)) == {ids["west"], ids["north"]}
+    monkeypatch.setattr(responses, "ENOUGH", -1.0)
+    assert len(responses.respond(POLICY, now=_at(1)).unknown) == 3, "it has no time, and says so"
+
+
+def test_a_call_for_help_ends_with_its_alert_and_not_for_want_of_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def calls(since: int) -> int:
+        """Respond for an hour; return how many calls for help are open then."""
+        for minutes in range(since, since + 60, 5):
+            responses.raise_alerts(responses.respond(POLICY, now=_at(minutes * 60)), now=_at(minutes * 60))
+        with database.transaction() as db:
+            return sum(one.kind is Kind.RESPONSE_FAILED for one in alerts.listed(db, ended=False))
+
+    _alert(6000, 0)
+    for minutes in range(0, 30):
+        _alert(6000, minutes * 60)
+        answered = responses.respond(POLICY, now=_at(minutes * 60))
+        responses.raise_alerts(answered, now=_at(minutes * 60))
+    assert calls(30) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(responses, "ENOUGH", -1.0)
+        assert calls(90) == 1
+    with database.transaction() as db:
+        of = alerts.alerts
+        db.execute(of.update().where(of.c.kind == Kind.RESPONSE_TIME).values(state=State.RESOLVED))
+    assert calls(150) == 0

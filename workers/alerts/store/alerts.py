@@ -129,12 +129,13 @@ def listed(db: Connection, *, limit: int | None = 20, ended: bool = True) -> lis
     return [_view(row) for row in rows.mappings()]
 
 
-def hold(db: Connection, alert_id: int | None = None) -> list[AlertView]:
+def hold(db: Connection, alert_id: int | None = None, *, wait: bool = True) -> list[AlertView]:
     """Return the alerts that are not resolved (or that one), held by this transaction.
 
-    Raises AlertUnknown.
+    Raises AlertUnknown; without `wait` also for one that somebody else holds.
     """
-    query = select(*_VIEW).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id).with_for_update()
+    query = select(*_VIEW).where(alerts.c.state != State.RESOLVED).order_by(alerts.c.id)
+    query = query.with_for_update(skip_locked=not wait)
     if alert_id is not None:
         query = query.where(alerts.c.id == alert_id)
     found = [_view(row) for row in db.execute(query).mappings()]
