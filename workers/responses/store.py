@@ -105,11 +105,17 @@ def take(
         responses.c.alert_id == alert.id, responses.c.undone_at.is_not(None)
     )
     row = {
-        "alert_id": alert.id, "round": int(db.execute(expires).scalar_one()) + 1, "number": number,
+        "alert_id": alert.id,
+        "round": int(db.execute(expires).scalar_one()) + 1,
+        "number": number,
         "kind": alert.kind,
-        "region": alert.region, "action": action, "reason": reason, "outcome": Outcome.ACTING,
-        "before": alert.value, "at": at,
-    }  # fmt: skip
+        "region": alert.region,
+        "action": action,
+        "reason": reason,
+        "outcome": Outcome.ACTING,
+        "before": alert.value,
+        "at": at,
+    }
     new: list[int] = insert_once(db, responses, [row])
     return new[0] if new else None
 

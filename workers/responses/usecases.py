@@ -55,9 +55,10 @@ def respond(policy: Policy, *, now: Moment) -> Answered:
             unknown.add(_breach(alert).fingerprint)
             continue
         own, tempo = taken.get(alert.id, []), tempos[alert.id]
-        if _has_work(alert, own, tempo, policy, now):
+        decision = _decide(alert, own, tempo, policy, now)
+        if _has_work(alert, own, decision, policy, now):
             _answer(alert.id, tempo, policy, now)
-        if _is_helpless(alert, own, tempo, policy, now):
+        if decision and decision.reason is Reason.EXHAUSTED:
             helpless.append(_breach(alert))
     # Those whose alert is resolved meanwhile.
     for alert_id in taken.keys() - {alert.id for alert in active}:
@@ -66,27 +67,24 @@ def respond(policy: Policy, *, now: Moment) -> Answered:
     return Answered(helpless, frozenset(unknown))
 
 
-def _has_work(alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment) -> bool:
-    """Tell whether something is to be done: what is to be ordered again, undone, measured or taken."""
-    if rules.recovered(alert, policy, now=now):
-        return bool(own)
-    decision = _decide(alert, own, tempo, policy, now)
-    renewed = any(step.outcome is not Outcome.WORSE and step.action in adapters.FOR_A_WHILE for step in own)
-    return renewed or (decision is not None and bool(decision.measured or decision.take))
-
-
-def _is_helpless(
-    alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment
-) -> bool:
-    decision = None if rules.recovered(alert, policy, now=now) else _decide(alert, own, tempo, policy, now)
-    return decision is not None and decision.reason is Reason.EXHAUSTED
-
-
 def _decide(
     alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment
 ) -> rules.Decision | None:
-    playbook = rules.playbook(alert, tempo) if alert.region else None
+    """Decide about an alert; None where nothing is to be: it is well, or no playbook is for it."""
+    if not alert.region or rules.recovered(alert, policy, now=now):
+        return None
+    playbook = rules.playbook(alert, tempo)
     return rules.decide(alert, own, playbook.ladder, tempo, policy, now=now) if playbook else None
+
+
+def _has_work(
+    alert: AlertView, own: Sequence[Response], decision: rules.Decision | None, policy: Policy, now: Moment
+) -> bool:
+    """Tell whether something is to be ordered again, undone, measured or taken."""
+    if own and rules.recovered(alert, policy, now=now):
+        return True
+    renewed = any(step.outcome is not Outcome.WORSE and step.action in adapters.FOR_A_WHILE for step in own)
+    return renewed or (decision is not None and bool(decision.measured or decision.take))
 
 
 def _answer(alert_id: int, tempo: Tempo, policy: Policy, now: Moment) -> None:
