@@ -1,5 +1,7 @@
 """Things the tests are about, made with few words."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from tests import ROOT
 from workers.connections.store import registry as store
 from workers.connections.store.registry import Connection
 from workers.foundation import clock, database, redis
@@ -102,6 +105,18 @@ def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[
     finally:
         server.shutdown()
         server.server_close()
+
+
+def run_python(code: str) -> "subprocess.CompletedProcess[str]":
+    """Run code in a Python of its own, for what a process settles once."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def scaled(db: Any, **facts: Any) -> int:

@@ -1,13 +1,10 @@
 """Circuit breakers: what keeps failing is left alone by every process, and tried again after a while."""
 
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
 
-from tests import ROOT
-from tests.made import eventually
+from tests.made import eventually, run_python
 from workers.foundation import breaker, circuits, clock, database, event_log, redis
 from workers.foundation.breaker import CircuitOpen
 from workers.foundation.circuits import Circuit
@@ -106,9 +103,7 @@ def test_one_call_of_all_processes_is_the_probe(monkeypatch: pytest.MonkeyPatch)
     redis.registry().set("wedops:supabase:pybreaker:state", "half-open")
     with breaker.guarded("supabase", _is_unavailable):
         words = "from workers.foundation import breaker\nwith breaker.guarded('supabase', bool): pass"
-        done = subprocess.run(
-            [sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        done = run_python(words)
         assert "CircuitOpen" in done.stderr
     assert _state().state == "closed"
     _call()
@@ -126,9 +121,7 @@ def test_a_success_between_starts_the_count_anew_and_other_errors_do_not_count()
 def test_another_process_sees_it_open() -> None:
     _fail(5)
     words = "from workers.foundation import breaker\nwith breaker.guarded('supabase', bool): pass"
-    done = subprocess.run(
-        [sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = run_python(words)
     assert "CircuitOpen" in done.stderr
 
 

@@ -3,8 +3,6 @@
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -15,7 +13,7 @@ import pytest
 import trustme
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests import ROOT
+from tests.made import run_python
 from workers.foundation import redis
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -87,15 +85,6 @@ def test_celery_and_our_clients_judge_a_certificate_alike(
         else:
             with pytest.raises(RedisConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
                 redis.registry().ping()
-        environment = os.environ | {"WEDOPS_BROKER_URL": url}
-        done = subprocess.run(
-            [sys.executable, "-c", CELERY],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_python(CELERY)
     assert (done.returncode == 0) == taken, done.stderr[-500:]
     assert taken or "CERTIFICATE_VERIFY_FAILED" in done.stderr

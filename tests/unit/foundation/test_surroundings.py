@@ -6,12 +6,12 @@ Secrets in files, folders of counts, Kubernetes' variables, the Python that make
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import ROOT
+from tests.made import run_python
 from workers.foundation import settings
 from workers.foundation.settings import SettingInvalid
 
@@ -69,10 +69,12 @@ def test_what_kubernetes_puts_there_for_a_service_is_no_port_of_ours(monkeypatch
 
 
 @pytest.mark.parametrize("module", ["workers.app", "workers.http.routes", "workers.cli.main"])
-def test_every_process_reads_its_secrets_from_files(tmp_path: Path, module: str) -> None:
+def test_every_process_reads_its_secrets_from_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
     (tmp_path / "url").write_text("redis://:from-a-file@127.0.0.1:1/0")
-    environment = {name: value for name, value in os.environ.items() if name != "WEDOPS_BROKER_URL"}
-    environment["WEDOPS_BROKER_URL_FILE"] = str(tmp_path / "url")
+    monkeypatch.delenv("WEDOPS_BROKER_URL", raising=False)
+    monkeypatch.setenv("WEDOPS_BROKER_URL_FILE", str(tmp_path / "url"))
     run = (
         "workers.cli.main.wedops(['dead-letters', '--help'], standalone_mode=False)"
         if module == "workers.cli.main"
@@ -82,15 +84,7 @@ def test_every_process_reads_its_secrets_from_files(tmp_path: Path, module: str)
         f"import os, {module}\n{run}\nfrom workers.foundation import "
         "settings\nprint(settings.servers().broker_url)"
     )
-    shown = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    shown = run_python(code)
     assert shown.stdout.strip().endswith("redis://:from-a-file@127.0.0.1:1/0"), shown.stderr
 
 
@@ -102,31 +96,21 @@ READ = (
 )
 
 
-def _python(code: str, counts: Path) -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(counts)}
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("spoilt", [b"", b"\x7f" * 100, b"\x10\x00\x00\x00\x00\x00\x00\x00junkjunkjunk"])
-def test_one_bad_file_of_counts_costs_that_file(tmp_path: Path, spoilt: bytes) -> None:
+def test_one_bad_file_of_counts_costs_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: bytes
+) -> None:
     counts = tmp_path / "is" / "made"
-    assert _python(COUNT, counts).returncode == 0
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(counts))
+    assert run_python(COUNT).returncode == 0
     (counts / "counter_elsewhere-1.db").write_bytes(spoilt)
-    shown = _python(READ, counts)
+    shown = run_python(READ)
     assert 'wedops_tasks_total{outcome="ok",task="a"} 1.0' in shown.stdout
     # Once it is old, who starts next takes it out.
     os.utime(counts / "counter_elsewhere-1.db", (1, 1))
-    assert _python(COUNT, counts).returncode == 0
+    assert run_python(COUNT).returncode == 0
     assert not (counts / "counter_elsewhere-1.db").exists()
-    assert 'wedops_tasks_total{outcome="ok",task="a"} 2.0' in _python(READ, counts).stdout
+    assert 'wedops_tasks_total{outcome="ok",task="a"} 2.0' in run_python(READ).stdout
 
 
 def _make(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
