@@ -29,6 +29,8 @@ MAX = int(os.environ.get("DEMO_PEOPLE", "400"))
 A_SECOND = 25
 TALK_EVERY = (4.0, 12.0)
 DROP_OFF = 0.02
+#: How often somebody who is about to send a sign of life has something to tell the others instead.
+TELL = 0.1
 
 _numbers = count()
 
@@ -107,7 +109,11 @@ async def _talk(socket: ClientConnection, topic: str) -> None:
             if random.random() < DROP_OFF:
                 socket.transport.abort()
                 return
-            await socket.send(phoenix.Frame("phoenix", phoenix.HEARTBEAT, ref="2").text())
+            frame = phoenix.Frame("phoenix", phoenix.HEARTBEAT, ref="2")
+            if random.random() < TELL:
+                told = {"type": "broadcast", "event": "photo", "payload": {}}
+                frame = phoenix.Frame(topic, phoenix.BROADCAST, told, "3", "1")
+            await socket.send(frame.text())
     finally:
         listening.cancel()
 
