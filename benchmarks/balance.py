@@ -25,8 +25,11 @@ Seating = Callable[[list[PlacementRequest], list[Node], Seats], Seats]
 def main() -> None:
     """Print the figures."""
     seatings: dict[str, Seating] = {
-        "ours": _ours, "ring": _ring, "rendezvous": _rendezvous, "least_connections": _least_connections
-    }  # fmt: skip
+        "ours": _ours,
+        "ring": _ring,
+        "rendezvous": _rendezvous,
+        "least_connections": _least_connections,
+    }
     form.main(
         "balance", {name: partial(_measure, seating) for name, seating in seatings.items()}, _ratios, runs=5
     )

@@ -106,9 +106,11 @@ def _command(app: str) -> list[str]:
 @contextmanager
 def _beat(app: str) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen(
-        [sys.executable, *_command(app)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, *_command(app)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         preexec_fn=servers.die_with_parent(),
-    )  # fmt: skip
+    )
     try:
         yield process
     finally:

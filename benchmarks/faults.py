@@ -82,11 +82,13 @@ def system() -> Iterator["Faults"]:
         faults = Faults(home, running, heard)
         stack.callback(faults.stop_servers)
         os.environ |= {
-            "WEDOPS_BROKER_URL": running["broker"].url, "WEDOPS_CACHE_URL": running["cache"].url,
+            "WEDOPS_BROKER_URL": running["broker"].url,
+            "WEDOPS_CACHE_URL": running["cache"].url,
             "WEDOPS_DATABASE_URL": running["postgres"].url,
             "PROMETHEUS_MULTIPROC_DIR": str(home / "prometheus"),
-            "NOTIFY_TARGETS": heard.url, "CONNECTIONS_PERMIT_KEYS": f"faults:{'x' * 40}",
-        }  # fmt: skip
+            "NOTIFY_TARGETS": heard.url,
+            "CONNECTIONS_PERMIT_KEYS": f"faults:{'x' * 40}",
+        }
         (home / "prometheus").mkdir()
         _prepare()
         stack.enter_context(_supervised(home))
@@ -124,9 +126,12 @@ def _supervised(home: Path) -> Iterator[None]:
         str(ROOT / "Procfile"),
     ]
     process = subprocess.Popen(
-        [*command, "--folder", str(home), *only], cwd=ROOT, preexec_fn=servers.die_with_parent(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [*command, "--folder", str(home), *only],
+        cwd=ROOT,
+        preexec_fn=servers.die_with_parent(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         yield
     finally:

@@ -144,9 +144,11 @@ def worker(app: str, queue: str, children: int, *words: str) -> Iterator[None]:
     ]
     process = subprocess.Popen(
         [*command, "--without-gossip", "--without-mingle", "-l", "error", *words],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
         preexec_fn=servers.die_with_parent(),
-    )  # fmt: skip
+    )
     try:
         yield
     finally:

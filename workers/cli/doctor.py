@@ -171,9 +171,12 @@ def _bad(read: Callable[[], object]) -> Problems:
 
 
 CHECKS: dict[str, Callable[[], Problems]] = {
-    "broker": _broker, "connections": _connections, "cache": _cache,
-    "database": _database, "workers": _workers,
-}  # fmt: skip
+    "broker": _broker,
+    "connections": _connections,
+    "cache": _cache,
+    "database": _database,
+    "workers": _workers,
+}
 
 
 def _problems(check: Callable[[], Problems]) -> list[str]:

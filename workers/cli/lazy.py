@@ -17,9 +17,14 @@ class LazyGroup(click.Group):
     """
 
     def __init__(
-        self, *given: Any, package: str, helps: Mapping[str, str], modules: Mapping[str, str] | None = None,
-        aliases: Mapping[str, str] | None = None, **more: Any,
-    ) -> None:  # fmt: skip
+        self,
+        *given: Any,
+        package: str,
+        helps: Mapping[str, str],
+        modules: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         """Take what click takes, where the commands are, and by which other names they are found."""
         super().__init__(*given, **more)
         self._aliases = aliases or {}

@@ -45,10 +45,14 @@ _MOMENT = MomentText(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    region: str | None, start: datetime | None, end: datetime | None, short_max: float | None,
+    region: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    short_max: float | None,
     cost_max: float | None,
-    picture: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    picture: Path | None,
+    as_json: bool,
+) -> None:
     """Say how a past span would have gone with the settings of now, by REGION, or all of them.
 
     A gate for a change of them.

@@ -69,11 +69,7 @@ def command(
     found: dict[str, dict[str, Any]] = {}
     for past, weddings in _pasts(on, a_year, 10 if x10 else 1, storm, seed):
         policy = _policy(past)
-        planner = Planner(
-            past, policy, settings.read(Forecasting), settings.read(peak_forecast.Policy),
-            settings.read(calendar.Policy),
-        )  # fmt: skip
-        outcome, supply = replay(planner, FIRST)
+        outcome, supply = replay(_planner(past, policy), FIRST)
         if picture and not found:
             pictures.capacity(picture, past, supply, policy)
         found[past.region] = {
@@ -95,6 +91,11 @@ def command(
 
 def _next_saturday(today: date) -> date:
     return today + timedelta(days=(5 - today.weekday()) % 7 or 7)
+
+
+def _planner(past: Past, policy: Policy) -> Planner:
+    forecasting, margins = settings.read(Forecasting), settings.read(peak_forecast.Policy)
+    return Planner(past, policy, forecasting, margins, settings.read(calendar.Policy))
 
 
 def _policy(past: Past) -> Policy:

@@ -31,10 +31,14 @@ log = logs.get("up")
 
 #: What the file `environment` holds for other terminals, and the next start must not take from one.
 OURS = (
-    "WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL", clock.VARIABLE, "SNAPSHOTS_FRESH_FOR",
+    "WEDOPS_BROKER_URL",
+    "WEDOPS_CACHE_URL",
+    "WEDOPS_DATABASE_URL",
+    clock.VARIABLE,
+    "SNAPSHOTS_FRESH_FOR",
     permits.VARIABLE,
     "METRICS_INGEST_TOKENS",
-)  # fmt: skip
+)
 PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
 
 

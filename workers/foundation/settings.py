@@ -165,9 +165,17 @@ def settle_environment() -> None:
 
 #: Whose secrets may be in files.
 _PREFIXES = (
-    "WEDOPS_", "CONNECTIONS_", "METRICS_", "ALERTS_", "NOTIFY_", "SUPABASE_", "REDIS_", "PGBOUNCER_",
-    "FLOWER_", "KUBERNETES_",
-)  # fmt: skip
+    "WEDOPS_",
+    "CONNECTIONS_",
+    "METRICS_",
+    "ALERTS_",
+    "NOTIFY_",
+    "SUPABASE_",
+    "REDIS_",
+    "PGBOUNCER_",
+    "FLOWER_",
+    "KUBERNETES_",
+)
 
 
 def _take_from_file(variable: str, path: Path) -> None:

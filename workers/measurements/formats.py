@@ -250,8 +250,11 @@ def _prometheus_line(line: str, unit: float, now: MachineMoment) -> list[Sample]
     families = text_string_to_metric_families(line.partition(" # ")[0] + "\n")
     return [
         Sample(
-            one.name, tuple(one.labels.items()),
-            float(one.timestamp) * unit if one.timestamp is not None else now.timestamp(), float(one.value),
+            one.name,
+            tuple(one.labels.items()),
+            float(one.timestamp) * unit if one.timestamp is not None else now.timestamp(),
+            float(one.value),
         )
-        for family in families for one in family.samples
-    ]  # fmt: skip
+        for family in families
+        for one in family.samples
+    ]

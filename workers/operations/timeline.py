@@ -21,9 +21,13 @@ from workers.weddings.store import weddings
 LOOKED_AT = 5_000
 #: Each table that knows when something happened.
 TABLES: tuple[Callable[..., list[Happening]], ...] = (
-    alerts.happened, responses.happened, emergencies.happened, notify.happened, scaling.happened,
+    alerts.happened,
+    responses.happened,
+    emergencies.happened,
+    notify.happened,
+    scaling.happened,
     orders.happened,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -155,22 +155,20 @@ def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()
     data, log = home / "data", home / "log"
     if not (data / "PG_VERSION").exists():
         _initdb(binaries, home, data, secret)
-    command = [
-        str(binaries / "postgres"),
-        "-D",
-        str(data),
-        "-p",
-        str(port),
-        "-c",
-        f"listen_addresses={LOOPBACK}",
-    ]
-    for option in ("unix_socket_directories=", "max_connections=100", *options):
+    command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
+    own = f"listen_addresses={LOOPBACK}", "unix_socket_directories=", "max_connections=100"
+    for option in (*own, *options):
         command += ["-c", option]
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            command, stdout=sink, stderr=sink, start_new_session=True, cwd=home, **programs.unprivileged(),
+            command,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+            cwd=home,
+            **programs.unprivileged(),
             preexec_fn=die_with_parent(signal.SIGINT),
-        )  # fmt: skip
+        )
     again = partial(start_postgres, folder, port=port, options=options)
     server = Server(
         "postgres", f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops", process, again, signal.SIGINT
@@ -190,21 +188,15 @@ def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
         for path in (home, words):
             shutil.chown(path, somebody["user"])
         programs.open_parents(home)
-    command = [
-        str(binaries / "initdb"),
-        "-D",
-        str(data),
-        "-U",
-        "wedops",
-        "-A",
-        "scram-sha-256",
-        f"--pwfile={words}",
-    ]
+    command = [str(binaries / "initdb"), "-D", str(data), "-U", "wedops", "-A", "scram-sha-256"]
     made = subprocess.run(
-        [*command, "-E", "UTF8", "--locale=C", "--no-sync"], capture_output=True, text=True, cwd=home,
+        [*command, f"--pwfile={words}", "-E", "UTF8", "--locale=C", "--no-sync"],
+        capture_output=True,
+        text=True,
+        cwd=home,
         check=False,
         **programs.unprivileged(),
-    )  # fmt: skip
+    )
     words.unlink()
     if made.returncode:
         raise InitFailed(path=data, log=" ".join(made.stderr.split())[-400:])

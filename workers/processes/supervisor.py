@@ -89,10 +89,14 @@ class Process:
         }
         with self.log.open("ab") as sink:
             self.running = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {self.command}"], env=environment, stdin=subprocess.DEVNULL,
-                stdout=sink, stderr=sink,
-                start_new_session=True, preexec_fn=die_with_parent(signal.SIGKILL),
-            )  # fmt: skip
+                ["/bin/sh", "-c", f"exec {self.command}"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGKILL),
+            )
         self.started = clock.stopwatch()
 
     def send(self, number: int) -> None:

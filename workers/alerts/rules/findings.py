@@ -133,11 +133,16 @@ def forecasts_unfit(scores: Mapping[str, Score]) -> list[Breach]:
     """Return a breach for each region whose forecast is not believed, or should not be."""
     return [
         Breach(
-            Kind.FORECAST_UNFIT, region, Kind.FORECAST_UNFIT.worst, score.coverage["p90"],
-            f"the forecast of {region} {_UNFIT[score.trust].format(score.coverage['p90'])}", region,
+            Kind.FORECAST_UNFIT,
+            region,
+            Kind.FORECAST_UNFIT.worst,
+            score.coverage["p90"],
+            f"the forecast of {region} {_UNFIT[score.trust].format(score.coverage['p90'])}",
+            region,
         )
-        for region, score in scores.items() if score.trust in _UNFIT
-    ]  # fmt: skip
+        for region, score in scores.items()
+        if score.trust in _UNFIT
+    ]
 
 
 def evaluated(snapshots: Iterable[Snapshot], policy: Policy) -> set[str]:

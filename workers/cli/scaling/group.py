@@ -11,9 +11,19 @@ def command() -> None:
 
 
 for one in (
-    seen.show, seen.actions, seen.audit, seen.dry_run, seen.regret, why.command,
-    orders.live, orders.shadow, orders.suspend, orders.resume, orders.emergency, orders.approve,
+    seen.show,
+    seen.actions,
+    seen.audit,
+    seen.dry_run,
+    seen.regret,
+    why.command,
+    orders.live,
+    orders.shadow,
+    orders.suspend,
+    orders.resume,
+    orders.emergency,
+    orders.approve,
     orders.reject,
-):  # fmt: skip
+):
     command.add_command(one)
 command.add_command(orders.hold, "hold")

@@ -123,10 +123,17 @@ def grid(now: Moment, policy: Policy) -> Moment:
 
 
 def forecast(
-    region: str, weddings: Sequence[Wedding], policy: Policy, phases: Phases, *, starts_at: Moment,
+    region: str,
+    weddings: Sequence[Wedding],
+    policy: Policy,
+    phases: Phases,
+    *,
+    starts_at: Moment,
     ratio: float = 1.0,
-    shares: Shares | None = None, zone: str = "UTC", holidays: Collection[date] = (),
-) -> Forecast:  # fmt: skip
+    shares: Shares | None = None,
+    zone: str = "UTC",
+    holidays: Collection[date] = (),
+) -> Forecast:
     """Return the load of a region's weddings from `starts_at` over the horizon, with learned `shares`.
 
     Each wedding's load is constant within a phase, so its two edges go into a difference array whose running
@@ -187,9 +194,15 @@ def participants(wedding: Wedding, phase: Phase, policy: Policy) -> float:
 
 
 def seen(
-    weddings: Sequence[Wedding], moments: Array, load: Array, policy: Policy, phases: Phases,
-    *, zone: str = "UTC", holidays: Collection[date] = (),
-) -> Seen:  # fmt: skip
+    weddings: Sequence[Wedding],
+    moments: Array,
+    load: Array,
+    policy: Policy,
+    phases: Phases,
+    *,
+    zone: str = "UTC",
+    holidays: Collection[date] = (),
+) -> Seen:
     """Return what was due and what was measured at `moments`, for `shares.learn`.
 
     Moments are seconds since 1970, ascending.

@@ -38,21 +38,23 @@ _MAX = 1e30
 _ADDS = np.tri(_CELLS + 1, dtype=np.uint16) + np.tri(_CELLS + 1, k=-1, dtype=np.uint16)
 _ADDS[0] = 0
 
-_ROW = np.dtype([
-    ("base", "<f8"),  # the first value: all else is relative to it, so that 32 bits are enough
-    # of each view: twice all points, then twice those above a cell and those in it
-    ("counts", "<u2", (_VIEWS, 1 + _CELLS)),
-    ("places", "<u2", (_CELLS + 2,)),  # of the value: points in a cell, with an empty cell at either end
-    ("usual", "<f4", (_HOURS,)),
-    ("unit", "<f4", (_VIEWS,)),
-    ("record", "<f4", (_VIEWS,)),
-    ("smooth", "<f4", (_VIEWS - 1,)),
-    ("centre", "<f4"),
-    ("spread", "<f4"),
-    ("last", "<f4"),
-    ("said", "<f4"),
-    ("seen", "<u4"),
-])  # fmt: skip
+_ROW = np.dtype(
+    [
+        ("base", "<f8"),  # the first value: all else is relative to it, so that 32 bits are enough
+        # of each view: twice all points, then twice those above a cell and those in it
+        ("counts", "<u2", (_VIEWS, 1 + _CELLS)),
+        ("places", "<u2", (_CELLS + 2,)),  # of the value: points in a cell, with an empty cell at either end
+        ("usual", "<f4", (_HOURS,)),
+        ("unit", "<f4", (_VIEWS,)),
+        ("record", "<f4", (_VIEWS,)),
+        ("smooth", "<f4", (_VIEWS - 1,)),
+        ("centre", "<f4"),
+        ("spread", "<f4"),
+        ("last", "<f4"),
+        ("said", "<f4"),
+        ("seen", "<u4"),
+    ]
+)
 STATE_BYTES = _ROW.itemsize
 
 

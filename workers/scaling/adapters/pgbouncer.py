@@ -79,10 +79,17 @@ def _console(action: Action) -> Iterator["psycopg.Cursor[dict[str, Any]]"]:
         raise refusal("pgbouncer", action, problem)
     try:
         # The console speaks the simple protocol only.
-        with psycopg.connect(
-            policy.admin_url, autocommit=True, connect_timeout=3, tcp_user_timeout=3000,
-            cursor_factory=psycopg.ClientCursor, row_factory=dict_row,
-        ) as connection, connection.cursor() as cursor:  # fmt: skip
+        with (
+            psycopg.connect(
+                policy.admin_url,
+                autocommit=True,
+                connect_timeout=3,
+                tcp_user_timeout=3000,
+                cursor_factory=psycopg.ClientCursor,
+                row_factory=dict_row,
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
             yield cursor
     except psycopg.OperationalError as error:
         raise ActuatorUnreachable(

@@ -21,7 +21,7 @@ from sqlalchemy import (
     func,
     select,
     update,
-)  # fmt: skip
+)
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from workers.foundation.database import expires, metadata

@@ -213,8 +213,15 @@ def _note(action: Action, found: _Found, policy: Policy, now: Moment) -> None:
     with database.transaction() as db:
         store.move(db, action, state, at=now, problem=found.problem)
     say = log.warning if state is State.FAILED else log.info
-    say("action", action=action.id, region=action.region, resource=action.resource, to=action.to, state=state,
-        reason=found.problem or "confirmed")  # fmt: skip
+    say(
+        "action",
+        action=action.id,
+        region=action.region,
+        resource=action.resource,
+        to=action.to,
+        state=state,
+        reason=found.problem or "confirmed",
+    )
 
 
 class _Waits(Exception):

@@ -141,18 +141,25 @@ def _write(db: Connection, rows: Sequence[Decided]) -> dict[tuple[str, str], int
     for row in rows:
         if id := ids.get((row.region, row.resource)):
             log.info(
-                "region scaled", region=row.region, resource=row.resource, before=row.before, to=row.to,
+                "region scaled",
+                region=row.region,
+                resource=row.resource,
+                before=row.before,
+                to=row.to,
                 reason=row.reason,
-                purpose=row.purpose, action=id,
-            )  # fmt: skip
+                purpose=row.purpose,
+                action=id,
+            )
     return ids
 
 
 def _propose(
-    db: Connection, decided: Sequence[tuple[Reading, Decision]], written: Mapping[tuple[str, str], int],
+    db: Connection,
+    decided: Sequence[tuple[Reading, Decision]],
+    written: Mapping[tuple[str, str], int],
     policy: Policy,
     now: Moment,
-) -> None:  # fmt: skip
+) -> None:
     """Keep at most one proposal of a resource open, as high as is needed, and publish new ones."""
     by_resource: dict[tuple[str, str], list[Action]] = {}
     asking: dict[tuple[str, str], tuple[Decided, str]] = {}

@@ -31,8 +31,10 @@ HOURS: Mapping[int, int] = {11: 5, 13: 9, 14: 9, 15: 17, 16: 29, 17: 21, 18: 8, 
 CANCELLED, MOVED = 0.03, 0.04
 OPEN_AIR = (VenueType.OUTDOOR, VenueType.BEACH, VenueType.GARDEN)
 REGIONS: Mapping[str, str] = {
-    "us-northeast": "America/New_York", "us-south": "America/Chicago", "us-west": "America/Los_Angeles",
-}  # fmt: skip
+    "us-northeast": "America/New_York",
+    "us-south": "America/Chicago",
+    "us-west": "America/Los_Angeles",
+}
 
 
 @dataclass(frozen=True)
@@ -159,10 +161,16 @@ def truth(policy: Forecasting, chance: Generator) -> Shares:
 
 
 def load(
-    held: Sequence[Wedding], starts_at: datetime, minutes: int, shares: Shares, phases: Phases,
+    held: Sequence[Wedding],
+    starts_at: datetime,
+    minutes: int,
+    shares: Shares,
+    phases: Phases,
     chance: Generator,
-    *, crowded: Iterable[date] = (), base: float = 20.0,
-) -> Array:  # fmt: skip
+    *,
+    crowded: Iterable[date] = (),
+    base: float = 20.0,
+) -> Array:
     """Return a region's connections by minute.
 
     Each wedding has its own zeal, people come and go over 20 minutes, all is noisy. On `crowded` days (a

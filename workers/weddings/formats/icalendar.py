@@ -58,9 +58,10 @@ def read(data: bytes) -> Reading:
         first = repr(content[0].value[:60]) if content else "nothing"
         found = sorted({part.name for calendar in roots for part in calendar.parts})
         raise CalendarUnreadable(
-            cause=f"no event (BEGIN:VEVENT) is in it: it holds {', '.join(found)}" if found
+            cause=f"no event (BEGIN:VEVENT) is in it: it holds {', '.join(found)}"
+            if found
             else f"it is no iCalendar: it begins with {first}, not with BEGIN:VCALENDAR"
-        )  # fmt: skip
+        )
     for event, calendar in _newest(events, reading):
         _take(reading, event, calendar)
     return reading

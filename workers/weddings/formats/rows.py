@@ -26,8 +26,17 @@ from workers.weddings.rules import (
 )
 
 COLUMNS = (
-    "id", "start", "end", "zone", "guest_count", "venue_type", "region", "status", "supplier_ids", "timeline",
-)  # fmt: skip
+    "id",
+    "start",
+    "end",
+    "zone",
+    "guest_count",
+    "venue_type",
+    "region",
+    "status",
+    "supplier_ids",
+    "timeline",
+)
 REQUIRED = COLUMNS[:7]
 GUESTS_MAX = 100_000
 LONGEST = timedelta(days=4)
