@@ -37,7 +37,7 @@ from benchmarks.target import Target, target
 from workers.foundation import clock
 from workers.processes import servers
 
-PROCESSES = ("beat", "worker-emergency", "worker-steady", "worker-bulk")
+PROCESSES = ("beat", "worker-emergency", "worker-safety", "worker-steady", "worker-bulk")
 FAULTS = ("worker", "child", "beat", "broker", "postgres")
 ROOT = Path(__file__).parent.parent
 #: One emergency of a kind is open at a wedding: each request has its own.

@@ -14,7 +14,6 @@ from celery import signals
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from redis.exceptions import RedisError
 
-from schedules import proximity
 from schedules.table import TABLE, Line
 from schedules.words import Pace
 from workers.app import app
@@ -22,7 +21,6 @@ from workers.connections.store import registry as connections
 from workers.foundation import clock, heartbeat, jobs, keys, logs, redis
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
-from workers.wedding_day.tasks import look
 
 log = logs.get("beat")
 
@@ -105,32 +103,17 @@ class TableScheduler(Scheduler):
         heartbeat.touch()
         if jobs.claim(line.name, due=due, pace=pace.every, beat=self._name):
             try:
-                self._send(line, pace, due)
+                self.apply_async(self._entry(line, pace, due), producer=self.producer, advance=False)
             except SchedulingError as error:
                 log.error("job not sent", job=line.name, reason="broker", detail=str(error))
                 jobs.unclaim(line.name, due=due)
                 return
         self._tried[line.name] = due
 
-    def _send(self, line: Line, pace: Pace, due: float) -> None:
-        if line.job is not look:
-            self.apply_async(self._entry(line, pace, due), producer=self.producer, advance=False)
-            return
-        batches = proximity.take_due(now=clock.now())
-        if not batches:
-            jobs.finish(line.name, "nothing_due")
-        for number, batch in enumerate(batches):
-            entry = self._entry(line, pace, due, wedding_ids=batch)
-            # Batches of one firing run side by side; each is a job of its own to the overlap guard.
-            entry.options["headers"]["job"]["name"] += f"#{number}" if number else ""
-            self.apply_async(entry, producer=self.producer, advance=False)
-
-    def _entry(self, line: Line, pace: Pace, due: float, **kwargs: Any) -> ScheduleEntry:
+    def _entry(self, line: Line, pace: Pace, due: float) -> ScheduleEntry:
         headers = {"job": {"name": line.name, "due": due}}
         options = {"expires": pace.grace, "headers": headers}
-        return self.Entry(
-            line.name, task=line.name, schedule=pace.every, kwargs=kwargs, options=options, app=self.app
-        )
+        return self.Entry(line.name, task=line.name, schedule=pace.every, options=options, app=self.app)
 
     def _wait(self) -> float:
         epoch = clock.epoch()

@@ -67,7 +67,7 @@ TABLE = (
     Line(forecasting.learn,          daily_at("04:20"), daily_at("04:20"), daily_at("04:20"), "last Saturday says how the next one will be"),
     Line(seasons.detect,             daily_at("03:10"), daily_at("03:10"), daily_at("03:10"), "also on every change of the calendar"),
     Line(seasons.publish_day,        seconds(60),       seconds(60),       seconds(15),       "every other pace follows it"),
-    Line(wedding_day.look,           seconds(30),       seconds(10),       seconds(5),        "sends the weddings that are due: see proximity.py"),
+    Line(wedding_day.look,           seconds(30),       seconds(10),       seconds(5),        "each wedding at the moments when something of it is due"),
     Line(wedding_day.list_due,       minutes(10),       minutes(10),       minutes(5),        "a wedding that Redis lost would never be looked at"),
     Line(commands.redeliver,         seconds(15),       seconds(15),       seconds(5),        "what was accepted must have its effect"),
     Line(notify.deliver,             seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for what failed"),

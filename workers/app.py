@@ -48,21 +48,6 @@ ROOMS = (
     "workers.wedding_day",
 )
 
-#: Named by promise: `emergency` has a worker of its own, `bulk` may wait.
-QUEUES = queues.NAMES
-
-ROUTES = [
-    ("emergencies.*", {"queue": "emergency"}),
-    ("caching.*", {"queue": "bulk"}),
-    ("forecasting.*", {"queue": "bulk"}),
-    ("journal.*", {"queue": "bulk"}),
-    ("measurements.*", {"queue": "bulk"}),
-    ("retention.*", {"queue": "bulk"}),
-    ("seasons.*", {"queue": "bulk"}),
-    ("snapshots.*", {"queue": "bulk"}),
-    ("*", {"queue": "steady"}),
-]
-
 #: In seconds; short, for Redis hands a delayed message to somebody else after the visibility timeout.
 RETRY_AFTER, RETRIES = 5, 720
 SOFT_LIMIT, HARD_LIMIT = timedelta(seconds=25), timedelta(seconds=30)
@@ -76,6 +61,23 @@ class App(celery.Celery):
         return super().send_task(
             name, *args, headers={"enqueued_at": clock.epoch()} | (headers or {}), **options
         )
+
+    def wake(self, name: str) -> None:
+        """Have a task run soon, which also runs by its schedule; once for all who ask before it begins.
+
+        It sees what was committed before it begins, so none of them is missed.
+        """
+        if not jobs.wake(name):
+            return
+        try:
+            self.send_task(name, headers={"woken": True}, retry=False)
+        except BaseException:
+            jobs.woken(name)
+            raise
+
+    def queue_of(self, name: str) -> str:
+        """Return the queue that a task waits in."""
+        return str(self.amqp.router.route({}, name)["queue"].name)
 
 
 class PositionalRefused(ExpectedError):
@@ -96,9 +98,11 @@ class Task(celery.Task):
         request = self.request
         # A label only for what is one: anybody may write any routing key.
         routing_key = (request.delivery_info or {}).get("routing_key", "")
-        queue = routing_key if routing_key in QUEUES else "other"
+        queue = routing_key if routing_key in queues.NAMES else "other"
         if isinstance(enqueued_at := request.get("enqueued_at"), int | float):
             telemetry.task_wait_seconds.labels(queue).observe(max(0.0, clock.epoch() - enqueued_at))
+        if request.get("woken"):
+            jobs.woken(self.name)
         begun = clock.stopwatch()
         # What a message names reaches the log once it was checked: commands.usecases.bind.
         structlog.contextvars.clear_contextvars()
@@ -165,12 +169,12 @@ _BROKER = {
         "interval_step": 0.2,
         "interval_max": 1,
     },
-    "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+    "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in queues.NAMES],
     "task_default_queue": "steady",
     "task_default_exchange": "steady",
     "task_default_routing_key": "steady",
     "task_create_missing_queues": False,
-    "task_routes": (ROUTES,),
+    "task_routes": (queues.ROUTES,),
 }
 _MESSAGES = {
     "accept_content": ["json"],

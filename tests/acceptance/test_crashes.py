@@ -16,7 +16,7 @@ from workers.weddings.store import weddings
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(420)]
 
-MEMBERS = ["-Q emergency", "-Q steady", "-Q bulk", "schedules.beat"]
+MEMBERS = ["-Q emergency", "-Q safety", "-Q steady", "-Q bulk", "schedules.beat"]
 
 
 def test_nothing_accepted_is_lost_and_nothing_happens_twice(system: System, rows: Query) -> None:

@@ -55,7 +55,7 @@ def _children(pid: int) -> list[int]:
 def test_a_database_that_stands_still_is_one_page_and_an_all_clear_and_is_in_the_timeline(
     system: System, real_servers: list[servers.Server]
 ) -> None:
-    workers = {name: system.pid(f"-Q {name}") for name in ("emergency", "steady", "bulk")}
+    workers = {name: system.pid(f"-Q {name}") for name in ("emergency", "safety", "steady", "bulk")}
     assert eventually(lambda: "beat" not in _run("alerts", "list"), within=60)
     told = system.log("watch").count("critical firing: database")
     with _standing_still(real_servers[2]):

@@ -12,7 +12,7 @@ import pytest
 from schedules.table import TABLE
 from tests.acceptance.conftest import running
 from tests.made import eventually
-from workers.foundation import clock, keys, redis
+from workers.foundation import clock, keys, queues, redis
 from workers.processes.servers import Server
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay, Reason
@@ -20,13 +20,13 @@ from workers.seasons.rules.season import KindOfDay, Reason
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(120)]
 
 BEAT = ("-m", "celery", "-A", "schedules.beat", "beat", "--loglevel", "warning")
-#: Nothing is due to the weddings here, so that job sends no message.
-QUICK = [line for line in TABLE if line.wedding_day.every == 5 and line.name != "wedding_day.look"]
+QUICK = [line for line in TABLE if line.wedding_day.every == 5]
 
 
 def _fired() -> Counter[tuple[str, int]]:
     """Return the quick jobs' messages by name and moment in ms: no worker takes them away."""
-    messages = (orjson.loads(text)["headers"]["job"] for text in redis.registry().lrange("steady", 0, -1))
+    waiting = (text for queue in queues.NAMES for text in redis.registry().lrange(queue, 0, -1))
+    messages = (orjson.loads(text)["headers"]["job"] for text in waiting)
     quick = {line.name for line in QUICK}
     return Counter((job["name"], round(job["due"] * 1000)) for job in messages if job["name"] in quick)
 

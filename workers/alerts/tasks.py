@@ -20,7 +20,7 @@ def check(**_later: object) -> None:
         found, evaluated = evaluation.measured(db, policy, now=now, machine=clock.machine_now())
     known = partial(evaluation.was_measured, evaluated=evaluated)
     if evaluation.reconcile(found, Evaluator.MEASUREMENTS, policy, now=now, evaluated=known):
-        escalate.apply_async(retry=False)
+        app.wake(escalate.name)
 
 
 @app.task(name="alerts.watch")
@@ -31,7 +31,7 @@ def watch(**_later: object) -> None:
         found = evaluation.capacity(db, now=now) + evaluation.realtime(db, policy)
     found += evaluation.watch(machine=clock.machine_now(), settled=clock.stopwatch() - BEGUN > SETTLES)
     if evaluation.reconcile(found, Evaluator.REALTIME, policy, now=now):
-        escalate.apply_async(retry=False)
+        app.wake(escalate.name)
 
 
 @app.task(name="alerts.escalate")

@@ -4,5 +4,5 @@
 ENTRIES = "wedops:cache:"
 #: `KIND:ID…`: string, there while one loads the entry and the others wait.
 LOADING = "wedops:loading:"
-#: Channel: a key that changed, for what processes hold in memory.
+#: Channel: keys that changed, separated by spaces, for what processes hold in memory.
 CHANGED = "wedops:cache:changed"

@@ -1,7 +1,8 @@
 """The two layers. Every process drops its local copy when anybody changes an entry."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +25,8 @@ log = logs.get("caching")
 #: What an entry is called: an id, or several as `(wedding, supplier)`.
 Id = str | tuple[str, ...]
 EXPIRE = "*expire*"
+#: So many entries are written, or dropped, and told of at once.
+PAGE = 500
 
 results = Table(
     "optimization_results",
@@ -39,19 +42,20 @@ results = Table(
 )
 
 
-def record(
-    db: Connection, *, key: str, kind: str, wedding_id: str | None, detail: dict[str, Any], at: Moment
-) -> bool:
-    """Remember what an optimisation did, once a key; False when it was known."""
-    row = {
-        "key": key,
-        "kind": kind,
-        "wedding_id": wedding_id,
-        "detail": detail,
-        "actions": detail.get("entries", 0),
-        "at": at,
-    }
-    return bool(insert_once(db, results, [row]))
+@dataclass(frozen=True)
+class Result:
+    """What an optimisation did under a key."""
+
+    key: str
+    kind: str
+    wedding_id: str | None
+    detail: Mapping[str, Any]
+
+
+def record(db: Connection, results_: Iterable[Result], *, at: Moment) -> int:
+    """Remember what optimisations did, each once a key; return how many keys are new."""
+    rows = [vars(one) | {"actions": one.detail.get("entries", 0), "at": at} for one in results_]
+    return len(insert_once(db, results, rows))
 
 
 def count(db: Connection, kind: str) -> int:
@@ -65,6 +69,15 @@ def of_wedding(db: Connection, wedding_id: str, *, limit: int = 20) -> list[dict
         select(results).where(results.c.wedding_id == wedding_id).order_by(results.c.id.desc()).limit(limit)
     )
     return plain(db.execute(query))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A value to be cached."""
+
+    kind: Kind
+    id: Id
+    value: Any
 
 
 class TwoLayers:
@@ -138,34 +151,49 @@ class TwoLayers:
             threading.Event().wait(0.02)
         return None
 
-    def put(self, kind: Kind, id: Id, value: Any) -> None:
-        """Write an entry and have every process drop its copy."""
-        key = _key(kind, id)
-        with redis.cache_server().pipeline(transaction=True) as pipe:
-            pipe.set(key, orjson.dumps(value), px=int(self._policy.ttl(kind).total_seconds() * 1000))
-            pipe.delete(_lock(key))
-            pipe.publish(CHANGED, key)
-            pipe.execute()
-        self._drop(key)
+    def put_all(self, entries: Sequence[Entry]) -> None:
+        """Write entries and have every process drop its copies."""
+        for first in range(0, len(entries), PAGE):
+            by_key = {_key(one.kind, one.id): one for one in entries[first : first + PAGE]}
+            with redis.cache_server().pipeline(transaction=True) as pipe:
+                for key, one in by_key.items():
+                    lives = int(self._policy.ttl(one.kind).total_seconds() * 1000)
+                    pipe.set(key, orjson.dumps(one.value), px=lives)
+                pipe.delete(*map(_lock, by_key))
+                pipe.publish(CHANGED, " ".join(by_key))
+                pipe.execute()
+            self._drop(*by_key)
 
-    def invalidate(self, kind: Kind, id: Id) -> None:
-        """Drop an entry from both layers, in every process."""
-        key = _key(kind, id)
-        with redis.cache_server().pipeline(transaction=True) as pipe:
-            pipe.delete(key, _lock(key))
-            pipe.publish(CHANGED, key)
-            pipe.execute()
-        self._drop(key)
+    def invalidate_all(self, kind: Kind, ids: Sequence[Id]) -> None:
+        """Drop entries from both layers, in every process."""
+        for first in range(0, len(ids), PAGE):
+            keys = [_key(kind, id) for id in ids[first : first + PAGE]]
+            with redis.cache_server().pipeline(transaction=True) as pipe:
+                pipe.delete(*keys, *map(_lock, keys))
+                pipe.publish(CHANGED, " ".join(keys))
+                pipe.execute()
+            self._drop(*keys)
 
-    def _drop(self, key: str | None) -> None:
+    def _drop(self, *keys: str) -> None:
         with self._lock:
             self._generation += 1
-            if key is None:
-                self._local.clear()
-            elif key == EXPIRE:
-                self._local.expire()
-            else:
+            for key in keys:
                 self._local.pop(key, None)
+
+    def _expire(self) -> None:
+        with self._lock:
+            self._local.expire()
+
+    def _clear(self) -> None:
+        with self._lock:
+            self._generation += 1
+            self._local.clear()
+
+    def _hear(self, message: str) -> None:
+        if message == EXPIRE:
+            self._expire()
+        else:
+            self._drop(*message.split(" "))
 
     def _listen(self) -> None:
         # The client is kept: when its last user lets it go, it closes the lines of all.
@@ -173,14 +201,14 @@ class TwoLayers:
         try:
             with server.pubsub(ignore_subscribe_messages=True) as channel:
                 channel.subscribe(CHANGED)
-                self._drop(None)
+                self._clear()
                 while True:
                     if message := channel.get_message(timeout=1.0):
-                        self._drop(message["data"])
+                        self._hear(message["data"])
         except redis.UNREACHABLE as error:
             log.warning("changes not heard", reason="redis_unreachable", detail=str(error))
         finally:
-            self._drop(None)
+            self._clear()
 
 
 @cache

@@ -1,14 +1,13 @@
-"""Warming up a wedding: what its people will ask for first."""
+"""Warming up weddings: what their people will ask for first."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from workers.caching import store
 from workers.caching.formats import WarmUp
 from workers.caching.rules import Kind, Structure
-from workers.caching.store import layers
+from workers.caching.store import Entry, layers
 from workers.foundation.moments import Moment
 from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
@@ -16,15 +15,22 @@ from workers.weddings.store import weddings
 
 def warm_up(db: Connection, command: WarmUp, key: str, *, now: Moment) -> None:
     """Have a wedding's data in the cache before its people come, and remember that. Raises WeddingUnknown."""
-    loaded = load(weddings.require(db, command.wedding_id))
-    store.record(
-        db, key=f"warm_up/{key}", kind="warm_up", wedding_id=command.wedding_id, detail=loaded, at=now
+    warm_up_all(db, {key: weddings.require(db, command.wedding_id)}, now=now)
+
+
+def warm_up_all(db: Connection, by_key: Mapping[str, Wedding], *, now: Moment) -> None:
+    """Have weddings' data in the cache, and remember that: the same key is remembered once."""
+    entries = {key: _entries(wedding) for key, wedding in by_key.items()}
+    layers().put_all([entry for own in entries.values() for entry in own])
+    done = (
+        store.Result(f"warm_up/{key}", "warm_up", wedding.id, {"entries": len(entries[key])})
+        for key, wedding in by_key.items()
     )
+    store.record(db, done, at=now)
 
 
-def load(wedding: Wedding) -> dict[str, Any]:
-    """Have the wedding and the subscriptions of its suppliers in the cache; return what was loaded."""
-    cache = layers()
+def _entries(wedding: Wedding) -> list[Entry]:
+    """Return the wedding and the subscriptions of its suppliers, as they are cached."""
     facts = {
         "starts_at": wedding.starts_at.isoformat(),
         "ends_at": wedding.ends_at.isoformat(),
@@ -34,17 +40,17 @@ def load(wedding: Wedding) -> dict[str, Any]:
         "supplier_ids": list(wedding.supplier_ids),
         "timeline": wedding.timeline,
     }
-    cache.put(Kind.WEDDING, wedding.id, facts)
-    for supplier in wedding.supplier_ids:
-        channels = [f"wedding:{wedding.id}", f"wedding:{wedding.id}:{supplier}"]
-        cache.put(Kind.SUBSCRIPTION, (wedding.id, supplier), channels)
-    return {"entries": 1 + len(wedding.supplier_ids)}
+    channel = f"wedding:{wedding.id}"
+    subscriptions = (
+        Entry(Kind.SUBSCRIPTION, (wedding.id, supplier), [channel, f"{channel}:{supplier}"])
+        for supplier in wedding.supplier_ids
+    )
+    return [Entry(Kind.WEDDING, wedding.id, facts), *subscriptions]
 
 
-def forget(wedding_ids: Iterable[str]) -> None:
+def forget(wedding_ids: Sequence[str]) -> None:
     """Drop what is cached of weddings, in every process."""
-    for wedding_id in wedding_ids:
-        layers().invalidate(Kind.WEDDING, wedding_id)
+    layers().invalidate_all(Kind.WEDDING, wedding_ids)
 
 
 def expire() -> int:

@@ -11,7 +11,7 @@ import click
 from kombu.exceptions import OperationalError
 from redis.exceptions import AuthenticationError
 
-from workers.app import QUEUES, app
+from workers.app import app
 from workers.cli.problems import one_line
 from workers.cli.settings import BESIDE, DECLARED, former, names, platform
 from workers.connections.formats import permits
@@ -23,6 +23,7 @@ from workers.foundation import (
     health,
     jobs,
     logs,
+    queues,
     redis,
     schema,
     settings,
@@ -112,9 +113,9 @@ def _database() -> Problems:
 def _workers() -> Problems:
     answers = app.control.inspect(timeout=0.7).active_queues() or {}
     served = {queue["name"] for rows in answers.values() for queue in rows}
-    for queue in QUEUES:
+    for queue in queues.NAMES:
         if queue not in served:
-            yield f"no worker answers on queue {queue}; start worker-{queue} (see Procfile)"
+            yield f"no worker takes from queue {queue}; start the one that does (see Procfile: -Q {queue})"
     if not jobs.beats(clock.epoch()):
         yield "no beat runs; start one (`celery -A schedules.beat beat`), or two: they share the work"
 

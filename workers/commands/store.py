@@ -1,10 +1,23 @@
 """Accepted requests, as rows: nothing that has a row is lost."""
 
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, DateTime, Index, Table, Text, func, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Index,
+    Table,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from workers.commands.rules.requests import Request
 from workers.foundation.database import expires, metadata
@@ -36,11 +49,15 @@ PATIENCE = timedelta(seconds=10)
 _FACTS = tuple(requests.c[name] for name in Request.__dataclass_fields__)
 
 
-def accept(db: Connection, request: Request, *, at: MachineMoment) -> Request:
-    """Remember the request unless its key is known; return what stands under the key."""
+def accept(db: Connection, asked: Sequence[Request], *, at: MachineMoment) -> list[Request]:
+    """Remember requests, but those whose key is known; return what stands under the keys, in their order."""
     facts = ("key", "task", "message", "caller")
-    insert_once(db, requests, [{name: getattr(request, name) for name in facts} | {"accepted_at": at}])
-    return Request(*db.execute(select(*_FACTS).where(requests.c.key == request.key)).one())
+    insert_once(
+        db, requests, [{name: getattr(one, name) for name in facts} | {"accepted_at": at} for one in asked]
+    )
+    keys = [one.key for one in asked]
+    found = {row.key: Request(*row) for row in db.execute(select(*_FACTS).where(_among(keys)))}
+    return [found[key] for key in keys]
 
 
 def find(db: Connection, key: str) -> Request | None:
@@ -51,8 +68,19 @@ def find(db: Connection, key: str) -> Request | None:
 
 def callers(db: Connection, keys: Collection[str]) -> dict[str, str]:
     """Return who asked for what, by key; nothing of those that nobody asked for by a command."""
-    rows = db.execute(select(requests.c.key, requests.c.caller).where(requests.c.key.in_(keys)))
+    rows = db.execute(select(requests.c.key, requests.c.caller).where(_among(list(keys))))
     return {row.key: row.caller for row in rows}
+
+
+def accepted(db: Connection, tasks: Collection[str], since: datetime) -> list[str]:
+    """Return the keys of what was asked of some tasks from a moment on, and is not settled."""
+    ours = (requests.c.state == "accepted") & requests.c.task.in_(tasks) & (requests.c.accepted_at >= since)
+    return list(db.execute(select(requests.c.key).where(ours)).scalars())
+
+
+def _among(keys: list[str]) -> ColumnElement[bool]:
+    # One array, and not a parameter each.
+    return requests.c.key == any_(literal(keys, ARRAY(Text)))
 
 
 def settle(

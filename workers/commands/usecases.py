@@ -1,6 +1,7 @@
 """Taking a command: check, remember, send, do it once, settle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -13,7 +14,7 @@ from workers.commands import store
 from workers.commands.rules import contract
 from workers.commands.rules.contract import CONTRACT, Command, Kind, WeddingCommand
 from workers.commands.rules.requests import KIND, Request
-from workers.foundation import clock, database, logs, telemetry
+from workers.foundation import clock, database, logs, queues, telemetry
 from workers.foundation.errors import ExpectedError, error_code
 from workers.foundation.redis import FunctionsMissing
 from workers.outbox import store as outbox
@@ -49,17 +50,26 @@ def accept(task: str, fields: dict[str, Any], *, caller: str) -> Request:
     Raises TaskNotOffered, MessageRefused, WeddingUnknown, RequestKeyReused, DatabaseUnavailable: nothing is
     remembered then.
     """
-    command = _read(_offered(task), fields)
-    subject = _subject(command)
-    key = command.request_key or "/".join(filter(None, (task, subject, f"{clock.epoch():.6f}")))
-    request = _request(command, key, caller)
+    [request] = accept_all(task, [fields], caller=caller)
+    return request
+
+
+def accept_all(task: str, of_each: Iterable[dict[str, Any]], *, caller: str) -> list[Request]:
+    """Do the same with many commands of a task in one transaction: all of them, or none."""
+    kind = _offered(task)
+    asked = {}
+    for command in (_read(kind, fields) for fields in of_each):
+        made = "/".join(filter(None, (task, _subject(command), f"{clock.epoch():.6f}")))
+        request = _request(command, command.request_key or made, caller)
+        asked[request.key] = command, request
     with database.transaction() as db:
-        if subject:
-            weddings.require(db, subject)
-        known = _remember(db, request, command)
-    _require_same(known, request, type(command))
-    if known.state == "accepted":
-        _send(known)
+        weddings.require_all(db, filter(None, (_subject(command) for command, _ in asked.values())))
+        known = _remember(db, asked.values())
+    for found, (_, request) in zip(known, asked.values(), strict=True):
+        _require_same(found, request, kind)
+    for found in known:
+        if found.state == "accepted":
+            _send(found)
     return known
 
 
@@ -73,18 +83,21 @@ def run(kind: type[Kind], fields: dict[str, Any], apply: Apply[Kind], *, task_id
     key = command.request_key or str(task_id)
     # The id of the task is the key where none is given: no row may have one that no message could.
     command = _read(kind, command.model_dump(mode="json") | {"request_key": key})
-    _bind(command, key)
-    try:
-        with database.transaction() as db:
-            store.settle(db, key, at=clock.machine_now(), effect=apply(db, command, key))
-            outbox.sent(db, [_entry(key)])
-    except (database.DatabaseUnavailable, FunctionsMissing):
-        raise
-    except ExpectedError as error:
-        with database.transaction() as db:
-            store.settle(db, key, at=clock.machine_now(), refused=str(error))
-            outbox.sent(db, [_entry(key)])
-        raise
+    refused = None
+    with database.transaction() as db:
+        _bind(db, command, key)
+        try:
+            with db.begin_nested():
+                effect = apply(db, command, key)
+        except (database.DatabaseUnavailable, FunctionsMissing):
+            raise
+        except ExpectedError as error:
+            effect, refused = None, error
+        reason = str(refused) if refused else None
+        store.settle(db, key, at=clock.machine_now(), refused=reason, effect=effect)
+        outbox.sent(db, [_entry(key)])
+    if refused:
+        raise refused
 
 
 def find(key: str) -> Request | None:
@@ -98,15 +111,33 @@ RETRY = Retry(store.PATIENCE, lease=store.PATIENCE / 2)
 
 
 def redeliver(seconds: float) -> None:
-    """Send again what was accepted and has had no effect, for some seconds at most."""
+    """Send again what was accepted and has had no effect, for some seconds at most.
+
+    Not what merely waits in its queue.
+    """
+    _leave_waiting()
     sending.deliver(KIND, _deliver, RETRY, seconds=seconds)
 
 
+def _leave_waiting() -> None:
+    """Put off what was accepted after the oldest message of its queue: it is there, and its turn comes."""
+    behind = [one for one in queues.lengths_and_ages() if one.oldest > store.PATIENCE.total_seconds()]
+    for queue in behind:
+        since = clock.machine_now() - timedelta(seconds=queue.oldest)
+        tasks = [task for task in _contract() if app.queue_of(task) == queue.name]
+        with database.transaction() as db:
+            keys = store.accepted(db, tasks, since)
+            outbox.postpone(db, map(_entry, keys), store.PATIENCE)
+
+
+def _contract() -> Mapping[str, type[Command]]:
+    """Return what is offered: each room registers its own when its tasks are loaded."""
+    app.loader.import_default_modules()
+    return CONTRACT
+
+
 def _offered(task: str) -> type[Command]:
-    if task not in CONTRACT:
-        # Each room registers its own.
-        app.loader.import_default_modules()
-    if task not in CONTRACT:
+    if task not in CONTRACT and task not in _contract():
         raise TaskNotOffered(task=task, offered=", ".join(sorted(CONTRACT)))
     return CONTRACT[task]
 
@@ -127,19 +158,20 @@ def _request(command: Command, key: str, caller: str) -> Request:
     return Request(key, command.task, command.model_dump(mode="json") | {"request_key": key}, caller=caller)
 
 
-def _remember(db: Connection, request: Request, command: Command) -> Request:
-    """Remember a command unless its key is known.
+def _remember(db: Connection, asked: Collection[tuple[Command, Request]]) -> list[Request]:
+    """Remember commands, but those whose key is known.
 
-    Whoever does so makes the first attempt. Return what has the key.
+    Whoever does so makes the first attempt. Return what has the keys.
     """
-    entry = Message(
-        _entry(request.key), KIND, {"key": request.key}, wedding_id=_subject(command), lane=command.lane
-    )
-    outbox.write(db, [entry], claimed=RETRY)
-    return store.accept(db, request, at=clock.machine_now())
+    entries = [
+        Message(_entry(one.key), KIND, {"key": one.key}, wedding_id=_subject(command), lane=command.lane)
+        for command, one in asked
+    ]
+    outbox.write(db, entries, claimed=RETRY)
+    return store.accept(db, [one for _, one in asked], at=clock.machine_now())
 
 
-def _bind(command: Command, key: str) -> None:
+def _bind(db: Connection, command: Command, key: str) -> None:
     """Bind a key to what is asked under it, whichever way the message came.
 
     Raises RequestKeyReused for other content. From here on the log names the wedding: the message was
@@ -148,8 +180,7 @@ def _bind(command: Command, key: str) -> None:
     if subject := _subject(command):
         structlog.contextvars.bind_contextvars(wedding_id=subject)
     request = _request(command, key, "broker")
-    with database.transaction() as db:
-        known = _remember(db, request, command)
+    [known] = _remember(db, [(command, request)])
     _require_same(known, request, type(command))
 
 

@@ -58,7 +58,7 @@ def expect(paces: Mapping[str, float]) -> None:
     Records of others are of a version before, and dropped; that of the watch stays.
     """
     known: set[str] = redis.registry().smembers(keys.JOBS)
-    gone = [name for name in known if name.partition("#")[0] not in {*paces, WATCH}]
+    gone = known - {*paces, WATCH}
     with redis.registry().pipeline(transaction=True) as pipe:
         for name in gone:
             pipe.srem(keys.JOBS, name)
@@ -98,6 +98,20 @@ def finish(name: str, result: str, *, token: str = "") -> None:
     """Give the job back and remember how its run ended: `ok`, `failed` or the reason of an expected error."""
     arguments = (token, int(clock.epoch() * 1000), result)
     redis.registry().fcall("wedops_job_finish", 2, keys.lease(name), keys.job(name), *arguments)
+
+
+#: A message that wakes a task is taken for lost after so many seconds.
+WAKING_FOR = 60
+
+
+def wake(name: str) -> bool:
+    """Note that a message is to wake a task; False when one waits already."""
+    return bool(redis.registry().set(keys.waking(name), "1", nx=True, ex=WAKING_FOR))
+
+
+def woken(name: str) -> None:
+    """Note that it begins: who changes something from now on wakes it again."""
+    redis.registry().delete(keys.waking(name))
 
 
 def late(name: str) -> None:

@@ -31,6 +31,11 @@ def lease(name: str) -> str:
     return f"wedops:once:{name}"
 
 
+def waking(task: str) -> str:
+    """Return the string that is there while a message that wakes a task waits."""
+    return f"wedops:waking:{task}"
+
+
 def circuit(dependency: str) -> str:
     """Return what the keys of a dependency's circuit begin with."""
     return f"wedops:{dependency}"

@@ -6,8 +6,26 @@ import orjson
 
 from workers.foundation import clock, redis
 
-#: Named by promise; workers/app.py routes to them.
-NAMES = ("emergency", "steady", "bulk")
+#: Named by promise: `emergency` has a worker of its own, and so has `safety`, for short jobs that keep people
+#: connected; `bulk` may wait. `warm_up` may grow long: its worker takes from it and from `bulk` in turn.
+NAMES = ("emergency", "safety", "steady", "bulk", "warm_up")
+#: Which tasks wait where: the first that fits.
+ROUTES = (
+    ("emergencies.*", {"queue": "emergency"}),
+    ("alerts.*", {"queue": "safety"}),
+    ("balancing.watch_nodes", {"queue": "safety"}),
+    ("connections.publish_levels", {"queue": "safety"}),
+    ("connections.sweep", {"queue": "safety"}),
+    ("caching.warm_up", {"queue": "warm_up"}),
+    ("caching.*", {"queue": "bulk"}),
+    ("forecasting.*", {"queue": "bulk"}),
+    ("journal.*", {"queue": "bulk"}),
+    ("measurements.*", {"queue": "bulk"}),
+    ("retention.*", {"queue": "bulk"}),
+    ("seasons.*", {"queue": "bulk"}),
+    ("snapshots.*", {"queue": "bulk"}),
+    ("*", {"queue": "steady"}),
+)
 #: kombu keeps a list for each priority; 0 is the queue's own name.
 _PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 

@@ -53,7 +53,7 @@ def _from_jobs(status: Status, at: float) -> None:
         status.jobs.append(_job(record, at))
         if record.stopped():
             status.blame(CRITICAL, f"job {record.name} fired {record.unanswered} times and did not finish")
-        elif record.result not in ("ok", "nothing_due", ""):
+        elif record.result not in ("ok", ""):
             status.blame(
                 DEGRADED,
                 f"job {record.name} ended with {record.result} at its last run: see the log of its worker",

@@ -26,6 +26,7 @@ from workers.scaling.usecases import modes
 from workers.seasons import store as seasons
 from workers.snapshots import store as snapshots
 from workers.weddings import rules as calendar
+from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 
 
@@ -41,7 +42,7 @@ def from_postgres(status: Status, now: Moment) -> None:
         found = alerts.listed(db)
         status.alerts = [_plain(one) for one in found]
         status.pending = sum(one.state is State.PENDING for one in found)
-        status.has_calendar = bool(weddings.regions(db))
+        status.has_calendar = bool(calendar_regions.known(db))
         _from_alerts(db, status, found, now)
         status.actions = [_plain(one) for one in scaling.recent(db)]
         status.shadow = modes.in_shadow(db, settings.read(Policy), orders.active(db, at=now))

@@ -16,11 +16,13 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
+    any_,
     func,
+    literal,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import MachineMoment
@@ -148,6 +150,12 @@ def defer(db: Connection, kind: str, entry: Entry, wait: timedelta) -> None:
     db.execute(
         update(outbox).where(_WAITING, others).values(due_at=func.greatest(outbox.c.due_at, _NOW + wait))
     )
+
+
+def postpone(db: Connection, keys: Iterable[str], wait: timedelta) -> int:
+    """Have entries that are due be tried after a while, and count no attempt; return how many."""
+    due = _WAITING & (outbox.c.due_at <= _NOW) & (outbox.c.key == any_(literal(list(keys), ARRAY(Text))))
+    return db.execute(update(outbox).where(due).values(due_at=_NOW + wait)).rowcount
 
 
 def entries(db: Connection, keys: Iterable[str]) -> list[Entry]:

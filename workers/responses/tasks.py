@@ -10,4 +10,4 @@ def respond(**_later: object) -> None:
     """Do what the playbooks say about degradations, measure what it did, and undo it afterwards."""
     policy, now = settings.read(rules.Policy), clock.now()
     if usecases.raise_alerts(usecases.respond(policy, now=now), now=now):
-        app.send_task("alerts.escalate", retry=False)
+        app.wake("alerts.escalate")

@@ -161,14 +161,8 @@ def _measured(
         "outcome": outcome,
         "region": alert.region,
     }
-    results.record(
-        db,
-        key=f"response/{step.id}",
-        kind=step.action,
-        wedding_id=alert.wedding_id or None,
-        detail=detail,
-        at=now,
-    )
+    done = results.Result(f"response/{step.id}", step.action, alert.wedding_id or None, detail)
+    results.record(db, [done], at=now)
     log.info(
         "response measured",
         alert_id=alert.id,

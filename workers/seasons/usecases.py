@@ -49,11 +49,9 @@ def warm(region: str, *, now: Moment) -> list[str]:
     with database.transaction() as db:
         coming = weddings.between(db, now, now + timedelta(days=DAYS), region=region)
     ids = [one.id for one in sorted(coming, key=lambda one: -one.guest_count)[:WARMED]]
-    for wedding_id in ids:
-        key = f"season/{region}/{now:%Y-%m-%d}/{wedding_id}"
-        commands.accept(
-            "caching.warm_up", {"wedding_id": wedding_id, "request_key": key}, caller="seasons.detect"
-        )
+    day = f"{now:%Y-%m-%d}"
+    wanted = ({"wedding_id": one, "request_key": f"season/{region}/{day}/{one}"} for one in ids)
+    commands.accept_all("caching.warm_up", wanted, caller="seasons.detect")
     return ids
 
 

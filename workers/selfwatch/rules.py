@@ -8,7 +8,7 @@ from workers.alerts.rules.lifecycle import Breach, Policy
 from workers.alerts.rules.muting import INHIBITIONS
 
 #: The latency objective of each queue: what waits longer is behind, in seconds.
-LATENCY_OBJECTIVES = {"emergency": 1.0, "steady": 30.0, "bulk": 600.0}
+LATENCY_OBJECTIVES = {"emergency": 1.0, "safety": 5.0, "steady": 30.0, "bulk": 600.0, "warm_up": 600.0}
 #: Clocks that differ by more, a standby that is behind by more, a worker that is silent for longer: in
 #: seconds.
 SKEW, BEHIND, SILENT = 2.0, 30.0, 20.0

@@ -27,7 +27,7 @@ from workers.simulation.rules.replay import Counts, Given, Outcome, Past, Planne
 from workers.snapshots import store as snapshots
 from workers.weddings import rules as calendar
 from workers.weddings.store import regions as calendar_regions
-from workers.weddings.store import versions, weddings
+from workers.weddings.store import versions
 
 
 class CalendarForgotten(ExpectedError):
@@ -71,7 +71,7 @@ def replayed(
     See `played`. Raises RegionUnknown.
     """
     with database.transaction() as db:
-        known = weddings.regions(db)
+        known = calendar_regions.known(db)
         if region:
             check(region, known)
         return {
@@ -135,7 +135,7 @@ def regret(db: Connection, region: str, *, now: Moment, days: int) -> Outcome | 
 
     None when it was not measured. Raises RegionUnknown.
     """
-    check(region, weddings.regions(db))
+    check(region, calendar_regions.known(db))
     policy, start = settings.read(Policy), now - timedelta(days=days)
     seen = snapshots.by_minute(db, start, now, region=region).get(region, {})
     if not seen:

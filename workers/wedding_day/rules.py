@@ -1,12 +1,12 @@
 """What to do when a wedding is looked at. Pure."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
 from workers.foundation.moments import Moment
-from workers.weddings.rules import Phase, Status, Wedding, phase
+from workers.weddings.rules import Phase, Status, Wedding, begins, phase
 from workers.weddings.rules import Policy as Phases
 
 
@@ -67,3 +67,14 @@ def decide(wedding: Wedding, seen: Seen, policy: Policy, phases: Phases, *, now:
     return Decision(
         found, warm_up=False, reason=Reason.PHASE_BEGAN if current is not seen.phase else Reason.NOTHING_NEW
     )
+
+
+def next_look(wedding: Wedding, policy: Policy, phases: Phases, *, now: Moment) -> datetime | None:
+    """Return when something of the wedding is due next: a phase begins, or its data must be warm.
+
+    None when nothing is due any more.
+    """
+    if wedding.status is Status.CANCELLED:
+        return None
+    moments = [at for at, _ in begins(wedding.starts_at, wedding.ends_at, phases)]
+    return min((at for at in (*moments, wedding.starts_at - policy.warm_up_before) if at > now), default=None)

@@ -7,7 +7,7 @@ from workers.wedding_day import usecases
 
 @app.task(name="wedding_day.list_due")
 def list_due(**_later: object) -> None:
-    """List the weddings to come to be looked at, those that are not listed.
+    """List the weddings to come to be looked at, those that are not listed or too late.
 
     Redis may have lost them or been unavailable.
     """
@@ -15,6 +15,6 @@ def list_due(**_later: object) -> None:
 
 
 @app.task(name="wedding_day.look")
-def look(*, wedding_ids: list[str], **_later: object) -> None:
-    """See which phase each wedding is in, and have it warm before its people come."""
-    usecases.look(wedding_ids, now=clock.now())
+def look(**_later: object) -> None:
+    """See which phase weddings are in whose turn it is, and have them warm before their people come."""
+    usecases.look(now=clock.now())

@@ -1,9 +1,12 @@
-"""Looking at a wedding, and doing what the look calls for."""
+"""Looking at weddings when something of them is due, and doing what the look calls for."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
-from workers.commands import usecases as commands
-from workers.foundation import database, logs, settings, telemetry
+from redis.exceptions import RedisError
+
+from workers.caching import usecases as caching
+from workers.foundation import clock, database, logs, settings, telemetry
 from workers.foundation.moments import Moment
 from workers.wedding_day import rules, store
 from workers.weddings import rules as calendar
@@ -13,44 +16,81 @@ log = logs.get("wedding_day")
 
 
 #: Farther away than this, one listing a day's time ahead is early enough.
-AHEAD, LATEST = timedelta(days=14), timedelta(hours=3)
+AHEAD = timedelta(days=14)
+#: So many weddings are looked at at once. A run stops after so many seconds; the next one goes on.
+BATCH, ENOUGH = 500, 10.0
+#: When a wedding whose data could not be made warm is looked at again.
+RETRY_AFTER = timedelta(seconds=10)
 
 
 def list_due(*, now: Moment) -> None:
-    """List the weddings to come to be looked at, those that are not listed.
+    """List the weddings to come to be looked at, those that are not listed or too late.
 
-    Redis may have lost them or been unavailable.
+    Redis may have lost them or been unavailable, a setting may have changed.
     """
-    with database.transaction() as db:
-        ahead = weddings.between(db, now - LATEST, now + AHEAD)
-    due.list_due(ahead, at=now, anew=False)
-
-
-def look(wedding_ids: list[str], *, now: Moment) -> None:
-    """Look at weddings by their ids; those that are gone are passed over."""
-    with database.transaction() as db:
-        found = weddings.by_id(db, wedding_ids)
-    look_at(found, now=now)
-
-
-def look_at(found: list[calendar.Wedding], *, now: Moment) -> None:
-    """Note which phase each wedding is in, and ask for its warm-up when its start is near."""
     policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
-    seen = store.seen([wedding.id for wedding in found])
-    for wedding, before in zip(found, seen, strict=True):
-        decision = rules.decide(wedding, before, policy, phases, now=now)
-        if decision.warm_up:
-            commands.accept(
-                "caching.warm_up",
-                {
-                    "wedding_id": wedding.id,
-                    "request_key": f"wedding_day/{wedding.id}/{decision.now.warm_for}",
-                },
-                caller="wedding_day.look",
-            )
-        if decision.now != before:
-            store.remember({wedding.id: decision.now})
-            telemetry.decisions.labels("wedding_day", decision.reason).inc()
-            log.info(
-                "wedding moved on", wedding_id=wedding.id, phase=decision.now.phase, reason=decision.reason
-            )
+    with database.transaction() as db:
+        ahead = weddings.between(db, now - phases.wind_down_lasts, now + AHEAD)
+    looks = {wedding.id: rules.next_look(wedding, policy, phases, now=now) for wedding in ahead}
+    due.list_again({wedding_id: look for wedding_id, look in looks.items() if look}, at=now)
+
+
+def look(*, now: Moment) -> int:
+    """Look at the weddings of which something is due; return how many.
+
+    What is not done in time, or fails, is still due.
+    """
+    begun, count = clock.stopwatch(), 0
+    while clock.stopwatch() - begun < ENOUGH and (taken := due.take(now=now, limit=BATCH)):
+        with database.transaction() as db:
+            found = {wedding.id: wedding for wedding in weddings.by_id(db, taken)}
+        missed = look_at(found.values(), now=now)
+        policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
+        looks = {
+            # One that is gone from the calendar is not looked at again.
+            wedding_id: rules.next_look(found[wedding_id], policy, phases, now=now)
+            if wedding_id in found
+            else None
+            for wedding_id in taken
+        }
+        store.forget(wedding_id for wedding_id, later in looks.items() if later is None)
+        due.looked(taken, looks | dict.fromkeys(missed, now + RETRY_AFTER))
+        count += len(taken)
+    return count
+
+
+def look_at(found: Iterable[calendar.Wedding], *, now: Moment) -> set[str]:
+    """Note which phase each wedding is in, and have its data warm when its start is near.
+
+    Return those whose data could not be made warm: nothing is noted of them.
+    """
+    policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
+    by_id = {wedding.id: wedding for wedding in found}
+    seen = store.seen(list(by_id))
+    decisions = {one.id: rules.decide(one, seen[one.id], policy, phases, now=now) for one in by_id.values()}
+    near = [by_id[wedding_id] for wedding_id, decision in decisions.items() if decision.warm_up]
+    missed = set[str]() if _warm_up(near, now=now) else {wedding.id for wedding in near}
+    changed = {
+        wedding_id: decision
+        for wedding_id, decision in decisions.items()
+        if decision.now != seen[wedding_id] and wedding_id not in missed
+    }
+    store.remember({wedding_id: decision.now for wedding_id, decision in changed.items()})
+    for wedding_id, decision in changed.items():
+        telemetry.decisions.labels("wedding_day", decision.reason).inc()
+        log.info("wedding moved on", wedding_id=wedding_id, phase=decision.now.phase, reason=decision.reason)
+    return missed
+
+
+def _warm_up(near: list[calendar.Wedding], *, now: Moment) -> bool:
+    """Have weddings' data in the cache; False when the cache server can't take them now."""
+    if not near:
+        return True
+    keys = {f"wedding_day/{one.id}/{one.starts_at:%Y%m%dT%H%M}": one for one in near}
+    try:
+        with database.transaction() as db:
+            caching.warm_up_all(db, keys, now=now)
+    except RedisError as error:
+        log.warning("not warmed up yet", weddings=len(near), reason="cache", detail=str(error))
+        return False
+    return True

@@ -1,6 +1,5 @@
-"""The Redis keys of weddings, on the server of the registry."""
+"""The Redis key of weddings, on the server of the registry."""
 
-#: Sorted set: wedding -> when it is to be looked at, in ms. Written by the calendar; read by beat.
+#: Sorted set: wedding -> when it is to be looked at next, in ms. Written by the calendar and wedding_day;
+#: read by wedding_day.look.
 DUE = "wedops:weddings:due"
-#: Hash: wedding -> `start/end`. Written by the calendar; read by beat.
-SPANS = "wedops:weddings:spans"

@@ -11,6 +11,7 @@ from tests.made import NOON, eventually, wedding
 from workers.caching import store, tasks
 from workers.caching.keys import CHANGED
 from workers.caching.rules import Kind, Policy
+from workers.caching.store import Entry
 from workers.commands import store as commands
 from workers.foundation import database, redis
 from workers.weddings.store import weddings
@@ -36,10 +37,10 @@ def test_what_was_loaded_is_not_loaded_again_in_any_process(layers: store.TwoLay
 
 
 def test_each_kind_lives_as_long_as_it_may(layers: store.TwoLayers) -> None:
-    layers.put(Kind.WEDDING, "w-1", 1)
+    layers.put_all([Entry(Kind.WEDDING, "w-1", 1)])
     assert 110_000 < redis.cache_server().pttl("wedops:cache:wedding:w-1") <= 120_000
     short = store.TwoLayers(Policy(wedding_ttl=timedelta(milliseconds=50)))
-    short.put(Kind.WEDDING, "w-2", 1)
+    short.put_all([Entry(Kind.WEDDING, "w-2", 1)])
     short.get(Kind.WEDDING, "w-2", _fail)
     assert eventually(lambda: short.get(Kind.WEDDING, "w-2", lambda: 2) == 2)
 
@@ -47,11 +48,11 @@ def test_each_kind_lives_as_long_as_it_may(layers: store.TwoLayers) -> None:
 def test_a_change_reaches_every_process(layers: store.TwoLayers) -> None:
     other = store.TwoLayers(Policy())
     eventually(lambda: redis.cache_server().pubsub_numsub(CHANGED)[0][1] >= 2)
-    layers.put(Kind.WEDDING, "w-1", 1)
+    layers.put_all([Entry(Kind.WEDDING, "w-1", 1)])
     assert other.get(Kind.WEDDING, "w-1", _fail) == 1
-    layers.put(Kind.WEDDING, "w-1", 2)
+    layers.put_all([Entry(Kind.WEDDING, "w-1", 2)])
     assert eventually(lambda: other.get(Kind.WEDDING, "w-1", _fail) == 2)
-    layers.invalidate(Kind.WEDDING, "w-1")
+    layers.invalidate_all(Kind.WEDDING, ["w-1"])
     assert eventually(lambda: other.get(Kind.WEDDING, "w-1", lambda: 3) == 3)
 
 
@@ -89,7 +90,7 @@ def test_a_wedding_is_warmed_up_and_its_result_recorded_once() -> None:
 
 
 def test_maintenance_finds_what_would_never_expire(layers: store.TwoLayers) -> None:
-    layers.put(Kind.USER, "u1", 1)
+    layers.put_all([Entry(Kind.USER, "u1", 1)])
     redis.cache_server().set("wedops:cache:user:orphan", "1")
     found = store.structure()
     assert (found.entries, found.unbounded) == (2, 1)

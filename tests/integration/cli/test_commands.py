@@ -178,7 +178,7 @@ def test_doctor_names_each_problem_with_its_remedy() -> None:
     for remedy in (
         "CONFIG SET maxmemory-policy noeviction",
         "run `wedops migrate`",
-        "start worker-emergency",
+        "see Procfile: -Q emergency",
         "no beat runs",
     ):
         assert remedy in done.output
@@ -225,7 +225,7 @@ def test_doctor_looks_at_a_server_of_the_connections_own(monkeypatch: pytest.Mon
 
 def test_a_job_can_be_run_now_and_a_wrong_name_is_refused() -> None:
     assert "connections.sweep sent as" in _run("run", "connections.sweep").output
-    assert redis.registry().llen("steady") == 1
+    assert redis.registry().llen("safety") == 1
     assert "none of" in _run("run", "connections.swep").output
 
 
@@ -399,7 +399,7 @@ def test_what_can_not_be_done_is_one_line_with_the_remedy() -> None:
         refused = _run(*words)
         assert (refused.exit_code, "`wedops status` shows" in str(refused.exception)) == (1, True)
     assert "--since" in _run("timeline", "--since", "2x").output
-    # What only beat knows can't be run by hand: nobody could say for which weddings.
-    assert "is none of" in _run("run", "wedding_day.look").output
+    # What only its caller knows can't be run by hand: nobody could say for which weddings.
+    assert "is none of" in _run("run", "caching.forget").output
     assert _run("alerts", "reassign", "1", "--to", "operations").exception
     assert "is not active" in str(_run("alerts", "reassign", "1", "--to", "operations").exception)

@@ -48,7 +48,7 @@ def test_a_wedding_is_shown_with_what_became_of_it() -> None:
     now = clock.now()
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-9", starts_at=now)], at=now)
-        caching.record(db, key="k", kind="warm_up", wedding_id="w-9", detail={"entries": 7}, at=now)
+        caching.record(db, [caching.Result("k", "warm_up", "w-9", {"entries": 7})], at=now)
         db.execute(
             text("INSERT INTO wedding_performance_metrics VALUES ('w-9', 'guest_list', 200, 3, 0.25, now())")
         )

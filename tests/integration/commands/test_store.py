@@ -103,6 +103,46 @@ def test_what_has_no_effect_is_sent_again_ever_more_slowly() -> None:
     assert _sent() == 5, "its effect is there"
 
 
+def test_what_merely_waits_is_not_sent_again_and_what_was_lost_is() -> None:
+    """The oldest message of the queue was sent before these were accepted: theirs are behind it."""
+    at = clock.epoch()
+    app.send_task("emergencies.open", kwargs={"request_key": "old"}, headers={"enqueued_at": at - 60})
+    client.open_emergency("venue", "w-1", request_key="waits")
+    client.open_emergency("weather", "w-1", request_key="waits/2")
+    redis.registry().lpop("emergency")
+    _all_are_due()
+    tasks.redeliver()
+    assert _sent() == 2
+    with database.transaction() as db:
+        db.execute(
+            text("UPDATE requests SET accepted_at = now() - interval '2 minutes' WHERE key = 'waits/2'")
+        )
+    _all_are_due()
+    tasks.redeliver()
+    assert _sent() == 3, "it was accepted before the oldest was sent: it is not among those that wait"
+    redis.registry().delete("emergency")
+    _all_are_due()
+    tasks.redeliver()
+    assert _sent() == 2, "nothing waits any more"
+
+
+def test_many_are_accepted_at_once_or_none() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding(f"n-{number}") for number in range(2_500)], at=NOON)
+    many = [{"wedding_id": f"n-{number}", "request_key": f"k/{number}"} for number in range(2_500)]
+    asked = usecases.accept_all("caching.warm_up", many, caller="ada")
+    assert [one.key for one in asked] == [f"k/{number}" for number in range(2_500)]
+    assert redis.registry().llen("warm_up") == 2_500
+    with pytest.raises(client.Refused, match="wedding_id='gone' is not in the calendar"):
+        usecases.accept_all("caching.warm_up", [{"wedding_id": "n-1"}, {"wedding_id": "gone"}], caller="ada")
+    assert redis.registry().llen("warm_up") == 2_500
+
+
+def _all_are_due() -> None:
+    with database.transaction() as db:
+        db.execute(text("UPDATE outbox SET due_at = now() WHERE kind = 'command'"))
+
+
 def _is_due() -> float:
     """Have the wait be over; return how long it was."""
     with database.transaction() as db:
@@ -177,7 +217,7 @@ def test_a_key_of_a_version_whose_command_had_fewer_fields_is_known_both_ways() 
         asked = Request(
             "old", "emergencies.open", {"wedding_id": "w-1", "kind": "venue", "request_key": "old", "gone": 1}
         )
-        store.accept(db, asked, at=clock.machine_now())
+        store.accept(db, [asked], at=clock.machine_now())
     assert client.open_emergency("venue", "w-1", request_key="old").state == "accepted"
     emergency_tasks.open_emergency(kind="venue", wedding_id="w-1", request_key="old")
     assert client.open_emergency("venue", "w-1", request_key="old").state == "done"

@@ -6,24 +6,20 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from schedules import beat, proximity
+from schedules import beat
 from schedules.beat import TableScheduler
 from schedules.table import TABLE
-from tests.made import NOON, wedding
 from workers.app import app
-from workers.foundation import clock, jobs, redis
+from workers.foundation import clock, jobs, queues, redis
 from workers.foundation import keys as foundation_keys
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay, Reason
-from workers.weddings import keys as weddings_keys
-from workers.weddings.rules import Status
-from workers.weddings.store import due
 
 pytestmark = pytest.mark.usefixtures("world")
 
 
 def _sent() -> Counter[str]:
-    messages = [message for queue in ("steady", "bulk") for message in redis.registry().lrange(queue, 0, -1)]
+    messages = [message for queue in queues.NAMES for message in redis.registry().lrange(queue, 0, -1)]
     return Counter(orjson.loads(message)["headers"]["task"] for message in messages)
 
 
@@ -45,7 +41,7 @@ def test_at_its_first_tick_everything_that_is_due_fires_once_though_there_are_tw
         scheduler.tick()
         scheduler.tick()
     sent = _sent()
-    assert set(sent) >= {line.name for line in TABLE if line.ordinary.every < 3600} - {"wedding_day.look"}
+    assert set(sent) >= {line.name for line in TABLE if line.ordinary.every < 3600}
     assert set(sent.values()) == {1}
 
 
@@ -71,7 +67,7 @@ def test_a_clock_that_is_put_right_keeps_no_job_from_firing(at: list[float], ste
             redis.registry().hset(
                 foundation_keys.job(line.name), "due", int((clock.machine_now().timestamp() + 7200) * 1000)
             )
-    redis.registry().delete("steady", "bulk")
+    redis.registry().delete(*queues.NAMES)
     for _ in range(60):
         at[0] += 1
         scheduler.tick()
@@ -95,16 +91,10 @@ def test_a_beat_that_fires_nothing_shows_no_sign_of_life(
     assert not touched
 
 
-def test_a_wedding_that_a_clock_ahead_put_off_is_looked_at() -> None:
-    due.list_due([wedding("w-1", starts_at=NOON)], at=NOON + timedelta(hours=2))
-    assert proximity.take_due(now=NOON) == [["w-1"]]
-    assert proximity.take_due(now=NOON) == []
-
-
 def test_a_beat_that_died_is_replaced_within_the_same_moment(at: list[float]) -> None:
     one, other = TableScheduler(app), TableScheduler(app)
     one.tick()
-    redis.registry().delete("steady", "bulk")
+    redis.registry().delete(*queues.NAMES)
     at[0] += 30
     other.tick()
     assert _sent()["connections.sweep"] == 1
@@ -114,7 +104,7 @@ def test_the_pace_follows_the_kind_of_day(at: list[float]) -> None:
     scheduler = TableScheduler(app)
     scheduler.tick()
     seasons.publish_day(KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR)
-    redis.registry().delete("steady", "bulk")
+    redis.registry().delete(*queues.NAMES)
     for _ in range(60):
         at[0] += 1
         scheduler.tick()
@@ -137,35 +127,13 @@ def test_a_message_expires_and_says_which_job_it_is(at: list[float]) -> None:
     TableScheduler(app).tick()
     message = next(
         orjson.loads(text)
-        for text in redis.registry().lrange("steady", 0, -1)
+        for text in redis.registry().lrange("safety", 0, -1)
         if b"connections.sweep" in text.encode()
     )
     [line] = [line for line in TABLE if line.name == "connections.sweep"]
     assert message["headers"]["job"] == {"name": line.name, "due": line.ordinary.due(line.name, at[0])}
     assert message["headers"]["expires"]
     assert message["headers"]["enqueued_at"] > 0
-
-
-def test_ten_thousand_weddings_cost_a_bounded_number_of_tasks() -> None:
-    due.list_due((wedding(f"w-{number}") for number in range(10_000)), at=NOON)
-    batches = proximity.take_due(now=NOON)
-    assert sum(map(len, batches)) == 10_000
-    assert len(batches) == 20
-    assert proximity.take_due(now=NOON) == []
-    assert sum(map(len, proximity.take_due(now=NOON + timedelta(seconds=10)))) == 10_000
-
-
-def test_a_wedding_that_is_over_or_cancelled_is_not_looked_at_again() -> None:
-    due.list_due([wedding("over", starts_at=NOON - timedelta(hours=20)), wedding("off")], at=NOON)
-    due.list_due([wedding("off", status=Status.CANCELLED)], at=NOON)
-    assert proximity.take_due(now=NOON) == [["over"]]
-    assert redis.registry().exists(weddings_keys.DUE, weddings_keys.SPANS) == 0
-
-
-def test_a_look_with_nothing_due_is_no_job_that_stopped(at: list[float]) -> None:
-    TableScheduler(app).tick()
-    [record] = [record for record in jobs.records() if record.name == "wedding_day.look"]
-    assert (record.result, record.unanswered) == ("nothing_due", 0)
 
 
 def test_a_redis_that_is_away_costs_a_tick_and_not_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,10 +196,9 @@ def test_what_is_no_job_any_more_is_not_missed() -> None:
     """A version before this one had jobs of other names: nobody must be woken for those."""
     jobs.expect({"metrics.retain": 60.0, "watch": 5.0})
     redis.registry().hset(foundation_keys.job("metrics.retain"), "unanswered", 9)
-    jobs.claim("wedding_day.look", due=clock.epoch(), pace=5, beat="b")
     redis.registry().sadd(foundation_keys.JOBS, "wedding_day.look#1")
     TableScheduler(app=app).tick()
     names = {record.name for record in jobs.records()}
-    assert "metrics.retain" not in names
-    assert {"watch", "wedding_day.look#1", "measurements.retain"} <= names
+    assert not {"metrics.retain", "wedding_day.look#1"} & names
+    assert {"watch", "wedding_day.look", "measurements.retain"} <= names
     assert not redis.registry().exists(foundation_keys.job("metrics.retain"))

@@ -1,44 +1,131 @@
-"""Looking at weddings."""
+"""Looking at weddings when something of them is due."""
 
 from datetime import timedelta
 
 import pytest
+from redis.exceptions import ConnectionError as NotConnected
+from sqlalchemy import text
 
 from tests.made import wedding
-from workers.commands import store as commands
+from workers.caching.store import TwoLayers
 from workers.foundation import clock, database, redis
-from workers.wedding_day import store, tasks
+from workers.foundation.moments import Moment
+from workers.wedding_day import store, tasks, usecases
 from workers.wedding_day.keys import SEEN
 from workers.wedding_day.rules import Seen
 from workers.weddings import keys
-from workers.weddings.rules import Phase
-from workers.weddings.store import weddings
+from workers.weddings.rules import Phase, Status, Wedding
+from workers.weddings.store import due, weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
 
-def test_what_was_found_is_remembered_in_order() -> None:
+def _take(*calendar: Wedding) -> Moment:
+    """Have weddings in the calendar and listed; return the moment of that."""
+    now = clock.now()
+    with database.transaction() as db:
+        weddings.upsert(db, calendar, at=now)
+    due.list_due([one.id for one in calendar], at=now)
+    return now
+
+
+def _warmed() -> list[str]:
+    with database.transaction() as db:
+        found = db.execute(text("SELECT wedding_id FROM optimization_results ORDER BY wedding_id"))
+        return list(found.scalars())
+
+
+def _due() -> dict[str, int]:
+    return {name: int(score) for name, score in redis.registry().zrange(keys.DUE, 0, -1, withscores=True)}
+
+
+def test_what_was_found_is_remembered() -> None:
     store.remember({"b": Seen(Phase.CEREMONY, "20261010T1200")})
-    assert store.seen(["a", "b"]) == [Seen(), Seen(Phase.CEREMONY, "20261010T1200")]
-    assert store.seen([]) == []
+    assert store.seen(["a", "b"]) == {"a": Seen(), "b": Seen(Phase.CEREMONY, "20261010T1200")}
+    assert store.seen([]) == {}
+    store.forget(["b", "c"])
+    assert store.seen(["b"]) == {"b": Seen()}
 
 
 def test_a_wedding_whose_start_is_near_is_warmed_up_once_even_when_redis_forgot() -> None:
-    with database.transaction() as db:
-        weddings.upsert(db, [wedding("w-1", starts_at=clock.now() + timedelta(hours=1))], at=clock.now())
-    tasks.look(wedding_ids=["w-1", "gone"])
-    tasks.look(wedding_ids=["w-1"])
+    _take(wedding("w-1", starts_at=clock.now() + timedelta(hours=1)))
+    due.list_due(["gone"], at=clock.now())
+    tasks.look()
+    tasks.look()
     redis.registry().delete(SEEN)
-    tasks.look(wedding_ids=["w-1"])
-    with database.transaction() as db:
-        assert commands.waiting(db) == 1
+    due.list_due(["w-1"], at=clock.now())
+    tasks.look()
+    assert _warmed() == ["w-1"]
+    assert list(_due()) == ["w-1"]
 
 
-def test_a_wedding_that_redis_lost_is_listed_again_and_one_that_is_listed_keeps_its_turn() -> None:
+def test_it_is_looked_at_next_when_something_of_it_is_due() -> None:
+    starts_at = Moment(clock.now().replace(microsecond=0) + timedelta(hours=5))
+    now = _take(wedding("w-1", starts_at=starts_at))
+    looks = []
+    for _ in range(6):
+        assert usecases.look(now=now) == 1
+        assert usecases.look(now=now) == 0
+        looks.append((_due()["w-1"] / 1000 - starts_at.timestamp()) / 3600)
+        now = Moment(starts_at + timedelta(hours=looks[-1]))
+    assert looks == [-4, -2, 0, 1, 6, 9], "set-up, warm-up, ceremony, reception, wind-down, over"
+    assert usecases.look(now=now) == 1
+    assert (_due(), redis.registry().exists(SEEN)) == ({}, 0)
+
+
+def test_ten_thousand_that_start_at_once_cost_a_bounded_number_of_statements() -> None:
+    now = clock.now()
+    calendar = [wedding(f"w-{number}", starts_at=now) for number in range(1_200)]
+    _take(*calendar)
+    assert usecases.look(now=clock.now()) == 1_200
+    assert len(_warmed()) == 1_200
+    assert set(store.seen(["w-0", "w-1199"]).values()) == {Seen(Phase.CEREMONY, f"{now:%Y%m%dT%H%M}")}
+
+
+def test_a_change_during_a_look_is_looked_at_again() -> None:
+    now = _take(wedding("w-1", starts_at=clock.now() + timedelta(days=2)))
+    taken = due.take(now=now, limit=9)
+    later = clock.now() + timedelta(seconds=1)
+    due.list_due(["w-1"], at=Moment(later))
+    due.looked(taken, {"w-1": now + timedelta(days=1)})
+    assert usecases.look(now=Moment(later)) == 1
+
+
+def test_a_cancelled_wedding_is_not_looked_at_again() -> None:
+    now = _take(wedding("w-1", status=Status.CANCELLED, starts_at=clock.now()))
+    assert usecases.look(now=now) == 1
+    assert (_due(), _warmed()) == ({}, [])
+
+
+def test_without_a_cache_the_others_are_looked_at_and_it_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = _take(
+        wedding("near", starts_at=clock.now() + timedelta(hours=1)),
+        wedding("set-up", starts_at=clock.now() + timedelta(hours=3)),
+    )
+
+    def _fail(*_arguments: object) -> None:
+        raise NotConnected("gone")
+
+    with monkeypatch.context() as away:
+        away.setattr(TwoLayers, "put_all", _fail)
+        usecases.look(now=now)
+    assert store.seen(["near", "set-up"]) == {"near": Seen(), "set-up": Seen(Phase.SETUP)}
+    assert usecases.look(now=Moment(now + timedelta(seconds=9))) == 0
+    assert usecases.look(now=Moment(now + timedelta(seconds=10))) == 1
+    assert _warmed() == ["near"]
+
+
+def test_a_wedding_that_redis_lost_or_put_off_is_listed_again_and_others_keep_their_turn() -> None:
     soon, later = clock.now() + timedelta(hours=1), clock.now() + timedelta(days=3)
-    with database.transaction() as db:
-        weddings.upsert(db, [wedding("w-1", starts_at=soon), wedding("w-2", starts_at=later)], at=clock.now())
-    redis.registry().zadd(keys.DUE, {"w-2": 9e15})
+    _take(
+        wedding("lost", starts_at=soon), wedding("put-off", starts_at=later), wedding("due", starts_at=soon)
+    )
+    redis.registry().zrem(keys.DUE, "lost")
+    redis.registry().zadd(keys.DUE, {"put-off": 9e15, "due": 1})
     tasks.list_due()
-    assert redis.registry().zscore(keys.DUE, "w-1") <= clock.now().timestamp() * 1000
-    assert redis.registry().zscore(keys.DUE, "w-2") == 9e15
+    listed = _due()
+    assert listed["lost"] <= clock.now().timestamp() * 1000
+    assert listed["put-off"] == int((later - timedelta(hours=4)).timestamp() * 1000)
+    assert listed["due"] == 1

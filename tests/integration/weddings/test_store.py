@@ -3,9 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
+import celery
+import orjson
 import pytest
+from kombu.exceptions import OperationalError
 
 from tests.made import NOON, wedding
+from workers.app import app
+from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
 from workers.weddings import keys
 from workers.weddings.formats.rows import Reading
@@ -54,7 +59,7 @@ def test_a_span_holds_what_overlaps_it_and_takes_place() -> None:
             one.id for one in store.between(db, NOON + timedelta(hours=5), NOON + timedelta(hours=6))
         ] == ["a"]
         assert regions.bookings(db, NOON, NOON + timedelta(hours=1)) == [("us-northeast", NOON.date(), 1)]
-        assert store.regions(db) == ["us-northeast"]
+        assert regions.known(db) == ["us-northeast"]
 
 
 def test_a_calendar_of_ten_thousand_is_taken_at_once() -> None:
@@ -73,7 +78,33 @@ def test_an_id_that_stands_twice_is_refused_and_nothing_taken() -> None:
 def test_taking_a_calendar_wakes_who_depends_on_it_and_lists_the_weddings() -> None:
     usecases.take(Reading([wedding("a"), wedding("b", status=Status.CANCELLED)]), now=clock.now())
     assert redis.registry().llen("bulk") == 3
-    assert redis.registry().zrange(keys.DUE, 0, -1) == ["a"]
+    assert set(redis.registry().zrange(keys.DUE, 0, -1)) == {"a", "b"}
+
+
+def test_who_depends_on_the_calendar_is_woken_once_until_it_begins() -> None:
+    for number in range(5):
+        usecases.take(Reading([wedding(f"w-{number}")]), now=clock.now())
+    sent = [orjson.loads(text)["headers"]["task"] for text in redis.registry().lrange("bulk", 0, -1)]
+    assert sorted(sent) == ["caching.forget"] * 5 + ["forecasting.refresh", "seasons.detect"]
+    forecasting.refresh.push_request(woken=True)
+    forecasting.refresh()
+    forecasting.refresh.pop_request()
+    usecases.take(Reading([wedding("w-9")]), now=clock.now())
+    assert redis.registry().llen("bulk") == 7 + 2
+
+
+def test_a_message_that_could_not_be_sent_keeps_nobody_else_from_waking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def _fail(*_arguments: object, **_options: object) -> None:
+        raise OperationalError("full")
+
+    with monkeypatch.context() as full:
+        full.setattr(celery.Celery, "send_task", _fail)
+        with pytest.raises(OperationalError):
+            app.wake("seasons.detect")
+    app.wake("seasons.detect")
+    assert redis.registry().llen("bulk") == 1
 
 
 def test_an_older_copy_of_an_event_undoes_nothing() -> None:
@@ -82,7 +113,6 @@ def test_an_older_copy_of_an_event_undoes_nothing() -> None:
     assert usecases.preview(older).outdated == {"a"}
     change = usecases.take(older, now=clock.now())
     assert (change.added, change.changed, change.outdated) == (1, 0, 1)
-    assert redis.registry().zrange(keys.DUE, 0, -1) == ["b"]
     # A row of a file that counts nothing is what somebody wants now.
     assert usecases.take(Reading([wedding("a")]), now=clock.now()).changed == 1
     assert usecases.take(Reading([wedding("a")], sequences={"a": 2}), now=clock.now()).unchanged == 1

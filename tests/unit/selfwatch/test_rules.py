@@ -11,7 +11,7 @@ from workers.foundation import queues
 from workers.selfwatch.rules import LATENCY_OBJECTIVES, NEEDS, Postgres, Seen, evaluate, starting
 
 FINE = Seen(
-    stopped=(), overdue={}, beats=1, queues={"emergency": 0.0, "steady": 0.0, "bulk": 0.0}, backlog=0.0,
+    stopped=(), overdue={}, beats=1, queues=dict.fromkeys(LATENCY_OBJECTIVES, 0.0), backlog=0.0,
     silent={},
     memory={"broker": 0.1}, settings={}, redis_skew=0.0, postgres=Postgres(), undelivered=0, disks={"/": 0.1},
 )  # fmt: skip

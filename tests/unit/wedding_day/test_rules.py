@@ -48,3 +48,13 @@ def test_what_was_seen_reads_as_it_was_written(seen: Seen) -> None:
 
 def test_never_looked_at_is_planning() -> None:
     assert Seen.read(None) == Seen()
+
+
+def test_nothing_of_a_cancelled_wedding_is_due() -> None:
+    cancelled = wedding(status=Status.CANCELLED)
+    assert rules.next_look(cancelled, rules.Policy(), Phases(), now=NOON) is None
+
+
+def test_what_is_due_now_is_not_due_next() -> None:
+    next_ = rules.next_look(wedding(starts_at=NOON), rules.Policy(), Phases(), now=NOON)
+    assert next_ == NOON + timedelta(hours=1)

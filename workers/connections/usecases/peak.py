@@ -31,13 +31,9 @@ def prepare_peak(expected: int, until: datetime, *, now: Moment) -> tuple[peak.P
     peaks.plan(found.needed, until)
     seasons.keep_pace(until)
     log.info("peak prepared", needed=found.needed, pools=found.pools, warmed=len(warmed), reason="requested")
-    for wedding_id in warmed:
-        key = f"peak/{until:%Y-%m-%dT%H}/{wedding_id}"
-        commands.accept(
-            "caching.warm_up",
-            {"wedding_id": wedding_id, "request_key": key},
-            caller="connections.prepare_peak",
-        )
+    hour = f"{until:%Y-%m-%dT%H}"
+    wanted = ({"wedding_id": one, "request_key": f"peak/{hour}/{one}"} for one in warmed)
+    commands.accept_all("caching.warm_up", wanted, caller="connections.prepare_peak")
     return found, warmed
 
 

@@ -7,7 +7,7 @@ from workers.connections.usecases.service import count
 from workers.foundation import database, jobs, logs
 from workers.foundation.moments import MachineMoment, Moment
 from workers.snapshots import store as snapshots
-from workers.weddings.store import weddings
+from workers.weddings.store import regions as calendar_regions
 
 log = logs.get("connections")
 
@@ -27,7 +27,7 @@ def snapshot(*, now: Moment, machine: MachineMoment) -> None:
     totals = report.add_up(store.snapshot())
     with database.transaction() as db:
         rows = report.snapshots(
-            totals, weddings.regions(db), at=now, but=aggregated.regions(machine.timestamp())
+            totals, calendar_regions.known(db), at=now, but=aggregated.regions(machine.timestamp())
         )
         snapshots.append(db, rows)
     store.forget_counters()

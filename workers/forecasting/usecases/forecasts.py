@@ -241,7 +241,7 @@ def _taking_place(
 ) -> dict[str, list[calendar.Wedding]]:
     """Return, by region, the weddings that are felt in [start, end)."""
     around = phases.setup_before + phases.wind_down_lasts
-    by_region: dict[str, list[calendar.Wedding]] = {region: [] for region in weddings.regions(db)}
+    by_region: dict[str, list[calendar.Wedding]] = {region: [] for region in calendar_regions.known(db)}
     for wedding in weddings.between(db, start - around, end + around):
         # One may have come since the regions were read.
         by_region.setdefault(wedding.region, []).append(wedding)

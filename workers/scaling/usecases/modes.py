@@ -12,7 +12,7 @@ from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
 from workers.weddings.rules import EVERYWHERE
-from workers.weddings.store import weddings
+from workers.weddings.store import regions as calendar_regions
 
 
 def mode_of(db: Connection, region: str, policy: Policy, *, now: Moment) -> Mode:
@@ -27,7 +27,7 @@ def in_shadow(
 
     `also` looks at those that have no wedding.
     """
-    regions = dict.fromkeys([*weddings.regions(db), EVERYWHERE, *given, *also])
+    regions = dict.fromkeys([*calendar_regions.known(db), EVERYWHERE, *given, *also])
     return [region for region in regions if mode(given.get(region, {}), policy) is Mode.SHADOW]
 
 

@@ -22,6 +22,7 @@ from workers.snapshots import rules as snapshot_rules
 from workers.snapshots import store as snapshots
 from workers.weddings import rules as calendar
 from workers.weddings.rules import EVERYWHERE
+from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 
 #: The facts of a reading that are loads.
@@ -56,7 +57,7 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
     now, policy = known.now, known.policy
     fresh_for = settings.read(snapshot_rules.Policy).fresh_for
     measured = {row.region: row for row in snapshots.latest(db, since=now - fresh_for)}
-    left = known.left(regions := weddings.regions(db))
+    left = known.left(regions := calendar_regions.known(db))
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
     expected = _expected(db, {region: here[region] for region in regions}, policy, now)
     lately = snapshots.highest(db, now - policy.shrink_after, now)

@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from workers.foundation.errors import ExpectedError
 from workers.scaling.store import actions as store
 from workers.weddings.rules import EVERYWHERE
-from workers.weddings.store import weddings
+from workers.weddings.store import regions as calendar_regions
 
 
 class RegionUnknown(ExpectedError):
@@ -18,7 +18,7 @@ def scopes(db: Connection) -> list[str]:
 
     Regions of the calendar, those that were once, and EVERYWHERE.
     """
-    return [*dict.fromkeys([*weddings.regions(db), *store.regions(db), EVERYWHERE])]
+    return [*dict.fromkeys([*calendar_regions.known(db), *store.regions(db), EVERYWHERE])]
 
 
 def require(db: Connection, region: str) -> None:

@@ -220,9 +220,17 @@ def version_of(db: Connection) -> int:
 
 def require(db: Connection, wedding_id: str) -> Wedding:
     """Return the wedding; raises WeddingUnknown."""
-    if found := by_id(db, [wedding_id]):
-        return found[0]
-    raise WeddingUnknown(wedding_id=wedding_id)
+    [found] = require_all(db, [wedding_id])
+    return found
+
+
+def require_all(db: Connection, ids: Iterable[str]) -> list[Wedding]:
+    """Return the weddings with these ids, by start; raises WeddingUnknown, which names the first missing."""
+    wanted = dict.fromkeys(ids)
+    found = by_id(db, wanted) if wanted else []
+    if missing := wanted.keys() - {wedding.id for wedding in found}:
+        raise WeddingUnknown(wedding_id=min(missing))
+    return found
 
 
 def by_id(db: Connection, ids: Iterable[str]) -> list[Wedding]:
@@ -245,24 +253,6 @@ def take_place(start: datetime, end: datetime) -> ColumnElement[bool]:
     return (
         (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
     )
-
-
-# From one region to the next by the index: DISTINCT reads a season's hundred thousand rows for a few names.
-_REGIONS = text(
-    """
-    WITH RECURSIVE found AS (
-        (SELECT region FROM weddings ORDER BY region LIMIT 1)
-        UNION ALL
-        SELECT (SELECT w.region FROM weddings w WHERE w.region > found.region ORDER BY w.region LIMIT 1)
-        FROM found WHERE found.region IS NOT NULL)
-    SELECT region FROM found WHERE region IS NOT NULL
-    """
-)
-
-
-def regions(db: Connection) -> list[str]:
-    """Return the regions that have weddings."""
-    return list(db.execute(_REGIONS).scalars())
 
 
 def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, Moment, Moment]]:

@@ -1,5 +1,7 @@
 """Taking a calendar in: rows, then who must know."""
 
+from collections.abc import Collection
+
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -8,6 +10,7 @@ from workers.foundation import database, logs
 from workers.foundation.moments import Moment
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
+from workers.weddings.rules import Wedding
 from workers.weddings.store import due
 from workers.weddings.store import weddings as store
 
@@ -44,15 +47,19 @@ def take(reading: Reading, *, now: Moment) -> store.Change:
             else reading.weddings
         )
     log.info("calendar taken", reason="import", refused=len(reading.refused), **vars(change))
+    _tell(current, changed=bool(change.added or change.changed), now=now)
+    return change
+
+
+def _tell(current: Collection[Wedding], *, changed: bool, now: Moment) -> None:
+    """Have the weddings looked at, and wake who depends on a calendar that changed."""
+    ids = [wedding.id for wedding in current]
     try:
-        due.list_due(current, at=now)
-        if change.added or change.changed:
-            for name in WOKEN:
-                app.send_task(name, retry=False)
-            ids = [wedding.id for wedding in reading.weddings]
-            for first in range(0, len(ids), 1000):
-                app.send_task(FORGET, kwargs={"wedding_ids": ids[first : first + 1000]}, retry=False)
+        due.list_due(ids, at=now)
+        for name in WOKEN if changed else ():
+            app.wake(name)
+        for first in range(0, len(ids) if changed else 0, 1000):
+            app.send_task(FORGET, kwargs={"wedding_ids": ids[first : first + 1000]}, retry=False)
     except (OperationalError, RedisError) as error:
         # The rows are there: wedding_day.list_due and the others' own schedules find them.
         log.warning("nobody woken", reason="redis", detail=str(error))
-    return change
