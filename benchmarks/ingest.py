@@ -3,7 +3,7 @@
 Events of objectives are counted meanwhile.
 
 `rows_per_s` is from the first block taken out of the stream to the last commit: decoding, telling series'
-ids, dropping doubles, COPY, counting objectives' events, trimming; by a writer that has seen the series
+ids, dropping doubles, packing, counting objectives' events, trimming; by a writer that has seen the series
 before, of points one in a hundred of which comes twice (`ours_without_doubles`: none does). `door_rows_per_s`
 is what comes before: checking samples and appending them to the stream. Peers write the same rows, with
 everything prepared: `raw_copy` is binary COPY of ready bytes into the same kind of table with the same index;
@@ -110,10 +110,8 @@ class _Bench:
             before = part[:: int(1 / DOUBLES)] if doubles else part[:0]
 
     def raw_copy(self) -> form.Figures:
-        from workers.measurements.store.binary import HEAD, TAIL, binary
-
         return self._peer(
-            [HEAD + binary(part) + TAIL for part in self._parts()],
+            [HEAD + _binary(part) + TAIL for part in self._parts()],
             "COPY peer (series, at, value) FROM STDIN (FORMAT binary)",
         )
 
@@ -123,11 +121,9 @@ class _Bench:
         )
 
     def unique_index(self) -> form.Figures:
-        from workers.measurements.store.binary import HEAD, TAIL, binary
-
         after = "INSERT INTO peer SELECT * FROM staging ON CONFLICT DO NOTHING; TRUNCATE staging"
         copied = "COPY staging (series, at, value) FROM STDIN (FORMAT binary)"
-        return self._peer([HEAD + binary(part) + TAIL for part in self._parts()], copied, after, unique=True)
+        return self._peer([HEAD + _binary(part) + TAIL for part in self._parts()], copied, after, unique=True)
 
     def _parts(self) -> list[Any]:
         from workers.measurements.store.writer import TAKE
@@ -153,6 +149,28 @@ class _Bench:
         return {"rows_per_s": len(self.rows) / (clock.stopwatch() - begun)}
 
 
+#: Of PostgreSQL's binary COPY; it counts microseconds from 2000-01-01.
+HEAD, TAIL, EPOCH = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff", 946_684_800_000_000
+_RECORD = np.dtype(
+    [
+        ("n", ">i2"),
+        ("l1", ">i4"),
+        ("series", ">i8"),
+        ("l2", ">i4"),
+        ("at", ">i8"),
+        ("l3", ">i4"),
+        ("value", ">f8"),
+    ]
+)
+
+
+def _binary(rows: Any) -> bytes:
+    out = np.empty(len(rows), _RECORD)
+    out["n"], out["l1"], out["l2"], out["l3"] = 3, 8, 8, 8
+    out["series"], out["at"], out["value"] = rows["series"], rows["at"] - EPOCH, rows["value"]
+    return out.tobytes()
+
+
 def _lines(rows: Any) -> bytes:
     moments = np.datetime_as_string(rows["at"].astype("datetime64[us]"))
     lines = zip(rows["series"].tolist(), moments.tolist(), rows["value"].tolist(), strict=True)
@@ -172,7 +190,7 @@ def _emptied() -> None:
     with database.transaction() as db:
         db.execute(
             text(
-                "TRUNCATE metric_points, metric_series, metric_positions, metric_rollups_due, slo_events "
+                "TRUNCATE metric_blocks, metric_series, metric_positions, metric_rollups_due, slo_events "
                 "RESTART IDENTITY"
             )
         )
@@ -180,9 +198,11 @@ def _emptied() -> None:
 
 def _check(rows: int) -> None:
     from workers.foundation import database
+    from workers.measurements.store import blocks
 
     with database.transaction() as db:
-        written = db.execute(text("SELECT count(*) FROM metric_points")).scalar_one()
+        minutes = set(db.execute(text("SELECT minute FROM metric_blocks")).scalars())
+        written = len(blocks.read(db, minutes))
     if written != rows:
         raise AssertionError(f"{written} rows are there, {rows} were sent, some twice")
 

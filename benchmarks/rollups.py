@@ -3,14 +3,14 @@
     python -m benchmarks.rollups [--series 30000] [--json]
 
 `cpu_s` is processor time of Python and PostgreSQL together, `page_s` the longest page's wall time, `rss_mb`
-what the process grew by. Peer: `merge`, which reads the same rows and merges a series' sketches one after
-another, as the library does it; it is given a tenth of the series, and its figures are times ten.
+what the process grew by, `hour_mb` what the minutes take in PostgreSQL. Peer: `merge`, for which each minute
+of a series is a row with a sketch; it reads them and merges a series' sketches one after another, as the
+library does it. It is given a tenth of the series, and its figures are times ten.
 """
 
 import os
 import resource
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ from datasketches import tdigest_double
 from sqlalchemy import text
 
 from benchmarks import form
-from workers.foundation import clock, database, partitions
+from workers.foundation import clock, database
 from workers.foundation.rows import copy
-from workers.measurements.store import rollups, sketches
+from workers.measurements.rules.samples import Row
+from workers.measurements.store import pages, rollups, sketches
 from workers.measurements.store.points import note_due
 
 START = datetime(2026, 10, 10, 12, tzinfo=UTC)
@@ -34,50 +35,62 @@ def main() -> None:
     given = options.parse_args()
     with form.database():
         _fill(given.series)
-        contestants: dict[str, form.Measure] = {"ours": _ours, "merge": partial(_merge, given.series // 10)}
+        contestants: dict[str, form.Measure] = {"ours": _ours, "merge": _merge}
         form.main("rollups", contestants, _ratios, runs=1, options=given)
 
 
 def _fill(count: int) -> None:
     chance = np.random.default_rng(7)
     with database.transaction() as db:
-        partitions.make(db, "metric_minutes", [START.date()])
         names = ((f'a{{n="{number}"}}', "a", "{}") for number in range(count))
         copy(db, "metric_series", ("text", "name", "labels"), names)
-        ids = list(db.execute(text("SELECT id FROM metric_series ORDER BY id")).scalars())
-        kinds = [sketches.of_values(chance.normal(size=size)) for size in chance.integers(5, 8, 500)]
-        rows = (
-            (number, START + timedelta(minutes=minute), 6, 1.0, 0.0, 1.0, kinds[(number * 7 + minute) % 500])
-            for number in ids
+        ids = np.array(list(db.execute(text("SELECT id FROM metric_series ORDER BY id")).scalars()))
+        rows = np.zeros(6 * count, Row)
+        rows["series"] = np.repeat(ids, 6)
+        for minute in range(60):
+            rows["value"] = chance.normal(size=len(rows))
+            pages.write(db, START + timedelta(minutes=minute), rows)
+        db.execute(
+            text("CREATE TABLE peer (series bigint, at timestamptz, sketch bytea, PRIMARY KEY (series, at))")
+        )
+        kinds = [sketches.of_values(chance.normal(size=6)) for _ in range(500)]
+        peers = (
+            (number, START + timedelta(minutes=minute), kinds[(number * 7 + minute) % 500])
+            for number in ids[: count // 10].tolist()
             for minute in range(60)
         )
-        copy(db, "metric_minutes", ("series", "at", "count", "sum", "least", "most", "sketch"), rows)
+        copy(db, "peer", ("series", "at", "sketch"), peers)
 
 
 def _ours() -> form.Figures:
     with database.transaction() as db:
         note_due(db, "hour", [START])
-    pages, before, grown = list[float](), _cpu(), _rss()
+    taken, before, grown = list[float](), _cpu(), _rss()
     more = True
     while more:
         begun = clock.stopwatch()
         with database.transaction() as db:
             span = rollups.take(db, before=START + timedelta(hours=2))
             more = span is not None and rollups.roll_up(db, span)
-        pages.append(clock.stopwatch() - begun)
-    return {"cpu_s": _cpu() - before, "page_s": max(pages), "rss_mb": _rss() - grown, "pages": len(pages)}
+        taken.append(clock.stopwatch() - begun)
+    spent = {"cpu_s": _cpu() - before, "page_s": max(taken), "rss_mb": _rss() - grown, "pages": len(taken)}
+    return spent | {"hour_mb": _mb(f"metric_minute_pages_{START:%Y%m%d}")}
 
 
-def _merge(count: int) -> form.Figures:
+def _merge() -> form.Figures:
     before = _cpu()
-    query = "SELECT series, sketch FROM metric_minutes WHERE series <= :last ORDER BY series"
     with database.transaction() as db:
-        last = db.execute(text("SELECT min(id) FROM metric_series")).scalar_one() + count - 1
         whole: dict[int, Any] = {}
-        for number, sketch in db.execute(text(query), {"last": last}):
+        for number, sketch in db.execute(text("SELECT series, sketch FROM peer ORDER BY series")):
             whole.setdefault(number, tdigest_double(100)).merge(tdigest_double.deserialize(bytes(sketch)))
         _ = [one.serialize() for one in whole.values()]
-    return {"cpu_s": 10 * (_cpu() - before)}
+    return {"cpu_s": 10 * (_cpu() - before), "hour_mb": 10 * _mb("peer")}
+
+
+def _mb(table: str) -> float:
+    with database.transaction() as db:
+        size = db.execute(text("SELECT pg_total_relation_size(:table)"), {"table": table}).scalar_one()
+    return float(size) / 1e6
 
 
 def _cpu() -> float:
@@ -92,7 +105,8 @@ def _rss() -> float:
 
 
 def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
-    return {"merge_cpu_over_ours": medians["merge"]["cpu_s"] / medians["ours"]["cpu_s"]}
+    ours, merge = medians["ours"], medians["merge"]
+    return {f"merge_{name}_over_ours": merge[name] / ours[name] for name in merge}
 
 
 if __name__ == "__main__":

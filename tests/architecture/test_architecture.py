@@ -33,7 +33,8 @@ class Hop:
         body = ast.parse(text).body
         functions = {
             one.name: ast.unparse(one)
-            for one in body
+            for holder in (body, *(one.body for one in body if isinstance(one, ast.ClassDef)))
+            for one in holder
             if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
         }
         found, open_ones = dict[str, str](), [self.function]
@@ -58,7 +59,7 @@ WAYS = _ways()
 
 
 def test_there_are_four_ways() -> None:
-    assert [len(hops) for hops in WAYS.values()] == [14, 15, 10, 7]
+    assert [len(hops) for hops in WAYS.values()] == [14, 16, 10, 7]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -22,6 +22,7 @@ from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
 from workers.weddings.formats.rows import Reading
 from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules import Wedding
 from workers.weddings.usecases import importing as weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -138,6 +139,28 @@ def test_a_new_calendar_and_a_clock_that_went_back_are_learned() -> None:
     weddings.take(Reading([wedding("w-9", starts_at=NOON + timedelta(hours=3))]), now=clock.now())
     _uppers(SETTLED)
     assert _version() != fitted
+
+
+def test_a_change_of_the_calendar_is_learned_by_the_regions_that_it_touches() -> None:
+    regions = ("east", "north", "west")
+    for region in regions:
+        _measured(1440, until=NOON, region=region)
+
+    def _changed(*calendar: Wedding) -> set[str]:
+        before = {region: _version(region) for region in regions}
+        weddings.take(Reading(list(calendar)), now=clock.now())
+        for _ in regions:
+            _asked(SETTLED, *regions)
+        return {region for region in regions if _version(region) != before[region]}
+
+    for _ in regions:
+        _asked(SETTLED, *regions)
+    soon: dict[str, Any] = {"starts_at": NOON + timedelta(hours=3)}
+    assert _changed(wedding("w-1", region="west", **soon)) == {"west"}
+    assert _changed(wedding("w-2", region="north", **soon)) == {"north"}
+    assert _changed(wedding("w-2", region="east", **soon)) == {"north", "east"}
+    assert _changed(wedding("w-1", region="west", guest_count=300, **soon)) == {"west"}
+    assert _changed(wedding("w-3", region="elsewhere", **soon)) == set()
 
 
 @pytest.mark.parametrize(("minutes", "before"), [(600, 0), (2 * 1440, 45)])

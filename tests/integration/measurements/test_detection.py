@@ -28,9 +28,11 @@ def _measure(value: float, ago: float, **labels: str) -> None:
     intake.write(Writer("test"))
 
 
+ROWS = {"step": STEPS_BYTES, "surprise": DETECTOR_BYTES}
+
+
 def _memory(kind: str) -> store.Memory | None:
-    size = {"step": STEPS_BYTES, "surprise": DETECTOR_BYTES}[kind]
-    return store.recall(kind, row_bytes=size, epoch=NOW.timestamp() + 3600)
+    return store.recall(kind, row_bytes=ROWS[kind], epoch=NOW.timestamp() + 3600)
 
 
 def _sweep(seconds: float) -> list[str]:
@@ -61,7 +63,9 @@ def test_a_step_in_a_series_that_is_known_is_a_ticket_and_no_page(monkeypatch: p
     for number, value in enumerate(np.random.default_rng(1).normal(10, 1, 9_000)):
         known.step(NOW.timestamp() - 10 * (9_000 - number), np.array([value]))
     _measure(10, 15, region="us-west")
-    store.remember("step", store.Memory(np.array([1]), known.pack(), NOW.timestamp() - 20))
+    store.remember(
+        "step", store.Memory(np.array([1]), known.pack(), np.array([NOW.timestamp()]), NOW.timestamp() - 20)
+    )
     found: list[str] = []
     for sweep in range(12):
         _measure(18, -10 * sweep - 1, region="us-west")
@@ -83,3 +87,28 @@ def test_a_redis_that_lost_the_memory_begins_anew() -> None:
     store.redis.registry().flushall()
     assert _memory("step") is None
     assert _sweep(0) == []
+
+
+def test_a_series_that_is_silent_for_a_week_is_forgotten_and_what_is_of_one_wedding_is_not_learned() -> None:
+    _measure(1, 5, region="us-west")
+    _measure(1, 5, region="us-west", wedding_id="w-1")
+    _sweep(10)
+    for kind in ("step", "surprise"):
+        memory = _memory(kind)
+        assert memory
+        assert len(memory.ids) == 1
+    for days, left in ((7, 1), (9, 0)):
+        _sweep(days * 86_400)
+        for kind in ("step", "surprise"):
+            memory = store.recall(kind, row_bytes=ROWS[kind], epoch=NOW.timestamp() + 1e6)
+            assert memory
+            assert len(memory.ids) == left
+
+
+def test_what_the_version_before_remembered_is_read() -> None:
+    _measure(1, 15, region="us-west")
+    _sweep(0)
+    store.redis.registry().hdel("wedops:detect:step", "heard")
+    memory = _memory("step")
+    assert memory
+    assert memory.heard.tolist() == [memory.swept]

@@ -3,19 +3,19 @@
 import gzip
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx2 as httpx
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 from google.rpc import status_pb2
-from sqlalchemy import text
 
 from tests import ROOT
 from workers.client import Metrics
 from workers.foundation import clock, database
 from workers.http.routes import api
-from workers.measurements.store import rollups
+from workers.measurements.store import blocks, rollups
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake
 from workers.processes.servers import free_port
@@ -171,10 +171,8 @@ def test_times_are_read_in_the_unit_of_the_format(http: TestClient, kind: str, a
     assert answer.json()["accepted"] == 1, answer.text
     _written()
     with database.transaction() as db:
-        assert (
-            db.execute(text("SELECT extract(epoch FROM max(at))::bigint FROM metric_points")).scalar_one()
-            == moment
-        )
+        [row] = blocks.read(db, [datetime.fromtimestamp(moment // 60 * 60, UTC)])
+    assert row["at"] == moment * 1_000_000
 
 
 @pytest.mark.parametrize("kind", ["application/x-protobuf", "application/json"])
@@ -292,4 +290,5 @@ def test_what_is_accepted_is_stored_and_doubles_are_counted(http: TestClient) ->
     }
     intake.write(Writer("test"))
     with database.transaction() as db:
-        assert db.execute(text("SELECT count(*) FROM metric_points")).scalar_one() == 1001
+        minutes = [datetime.fromtimestamp((at // 60 + later) * 60, UTC) for later in range(3)]
+        assert len(blocks.read(db, minutes)) == 1001

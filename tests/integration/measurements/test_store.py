@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from workers.foundation import clock, database, dead_letters, redis
+from workers.foundation import clock, database, dead_letters, partitions, redis
 from workers.measurements import keys
 from workers.measurements.rules.objectives import MONTH
 from workers.measurements.rules.samples import Row, Sample
-from workers.measurements.store import events, points, rollups
+from workers.measurements.store import blocks, events, pages, points, rollups, sketches
 from workers.measurements.store.points import BufferFull
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake, keeping
 
 pytestmark = pytest.mark.usefixtures("world")
 
+DAY = timedelta(days=1)
 #: The beginning of a minute that is over.
 MINUTE = int(clock.epoch()) // 60 * 60 - 120
 
@@ -36,13 +37,11 @@ def _write(writer: Writer | None = None) -> int:
 
 
 def _rows() -> list[tuple[str, float, float]]:
+    start = datetime.fromtimestamp(MINUTE, UTC)
     with database.transaction() as db:
-        query = """
-            SELECT s.text, extract(epoch FROM p.at)::float8, p.value
-            FROM metric_points p JOIN metric_series s ON s.id = p.series
-        """
-        rows = db.execute(text(query))
-        return sorted((row[0], row[1] - MINUTE, row[2]) for row in rows)
+        texts: dict[int, str] = dict(db.execute(text("SELECT id, text FROM metric_series")).all())
+        rows = blocks.read(db, [start + timedelta(minutes=number) for number in range(5)])
+    return sorted((texts[series], at / 1e6 - MINUTE, value) for series, at, value in rows.tolist())
 
 
 def test_what_is_taken_is_written_once_however_often_it_is_sent() -> None:
@@ -167,29 +166,37 @@ def _of_many(count: int, value: float, at: float) -> None:
 
 
 def _counts(level: str) -> dict[str, int]:
-    query = f"SELECT s.text, t.count FROM metric_{level}s t JOIN metric_series s ON s.id = t.series"  # noqa: S608
+    start = datetime.fromtimestamp(MINUTE, UTC)
     with database.transaction() as db:
-        return {row[0]: row[1] for row in db.execute(text(query))}
+        known = rollups.known(db)
+        found = {one: rollups.history(db, one, level, start - DAY, start + DAY) for one in known}
+    return {one: summary.count for one, summaries in found.items() for summary in summaries}
 
 
 def test_a_span_is_rolled_up_page_by_page_and_a_killed_run_is_gone_on_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rollups, "PAGES", {"minute": 10, "hour": 4, "day": 4})
+    monkeypatch.setattr(pages, "WIDTH", 4)
+    monkeypatch.setattr(rollups, "PAGES", 2)
+    monkeypatch.setattr(rollups, "DAYS_SERIES", 4)
     _of_many(25, 1.0, 1)
     later = datetime.fromtimestamp(MINUTE, UTC) + timedelta(days=2)
-    for done in (10, 20):
+    with database.transaction() as db:
+        assert (minute := rollups.take(db, before=later))
+        assert not rollups.roll_up(db, minute), "a minute is one"
+    # The first series has the id 1, and its page three others.
+    for done in (7, 15, 23):
         with database.transaction() as db:
-            span = rollups.take(db, before=later)
-            assert span
+            assert (span := rollups.take(db, before=later))
             assert rollups.roll_up(db, span)
-        assert len(_counts("minute")) == done
+        assert (span.level, len(_counts("hour"))) == ("hour", done)
     # What comes meanwhile for a series that is done is in the next round, and not forgotten.
     _of_many(1, 2.0, 2)
     with database.transaction() as db:
         assert (span := rollups.take(db, before=later))
         with database.unguarded() as other:
-            assert rollups.take(other, before=later) is None, "one run works on a span; its points wait"
+            assert (minute := rollups.take(other, before=later))
+            assert minute.level == "minute", "one run works on a span"
         assert not rollups.roll_up(db, span)
     keeping.roll_up(now=later)
     for level in ("minute", "hour", "day"):
@@ -223,12 +230,128 @@ def test_events_of_objectives_are_counted_with_the_points_and_with_them_alone() 
     assert month["photo_upload"].total_long == 4
 
 
+def _of_wedding(values: list[float], first: float) -> None:
+    labels = {"region": "us-west", "wedding_id": "w-1"}
+    _take(
+        *(
+            _sample(value, first + number, "photo_upload_seconds", **labels)
+            for number, value in enumerate(values)
+        )
+    )
+
+
+def _events() -> list[tuple[int, int, int]]:
+    """Return the rows of the wedding as (seconds since MINUTE, events, bad ones)."""
+    query = "SELECT extract(epoch FROM at)::bigint, total, bad FROM wedding_slo_events ORDER BY 1, 2"
+    with database.transaction() as db:
+        return [(row[0] - MINUTE, row[1], row[2]) for row in db.execute(text(query))]
+
+
+def test_good_events_of_a_wedding_are_counted_by_five_minutes_until_a_bad_one() -> None:
+    writer = Writer("w")
+    for first in (-900, -800, -590):
+        assert _events() == []
+        _of_wedding([1] * 10, first)
+        writer, _ = intake.write(writer)
+    assert _events() == [(-900, 30, 0)]
+    _of_wedding([1] * 5, -500)
+    writer, _ = intake.write(writer)
+    _of_wedding([1, 9, 1, 1], -400)
+    writer, _ = intake.write(writer)
+    assert _events()[1:] == [(-500, 5, 0), (-400, 4, 1)], "what waited is written beside the bad one"
+    _of_wedding([1, 1], -200)
+    writer, _ = intake.write(writer)
+    assert _events()[-1] == (-200, 2, 0), "for an hour all is counted at once"
+
+
+def test_events_of_a_transaction_that_failed_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = Writer("w")
+    _of_wedding([1] * 10, -600)
+
+    def _fail(*_arguments: object) -> None:
+        raise database.DatabaseUnavailable(cause="gone")
+
+    with monkeypatch.context() as away:
+        away.setattr(Writer, "_move", _fail)
+        writer, taken = intake.write(writer)
+        assert taken == -1
+    for first in (-500, -200):
+        _of_wedding([1] * 10, first)
+        writer, _ = intake.write(writer)
+    assert _events() == [(-500, 30, 0)], "all that is there, each once"
+
+
+def test_a_writer_that_takes_over_knows_which_weddings_are_counted_closely() -> None:
+    _of_wedding([9] * 3, -100)
+    _write(Writer("died"))
+    _of_wedding([1] * 5, -50)
+    _write(Writer("next"))
+    assert _events() == [(-100, 3, 3), (-50, 5, 0)]
+
+
+def test_what_is_silent_is_forgotten_and_is_known_again_when_it_comes_back() -> None:
+    writer = Writer("w")
+    _take(*(_sample(1, second, "photo_upload_seconds", wedding_id="w-1") for second in (-600, -599)))
+    writer, _ = intake.write(writer)
+    _take(_sample(9, 1))
+    writer, _ = intake.write(writer)
+    writer.last[writer.ids['photo_upload_seconds{wedding_id="w-1"}']] -= 3 * 3_600_000_000
+    writer._tidied -= 3_601
+    _take(_sample(9, 2))
+    writer, _ = intake.write(writer)
+    assert list(writer.ids) == ["a"]
+    _take(*(_sample(1, second, "photo_upload_seconds", wedding_id="w-1") for second in (-599, 3)))
+    writer, taken = intake.write(writer)
+    assert taken == 2
+    assert _events() == [(-600, 3, 0)], "one of the two was there already"
+
+
+def test_what_the_version_before_wrote_is_read_until_it_is_dropped() -> None:
+    """A point a row, and a minute of a series a row: it may write on beside us while it is replaced."""
+    start, sketch = datetime.fromtimestamp(MINUTE, UTC), sketches.of_values(np.array([1.0, 2.0]))
+    _take(_sample(1, 1), _sample(2, 2))
+    _write()
+    with database.transaction() as db:
+        [own] = db.execute(text("SELECT id FROM metric_series")).scalars()
+        for table, days in (("metric_points", [start.date()]), ("metric_minutes", [start.date()])):
+            partitions.make(db, table, days)
+        db.execute(
+            text("INSERT INTO metric_points VALUES (:own, :at, 7)"),
+            {"own": own, "at": start + timedelta(seconds=3)},
+        )
+        former = text("INSERT INTO metric_minutes VALUES (:own, :at, 2, 3, 1, 2, :sketch)")
+        db.execute(former, {"own": own, "at": start - timedelta(minutes=1), "sketch": sketch})
+        db.execute(former, {"own": own, "at": start, "sketch": sketch})
+    _take(_sample(9, 3))
+    assert intake.write(Writer("w"))[1] == 1
+    assert _rows() == [("a", 1, 1), ("a", 2, 2), ("a", 3, 7)], "the point that is there came again"
+    keeping.roll_up(now=start + timedelta(hours=3))
+    with database.transaction() as db:
+        found = rollups.history(db, "a", "minute", start - timedelta(hours=1), start + timedelta(hours=1))
+        [hour] = rollups.history(db, "a", "hour", start - timedelta(hours=1), start + timedelta(hours=1))
+    assert [(one.count, one.sum) for one in found] == [(2, 3), (3, 10)]
+    assert (hour.count, hour.max) == (3, 7)
+
+
+def test_a_series_of_which_nothing_is_left_is_dropped() -> None:
+    _take(_sample(1, 1), _sample(1, 1, "b"))
+    _write()
+    now = clock.machine_now()
+    with database.transaction() as db:
+        db.execute(
+            text("UPDATE metric_series SET heard_on = :day WHERE text = 'b'"),
+            {"day": now.date() - 1101 * DAY},
+        )
+        keeping.retain(db, now=now)
+        assert rollups.known(db) == ["a"]
+
+
 def test_a_day_without_partition_is_noticed_and_made() -> None:
     with database.transaction() as db:
         keeping.retain(db, now=clock.machine_now())
         assert keeping.missing_partitions(db, now=clock.machine_now()) == []
-        assert "metric_points" in keeping.missing_partitions(db, now=clock.machine_now() + timedelta(days=9))
-        days = points.days(db)
+        assert "metric_blocks" in keeping.missing_partitions(db, now=clock.machine_now() + timedelta(days=9))
+        days = partitions.known(db, blocks.BLOCKS)
     assert {later - earlier for earlier, later in pairwise(days)} == {timedelta(days=1)}
 
 

@@ -26,7 +26,7 @@ def _forget(days: int = 401) -> dict[str, int]:
 def test_a_request_goes_when_it_is_settled_for_long_and_stays_while_it_waits() -> None:
     with database.transaction() as db:
         for key in ("done", "waits"):
-            commands.accept(db, Request(key, "a.task", {}), at=NOON)
+            commands.accept(db, [Request(key, "a.task", {})], at=NOON)
         commands.settle(db, "done", at=NOON)
     assert _forget(400) == {}
     assert _forget() == {"requests": 1}
@@ -89,7 +89,7 @@ def test_a_backlog_ends_when_its_time_is_over_and_keeps_nobody_waiting(
     monkeypatch.setattr(store, "AT_ONCE", 1)
     with database.transaction() as db:
         for number in range(3):
-            commands.accept(db, Request(f"k-{number}", "a.task", {}), at=NOON)
+            commands.accept(db, [Request(f"k-{number}", "a.task", {})], at=NOON)
             commands.settle(db, f"k-{number}", at=NOON)
     dropped, waiting = store.drop(before=NOON + timedelta(days=1), enough=0.0)
     assert (dropped, "requests" in waiting) == ({}, True)
@@ -100,7 +100,7 @@ def test_a_table_that_somebody_holds_keeps_no_other_waiting() -> None:
     with database.transaction() as db:
         emergencies.open_or_join(db, key="k", kind="power_cut", wedding_id="w-1", protocol=(), at=NOON)
         emergencies.close(db, [1], at=NOON)
-        commands.accept(db, Request("k", "a.task", {}), at=NOON)
+        commands.accept(db, [Request("k", "a.task", {})], at=NOON)
         commands.settle(db, "k", at=NOON)
     with database.transaction() as db:
         db.execute(emergencies.emergencies.select().with_for_update())

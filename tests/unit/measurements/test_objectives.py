@@ -10,9 +10,9 @@ from workers.measurements.rules.objectives import (
     MONTH,
     OBJECTIVES,
     Counts,
+    are_bad,
     budget_left,
     burns,
-    evaluate,
     wedding_windows,
 )
 
@@ -52,8 +52,8 @@ def test_a_wedding_of_eight_hours_pages_after_a_tenth_of_its_29_seconds() -> Non
 
 def test_what_takes_longer_or_failed_is_bad() -> None:
     values = np.array([0.1, 5.0, 5.1])
-    assert evaluate(PHOTOS, values, failed=False) == (3, 1)
-    assert evaluate(PHOTOS, values, failed=True) == (3, 3)
+    photos = np.full(3, OBJECTIVES.index(PHOTOS))
+    assert are_bad(photos, values, np.array([False, True, False])).tolist() == [False, True, True]
 
 
 def test_a_budget_is_whole_at_first_and_can_be_overdrawn() -> None:

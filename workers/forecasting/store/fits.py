@@ -6,10 +6,20 @@ All processes go on from it, so that all decide the same.
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from io import BytesIO
-from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import BigInteger, Column, Connection, DateTime, LargeBinary, Table, Text, delete, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    LargeBinary,
+    Table,
+    Text,
+    delete,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from workers.forecasting.rules.peak_forecast import Fitted
@@ -23,7 +33,9 @@ fits = Table(
     # Another one with each fit: what a process remembers of a version never changes.
     Column("version", Text, nullable=False),
     Column("minute", BigInteger, nullable=False),
-    # What it was fitted with, beside what was measured.
+    # What it was fitted with, besides measurements: the revision of the region's weddings, and the version
+    # of the calendar up to which that is known to be the same.
+    Column("revision", BigInteger, nullable=False, server_default="0"),
     Column("calendar_version", BigInteger, nullable=False),
     Column("settings", Text, nullable=False),
     Column("fitted_at", DateTime(timezone=True), nullable=False),
@@ -34,11 +46,12 @@ fits = Table(
 
 @dataclass(frozen=True)
 class Fit:
-    """Which fit a region has: up to which minute, of which calendar, with which settings."""
+    """Which fit a region has: up to which minute, of which weddings, with which settings."""
 
     region: str
     version: str
     minute: int
+    revision: int
     calendar_version: int
     settings: str
 
@@ -59,14 +72,17 @@ def read(db: Connection, versions: Collection[str]) -> dict[str, Fitted]:
     return {row.version: fitted for row in rows if (fitted := _fitted(row.arrays))}
 
 
-def keep(
-    db: Connection, region: str, fitted: Fitted, *, calendar_version: int, settings: str, at: Moment
-) -> Fit:
-    """Remember what was fitted of a region, instead of what was; return it with its version."""
-    made = Fit(region, uuid4().hex, fitted.minute, calendar_version, settings)
+def keep(db: Connection, made: Fit, fitted: Fitted, *, at: Moment) -> None:
+    """Remember what was fitted of a region, instead of what was."""
     row = vars(made) | {"fitted_at": at, "arrays": _arrays(fitted)}
     db.execute(insert(fits).values(row).on_conflict_do_update(index_elements=["region"], set_=row))
-    return made
+
+
+def confirm(db: Connection, regions: Collection[str], calendar_version: int) -> None:
+    """Remember that a version of the calendar changed nothing of some regions."""
+    if regions:
+        ours = fits.c.region.in_(regions) & (fits.c.calendar_version < calendar_version)
+        db.execute(update(fits).where(ours).values(calendar_version=calendar_version))
 
 
 def forget(db: Connection, region: str) -> None:

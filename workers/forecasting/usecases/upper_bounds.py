@@ -5,8 +5,9 @@ Fitted once, and the same in every process.
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import numpy as np
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from workers.forecasting.store.fits import Fit
 from workers.foundation import logs, settings
 from workers.foundation.moments import Moment
 from workers.snapshots import store as snapshots
+from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 
 log = logs.get("forecasting")
@@ -82,19 +84,22 @@ def upper_bounds(
 
 
 class _Fitting:
-    """Fits regions whose fit is missing, a day old, of another calendar or of other settings; some a run."""
+    """Fits regions whose fit is missing, a day old, of other weddings or of other settings; some a run."""
 
     def __init__(self, db: Connection, now: Moment, minute: int, boot: int, unit: float) -> None:
         self.db, self.now, self.minute, self.boot, self.unit = db, now, minute, boot, unit
         self.policy = settings.read(peak_forecast.Policy)
         self.settings = f"{self.boot} {self.unit} {self.policy}"
         self.calendar_version = weddings.version_of(db)
+        #: Of the weddings of each region; asked for once something changed anywhere.
+        self._revisions: dict[str, int] | None = None
 
     def reconcile(
         self, regions: Collection[str], known: Mapping[str, Fit]
     ) -> tuple[dict[str, Fit], set[str]]:
         """Return the fits of regions, some of them new, and the regions whose turn is yet to come."""
         found = {region: known[region] for region in regions if region in known}
+        self._confirm(found)
         outdated = [region for region in regions if not self._good(found.get(region))]
         left, waiting = FITTED_AT_ONCE, set[str]()
         # One that lacks the newest wedding serves until there is a better one.
@@ -104,14 +109,26 @@ class _Fitting:
                 continue
             with _alone(self.db, region, waiting):
                 if fitted := self._fit(region):
-                    own = {
-                        "calendar_version": self.calendar_version,
-                        "settings": self.settings,
-                        "at": self.now,
-                    }
-                    found[region] = fits.keep(self.db, region, fitted, **own)  # type: ignore[arg-type]
+                    own = self._revision(region), self.calendar_version, self.settings
+                    found[region] = Fit(region, uuid4().hex, fitted.minute, *own)
+                    fits.keep(self.db, found[region], fitted, at=self.now)
                     left -= 1
         return found, waiting
+
+    def _confirm(self, found: dict[str, Fit]) -> None:
+        """Let fits be good for the calendar as it is where no wedding of their region changed."""
+        same = {
+            region: replace(one, calendar_version=self.calendar_version)
+            for region, one in found.items()
+            if one.calendar_version != self.calendar_version and one.revision == self._revision(region)
+        }
+        fits.confirm(self.db, same, self.calendar_version)
+        found |= same
+
+    def _revision(self, region: str) -> int:
+        if self._revisions is None:
+            self._revisions = calendar_regions.revisions(self.db)
+        return self._revisions.get(region, 0)
 
     def _good(self, one: Fit | None) -> bool:
         made_from = self.calendar_version, self.settings

@@ -32,6 +32,9 @@ class Policy:
 def kept(policy: Policy) -> Mapping[str, int]:
     """Return for how many days each table keeps its partitions."""
     return {
+        "metric_blocks": policy.points_keep_days,
+        "metric_minute_pages": policy.minutes_keep_days,
+        # The version before writes these two.
         "metric_points": policy.points_keep_days,
         "metric_minutes": policy.minutes_keep_days,
         "metric_hours": policy.hours_keep_days,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,9 @@ DOING = {
 }
 BY_NAME = {objective.name: objective for objective in OBJECTIVES}
 BY_SERIES = {objective.series: number for number, objective in enumerate(OBJECTIVES)}
+Values = np.ndarray[Any, Any]
+_MIN = np.array([objective.min for objective in OBJECTIVES])
+_MAX = np.array([objective.max for objective in OBJECTIVES])
 
 
 @dataclass(frozen=True)
@@ -133,12 +137,12 @@ def budget_left(objective: Objective, total: int, bad: int) -> float:
     return 1.0 - bad / total / (1.0 - objective.target) if total else 1.0
 
 
-def evaluate(
-    objective: Objective, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", failed: bool
-) -> tuple[int, int]:
-    """Return (events, bad ones) among a series' values; `failed` when its label says that all of them are."""
-    good = 0 if failed else int(((values >= objective.min) & (values <= objective.max)).sum())
-    return len(values), len(values) - good
+def are_bad(numbers: Values, values: Values, failed: Values) -> Values:
+    """Tell for each event whether it is bad, as booleans.
+
+    `numbers` are the objectives by their places in OBJECTIVES; all three arrays are of one length.
+    """
+    return failed | ~((values >= _MIN[numbers]) & (values <= _MAX[numbers]))
 
 
 def describe(objective: Objective, window: Window, counts: Counts, burn: float) -> str:

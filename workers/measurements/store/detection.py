@@ -1,8 +1,10 @@
 """What the detectors remember between sweeps, and what they found: in Redis, some 500 bytes a series."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Self
 
 import numpy as np
 import orjson
@@ -13,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from workers.foundation import redis
 from workers.measurements.keys import FOUND, STATE
 from workers.measurements.rules.samples import Anomaly
+from workers.measurements.store import blocks
 from workers.measurements.store.points import series
 
 
@@ -20,12 +23,19 @@ from workers.measurements.store.points import series
 class Memory:
     """What a detector remembers.
 
-    The series' ids in order, their packed states, and the sweep it saw last, in epoch seconds.
+    The series' ids, their packed states, when each was heard of last, and the last sweep, both in seconds
+    since 1970.
     """
 
     ids: NDArray[np.int64]
     rows: NDArray[np.uint8]
+    heard: NDArray[np.float64]
     swept: float
+
+    @classmethod
+    def empty(cls, swept: float) -> Self:
+        """Return the memory of a detector that knows no series."""
+        return cls(np.empty(0, np.int64), np.empty((0, 0), np.uint8), np.empty(0), swept)
 
 
 def recall(detector: str, *, row_bytes: int, epoch: float) -> Memory | None:
@@ -38,27 +48,45 @@ def recall(detector: str, *, row_bytes: int, epoch: float) -> Memory | None:
         ids = np.frombuffer(found[b"ids"], np.int64)
         rows = np.frombuffer(found[b"rows"], np.uint8).copy()
         swept = float(found[b"swept"])
-        if not 0 < swept <= epoch + 60 or (len(ids) and len(rows) != len(ids) * row_bytes):
+        # The version before did not write it.
+        heard = np.frombuffer(found[b"heard"]) if b"heard" in found else np.full(len(ids), swept)
+        if not 0 < swept <= epoch + 60 or len(heard) != len(ids):
             return None
-        return Memory(ids, rows.reshape(len(ids), -1) if len(ids) else rows.reshape(0, 0), swept)
+        if not len(ids):
+            return Memory.empty(swept)
+        return Memory(ids, rows.reshape(len(ids), row_bytes), heard, swept)
     except (KeyError, ValueError):
         return None
 
 
 def remember(detector: str, memory: Memory) -> None:
     """Remember it, whole: a reader sees the old or the new."""
-    fields = {"ids": memory.ids.tobytes(), "rows": memory.rows.tobytes(), "swept": memory.swept}
-    redis.undecoded().hset(STATE + detector, mapping=fields)
+    arrays = {name: getattr(memory, name).tobytes() for name in ("ids", "rows", "heard")}
+    redis.undecoded().hset(STATE + detector, mapping=arrays | {"swept": memory.swept})
 
 
-def values(db: Connection, start: datetime, end: datetime) -> dict[int, float]:
-    """Return each series' mean over its points in [start, end)."""
-    # What only ever grows sets a record each time: counters are not looked at.
+def means(db: Connection, start: datetime, end: datetime) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the series that have points in [start, end), in order, and each one's mean over them."""
+    first = int(start.timestamp()) // 60 * 60
+    minutes = range(first, math.ceil(end.timestamp()), 60)
+    rows = blocks.read(db, (datetime.fromtimestamp(minute, UTC) for minute in minutes))
+    begin, until = (int(at.timestamp() * 1e6) for at in (start, end))
+    rows = rows[(rows["at"] >= begin) & (rows["at"] < until)]
+    ids, places = np.unique(rows["series"], return_inverse=True)
+    return ids, np.bincount(places, rows["value"], len(ids)) / np.bincount(places, minlength=len(ids))
+
+
+def watched(db: Connection, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return those of some series that detectors look at, in order.
+
+    What only ever grows sets a record each time, so counters are none of them; nor are those of one wedding,
+    which is over before they are learned, and has budgets of its own.
+    """
     query = text(
-        "SELECT p.series, avg(p.value) FROM metric_points p JOIN metric_series s ON s.id = p.series "
-        "WHERE p.at >= :start AND p.at < :end AND s.name !~ '_(total|count|sum|bucket|ok)$' GROUP BY 1"
+        "SELECT id FROM metric_series WHERE id = ANY(:ids) AND name !~ '_(total|count|sum|bucket|ok)$' "
+        "AND NOT jsonb_exists(labels, 'wedding_id') ORDER BY id"
     )
-    return {row[0]: row[1] for row in db.execute(query, {"start": start, "end": end})}
+    return np.array(list(db.execute(query, {"ids": ids.tolist()}).scalars()), np.int64)
 
 
 def texts(db: Connection, ids: Iterable[int]) -> dict[int, str]:

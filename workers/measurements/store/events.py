@@ -1,12 +1,10 @@
 """Good and bad events of each objective: by region for the month's budgets, by wedding for its own."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import orjson
 from sqlalchemy import (
     BigInteger,
@@ -28,13 +26,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from workers.foundation import database, partitions
 from workers.foundation.moments import MachineMoment
-from workers.foundation.rows import copy, plain
-from workers.measurements.rules.objectives import BY_SERIES, OBJECTIVES, Counts, Window, evaluate
-from workers.measurements.rules.samples import parts
+from workers.foundation.rows import plain
+from workers.measurements.rules.objectives import OBJECTIVES, Counts, Window
 
 REGIONS, WEDDINGS = "slo_events", "wedding_slo_events"
-#: Ten seconds: an outage must show within a minute.
-BUCKET = 10_000_000
 
 regions = Table(
     REGIONS,
@@ -81,66 +76,30 @@ performance = Table(
 )
 
 
-def count(db: Connection, texts: Mapping[int, str], rows: "np.ndarray[Any, Any]") -> None:
-    """Count new points of objectives' series, in the transaction that writes them.
-
-    `texts` has the series' by id.
-    """
-    if not len(rows):
-        return
-    rows = rows[np.lexsort((rows["at"], rows["series"]))]
-    ours = {own: BY_SERIES[parts(texts[own])[0]] for own in np.unique(rows["series"]).tolist()}
-    by_region: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
-    by_wedding: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
-    ends = np.searchsorted(rows["series"], list(ours), side="right")
-    starts = np.searchsorted(rows["series"], list(ours), side="left")
-    for (own, number), first, end in zip(ours.items(), starts.tolist(), ends.tolist(), strict=True):
-        labels = parts(texts[own])[1]
-        failed, region, wedding = (
-            labels.get("outcome") == "failed",
-            labels.get("region", ""),
-            labels.get("wedding_id"),
-        )
-        for at, total, bad in _by_time(rows[first:end], number, failed):
-            _add(by_region[OBJECTIVES[number].name, region, at], total, bad)
-            if wedding:
-                _add(by_wedding[OBJECTIVES[number].name, wedding, at], total, bad)
-    _add_regions(db, by_region)
-    _append_weddings(db, by_wedding)
+def add_regions(db: Connection, found: Iterable[tuple[Any, ...]]) -> None:
+    """Add (objective, region, start of ten seconds in microseconds, events, bad ones) to what is counted."""
+    names = ("objective", "region", "at", "total", "bad")
+    rows: list[dict[str, Any]] = [
+        dict(zip(names, (objective, region, datetime.fromtimestamp(at / 1e6, UTC), total, bad), strict=True))
+        for objective, region, at, total, bad in found
+    ]
+    if rows:
+        partitions.make(db, REGIONS, sorted({row["at"].date() for row in rows}))
+    # A statement has 65,535 parameters at most.
+    for first in range(0, len(rows), 5_000):
+        statement = insert(regions).values(rows[first : first + 5_000])
+        more = {name: regions.c[name] + statement.excluded[name] for name in ("total", "bad")}
+        db.execute(statement.on_conflict_do_update(index_elements=["at", "objective", "region"], set_=more))
 
 
-def _by_time(rows: "np.ndarray[Any, Any]", number: int, failed: bool) -> Iterable[tuple[datetime, int, int]]:
-    grains = rows["at"] // BUCKET
-    cuts = np.flatnonzero(np.diff(grains)) + 1
-    for part in np.split(rows, cuts):
-        start = datetime.fromtimestamp(int(part["at"][0]) // BUCKET * BUCKET / 1e6, UTC)
-        yield start, *evaluate(OBJECTIVES[number], part["value"], failed)
-
-
-def _add(counts: list[int], total: int, bad: int) -> None:
-    counts[0] += total
-    counts[1] += bad
-
-
-def _add_regions(db: Connection, found: Mapping[tuple[Any, ...], list[int]]) -> None:
-    if found:
-        partitions.make(db, REGIONS, sorted({at.date() for _, _, at in found}))
-        names = ("objective", "region", "at", "total", "bad")
-        rows = [dict(zip(names, (*key, *counts), strict=True)) for key, counts in found.items()]
-        # A statement has 65,535 parameters at most.
-        for first in range(0, len(rows), 5_000):
-            statement = insert(regions).values(rows[first : first + 5_000])
-            more = {name: regions.c[name] + statement.excluded[name] for name in ("total", "bad")}
-            db.execute(
-                statement.on_conflict_do_update(index_elements=["at", "objective", "region"], set_=more)
-            )
-
-
-def _append_weddings(db: Connection, found: Mapping[tuple[Any, ...], list[int]]) -> None:
-    if found:
-        partitions.make(db, WEDDINGS, sorted({at.date() for _, _, at in found}))
-        rows = ([*key, *counts] for key, counts in found.items())
-        copy(db, WEDDINGS, ("objective", "wedding_id", "at", "total", "bad"), rows)
+def lately_bad(db: Connection, within: timedelta) -> dict[tuple[str, str], datetime]:
+    """Return the (objective, wedding) with bad events within so long of the last of all, and their last."""
+    scope = (weddings.c.objective, weddings.c.wedding_id)
+    newest = select(func.max(weddings.c.at)).where(weddings.c.bad > 0).scalar_subquery()
+    query = select(*scope, func.max(weddings.c.at)).where(
+        weddings.c.bad > 0, weddings.c.at >= newest - within
+    )
+    return {(row[0], row[1]): row[2] for row in db.execute(query.group_by(*scope))}
 
 
 @dataclass(frozen=True)

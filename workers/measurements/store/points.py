@@ -1,23 +1,35 @@
 """Points on their way: checked samples wait in a stream in Redis for the writer.
 
-The tables that they come into.
+Their series, and what is due to be rolled up.
 """
 
 from collections.abc import Iterable
 from datetime import date, datetime
 
 import orjson
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Identity, Index, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Identity,
+    Table,
+    Text,
+    any_,
+    delete,
+    func,
+    literal,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
-from workers.foundation import partitions, redis
+from workers.foundation import redis
 from workers.foundation.database import metadata
 from workers.foundation.errors import ExpectedError
 from workers.measurements import keys
 from workers.measurements.keys import STREAM
 from workers.measurements.rules.samples import Batch
-
-POINTS = "metric_points"
 
 series = Table(
     "metric_series",
@@ -26,18 +38,8 @@ series = Table(
     Column("text", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False, index=True),
     Column("labels", JSONB, nullable=False),
+    Column("heard_on", Date, nullable=False, server_default=func.current_date()),
 )
-points = Table(
-    POINTS,
-    metadata,
-    Column("series", BigInteger, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
-    Column("value", Float, nullable=False),
-    postgresql_partition_by="RANGE (at)",
-)
-# A btree would cost two thirds of the speed, this one an eighth, and a minute is found as fast:
-# docs/decisions/0012-metrics.md.
-Index("points_by_time", points.c.at, postgresql_using="brin", postgresql_with={"pages_per_range": 32})
 #: How far the stream is written, and by whom last.
 positions = Table(
     "metric_positions",
@@ -94,6 +96,12 @@ def note_due(db: Connection, level: str, starts: Iterable[datetime]) -> None:
         db.execute(insert(due).values(rows).on_conflict_do_nothing())
 
 
-def days(db: Connection) -> list[date]:
-    """Return the days that points can be written to."""
-    return partitions.known(db, POINTS)
+def note_heard(db: Connection, ids: list[int], day: date) -> None:
+    """Remember that something was measured of series on a day."""
+    ours = series.c.id == any_(literal(ids, ARRAY(BigInteger)))
+    db.execute(update(series).where(ours, series.c.heard_on < day).values(heard_on=day))
+
+
+def forget_series(db: Connection, *, before: date) -> int:
+    """Drop series that were last heard of before a day; return how many."""
+    return db.execute(delete(series).where(series.c.heard_on < before)).rowcount

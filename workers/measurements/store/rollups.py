@@ -1,11 +1,11 @@
 """Minutes, hours and days of each series.
 
 How many, sum, least, most, and a sketch from which any percentile is read. The sketch is Apache DataSketches'
-t-digest: sketches of minutes merge into an hour's, hours' into a day's. A level is always made anew from the
-one below, so rolling up twice changes nothing, and late points find their way.
+t-digest: those of hours merge into a day's. A minute keeps its values (pages.py). A level is always made anew
+from the one below, so rolling up twice changes nothing, and late points find their way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -21,7 +21,6 @@ from sqlalchemy import (
     Float,
     Integer,
     LargeBinary,
-    Select,
     Table,
     Text,
     any_,
@@ -38,11 +37,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from workers.foundation import database, partitions
 from workers.foundation.moments import MachineMoment
 from workers.foundation.rows import copy
-from workers.measurements.store import sketches
-from workers.measurements.store.points import due, note_due, series
+from workers.measurements.store import blocks, pages, sketches
+from workers.measurements.store.points import due, note_due, note_heard, series
 
-#: Series that one transaction rolls up: some tenths of a second.
-PAGES = {"minute": 10_000, "hour": 2_000, "day": 2_000}
+#: What one transaction rolls up, which takes some tenths of a second: pages of series of an hour, series of a
+#: day. A minute is one.
+PAGES, DAYS_SERIES = 4, 2_000
 #: Level -> the one above, which follows from it.
 ABOVE = {"minute": "hour", "hour": "day"}
 SPANS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -65,10 +65,10 @@ def _table(level: str) -> Table:
     )
 
 
-tables = {level: _table(level) for level in SPANS}
+tables = {level: _table(level) for level in ("hour", "day")}
 
 
-#: What is worked on: a series whose id is `after` or below is done.
+#: What is worked on: what has the number `after` or less is done: pages of an hour, series of a day.
 open_ = Table(
     "metric_rollups_open",
     database.metadata,
@@ -80,7 +80,7 @@ open_ = Table(
 
 @dataclass(frozen=True)
 class Span:
-    """A span that is made anew: its level and start, and the series after which it goes on."""
+    """A span that is made anew: its level and start, and after which page or series it goes on."""
 
     level: str
     start: datetime
@@ -132,17 +132,10 @@ def _order(table: Table) -> tuple[ColumnElement[int], ColumnElement[datetime]]:
 
 def roll_up(db: Connection, span: Span) -> bool:
     """Make a page of a span's summaries anew, and note how far it got; False when that was the last one."""
-    ids = list(db.execute(_page(span)).scalars())
-    if ids:
-        if not span.after:
-            partitions.make(db, f"metric_{span.level}s", [span.start.date()])
-        table = tables[span.level]
-        db.execute(delete(table).where(table.c.at == span.start, table.c.series == any_(_ids(ids))))
-        rows = list(_of_points(db, span, ids) if span.level == "minute" else _of_below(db, span, ids))
-        copy(db, f"metric_{span.level}s", _COLUMNS, rows)
+    last = {"minute": _minute, "hour": _hours_page, "day": _days_page}[span.level](db, span)
     mine = (open_.c.level == span.level) & (open_.c.start == span.start)
-    if len(ids) == PAGES[span.level]:
-        db.execute(update(open_).where(mine).values(after=ids[-1]))
+    if last is not None:
+        db.execute(update(open_).where(mine).values(after=last))
         return True
     db.execute(delete(open_).where(mine))
     if above := ABOVE.get(span.level):
@@ -150,9 +143,37 @@ def roll_up(db: Connection, span: Span) -> bool:
     return False
 
 
-def _page(span: Span) -> Select[int]:
-    after = select(series.c.id).where(series.c.id > span.after)
-    return after.order_by(series.c.id).limit(PAGES[span.level])
+def _minute(db: Connection, span: Span) -> None:
+    pages.write(db, span.start, blocks.read(db, [span.start]))
+
+
+def _hours_page(db: Connection, span: Span) -> int | None:
+    """Sum up some pages of an hour; return the last one's number when there may be more."""
+    during = span.start, span.start + SPANS["hour"]
+    numbers = pages.numbers(db, *during, after=span.after, limit=PAGES)
+    if numbers:
+        found = pages.read(db, *during, among=numbers)
+        _replace(db, span, found.series.tolist(), _of_values(span.start, found))
+    return numbers[-1] if len(numbers) == PAGES else None
+
+
+def _days_page(db: Connection, span: Span) -> int | None:
+    """Sum up some series of a day; return the last one's id when there may be more."""
+    hours = tables["hour"]
+    during = (hours.c.at >= span.start) & (hours.c.at < span.start + SPANS["day"])
+    after = select(hours.c.series).distinct().where(during, hours.c.series > span.after)
+    ids = list(db.execute(after.order_by(hours.c.series).limit(DAYS_SERIES)).scalars())
+    if ids:
+        _replace(db, span, ids, _of_hours(db, span, ids))
+        note_heard(db, ids, span.start.date())
+    return ids[-1] if len(ids) == DAYS_SERIES else None
+
+
+def _replace(db: Connection, span: Span, ids: list[int], rows: Iterable[tuple[Any, ...]]) -> None:
+    table = tables[span.level]
+    partitions.make(db, table.name, [span.start.date()])
+    db.execute(delete(table).where(table.c.at == span.start, table.c.series == any_(_ids(ids))))
+    copy(db, table.name, _COLUMNS, list(rows))
 
 
 def _ids(ids: list[int]) -> Any:
@@ -163,31 +184,30 @@ def _floor(at: datetime, level: str) -> datetime:
     return at.replace(minute=0) if level == "hour" else datetime.combine(at.date(), time(), UTC)
 
 
-def _of_points(db: Connection, span: Span, ids: list[int]) -> Iterator[tuple[Any, ...]]:
-    facts = {"start": span.start, "end": span.start + SPANS[span.level], "first": ids[0], "last": ids[-1]}
-    for row in db.execute(_POINTS_OF, facts):
-        values = np.array(row.points)
-        total, lowest, highest = float(values.sum()), float(values.min()), float(values.max())
-        yield row.series, span.start, len(values), total, lowest, highest, sketches.of_values(values)
+def _of_values(start: datetime, found: pages.Values) -> Iterator[tuple[Any, ...]]:
+    ends = np.cumsum(found.counts).tolist()
+    begins = [0, *ends[:-1]]
+    for series_id, first, end in zip(found.series.tolist(), begins, ends, strict=True):
+        one = _summary(start, found.values[first:end])
+        yield series_id, start, one.count, one.sum, one.min, one.max, one.sketch
 
 
-_POINTS_OF = text(
-    """
-    SELECT series, array_agg(value) AS points FROM metric_points
-    WHERE at >= :start AND at < :end AND series BETWEEN :first AND :last GROUP BY series
-    """
-)
+def _summary(at: datetime, values: sketches.Array) -> Summary:
+    lowest, highest = float(values.min()), float(values.max())
+    return Summary(
+        MachineMoment(at), len(values), float(values.sum()), lowest, highest, sketches.of_values(values)
+    )
 
 
-def _of_below(db: Connection, span: Span, ids: list[int]) -> Iterator[tuple[Any, ...]]:
-    below = tables[next(name for name, above in ABOVE.items() if above == span.level)]
+def _of_hours(db: Connection, span: Span, ids: list[int]) -> Iterator[tuple[Any, ...]]:
+    below = tables["hour"]
     own, length = below.c.sketch, func.length(below.c.sketch)
     sums = func.sum(below.c.count), func.sum(below.c.sum), func.min(below.c.min), func.max(below.c.max)
     parts = (
         func.string_agg(own, aggregate_order_by(literal(b""), below.c.at)),
         func.array_agg(aggregate_order_by(length, below.c.at)),
     )
-    during = (below.c.at >= span.start) & (below.c.at < span.start + SPANS[span.level])
+    during = (below.c.at >= span.start) & (below.c.at < span.start + SPANS["day"])
     query = select(below.c.series, *sums, *parts).where(during, below.c.series == any_(_ids(ids)))
     for number, count, total, lowest, highest, whole, lengths in db.execute(query.group_by(below.c.series)):
         sketch = sketches.merged(bytes(whole), np.array(lengths))
@@ -196,6 +216,8 @@ def _of_below(db: Connection, span: Span, ids: list[int]) -> Iterator[tuple[Any,
 
 def history(db: Connection, text_of: str, level: str, start: datetime, end: datetime) -> list[Summary]:
     """Return a series' summaries in [start, end), the oldest first; `text_of` is its text."""
+    if level == "minute":
+        return _minutes(db, text_of, start, end)
     table = tables[level]
     facts = [table.c[name] for name in Summary.__dataclass_fields__]
     query = select(*facts).join(series, series.c.id == table.c.series).where(series.c.text == text_of)
@@ -203,6 +225,23 @@ def history(db: Connection, text_of: str, level: str, start: datetime, end: date
         Summary(*row)
         for row in db.execute(query.where(table.c.at >= start, table.c.at < end).order_by(table.c.at))
     ]
+
+
+def _minutes(db: Connection, text_of: str, start: datetime, end: datetime) -> list[Summary]:
+    own = db.execute(select(series.c.id).where(series.c.text == text_of)).scalar_one_or_none()
+    if own is None:
+        return []
+    # What the version before rolled up, a series and minute a row; its table leaves.
+    former = db.execute(_FORMER, {"series": own, "start": start, "end": end})
+    found = {row.at: Summary(*row) for row in former}
+    found |= {at: _summary(at, values) for at, values in pages.of_series(db, own, start, end)}
+    return [found[at] for at in sorted(found)]
+
+
+_FORMER = text(
+    "SELECT at, count, sum, least, most, sketch FROM metric_minutes "
+    "WHERE series = :series AND at >= :start AND at < :end"
+)
 
 
 def known(db: Connection, name: str = "", *, limit: int = 1_000) -> list[str]:

@@ -1,11 +1,11 @@
-"""The writer: takes points from the stream and copies them into PostgreSQL, each once.
+"""The writer: takes points from the stream and writes them into PostgreSQL, each once.
 
 What was written is remembered in the transaction that writes it: the stream's position. So a writer that dies
 leaves no gap and no double, and one that takes over goes on where the last transaction ended.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +14,14 @@ import orjson
 from sqlalchemy import Connection, Text, any_, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from workers.foundation import dead_letters, logs, partitions, redis
+from workers.foundation import clock, dead_letters, logs, redis
 from workers.measurements.keys import STREAM
 from workers.measurements.rules.objectives import BY_SERIES
 from workers.measurements.rules.samples import LARGEST, LONGEST, Row, parts
-from workers.measurements.store.binary import HEAD, TAIL, Points, binary
-from workers.measurements.store.points import POINTS, note_due, positions, series
+from workers.measurements.store import blocks
+from workers.measurements.store.blocks import MINUTE, Points
+from workers.measurements.store.counting import Counter
+from workers.measurements.store.points import note_due, positions, series
 
 log = logs.get("measurements")
 
@@ -28,6 +30,8 @@ log = logs.get("measurements")
 _FIRST, _LAST = 946_684_800_000_000, 7_258_118_400_000_000
 #: Blocks that one transaction takes at most.
 TAKE = 100
+#: Each so many seconds a writer forgets the series of which it wrote nothing for so many microseconds.
+TIDY, SILENT = 3600.0, 7_200_000_000
 #: A writer remembers the series of so many different blocks.
 LISTS = 100
 
@@ -36,12 +40,13 @@ LISTS = 100
 class Written:
     """What a run of the writer did.
 
-    Points that are new, points that were there, and of the new ones the objectives' events.
+    Blocks it took, points that are new, points that were there, and of the new ones the objectives' events.
     """
 
+    blocks: int = 0
     new: int = 0
     doubles: int = 0
-    events: "Points | None" = None
+    events: Points = field(default_factory=lambda: np.empty(0, Row))
 
 
 _NEW_SERIES = text("""
@@ -57,9 +62,11 @@ class Writer:
     One of several that run at a time, whoever gets the lock.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, counter: Counter | None = None) -> None:
         """Begin without knowing anything: the first batch is compared with the database."""
         self.name = name
+        self.counter = counter or Counter()
+        self._tidied = clock.stopwatch()
         #: Whether there was as much as one run takes: there may be more.
         self.full = False
         self.ids: dict[str, int] = {}
@@ -75,11 +82,11 @@ class Writer:
         place = self._place(db)
         if place is None:
             return Written()
-        blocks = redis.undecoded().xrange(STREAM, min=f"({place}", max="+", count=TAKE)
-        self.full = len(blocks) == TAKE
-        if not blocks:
+        pushed = redis.undecoded().xrange(STREAM, min=f"({place}", max="+", count=TAKE)
+        self.full = len(pushed) == TAKE
+        if not pushed:
             return Written()
-        ours = [fields for _, fields in blocks if self._sound(fields)]
+        ours = [fields for _, fields in pushed if self._sound(fields)]
         parts, ends = list[Points](), list[int]()
         found = self._rows(db, ours)
         # What is newer than this is in no table, at most among what this run has taken.
@@ -88,14 +95,17 @@ class Writer:
             parts.append(self._new(db, part, list(zip(ends, parts, strict=True)), before))
             ends.append(int(part["at"].max()) if len(part) else 0)
         if parts:
-            self._copy(db, parts)
-        self._move(db, blocks[-1][0].decode())
+            note_due(db, "minute", blocks.append(db, parts))
+        self._move(db, pushed[-1][0].decode())
         new, sent = sum(map(len, parts)), sum(len(fields[b"r"]) // Row.itemsize for fields in ours)
         counted = [part[self.counted[part["series"]]] for part in parts]
-        return Written(new, sent - new, np.concatenate([np.empty(0, Row), *counted]))
+        return Written(len(pushed), new, sent - new, np.concatenate([np.empty(0, Row), *counted]))
 
-    def trim(self, db: Connection) -> None:
-        """Drop from the stream what is written, once that is certain: after the transaction."""
+    def keep(self, db: Connection) -> None:
+        """Drop from the stream what is written, and from memory what is silent: after the transaction."""
+        self.counter.keep()
+        if clock.stopwatch() - self._tidied > TIDY:
+            self._forget_silent()
         if position := db.execute(
             select(positions.c.position).where(positions.c.stream == STREAM)
         ).scalar_one_or_none():
@@ -111,9 +121,10 @@ class Writer:
             insert(positions).values(stream=STREAM, position="0-0", writer="").on_conflict_do_nothing()
         )
         row = db.execute(select(positions).where(positions.c.stream == STREAM)).one()
-        if row.writer != self.name:
-            # Somebody else wrote meanwhile: what is known here of the newest moments is not true any more.
+        if row.writer != self.name or not self.ids:
+            # Somebody else wrote until now: what is known here of the newest moments is not true any more.
             self.last[:] = 0
+            self.counter.recall(db)
         return _existing(row.position)
 
     def _move(self, db: Connection, position: str) -> None:
@@ -121,16 +132,16 @@ class Writer:
             positions.update().where(positions.c.stream == STREAM).values(position=position, writer=self.name)
         )
 
-    def _rows(self, db: Connection, blocks: Sequence[dict[bytes, bytes]]) -> "list[Points]":
+    def _rows(self, db: Connection, pushed: Sequence[dict[bytes, bytes]]) -> "list[Points]":
         # Who pushes every ten seconds sends the same series in the same order: their ids are read once.
-        lists = {block[b"s"]: orjson.loads(block[b"s"]) for block in blocks if block[b"s"] not in self.lists}
+        lists = {block[b"s"]: orjson.loads(block[b"s"]) for block in pushed if block[b"s"] not in self.lists}
         if unknown := {one for texts in lists.values() for one in texts} - self.ids.keys():
             self._learn(db, unknown)
         self.lists |= {key: np.array([self.ids[one] for one in texts], "<i8") for key, texts in lists.items()}
         if len(self.lists) > LISTS:
-            self.lists = {key: self.lists[key] for key in {block[b"s"] for block in blocks}}
+            self.lists = {key: self.lists[key] for key in {block[b"s"] for block in pushed}}
         found = []
-        for block in blocks:
+        for block in pushed:
             own = np.frombuffer(block[b"r"], Row).copy()
             own["series"] = self.lists[block[b"s"]][own["series"]]
             found.append(own)
@@ -186,6 +197,16 @@ class Writer:
             self.last = np.concatenate([self.last, np.zeros(highest * 2 - len(self.last), "<i8")])
             self.counted = np.concatenate([self.counted, np.zeros(highest * 2 - len(self.counted), bool)])
 
+    def _forget_silent(self) -> None:
+        """Forget series that are silent for long: one that comes back is looked up again."""
+        silent = self.last < self.last.max() - SILENT
+        self.last[silent], self.counted[silent] = 0, False
+        self.ids = {text: own for text, own in self.ids.items() if not silent[own]}
+        self.texts = {own: text for text, own in self.ids.items()}
+        self.lists.clear()
+        self.counter.forget()
+        self._tidied = clock.stopwatch()
+
     def _new(self, db: Connection, rows: Points, taken: list[tuple[int, Points]], before: Points) -> Points:
         """Return the rows that are neither written nor `taken` before in this run, each once."""
         rows = _once(rows)
@@ -197,20 +218,6 @@ class Writer:
             rows = rows[~_doubles(rows, unsure, [*_written(db, old), *_taken(taken, late)])]
         np.maximum.at(self.last, rows["series"], rows["at"])
         return rows
-
-    def _copy(self, db: Connection, parts: "list[Points]") -> None:
-        moments = np.unique(np.concatenate([np.unique(part["at"] // 60_000_000) for part in parts])) * 60
-        starts = [datetime.fromtimestamp(moment, UTC) for moment in moments.tolist()]
-        partitions.make(db, POINTS, sorted({start.date() for start in starts}))
-        with db.connection.cursor().copy(
-            f"COPY {POINTS} (series, at, value) FROM STDIN (FORMAT binary)"
-        ) as sink:
-            sink.write(HEAD)
-            for part in parts:
-                # The server takes one part in while the next is made.
-                sink.write(binary(part))
-            sink.write(TAIL)
-        note_due(db, "minute", starts)
 
 
 def _fits(rows: Points, series_named: int) -> bool:
@@ -270,16 +277,11 @@ def _doubles(rows: Points, unsure: Points, there: list[Points]) -> Points:
 
 
 def _written(db: Connection, late: Points) -> list[Points]:
-    """Return what is in the table of these rows' time and series."""
-    if not len(late):
-        return []
-    first, last = (datetime.fromtimestamp(int(at) / 1e6, UTC) for at in (late["at"].min(), late["at"].max()))
-    query = text(
-        "SELECT series, (extract(epoch FROM at) * 1000000)::bigint FROM metric_points "
-        "WHERE at BETWEEN :first AND :last AND series = ANY(:ids)"
-    )
-    found = db.execute(query, {"first": first, "last": last, "ids": np.unique(late["series"]).tolist()}).all()
-    return [np.array(found, "<i8").reshape(-1, 2)]
+    """Return what is written of these rows' minutes and series."""
+    minutes = (datetime.fromtimestamp(int(at) * 60, UTC) for at in np.unique(late["at"] // MINUTE))
+    there = blocks.read(db, minutes)
+    there = there[np.isin(there["series"], late["series"])]
+    return [np.column_stack((there["series"], there["at"]))]
 
 
 def _taken(taken: list[tuple[int, Points]], late: Points) -> list[Points]:

@@ -14,7 +14,7 @@ from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 from workers.measurements import telemetry
 from workers.measurements.rules.samples import Policy, Sample, apart, check
-from workers.measurements.store import events, points
+from workers.measurements.store import points
 from workers.measurements.store.writer import Writer
 
 log = logs.get("measurements")
@@ -90,15 +90,14 @@ def write(writer: Writer) -> tuple[Writer, int]:
     try:
         with database.transaction() as db:
             written = writer.write(db)
-            if written.events is not None:
-                events.count(db, writer.texts, written.events)
-        if written.events is not None:
+            writer.counter.count(db, writer.texts, written.events)
+        if written.blocks:
             with database.transaction() as db:
-                writer.trim(db)
+                writer.keep(db)
     except (ExpectedError, DBAPIError, RedisError) as error:
         # What it knows of the database was of a transaction that did not come to be.
         log.error("points not written yet", reason=type(error).__name__, detail=str(error)[:300])
-        return Writer(writer.name), -1
+        return Writer(writer.name, writer.counter), -1
     telemetry.samples.labels("stream", "written").inc(written.new)
     telemetry.samples.labels("stream", "double").inc(written.doubles)
     return writer, written.new + written.doubles

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from workers.foundation import clock, database, partitions, settings
 from workers.foundation.moments import MachineMoment
 from workers.measurements.rules import keeping
-from workers.measurements.store import events, rollups
+from workers.measurements.store import events, points, rollups
 from workers.retention import usecases as retention
 
 #: A run rolls up no longer than so many seconds, well inside its time limit; the next one goes on.
@@ -45,7 +45,10 @@ def retain(db: Connection, *, now: MachineMoment) -> dict[str, list[str]]:
     make_partitions(db, now=now)
     events.sum_hours(db, since=now - timedelta(days=3))
     events.sum_weddings(db, since=now - timedelta(days=3), at=now)
-    return retention.drop_partitions(db, keeping.kept(settings.read(keeping.Policy)), today=now.date())
+    policy = settings.read(keeping.Policy)
+    # Nothing is left of what was silent for longer.
+    points.forget_series(db, before=now.date() - timedelta(days=policy.days_keep_days))
+    return retention.drop_partitions(db, keeping.kept(policy), today=now.date())
 
 
 def missing_partitions(db: Connection, *, now: MachineMoment) -> list[str]:

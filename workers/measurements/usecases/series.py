@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from workers.foundation import database
+from workers.foundation import database, partitions
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
-from workers.measurements.store import points, rollups
+from workers.measurements.store import blocks, rollups
 from workers.measurements.usecases import keeping
 
 #: The levels that a series is shown by.
@@ -59,5 +59,5 @@ class Room:
 def room(*, now: MachineMoment) -> Room:
     """Return whether there is room for what will be measured."""
     with database.transaction() as db:
-        days, missing = points.days(db), keeping.missing_partitions(db, now=now)
+        days, missing = partitions.known(db, blocks.BLOCKS), keeping.missing_partitions(db, now=now)
     return Room(str(days[0]) if days else None, str(days[-1]) if days else None, missing)

@@ -25,6 +25,13 @@ def known(db: Connection) -> list[str]:
     return list(db.execute(_REGIONS).scalars())
 
 
+def revisions(db: Connection) -> dict[str, int]:
+    """Return a number for each region: another one once any of its weddings was changed, or came, or went."""
+    facts = func.concat_ws("/", func.count(), func.max(weddings.c.version), func.sum(weddings.c.version))
+    rows = db.execute(select(weddings.c.region, func.hashtextextended(facts, 0)).group_by(weddings.c.region))
+    return {row[0]: row[1] for row in rows}
+
+
 def busy(db: Connection, start: datetime, end: datetime) -> set[str]:
     """Return the regions that have weddings which take place and overlap [start, end)."""
     return set(db.execute(select(weddings.c.region).distinct().where(take_place(start, end))).scalars())
