@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 from datasketches import tdigest_double
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from benchmarks import form
 from workers.foundation import clock, database
@@ -34,35 +34,45 @@ def main() -> None:
     options.add_argument("--series", type=int, default=30_000)
     given = options.parse_args()
     with form.database():
-        _fill(given.series)
-        contestants: dict[str, form.Measure] = {"ours": _ours, "merge": _merge}
+        fill(given.series)
+        contestants: dict[str, form.Measure] = {"ours": roll_up_hour, "merge": _merge}
         form.main("rollups", contestants, _ratios, runs=1, options=given)
 
 
-def _fill(count: int) -> None:
+def fill(count: int, *, peers: bool = True) -> None:
+    """Write the minutes of an hour of so many new series, and for the peer those of a tenth."""
     chance = np.random.default_rng(7)
     with database.transaction() as db:
-        names = ((f'a{{n="{number}"}}', "a", "{}") for number in range(count))
+        name = f"hour_{count}"
+        names = ((f'{name}{{n="{number}"}}', name, "{}") for number in range(count))
         copy(db, "metric_series", ("text", "name", "labels"), names)
-        ids = np.array(list(db.execute(text("SELECT id FROM metric_series ORDER BY id")).scalars()))
+        known = text("SELECT id FROM metric_series WHERE name = :name ORDER BY id")
+        ids = np.array(list(db.execute(known, {"name": name}).scalars()))
         rows = np.zeros(6 * count, Row)
         rows["series"] = np.repeat(ids, 6)
         for minute in range(60):
             rows["value"] = chance.normal(size=len(rows))
             pages.write(db, START + timedelta(minutes=minute), rows)
-        db.execute(
-            text("CREATE TABLE peer (series bigint, at timestamptz, sketch bytea, PRIMARY KEY (series, at))")
-        )
-        kinds = [sketches.of_values(chance.normal(size=6)) for _ in range(500)]
-        peers = (
-            (number, START + timedelta(minutes=minute), kinds[(number * 7 + minute) % 500])
-            for number in ids[: count // 10].tolist()
-            for minute in range(60)
-        )
-        copy(db, "peer", ("series", "at", "sketch"), peers)
+        if peers:
+            _fill_peer(db, ids[: count // 10].tolist())
 
 
-def _ours() -> form.Figures:
+def _fill_peer(db: Connection, ids: list[int]) -> None:
+    chance = np.random.default_rng(7)
+    db.execute(
+        text("CREATE TABLE peer (series bigint, at timestamptz, sketch bytea, PRIMARY KEY (series, at))")
+    )
+    kinds = [sketches.of_values(chance.normal(size=6)) for _ in range(500)]
+    rows = (
+        (number, START + timedelta(minutes=minute), kinds[(number * 7 + minute) % 500])
+        for number in ids
+        for minute in range(60)
+    )
+    copy(db, "peer", ("series", "at", "sketch"), rows)
+
+
+def roll_up_hour() -> form.Figures:
+    """Roll the hour up; return what that took."""
     with database.transaction() as db:
         note_due(db, "hour", [START])
     taken, before, grown = list[float](), _cpu(), _rss()

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+from workers.foundation import clock
+
 
 @dataclass
 class Target:
-    """A real target for notifications, and how often each key arrived."""
+    """A real target for notifications, how often each key arrived, and when first, by the stopwatch."""
 
     got: Counter[str] = field(default_factory=Counter)
+    at: dict[str, float] = field(default_factory=dict)
     url: str = ""
 
 
@@ -25,6 +28,7 @@ def target() -> Iterator[Target]:
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             found.got[self.headers["Idempotency-Key"]] += 1
+            found.at.setdefault(self.headers["Idempotency-Key"], clock.stopwatch())
             self.send_response(200)
             self.end_headers()
 

@@ -182,7 +182,7 @@ def watch_nodes(*, now: Moment) -> None:
     """Take out nodes that fell silent.
 
     Their people's places are free, their weddings move. Take back who returned. A node is marked as out when
-    all of that is done: what a failure or the end of this run leaves over, the next one does.
+    its people's places are free: what a failure or the end of this run leaves over, the next one does.
     """
     nodes, before = store.nodes(), store.out()
     silent = {node.name for node in nodes if node.out}
@@ -197,8 +197,9 @@ def watch_nodes(*, now: Moment) -> None:
     if gone or back or forgotten:
         limits = {f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back | forgotten}
         connections.publish_limits(limits)
-        place(now=now)
+        # First what saves people: routing passes over a silent node by itself, but those it had hold places.
         _take_out(gone)
+        place(now=now)
         _readmit(back, forgotten)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import orjson
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import (
@@ -113,6 +114,8 @@ def _engine(url: str) -> Engine:
         max_overflow=2,
         pool_pre_ping=True,
         pool_timeout=5,
+        # A fifth of the time of the standard library's.
+        json_deserializer=orjson.loads,
         # An error must not quote what a row holds: it goes to logs.
         hide_parameters=True,
     )

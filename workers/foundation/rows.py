@@ -27,12 +27,22 @@ def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
     return found
 
 
-def copy(db: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Append `rows` to `table` by COPY, within the transaction of `db`.
+def copy(
+    db: Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    types: Sequence[str] = (),
+) -> None:
+    """Append `rows` to `table` by COPY, within the transaction of `db`; in binary form when given its types.
 
     Names come from code, never from input.
     """
     cursor = db.connection.cursor()
-    with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as sink:
+    form = " (FORMAT BINARY)" if types else ""
+    with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN{form}") as sink:
+        if types:
+            sink.set_types(types)
         for row in rows:
             sink.write_row(row)

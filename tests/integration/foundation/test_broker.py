@@ -121,10 +121,10 @@ def test_each_time_a_message_is_put_back_it_says_so() -> None:
     with app.connection_for_read(transport=f"{broker.__name__}:Transport") as connection:
         channel = connection.channel()
         for often in (1, 2, 3):
-            message = channel.basic_get("bulk")
+            message = channel.basic_get("warm_up")
             assert message
             channel.basic_reject(message.delivery_tag, requeue=True)
-            assert json.loads(redis.registry().lindex("bulk", -1))["headers"]["restored"] == often
+            assert json.loads(redis.registry().lindex("warm_up", -1))["headers"]["restored"] == often
 
 
 def test_a_message_whose_content_is_refused_is_kept_whole() -> None:

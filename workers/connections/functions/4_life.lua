@@ -264,16 +264,29 @@ local function sweep(keys, args)
   return #refs
 end
 
--- KEYS shard; ARGV node, cursor, count. Ends the connections of a node that is out, a page at a time. Returns
--- {cursor, ended}.
+-- Adds the refs of a tenant's connections on a node to `found`.
+local function on_node(shard, tenant, node, found)
+  local users, mark = redis.call('HGETALL', group(shard, tenant)), ',' .. node .. ','
+  for i = 2, #users, 2 do
+    -- Most are elsewhere: only those that name it are read.
+    if string.find(users[i], mark, 1, true) then
+      for _, record in ipairs(readable(users[i]) or {}) do
+        if record[NODE] == node then
+          found[#found + 1] = table.concat({tenant, users[i - 1], record[ID]}, '/')
+        end
+      end
+    end
+  end
+end
+
+-- KEYS shard; ARGV node, cursor, count. Ends the connections of a node that is out, so many tenants at a
+-- time, 50 at most. Returns {cursor, ended}.
 local function evict(keys, args)
   local shard, node, found = keys[1], args[1] or '', {}
   if not redis.call('HGET', shard .. ':counts', 'node:' .. node) then return {'0', 0} end
-  local page = redis.call('ZSCAN', shard .. ':active', args[2] or '0', 'COUNT', args[3] or 200)
-  for i = 1, #page[2], 2 do
-    local record = peek(shard, page[2][i])
-    if record and record[NODE] == node then found[#found + 1] = page[2][i] end
-  end
+  local count = math.min(tonumber(args[3]) or 20, 50)
+  local page = redis.call('SSCAN', shard .. ':tenants', args[2] or '0', 'COUNT', count)
+  for _, tenant in ipairs(page[2]) do on_node(shard, tenant, node, found) end
   local ended = end_all(shard, found, 'swept')
   forget(shard, found)
   return {page[1], ended}

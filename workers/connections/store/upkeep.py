@@ -20,6 +20,8 @@ log = logs.get("connections")
 
 #: Tenants that one call of an audit reads: a thousand people or so, some milliseconds of the server.
 AUDITED_AT_ONCE = 10
+#: Tenants among which one call looks for connections of a node that is out.
+EVICTED_AT_ONCE = 20
 
 
 class CountsDrifted(ExpectedError):
@@ -59,7 +61,7 @@ def evict(node: str) -> int:
             cursor = "0"
             while True:
                 cursor, count = redis.connections().fcall(
-                    "wedops_evict", 1, shard, node, cursor, policy().sweep_batch
+                    "wedops_evict", 1, shard, node, cursor, EVICTED_AT_ONCE
                 )
                 ended += count
                 if cursor == "0":

@@ -47,6 +47,7 @@ PAGES, DAYS_SERIES = 4, 2_000
 ABOVE = {"minute": "hour", "hour": "day"}
 SPANS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _COLUMNS = ("series", "at", "count", "sum", "least", "most", "sketch")
+_TYPES = ("int8", "timestamptz", "int4", "float8", "float8", "float8", "bytea")
 
 
 def _table(level: str) -> Table:
@@ -173,7 +174,7 @@ def _replace(db: Connection, span: Span, ids: list[int], rows: Iterable[tuple[An
     table = tables[span.level]
     partitions.make(db, table.name, [span.start.date()])
     db.execute(delete(table).where(table.c.at == span.start, table.c.series == any_(_ids(ids))))
-    copy(db, table.name, _COLUMNS, list(rows))
+    copy(db, table.name, _COLUMNS, list(rows), types=_TYPES)
 
 
 def _ids(ids: list[int]) -> Any:
