@@ -65,7 +65,8 @@ class App(celery.Celery):
     def wake(self, name: str) -> None:
         """Have a task run soon, which also runs by its schedule; once for all who ask before it begins.
 
-        It sees what was committed before it begins, so none of them is missed.
+        It sees what was committed before it begins, so none of them is missed. A message that waits for more
+        than a minute may be lost: it is sent again for who asks then.
         """
         if not jobs.wake(name):
             return

@@ -54,17 +54,15 @@ def alerts(world: World, load: Load, count: int) -> form.Figures:
             load.push(body(hurt[first : first + 1_000], 12.0, ("photo_upload_seconds",), times=5))
         found["told_s"] = _until(lambda: _told() >= count, begun)
         found["alerts"] = float(_told())
+        found["inhibited"] = float(_told("notified_at IS NULL"))
         found["undelivered"] = float(_unsent())
     return found
 
 
-def _told() -> int:
-    return int(
-        _one(
-            "SELECT count(*) FROM performance_alerts WHERE kind = 'photo_upload' AND wedding_id <> '' "
-            "AND (notified_at IS NOT NULL OR muted <> '')"
-        )
-    )
+def _told(and_: str = "true") -> int:
+    """Return of how many weddings' alerts people know, by the alert or by one that inhibits it."""
+    alerts_of = "SELECT count(*) FROM performance_alerts WHERE kind = 'photo_upload' AND wedding_id <> '' "
+    return int(_one(f"{alerts_of} AND (notified_at IS NOT NULL OR muted <> '') AND {and_}"))
 
 
 def _unsent() -> int:
@@ -90,6 +88,7 @@ def moved(world: World, load: Load, count: int) -> form.Figures:
             "phases_s": lambda: _seen(later, Phase.SETUP) == count,
             "warm_ups_s": lambda: _warmed(later) == count,
             "forecasts_s": lambda: _forecast(version),
+            # The decision that follows them reads the new calendar.
             "floors_s": lambda: _decided(taken_at),
         }
         for name, condition in steps.items():
@@ -168,7 +167,8 @@ def _forecast(version: int) -> bool:
 def _decided(since: float) -> bool:
     from workers.foundation import jobs
 
-    return any(one.name == "scaling.decide" and one.started > since for one in jobs.records())
+    [decide] = (one for one in jobs.records() if one.name == "scaling.decide")
+    return decide.finished > decide.started > since
 
 
 def _one(query: str, **values: Any) -> Any:

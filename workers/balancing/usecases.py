@@ -1,7 +1,7 @@
 """Reading nodes and weddings, deciding where people go, and telling the registry who is out."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from workers.balancing import rules, store
@@ -182,7 +182,7 @@ def watch_nodes(*, now: Moment) -> None:
     """Take out nodes that fell silent.
 
     Their people's places are free, their weddings move. Take back who returned. A node is marked as out when
-    its people's places are free: what a failure or the end of this run leaves over, the next one does.
+    all of that is done: what a failure or the end of this run leaves over, the next one does.
     """
     nodes, before = store.nodes(), store.out()
     silent = {node.name for node in nodes if node.out}
@@ -198,20 +198,27 @@ def watch_nodes(*, now: Moment) -> None:
         limits = {f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back | forgotten}
         connections.publish_limits(limits)
         # First what saves people: routing passes over a silent node by itself, but those it had hold places.
-        _take_out(gone)
+        ended = _end(gone)
         place(now=now)
+        _mark_out(ended)
         _readmit(back, forgotten)
 
 
-def _take_out(gone: Iterable[str]) -> None:
-    begun = clock.stopwatch()
+def _end(gone: Iterable[str]) -> dict[str, int]:
+    """End what is connected to nodes; return how many of each, as far as there was time."""
+    begun, ended = clock.stopwatch(), dict[str, int]()
     for name in gone:
         if clock.stopwatch() - begun > ENOUGH:
-            return
-        ended = upkeep.evict(name)
-        store.mark(gone=[name])
+            break
+        ended[name] = upkeep.evict(name)
+    return ended
+
+
+def _mark_out(ended: Mapping[str, int]) -> None:
+    store.mark(gone=ended)
+    for name, count in ended.items():
         jobs.tally("nodes_lost")
-        log.error("node is out", node=name, reason="silent", ended=ended)
+        log.error("node is out", node=name, reason="silent", ended=count)
 
 
 def _readmit(back: Iterable[str], forgotten: Iterable[str]) -> None:

@@ -52,9 +52,9 @@ class Result:
     detail: Mapping[str, Any]
 
 
-def record(db: Connection, results_: Iterable[Result], *, at: Moment) -> int:
+def record(db: Connection, done: Iterable[Result], *, at: Moment) -> int:
     """Remember what optimisations did, each once a key; return how many keys are new."""
-    rows = [vars(one) | {"actions": one.detail.get("entries", 0), "at": at} for one in results_]
+    rows = [vars(one) | {"actions": one.detail.get("entries", 0), "at": at} for one in done]
     return len(insert_once(db, results, rows))
 
 

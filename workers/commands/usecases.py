@@ -57,16 +57,16 @@ def accept(task: str, fields: dict[str, Any], *, caller: str) -> Request:
 def accept_all(task: str, of_each: Iterable[dict[str, Any]], *, caller: str) -> list[Request]:
     """Do the same with many commands of a task in one transaction: all of them, or none."""
     kind = _offered(task)
-    asked = {}
+    asked: dict[str, tuple[Command, Request]] = {}
     for command in (_read(kind, fields) for fields in of_each):
         made = "/".join(filter(None, (task, _subject(command), f"{clock.epoch():.6f}")))
         request = _request(command, command.request_key or made, caller)
-        asked[request.key] = command, request
+        _require_same(asked.setdefault(request.key, (command, request))[1], request, kind)
     with database.transaction() as db:
         weddings.require_all(db, filter(None, (_subject(command) for command, _ in asked.values())))
         known = _remember(db, asked.values())
-    for found, (_, request) in zip(known, asked.values(), strict=True):
-        _require_same(found, request, kind)
+        for found, (_, request) in zip(known, asked.values(), strict=True):
+            _require_same(found, request, kind)
     for found in known:
         if found.state == "accepted":
             _send(found)
@@ -83,7 +83,22 @@ def run(kind: type[Kind], fields: dict[str, Any], apply: Apply[Kind], *, task_id
     key = command.request_key or str(task_id)
     # The id of the task is the key where none is given: no row may have one that no message could.
     command = _read(kind, command.model_dump(mode="json") | {"request_key": key})
-    refused = None
+    try:
+        refused = _done(command, key, apply)
+    except ExpectedError:
+        raise
+    except Exception:
+        # It is accepted, by whichever way it came: what failed unexpectedly is tried again.
+        with database.transaction() as db:
+            _bind(db, command, key)
+        raise
+    if refused:
+        raise refused
+
+
+def _done(command: Kind, key: str, apply: Apply[Kind]) -> ExpectedError | None:
+    """Do a command and settle it; return why it was refused, if it was."""
+    effect, refused = None, None
     with database.transaction() as db:
         _bind(db, command, key)
         try:
@@ -92,12 +107,11 @@ def run(kind: type[Kind], fields: dict[str, Any], apply: Apply[Kind], *, task_id
         except (database.DatabaseUnavailable, FunctionsMissing):
             raise
         except ExpectedError as error:
-            effect, refused = None, error
+            refused = error
         reason = str(refused) if refused else None
         store.settle(db, key, at=clock.machine_now(), refused=reason, effect=effect)
         outbox.sent(db, [_entry(key)])
-    if refused:
-        raise refused
+    return refused
 
 
 def find(key: str) -> Request | None:

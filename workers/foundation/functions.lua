@@ -35,7 +35,8 @@ end
 local function finish(keys, args)
   redis.call('HSET', keys[2], 'finished', args[2], 'result', args[3])
   -- A run that failed is no answer: a job that fails each time has stopped doing its work.
-  if args[3] == 'ok' then redis.call('HSET', keys[2], 'unanswered', 0) end
+  -- `nothing_due` is what a beat of the version before says.
+  if args[3] == 'ok' or args[3] == 'nothing_due' then redis.call('HSET', keys[2], 'unanswered', 0) end
   redis.call('HINCRBY', keys[2], 'runs', 1)
   if args[3] == 'failed' then redis.call('HINCRBY', keys[2], 'failed', 1) end
   return drop(keys, args)

@@ -16,6 +16,7 @@ ROUTES = (
     ("balancing.watch_nodes", {"queue": "safety"}),
     ("connections.publish_levels", {"queue": "safety"}),
     ("connections.sweep", {"queue": "safety"}),
+    ("caching.forget", {"queue": "safety"}),
     ("caching.warm_up", {"queue": "warm_up"}),
     ("caching.*", {"queue": "bulk"}),
     ("forecasting.*", {"queue": "bulk"}),

@@ -152,10 +152,10 @@ def defer(db: Connection, kind: str, entry: Entry, wait: timedelta) -> None:
     )
 
 
-def postpone(db: Connection, keys: Iterable[str], wait: timedelta) -> int:
-    """Have entries that are due be tried after a while, and count no attempt; return how many."""
+def postpone(db: Connection, keys: Iterable[str], wait: timedelta) -> None:
+    """Have entries that are due be tried after a while, and count no attempt."""
     due = _WAITING & (outbox.c.due_at <= _NOW) & (outbox.c.key == any_(literal(list(keys), ARRAY(Text))))
-    return db.execute(update(outbox).where(due).values(due_at=_NOW + wait)).rowcount
+    db.execute(update(outbox).where(due).values(due_at=_NOW + wait))
 
 
 def entries(db: Connection, keys: Iterable[str]) -> list[Entry]:

@@ -26,3 +26,4 @@ def run(ended: threading.Event) -> None:
             ended.wait(PAUSE_AFTER_FAILURE)
         elif not writer.full:
             ended.wait(PAUSE)
+    intake.end(writer)

@@ -8,6 +8,7 @@ from workers.measurements.usecases import keeping
 from workers.scaling.rules.policy import Policy as Scaling
 from workers.scaling.store import published
 from workers.snapshots import usecases as snapshots
+from workers.weddings import keys as weddings_keys
 
 log = logs.get("migration")
 
@@ -27,4 +28,5 @@ def migrate() -> list[str]:
         published.publish(db, settings.read(Scaling))
     libraries = redis.load_functions()
     connections.publish_limits()
+    redis.registry().unlink(weddings_keys.FORMER)
     return libraries

@@ -3,11 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from redis.exceptions import ConnectionError as NotConnected
 from sqlalchemy import text
 
 from tests.made import NOON, wedding
 from workers import client
 from workers.app import app
+from workers.caching import tasks as caching
+from workers.caching.store import TwoLayers
 from workers.commands import store, tasks, usecases
 from workers.commands.rules.requests import KIND, Request
 from workers.connections.tasks import prepare_peak
@@ -135,7 +138,36 @@ def test_many_are_accepted_at_once_or_none() -> None:
     assert redis.registry().llen("warm_up") == 2_500
     with pytest.raises(client.Refused, match="wedding_id='gone' is not in the calendar"):
         usecases.accept_all("caching.warm_up", [{"wedding_id": "n-1"}, {"wedding_id": "gone"}], caller="ada")
+    again = [{"wedding_id": "n-9", "request_key": "new"}, {"wedding_id": "n-9", "request_key": "k/1"}]
+    with pytest.raises(client.Refused, match="request_key 'k/1' was used for something else"):
+        usecases.accept_all("caching.warm_up", again, caller="ada")
+    twice = [{"wedding_id": f"n-{number}", "request_key": "twice"} for number in (1, 2)]
+    with pytest.raises(client.Refused, match="request_key 'twice' was used for something else"):
+        usecases.accept_all("caching.warm_up", twice, caller="ada")
+    assert (client.find("new"), client.find("twice")) == (None, None)
     assert redis.registry().llen("warm_up") == 2_500
+
+
+def test_what_fails_unexpectedly_is_accepted_and_tried_again_also_when_nobody_asked_by_us(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def _fail(*_arguments: object) -> None:
+        raise NotConnected("the cache is gone")
+
+    with monkeypatch.context() as away:
+        away.setattr(TwoLayers, "put_all", _fail)
+        with pytest.raises(NotConnected):
+            caching.warm_up(wedding_id="w-1", request_key="by/the/broker")
+    found = client.find("by/the/broker")
+    assert found
+    assert found.state == "accepted"
+    _all_are_due()
+    tasks.redeliver()
+    assert redis.registry().llen("warm_up") == 1
+    caching.warm_up(**found.message)
+    found = client.find("by/the/broker")
+    assert found
+    assert found.state == "done"
 
 
 def _all_are_due() -> None:

@@ -112,3 +112,10 @@ def test_what_the_version_before_remembered_is_read() -> None:
     memory = _memory("step")
     assert memory
     assert memory.heard.tolist() == [memory.swept]
+    _measure(1, 5, region="us-south")
+    _sweep(10)
+    # It learned one more, and knows nothing of when anything was heard of.
+    store.redis.undecoded().hset("wedops:detect:step", "heard", np.array([1.0]).tobytes())
+    memory = _memory("step")
+    assert memory
+    assert memory.heard.tolist() == [memory.swept] * 2

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from workers.foundation import clock, database, dead_letters, partitions, redis
 from workers.measurements import keys
-from workers.measurements.rules.objectives import MONTH
+from workers.measurements.rules.objectives import MONTH, Counts, Window
 from workers.measurements.rules.samples import Row, Sample
 from workers.measurements.store import blocks, events, pages, points, rollups, sketches
 from workers.measurements.store.points import BufferFull
@@ -230,80 +230,116 @@ def test_events_of_objectives_are_counted_with_the_points_and_with_them_alone() 
     assert month["photo_upload"].total_long == 4
 
 
+#: Five minutes of the clock begin here, some of them ago.
+FIVE = MINUTE // 300 * 300 - 1500
+
+
 def _of_wedding(values: list[float], first: float) -> None:
     labels = {"region": "us-west", "wedding_id": "w-1"}
+    at = FIVE - MINUTE + first
     _take(
         *(
-            _sample(value, first + number, "photo_upload_seconds", **labels)
+            _sample(value, at + number, "photo_upload_seconds", **labels)
             for number, value in enumerate(values)
         )
     )
 
 
 def _events() -> list[tuple[int, int, int]]:
-    """Return the rows of the wedding as (seconds since MINUTE, events, bad ones)."""
+    """Return the rows of the wedding as (seconds since FIVE, events, bad ones)."""
     query = "SELECT extract(epoch FROM at)::bigint, total, bad FROM wedding_slo_events ORDER BY 1, 2"
     with database.transaction() as db:
-        return [(row[0] - MINUTE, row[1], row[2]) for row in db.execute(text(query))]
+        return [(row[0] - FIVE, row[1], row[2]) for row in db.execute(text(query))]
+
+
+def _window(seconds: float) -> Counts:
+    """Return what the wedding counts in windows of five minutes and of one, that end so long after FIVE."""
+    window = Window(timedelta(minutes=5), timedelta(minutes=1), 1.0, pages=True)
+    now = datetime.fromtimestamp(FIVE + seconds, UTC)
+    with database.transaction() as db:
+        [own] = events.of_weddings(db, window, now=now, ids=["w-1"], bad_min=1)
+    return own.counts
 
 
 def test_good_events_of_a_wedding_are_counted_by_five_minutes_until_a_bad_one() -> None:
     writer = Writer("w")
-    for first in (-900, -800, -590):
-        assert _events() == []
+    for first in (0, 100, 310):
         _of_wedding([1] * 10, first)
         writer, _ = intake.write(writer)
-    assert _events() == [(-900, 30, 0)]
-    _of_wedding([1] * 5, -500)
+        assert _events() == [], "they wait"
+    _of_wedding([1] * 10, 620)
     writer, _ = intake.write(writer)
-    _of_wedding([1, 9, 1, 1], -400)
+    assert _events() == [(0, 20, 0)], "two times five minutes wait"
+    _of_wedding([1, 9, 1, 1], 760)
     writer, _ = intake.write(writer)
-    assert _events()[1:] == [(-500, 5, 0), (-400, 4, 1)], "what waited is written beside the bad one"
-    _of_wedding([1, 1], -200)
+    assert _events()[1:] == [(300, 10, 0), (600, 10, 0), (760, 4, 1)], "what waited, by half minutes"
+    _of_wedding([1, 1], 800)
+    _of_wedding([1], 20)
     writer, _ = intake.write(writer)
-    assert _events()[-1] == (-200, 2, 0), "for an hour all is counted at once"
+    assert {(800, 2, 0), (20, 1, 0)} <= set(_events()), "each is counted at once now, as late ones are"
+    intake.end(writer)
+    assert sum(total for _, total, _ in _events()) == 47
+
+
+@pytest.mark.parametrize("begins", [0, 40, 150, 290])
+def test_a_bad_event_is_seen_beside_all_that_were_good_about_it(begins: int) -> None:
+    """Whenever in five minutes of the clock it comes: three of some five hundred are no page."""
+    writer = Writer("w")
+    for second in range(begins, begins + 330, 10):
+        _of_wedding([1] * 10, second)
+        writer, _ = intake.write(writer)
+    _of_wedding([9] * 3, begins + 330)
+    intake.write(writer)
+    counts = _window(begins + 335)
+    assert (counts.bad_long, counts.bad_short) == (3, 3)
+    assert counts.total_long == pytest.approx(300, abs=33)
+    assert counts.total_short == pytest.approx(60, abs=33)
 
 
 def test_events_of_a_transaction_that_failed_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     writer = Writer("w")
-    _of_wedding([1] * 10, -600)
 
-    def _fail(*_arguments: object) -> None:
+    def _fail(*_arguments: object, **_options: object) -> None:
         raise database.DatabaseUnavailable(cause="gone")
 
-    with monkeypatch.context() as away:
-        away.setattr(Writer, "_move", _fail)
-        writer, taken = intake.write(writer)
-        assert taken == -1
-    for first in (-500, -200):
-        _of_wedding([1] * 10, first)
+    # Before the transaction ends, and after it.
+    for number, name in enumerate(("_move", "keep")):
+        _of_wedding([1] * 10, 30 * number)
+        with monkeypatch.context() as away:
+            away.setattr(Writer, name, _fail)
+            writer, taken = intake.write(writer)
+            assert taken == -1
         writer, _ = intake.write(writer)
-    assert _events() == [(-500, 30, 0)], "all that is there, each once"
+    intake.end(writer)
+    intake.end(writer)
+    assert _events() == [(0, 20, 0)], "all that is there, each once"
 
 
 def test_a_writer_that_takes_over_knows_which_weddings_are_counted_closely() -> None:
-    _of_wedding([9] * 3, -100)
+    _of_wedding([9] * 3, 1200)
     _write(Writer("died"))
-    _of_wedding([1] * 5, -50)
+    _of_wedding([1] * 5, 1250)
     _write(Writer("next"))
-    assert _events() == [(-100, 3, 3), (-50, 5, 0)]
+    assert _events() == [(1200, 3, 3), (1250, 5, 0)]
 
 
 def test_what_is_silent_is_forgotten_and_is_known_again_when_it_comes_back() -> None:
     writer = Writer("w")
-    _take(*(_sample(1, second, "photo_upload_seconds", wedding_id="w-1") for second in (-600, -599)))
+    _of_wedding([1, 1], 0)
     writer, _ = intake.write(writer)
     _take(_sample(9, 1))
     writer, _ = intake.write(writer)
-    writer.last[writer.ids['photo_upload_seconds{wedding_id="w-1"}']] -= 3 * 3_600_000_000
+    own = 'photo_upload_seconds{region="us-west",wedding_id="w-1"}'
+    writer.last[writer.ids[own]] -= 3 * 3_600_000_000
     writer._tidied -= 3_601
     _take(_sample(9, 2))
     writer, _ = intake.write(writer)
     assert list(writer.ids) == ["a"]
-    _take(*(_sample(1, second, "photo_upload_seconds", wedding_id="w-1") for second in (-599, 3)))
+    _of_wedding([1, 1], 1)
     writer, taken = intake.write(writer)
     assert taken == 2
-    assert _events() == [(-600, 3, 0)], "one of the two was there already"
+    intake.end(writer)
+    assert sum(total for _, total, _ in _events()) == 3, "one of the two was there already"
 
 
 def test_what_the_version_before_wrote_is_read_until_it_is_dropped() -> None:
@@ -340,7 +376,7 @@ def test_a_series_of_which_nothing_is_left_is_dropped() -> None:
     with database.transaction() as db:
         db.execute(
             text("UPDATE metric_series SET heard_on = :day WHERE text = 'b'"),
-            {"day": now.date() - 1101 * DAY},
+            {"day": now.date() - 1108 * DAY},
         )
         keeping.retain(db, now=now)
         assert rollups.known(db) == ["a"]

@@ -279,8 +279,8 @@ local function on_node(shard, tenant, node, found)
   end
 end
 
--- KEYS shard; ARGV node, cursor, count. Ends the connections of a node that is out, so many tenants at a
--- time, 50 at most. Returns {cursor, ended}.
+-- KEYS shard; ARGV node, cursor, count. Ends the connections of a node that is out, some tenants at a time:
+-- about `count`, 50 at most, but for a small shard, which is read at once. Returns {cursor, ended}.
 local function evict(keys, args)
   local shard, node, found = keys[1], args[1] or '', {}
   if not redis.call('HGET', shard .. ':counts', 'node:' .. node) then return {'0', 0} end

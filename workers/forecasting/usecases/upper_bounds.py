@@ -108,9 +108,17 @@ class _Fitting:
                 waiting.add(region)
                 continue
             with _alone(self.db, region, waiting):
+                # Before the weddings are read: one that changes meanwhile makes the fit an old one.
+                revision = self._revision(region)
                 if fitted := self._fit(region):
-                    own = self._revision(region), self.calendar_version, self.settings
-                    found[region] = Fit(region, uuid4().hex, fitted.minute, *own)
+                    found[region] = Fit(
+                        region,
+                        uuid4().hex,
+                        fitted.minute,
+                        revision=revision,
+                        calendar_version=self.calendar_version,
+                        settings=self.settings,
+                    )
                     fits.keep(self.db, found[region], fitted, at=self.now)
                     left -= 1
         return found, waiting

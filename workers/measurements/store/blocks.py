@@ -79,9 +79,8 @@ def _former(db: Connection, minutes: Sequence[datetime]) -> Points:
     """Return what the version before wrote of these minutes, a point a row; its table leaves."""
     query = text(
         "SELECT series, (extract(epoch FROM at) * 1000000)::bigint, value FROM metric_points "
-        "WHERE at >= :first AND at < cast(:last AS timestamptz) + interval '1 minute'"
+        "JOIN unnest(cast(:minutes AS timestamptz[])) AS minute "
+        "ON at >= minute AND at < minute + interval '1 minute'"
     )
-    found = db.execute(query, {"first": minutes[0], "last": minutes[-1]})
-    rows = np.array([tuple(row) for row in found], Row)
-    wanted = [int(minute.timestamp()) * 1_000_000 for minute in minutes]
-    return rows[np.isin(rows["at"] // MINUTE * MINUTE, wanted)]
+    found = db.execute(query, {"minutes": list(minutes)})
+    return np.array([tuple(row) for row in found], Row)

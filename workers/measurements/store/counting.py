@@ -1,14 +1,13 @@
 """Counting the events of objectives as their points are written.
 
-What is bad is counted by ten seconds, by region and by wedding. What is good of a wedding is counted by five
-minutes: nobody looks at a wedding that is well. For an hour after a bad event it is counted by ten seconds,
-too.
+What is bad is counted by ten seconds, by region and by wedding. What is good of a wedding waits in memory by
+half minutes and is written by five minutes: nobody looks at a wedding that is well. Once it has a bad event,
+all that waits is written by half minutes, and for two hours everything is counted by ten seconds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
@@ -20,33 +19,64 @@ from workers.measurements.rules.samples import parts
 from workers.measurements.store import events
 from workers.measurements.store.blocks import Points
 
-#: In microseconds: the grain of what is looked at, of the good events of a wedding, and how long a wedding is
-#: looked at after a bad one.
-GRAIN, COARSE, CLOSELY = 10_000_000, 300_000_000, 3_600_000_000
+#: In microseconds: the grain of what is looked at, of what waits, and of good events that nobody looks at;
+#: how long a wedding is counted closely after a bad one (its longest window is an eighth of its length).
+GRAIN, PIECE, COARSE, CLOSELY = 10_000_000, 30_000_000, 300_000_000, 7_200_000_000
+#: Pieces that wait: of two times five minutes.
+PIECES = 2 * COARSE // PIECE
 NAMES = [one.name for one in OBJECTIVES]
+#: (key, start in microseconds, events, bad ones).
+Rows = list[tuple[int, int, int, int]]
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Of each (objective, wedding): good events not written, since when, and until when to count closely.
+    """Of each (objective, wedding): good events that are not written, and until when it is counted closely.
 
-    Moments are in microseconds since 1970.
+    `good` has a column for each piece of the five minutes `block`, counted since 1970, and of those before.
     """
 
-    good: Points = field(default_factory=lambda: np.zeros(0, "<i8"))
-    since: Points = field(default_factory=lambda: np.zeros(0, "<i8"))
+    good: Points = field(default_factory=lambda: np.zeros((0, PIECES), "<i4"))
     closely: Points = field(default_factory=lambda: np.zeros(0, "<i8"))
+    block: int = 0
 
     def grown(self, length: int) -> "Waiting":
-        """Return it with a place for each of so many."""
-        more = np.zeros(max(0, length - len(self.good)), "<i8")
-        return Waiting(*(np.concatenate([each, more]) for each in (self.good, self.since, self.closely)))
+        """Return a copy with a row for each of so many."""
+        more = max(0, length - len(self.good))
+        good = np.concatenate([self.good, np.zeros((more, PIECES), "<i4")])
+        return replace(self, good=good, closely=np.concatenate([self.closely, np.zeros(more, "<i8")]))
+
+    def take_over(self, block: int) -> Rows:
+        """Take out what waits of five minutes that were over before those before `block`."""
+        found: Rows = []
+        for old in (self.block - 1, self.block):
+            if old < block - 1:
+                columns = np.arange(old * COARSE, (old + 1) * COARSE, PIECE) // PIECE % PIECES
+                sums = self.good[:, columns].sum(axis=1)
+                places = np.flatnonzero(sums)
+                found += _rows(places, old * COARSE, sums[places])
+                self.good[:, columns] = 0
+        return found
+
+    def take_close(self, block: int, newest: int) -> Rows:
+        """Take out what waits of those that are counted closely, by pieces."""
+        found: Rows = []
+        places = np.flatnonzero((self.closely > newest) & self.good.any(axis=1))
+        for start in range((block - 1) * COARSE, (block + 1) * COARSE, PIECE) if len(places) else ():
+            counts = self.good[places, start // PIECE % PIECES]
+            found += _rows(places[counts > 0], start, counts[counts > 0])
+        self.good[places] = 0
+        return found
+
+
+def _rows(places: Points, at: int, counts: Points) -> Rows:
+    return [(place, at, count, 0) for place, count in zip(places.tolist(), counts.tolist(), strict=True)]
 
 
 class Counter:
     """Counts events in the transaction that writes their points.
 
-    A process that dies takes the good events of five minutes with it that it has not written; never bad ones.
+    A process that dies takes with it the good events that wait, those of ten minutes at most; never bad ones.
     """
 
     def __init__(self) -> None:
@@ -72,9 +102,9 @@ class Counter:
     def forget(self) -> None:
         """Forget series, and weddings of which nothing waits: those that come back are learned again."""
         kept, pairs = self._kept, list(self._pairs)
-        left = np.flatnonzero((kept.good > 0) | (kept.closely > self._newest))
+        left = np.flatnonzero(kept.good.any(axis=1) | (kept.closely > self._newest))
         self._pairs = {pairs[place]: number for number, place in enumerate(left.tolist())}
-        self._kept = self._staged = Waiting(kept.good[left], kept.since[left], kept.closely[left])
+        self._kept = self._staged = replace(kept, good=kept.good[left], closely=kept.closely[left])
         self._facts[:] = -1
 
     def count(self, db: Connection, texts: Mapping[int, str], rows: Points) -> None:
@@ -99,28 +129,31 @@ class Counter:
 
     def _of_weddings(self, db: Connection, pair: Points, at: Points, bad: Points) -> None:
         waiting = self._kept.grown(len(self._pairs))
+        block = max(waiting.block, self._newest // COARSE)
+        found = waiting.take_over(block)
         np.maximum.at(waiting.closely, pair[bad], at[bad] + CLOSELY)
-        close = waiting.closely[pair] > at
-        found = _sums(pair[close], at[close] // GRAIN, bad[close])
-        good = np.bincount(pair[~close], minlength=len(waiting.good))
-        newest = self._newest
-        waiting = replace(
-            waiting,
-            good=waiting.good + good,
-            since=np.where((waiting.good == 0) & (good > 0), newest, waiting.since),
-        )
-        late = (waiting.good > 0) & ((waiting.since <= newest - COARSE) | (waiting.closely > newest))
-        places = np.flatnonzero(late)
-        found += [
-            (place, since // GRAIN * GRAIN, count, 0)
-            for place, since, count in zip(
-                places.tolist(), waiting.since[places].tolist(), waiting.good[places].tolist(), strict=True
-            )
-        ]
-        waiting.good[places] = 0
-        self._staged = waiting
+        # What is late is of five minutes that are written.
+        exact = (waiting.closely[pair] > at) | (at < (block - 1) * COARSE)
+        found += _sums(pair[exact], at[exact] // GRAIN, bad[exact])
+        np.add.at(waiting.good, (pair[~exact], at[~exact] // PIECE % PIECES), 1)
+        found += waiting.take_close(block, self._newest)
+        self._staged = replace(waiting, block=block)
+        self._append(db, found)
+
+    def flush(self, db: Connection) -> None:
+        """Write all that waits: nobody counts on."""
+        self._staged = self._kept.grown(0)
+        self._append(db, self._staged.take_over(self._staged.block + 3))
+
+    def _append(self, db: Connection, found: Rows) -> None:
         pairs = list(self._pairs)
-        _append(db, [(*pairs[place], *rest) for place, *rest in found])
+        rows = [
+            (*pairs[place], datetime.fromtimestamp(at / 1e6, UTC), total, bad)
+            for place, at, total, bad in found
+        ]
+        if rows:
+            partitions.make(db, events.WEDDINGS, sorted({row[2].date() for row in rows}))
+            copy(db, events.WEDDINGS, ("objective", "wedding_id", "at", "total", "bad"), rows)
 
     def _learn(self, texts: Mapping[int, str], ids: Points) -> None:
         if (highest := int(ids[-1])) >= self._facts.shape[1]:
@@ -138,7 +171,7 @@ class Counter:
             )
 
 
-def _sums(keys: Points, grains: Points, bad: Points) -> list[tuple[int, int, int, int]]:
+def _sums(keys: Points, grains: Points, bad: Points) -> Rows:
     """Return (key, start of the grain in microseconds, events, bad ones) for each key and grain."""
     both, places = np.unique(np.column_stack((keys, grains)), axis=0, return_inverse=True)
     totals = np.bincount(places.ravel(), minlength=len(both))
@@ -147,13 +180,3 @@ def _sums(keys: Points, grains: Points, bad: Points) -> list[tuple[int, int, int
         both[:, 0].tolist(), (both[:, 1] * GRAIN).tolist(), totals.tolist(), wrong.tolist(), strict=True
     )
     return list(rows)
-
-
-def _append(db: Connection, found: Iterable[tuple[Any, ...]]) -> None:
-    rows = [
-        (objective, wedding, datetime.fromtimestamp(at / 1e6, UTC), total, bad)
-        for objective, wedding, at, total, bad in found
-    ]
-    if rows:
-        partitions.make(db, events.WEDDINGS, sorted({row[2].date() for row in rows}))
-        copy(db, events.WEDDINGS, ("objective", "wedding_id", "at", "total", "bad"), rows)

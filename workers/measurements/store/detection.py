@@ -48,9 +48,11 @@ def recall(detector: str, *, row_bytes: int, epoch: float) -> Memory | None:
         ids = np.frombuffer(found[b"ids"], np.int64)
         rows = np.frombuffer(found[b"rows"], np.uint8).copy()
         swept = float(found[b"swept"])
-        # The version before did not write it.
-        heard = np.frombuffer(found[b"heard"]) if b"heard" in found else np.full(len(ids), swept)
-        if not 0 < swept <= epoch + 60 or len(heard) != len(ids):
+        heard = np.frombuffer(found.get(b"heard", b""))
+        if len(heard) != len(ids):
+            # The version before wrote last, which knows nothing of it.
+            heard = np.full(len(ids), swept)
+        if not 0 < swept <= epoch + 60:
             return None
         if not len(ids):
             return Memory.empty(swept)

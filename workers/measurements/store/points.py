@@ -96,10 +96,10 @@ def note_due(db: Connection, level: str, starts: Iterable[datetime]) -> None:
         db.execute(insert(due).values(rows).on_conflict_do_nothing())
 
 
-def note_heard(db: Connection, ids: list[int], day: date) -> None:
-    """Remember that something was measured of series on a day."""
-    ours = series.c.id == any_(literal(ids, ARRAY(BigInteger)))
-    db.execute(update(series).where(ours, series.c.heard_on < day).values(heard_on=day))
+def note_heard(db: Connection, ids: list[int]) -> None:
+    """Remember that something was measured of series lately."""
+    ours, today = series.c.id == any_(literal(ids, ARRAY(BigInteger))), func.current_date()
+    db.execute(update(series).where(ours, series.c.heard_on < today).values(heard_on=today))
 
 
 def forget_series(db: Connection, *, before: date) -> int:

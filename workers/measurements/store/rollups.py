@@ -107,7 +107,8 @@ class Summary:
 def take(db: Connection, *, before: datetime) -> Span | None:
     """Take the span to go on with, or the next that changed and has ended; None when there is none.
 
-    Minutes first, the oldest first. Held by this transaction: two runs take different ones.
+    Minutes first, the newest first: a backlog keeps nobody from seeing what is now. Held by this transaction:
+    two runs take different ones.
     """
     held = select(open_).order_by(*_order(open_)).limit(1).with_for_update(skip_locked=True)
     if row := db.execute(held).one_or_none():
@@ -128,7 +129,7 @@ def take(db: Connection, *, before: datetime) -> Span | None:
 
 
 def _order(table: Table) -> tuple[ColumnElement[int], ColumnElement[datetime]]:
-    return case((table.c.level == "minute", 0), (table.c.level == "hour", 1), else_=2), table.c.start
+    return case((table.c.level == "minute", 0), (table.c.level == "hour", 1), else_=2), table.c.start.desc()
 
 
 def roll_up(db: Connection, span: Span) -> bool:
@@ -166,7 +167,7 @@ def _days_page(db: Connection, span: Span) -> int | None:
     ids = list(db.execute(after.order_by(hours.c.series).limit(DAYS_SERIES)).scalars())
     if ids:
         _replace(db, span, ids, _of_hours(db, span, ids))
-        note_heard(db, ids, span.start.date())
+        note_heard(db, ids)
     return ids[-1] if len(ids) == DAYS_SERIES else None
 
 

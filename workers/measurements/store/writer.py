@@ -21,7 +21,7 @@ from workers.measurements.rules.samples import LARGEST, LONGEST, Row, parts
 from workers.measurements.store import blocks
 from workers.measurements.store.blocks import MINUTE, Points
 from workers.measurements.store.counting import Counter
-from workers.measurements.store.points import note_due, positions, series
+from workers.measurements.store.points import note_due, note_heard, positions, series
 
 log = logs.get("measurements")
 
@@ -103,7 +103,6 @@ class Writer:
 
     def keep(self, db: Connection) -> None:
         """Drop from the stream what is written, and from memory what is silent: after the transaction."""
-        self.counter.keep()
         if clock.stopwatch() - self._tidied > TIDY:
             self._forget_silent()
         if position := db.execute(
@@ -177,6 +176,7 @@ class Writer:
             series.c.text == any_(literal([*texts], ARRAY(Text)))
         )
         self.ids |= {row[0]: row[1] for row in db.execute(query)}
+        note_heard(db, [self.ids[one] for one in texts if one in self.ids])
         if new := sorted(texts - self.ids.keys()):
             names, labels = zip(*map(parts, new), strict=True)
             facts = {

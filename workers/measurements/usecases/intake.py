@@ -91,6 +91,7 @@ def write(writer: Writer) -> tuple[Writer, int]:
         with database.transaction() as db:
             written = writer.write(db)
             writer.counter.count(db, writer.texts, written.events)
+        writer.counter.keep()
         if written.blocks:
             with database.transaction() as db:
                 writer.keep(db)
@@ -101,3 +102,13 @@ def write(writer: Writer) -> tuple[Writer, int]:
     telemetry.samples.labels("stream", "written").inc(written.new)
     telemetry.samples.labels("stream", "double").inc(written.doubles)
     return writer, written.new + written.doubles
+
+
+def end(writer: Writer) -> None:
+    """Write what a writer has counted and not written; to be called when it writes no more."""
+    try:
+        with database.transaction() as db:
+            writer.counter.flush(db)
+        writer.counter.keep()
+    except (ExpectedError, DBAPIError) as error:
+        log.error("good events lost", reason=type(error).__name__)

@@ -46,9 +46,10 @@ def retain(db: Connection, *, now: MachineMoment) -> dict[str, list[str]]:
     events.sum_hours(db, since=now - timedelta(days=3))
     events.sum_weddings(db, since=now - timedelta(days=3), at=now)
     policy = settings.read(keeping.Policy)
-    # Nothing is left of what was silent for longer.
-    points.forget_series(db, before=now.date() - timedelta(days=policy.days_keep_days))
-    return retention.drop_partitions(db, keeping.kept(policy), today=now.date())
+    kept = keeping.kept(policy)
+    # Nothing is left of what was silent for longer; a day's roll-up may be late.
+    points.forget_series(db, before=now.date() - timedelta(days=max(kept.values()) + 7))
+    return retention.drop_partitions(db, kept, today=now.date())
 
 
 def missing_partitions(db: Connection, *, now: MachineMoment) -> list[str]:

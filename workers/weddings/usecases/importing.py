@@ -1,6 +1,6 @@
 """Taking a calendar in: rows, then who must know."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -10,7 +10,6 @@ from workers.foundation import database, logs
 from workers.foundation.moments import Moment
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
-from workers.weddings.rules import Wedding
 from workers.weddings.store import due
 from workers.weddings.store import weddings as store
 
@@ -40,26 +39,21 @@ def take(reading: Reading, *, now: Moment) -> store.Change:
     _check(reading)
     with database.transaction() as db:
         change = store.upsert(db, reading.weddings, at=now, sequences=reading.sequences)
-        # An older copy of an event must not bring back the hour, or the wedding, that it had then.
-        current = (
-            store.by_id(db, [wedding.id for wedding in reading.weddings])
-            if change.outdated
-            else reading.weddings
-        )
-    log.info("calendar taken", reason="import", refused=len(reading.refused), **vars(change))
-    _tell(current, changed=bool(change.added or change.changed), now=now)
+    counts = {name: value for name, value in vars(change).items() if name != "written"}
+    log.info("calendar taken", reason="import", refused=len(reading.refused), **counts)
+    if change.written:
+        _wake(change.written, now=now)
     return change
 
 
-def _tell(current: Collection[Wedding], *, changed: bool, now: Moment) -> None:
-    """Have the weddings looked at, and wake who depends on a calendar that changed."""
-    ids = [wedding.id for wedding in current]
+def _wake(changed: Sequence[str], *, now: Moment) -> None:
+    """Have what is cached of weddings forgotten, then have them looked at, and wake who depends on any."""
     try:
-        due.list_due(ids, at=now)
-        for name in WOKEN if changed else ():
+        for first in range(0, len(changed), 1000):
+            app.send_task(FORGET, kwargs={"wedding_ids": changed[first : first + 1000]}, retry=False)
+        due.list_due(changed, at=now)
+        for name in WOKEN:
             app.wake(name)
-        for first in range(0, len(ids) if changed else 0, 1000):
-            app.send_task(FORGET, kwargs={"wedding_ids": ids[first : first + 1000]}, retry=False)
     except (OperationalError, RedisError) as error:
         # The rows are there: wedding_day.list_due and the others' own schedules find them.
         log.warning("nobody woken", reason="redis", detail=str(error))
