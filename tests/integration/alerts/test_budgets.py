@@ -79,6 +79,12 @@ def test_a_total_outage_is_told_within_a_minute_at_the_pace_of_a_wedding_day(
     assert 0 < told_after <= 30
 
 
+def test_what_sends_nothing_any_more_is_no_better() -> None:
+    _measure("guest_list_seconds", [3.0] * 30, ago=150, region="us-west")
+    [alert] = _alerts().values()
+    assert alert.value == pytest.approx(1000), "nothing was measured for two minutes"
+
+
 def test_two_bad_events_are_chance() -> None:
     _measure("guest_list_seconds", [3.0, 3.0, 0.1], region="us-west")
     assert _alerts() == {}

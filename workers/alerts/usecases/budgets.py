@@ -59,7 +59,8 @@ def _of_regions(db: Connection, policy: Policy, machine: MachineMoment) -> tuple
         if recent.total_short:
             evaluated |= {f"{objective.alert}/{_subject(region, objective)}", f"{Kind.AVAILABILITY}/{region}"}
         if burn := worst((window, burns(objective, window, each)) for window, each in own):
-            value = rate(objective, latest.get((name, region)))
+            # What sends nothing just now is no better than it was.
+            value = rate(objective, latest.get((name, region)), unmeasured=burn[1])
             text = describe(objective, burn[0], dict(own)[burn[0]], burn[1])
             found.append(_breach(objective, region, burn[0], f"{text} in {region or 'all regions'}", value))
         if objective.alert == Kind.AVAILABILITY:

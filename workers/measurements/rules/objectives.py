@@ -122,13 +122,10 @@ def burns(objective: Objective, window: Window, counts: Counts) -> float:
     return long if min(long, short) >= window.burn else 0.0
 
 
-def rate(objective: Objective, counts: Counts | None) -> float:
-    """Return by how many times the budget burns too fast over the short span now.
-
-    0 when nothing was measured in it.
-    """
+def rate(objective: Objective, counts: Counts | None, *, unmeasured: float) -> float:
+    """Return by how many times the budget burns too fast over the short span now; else `unmeasured`."""
     if counts is None or not counts.total_short:
-        return 0.0
+        return unmeasured
     return counts.bad_short / counts.total_short / (1.0 - objective.target)
 
 
