@@ -14,6 +14,8 @@ SEEN = f"{NODES}:seen"
 PLACEMENTS = f"{NODES}:places"
 #: Set: nodes that take nobody. Written by the watch over nodes; read by wedops_route and the watch.
 OUT = f"{NODES}:out"
+#: Set: nodes that admission refuses because they fell silent. Written and read by the watch over nodes.
+CUT_OFF = f"{NODES}:cut_off"
 #: Set: nodes that an operator or a response drains. Read by wedops_route and `nodes`.
 DRAINED = f"{NODES}:drained"
 #: Hash: region -> the others, nearest first. Written with the settings; read by wedops_route.

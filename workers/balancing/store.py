@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from workers.balancing import keys
-from workers.balancing.keys import DRAINED, FACTS, NEAR, NODES, OUT, PLACEMENTS, SEEN
+from workers.balancing.keys import CUT_OFF, DRAINED, FACTS, NEAR, NODES, OUT, PLACEMENTS, SEEN
 from workers.balancing.rules import Node, Placements, Route
 from workers.foundation import redis
 from workers.foundation.errors import ExpectedError
@@ -190,12 +190,24 @@ def out() -> set[str]:
     return set(redis.connections().smembers(OUT))
 
 
+def cut_off() -> set[str]:
+    """Return the nodes that admission refuses because they fell silent."""
+    return set(redis.connections().smembers(CUT_OFF))
+
+
+def note_cut_off(names: Iterable[str]) -> None:
+    """Remember that admission is about to refuse nodes."""
+    for name in names:
+        redis.connections().sadd(CUT_OFF, name)
+
+
 def mark(*, gone: Iterable[str] = (), back: Iterable[str] = ()) -> None:
     """Remember who is out, and who is back."""
     for name in gone:
         redis.connections().sadd(OUT, name)
     for name in back:
         redis.connections().srem(OUT, name)
+        redis.connections().srem(CUT_OFF, name)
 
 
 def _call(function: str, *arguments: Any) -> Any:

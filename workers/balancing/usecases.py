@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from redis.exceptions import RedisError
+
 from workers.balancing import rules, store
 from workers.balancing.adapters.probe import round_trip
 from workers.balancing.adapters.supabase import Scraped
@@ -185,17 +187,20 @@ def watch_nodes(*, now: Moment) -> None:
     all of that is done: what a failure or the end of this run leaves over, the next one does.
     """
     nodes, before = store.nodes(), store.out()
+    # One that came back before all was done was never marked, and its limit is there.
+    refused = before | store.cut_off()
     silent = {node.name for node in nodes if node.out}
     gone = sorted(silent - before)
-    forgotten = {node.name for node in nodes if node.silent > store.FORGET_AFTER} | before - {
+    forgotten = {node.name for node in nodes if node.silent > store.FORGET_AFTER} | refused - {
         node.name for node in nodes
     }
-    back = before & {node.name for node in nodes} - silent
+    back = refused & {node.name for node in nodes} - silent
     for name in store.drained() - {node.name for node in nodes}:
         # It is gone: another one by its name is new.
         undrain(name)
     if gone or back or forgotten:
         limits = {f"out:{name}": "1" for name in gone} | {f"out:{name}": "" for name in back | forgotten}
+        store.note_cut_off(gone)
         connections.publish_limits(limits)
         # First what saves people: routing passes over a silent node by itself, but those it had hold places.
         ended = _end(gone)
@@ -210,7 +215,11 @@ def _end(gone: Iterable[str]) -> dict[str, int]:
     for name in gone:
         if clock.stopwatch() - begun > ENOUGH:
             break
-        ended[name] = upkeep.evict(name)
+        try:
+            ended[name] = upkeep.evict(name)
+        except RedisError as error:
+            # It keeps no other node from going out.
+            log.error("node not out yet", node=name, reason="redis", detail=str(error))
     return ended
 
 

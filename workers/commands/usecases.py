@@ -55,21 +55,27 @@ def accept(task: str, fields: dict[str, Any], *, caller: str) -> Request:
 
 
 def accept_all(task: str, of_each: Iterable[dict[str, Any]], *, caller: str) -> list[Request]:
-    """Do the same with many commands of a task in one transaction: all of them, or none."""
+    """Do the same with many commands of a task in one transaction: all of them, or none.
+
+    Return them in the order of their keys.
+    """
     kind = _offered(task)
     asked: dict[str, tuple[Command, Request]] = {}
     for command in (_read(kind, fields) for fields in of_each):
         made = "/".join(filter(None, (task, _subject(command), f"{clock.epoch():.6f}")))
         request = _request(command, command.request_key or made, caller)
         _require_same(asked.setdefault(request.key, (command, request))[1], request, kind)
+    # In one order, so that two who ask for the same wait for each other instead of deadlocking.
+    ordered = [asked[key] for key in sorted(asked)]
     with database.transaction() as db:
-        weddings.require_all(db, filter(None, (_subject(command) for command, _ in asked.values())))
-        known = _remember(db, asked.values())
-        for found, (_, request) in zip(known, asked.values(), strict=True):
+        weddings.require_all(db, filter(None, (_subject(command) for command, _ in ordered)))
+        known = _remember(db, ordered)
+        for found, (_, request) in zip(known, ordered, strict=True):
             _require_same(found, request, kind)
     for found in known:
-        if found.state == "accepted":
-            _send(found)
+        # Where the broker takes none, each would wait for it.
+        if found.state == "accepted" and _send(found).outcome is Outcome.FAILED:
+            break
     return known
 
 
@@ -100,7 +106,9 @@ def _done(command: Kind, key: str, apply: Apply[Kind]) -> ExpectedError | None:
     """Do a command and settle it; return why it was refused, if it was."""
     effect, refused = None, None
     with database.transaction() as db:
-        _bind(db, command, key)
+        if _bind(db, command, key).state != "accepted":
+            # What came of it stands.
+            return None
         try:
             with db.begin_nested():
                 effect = apply(db, command, key)
@@ -185,8 +193,8 @@ def _remember(db: Connection, asked: Collection[tuple[Command, Request]]) -> lis
     return store.accept(db, [one for _, one in asked], at=clock.machine_now())
 
 
-def _bind(db: Connection, command: Command, key: str) -> None:
-    """Bind a key to what is asked under it, whichever way the message came.
+def _bind(db: Connection, command: Command, key: str) -> Request:
+    """Bind a key to what is asked under it, whichever way the message came; return what stands under it.
 
     Raises RequestKeyReused for other content. From here on the log names the wedding: the message was
     checked.
@@ -196,6 +204,7 @@ def _bind(db: Connection, command: Command, key: str) -> None:
     request = _request(command, key, "broker")
     [known] = _remember(db, [(command, request)])
     _require_same(known, request, type(command))
+    return known
 
 
 def _require_same(known: Request, request: Request, kind: type[Command]) -> None:

@@ -27,6 +27,8 @@ ROUTES = (
     ("snapshots.*", {"queue": "bulk"}),
     ("*", {"queue": "steady"}),
 )
+#: In seconds. What says that it is older says nonsense.
+OLDEST = 366 * 86_400.0
 #: kombu keeps a list for each priority; 0 is the queue's own name.
 _PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 
@@ -61,7 +63,8 @@ def lengths_and_ages() -> list[Waiting]:
 def _age(message: bytes) -> float:
     try:
         enqueued_at = orjson.loads(message)["headers"]["enqueued_at"]
-        return max(0.0, clock.epoch() - float(enqueued_at))
+        age = clock.epoch() - float(enqueued_at)
+        return age if 0.0 <= age < OLDEST else 0.0
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         # Somebody wrote it who does not keep to the contract; its age is unknown.
         return 0.0

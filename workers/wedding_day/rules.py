@@ -40,9 +40,9 @@ class Seen:
 
     @classmethod
     def read(cls, text: str | None) -> "Seen":
-        """Return what was remembered; a wedding never looked at is in planning."""
-        name, _, warm = (text or Phase.PLANNING).partition("+")
-        return cls(Phase(name), warm)
+        """Return what was remembered; a wedding never looked at, or what can't be read, is in planning."""
+        name, _, warm = (text or "").partition("+")
+        return cls(Phase(name), warm) if name in set(Phase) else cls()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Looking at weddings when something of them is due, and doing what the look calls for."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 
@@ -24,15 +24,22 @@ RETRY_AFTER = timedelta(seconds=10)
 
 
 def list_due(*, now: Moment) -> None:
-    """List the weddings to come to be looked at, those that are not listed or too late.
+    """List the weddings to come to be looked at: those that are not listed, or too late, or due now.
 
     Redis may have lost them or been unavailable, a setting may have changed.
     """
     policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
     with database.transaction() as db:
         ahead = weddings.between(db, now - phases.wind_down_lasts, now + AHEAD)
-    looks = {wedding.id: rules.next_look(wedding, policy, phases, now=now) for wedding in ahead}
-    due.list_again({wedding_id: look for wedding_id, look in looks.items() if look}, at=now)
+    seen, looks = store.seen([wedding.id for wedding in ahead]), dict[str, datetime]()
+    for wedding in ahead:
+        was = seen[wedding.id]
+        later = rules.next_look(wedding, policy, phases, now=now)
+        if rules.decide(wedding, was, policy, phases, now=now).now != was:
+            looks[wedding.id] = now
+        elif later:
+            looks[wedding.id] = later
+    due.list_again(looks, at=now)
 
 
 def look(*, now: Moment) -> int:

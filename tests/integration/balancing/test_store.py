@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
-from tests.made import connection, wedding
+from tests.made import NOON, connection, wedding
 from workers.balancing import keys, rules, store
 from workers.balancing import usecases as actions
 from workers.balancing.store import Report
@@ -318,6 +318,65 @@ def test_a_node_that_leaves_alarms_nobody() -> None:
     assert not store.leave("n1")
     actions.watch_nodes(now=clock.now())
     assert (store.nodes(), store.out()) == ([], set())
+
+
+@pytest.mark.parametrize("failing", ["place", "_end", "_mark_out"])
+def test_a_node_that_comes_back_after_a_failure_takes_people_again(
+    failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _up("n1")
+    _up("n2")
+    _silence("n1")
+
+    def _fail(*_arguments: object, **_options: object) -> None:
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(actions, failing, _fail)
+        with pytest.raises(ConnectionError):
+            actions.watch_nodes(now=NOON)
+    _up("n1")
+    actions.watch_nodes(now=NOON)
+    assert (store.out(), store.cut_off()) == (set(), set())
+    for name in ("c1", "c2"):
+        assert connections.open(connection(name, node="n1"), held=0, capacity=1000).ok
+    assert connections.total() == 2, "neither is on a node that is out"
+
+
+def test_a_node_whose_people_cannot_be_ended_keeps_no_other_from_going_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("n1", "n2", "n3"):
+        _up(name)
+    _silence("n1", "n2")
+    evict = upkeep.evict
+
+    def _fail(name: str) -> int:
+        if name == "n1":
+            raise ResponseError("too many results")
+        return evict(name)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(upkeep, "evict", _fail)
+        actions.watch_nodes(now=NOON)
+        assert store.out() == {"n2"}
+    actions.watch_nodes(now=NOON)
+    assert store.out() == {"n1", "n2"}
+
+
+def test_a_wedding_of_thousands_and_small_ones_leave_a_dead_node_and_others_stay() -> None:
+    """More than a call reads of one tenant at once, and records that only look like ones of the node."""
+    for number in range(700):
+        connections.open(connection(f"a{number}", user_id=f"u{number}", node="n1"), held=0, capacity=10_000)
+        one = connection(
+            f"b{number}", user_id=f"v{number}", node="n11", region="n1", wedding_id=f"w-{number % 50}"
+        )
+        connections.open(one, held=0, capacity=10_000)
+    connections.open(connection("c", user_id="u1", node="n2"), held=0, capacity=10_000)
+    assert upkeep.evict("n1") == 700
+    assert connections.total() == 701
+    assert upkeep.evict("n1") == 0
+    assert upkeep.audit(enough=60.0).drifts == []
 
 
 def test_a_node_that_died_while_the_calendar_was_away_is_taken_out_all_the_same(

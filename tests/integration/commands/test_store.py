@@ -129,12 +129,35 @@ def test_what_merely_waits_is_not_sent_again_and_what_was_lost_is() -> None:
     assert _sent() == 2, "nothing waits any more"
 
 
+@pytest.mark.parametrize("enqueued_at", [-1e12, "-inf", "nan", 0])
+def test_a_message_of_no_age_keeps_nothing_from_being_sent_again(enqueued_at: object) -> None:
+    client.open_emergency("venue", "w-1", request_key="lost")
+    redis.registry().delete("emergency")
+    app.send_task("caching.warm_up", kwargs={}, headers={"enqueued_at": enqueued_at})
+    _all_are_due()
+    tasks.redeliver()
+    assert _sent() == 1
+
+
+def test_what_was_refused_stays_so_when_it_comes_again() -> None:
+    message = {"kind": "venue", "wedding_id": "later", "request_key": "k"}
+    emergency_tasks.open_emergency.apply(kwargs=message)
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("later")], at=NOON)
+    emergency_tasks.open_emergency.apply(kwargs=message)
+    found = client.find("k")
+    assert found
+    assert found.state == "refused"
+    with database.transaction() as db:
+        assert emergencies.active(db) == []
+
+
 def test_many_are_accepted_at_once_or_none() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [wedding(f"n-{number}") for number in range(2_500)], at=NOON)
     many = [{"wedding_id": f"n-{number}", "request_key": f"k/{number}"} for number in range(2_500)]
     asked = usecases.accept_all("caching.warm_up", many, caller="ada")
-    assert [one.key for one in asked] == [f"k/{number}" for number in range(2_500)]
+    assert [one.key for one in asked] == sorted(f"k/{number}" for number in range(2_500))
     assert redis.registry().llen("warm_up") == 2_500
     with pytest.raises(client.Refused, match="wedding_id='gone' is not in the calendar"):
         usecases.accept_all("caching.warm_up", [{"wedding_id": "n-1"}, {"wedding_id": "gone"}], caller="ada")

@@ -1,11 +1,13 @@
 """Points: each written once, whatever dies; rolled up, and events of objectives counted."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from workers.foundation import clock, database, dead_letters, partitions, redis
 from workers.measurements import keys
@@ -323,23 +325,116 @@ def test_a_writer_that_takes_over_knows_which_weddings_are_counted_closely() -> 
     assert _events() == [(1200, 3, 3), (1250, 5, 0)]
 
 
-def test_what_is_silent_is_forgotten_and_is_known_again_when_it_comes_back() -> None:
+def test_what_is_forgotten_is_known_again_when_it_comes_back() -> None:
     writer = Writer("w")
     _of_wedding([1, 1], 0)
     writer, _ = intake.write(writer)
-    _take(_sample(9, 1))
-    writer, _ = intake.write(writer)
-    own = 'photo_upload_seconds{region="us-west",wedding_id="w-1"}'
-    writer.last[writer.ids[own]] -= 3 * 3_600_000_000
     writer._tidied -= 3_601
     _take(_sample(9, 2))
     writer, _ = intake.write(writer)
-    assert list(writer.ids) == ["a"]
+    assert (writer.texts, len(writer.last)) == ([], 0)
     _of_wedding([1, 1], 1)
     writer, taken = intake.write(writer)
     assert taken == 2
     intake.end(writer)
     assert sum(total for _, total, _ in _events()) == 3, "one of the two was there already"
+
+
+def test_a_writer_whose_commit_was_not_answered_counts_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, whole = Writer("w"), database.transaction
+
+    @contextmanager
+    def _unanswered() -> Iterator[Connection]:
+        with whole() as db:
+            yield db
+        raise database.DatabaseUnavailable(cause="the line broke")
+
+    _of_wedding([1] * 10, 0)
+    writer, _ = intake.write(writer)
+    _of_wedding([1] * 20, 700)
+    with monkeypatch.context() as broken:
+        broken.setattr(database, "transaction", _unanswered)
+        writer, taken = intake.write(writer)
+        assert taken == -1
+    _of_wedding([1] * 5, 1400)
+    writer, _ = intake.write(writer)
+    intake.end(writer)
+    assert sum(total for _, total, _ in _events()) == 35
+
+
+def test_an_id_that_was_given_and_rolled_back_may_become_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL gives ids of a transaction that it lost in a crash again."""
+    writer = Writer("w")
+
+    def _fail(*_arguments: object) -> None:
+        raise database.DatabaseUnavailable(cause="gone")
+
+    _take(_sample(1, 1, "photo_upload_seconds", wedding_id="w-b"))
+    with monkeypatch.context() as away:
+        away.setattr(events, "add_regions", _fail)
+        writer, _ = intake.write(writer)
+    with database.transaction() as db:
+        db.execute(text("ALTER TABLE metric_series ALTER COLUMN id RESTART WITH 1"))
+    _take(*(_sample(1, second, "photo_upload_seconds", wedding_id="w-a") for second in (2, 3)))
+    writer, _ = intake.write(writer)
+    intake.end(writer)
+    with database.transaction() as db:
+        found = db.execute(text("SELECT wedding_id, sum(total) FROM wedding_slo_events GROUP BY 1")).all()
+    assert {(row[0], row[1]) for row in found} == {("w-a", 2), ("w-b", 1)}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_comes_whoever_writes_and_fails_each_event_is_there_once(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance, pushed = np.random.default_rng(seed), dict[tuple[int, int], float]()
+    writers = [Writer("one"), Writer("other")]
+
+    def _fail(*_arguments: object) -> None:
+        raise database.DatabaseUnavailable(cause="gone")
+
+    for turn in range(25):
+        ats = (chance.integers(0, 1200, 8) + 10 * turn).tolist()
+        labels = {"region": "us-west"}
+        samples = [
+            _sample(
+                pushed.setdefault((at, at % 3), 9.0 if chance.random() < 0.05 else 1.0),
+                FIVE - MINUTE + at, "photo_upload_seconds", wedding_id=f"w-{at % 3}", **labels,
+            )
+            for at in ats
+        ]  # fmt: skip
+        intake.take(samples, sent_by=f"t{turn}", now=clock.machine_now())
+        own = int(chance.integers(2))
+        with monkeypatch.context() as away:
+            if chance.random() < 0.3:
+                away.setattr(*[(Writer, "keep"), (Writer, "_move"), (events, "add_regions")][turn % 3], _fail)
+            writers[own], _ = intake.write(writers[own])
+    for own in (0, 1):
+        writers[own], _ = intake.write(writers[own])
+        intake.end(writers[own])
+    with database.transaction() as db:
+        rows = blocks.read(db, [datetime.fromtimestamp(FIVE + 60 * number, UTC) for number in range(30)])
+        for table in ("slo_events", "wedding_slo_events"):
+            total, bad = db.execute(text(f"SELECT sum(total), sum(bad) FROM {table}")).one()  # noqa: S608
+            assert (total, bad) == (len(pushed), sum(value > 5 for value in pushed.values())), table
+    assert len(rows) == len(pushed)
+
+
+def test_points_that_are_being_written_are_in_the_roll_up_or_in_the_next() -> None:
+    _take(_sample(1, 1))
+    _write()
+    start = datetime.fromtimestamp(MINUTE, UTC)
+    _take(_sample(2, 2))
+    with database.unguarded() as db:
+        Writer("two").write(db)
+        # It is written and not committed: who would take the minute now would not see it.
+        with database.unguarded() as beside:
+            assert rollups.take(beside, before=start + DAY) is None
+    keeping.roll_up(now=start + 2 * DAY)
+    with database.transaction() as db:
+        for level in rollups.SPANS:
+            [found] = rollups.history(db, "a", level, start - DAY, start + DAY)
+            assert found.count == 2, level
 
 
 def test_what_the_version_before_wrote_is_read_until_it_is_dropped() -> None:

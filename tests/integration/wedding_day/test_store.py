@@ -127,6 +127,23 @@ def test_without_a_cache_the_others_are_looked_at_and_it_is_tried_again(
     assert _warmed() == ["near"]
 
 
+def test_what_cannot_be_read_of_one_wedding_keeps_no_other_from_being_looked_at() -> None:
+    now = _take(*(wedding(f"w-{number}", starts_at=clock.now()) for number in range(3)))
+    redis.registry().hset(SEEN, "w-1", "banquet+20261010T1200")
+    assert usecases.look(now=now) == 3
+    assert _warmed() == ["w-0", "w-1", "w-2"]
+
+
+def test_a_change_that_nobody_was_woken_for_is_found_by_the_schedule() -> None:
+    now = _take(wedding("w-1", starts_at=clock.now() + timedelta(days=5)))
+    usecases.look(now=now)
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-1", starts_at=clock.now() + timedelta(minutes=100))], at=now)
+    tasks.list_due()
+    tasks.look()
+    assert _warmed() == ["w-1"]
+
+
 def test_a_wedding_that_redis_lost_or_put_off_is_listed_again_and_others_keep_their_turn() -> None:
     soon, later = clock.now() + timedelta(hours=1), clock.now() + timedelta(days=3)
     _take(

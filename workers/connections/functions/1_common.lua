@@ -38,6 +38,8 @@ local ALL_FIELDS = FIRST_FIELDS .. '([^,]*),([^,]*),([^,]*),([^,]*),'
 local FORMS, FORM, COLON = {ALL_FIELDS, ALL_FIELDS}, 2, 58
 -- A channel's name has room for a kind, a wedding and a supplier.
 local MAX_CHANNELS, MAX_IN_A_CALL, MAX_IN_A_NAME = 100, 2000, 320
+-- Of a tenant that has more users no call reads all.
+local MANY = 250
 
 -- CRC-32 as zlib has it (ISO 3309), so that every language finds the same shard.
 local CRC = {}

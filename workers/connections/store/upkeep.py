@@ -20,7 +20,7 @@ log = logs.get("connections")
 
 #: Tenants that one call of an audit reads: a thousand people or so, some milliseconds of the server.
 AUDITED_AT_ONCE = 10
-#: Tenants among which one call looks for connections of a node that is out.
+#: Tenants among which one call looks for connections of a node that is out: some thousand people at most.
 EVICTED_AT_ONCE = 20
 
 
@@ -55,17 +55,28 @@ def _stale(idle: int) -> list[int]:
 
 def evict(node: str) -> int:
     """End every connection of a node that is out; return how many. Costs what exists, in bounded steps."""
-    ended = 0
+    server, ended = redis.connections(), 0
     with named_errors():
         for shard in shards():
-            cursor = "0"
-            while True:
-                cursor, count = redis.connections().fcall(
-                    "wedops_evict", 1, shard, node, cursor, EVICTED_AT_ONCE
-                )
-                ended += count
-                if cursor == "0":
-                    break
+            if server.hexists(f"{shard}:counts", f"node:{node}"):
+                ended += _evict(server, shard, node, list(server.sscan_iter(f"{shard}:tenants", count=1000)))
+    return ended
+
+
+def _evict(server: redis.Client, shard: str, node: str, tenants: list[str]) -> int:
+    large, ended = list[str](), 0
+    for first in range(0, len(tenants), EVICTED_AT_ONCE):
+        some = tenants[first : first + EVICTED_AT_ONCE]
+        if len(some) == 1:
+            large += some
+            continue
+        _, count, *more = server.fcall("wedops_evict_among", 1, shard, node, "0", *some)
+        ended, large = ended + count, large + more
+    for tenant in large:
+        cursor = None
+        while cursor != "0":
+            cursor, count = server.fcall("wedops_evict_among", 1, shard, node, cursor or "0", tenant)
+            ended += count
     return ended
 
 

@@ -32,9 +32,8 @@ Index("blocks_by_minute", blocks.c.minute)
 MINUTE = 60_000_000
 
 
-def append(db: Connection, parts: Sequence[Points]) -> list[datetime]:
+def append(db: Connection, rows: Points) -> list[datetime]:
     """Write points; return the minutes they are of."""
-    rows = np.concatenate(parts)
     rows = rows[np.lexsort((rows["series"], rows["at"] // MINUTE))]
     cuts = np.flatnonzero(np.diff(rows["at"] // MINUTE)) + 1
     by_minute = {_minute(part): _packed(part) for part in np.split(rows, cuts) if len(part)}
@@ -42,6 +41,16 @@ def append(db: Connection, parts: Sequence[Points]) -> list[datetime]:
         partitions.make(db, BLOCKS, sorted({minute.date() for minute in by_minute}))
         db.execute(blocks.insert(), [{"minute": minute, "body": body} for minute, body in by_minute.items()])
     return list(by_minute)
+
+
+def newest(db: Connection) -> int:
+    """Return a moment that no point is newer than, in microseconds; 0 when there is none."""
+    query = text(
+        "SELECT greatest((SELECT max(minute) + interval '1 minute' FROM metric_blocks), "
+        "(SELECT max(at) FROM metric_points WHERE at > now() - interval '2 days'))"
+    )
+    at = db.execute(query).scalar_one()
+    return int(at.timestamp() * 1_000_000) if at else 0
 
 
 def read(db: Connection, minutes: Iterable[datetime]) -> Points:

@@ -5,7 +5,7 @@ half minutes and is written by five minutes: nobody looks at a wedding that is w
 all that waits is written by half minutes, and for two hours everything is counted by ten seconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -80,17 +80,24 @@ class Counter:
     """
 
     def __init__(self) -> None:
-        #: By series id: the objective (-1: not known yet), whether all are bad, the region, the (objective,
+        #: By series: the objective (-1: not known yet), whether all are bad, the region, the (objective,
         #: wedding) or -1.
-        self._facts = np.full((4, 1024), -1, "<i8")
+        self._facts = np.full((4, 0), -1, "<i8")
         self._regions: dict[str, int] = {}
         self._pairs: dict[tuple[str, str], int] = {}
         self._kept = self._staged = Waiting()
+        #: The position that the writer comes to with what is staged.
+        self._position = ""
         self._newest = 0
 
     def keep(self) -> None:
         """Take what was counted last as counted: its transaction ended well."""
-        self._kept = self._staged
+        self._kept, self._position = self._staged, ""
+
+    def confirm(self, position: str) -> None:
+        """Do so if its transaction ended well and nobody heard of it: the writer is where it led to."""
+        if position == self._position:
+            self.keep()
 
     def recall(self, db: Connection) -> None:
         """Learn which weddings are counted closely: somebody else counted until now, or nobody."""
@@ -101,15 +108,21 @@ class Counter:
 
     def forget(self) -> None:
         """Forget series, and weddings of which nothing waits: those that come back are learned again."""
-        kept, pairs = self._kept, list(self._pairs)
-        left = np.flatnonzero(kept.good.any(axis=1) | (kept.closely > self._newest))
+        pairs, now = list(self._pairs), self._newest
+        both = [each.grown(len(pairs)) for each in (self._kept, self._staged)]
+        left = np.flatnonzero(np.any([each.good.any(axis=1) | (each.closely > now) for each in both], axis=0))
         self._pairs = {pairs[place]: number for number, place in enumerate(left.tolist())}
-        self._kept = self._staged = replace(kept, good=kept.good[left], closely=kept.closely[left])
-        self._facts[:] = -1
+        self._kept, self._staged = (
+            replace(each, good=each.good[left], closely=each.closely[left]) for each in both
+        )
+        self._facts = np.full((4, 0), -1, "<i8")
 
-    def count(self, db: Connection, texts: Mapping[int, str], rows: Points) -> None:
-        """Count new points of objectives' series; `texts` has the series' by id."""
-        self._staged = self._kept
+    def count(self, db: Connection, texts: Sequence[str], rows: Points, position: str) -> None:
+        """Count new points of objectives' series by their places in `texts`.
+
+        `position` is where the writer is once the transaction ends well.
+        """
+        self._staged, self._position = self._kept, position
         if not len(rows):
             return
         self._newest = max(self._newest, int(rows["at"].max()))
@@ -155,9 +168,9 @@ class Counter:
             partitions.make(db, events.WEDDINGS, sorted({row[2].date() for row in rows}))
             copy(db, events.WEDDINGS, ("objective", "wedding_id", "at", "total", "bad"), rows)
 
-    def _learn(self, texts: Mapping[int, str], ids: Points) -> None:
+    def _learn(self, texts: Sequence[str], ids: Points) -> None:
         if (highest := int(ids[-1])) >= self._facts.shape[1]:
-            more = np.full((4, 2 * highest - self._facts.shape[1]), -1, "<i8")
+            more = np.full((4, 2 * highest + 1 - self._facts.shape[1]), -1, "<i8")
             self._facts = np.concatenate([self._facts, more], axis=1)
         for own in ids[self._facts[0, ids] < 0].tolist():
             name, labels = parts(texts[own])

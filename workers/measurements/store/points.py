@@ -93,7 +93,13 @@ def note_due(db: Connection, level: str, starts: Iterable[datetime]) -> None:
     """Remember minutes, hours or days to be rolled up (again)."""
     rows = [{"level": level, "start": start} for start in starts]
     if rows:
-        db.execute(insert(due).values(rows).on_conflict_do_nothing())
+        # An update, so that a roll-up which takes the row waits for what is being written, and sees it.
+        noted = insert(due).values(rows)
+        db.execute(
+            noted.on_conflict_do_update(
+                index_elements=["level", "start"], set_={"start": noted.excluded.start}
+            )
+        )
 
 
 def note_heard(db: Connection, ids: list[int]) -> None:

@@ -30,8 +30,8 @@ log = logs.get("measurements")
 _FIRST, _LAST = 946_684_800_000_000, 7_258_118_400_000_000
 #: Blocks that one transaction takes at most.
 TAKE = 100
-#: Each so many seconds a writer forgets the series of which it wrote nothing for so many microseconds.
-TIDY, SILENT = 3600.0, 7_200_000_000
+#: Each so many seconds a writer forgets all series, those that are silent among them.
+TIDY = 3600.0
 #: A writer remembers the series of so many different blocks.
 LISTS = 100
 
@@ -40,10 +40,11 @@ LISTS = 100
 class Written:
     """What a run of the writer did.
 
-    Blocks it took, points that are new, points that were there, and of the new ones the objectives' events.
+    How far it came (empty: it took nothing), points that are new, points that were there, and of the new ones
+    the objectives' events, each series by its place in the writer's texts.
     """
 
-    blocks: int = 0
+    position: str = ""
     new: int = 0
     doubles: int = 0
     events: Points = field(default_factory=lambda: np.empty(0, Row))
@@ -66,16 +67,23 @@ class Writer:
         """Begin without knowing anything: the first batch is compared with the database."""
         self.name = name
         self.counter = counter or Counter()
-        self._tidied = clock.stopwatch()
         #: Whether there was as much as one run takes: there may be more.
         self.full = False
-        self.ids: dict[str, int] = {}
-        self.texts: dict[int, str] = {}
+        #: What others wrote is not newer than this, in microseconds.
+        self.horizon = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget all series: those that come back are looked up again."""
+        #: A series has a place of its own here, for ids grow for ever.
+        self.places: dict[str, int] = {}
+        self.texts: list[str] = []
         self.lists: dict[bytes, Any] = {}
-        #: Series id -> the newest moment written, in microseconds; 0 is not known.
-        self.last = np.zeros(1024, "<i8")
-        #: Series id -> whether an objective counts it.
-        self.counted = np.zeros(1024, bool)
+        #: By place: the series' id, the newest moment that this writer wrote, whether an objective counts it.
+        self.ids, self.last = np.zeros(0, "<i8"), np.zeros(0, "<i8")
+        self.counted = np.zeros(0, bool)
+        self.counter.forget()
+        self._tidied = clock.stopwatch()
 
     def write(self, db: Connection) -> Written:
         """Write the next blocks; nothing while another writer does, or when there are none."""
@@ -94,17 +102,20 @@ class Writer:
         for part in found:
             parts.append(self._new(db, part, list(zip(ends, parts, strict=True)), before))
             ends.append(int(part["at"].max()) if len(part) else 0)
-        if parts:
-            note_due(db, "minute", blocks.append(db, parts))
-        self._move(db, pushed[-1][0].decode())
-        new, sent = sum(map(len, parts)), sum(len(fields[b"r"]) // Row.itemsize for fields in ours)
-        counted = [part[self.counted[part["series"]]] for part in parts]
-        return Written(len(pushed), new, sent - new, np.concatenate([np.empty(0, Row), *counted]))
+        position = pushed[-1][0].decode()
+        self._move(db, position)
+        written = np.concatenate([np.empty(0, Row), *parts])
+        counted = written[self.counted[written["series"]]]
+        if len(written):
+            written["series"] = self.ids[written["series"]]
+            note_due(db, "minute", blocks.append(db, written))
+        sent = sum(len(fields[b"r"]) // Row.itemsize for fields in ours)
+        return Written(position, len(written), sent - len(written), counted)
 
     def keep(self, db: Connection) -> None:
-        """Drop from the stream what is written, and from memory what is silent: after the transaction."""
+        """Drop from the stream what is written, and now and then all from memory: after the transaction."""
         if clock.stopwatch() - self._tidied > TIDY:
-            self._forget_silent()
+            self._forget()
         if position := db.execute(
             select(positions.c.position).where(positions.c.stream == STREAM)
         ).scalar_one_or_none():
@@ -120,9 +131,10 @@ class Writer:
             insert(positions).values(stream=STREAM, position="0-0", writer="").on_conflict_do_nothing()
         )
         row = db.execute(select(positions).where(positions.c.stream == STREAM)).one()
-        if row.writer != self.name or not self.ids:
-            # Somebody else wrote until now: what is known here of the newest moments is not true any more.
-            self.last[:] = 0
+        self.counter.confirm(row.position)
+        if row.writer != self.name or not self.places:
+            # Somebody else wrote until now, or who knew more.
+            self.horizon = blocks.newest(db)
             self.counter.recall(db)
         return _existing(row.position)
 
@@ -134,9 +146,11 @@ class Writer:
     def _rows(self, db: Connection, pushed: Sequence[dict[bytes, bytes]]) -> "list[Points]":
         # Who pushes every ten seconds sends the same series in the same order: their ids are read once.
         lists = {block[b"s"]: orjson.loads(block[b"s"]) for block in pushed if block[b"s"] not in self.lists}
-        if unknown := {one for texts in lists.values() for one in texts} - self.ids.keys():
+        if unknown := {one for texts in lists.values() for one in texts} - self.places.keys():
             self._learn(db, unknown)
-        self.lists |= {key: np.array([self.ids[one] for one in texts], "<i8") for key, texts in lists.items()}
+        self.lists |= {
+            key: np.array([self.places[one] for one in texts], "<i8") for key, texts in lists.items()
+        }
         if len(self.lists) > LISTS:
             self.lists = {key: self.lists[key] for key in {block[b"s"] for block in pushed}}
         found = []
@@ -175,9 +189,9 @@ class Writer:
         query = select(series.c.text, series.c.id).where(
             series.c.text == any_(literal([*texts], ARRAY(Text)))
         )
-        self.ids |= {row[0]: row[1] for row in db.execute(query)}
-        note_heard(db, [self.ids[one] for one in texts if one in self.ids])
-        if new := sorted(texts - self.ids.keys()):
+        ids = {row[0]: row[1] for row in db.execute(query)}
+        note_heard(db, list(ids.values()))
+        if new := sorted(texts - ids.keys()):
             names, labels = zip(*map(parts, new), strict=True)
             facts = {
                 "texts": new,
@@ -185,39 +199,37 @@ class Writer:
                 "labels": [orjson.dumps(one).decode() for one in labels],
             }
             db.execute(_NEW_SERIES, facts)
-            self.ids |= {row[0]: row[1] for row in db.execute(query)}
-        self.texts |= {self.ids[one]: one for one in texts}
-        self._make_room(max(self.ids.values()))
-        counted = [self.ids[one] for one in texts if parts(one)[0] in BY_SERIES]
-        self.counted[counted] = True
-
-    def _make_room(self, highest: int) -> None:
-        """Have the arrays reach to the highest id."""
-        if highest >= len(self.last):
-            self.last = np.concatenate([self.last, np.zeros(highest * 2 - len(self.last), "<i8")])
-            self.counted = np.concatenate([self.counted, np.zeros(highest * 2 - len(self.counted), bool)])
-
-    def _forget_silent(self) -> None:
-        """Forget series that are silent for long: one that comes back is looked up again."""
-        silent = self.last < self.last.max() - SILENT
-        self.last[silent], self.counted[silent] = 0, False
-        self.ids = {text: own for text, own in self.ids.items() if not silent[own]}
-        self.texts = {own: text for text, own in self.ids.items()}
-        self.lists.clear()
-        self.counter.forget()
-        self._tidied = clock.stopwatch()
+            ids |= {row[0]: row[1] for row in db.execute(query)}
+        ordered = sorted(ids)
+        self.places |= {one: place for place, one in enumerate(ordered, len(self.texts))}
+        self.texts += ordered
+        self.ids = np.concatenate([self.ids, np.array([ids[one] for one in ordered], "<i8")])
+        self.last = np.concatenate([self.last, np.zeros(len(ordered), "<i8")])
+        counted = [parts(one)[0] in BY_SERIES for one in ordered]
+        self.counted = np.concatenate([self.counted, np.array(counted, bool)])
 
     def _new(self, db: Connection, rows: Points, taken: list[tuple[int, Points]], before: Points) -> Points:
         """Return the rows that are neither written nor `taken` before in this run, each once."""
         rows = _once(rows)
-        known = self.last[rows["series"]]
-        unsure = (rows["at"] <= known) | (known == 0)
+        unsure = rows["at"] <= np.maximum(self.last[rows["series"]], self.horizon)
         if unsure.any():
             late = rows[unsure]
-            old = late[(late["at"] <= before[late["series"]]) | (before[late["series"]] == 0)]
-            rows = rows[~_doubles(rows, unsure, [*_written(db, old), *_taken(taken, late)])]
+            old = late[late["at"] <= np.maximum(before[late["series"]], self.horizon)]
+            rows = rows[~_doubles(rows, unsure, [*self._written(db, old), *_taken(taken, late)])]
         np.maximum.at(self.last, rows["series"], rows["at"])
         return rows
+
+    def _written(self, db: Connection, late: Points) -> list[Points]:
+        """Return what is written of these rows' minutes and series."""
+        if not len(late):
+            return []
+        minutes = (datetime.fromtimestamp(int(at) * 60, UTC) for at in np.unique(late["at"] // MINUTE))
+        there, wanted = blocks.read(db, minutes), np.unique(late["series"])
+        # From ids to places.
+        order = wanted[np.argsort(self.ids[wanted])]
+        there = there[np.isin(there["series"], self.ids[order])]
+        places = order[np.searchsorted(self.ids[order], there["series"])]
+        return [np.column_stack((places, there["at"]))]
 
 
 def _fits(rows: Points, series_named: int) -> bool:
@@ -274,14 +286,6 @@ def _doubles(rows: Points, unsure: Points, there: list[Points]) -> Points:
         late["series"] * width + (late["at"] - begin), known[:, 0] * width + (known[:, 1] - begin)
     )
     return found
-
-
-def _written(db: Connection, late: Points) -> list[Points]:
-    """Return what is written of these rows' minutes and series."""
-    minutes = (datetime.fromtimestamp(int(at) * 60, UTC) for at in np.unique(late["at"] // MINUTE))
-    there = blocks.read(db, minutes)
-    there = there[np.isin(there["series"], late["series"])]
-    return [np.column_stack((there["series"], there["at"]))]
 
 
 def _taken(taken: list[tuple[int, Points]], late: Points) -> list[Points]:

@@ -90,9 +90,10 @@ def write(writer: Writer) -> tuple[Writer, int]:
     try:
         with database.transaction() as db:
             written = writer.write(db)
-            writer.counter.count(db, writer.texts, written.events)
-        writer.counter.keep()
-        if written.blocks:
+            if written.position:
+                writer.counter.count(db, writer.texts, written.events, written.position)
+        if written.position:
+            writer.counter.keep()
             with database.transaction() as db:
                 writer.keep(db)
     except (ExpectedError, DBAPIError, RedisError) as error:
