@@ -13,8 +13,6 @@ from benchmarks.saturday.watching import cpu, processes
 from benchmarks.saturday.world import World
 from workers.foundation import clock
 
-#: Each job is run so often, each time on what came meanwhile.
-ROUNDS = 5
 #: What these cost follows from what came since they ran last, and not from how often they run.
 WORKS_OFF = {
     "commands.redeliver",
@@ -26,13 +24,14 @@ WORKS_OFF = {
 }
 
 
-def table(world: World, points: int) -> dict[str, form.Figures]:
+def table(world: World, points: int, *, rounds: int) -> dict[str, form.Figures]:
     """Return for each job `cpu_s`, `valkey_s`, `wall_s`, its pace on a wedding day, its share of a core."""
     from schedules.table import TABLE
 
     found: dict[str, list[form.Figures]] = {line.name: [] for line in TABLE}
     last: dict[str, float] = {}
-    for number in range(ROUNDS):
+    # The first one is of a morning, not of a Saturday.
+    for number in range(rounds + 1):
         feed(world, points, number)
         for line in TABLE:
             # Nobody is to be silent meanwhile.

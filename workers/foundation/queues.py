@@ -1,6 +1,7 @@
 """What waits in the broker: how much, and how old the oldest is."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 import orjson
 
@@ -27,7 +28,7 @@ ROUTES = (
     ("snapshots.*", {"queue": "bulk"}),
     ("*", {"queue": "steady"}),
 )
-#: In seconds. What says that it is older says nonsense.
+#: In seconds: nothing is taken for older, whatever it says of itself.
 OLDEST = 366 * 86_400.0
 #: kombu keeps a list for each priority; 0 is the queue's own name.
 _PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
@@ -64,7 +65,7 @@ def _age(message: bytes) -> float:
     try:
         enqueued_at = orjson.loads(message)["headers"]["enqueued_at"]
         age = clock.epoch() - float(enqueued_at)
-        return age if 0.0 <= age < OLDEST else 0.0
+        return min(max(0.0, age), OLDEST) if isfinite(age) else 0.0
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         # Somebody wrote it who does not keep to the contract; its age is unknown.
         return 0.0
