@@ -120,7 +120,11 @@ class Task(celery.Task):
         except (database.DatabaseUnavailable, redis.FunctionsMissing) as error:
             if self.request.get("job") or self.request.called_directly:
                 return self._ended(error)
-            # Accepted by taking it from the queue: it is not given up for a database that is unavailable.
+            # Accepted by taking it from the queue: it is not given up for a server that is unavailable.
+            raise self.retry(exc=error, countdown=RETRY_AFTER, max_retries=RETRIES) from error
+        except redis.UNREACHABLE as error:
+            if self.request.get("job") or self.request.called_directly:
+                raise
             raise self.retry(exc=error, countdown=RETRY_AFTER, max_retries=RETRIES) from error
         except ExpectedError as error:
             return self._ended(error)

@@ -15,7 +15,7 @@ from workers.alerts.rules.kinds import Severity
 from workers.alerts.rules.lifecycle import AlertView, State
 from workers.alerts.store import alerts as store
 from workers.cli import main as cli
-from workers.foundation import clock, database
+from workers.foundation import clock, database, partitions
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake
@@ -29,6 +29,15 @@ pytestmark = pytest.mark.usefixtures("world")
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PENDING_FOR", "RESOLVE_AFTER"):
         monkeypatch.setenv(f"ALERTS_{name}", "0s")
+
+
+@pytest.fixture(autouse=True)
+def _yesterday(world: object) -> None:
+    """Have room for events that a test moves into the day before."""
+    days = [clock.machine_now().date() - timedelta(days=back) for back in range(2)]
+    with database.transaction() as db:
+        for table in ("slo_events", "wedding_slo_events"):
+            partitions.make(db, table, days)
 
 
 def _measure(name: str, values: list[float], *, ago: float = 0, every: float = 1, **labels: str) -> None:

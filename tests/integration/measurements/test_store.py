@@ -444,8 +444,8 @@ def test_what_the_version_before_wrote_is_read_until_it_is_dropped() -> None:
     _write()
     with database.transaction() as db:
         [own] = db.execute(text("SELECT id FROM metric_series")).scalars()
-        for table, days in (("metric_points", [start.date()]), ("metric_minutes", [start.date()])):
-            partitions.make(db, table, days)
+        for table in ("metric_points", "metric_minutes"):
+            partitions.make(db, table, [start.date() - DAY, start.date()])
         db.execute(
             text("INSERT INTO metric_points VALUES (:own, :at, 7)"),
             {"own": own, "at": start + timedelta(seconds=3)},
