@@ -15,6 +15,7 @@ from pathlib import Path
 from time import sleep
 
 import pytest
+from celery.exceptions import Retry
 from sqlalchemy import text
 
 from tests import ROOT
@@ -200,3 +201,25 @@ def test_what_is_not_done_is_kept_with_its_reason(
     assert letter.message
     with database.transaction() as db:
         assert db.execute(text("SELECT count(*) FROM requests")).scalar_one() == 0
+
+
+@pytest.mark.parametrize("error", [redis.UNREACHABLE[1]("slow"), database.DatabaseUnavailable(cause="gone")])
+def test_a_message_that_meets_a_server_that_is_unavailable_is_sent_again(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.app import app
+
+    def _fail(**_fields: object) -> None:
+        raise error
+
+    task = app.tasks["caching.warm_up"]
+    monkeypatch.setattr(task, "run", _fail)
+    task.push_request(
+        id="i", kwargs={}, args=[], called_directly=False, delivery_info={"routing_key": "warm_up"}
+    )
+    try:
+        with pytest.raises(Retry):
+            task()
+    finally:
+        task.pop_request()
+    assert redis.registry().llen("warm_up") == 1
