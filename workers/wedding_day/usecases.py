@@ -1,6 +1,6 @@
 """Looking at weddings when something of them is due, and doing what the look calls for."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
@@ -47,35 +47,31 @@ def look(*, now: Moment) -> int:
 
     What is not done in time, or fails, is still due.
     """
+    policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
     begun, count = clock.stopwatch(), 0
     while clock.stopwatch() - begun < ENOUGH and (taken := due.take(now=now, limit=BATCH)):
         with database.transaction() as db:
-            found = {wedding.id: wedding for wedding in weddings.by_id(db, taken)}
-        missed = look_at(found.values(), now=now)
-        policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
-        looks = {
-            # One that is gone from the calendar is not looked at again.
-            wedding_id: rules.next_look(found[wedding_id], policy, phases, now=now)
-            if wedding_id in found
-            else None
-            for wedding_id in taken
-        }
+            found = weddings.by_id(db, taken)
+        missed = _look_at(found, policy, phases, now)
+        # One that is gone from the calendar is not looked at again.
+        looks: dict[str, datetime | None] = dict.fromkeys(taken)
+        looks |= {one.id: rules.next_look(one, policy, phases, now=now) for one in found}
         store.forget(wedding_id for wedding_id, later in looks.items() if later is None)
         due.looked(taken, looks | dict.fromkeys(missed, now + RETRY_AFTER))
         count += len(taken)
     return count
 
 
-def look_at(found: Iterable[calendar.Wedding], *, now: Moment) -> set[str]:
+def _look_at(
+    found: Sequence[calendar.Wedding], policy: rules.Policy, phases: calendar.Policy, now: Moment
+) -> set[str]:
     """Note which phase each wedding is in, and have its data warm when its start is near.
 
     Return those whose data could not be made warm: nothing is noted of them.
     """
-    policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
-    by_id = {wedding.id: wedding for wedding in found}
-    seen = store.seen(list(by_id))
-    decisions = {one.id: rules.decide(one, seen[one.id], policy, phases, now=now) for one in by_id.values()}
-    near = [by_id[wedding_id] for wedding_id, decision in decisions.items() if decision.warm_up]
+    seen = store.seen([wedding.id for wedding in found])
+    decisions = {one.id: rules.decide(one, seen[one.id], policy, phases, now=now) for one in found}
+    near = [one for one in found if decisions[one.id].warm_up]
     missed = set[str]() if _warm_up(near, now=now) else {wedding.id for wedding in near}
     changed = {
         wedding_id: decision
