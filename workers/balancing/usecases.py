@@ -183,8 +183,9 @@ def forget(name: str) -> None:
 def watch_nodes(*, now: Moment) -> None:
     """Take out nodes that fell silent.
 
-    Their people's places are free, their weddings move. Take back who returned. A node is marked as out when
-    all of that is done: what a failure or the end of this run leaves over, the next one does.
+    Take back who returned. A node is marked as out when its people's places are free: what a failure or the
+    end of this run leaves over, the next one does. Then weddings move: routing passes over who is silent by
+    itself, so where that fails `balancing.place` is early enough.
     """
     nodes, before = store.nodes(), store.out()
     # One that came back before all was done was never marked, and its limit is there.
@@ -203,10 +204,9 @@ def watch_nodes(*, now: Moment) -> None:
         store.note_cut_off(gone)
         connections.publish_limits(limits)
         # First what saves people: routing passes over a silent node by itself, but those it had hold places.
-        ended = _end(gone)
-        place(now=now)
-        _mark_out(ended)
+        _mark_out(_end(gone))
         _readmit(back, forgotten)
+        place(now=now)
 
 
 def _end(gone: Iterable[str]) -> dict[str, int]:
