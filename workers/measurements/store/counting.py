@@ -6,7 +6,7 @@ all that waits is written by half minutes, and for two hours everything is count
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -16,61 +16,11 @@ from workers.foundation import partitions
 from workers.foundation.rows import copy
 from workers.measurements.rules.objectives import BY_SERIES, OBJECTIVES, are_bad
 from workers.measurements.rules.samples import parts
+from workers.measurements.rules.waiting import CLOSELY, COARSE, GRAIN, PIECE, PIECES, Rows, Waiting, sums
 from workers.measurements.store import events
 from workers.measurements.store.blocks import Points
 
-#: In microseconds: the grain of what is looked at, of what waits, and of good events that nobody looks at;
-#: how long a wedding is counted closely after a bad one (its longest window is an eighth of its length).
-GRAIN, PIECE, COARSE, CLOSELY = 10_000_000, 30_000_000, 300_000_000, 7_200_000_000
-#: Pieces that wait: of two times five minutes.
-PIECES = 2 * COARSE // PIECE
 NAMES = [one.name for one in OBJECTIVES]
-#: (key, start in microseconds, events, bad ones).
-Rows = list[tuple[int, int, int, int]]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Of each (objective, wedding): good events that are not written, and until when it is counted closely.
-
-    `good` has a column for each piece of the five minutes `block`, counted since 1970, and of those before.
-    """
-
-    good: Points = field(default_factory=lambda: np.zeros((0, PIECES), "<i4"))
-    closely: Points = field(default_factory=lambda: np.zeros(0, "<i8"))
-    block: int = 0
-
-    def grown(self, length: int) -> "Waiting":
-        """Return a copy with a row for each of so many."""
-        more = max(0, length - len(self.good))
-        good = np.concatenate([self.good, np.zeros((more, PIECES), "<i4")])
-        return replace(self, good=good, closely=np.concatenate([self.closely, np.zeros(more, "<i8")]))
-
-    def take_over(self, block: int) -> Rows:
-        """Take out what waits of five minutes that were over before those before `block`."""
-        found: Rows = []
-        for old in (self.block - 1, self.block):
-            if old < block - 1:
-                columns = np.arange(old * COARSE, (old + 1) * COARSE, PIECE) // PIECE % PIECES
-                sums = self.good[:, columns].sum(axis=1)
-                places = np.flatnonzero(sums)
-                found += _rows(places, old * COARSE, sums[places])
-                self.good[:, columns] = 0
-        return found
-
-    def take_close(self, block: int, newest: int) -> Rows:
-        """Take out what waits of those that are counted closely, by pieces."""
-        found: Rows = []
-        places = np.flatnonzero((self.closely > newest) & self.good.any(axis=1))
-        for start in range((block - 1) * COARSE, (block + 1) * COARSE, PIECE) if len(places) else ():
-            counts = self.good[places, start // PIECE % PIECES]
-            found += _rows(places[counts > 0], start, counts[counts > 0])
-        self.good[places] = 0
-        return found
-
-
-def _rows(places: Points, at: int, counts: Points) -> Rows:
-    return [(place, at, count, 0) for place, count in zip(places.tolist(), counts.tolist(), strict=True)]
 
 
 class Counter:
@@ -135,7 +85,7 @@ class Counter:
 
     def _of_regions(self, db: Connection, scope: Points, at: Points, bad: Points) -> None:
         regions = list(self._regions)
-        found = _sums(scope, at // GRAIN, bad)
+        found = sums(scope, at // GRAIN, bad)
         events.add_regions(
             db, [(NAMES[one % len(NAMES)], regions[one // len(NAMES)], *rest) for one, *rest in found]
         )
@@ -147,7 +97,7 @@ class Counter:
         np.maximum.at(waiting.closely, pair[bad], at[bad] + CLOSELY)
         # What is late is of five minutes that are written.
         exact = (waiting.closely[pair] > at) | (at < (block - 1) * COARSE)
-        found += _sums(pair[exact], at[exact] // GRAIN, bad[exact])
+        found += sums(pair[exact], at[exact] // GRAIN, bad[exact])
         np.add.at(waiting.good, (pair[~exact], at[~exact] // PIECE % PIECES), 1)
         found += waiting.take_close(block, self._newest)
         self._staged = replace(waiting, block=block)
@@ -182,14 +132,3 @@ class Counter:
                 self._regions.setdefault(labels.get("region", ""), len(self._regions)),
                 self._pairs.setdefault(pair, len(self._pairs)) if pair else -1,
             )
-
-
-def _sums(keys: Points, grains: Points, bad: Points) -> Rows:
-    """Return (key, start of the grain in microseconds, events, bad ones) for each key and grain."""
-    both, places = np.unique(np.column_stack((keys, grains)), axis=0, return_inverse=True)
-    totals = np.bincount(places.ravel(), minlength=len(both))
-    wrong = np.bincount(places.ravel(), bad, len(both)).astype(int)
-    rows = zip(
-        both[:, 0].tolist(), (both[:, 1] * GRAIN).tolist(), totals.tolist(), wrong.tolist(), strict=True
-    )
-    return list(rows)
