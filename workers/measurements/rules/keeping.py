@@ -12,7 +12,8 @@ class Policy:
     prefix: ClassVar = "MEASUREMENTS_"
     formerly: ClassVar = "METRICS_"
 
-    points_keep_days: int = 7
+    # Nobody reads them once their minute can't change any more: a late point is two days old at most.
+    points_keep_days: int = 3
     minutes_keep_days: int = 30
     hours_keep_days: int = 400
     days_keep_days: int = 1100
