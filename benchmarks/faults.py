@@ -15,14 +15,11 @@ the same broker settings: tasks whose effect never came, in six kills of its wor
 """
 
 import os
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,13 +30,13 @@ from typing import Any
 from sqlalchemy import text
 
 from benchmarks import bare_faults, form
-from benchmarks.target import Target, target
+from benchmarks import system as systems
+from benchmarks.target import Target
 from workers.foundation import clock
 from workers.processes import servers
 
 PROCESSES = ("beat", "worker-emergency", "worker-safety", "worker-steady", "worker-bulk")
 FAULTS = ("worker", "child", "beat", "broker", "postgres")
-ROOT = Path(__file__).parent.parent
 #: One emergency of a kind is open at a wedding: each request has its own.
 WEDDINGS = 5_000
 #: One request in so many is a warm-up, the others are emergencies.
@@ -68,75 +65,24 @@ def main() -> None:
 
 @contextmanager
 def system() -> Iterator["Faults"]:
-    """Yield a system that runs, with one wedding that starts in two hours."""
-    home = Path(tempfile.mkdtemp(prefix="wedops-faults-"))
-    home.chmod(0o711)
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
-        heard = stack.enter_context(target())
-        running = {
-            "broker": servers.start_valkey(home, "broker", servers.BROKER),
-            "cache": servers.start_valkey(home, "cache", servers.CACHE),
-            "postgres": servers.start_postgres(home),
-        }
-        faults = Faults(home, running, heard)
-        stack.callback(faults.stop_servers)
-        os.environ |= {
-            "WEDOPS_BROKER_URL": running["broker"].url,
-            "WEDOPS_CACHE_URL": running["cache"].url,
-            "WEDOPS_DATABASE_URL": running["postgres"].url,
-            "PROMETHEUS_MULTIPROC_DIR": str(home / "prometheus"),
-            "NOTIFY_TARGETS": heard.url,
-            "CONNECTIONS_PERMIT_KEYS": f"faults:{'x' * 40}",
-        }
-        (home / "prometheus").mkdir()
-        _prepare()
-        stack.enter_context(_supervised(home))
-        form.wait_for(lambda: bool(faults.pids("schedules.beat")), within=90, every=0.1)
-        yield faults
+    """Yield a system that runs, with weddings that start in some weeks."""
+    with systems.started("faults") as here:
+        faults = Faults(here.home, here.servers, here.target)
+        _fill()
+        with systems.supervised(here.home, PROCESSES):
+            form.wait_for(lambda: bool(faults.pids("schedules.beat")), within=90, every=0.1)
+            yield faults
 
 
-def _prepare() -> None:
-    from workers.app import app
-    from workers.connections.store import registry as connections
-    from workers.foundation import redis, schema
+def _fill() -> None:
     from workers.weddings.formats.rows import Reading
     from workers.weddings.rules import VenueType, Wedding
     from workers.weddings.usecases import importing as usecases
 
-    app.conf.broker_url = os.environ["WEDOPS_BROKER_URL"]
-    app.loader.import_default_modules()
-    schema.upgrade()
-    redis.load_functions()
-    connections.publish_limits()
     starts, lasts = clock.now() + timedelta(days=40), timedelta(hours=6)
     local = starts.replace(tzinfo=None)
     facts = local, local + lasts, "UTC", starts, starts + lasts, 100, VenueType.GARDEN, "us-west"
     usecases.take(Reading([Wedding(f"w-{number}", *facts) for number in range(WEDDINGS)]), now=clock.now())
-
-
-@contextmanager
-def _supervised(home: Path) -> Iterator[None]:
-    only = [word for name in PROCESSES for word in ("--only", name)]
-    command = [
-        sys.executable,
-        "-c",
-        "from workers.cli.main import main; main()",
-        "supervise",
-        str(ROOT / "Procfile"),
-    ]
-    process = subprocess.Popen(
-        [*command, "--folder", str(home), *only],
-        cwd=ROOT,
-        preexec_fn=servers.die_with_parent(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 @dataclass
@@ -274,11 +220,6 @@ class Faults:
             if ours and words in command and "supervise" not in command:
                 found.append(int(path.name))
         return found
-
-    def stop_servers(self) -> None:
-        """End the servers."""
-        for server in self.servers.values():
-            server.stop()
 
 
 def _again(server: servers.Server) -> servers.Server:

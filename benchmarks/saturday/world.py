@@ -1,12 +1,9 @@
 """The world of the Saturday: servers of its own, the calendar, nodes, who is connected."""
 
 import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,14 +12,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from benchmarks import crowd, form
-from benchmarks.target import Target, target
+from benchmarks import system as systems
+from benchmarks.target import Target
 from workers.connections.store.registry import Connection
 from workers.foundation import clock
 from workers.foundation.moments import Moment
 from workers.processes import servers
 from workers.weddings.rules import VenueType, Wedding
 
-ROOT = Path(__file__).parent.parent.parent
 REGIONS = {
     "us-northeast": "America/New_York",
     "us-south": "America/Chicago",
@@ -122,48 +119,23 @@ def ahead(wedding_id: str, number: int) -> Wedding:
 @contextmanager
 def built() -> Iterator[World]:
     """Yield an empty world with a history of two days, for the length of the block."""
-    home = Path(tempfile.mkdtemp(prefix="wedops-saturday-"))
-    home.chmod(0o711)
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
-        heard = stack.enter_context(target())
-        running_servers = {
-            "broker": servers.start_valkey(home, "broker", servers.BROKER | {"maxmemory": "6gb"}),
-            "cache": servers.start_valkey(home, "cache", servers.CACHE),
-            "postgres": servers.start_postgres(home),
-        }
-        for server in running_servers.values():
-            stack.callback(server.stop)
-        ports = {name: str(servers.free_port()) for name in ("API_PORT", "FLOWER_PORT")}
-        (home / "prometheus").mkdir()
-        os.environ |= ports | {
-            "WEDOPS_BROKER_URL": running_servers["broker"].url,
-            "WEDOPS_CACHE_URL": running_servers["cache"].url,
-            "WEDOPS_DATABASE_URL": running_servers["postgres"].url,
-            "PROMETHEUS_MULTIPROC_DIR": str(home / "prometheus"),
-            "NOTIFY_TARGETS": heard.url,
-            "CONNECTIONS_PERMIT_KEYS": f"saturday:{'x' * 40}",
-            "METRICS_INGEST_TOKENS": f"{PUSHER}:{SECRET}",
-            "FLOWER_BASIC_AUTH": f"operator:{SECRET}",
-            "FLOWER_DB": str(home / "flower.db"),
-            "BALANCING_PROBE": "off",
-        }
-        _prepare()
-        yield World(home, running_servers, heard, f"http://127.0.0.1:{ports['API_PORT']}")
+    ports = {name: str(servers.free_port()) for name in ("API_PORT", "FLOWER_PORT")}
+    environment = ports | {
+        "METRICS_INGEST_TOKENS": f"{PUSHER}:{SECRET}",
+        "FLOWER_BASIC_AUTH": f"operator:{SECRET}",
+        "BALANCING_PROBE": "off",
+    }
+    with systems.started("saturday", broker={"maxmemory": "6gb"}, **environment) as here:
+        os.environ["FLOWER_DB"] = str(here.home / "flower.db")
+        _remember_days()
+        yield World(here.home, here.servers, here.target, f"http://127.0.0.1:{ports['API_PORT']}")
 
 
-def _prepare() -> None:
-    from workers.app import app
-    from workers.connections.store import registry
-    from workers.foundation import database, redis, schema
+def _remember_days() -> None:
+    from workers.foundation import database
     from workers.snapshots import store as snapshots
     from workers.snapshots.rules import Snapshot
 
-    app.conf.broker_url = os.environ["WEDOPS_BROKER_URL"]
-    app.loader.import_default_modules()
-    schema.upgrade()
-    redis.load_functions()
-    registry.publish_limits()
     minutes, now = 2 * 1440, clock.now()
     waves = 1_000 + 800 * np.sin(2 * np.pi * np.arange(minutes) / 1440)
     rows = [
@@ -177,21 +149,10 @@ def _prepare() -> None:
 
 @contextmanager
 def supervised(world: World) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run every process of the Procfile under our supervisor, for the length of the block."""
-    command = ["-c", "from workers.cli.main import main; main()", "supervise", str(ROOT / "Procfile")]
-    process = subprocess.Popen(
-        [sys.executable, *command, "--folder", str(world.home)],
-        cwd=ROOT,
-        preexec_fn=servers.die_with_parent(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    """Run every process of the Procfile, and wait until all is ready."""
+    with systems.supervised(world.home) as process:
         form.wait_for(lambda: _is_ready(world), within=120, every=0.2)
         yield process
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def _is_ready(world: World) -> bool:

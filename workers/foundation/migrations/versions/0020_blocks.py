@@ -30,6 +30,15 @@ def upgrade() -> None:
     for table in ("metric_blocks", "metric_minute_pages"):
         # Packed already.
         op.execute(f"ALTER TABLE {table} ALTER COLUMN body SET STORAGE EXTERNAL")
+    _due()
+    op.add_column(
+        "metric_series",
+        sa.Column("heard_on", sa.Date(), nullable=False, server_default=sa.func.current_date()),
+    )
+    op.add_column("forecast_fits", sa.Column("revision", sa.BigInteger(), nullable=False, server_default="0"))
+
+
+def _due() -> None:
     # An hour is made anew of all its minutes: those that late points may still change need pages.
     op.execute(
         "INSERT INTO metric_rollups_due (level, start) SELECT 'minute', minute FROM generate_series("
@@ -37,8 +46,3 @@ def upgrade() -> None:
         "WHERE EXISTS (SELECT FROM metric_positions) ON CONFLICT DO NOTHING"
     )
     op.execute("UPDATE metric_rollups_open SET after = 0")
-    op.add_column(
-        "metric_series",
-        sa.Column("heard_on", sa.Date(), nullable=False, server_default=sa.func.current_date()),
-    )
-    op.add_column("forecast_fits", sa.Column("revision", sa.BigInteger(), nullable=False, server_default="0"))
