@@ -44,10 +44,15 @@ class Gateway:
         query = urlencode(
             {"apikey": self.permit if permit is None else permit, "region": self.region, "vsn": "1.0.0"}
         )
-        async with connect(
-            f"{self.url}?{query}", ping_interval=None, max_size=None, close_timeout=1
-        ) as socket:
+        address = f"{self.url}?{query}"
+        socket = await connect(address, ping_interval=None, max_size=None, close_timeout=1)
+        try:
             yield socket
+        finally:
+            # What asyncio's transports of 3.11 raise when they are ended twice: one that was closing sent its
+            # last byte at this very moment.
+            with suppress(AttributeError):
+                await socket.close()
 
 
 async def _ask(socket: ClientConnection, frame: phoenix.Frame) -> str:
