@@ -10,14 +10,19 @@ from redis.exceptions import RedisError
 from demo import door, limits, phoenix
 from demo.client import Client
 from demo.presence import Presence
+from demo.urgent import Urgent
 from workers.connections.rules.admission import names_wedding
+from workers.connections.rules.channels import canonical
 from workers.connections.store import registry
 from workers.connections.store.registry import Connection
+from workers.delivery.formats import EVENT, RECEIPT
 from workers.foundation import logs
 from workers.foundation.errors import ExpectedError
 
 log = logs.get("gateway")
 
+#: Why nobody may broadcast what looks like a message of the control plane.
+RESERVED = f"the event {EVENT!r} is the control plane's: use another name"
 #: What the node can send, bytes a second; its people share it by their service levels.
 BANDWIDTH = float(os.environ.get("GATEWAY_BANDWIDTH", "50e6"))
 
@@ -25,9 +30,11 @@ BANDWIDTH = float(os.environ.get("GATEWAY_BANDWIDTH", "50e6"))
 class Channels:
     """The topics of a node's clients."""
 
-    def __init__(self, clients: Mapping[str, Client], level: Callable[[Connection], dict[str, Any]]) -> None:
+    def __init__(
+        self, clients: Mapping[str, Client], level: Callable[[Connection], dict[str, Any]], urgent: Urgent
+    ) -> None:
         """Serve `clients`, by id; `level` returns the service level of a connection."""
-        self.clients, self.level = clients, level
+        self.clients, self.level, self.urgent = clients, level, urgent
         self.presence = Presence()
         #: The weights of all clients, added up.
         self.shares = 1
@@ -48,7 +55,11 @@ class Channels:
             await self._push(client, frame)
 
     async def _push(self, client: Client, frame: phoenix.Frame) -> None:
-        if frame.event == phoenix.BROADCAST:
+        name = frame.payload.get("event")
+        if frame.event == phoenix.BROADCAST and name in (EVENT, RECEIPT):
+            why = self.urgent.receipt(client, frame.payload.get("payload")) if name == RECEIPT else RESERVED
+            await client.tell(frame.reply({"reason": why}, "error") if why else frame.reply({}))
+        elif frame.event == phoenix.BROADCAST:
             self._relay(client, phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload))
             if client.topics[frame.topic][1]:
                 await client.tell(frame.reply({}))
@@ -57,7 +68,7 @@ class Channels:
             self.publish(frame.topic, self.presence.take(frame, client.record.id))
 
     async def _join(self, client: Client, frame: phoenix.Frame) -> None:
-        if why := await asyncio.to_thread(self._may_not_join, client, phoenix.channel(frame.topic)):
+        if why := await asyncio.to_thread(self._may_not_join, client, canonical(frame.topic)):
             await client.tell(frame.reply({"reason": why}, "error"))
             return
         client.topics[frame.topic] = phoenix.config(frame.payload)
@@ -65,12 +76,13 @@ class Channels:
         state, left = self.presence.join(frame, client.record.id)
         self.publish(frame.topic, left)
         await client.tell(state)
+        self.urgent.joined(client)
 
     async def _leave(self, client: Client, frame: phoenix.Frame) -> None:
         client.topics.pop(frame.topic, None)
         self.publish(frame.topic, self.presence.leave(frame.topic, client.record.id))
-        channel = phoenix.channel(frame.topic)
-        if channel not in map(phoenix.channel, client.topics):
+        channel = canonical(frame.topic)
+        if channel not in map(canonical, client.topics):
             await door.inform(registry.unsubscribe, client.record.ref, [channel])
         await client.tell(frame.reply({}))
 
@@ -104,10 +116,12 @@ class Channels:
     def _post(self, people: list[Client], message: phoenix.Frame, *, late: float = 0.0) -> None:
         # Written once for each version, however many hear it.
         texts = {version: message.write(version) for version in {one.version for one in people}}
-        since = asyncio.get_running_loop().time() - late
+        since, kind = asyncio.get_running_loop().time() - late, canonical(message.topic).partition(":")[0]
         for client in people:
             if (text := texts[client.version]) is not None:
                 level = self.level(client.record)
-                client.outbox.put(
-                    text, level, BANDWIDTH * level["bandwidth_share"] / self.shares, since=since
-                )
+                if kind in level.get("prompt", ()):
+                    client.prompt.put(text, level | {"batch_ms": 0}, BANDWIDTH, since=since)
+                else:
+                    share = BANDWIDTH * level["bandwidth_share"] / self.shares
+                    client.outbox.put(text, level, share, since=since)

@@ -5,6 +5,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from socket import IPPROTO_TCP, TCP_NOTSENT_LOWAT
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
@@ -18,6 +19,8 @@ from workers.connections.store.registry import Connection, Measurement
 
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MAX = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
+#: Bytes that may wait for a socket outside our own queues: in the system, and above that in the process.
+UNSENT, UNWRITTEN = 12_000, 4_000
 #: A client that takes nothing for so many seconds, or answers no ping for so many, is cut off.
 PATIENCE, SILENCE = 5.0, 40.0
 
@@ -30,6 +33,8 @@ class Client:
     record: Connection
     version: str
     outbox: Outbox
+    #: What comes on channels that wait for nothing.
+    prompt: Outbox
     #: By topic, whether it wants its own broadcasts, and whether each is acknowledged.
     topics: dict[str, tuple[bool, bool]] = field(default_factory=dict)
     allowance: Allowance = field(default_factory=Allowance)
@@ -42,11 +47,25 @@ class Client:
     #: When its handshake came (seconds of the event loop).
     arrived: float = 0.0
     pinged: float = 0.0
+    #: Of each thread of urgent messages, the highest revision that was sent here.
+    revisions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def sent(self) -> int:
+        """Return how many bytes of others' messages were sent."""
+        return self.outbox.sent + self.prompt.sent
 
     async def tell(self, frame: phoenix.Frame) -> None:
         """Send a message now."""
         if (text := frame.write(self.version)) is not None:
             await send(self.socket, text)
+
+    def takes(self, message: dict[str, Any]) -> bool:
+        """Tell whether an urgent message is new here, and remember it: nobody is sent an older one after."""
+        new: bool = message["revision"] > self.revisions.get(message["thread"], -1)
+        if new:
+            self.revisions[message["thread"]] = message["revision"]
+        return new
 
     def cut(self) -> None:
         """End a socket whose client takes nothing: a goodbye would wait for ever."""
@@ -93,7 +112,10 @@ def client_of(
             # The recipient has it half a round trip after its socket took it.
             traffic.took(record.region, what, seconds + client.rtt / 2)
 
-    client = Client(socket, record, version, Outbox(partial(send, socket), _observe), arrived=arrived)
+    own = Outbox(partial(send, socket), _observe), Outbox(partial(send, socket), _observe)
+    client = Client(socket, record, version, *own, arrived=arrived)
+    # What the system took cannot be passed any more: it takes little that is not on its way.
+    socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
     return client
 
 

@@ -23,12 +23,14 @@ from websockets.http11 import Request, Response
 
 from demo import door, limits, phoenix
 from demo.channels import Channels
-from demo.client import Client, client_of
+from demo.client import UNWRITTEN, Client, client_of
 from demo.orders import Orders
 from demo.tenants import Tenant
 from demo.traffic import Traffic
+from demo.urgent import Urgent
 from workers.connections.formats import permits
 from workers.connections.formats.permits import PermitRefused
+from workers.connections.rules.channels import canonical
 from workers.connections.store import registry, upkeep
 from workers.connections.store.registry import Admission, Connection, ConnectionRefused, Measurement
 from workers.foundation import background, heartbeat, logs, settings
@@ -53,14 +55,15 @@ class Gateway:
         self.orders = Orders(
             door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end
         )
-        self.channels = Channels(self.clients, self.orders.level)
+        self.urgent = Urgent(self.clients)
+        self.channels = Channels(self.clients, self.orders.level, self.urgent)
         self.tenant = Tenant(self.channels.publish)
         self.tenant.serve()
 
     @property
     def sent(self) -> int:
         """Return how many bytes of others' messages were ever sent."""
-        return self.gone + sum(client.outbox.sent for client in self.clients.values())
+        return self.gone + sum(client.sent for client in self.clients.values())
 
     async def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake with its reason, or remember who comes."""
@@ -113,7 +116,7 @@ class Gateway:
         client = self.clients[str(socket.id)] = self.admitted.pop(str(socket.id))
         self.traffic.took(client.record.region, "connect", asyncio.get_running_loop().time() - client.arrived)
         self.by_region[client.record.region] += 1
-        writer = asyncio.create_task(client.outbox.write())
+        writers = [asyncio.create_task(one.write()) for one in (client.outbox, client.prompt)]
         try:
             async for text in socket:
                 client.messages += 1
@@ -128,7 +131,8 @@ class Gateway:
         except ConnectionClosed:
             pass
         finally:
-            writer.cancel()
+            for writer in writers:
+                writer.cancel()
             await self.leave(client)
 
     async def _too_fast(self, client: Client) -> None:
@@ -142,7 +146,8 @@ class Gateway:
         if self.clients.pop(client.record.id, None) is None:
             return
         self.by_region[client.record.region] -= 1
-        self.gone += client.outbox.sent
+        self.gone += client.sent
+        self.urgent.left(client)
         await door.inform(
             registry.close if client.socket.close_code in GOODBYES else registry.lost, client.record.ref
         )
@@ -165,6 +170,7 @@ class Gateway:
             "report": lambda: self.orders.report(lambda: self.by_region, lambda: self.sent),
             "traffic": self.traffic.report,
             "heartbeat": heartbeat.pulse,
+            **self.urgent.always(),
         }
 
     async def _pings(self, at: float) -> list[Measurement]:
@@ -194,7 +200,7 @@ class Gateway:
     async def _again(self, ref: str) -> None:
         """Open again what the registry does not know any more, or end it."""
         if client := self.clients.get(ref.rpartition("/")[2]):
-            channels = tuple(dict.fromkeys(map(phoenix.channel, client.topics)))
+            channels = tuple(dict.fromkeys(map(canonical, client.topics)))
             record = replace(client.record, channels=channels)
             if not (await asyncio.to_thread(registry.open, record, resume=True)).ok:
                 self.end(record.id)
@@ -216,6 +222,7 @@ async def main() -> None:
         process_request=gateway.admit,
         ping_interval=None,
         max_size=limits.LARGEST,
+        write_limit=UNWRITTEN,
         origins=limits.origins(),
         close_timeout=2,
         start_serving=False,

@@ -85,11 +85,6 @@ def _pushed(data: bytes) -> Frame | None:
     )
 
 
-def channel(topic: str) -> str:
-    """Return what the registry calls a topic: Supabase's clients put a word before it."""
-    return topic.removeprefix("realtime:")
-
-
 def read(text: str | bytes) -> Frame | None:
     """Return a client's message in either version; None for what is none."""
     if isinstance(text, bytes):

@@ -35,6 +35,7 @@ ROOMS = (
     "workers.caching",
     "workers.commands",
     "workers.connections",
+    "workers.delivery",
     "workers.emergencies",
     "workers.forecasting",
     "workers.journal",

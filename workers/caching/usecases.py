@@ -8,6 +8,7 @@ from workers.caching import store
 from workers.caching.formats import WarmUp
 from workers.caching.rules import Kind, Structure
 from workers.caching.store import Entry, layers
+from workers.connections.rules import channels
 from workers.foundation.moments import Moment
 from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
@@ -40,9 +41,8 @@ def _entries(wedding: Wedding) -> list[Entry]:
         "supplier_ids": list(wedding.supplier_ids),
         "timeline": wedding.timeline,
     }
-    channel = f"wedding:{wedding.id}"
     subscriptions = (
-        Entry(Kind.SUBSCRIPTION, (wedding.id, supplier), [channel, f"{channel}:{supplier}"])
+        Entry(Kind.SUBSCRIPTION, (wedding.id, supplier), channels.of_supplier(wedding, supplier))
         for supplier in wedding.supplier_ids
     )
     return [Entry(Kind.WEDDING, wedding.id, facts), *subscriptions]

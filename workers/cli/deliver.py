@@ -3,14 +3,17 @@
 import click
 
 from workers.foundation import logs
-from workers.processes import deliver, ending
+from workers.processes import deliver, ending, urgent
 
 
 @click.command("deliver")
-def command() -> None:
+@click.option(
+    "--urgent", "is_urgent", is_flag=True, help="The urgent lane instead: messages and their receipts."
+)
+def command(is_urgent: bool) -> None:
     """Send commands, notifications and broadcasts as soon as they are written, until told to stop.
 
     Several may run.
     """
     logs.configure()
-    deliver.run(ending.on_signal())
+    (urgent if is_urgent else deliver).run(ending.on_signal())

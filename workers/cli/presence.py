@@ -18,11 +18,22 @@ def command(wedding_id: str, as_json: bool) -> None:
     if as_json:
         click.echo(
             orjson.dumps(
-                {"schema": "wedops.presence/2", "wedding_id": wedding_id, "quality": quality, **vars(online)}
+                {
+                    "schema": "wedops.presence/2",
+                    "wedding_id": wedding_id,
+                    "quality": quality,
+                    "suppliers": found.suppliers,
+                    "connections": online.connections,
+                    "users": online.users,
+                    "complete": online.complete,
+                }
             ).decode()
         )
         return
     click.echo(", ".join(f"{count} {kind}" for kind, count in online.connections.items()))
+    if found.suppliers:
+        suppliers = (f"{here} of {many} {kind}" for kind, (here, many) in found.suppliers.items())
+        click.echo(f"suppliers: {', '.join(suppliers)}")
     measured = "not measured of late" if quality is None else f"{quality:.0f} of 100"
     click.echo(
         f"{len(online.users)}{'' if online.complete else ' or more'} people, quality of their connections "

@@ -12,6 +12,8 @@ from workers.balancing import rules as balancing
 from workers.balancing.adapters import supabase as supabase_nodes
 from workers.caching import rules as caching
 from workers.connections.rules import admission as connections
+from workers.delivery import adapters as urgent_broadcasts
+from workers.delivery import rules as delivery
 from workers.forecasting.rules import forecast as forecasting
 from workers.forecasting.rules import peak_forecast
 from workers.foundation import settings
@@ -38,6 +40,8 @@ DECLARED: tuple[type[Settable], ...] = (
     balancing.Policy,
     supabase_nodes.Policy,
     caching.Policy,
+    delivery.Policy,
+    urgent_broadcasts.Policy,
     Policy,
     actuators.Policy,
     pgbouncer.Policy,

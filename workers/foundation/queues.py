@@ -13,6 +13,8 @@ NAMES = ("emergency", "safety", "steady", "bulk", "warm_up")
 #: Which tasks wait where: the first that fits.
 ROUTES = (
     ("emergencies.*", {"queue": "emergency"}),
+    ("delivery.send", {"queue": "emergency"}),
+    ("delivery.*", {"queue": "bulk"}),
     ("alerts.*", {"queue": "safety"}),
     ("balancing.watch_nodes", {"queue": "safety"}),
     ("connections.publish_levels", {"queue": "safety"}),

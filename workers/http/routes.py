@@ -19,6 +19,7 @@ from workers.balancing import usecases as balancing
 from workers.balancing.adapters import supabase
 from workers.balancing.rules import Route
 from workers.connections.formats import permits
+from workers.delivery import routes as delivery_routes
 from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
 from workers.foundation.errors import ExpectedError
 from workers.http.gauges import Now
@@ -50,6 +51,7 @@ async def _life(_api: FastAPI) -> AsyncIterator[None]:
 settings.settle_environment()
 api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
 api.include_router(measurement_routes.router)
+api.include_router(delivery_routes.router)
 
 
 @api.get("/livez")

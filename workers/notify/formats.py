@@ -17,7 +17,8 @@ def message(notification: Notification, to: Target) -> Message:
     """
     body = {
         "title": safe(notification.title, TITLE),
-        "body": safe(notification.body, BODY),
+        # No target takes a message without one.
+        "body": safe(notification.body or notification.title, BODY),
         "severity": notification.severity,
         "about": notification.about or to.wedding_id,
     }

@@ -1,9 +1,10 @@
 """What may be sent: short, and without secrets. Pure."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import ClassVar, TypeVar
 
 from workers.outbox.rules import Retry
 
@@ -16,6 +17,10 @@ _HOOK = re.compile(r"(?i)(?<=hooks\.)\S+")
 _NAMED = re.compile(
     r"(?i)(\w*(?:password|passwd|pwd|token|secret|api_?key|authorization)[\"']?)(\s*[=:]\s*)((?:bearer|basic)\s+\S+|\"[^\"]*\"|'[^']*'|\S+)"
 )
+
+
+#: A moment of the world's or of the machine's time.
+At = TypeVar("At", bound=datetime)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,20 @@ class Policy:
             raise ValueError("patience must be from 100ms to 20s")
         if not timedelta(seconds=1) <= self.retry_after <= timedelta(hours=1):
             raise ValueError("retry_after must be from 1s to 1h")
+
+
+def steps_due(waits: Sequence[timedelta], since: At, at: At) -> tuple[int, At]:
+    """Return how many steps of an escalation are due at a moment, and when the last of them was.
+
+    Each waits for so long after the one before it, the first after `since`. Alerts, urgent messages and
+    emergencies all escalate by this.
+    """
+    last = since
+    for number, wait in enumerate(waits):
+        if last + wait > at:
+            return number, last
+        last += wait
+    return len(waits), last
 
 
 def safe(text: str, limit: int) -> str:

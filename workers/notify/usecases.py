@@ -39,6 +39,11 @@ def targets_of(db: Connection, people: Collection[tuple[str, str]]) -> dict[tupl
     return found
 
 
+def own_targets(db: Connection, recipient: str, wedding_id: str) -> list[Target]:
+    """Return where somebody is reached, for a wedding or for all; nowhere when nobody knows an address."""
+    return [one for one in targets(db, recipient, wedding_id) if one.recipient == recipient]
+
+
 def publish(
     db: Connection, message: Notification, *, recipient: str = OPERATIONS, wedding_id: str = ""
 ) -> int:

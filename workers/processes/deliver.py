@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from workers.alerts.usecases import live
 from workers.commands import usecases as commands
+from workers.delivery.usecases import broadcasting
 from workers.foundation import background, clock, heartbeat, logs, wakeups
 from workers.foundation.errors import ExpectedError
 from workers.journal import store as journal
@@ -27,6 +28,7 @@ WORK: Mapping[str, Callable[[float], None]] = {
     "actions": applying.apply,
     "notifications": notify.deliver,
     "broadcasts": live.publish,
+    "urgent broadcasts": broadcasting.broadcast,
 }
 
 

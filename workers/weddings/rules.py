@@ -25,6 +25,8 @@ ID_REMEDY = "1-128 letters, digits, dots, at signs, dashes, underscores, a lette
 #: What a region and a user are called: an id without an at sign, so nobody's mail address.
 NAME = re.compile(ID_PATTERN.replace("@", ""))
 NAME_REMEDY = ID_REMEDY.replace(" at signs,", "")
+#: What a kind of supplier is called. `person` is a part of channels, so no kind.
+SUPPLIER_TYPE = re.compile(r"(?!person$)[a-z][a-z_-]{0,31}")
 
 
 class VenueType(StrEnum):
@@ -75,7 +77,8 @@ class Policy:
 class Wedding:
     """A wedding. What people agreed on is local wall time and a zone.
 
-    `starts_at` and `ends_at` are the instants.
+    `starts_at` and `ends_at` are the instants. `duties` says of a supplier by its id, where it is known, its
+    `type` and `until` which local time it is there; without, to the end.
     """
 
     id: str
@@ -90,6 +93,7 @@ class Wedding:
     status: Status = Status.CONFIRMED
     supplier_ids: tuple[str, ...] = ()
     timeline: dict[str, Any] = field(default_factory=dict, hash=False)
+    duties: dict[str, dict[str, str]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,23 @@ def begins(starts_at: datetime, ends_at: datetime, policy: Policy) -> tuple[tupl
         (starts_at, Phase.CEREMONY),
         (starts_at - policy.setup_before, Phase.SETUP),
     )
+
+
+def supplier_type(wedding: Wedding, supplier_id: str) -> str:
+    """Return what a supplier of a wedding is, such as `florist`; empty when the calendar does not say."""
+    return wedding.duties.get(supplier_id, {}).get("type", "")
+
+
+def on_duty(wedding: Wedding, policy: Policy, *, now: Moment) -> list[str]:
+    """Return the suppliers whose duty at a wedding is not over: nobody once it is over or cancelled."""
+    if wedding.status is Status.CANCELLED or phase(wedding, policy, now=now) is Phase.OVER:
+        return []
+    return [one for one in wedding.supplier_ids if (until := _until(wedding, one)) is None or now < until]
+
+
+def _until(wedding: Wedding, supplier_id: str) -> Moment | None:
+    local = wedding.duties.get(supplier_id, {}).get("until")
+    return instant(datetime.fromisoformat(local), wedding.zone, end=True).at if local else None
 
 
 def running(wedding: Wedding, *, now: Moment) -> bool:

@@ -77,14 +77,15 @@ def test_a_loader_that_died_does_not_keep_others_waiting_for_ever(layers: store.
 
 def test_a_wedding_is_warmed_up_and_its_result_recorded_once() -> None:
     with database.transaction() as db:
-        weddings.upsert(db, [wedding("w-1")], at=NOON)
+        weddings.upsert(db, [wedding("w-1", duties={"s1": {"type": "florist"}})], at=NOON)
     for _ in range(2):
         tasks.warm_up(wedding_id="w-1", request_key="k")
     with database.transaction() as db:
         assert store.count(db, "warm_up") == 1
         assert commands.waiting(db) == 0
     assert store.layers().get(Kind.WEDDING, "w-1", _fail)["guest_count"] == 100
-    assert store.layers().get(Kind.SUBSCRIPTION, ("w-1", "s1"), _fail) == ["wedding:w-1", "wedding:w-1:s1"]
+    for supplier, own in (("s1", ["wedding:w-1", "wedding:w-1:florist"]), ("s2", ["wedding:w-1"])):
+        assert store.layers().get(Kind.SUBSCRIPTION, ("w-1", supplier), _fail) == own
     tasks.forget(wedding_ids=["w-1"])
     assert not redis.cache_server().exists("wedops:cache:wedding:w-1")
 

@@ -155,4 +155,11 @@ def test_a_reason_for_refusal_has_no_colon_of_its_region() -> None:
 
 
 def test_a_supplier_subscribes_to_what_its_work_needs() -> None:
-    assert rules.PROFILES["florist"] == ("timeline", "venue", "deliveries", "person", "urgent")
+    assert rules.PROFILES["florist"] == (
+        "wedding",
+        "timeline",
+        "venue",
+        "deliveries",
+        "person",
+        "urgent",
+    )

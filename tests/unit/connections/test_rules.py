@@ -87,6 +87,7 @@ def test_every_class_has_a_level_under_its_name() -> None:
         "heartbeat_seconds": 30,
         "compression": True,
         "batch_ms": 250,
+        "prompt": ("timeline",),
     }
 
 

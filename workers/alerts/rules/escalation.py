@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from workers.alerts.rules.kinds import Severity, Tempo
 from workers.alerts.rules.lifecycle import AlertView, Policy, State, lasted
 from workers.foundation.moments import Moment
-from workers.notify.rules import OPERATIONS
+from workers.notify.rules import OPERATIONS, steps_due
 
 #: In the place of each wedding's own people.
 CONTACTS = "contacts"
@@ -119,15 +119,14 @@ def due(alert: AlertView, path: Path, tempo: Tempo, policy: Policy, *, now: Mome
         return []
     if alert.snoozed_until and alert.snoozed_until > now:
         return []
-    at, found = alert.escalates_from, list[Due]()
-    for number, step in enumerate(path.steps, start=1):
-        at += step.wait(tempo)
-        if at > now:
-            return found
-        found += [
-            Due(alert.id, f"{alert.round}.{number}", recipient)
-            for recipient in _recipients(step, alert, number)
-        ]
+    count, at = steps_due([step.wait(tempo) for step in path.steps], alert.escalates_from, now)
+    found = [
+        Due(alert.id, f"{alert.round}.{number}", recipient)
+        for number, step in enumerate(path.steps[:count], start=1)
+        for recipient in _recipients(step, alert, number)
+    ]
+    if count < len(path.steps):
+        return found
     if again := (now - at) // policy.repeat_after:
         found += [
             Due(alert.id, f"{alert.round}.again-{again}", recipient)

@@ -241,10 +241,29 @@ end
 
 local function kind_of(channel) return string.match(channel, '^[^:]+') end
 
+-- Returns what decides which channels somebody may join.
+local function person_of(shard, user, supplier_type)
+  local type_ = supplier_type and supplier_type ~= '' and supplier_type
+  local profile = type_ and redis.call('HGET', shard .. ':limits', 'profile:' .. type_)
+  return {user = user, supplier_type = type_, profile = profile}
+end
+
+-- Why somebody may not join a channel below a wedding: those of suppliers' types are for these suppliers,
+-- couple and planner, a person's is for that person. Nothing for all other channels.
+local function not_theirs(record, person, channel)
+  local wedding, below, id = string.match(channel, '^wedding:([^:]+):?([^:]*):?([^:]*)$')
+  if not wedding then return nil end
+  if record[WEDDING] ~= '' and wedding ~= record[WEDDING] then return 'wrong_wedding' end
+  if below == '' then return nil end
+  if below == 'person' then return id ~= person.user and 'not_theirs' or nil end
+  local leads = record[TYPE] == LETTERS.couple or record[TYPE] == LETTERS.planner
+  return not leads and below ~= person.supplier_type and 'not_theirs' or nil
+end
+
 -- Adds channels to a record; returns by kind which were taken (`ok`) and which not (`refused`: channel, why).
 -- What is no channel stands under `?`, which no kind can be.
-local function subscribe_to(record, channels, profile)
-  local list, has, kinds, changed = channels_of(record), {}, {}, false
+local function subscribe_to(record, channels, person)
+  local list, has, kinds, changed, profile = channels_of(record), {}, {}, false, person.profile
   for _, channel in ipairs(list) do has[channel] = true end
   local function note(kind, what, value)
     kinds[kind] = kinds[kind] or {}
@@ -258,6 +277,7 @@ local function subscribe_to(record, channels, profile)
     elseif has[channel] then why = nil
     elseif profile and not string.find(',' .. profile .. ',', ',' .. kind .. ',', 1, true) then
       why = 'not_in_profile'
+    elseif not_theirs(record, person, channel) then why = not_theirs(record, person, channel)
     elseif #list >= MAX_CHANNELS then why = 'too_many'
     end
     if why then

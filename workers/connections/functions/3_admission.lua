@@ -194,10 +194,10 @@ local function new_record(request, now)
 end
 
 -- Has a person join by a connection that they have already.
-local function join_again(shard, tenant, user, records, again, request, profile)
+local function join_again(shard, tenant, user, records, again, request, person)
   local record = records[again]
   local had = subscriptions(record)
-  local kinds = subscribe_to(record, request.channels, profile)
+  local kinds = subscribe_to(record, request.channels, person)
   hold(shard, tenant, user, records)
   count_channels(shard, record, had)
   redis.call('HINCRBY', shard .. ':flow', record[REGION] .. '|reused', 1)
@@ -208,7 +208,7 @@ local function join_again(shard, tenant, user, records, again, request, profile)
 end
 
 -- Writes a connection that may be, in the place of the `same` one that a gateway opens again.
-local function admit(shard, tenant, user, records, same, request, profile, now)
+local function admit(shard, tenant, user, records, same, request, person, now)
   local ref = tenant .. '/' .. user .. '/' .. request.id
   if same then
     count_one(shard, table.remove(records, same), -1)
@@ -217,10 +217,12 @@ local function admit(shard, tenant, user, records, same, request, profile, now)
   end
   local record = new_record(request, now)
   local channels, kinds = request.channels or {}, nil
-  if #channels < 2 and not profile then
-    record[CHANNELS] = channels[1] or ''
+  if #channels == 0 then
+    record[CHANNELS] = ''
+  elseif #channels == 1 and not person.profile and not not_theirs(record, person, channels[1]) then
+    record[CHANNELS] = channels[1]
   else
-    kinds = subscribe_to(record, channels, profile)
+    kinds = subscribe_to(record, channels, person)
   end
   records[#records + 1] = record
   hold(shard, tenant, user, records)
@@ -258,18 +260,17 @@ local function open(keys, args)
   local records = held(shard, tenant, user)
   local same = index_of(records, id)
   if #records > 0 then without_dead(shard, tenant, user, records, id) end
-  local profile = request.supplier_type
-    and redis.call('HGET', shard .. ':limits', 'profile:' .. request.supplier_type)
+  local person = person_of(shard, user, request.supplier_type)
   local again = request.reuse and not same
     and reusable(shard, tenant .. '/' .. user .. '/', records, request, limits, now)
-  if again then return join_again(shard, tenant, user, records, again, request, profile) end
+  if again then return join_again(shard, tenant, user, records, again, request, person) end
   -- Who has a place keeps it: a gateway that opens again what it holds is no newcomer.
   same = index_of(records, id)
   local refusal = beside_itself(request, records) and later('backup_same_node', 1000, request.id, now)
     or not same and over_limit(shard, limits, request, records, now)
   if refusal then return turned_away(shard, region, refusal) end
   if new_here then redis.call('SADD', shard .. ':tenants', tenant) end
-  return admit(shard, tenant, user, records, same, request, profile, now)
+  return admit(shard, tenant, user, records, same, request, person, now)
 end
 
 -- KEYS shard; ARGV number of shards, policy as JSON, then name, value … of single limits (`supplier:x`,

@@ -189,14 +189,13 @@ local function subscribe(keys, args)
   local shard = keys[1]
   local records, at, tenant, user = known(shard, args[1])
   if not at then return not_here(shard, args[1]) end
-  local profile = args[2] and args[2] ~= '' and redis.call('HGET', shard .. ':limits', 'profile:' .. args[2])
   if #args > MAX_IN_A_CALL then
     return refuse('send ' .. MAX_IN_A_CALL - 2 .. ' channels at most in a call')
   end
   local channels = {}
   for i = 3, #args do channels[#channels + 1] = args[i] end
   local had = subscriptions(records[at])
-  local kinds, changed = subscribe_to(records[at], channels, profile)
+  local kinds, changed = subscribe_to(records[at], channels, person_of(shard, user, args[2]))
   if changed then
     hold(shard, tenant, user, records)
     count_channels(shard, records[at], had)

@@ -89,11 +89,12 @@ class Policy:
 #: Kinds of channels (the text before the first colon) that each kind of supplier may subscribe to; who is in
 #: none has them all.
 PROFILES: dict[str, tuple[str, ...]] = {
-    "photographer": ("timeline", "photos", "shots", "venue", "person", "urgent"),
-    "venue": ("timeline", "guests", "floor", "catering", "weather", "person", "urgent"),
-    "florist": ("timeline", "venue", "deliveries", "person", "urgent"),
-    "caterer": ("timeline", "guests", "catering", "venue", "person", "urgent"),
+    "photographer": ("wedding", "timeline", "photos", "shots", "venue", "person", "urgent"),
+    "venue": ("wedding", "timeline", "guests", "floor", "catering", "weather", "person", "urgent"),
+    "florist": ("wedding", "timeline", "venue", "deliveries", "person", "urgent"),
+    "caterer": ("wedding", "timeline", "guests", "catering", "venue", "person", "urgent"),
     "planner": (
+        "wedding",
         "timeline",
         "guests",
         "floor",
@@ -107,7 +108,7 @@ PROFILES: dict[str, tuple[str, ...]] = {
         "person",
         "urgent",
     ),
-    "band": ("timeline", "venue", "songs", "person", "urgent"),
+    "band": ("wedding", "timeline", "venue", "songs", "person", "urgent"),
 }
 
 

@@ -11,6 +11,8 @@ from workers.connections.rules.admission import UserType
 from workers.weddings.rules import Phase
 
 DEVICES = ("fixed", "mobile")
+#: What touches guests never delays these.
+PROMPT = ("timeline",)
 #: While these run, what a vendor hears decides what happens in the next minute.
 RUNNING = (Phase.CEREMONY, Phase.RECEPTION)
 
@@ -21,12 +23,14 @@ class ServiceLevel:
 
     `bandwidth_share` is a weight among the people of a node, `heartbeat_seconds` the time between heartbeats,
     `batch_ms` for how long messages may be gathered; `compression` costs processor and saves bandwidth.
+    Channels of the kinds in `prompt` wait for nothing, whatever else is gathered or slowed down.
     """
 
     bandwidth_share: int
     heartbeat_seconds: int
     compression: bool
     batch_ms: int
+    prompt: tuple[str, ...] = PROMPT
 
 
 _CALM = {

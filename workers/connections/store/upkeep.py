@@ -121,16 +121,22 @@ def poor() -> dict[str, float]:
         return {ref: score for found in pipe.execute() for ref, score in found}
 
 
+#: A wedding has no more guests than that (weddings/formats).
+GUESTS_MAX = 100_000
+
+
 @dataclass(frozen=True)
 class Online:
     """Who of a wedding is online.
 
-    Open connections by user type, and users (id -> user type), some of them when not `complete`.
+    Open connections by user type, users (id -> user type), some of them when not `complete`, and which of its
+    suppliers.
     """
 
     connections: Mapping[str, int]
     users: Mapping[str, str]
     complete: bool
+    suppliers: frozenset[str] = frozenset()
 
 
 def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, limit: int = 2_000) -> Online:
@@ -142,32 +148,40 @@ def presence(wedding_id: str, supplier_ids: Iterable[str] = (), *, limit: int = 
     """
     open_: dict[str, int] = dict.fromkeys(rules.UserType, 0)
     users = presences.of(wedding_id)
-    complete, counted = True, set[str]()
+    complete, counted, here = True, set[str](), set[str]()
     for tenant in (wedding_id, *supplier_ids):
         shard = keys.shard(tenant, policy().shards)
-        cursor, counts = _list_users(shard, tenant, wedding_id, users, limit)
+        cursor, counts, some = _list_users(shard, tenant, wedding_id, users, limit)
         complete = complete and cursor == "0"
+        here |= {tenant} if some and tenant != wedding_id else set()
         if shard not in counted:
             counted.add(shard)
             open_ = {kind: open_[kind] + count for kind, count in zip(rules.UserType, counts, strict=True)}
-    return Online({str(kind): count for kind, count in open_.items()}, users, complete)
+    by_type = {str(kind): count for kind, count in open_.items()}
+    return Online(by_type, users, complete, frozenset(here))
+
+
+def guests(wedding_id: str) -> list[str]:
+    """Return the guests of a wedding who are online."""
+    users = presence(wedding_id, limit=GUESTS_MAX).users
+    return sorted(user for user, kind in users.items() if kind == rules.UserType.GUEST)
 
 
 def _list_users(
     shard: str, tenant: str, wedding_id: str, users: dict[str, str], limit: int
-) -> tuple[str, list[int]]:
+) -> tuple[str, list[int], bool]:
     """Add a wedding's users of one tenant to `users`.
 
-    Return where it ended, "0" for the end, and the shard's counts.
+    Return where it ended, "0" for the end, the shard's counts, and whether there is anybody.
     """
-    cursor, counts, first = "0", [], True
+    cursor, counts, first, some = "0", [], True, False
     while first or (cursor != "0" and len(users) < limit):
         cursor, counts, flat = redis.connections().fcall(
             "wedops_presence", 1, shard, tenant, wedding_id, cursor, 200
         )
         users.update({user: kind for user, kind, _ in batched_by(flat, 3)})
-        first = False
-    return cursor, counts
+        first, some = False, some or bool(flat)
+    return cursor, counts, some
 
 
 @dataclass(frozen=True)

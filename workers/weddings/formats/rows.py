@@ -19,6 +19,7 @@ from workers.weddings.rules import (
     NAME,
     NAME_REMEDY,
     OPERATIONS,
+    SUPPLIER_TYPE,
     Status,
     VenueType,
     Wedding,
@@ -96,6 +97,7 @@ def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
     if not begins.at or not finishes.at or not timedelta(0) < finishes.at - begins.at <= LONGEST:
         order = f"end={given['end']} must be after start={given['start']}"
         raise RowRefused(problem=f"{order}, by at most {LONGEST.days} days")
+    suppliers, duties = _suppliers(given["supplier_ids"], zone)
     wedding = Wedding(
         id=_wedding_id(given["id"]),
         starts_local=start,
@@ -107,14 +109,18 @@ def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
         venue_type=_choice("venue_type", given["venue_type"], VenueType),
         region=_region(given["region"]),
         status=_choice("status", given["status"] or "confirmed", Status),
-        supplier_ids=_suppliers(given["supplier_ids"]),
+        supplier_ids=suppliers,
         timeline=_timeline(given["timeline"]),
+        duties=duties,
     )
     notes = [resolution.note for resolution in (begins, finishes) if resolution.note]
-    if zones.is_fixed(zone):
-        remedy = "give the venue's zone, as America/New_York"
-        notes.append(f"zone={zone!r} is a fixed offset, without summer time; {remedy}")
-    return wedding, notes
+    return wedding, notes + _about_zone(zone)
+
+
+def _about_zone(zone: str) -> list[str]:
+    remedy = "give the venue's zone, as America/New_York"
+    fixed = f"zone={zone!r} is a fixed offset, without summer time; {remedy}"
+    return [fixed] if zones.is_fixed(zone) else []
 
 
 def _local(name: str, text: str) -> datetime:
@@ -161,9 +167,31 @@ def _id(name: str, text: str) -> str:
     return text
 
 
-def _suppliers(text: str) -> tuple[str, ...]:
-    given = (one.strip() for one in text.split(";"))
-    return tuple(dict.fromkeys(_id("supplier_ids", one) for one in given if one))
+def _suppliers(text: str, zone: str) -> tuple[tuple[str, ...], dict[str, dict[str, str]]]:
+    """Read `id`, `type:id` and `type:id|until`; return the ids, and what is known of each."""
+    duties: dict[str, dict[str, str]] = {}
+    for one in filter(None, (one.strip() for one in text.split(";"))):
+        who, _, until = one.partition("|")
+        kind, _, id = who.rpartition(":")
+        duties.setdefault(_id("supplier_ids", id.strip()), {}).update(
+            _duty(kind.strip(), until.strip(), zone)
+        )
+    return tuple(duties), {id: duty for id, duty in duties.items() if duty}
+
+
+def _duty(kind: str, until: str, zone: str) -> dict[str, str]:
+    duty = {}
+    if kind:
+        if not SUPPLIER_TYPE.fullmatch(kind):
+            remedy = "write the type as florist:s-12, in small letters, dashes and underscores"
+            raise RowRefused(problem=f"supplier_ids={kind[:40]!r} is no type of supplier; {remedy}")
+        duty["type"] = kind
+    if until:
+        local = _local("supplier_ids", until)
+        if problem := instant(local, zone, end=True).problem:
+            raise RowRefused(problem=f"supplier_ids: {problem}")
+        duty["until"] = local.isoformat(timespec="minutes")
+    return duty
 
 
 def _guests(text: str) -> int:

@@ -9,7 +9,7 @@ from workers.foundation.moments import Moment
 from workers.weddings.rules import Status, Wedding
 from workers.weddings.store.weddings import facts_of, history
 
-_KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name != "timeline"]
+_KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name not in ("timeline", "duties")]
 
 
 def as_known(db: Connection, at: Moment, start: datetime, end: datetime) -> list[Wedding]:

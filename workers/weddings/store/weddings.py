@@ -59,11 +59,14 @@ weddings = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     # The highest SEQUENCE that an iCalendar had of it: an older copy of the file must not undo a newer one.
     Column("sequence", BigInteger, nullable=False, server_default="0"),
+    Column("duties", JSONB, nullable=False, server_default="{}"),
 )
 Index("weddings_by_region", weddings.c.region)
 Index("weddings_by_version", weddings.c.version)
 
 _FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
+#: Their columns are JSON.
+_DOCUMENTS = ("timeline", "duties")
 _VENUES, _STATUSES = {str(one): one for one in VenueType}, {str(one): one for one in Status}
 
 
@@ -85,7 +88,7 @@ history = Table(
     *(
         Column(column.name, column.type, nullable=False, index=column.index)
         for column in weddings.c
-        if column.name not in {"id", "timeline", "digest", "version", "updated_at", "sequence"}
+        if column.name not in {"id", "timeline", "duties", "digest", "version", "updated_at", "sequence"}
     ),
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, primary_key=True),
@@ -193,7 +196,7 @@ def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """
     names = [column.name for column in weddings.c]
     db.execute(text("CREATE TEMPORARY TABLE arriving (LIKE weddings) ON COMMIT DROP"))
-    values = ([Jsonb(row[name]) if name == "timeline" else row[name] for name in names] for row in rows)
+    values = ([Jsonb(row[name]) if name in _DOCUMENTS else row[name] for name in names] for row in rows)
     copy(db, "arriving", names, values)
     arriving = table("arriving", *(column(name) for name in names))
     statement = insert(weddings).from_select(names, select(arriving).order_by(arriving.c.id))
@@ -216,7 +219,9 @@ def _row(wedding: Wedding) -> dict[str, Any]:
 
 
 def _digest(wedding: Wedding) -> str:
-    text = orjson.dumps(_row(wedding), option=orjson.OPT_SORT_KEYS)
+    # Without duties it is what it was before there were any: nothing of an older calendar has changed.
+    facts = {name: value for name, value in _row(wedding).items() if value or name != "duties"}
+    text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     return blake2b(text, digest_size=16).hexdigest()
 
 
@@ -285,15 +290,9 @@ def facts_of(rows: Iterable[Any]) -> list[Wedding]:
     """Return weddings by rows that begin with a wedding's fields in order: by name is five times slower."""
     found = []
     for row in rows:
-        # What is known of a version has no timeline.
-        timeline = row[11] if len(row) > 11 else {}
-        wedding_id, starts, ends, zone, starts_at, ends_at, guests, venue, region, status, suppliers = row[
-            :11
-        ]
-        kinds = _VENUES[venue], region, _STATUSES[status]
-        found.append(
-            Wedding(
-                wedding_id, starts, ends, zone, starts_at, ends_at, guests, *kinds, tuple(suppliers), timeline
-            )
-        )
+        # What is known of a version has no timeline, and no duties.
+        timeline, duties = row[11:13] if len(row) > 12 else ({}, {})
+        venue, region, status, suppliers = row[7:11]
+        facts = (*row[:7], _VENUES[venue], region, _STATUSES[status], tuple(suppliers), timeline, duties)
+        found.append(Wedding(*facts))
     return found

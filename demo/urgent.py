@@ -1,0 +1,205 @@
+"""Urgent messages at a gateway: ahead of everything that waits for a socket, and proved to have arrived."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from websockets.exceptions import ConnectionClosed
+
+from demo import phoenix
+from demo.client import Client
+from workers.connections.rules import channels
+from workers.delivery.formats import EVENT
+from workers.delivery.keys import IN, URGENT
+from workers.delivery.rules import State, recipient_of
+from workers.foundation import logs, settings
+
+log = logs.get("gateway")
+
+#: In seconds: how long what is to be reported is gathered; who has not proved by then that a message arrived
+#: is reported as sent; between attempts while Redis is unavailable.
+GATHER, PROOF, AGAIN = 0.002, 1.0, 0.25
+#: What one call takes, and how much is kept while Redis is unavailable.
+AT_ONCE, KEPT = 500, 100_000
+
+
+class Urgent:
+    """What a gateway does with urgent messages. One server, no cluster: it is a demo."""
+
+    def __init__(self, clients: Mapping[str, Client]) -> None:
+        """Serve `clients`, by id."""
+        servers = settings.servers()
+        self.clients = clients
+        # Who reconnects by itself says nothing of what it missed meanwhile.
+        self._redis: Any = Redis.from_url(
+            servers.connections_url or servers.broker_url,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._weddings: dict[str, dict[str, Client]] = defaultdict(dict)
+        self._said: list[tuple[str, str, str]] = []
+        self._came: list[tuple[str, str]] = []
+        self._some = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._heard: set[str] = set()
+        self._works: set[asyncio.Task[None]] = set()
+
+    def joined(self, client: Client) -> None:
+        """Have somebody who joined a channel get what they have not acknowledged."""
+        who = _who(client)
+        if who and client.record.wedding_id:
+            if client.record.id not in self._weddings[client.record.wedding_id]:
+                self._weddings[client.record.wedding_id][client.record.id] = client
+                self._changed.set()
+            if client.record.wedding_id in self._heard:
+                self._report_joined([client])
+
+    def _report_joined(self, clients: list[Client]) -> None:
+        self._came += [(one.record.wedding_id or "", _who(one)) for one in clients]
+        self._some.set()
+
+    def left(self, client: Client) -> None:
+        """Forget somebody who is gone."""
+        people = self._weddings.get(client.record.wedding_id or "", {})
+        people.pop(client.record.id, None)
+        if not people:
+            self._weddings.pop(client.record.wedding_id or "", None)
+            self._changed.set()
+
+    def receipt(self, client: Client, said: Any) -> str:
+        """Take a receipt of a client's application; return what is wrong with it, or nothing."""
+        state = said.get("state") if isinstance(said, dict) else None
+        identifier = said.get("identifier") if isinstance(said, dict) else None
+        if state not in (State.DELIVERED, State.DISPLAYED, State.ACKNOWLEDGED):
+            return "state must be delivered, displayed or acknowledged"
+        if not isinstance(identifier, str) or not (who := _who(client)):
+            return "identifier must be that of a message"
+        self._report(identifier, who, State(state))
+        return ""
+
+    def _report(self, identifier: str, who: str, state: State) -> None:
+        if len(self._said) < KEPT:
+            self._said.append((identifier, who, str(state)))
+            self._some.set()
+
+    async def listen(self) -> None:
+        """Hear of messages for the weddings that have somebody here, until Redis is unavailable."""
+        self._heard = set()
+        try:
+            async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+                follow = asyncio.create_task(self._follow(channel))
+                try:
+                    await self._read(channel)
+                finally:
+                    follow.cancel()
+        except RedisError as error:
+            log.warning("no urgent messages", reason="redis", detail=str(error))
+
+    async def _follow(self, channel: Any) -> None:
+        """Keep the subscriptions those of the weddings that are here."""
+        while True:
+            self._changed.clear()
+            wanted = set(self._weddings)
+            if gone := [URGENT + one for one in self._heard - wanted]:
+                await channel.unsubscribe(*gone)
+            if new := wanted - self._heard:
+                await channel.subscribe(*(URGENT + one for one in new))
+                # Only now: what is published for who joins is heard.
+                self._report_joined([one for wedding in new for one in self._weddings[wedding].values()])
+            self._heard = wanted
+            await self._changed.wait()
+
+    async def _read(self, channel: Any) -> None:
+        while True:
+            if not channel.subscribed:
+                await asyncio.sleep(GATHER)
+            elif message := await channel.get_message(timeout=1.0):
+                with suppress(orjson.JSONDecodeError, KeyError, TypeError):
+                    told = orjson.loads(message["data"])
+                    self._give(told["message"], set(told["to"]))
+
+    def _give(self, message: dict[str, Any], to: set[str]) -> None:
+        """Send a message to all sockets of those it is for, at once."""
+        texts: dict[tuple[str, str], str | bytes | None] = {}
+        said = {"type": "broadcast", "event": EVENT, "payload": message}
+        for client in list(self._weddings.get(message["wedding_id"], {}).values()):
+            topic = _topic(client)
+            if _who(client) in to and topic and client.takes(message):
+                key = topic, client.version
+                if key not in texts:
+                    texts[key] = phoenix.Frame(topic, phoenix.BROADCAST, said).write(client.version)
+                self._keep(self._prove(client, texts[key] or "", message["identifier"]))
+
+    def _keep(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
+
+    async def _prove(self, client: Client, text: str | bytes, identifier: str) -> None:
+        """Send a message past what waits for the socket, and report when it arrived.
+
+        A pong to what was sent behind it proves that: any client answers a ping, by the protocol.
+        """
+        who = _who(client)
+        with suppress(ConnectionClosed):
+            sending = asyncio.gather(client.socket.send(text), client.socket.ping())
+            try:
+                async with asyncio.timeout(PROOF):
+                    _, pong = await asyncio.shield(sending)
+                    await asyncio.shield(pong)
+            except TimeoutError:
+                self._report(identifier, who, State.SENT)
+                _, pong = await sending
+                await pong
+            self._report(identifier, who, State.DELIVERED)
+
+    async def report(self) -> None:
+        """Report receipts and who joined, as soon as there are any, until cancelled."""
+        while True:
+            await self._some.wait()
+            await asyncio.sleep(GATHER)
+            self._some.clear()
+            said, self._said = self._said, []
+            came, self._came = self._came, []
+            left = await self._call("wedops_receipts", said)
+            self._said = left + self._said
+            self._came = await self._call("wedops_joined", came) + self._came
+            if self._said or self._came:
+                self._some.set()
+                await asyncio.sleep(AGAIN if left else 0)
+
+    async def _call(self, function: str, rows: list[Any]) -> list[Any]:
+        """Tell the control plane; return what it could not be told."""
+        for first in range(0, len(rows), AT_ONCE):
+            words = [word for row in rows[first : first + AT_ONCE] for word in row]
+            try:
+                await self._redis.fcall(function, 1, IN, *words)
+            except ResponseError as error:
+                log.error("receipts refused", reason="refused", detail=str(error))
+            except RedisError as error:
+                log.warning("receipts wait", reason="redis", detail=str(error))
+                return rows[first:]
+        return []
+
+    def always(self) -> dict[str, Callable[[], Any]]:
+        """Return what goes on beside the connections, by name."""
+        return {"urgent": self.listen, "receipts": self.report}
+
+
+def _who(client: Client) -> str:
+    """Return as whom a client gets messages; nobody for a vendor of no supplier."""
+    record = client.record
+    return str(recipient_of(record.user_type, record.user_id, record.supplier_id) or "")
+
+
+def _topic(client: Client) -> str:
+    """Return the topic by which a client hears of urgent messages: the most personal one that it joined."""
+    own = [one for one in client.topics if channels.canonical(one).startswith(f"{channels.KIND}:")]
+    return max(own or client.topics, key=lambda one: channels.canonical(one).count(":"), default="")

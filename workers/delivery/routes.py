@@ -1,0 +1,28 @@
+"""Receipts of urgent messages, as HTTP brings them: from who has no gateway of ours between."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header
+from pydantic import BaseModel
+
+from workers.connections.formats import permits
+from workers.delivery.rules import State
+from workers.delivery.usecases import receipts
+from workers.foundation import clock
+
+router = APIRouter()
+
+
+class ReceiptBody(BaseModel):
+    """How far a message got."""
+
+    state: Literal["delivered", "displayed", "acknowledged"]
+
+
+@router.post("/v1/messages/{identifier}/receipts")
+def receipt(
+    identifier: str, body: ReceiptBody, authorization: Annotated[str, Header()] = ""
+) -> dict[str, str]:
+    """Take the receipt of the permit's holder; answer how far the message is known to have got with them."""
+    permit = permits.read(authorization.removeprefix("Bearer "))
+    return {"state": receipts.take_one(identifier, permit, State(body.state), now=clock.machine_now())}

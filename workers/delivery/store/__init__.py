@@ -1,0 +1,1 @@
+"""What is remembered of messages, and how gateways hear of them."""

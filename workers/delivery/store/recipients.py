@@ -1,0 +1,182 @@
+"""What became of messages with each recipient."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select, text, update
+
+from workers.delivery.formats import Message
+from workers.delivery.rules import State
+from workers.delivery.store.messages import FACTS, recipients
+from workers.foundation.moments import MachineMoment
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of a message with a recipient, when, and by which channel."""
+
+    recipient: str
+    state: str
+    sent_at: MachineMoment | None
+    delivered_at: MachineMoment | None
+    displayed_at: MachineMoment | None
+    acknowledged_at: MachineMoment | None
+    settled_at: MachineMoment | None
+    channel: str
+    steps: int
+    contacts: list[str]
+
+
+_ROW = [recipients.c[name] for name in Row.__dataclass_fields__]
+
+
+def of(db: Connection, message_id: int) -> list[Row]:
+    """Return what became of a message with each of its recipients."""
+    query = select(*_ROW).where(recipients.c.message_id == message_id)
+    return [Row(*row) for row in db.execute(query.order_by(recipients.c.recipient))]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """That a receipt was taken: how far the message got with a recipient, who it was before, and since when.
+
+    `seconds` passed from its commit until it was delivered; None when that was known before.
+    """
+
+    message_id: int
+    identifier: str
+    recipient: str
+    state: str
+    contacts: list[str]
+    seconds: float | None
+
+
+def receive(
+    db: Connection,
+    reached: Mapping[tuple[str, str], Mapping[State, int]],
+    *,
+    channel: str,
+    to_read: float,
+    wedding_id: str | None = None,
+) -> list[Reached]:
+    """Take receipts by (message's identifier, recipient): when each state was first reached, in ms.
+
+    Return those that there is a row for, of a wedding if one is named. `to_read` is in how many seconds, near
+    the moment, somebody looks after who has it and has not acknowledged it.
+    """
+    if not reached:
+        return []
+    rows = sorted(reached.items())
+    columns: dict[str, list[Any]] = {
+        "messages": [key[0] for key, _ in rows],
+        "who": [key[1] for key, _ in rows],
+        **{str(state): [found.get(state) for _, found in rows] for state in _MOMENTS},
+    }
+    facts = {"channel": channel, "wait": to_read, "wedding": wedding_id}
+    return [Reached(*row) for row in db.execute(_RECEIVE, columns | facts)]
+
+
+_MOMENTS = (State.SENT, State.DELIVERED, State.DISPLAYED, State.ACKNOWLEDGED)
+# A message that is closed keeps its state, and its receipts' moments. LEAST takes the one that is there.
+_RECEIVE = text(
+    """
+    WITH came AS (
+        SELECT identifier, recipient, to_timestamp(s / 1000.0) AS sent, to_timestamp(d / 1000.0) AS delivered,
+            to_timestamp(p / 1000.0) AS displayed, to_timestamp(a / 1000.0) AS acknowledged
+        FROM unnest(cast(:messages AS text[]), cast(:who AS text[]), cast(:sent AS bigint[]),
+            cast(:delivered AS bigint[]), cast(:displayed AS bigint[]), cast(:acknowledged AS bigint[]))
+            AS c (identifier, recipient, s, d, p, a)),
+    held AS (
+        SELECT r.message_id, r.recipient, r.delivered_at AS had, m.identifier, m.committed_at, m.pace,
+            m.status, c.sent, c.delivered, c.displayed, c.acknowledged
+        FROM came c JOIN messages m ON m.identifier = c.identifier
+            AND m.wedding_id = coalesce(cast(:wedding AS text), m.wedding_id)
+        JOIN message_recipients r ON r.message_id = m.id AND r.recipient = c.recipient
+        ORDER BY r.message_id, r.recipient FOR UPDATE OF r)
+    UPDATE message_recipients r SET
+        sent_at = least(r.sent_at, h.sent), delivered_at = least(r.delivered_at, h.delivered),
+        displayed_at = least(r.displayed_at, h.displayed),
+        acknowledged_at = least(r.acknowledged_at, h.acknowledged),
+        state = CASE WHEN r.state IN ('superseded', 'expired') THEN r.state
+            WHEN r.acknowledged_at IS NOT NULL OR h.acknowledged IS NOT NULL THEN 'acknowledged'
+            WHEN r.displayed_at IS NOT NULL OR h.displayed IS NOT NULL THEN 'displayed'
+            WHEN r.delivered_at IS NOT NULL OR h.delivered IS NOT NULL THEN 'delivered'
+            WHEN r.state = 'unreachable' THEN r.state ELSE 'sent' END,
+        channel = CASE WHEN r.delivered_at IS NULL THEN :channel ELSE r.channel END,
+        settled_at = CASE WHEN h.acknowledged IS NOT NULL
+            THEN coalesce(r.settled_at, clock_timestamp()) ELSE r.settled_at END,
+        steps = CASE WHEN r.delivered_at IS NULL AND h.delivered IS NOT NULL THEN 0 ELSE r.steps END,
+        due_at = CASE WHEN h.acknowledged IS NOT NULL OR r.acknowledged_at IS NOT NULL THEN NULL
+            WHEN r.delivered_at IS NULL AND h.delivered IS NOT NULL AND h.status <> 'Test'
+                AND r.state NOT IN ('superseded', 'expired')
+                THEN clock_timestamp() + h.pace * cast(:wait AS double precision) * interval '1 second'
+            ELSE r.due_at END
+    FROM held h WHERE r.message_id = h.message_id AND r.recipient = h.recipient
+    RETURNING r.message_id, h.identifier, r.recipient, r.state, r.contacts, CASE WHEN h.had IS NULL
+        THEN extract(epoch FROM r.delivered_at - h.committed_at)::float END
+    """
+)
+
+
+def known(db: Connection, identifiers: Collection[str]) -> set[str]:
+    """Return those of some identifiers that messages have."""
+    query = text("SELECT identifier FROM messages WHERE identifier = ANY(:identifiers)")
+    return set(db.execute(query, {"identifiers": list(identifiers)}).scalars())
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A recipient about whom a step is due: what they have not got or not acknowledged, since when."""
+
+    message: Message
+    recipient: str
+    state: str
+    steps: int
+    since: MachineMoment
+
+
+def due(db: Connection, *, limit: int) -> list[Waiting]:
+    """Return about whom a step is due, held until the transaction ends."""
+    facts = ", ".join(f"m.{column.name}" for column in FACTS)
+    query = text(
+        f"""
+        SELECT {facts}, r.recipient, r.state, r.steps, coalesce(r.delivered_at, m.committed_at)
+        FROM message_recipients r JOIN messages m ON m.id = r.message_id
+        WHERE r.due_at <= clock_timestamp() AND m.closed_at IS NULL
+        ORDER BY r.due_at LIMIT :limit FOR UPDATE OF r SKIP LOCKED
+        """  # noqa: S608 - names of columns
+    )
+    size = len(FACTS)
+    return [Waiting(Message(*row[:size]), *row[size:]) for row in db.execute(query, {"limit": limit})]
+
+
+def took_steps(
+    db: Connection, one: Waiting, steps: int, due_at: MachineMoment | None, *, unreachable: bool
+) -> None:
+    """Remember how many steps were taken about somebody, and when the next is due."""
+    values: dict[str, Any] = {"steps": steps, "due_at": due_at}
+    if unreachable:
+        values |= {"state": State.UNREACHABLE, "settled_at": text("clock_timestamp()")}
+    that = (recipients.c.message_id == one.message.id) & (recipients.c.recipient == one.recipient)
+    db.execute(update(recipients).where(that).values(values))
+
+
+def handed_over(db: Connection, message_id: int, recipient: str, channels: Sequence[str]) -> None:
+    """Remember by which other channels somebody is notified of a message."""
+    that = (recipients.c.message_id == message_id) & (recipients.c.recipient == recipient)
+    db.execute(update(recipients).where(that).values(contacts=list(channels)))
+    sent = {"state": State.SENT, "sent_at": text("clock_timestamp()"), "channel": channels[0]}
+    db.execute(update(recipients).where(that, recipients.c.state == State.PENDING).values(sent))
+
+
+def counts(db: Connection, message_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Return how many recipients of messages are in which state."""
+    found: dict[int, dict[str, int]] = {id: {} for id in message_ids}
+    query = text(
+        "SELECT message_id, state, count(*) FROM message_recipients WHERE message_id = ANY(:ids) "
+        "GROUP BY message_id, state ORDER BY message_id, state"
+    )
+    for id, state, many in db.execute(query, {"ids": list(message_ids)}):
+        found[id][state] = many
+    return found

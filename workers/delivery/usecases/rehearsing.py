@@ -1,0 +1,45 @@
+"""Exercises: each wedding's suppliers are reached a week and a day before, while there is time to mend it."""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from workers.delivery.formats import AudienceAsked, SendMessage
+from workers.delivery.rules import Policy, Status
+from workers.delivery.usecases import sending
+from workers.foundation import settings
+from workers.foundation.moments import Moment
+from workers.weddings.rules import Wedding
+from workers.weddings.store import weddings
+
+#: How long before a wedding, and what the exercise is called then.
+BEFORE = {"a week": timedelta(days=7), "a day": timedelta(days=1)}
+#: A wedding whose moment passed while nothing ran is still rehearsed for so long.
+WITHIN = timedelta(hours=6)
+SENDER = "rehearsal"
+
+
+def rehearse(db: Connection, *, now: Moment) -> int:
+    """Send the exercises that are due, each once, where DELIVERY_REHEARSE says so; return how many."""
+    if not settings.read(Policy).rehearse:
+        return 0
+    asked = []
+    for when, before in BEFORE.items():
+        due = weddings.between(db, now + before - WITHIN, now + before)
+        asked += [
+            _exercise(one, when) for one in due if now + before - WITHIN < one.starts_at <= now + before
+        ]
+    return sending.send_all(db, asked, sender=SENDER, now=now)
+
+
+def _exercise(wedding: Wedding, when: str) -> tuple[SendMessage, str]:
+    headline = f"Can we reach you? {when.capitalize()} to go until wedding {wedding.id}"
+    body = "This is an exercise. Acknowledge it, so that we know that an urgent message would reach you."
+    asked = SendMessage(
+        wedding_id=wedding.id,
+        headline=headline,
+        body=body,
+        audience=AudienceAsked(planner=False, couple=False),
+        status=Status.EXERCISE,
+    )
+    return asked, f"rehearsal-{when.replace(' ', '-')}-{wedding.starts_local:%Y%m%d%H%M}-{wedding.id}"[:128]

@@ -1,0 +1,65 @@
+"""Duties of suppliers; urgent messages and what became of them; emergencies that are run; emergency mode."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0021"
+down_revision = "0020"
+
+_MOMENT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    """Make the tables; what was there gets what it lacks."""
+    op.add_column("weddings", sa.Column("duties", postgresql.JSONB(), nullable=False, server_default="{}"))
+    _messages()
+
+
+def _messages() -> None:
+    op.create_table(
+        "messages",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+        sa.Column("identifier", sa.Text(), nullable=False),
+        sa.Column("wedding_id", sa.Text(), nullable=False),
+        sa.Column("thread", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("msg_type", sa.Text(), nullable=False),
+        sa.Column("body", postgresql.JSONB(), nullable=False),
+        sa.Column("pace", sa.Float(), nullable=False),
+        sa.Column("sent_at", _MOMENT, nullable=False),
+        sa.Column("expires_at", _MOMENT, nullable=False),
+        sa.Column("committed_at", _MOMENT, nullable=False, server_default=sa.func.clock_timestamp()),
+        sa.Column("published_at", _MOMENT),
+        sa.Column("closed_at", _MOMENT),
+        sa.UniqueConstraint("identifier", name=op.f("uq_messages_identifier")),
+        sa.UniqueConstraint("thread", "revision", name=op.f("uq_messages_thread_revision")),
+    )
+    waiting = sa.text("published_at IS NULL AND closed_at IS NULL")
+    op.create_index("messages_to_publish", "messages", ["id"], postgresql_where=waiting)
+    op.create_index("messages_of_wedding", "messages", ["wedding_id", "id"])
+    op.create_index(
+        "messages_open", "messages", ["expires_at"], postgresql_where=sa.text("closed_at IS NULL")
+    )
+    op.create_table(
+        "message_recipients",
+        sa.Column(
+            "message_id",
+            sa.BigInteger(),
+            sa.ForeignKey("messages.id", ondelete="CASCADE", name=op.f("fk_message_recipients_message_id")),
+            primary_key=True,
+        ),
+        sa.Column("recipient", sa.Text(), primary_key=True),
+        sa.Column("state", sa.Text(), nullable=False, server_default="pending"),
+        *(sa.Column(f"{name}_at", _MOMENT) for name in ("sent", "delivered", "displayed", "acknowledged")),
+        sa.Column("settled_at", _MOMENT),
+        sa.Column("channel", sa.Text(), nullable=False, server_default=""),
+        sa.Column("contacts", postgresql.ARRAY(sa.Text()), nullable=False, server_default="{}"),
+        sa.Column("steps", sa.SmallInteger(), nullable=False, server_default="0"),
+        sa.Column("due_at", _MOMENT),
+    )
+    op.create_index(
+        "recipients_due", "message_recipients", ["due_at"], postgresql_where=sa.text("due_at IS NOT NULL")
+    )

@@ -1,0 +1,67 @@
+"""The urgent lane: a process of its own, on connections of its own, beside every queue."""
+
+import os
+import threading
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from workers.delivery.store import messages
+from workers.delivery.usecases import escalation, publishing
+from workers.foundation import background, clock, heartbeat, logs, wakeups
+from workers.foundation.errors import ExpectedError
+
+log = logs.get("deliver")
+
+#: In seconds: between looks when nobody wakes it, between looks for steps that are due, after a failure, and
+#: what takes longer hangs.
+EVERY, STEPS_EVERY, PAUSE, LONGEST = 1.0, 0.5, 0.2, 30.0
+
+
+def run(ended: threading.Event) -> None:
+    """Publish, hear and escalate until told to end. Several may run: each does what no other holds."""
+    begun: dict[str, float] = {}
+    heartbeat.keep(lambda: all(clock.stopwatch() - one < LONGEST for one in list(begun.values())))
+    reader = f"lane-{os.getpid()}-{clock.epoch():.0f}"
+    work: dict[str, Callable[[], None]] = {
+        "publish": lambda: _publish(begun, ended),
+        "hear": lambda: _repeat("hear", lambda: publishing.hear(reader, now=clock.now()), begun, ended),
+        "escalate": lambda: _repeat("escalate", _escalate(ended), begun, ended),
+    }
+    threads = [background.keep(f"urgent-{name}", one, until=ended) for name, one in work.items()]
+    ended.wait()
+    for thread in threads:
+        thread.join(EVERY * 2)
+
+
+def _publish(begun: dict[str, float], ended: threading.Event) -> None:
+    with wakeups.listening(messages.CHANNEL) as listener:
+        while not ended.is_set():
+            _once("publish", publishing.publish, begun)
+            listener(EVERY)
+
+
+def _escalate(ended: threading.Event) -> Callable[[], object]:
+    def _steps() -> None:
+        escalation.escalate(now=clock.now(), machine=clock.machine_now())
+        ended.wait(STEPS_EVERY)
+
+    return _steps
+
+
+def _repeat(name: str, work: Callable[[], object], begun: dict[str, float], ended: threading.Event) -> None:
+    while not ended.is_set():
+        if not _once(name, work, begun):
+            ended.wait(PAUSE)
+
+
+def _once(name: str, work: Callable[[], object], begun: dict[str, float]) -> bool:
+    """Do it once; False when a server was unavailable: what waits has its row, or is in its stream."""
+    begun[name] = clock.stopwatch()
+    try:
+        work()
+        return True
+    except (ExpectedError, SQLAlchemyError, RedisError) as error:
+        log.error("urgent lane waits", work=name, reason=type(error).__name__)
+        return False
