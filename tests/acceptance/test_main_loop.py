@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from tests.acceptance.conftest import Query, System, person, said
 from tests.made import eventually
 from workers.connections.formats import permits
-from workers.connections.store import registry
+from workers.connections.store import modes, registry
 from workers.foundation import clock, dead_letters, jobs, redis
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(300)]
@@ -88,7 +88,7 @@ def test_latency_rises_is_answered_measured_recovers_is_undone_and_resolved(
         assert eventually(lambda: [row[0] for row in rows(done)][:1] == ["emergency_mode"], within=30), rows(
             done
         )
-        assert registry.emergency_mode()
+        assert modes.active()
         # Its effect is measured, it is no better, more is done; later checks see the alert again and open no
         # other.
         assert eventually(
@@ -99,7 +99,7 @@ def test_latency_rises_is_answered_measured_recovers_is_undone_and_resolved(
         ), rows(done)
         assert rows(query) == [("firing", "critical")]
     assert eventually(lambda: all(undone for *_, undone in rows(done)), within=60), rows(done)
-    assert not registry.emergency_mode()
+    assert not modes.active()
     assert eventually(lambda: [row[0] for row in rows(query)] == ["resolved"], within=90), rows(query)
     sent = (
         "SELECT n.step FROM notification_log n JOIN performance_alerts a ON a.id = n.alert_id "

@@ -140,6 +140,7 @@ local function route(keys, args)
   -- Before limits are published admission lets nobody in.
   if not published then return '{}' end
   local limits, met = cjson.decode(published), key .. ':met:' .. wedding
+  heed_emergencies(limits, wedding, region)
   local went = redis.call('GET', met) or ''
   local chosen, backup = of_wedding(key, limits, wedding, went, avoid, user_type, now)
   if not chosen then

@@ -11,7 +11,8 @@ from workers.balancing.adapters.probe import round_trip
 from workers.balancing.adapters.supabase import Scraped
 from workers.connections.formats.permits import Permit, PermitRefused
 from workers.connections.rules.admission import UserType, shares
-from workers.connections.store import aggregated, upkeep
+from workers.connections.rules.modes import EVERYWHERE
+from workers.connections.store import aggregated, modes, upkeep
 from workers.connections.store import registry as connections
 from workers.foundation import clock, database, jobs, logs, settings
 from workers.foundation.errors import ExpectedError
@@ -53,7 +54,7 @@ def place(*, now: Moment) -> int:
         for one in near
     ]
     before = store.placements()
-    share = shares(connections.policy(), emergency=bool(connections.emergency_mode()))[UserType.GUEST]
+    share = shares(connections.policy(), emergency=EVERYWHERE in modes.active())[UserType.GUEST]
     changed = store.publish_placements(
         rules.place(requests, store.nodes(), policy(), kept=before, share=share), before
     )

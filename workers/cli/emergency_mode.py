@@ -1,20 +1,56 @@
 """`wedops emergency-mode`."""
 
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+
 import click
 
-from workers.cli.parameters import operator
+from workers.cli.parameters import Duration, Words, operator
+from workers.connections.rules.modes import place, scope
 from workers.connections.usecases import service
 from workers.foundation import clock
+from workers.foundation.errors import printable
 from workers.responses import adapters as responses
+from workers.weddings.usecases import reading as weddings
 
 
 @click.command("emergency-mode")
-@click.argument("mode", type=click.Choice(["on", "off"]))
-def command(mode: str) -> None:
-    """Have guests give way first.
+@click.argument("mode", type=click.Choice(["on", "off", "show"]))
+@click.option("--wedding", "wedding_id", default="", help="The guests of this wedding alone.")
+@click.option("--region", default="", help="The guests of this region alone.")
+@click.option("--for", "lasts", type=Duration(), default=timedelta(hours=4), help="Then it ends (4h).")
+@click.option("--reason", type=Words(), default="ordered by hand", help="Why, for those who come after.")
+def command(mode: str, wedding_id: str, region: str, lasts: timedelta, reason: str) -> None:
+    """Have guests give way first: of a wedding, of a region, or everywhere.
 
     They may fill half of a pool, and wait longest for messages. Gateways follow at once.
     """
-    responses.leave_to_operators()
-    service.set_emergency_mode(mode == "on", by=operator(), now=clock.now())
-    click.echo(f"emergency mode is {mode}")
+    if mode == "show":
+        _show()
+        return
+    if wedding_id and region:
+        raise click.UsageError("name a wedding or a region, or neither for everywhere")
+    if wedding_id:
+        weddings.find(wedding_id)
+    where, now = scope(wedding_id, region), clock.now()
+    responses.leave_to_operators(where)
+    if mode == "on":
+        service.begin_emergency_mode(where, owner=operator(), reason=reason, lasts=lasts, now=now)
+    else:
+        service.end_emergency_mode(where, by=operator(), now=now)
+    click.echo(f"emergency mode is {mode}{place(where)}")
+
+
+def _show() -> None:
+    modes = service.emergency_modes()
+    for one in modes:
+        ends = (
+            f"until {datetime.fromtimestamp(one.until, UTC):%Y-%m-%d %H:%M}Z" if isfinite(one.until) else ""
+        )
+        click.echo(printable(f"{one.scope}: by {one.owner} {ends}: {one.reason}"))
+    if not modes:
+        click.echo("guests give way nowhere")
+
+
+def _moment(epoch: float) -> str:
+    return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M}Z"

@@ -5,7 +5,10 @@ The functions build the names below a shard's key themselves.
 
 from zlib import crc32
 
-#: String: while it is there, guests give way first. Written by operators and responses; read by gateways.
+#: Hash: scope -> owner, reason and end of an emergency mode as JSON. Written by operators, responses and
+#: protocols; read by admission's limits, service levels and `status`.
+MODES = "wedops:emergency_modes"
+#: String: what the version before has for a mode everywhere. Read until it is ended.
 EMERGENCY = "wedops:emergency_mode"
 #: Hash: what routing goes by, beside the nodes' own keys. Written with the limits; read by wedops_route.
 ROUTING_LIMITS = "wedops:{nodes}:limits"

@@ -24,6 +24,13 @@ local function bad_id(name, value)
   end
 end
 
+-- Has guests give way where an emergency mode holds: at their wedding, or in their region.
+local function heed_emergencies(limits, wedding, region)
+  local scopes = limits.emergencies or {}
+  local holds = scopes['wedding:' .. (wedding or '')] or scopes['region:' .. (region or '')]
+  if holds and limits.shares then limits.shares.guest = limits.guests_emergency end
+end
+
 -- Returns how many connections of a node people of a type may fill: its capacity, the pool's limit at most,
 -- and of that their share. Admission lets in, and routing sends, by this figure. `limits` are those of
 -- connections/rules, `routing_limits`.

@@ -3,11 +3,14 @@
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from workers.balancing import store as balancing
+from workers.connections.rules.modes import place
 from workers.connections.store import peaks
 from workers.connections.store import registry as connections
+from workers.connections.usecases import service
 from workers.foundation import circuits, dead_letters, event_log, jobs, queues
 from workers.foundation.moments import Moment
 from workers.operations.verdict import CRITICAL, DEGRADED, Status
@@ -70,11 +73,7 @@ def _from_nodes(status: Status, now: Moment) -> None:
         if circuit["state"] != "closed":
             status.blame(DEGRADED, f"{circuit['dependency']} fails: its circuit is {circuit['state']}")
     nodes = balancing.nodes()
-    status.nodes, status.emergency_mode_by = (
-        len([node for node in nodes if not node.out]),
-        connections.emergency_mode(),
-    )
-    status.emergency_mode = bool(status.emergency_mode_by)
+    status.nodes = len([node for node in nodes if not node.out])
     if nodes and not any(node.usable or not node.url for node in nodes):
         status.blame(CRITICAL, "no realtime node takes anybody: all are out or drained (`wedops nodes`)")
     if not nodes and status.kind_of_day == KindOfDay.WEDDING_DAY:
@@ -82,11 +81,23 @@ def _from_nodes(status: Status, now: Moment) -> None:
     status.peak = peaks.needed(now)
     if status.peak:
         status.peak_until = _iso(peaks.planned()[1])
-    if status.emergency_mode:
+    _from_modes(status)
+
+
+def _from_modes(status: Status) -> None:
+    modes = service.emergency_modes()
+    # What has no end was switched on by the version before.
+    status.emergency_modes = [
+        asdict(one) | {"until": _moment(one.until) if isfinite(one.until) else None} for one in modes
+    ]
+    status.emergency_mode = bool(modes)
+    status.emergency_mode_by = ", ".join(one.owner for one in modes)
+    for one in modes:
+        kind, _, name = one.scope.partition(":")
+        off = f"wedops emergency-mode off --{kind} {name}" if name else "wedops emergency-mode off"
         status.blame(
             DEGRADED,
-            f"emergency mode is on, by {status.emergency_mode_by}: guests give way first (`wedops "
-            "emergency-mode off`)",
+            f"emergency mode is on{place(one.scope)}, by {one.owner}: guests give way first (`{off}`)",
         )
 
 

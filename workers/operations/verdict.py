@@ -36,6 +36,8 @@ class Status:
     nodes: int = 0
     peak: int = 0
     peak_until: str | None = None
+    #: Where guests give way first, each with its owner, reason and end; whether anywhere, and by whom.
+    emergency_modes: list[dict[str, Any]] = field(default_factory=list)
     emergency_mode: bool = False
     emergency_mode_by: str = ""
     beats: int = 0

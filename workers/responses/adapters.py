@@ -1,58 +1,60 @@
 """Doing and undoing: each action brings about a state, so that doing it twice is doing it once."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from workers.balancing import usecases as balancing
+from workers.connections.rules import modes as modes_of
 from workers.connections.rules.admission import UserType, shares
-from workers.connections.store import registry
+from workers.connections.store import modes, registry
 from workers.connections.usecases import service as connections
 from workers.foundation import redis, settings
 from workers.foundation.moments import Moment
-from workers.responses.keys import DRAINED, LEFT, OURS
-from workers.responses.rules import Action, Policy
+from workers.responses.keys import DRAINED, LEFT
+from workers.responses.rules import Action, Policy, Response
 from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.scaling.store import orders
-from workers.scaling.usecases import modes
+from workers.scaling.usecases import modes as region_modes
 from workers.weddings.rules import EVERYWHERE
 
 #: Who orders, in the tables that people order in too; what people ordered is left alone.
 CALLER = "degradation"
 #: What holds for a while only, so that nothing stays for ever if nobody is left to undo it.
-FOR_A_WHILE = frozenset({Action.GROW_CACHE, Action.SCALE})
+FOR_A_WHILE = frozenset({Action.GROW_CACHE, Action.SCALE, Action.EMERGENCY_MODE})
 #: That a person ordered it, and for how many seconds that is heeded.
 LEFT_FOR = 6 * 3600
 
 
 @dataclass(frozen=True)
 class Doing:
-    """For which region something is done, from when on, and under which policy."""
+    """For which region and wedding something is done, from when on, and under which policy."""
 
     db: Connection
     region: str
+    wedding_id: str
     policy: Policy
     now: Moment
 
 
-def leave_to_operators() -> None:
+def leave_to_operators(scope: str) -> None:
     """Leave emergency mode, as it is, to who orders it now: for some hours it is not ours to begin or end."""
-    redis.registry().delete(OURS)
-    redis.registry().set(LEFT, 1, ex=LEFT_FOR)
+    redis.registry().set(LEFT + scope, 1, ex=LEFT_FOR)
 
 
-def reconcile(active: Collection[Action], *, now: Moment) -> None:
+def reconcile(needed: Iterable[Response], policy: Policy, *, now: Moment) -> None:
     """Bring emergency mode to what the rows say.
 
     A run may have died between the two, or Redis have lost it.
     """
-    ours, needed = redis.registry().exists(OURS), Action.EMERGENCY_MODE in active
-    if ours and not needed:
-        _end_emergency_mode(now)
-    elif needed and not registry.emergency_mode():
-        _begin_emergency_mode(now)
+    wanted = {_scope(one.wedding_id, one.region) for one in needed if one.action is Action.EMERGENCY_MODE}
+    active = modes.active()
+    for scope in [one.scope for one in active.values() if one.owner == CALLER and one.scope not in wanted]:
+        connections.end_emergency_mode(scope, by=CALLER, now=now)
+    for scope in wanted - active.keys():
+        _begin_emergency_mode(scope, policy, now)
 
 
 def do(action: Action, doing: Doing) -> str:
@@ -71,7 +73,7 @@ def _order(doing: Doing, region: str) -> str:
     Return why not, where nobody would apply it.
     """
     policy = settings.read(ScalingPolicy)
-    if modes.mode_of(doing.db, region, policy, now=doing.now) is Mode.SHADOW:
+    if region_modes.mode_of(doing.db, region, policy, now=doing.now) is Mode.SHADOW:
         return f"{region} only watches: nothing is scaled"
     active = orders.active(doing.db, at=doing.now).get(region, {}).get(Kind.EMERGENCY)
     if active and active.until and active.until - doing.now > doing.policy.order_for / 2:
@@ -98,24 +100,30 @@ def _grow_cache(doing: Doing) -> str:
     return _order(doing, EVERYWHERE) or "the cache gets all that it may have"
 
 
-def _begin_emergency_mode(now: Moment) -> str:
-    if registry.emergency_mode() or redis.registry().exists(LEFT):
-        return "emergency mode is as somebody ordered it"
-    redis.registry().set(OURS, 1)
-    connections.set_emergency_mode(True, by=CALLER, now=now)
-    return "guests give way"
+def _scope(wedding_id: str, region: str) -> str:
+    """Return where guests give way: at the wedding that has the trouble, else in its region."""
+    return modes_of.scope(wedding_id, region)
 
 
-def _end_emergency_mode(now: Moment) -> None:
-    if redis.registry().exists(OURS):
-        connections.set_emergency_mode(False, by=CALLER, now=now)
-        redis.registry().delete(OURS)
+def _begin_emergency_mode(scope: str, policy: Policy, now: Moment) -> str:
+    active = modes.active().get(scope)
+    if (active and active.owner != CALLER) or redis.registry().exists(LEFT + scope):
+        return f"emergency mode of {scope} is as somebody ordered it"
+    reason = "a degradation is critical"
+    connections.begin_emergency_mode(scope, owner=CALLER, reason=reason, lasts=policy.order_for, now=now)
+    return f"guests of {scope} give way"
+
+
+def _end_emergency_mode(scope: str, now: Moment) -> None:
+    active = modes.active().get(scope)
+    if active and active.owner == CALLER:
+        connections.end_emergency_mode(scope, by=CALLER, now=now)
 
 
 def _drain(doing: Doing) -> str:
     nodes = balancing.nodes()
     own = [node for node in nodes if node.region == doing.region and not node.draining and not node.out]
-    limits, emergency = registry.policy(), bool(registry.emergency_mode())
+    limits, emergency = registry.policy(), EVERYWHERE in modes.active()
     share = shares(limits, emergency=emergency)[UserType.GUEST]
     others = [node for node in nodes if node.region != doing.region and node.usable]
     # What guests may fill: where they are refused nobody can be sent.
@@ -144,8 +152,8 @@ def _nothing(_doing: Doing) -> None:
 _DO: dict[Action, tuple[Callable[[Doing], str], Callable[[Doing], None]]] = {
     Action.GROW_CACHE: (_grow_cache, lambda doing: _end_order(doing, EVERYWHERE)),
     Action.EMERGENCY_MODE: (
-        lambda doing: _begin_emergency_mode(doing.now),
-        lambda doing: _end_emergency_mode(doing.now),
+        lambda doing: _begin_emergency_mode(_scope(doing.wedding_id, doing.region), doing.policy, doing.now),
+        lambda doing: _end_emergency_mode(_scope(doing.wedding_id, doing.region), doing.now),
     ),
     Action.SCALE: (_scale, lambda doing: _end_order(doing, doing.region)),
     Action.DRAIN_REGION: (_drain, _fill_again),

@@ -5,7 +5,5 @@ They are called as the room once was: what runs stays known.
 
 #: `REGION`: set of the nodes that a response drained.
 DRAINED = "wedops:degradation:drained:"
-#: String: emergency mode is on by a response; one that was on before is not ours to end.
-OURS = "wedops:degradation:emergency_mode"
-#: String: a person switched emergency mode; there while that is heeded.
-LEFT = "wedops:degradation:left_to_people"
+#: `SCOPE`: string: a person switched an emergency mode; there while that is heeded.
+LEFT = "wedops:degradation:left_to_people:"

@@ -32,7 +32,7 @@ class Action(StrEnum):
 
 
 #: What one step does for all regions.
-SHARED = frozenset({Action.GROW_CACHE, Action.EMERGENCY_MODE})
+SHARED = frozenset({Action.GROW_CACHE})
 
 
 class Outcome(StrEnum):
@@ -125,6 +125,7 @@ class Response:
     action: Action
     outcome: Outcome
     region: str
+    wedding_id: str
     before: float
     at: Moment
 
@@ -203,9 +204,20 @@ def recovered(alert: AlertView, policy: Policy, *, now: Moment) -> bool:
     )
 
 
-def scope(step: Response) -> tuple[Action, str]:
-    """Return what else needs the same state that a step brought about.
+@dataclass(frozen=True)
+class Scope:
+    """Where a step brought a state about: those of one scope are undone together.
 
-    Steps of one scope are undone together.
+    What is None makes no difference.
     """
-    return step.action, "" if step.action in SHARED else step.region
+
+    action: Action
+    region: str | None
+    wedding_id: str | None
+
+
+def scope(step: Response) -> Scope:
+    """Return what else needs the same state that a step brought about."""
+    if step.action is Action.EMERGENCY_MODE:
+        return Scope(step.action, None if step.wedding_id else step.region, step.wedding_id)
+    return Scope(step.action, None if step.action in SHARED else step.region, None)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     func,
     select,
     true,
@@ -29,7 +30,7 @@ from workers.alerts.rules.lifecycle import AlertView
 from workers.foundation.database import metadata
 from workers.foundation.moments import Moment
 from workers.foundation.rows import insert_once, plain
-from workers.responses.rules import Action, Outcome, Reason, Response
+from workers.responses.rules import Action, Outcome, Reason, Response, Scope
 
 responses = Table(
     "degradation_responses",
@@ -41,6 +42,7 @@ responses = Table(
     Column("number", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("region", Text, nullable=False),
+    Column("wedding_id", Text, nullable=False, server_default=""),
     Column("action", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("outcome", Text, nullable=False),
@@ -89,9 +91,9 @@ def _steps(db: Connection, those: ColumnElement[bool]) -> list[Response]:
     ]
 
 
-def is_shared(db: Connection, step: Response, action: Action, region: str) -> bool:
-    """Tell whether another step that is not undone needs the same state; `region` is empty for one of all."""
-    same = (responses.c.action == action) & (responses.c.region == region if region else true())
+def is_shared(db: Connection, step: Response, scope: Scope) -> bool:
+    """Tell whether another step that is not undone needs the same state."""
+    same = and_(*(responses.c[name] == value for name, value in vars(scope).items() if value is not None))
     others = responses.c.undone_at.is_(None) & (responses.c.id != step.id) & same
     query = select(responses.c.id).where(others, responses.c.outcome != Outcome.WORSE).limit(1)
     return db.execute(query).first() is not None
@@ -110,6 +112,7 @@ def take(
         "number": number,
         "kind": alert.kind,
         "region": alert.region,
+        "wedding_id": alert.wedding_id,
         "action": action,
         "reason": reason,
         "outcome": Outcome.ACTING,

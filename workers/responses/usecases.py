@@ -47,8 +47,8 @@ def respond(policy: Policy, *, now: Moment) -> Answered:
     with database.transaction() as db:
         active, taken = alerts.listed(db, limit=None, ended=False), store.active(db)
         tempos = escalation.tempos(db, active, now=now)
-    needed = {step.action for own in taken.values() for step in own if step.outcome is not Outcome.WORSE}
-    adapters.reconcile(needed, now=now)
+    needed = [step for own in taken.values() for step in own if step.outcome is not Outcome.WORSE]
+    adapters.reconcile(needed, policy, now=now)
     begun, helpless, unknown = clock.stopwatch(), list[Breach](), set[str]()
     for alert in active:
         if clock.stopwatch() - begun > ENOUGH:
@@ -133,12 +133,12 @@ def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment)
     """Order again what a step ordered for a while, before that has ended: its alert is still active."""
     for step in own:
         if step.outcome is not Outcome.WORSE and step.action in adapters.FOR_A_WHILE:
-            adapters.do(step.action, Doing(db, step.region, policy, now))
+            adapters.do(step.action, Doing(db, step.region, step.wedding_id, policy, now))
 
 
 def _take(db: Connection, alert: AlertView, decision: rules.Decision, policy: Policy, now: Moment) -> None:
     if decision.take and store.take(db, alert, decision.take, decision.number, decision.reason, at=now):
-        done = adapters.do(decision.take, Doing(db, alert.region, policy, now))
+        done = adapters.do(decision.take, Doing(db, alert.region, alert.wedding_id, policy, now))
         telemetry.decisions.labels("degradation", decision.reason).inc()
         log.warning(
             "responded",
@@ -184,8 +184,8 @@ def _undo_all(db: Connection, own: Sequence[Response], policy: Policy, now: Mome
 
 def _end(db: Connection, step: Response, policy: Policy, now: Moment) -> None:
     """Undo what a step did, unless another step needs it."""
-    if not store.is_shared(db, step, *rules.scope(step)):
-        adapters.undo(step.action, Doing(db, step.region, policy, now))
+    if not store.is_shared(db, step, rules.scope(step)):
+        adapters.undo(step.action, Doing(db, step.region, step.wedding_id, policy, now))
         log.info(
             "response undone",
             alert_id=step.alert_id,

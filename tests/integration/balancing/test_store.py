@@ -16,8 +16,8 @@ from workers.balancing.store import Report
 from workers.connections.keys import ROUTING_LIMITS
 from workers.connections.rules.admission import Policy as Limits
 from workers.connections.rules.admission import UserType
+from workers.connections.store import modes, upkeep
 from workers.connections.store import registry as connections
-from workers.connections.store import upkeep
 from workers.foundation import clock, database, redis
 from workers.weddings.formats.rows import Reading
 from workers.weddings.usecases import importing as weddings
@@ -106,7 +106,7 @@ def test_whoever_is_routed_to_a_node_is_admitted_there_and_nobody_else(
     )
     held = min(capacity, max(0, held))
     with patch.object(connections, "policy", lambda: own):
-        connections.set_emergency_mode(emergency)
+        modes.begin("everywhere", "test", "", 60) if emergency else modes.end("everywhere")
         connections.publish_limits()
         _up("n1", capacity=capacity, connections=held)
         try:

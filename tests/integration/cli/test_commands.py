@@ -379,8 +379,14 @@ def test_who_is_online_is_shown_and_guests_give_way_when_asked() -> None:
     assert "is not in the calendar" in str(_run("presence", "w-9").exception)
     assert _run("emergency-mode", "on").output == "emergency mode is on\n"
     assert "guests give way first" in _status()["verdict"]
+    own = ("--wedding", "w-1", "--for", "30m", "--reason", "storm")
+    assert _run("emergency-mode", "on", *own).output == "emergency mode is on for wedding:w-1\n"
+    assert "wedding:w-1: by " in _run("emergency-mode", "show").output
+    assert "wedops emergency-mode off --wedding w-1" in " ".join(_status()["why"])
+    assert _run("emergency-mode", "on", "--wedding", "w-1", "--region", "east").exit_code == 2
+    _run("emergency-mode", "off", "--wedding", "w-1")
     _run("emergency-mode", "off")
-    assert not registry.emergency_mode()
+    assert _run("emergency-mode", "show").output == "guests give way nowhere\n"
     assert _run("listen", "--url", "ws://127.0.0.1:1").exit_code == 2
 
 

@@ -139,6 +139,7 @@ ARGUMENTS = {
     "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"),
     "weddings import": ("season.csv",),
     "weddings show": ("w-17",),
+    "messages show": ("m-1",),
 }  # fmt: skip
 
 

@@ -85,7 +85,8 @@ def _trouble() -> None:
         escalation.escalate(db, policy, now=clock.now())
         [alert] = alerts.listed(db, ended=False)
         responses.take(db, alert, Action.EMERGENCY_MODE, 1, Reason.DEGRADED, at=clock.now())
-    connections.set_emergency_mode(True, by="degradation", now=clock.now())
+    facts = {"owner": "degradation", "reason": "slow", "lasts": timedelta(hours=1)}
+    connections.begin_emergency_mode("everywhere", **facts, now=clock.now())
 
 
 def test_status_says_what_is_wrong_who_is_affected_what_was_done_and_what_to_do(
@@ -101,7 +102,7 @@ def test_status_says_what_is_wrong_who_is_affected_what_was_done_and_what_to_do(
         r"technical emergency 1 at w-1 is open \(operations by \d\d:\d\dZ: see what is affected", verdict
     )
     assert "to do: https://wiki.example/runbooks/guest_list.md" in verdict
-    assert "emergency mode is on, by degradation since" in verdict
+    assert "emergency mode is on, by degradation: guests give way first" in verdict
 
 
 def test_a_page_says_the_same_and_how_to_take_it() -> None:
@@ -126,7 +127,7 @@ def test_the_timeline_tells_all_of_it_in_order() -> None:
         "emergency 1 (technical) at w-1 opened",
         "alert 1 critical firing",
         "alert 1: step 1, emergency_mode",
-        "emergency mode on  (degradation)",
+        "emergency mode on, 1:00:00 at most: slow  (degradation)",
         "process worker-steady hung and was restarted  (supervisor)",
     ):
         assert what in shown

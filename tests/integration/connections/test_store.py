@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
-from tests.made import NOON, connection, record
+from tests.made import NOON, connection, record, wedding
 from workers.connections import keys, tasks
 from workers.connections.rules import admission as rules
 from workers.connections.rules import report
-from workers.connections.store import quality, upkeep
+from workers.connections.store import modes, quality, upkeep
 from workers.connections.store import registry as store
 from workers.connections.store.registry import Measurement
 from workers.connections.usecases import service as published
@@ -25,6 +25,7 @@ from workers.foundation import clock, database, redis
 from workers.snapshots import store as snapshots
 from workers.weddings.formats import csv
 from workers.weddings.rules import ID, NAME
+from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -202,12 +203,51 @@ def test_guests_never_take_the_last_places_of_a_pool(user_type: str, places: int
 
 def test_a_small_node_says_its_own_capacity_and_in_an_emergency_guests_give_way_first() -> None:
     assert store.open(connection(), held=80, capacity=100).ok
-    published.set_emergency_mode(True, by="ada", now=clock.now())
-    assert store.emergency_mode()
+    facts = {"owner": "ada", "reason": "storm", "lasts": timedelta(hours=1)}
+    published.begin_emergency_mode("everywhere", **facts, now=clock.now())
     assert store.open(connection("c2", user_id="u2"), held=80, capacity=100).reason == "pool_full"
     assert store.open(connection("c3", user_id="u3", user_type="couple"), held=80, capacity=100).ok
-    published.set_emergency_mode(False, by="ada", now=clock.now())
+    assert published.end_emergency_mode("everywhere", by="ada", now=clock.now())
     assert store.open(connection("c2", user_id="u2"), held=80, capacity=100).ok
+
+
+@pytest.mark.parametrize(
+    ("scope", "refused"),
+    [("wedding:w-1", {"u1"}), ("region:us-northeast", {"u1", "u2"}), ("everywhere", {"u1", "u2", "u3"})],
+)
+def test_guests_give_way_where_it_was_said_and_others_do_not(scope: str, refused: set[str]) -> None:
+    published.begin_emergency_mode(
+        scope, owner="ada", reason="storm", lasts=timedelta(hours=1), now=clock.now()
+    )
+    people = {"u1": {}, "u2": {"wedding_id": "w-2"}, "u3": {"wedding_id": "w-2", "region": "us-west"}}
+    for user, facts in people.items():
+        answer = store.open(connection(user, user_id=user, **facts), held=80, capacity=100)
+        assert answer.reason == ("pool_full" if user in refused else ""), user
+        vendor = connection(f"v-{user}", user_id=f"v-{user}", user_type="vendor", supplier_id="s1", **facts)
+        assert store.open(vendor, held=80, capacity=100).ok
+
+
+def test_an_emergency_mode_ends_by_itself_and_what_the_version_before_switched_on_holds() -> None:
+    modes.begin("wedding:w-1", "ada", "storm", -1)
+    assert modes.active() == {}
+    assert redis.connections().hlen("wedops:emergency_modes") == 0
+    redis.connections().set("wedops:emergency_mode", "ada since noon")
+    assert [(one.scope, one.owner) for one in modes.active().values()] == [("everywhere", "ada since noon")]
+    assert published.end_emergency_mode("everywhere", by="bea", now=clock.now())
+    assert not published.end_emergency_mode("everywhere", by="bea", now=clock.now())
+    assert modes.active() == {}
+
+
+def test_the_phase_of_a_wedding_in_emergency_mode_says_so() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding(id, starts_at=clock.now()) for id in ("w-1", "w-2")], at=NOON)
+    facts = {"owner": "ada", "reason": "storm", "lasts": timedelta(hours=1)}
+    published.begin_emergency_mode("wedding:w-1", **facts, now=clock.now())
+    phases = redis.connections().hgetall("wedops:service:phases")
+    assert phases == {"w-1": "ceremony+emergency", "w-2": "ceremony"}
+    levels = redis.connections().hgetall("wedops:service:levels")
+    own, other = (orjson.loads(levels[f"guest|fixed|{phases[id]}"])["batch_ms"] for id in ("w-1", "w-2"))
+    assert (own, other) == (1000, 50)
 
 
 @pytest.mark.parametrize(

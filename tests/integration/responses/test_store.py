@@ -16,7 +16,7 @@ from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.caching import store as results
 from workers.cli import main as cli
-from workers.connections.store import registry
+from workers.connections.store import modes
 from workers.connections.usecases import service as connections
 from workers.foundation import clock, database, redis
 from workers.responses import store
@@ -41,9 +41,16 @@ def _at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def _alert(value: float, seconds: float, *, region: str = "east", kind: Kind = Kind.RESPONSE_TIME) -> None:
+def _alert(
+    value: float,
+    seconds: float,
+    *,
+    region: str = "east",
+    kind: Kind = Kind.RESPONSE_TIME,
+    wedding_id: str = "",
+) -> None:
     """Have an alert fire, or be seen again, at a value."""
-    breach = Breach(kind, region, Severity.CRITICAL, value, "slow", region)
+    breach = Breach(kind, wedding_id or region, Severity.CRITICAL, value, "slow", region, wedding_id)
     with database.transaction() as db:
         known = {one.fingerprint: one for one in alerts.unresolved(db)}.get(breach.fingerprint)
         change = Change(known.id if known else None, State.FIRING, Reason.STILL_ABOVE, breach)
@@ -68,6 +75,11 @@ def _respond(seconds: float) -> list[str]:
     ] * len(helpless)
 
 
+def _ordered(scope: str) -> None:
+    lasts = timedelta(hours=1)
+    connections.begin_emergency_mode(scope, owner="ada", reason="storm", lasts=lasts, now=clock.now())
+
+
 def _scaled() -> set[str]:
     with database.transaction() as db:
         return {
@@ -78,7 +90,7 @@ def _scaled() -> set[str]:
 def test_the_story_of_a_response_that_helps() -> None:
     _alert(6000, 0)
     assert _respond(0) == ["emergency_mode acting"]
-    assert registry.emergency_mode()
+    assert modes.active()
     _alert(2500, 29)
     assert _respond(29) == ["emergency_mode acting"]
     assert _respond(30) == ["emergency_mode better"]
@@ -86,7 +98,7 @@ def test_the_story_of_a_response_that_helps() -> None:
     _calm(38)
     assert _respond(57) == ["emergency_mode better"]
     assert _respond(58) == ["emergency_mode better undone"]
-    assert not registry.emergency_mode()
+    assert not modes.active()
     with database.transaction() as db:
         [row] = store.history(db)
         assert (row["before"], row["after"]) == (6000, 2500)
@@ -112,7 +124,7 @@ def test_what_makes_it_worse_is_undone_at_once_and_the_next_step_is_taken() -> N
     _respond(0)
     _alert(9000, 30)
     assert _respond(30) == ["emergency_mode worse", "scale acting"]
-    assert not registry.emergency_mode()
+    assert not modes.active()
     assert _scaled() == {"east"}
 
 
@@ -126,7 +138,7 @@ def test_when_nothing_helps_somebody_is_called() -> None:
     assert _respond(100)[-1] == "help"
     _calm(110)
     assert _respond(130)[-1] == "grow_cache no_better undone"
-    assert (_scaled(), registry.emergency_mode()) == (set(), "")
+    assert (_scaled(), modes.active()) == (set(), {})
 
 
 def test_what_two_alerts_need_is_undone_with_the_last_of_them() -> None:
@@ -136,14 +148,14 @@ def test_what_two_alerts_need_is_undone_with_the_last_of_them() -> None:
     _calm(5, Kind.RESPONSE_TIME)
     _alert(6000, 29, kind=Kind.ERROR_RATE)
     _respond(29)
-    assert registry.emergency_mode(), "the other one still needs it"
+    assert modes.active(), "the other one still needs it"
     _calm(30)
     _respond(60)
-    assert not registry.emergency_mode()
+    assert not modes.active()
 
 
 def test_what_people_ordered_is_left_to_them() -> None:
-    connections.set_emergency_mode(True, by="ada", now=clock.now())
+    _ordered("region:east")
     with database.transaction() as db:
         orders.give(db, orders.Order("east", orders.Kind.EMERGENCY, "storm", "ada", NOON, _at(3600)))
     _alert(6000, 0)
@@ -152,7 +164,7 @@ def test_what_people_ordered_is_left_to_them() -> None:
     _respond(30)
     _calm(40)
     _respond(60)
-    assert registry.emergency_mode()
+    assert modes.active()
     with database.transaction() as db:
         assert orders.active(db, at=_at(0))["east"][orders.Kind.EMERGENCY].requested_by == "ada"
 
@@ -170,28 +182,38 @@ def test_emergency_mode_follows_the_rows_when_a_run_died_or_redis_lost_it(
         patch.setattr(responses.log, "warning", _dies)
         with pytest.raises(KeyboardInterrupt):
             responses.respond(POLICY, now=_at(0))
-    assert registry.emergency_mode()
+    assert modes.active()
     with database.transaction() as db:
         db.execute(alerts.alerts.update().values(state=State.RESOLVED))
     _respond(1)
-    assert not registry.emergency_mode(), "no row says so"
+    assert not modes.active(), "no row says so"
     _alert(6000, 10)
     _respond(10)
-    redis.registry().delete("wedops:emergency_mode")
+    redis.registry().delete("wedops:emergency_modes")
     _respond(11)
-    assert registry.emergency_mode(), "a row says so"
+    assert modes.active(), "a row says so"
 
 
 def test_what_a_person_says_of_emergency_mode_is_heeded() -> None:
     _alert(6000, 0)
     _respond(0)
-    assert CliRunner().invoke(cli.wedops, ["emergency-mode", "off"]).exit_code == 0
+    assert CliRunner().invoke(cli.wedops, ["emergency-mode", "off", "--region", "east"]).exit_code == 0
     _respond(5)
-    assert not registry.emergency_mode()
-    assert CliRunner().invoke(cli.wedops, ["emergency-mode", "on"]).exit_code == 0
+    assert not modes.active()
+    assert CliRunner().invoke(cli.wedops, ["emergency-mode", "on", "--region", "east"]).exit_code == 0
     _calm(6)
     _respond(30)
-    assert registry.emergency_mode()
+    assert modes.active()
+
+
+def test_guests_give_way_where_the_trouble_is_and_nowhere_else() -> None:
+    _alert(6000, 0)
+    _respond(0)
+    assert list(modes.active()) == ["region:east"]
+    _alert(9000, 0, kind=Kind.PHOTO_UPLOAD, wedding_id="w-1")
+    _respond(1)
+    assert set(modes.active()) == {"region:east", "wedding:w-1"}
+    assert {one.owner for one in modes.active().values()} == {"degradation"}
 
 
 def test_a_degradation_that_comes_back_is_answered_anew() -> None:

@@ -17,9 +17,11 @@ MS = timedelta(milliseconds=1)
 
 def test_admission_tells_the_registry_all_of_this() -> None:
     shares = {"couple": 1.0, "planner": 1.0, "vendor": 0.97, "guest": 0.9}
-    assert rules.admission(rules.Policy(), emergency=False) == {
+    assert rules.admission(rules.Policy(), ["wedding:w-1"]) == {
         "pool": 1000,
         "shares": shares,
+        "emergencies": {"wedding:w-1": True},
+        "guests_emergency": 0.5,
         "user": 5,
         "supplier": 200,
         "healthy_ms": 60_000,
@@ -31,7 +33,7 @@ def test_admission_tells_the_registry_all_of_this() -> None:
         "address_every": 5,
         "address_burst": 2000,
     }
-    assert rules.routing_limits(rules.Policy(), emergency=True)["shares"] == shares | {"guest": 0.5}
+    assert rules.routing_limits(rules.Policy(), ["everywhere"])["shares"] == shares | {"guest": 0.5}
 
 
 @pytest.mark.parametrize(

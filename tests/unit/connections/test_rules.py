@@ -51,8 +51,8 @@ def test_refusals_scores_and_reuse_are_read_from_what_went_by() -> None:
 
 
 def test_in_emergency_mode_only_the_guests_share_shrinks() -> None:
-    calm, emergency = (rules.admission(rules.Policy(), emergency=mode) for mode in (False, True))
-    assert {name for name in calm if calm[name] != emergency[name]} == {"shares"}
+    calm, emergency = (rules.admission(rules.Policy(), scopes) for scopes in ([], ["everywhere"]))
+    assert {name for name in calm if calm[name] != emergency[name]} == {"shares", "emergencies"}
     shares = [rules.shares(rules.Policy(), emergency=mode) for mode in (False, True)]
     assert {kind for kind in UserType if shares[0][kind] != shares[1][kind]} == {UserType.GUEST}
     assert shares[1][UserType.GUEST] < shares[0][UserType.GUEST]
@@ -81,7 +81,7 @@ def test_guests_wait_first_and_a_couple_never(phase: Phase, mobile: bool) -> Non
 
 def test_every_class_has_a_level_under_its_name() -> None:
     told = levels.service_levels(busy=True)
-    assert len(told) == 4 * 2 * len(Phase)
+    assert len(told) == 4 * 2 * len(Phase) * 2, "each also in an emergency"
     assert told["guest|mobile|ceremony"] == {
         "bandwidth_share": 1,
         "heartbeat_seconds": 30,

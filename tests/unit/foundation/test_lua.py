@@ -72,7 +72,7 @@ def test_a_class_may_fill_of_a_node_what_the_rules_say(
     kind: UserType, capacity: int, emergency: bool
 ) -> None:
     policy = admission.Policy()
-    limits = admission.routing_limits(policy, emergency=emergency)
+    limits = admission.routing_limits(policy, ["everywhere"] * emergency)
     shares = admission.shares(policy, emergency=emergency)
     published = RUNTIME.table_from({"pool": limits["pool"], "shares": RUNTIME.table_from(limits["shares"])})
     own = LUA["allowed"](published, capacity, str(kind))

@@ -32,7 +32,7 @@ LADDER = (Action.EMERGENCY_MODE, Action.SCALE)
 
 
 def _step(number: int = 1, outcome: Outcome = Outcome.ACTING, ago: float = 30, **facts: Any) -> Response:
-    given = {"action": LADDER[number - 1], "region": "east", "before": 6000.0} | facts
+    given = {"action": LADDER[number - 1], "region": "east", "wedding_id": "", "before": 6000.0} | facts
     return Response(number, 1, number, outcome=outcome, at=NOON - timedelta(seconds=ago), **given)
 
 
@@ -119,7 +119,11 @@ def test_it_is_over_once_the_indicator_was_calm_for_a_while() -> None:
 
 
 def test_what_all_share_has_one_scope_and_what_is_a_regions_its_own() -> None:
-    assert scope(_step(region="east")) == scope(_step(region="west"))
+    grown = {"action": Action.GROW_CACHE}
+    assert scope(_step(**grown, region="east")) == scope(_step(**grown, region="west"))
+    assert scope(_step(region="east")) != scope(_step(region="west"))
+    assert scope(_step(wedding_id="w-1")) == scope(_step(wedding_id="w-1", region="west"))
+    assert scope(_step(wedding_id="w-1")) != scope(_step())
     assert scope(_step(2, region="east")) != scope(_step(2, region="west"))
 
 

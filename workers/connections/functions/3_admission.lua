@@ -49,6 +49,7 @@ local function limits_of(shard, request)
   -- A plan never gives less than everybody has.
   limits.supplier = limits.supplier and math.max(limits.supplier, tonumber(found[3]) or 0)
   limits.drained = found[4] and true
+  heed_emergencies(limits, request.wedding_id, request.region)
   return limits, tonumber(found[1])
 end
 

@@ -1,11 +1,12 @@
 """Who may connect, when a connection counts as silent or abandoned, where its record lives. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from workers.weddings.rules import OPERATIONS
+from workers.weddings.rules import EVERYWHERE, OPERATIONS
 
 
 def names_wedding(channel: str, wedding_id: str) -> bool:
@@ -126,22 +127,27 @@ def shares(policy: Policy, *, emergency: bool) -> dict[UserType, float]:
     }
 
 
-def routing_limits(policy: Policy, *, emergency: bool) -> dict[str, object]:
+def routing_limits(policy: Policy, emergencies: Collection[str] = ()) -> dict[str, object]:
     """Return what says how many places of a node each type may fill.
 
-    Admission and routing both read it (common.lua).
+    Guests give way where an emergency mode holds, by its scope. Admission and routing both read it
+    (common.lua).
     """
-    by_type = {str(kind): share for kind, share in shares(policy, emergency=emergency).items()}
-    return {"pool": policy.pool_limit, "shares": by_type}
-
-
-def admission(policy: Policy, *, emergency: bool) -> dict[str, object]:
-    """Return what admission reads in the registry, durations in ms.
-
-    In emergency mode guests give way first.
-    """
+    by_type = {
+        str(kind): share for kind, share in shares(policy, emergency=EVERYWHERE in emergencies).items()
+    }
     return {
-        **routing_limits(policy, emergency=emergency),
+        "pool": policy.pool_limit,
+        "shares": by_type,
+        "emergencies": {scope: True for scope in emergencies},
+        "guests_emergency": policy.guests_share_emergency,
+    }
+
+
+def admission(policy: Policy, emergencies: Collection[str] = ()) -> dict[str, object]:
+    """Return what admission reads in the registry, durations in ms; `emergencies` are scopes of modes."""
+    return {
+        **routing_limits(policy, emergencies),
         "user": policy.user_limit,
         "supplier": policy.supplier_limit,
         "healthy_ms": _ms(policy.silent_after),

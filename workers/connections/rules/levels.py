@@ -62,16 +62,29 @@ def service_level(
     return replace(level, compression=mobile or level.batch_ms >= 250)
 
 
+#: What follows the phase of a wedding at which guests give way.
+IN_EMERGENCY = "+emergency"
+
+
 def name(user_type: str, device: str | None, phase: str) -> str:
-    """Return the name of a class; a device that is not known counts as fixed."""
+    """Return the name of a class; a device that is not known counts as fixed.
+
+    The phase is as it is published: with IN_EMERGENCY where guests give way.
+    """
     return f"{user_type}|{'mobile' if device == 'mobile' else 'fixed'}|{phase}"
 
 
 def service_levels(*, busy: bool, emergency: bool = False) -> Mapping[str, dict[str, object]]:
-    """Return the level of every class, named `user_type|device|phase`."""
+    """Return the level of every class, named `user_type|device|phase`, and in an emergency of its wedding."""
     return {
-        name(user_type, device, phase): asdict(
-            service_level(user_type, mobile=device == "mobile", phase=phase, busy=busy, emergency=emergency)
+        name(user_type, device, phase + suffix): asdict(
+            service_level(
+                user_type,
+                mobile=device == "mobile",
+                phase=phase,
+                busy=busy,
+                emergency=emergency or bool(suffix),
+            )
         )
-        for user_type, device, phase in product(UserType, DEVICES, Phase)
+        for user_type, device, phase, suffix in product(UserType, DEVICES, Phase, ("", IN_EMERGENCY))
     }

@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 
 from workers.connections import keys
-from workers.connections.keys import EMERGENCY, ROUTING_LIMITS
+from workers.connections.keys import ROUTING_LIMITS
 from workers.connections.rules import admission as rules
+from workers.connections.store import modes
 from workers.foundation import redis, settings
 from workers.foundation.errors import ExpectedError
 
@@ -242,21 +243,6 @@ def total() -> int:
         return sum(pipe.execute())
 
 
-def emergency_mode() -> str:
-    """Return who has guests give way first, and since when; empty when they need not."""
-    by: str = redis.connections().get(EMERGENCY) or ""
-    # A version before this one kept no name.
-    return "somebody" if by == "1" else by
-
-
-def set_emergency_mode(on: bool, *, by: str = "somebody") -> None:
-    """Have guests give way first, or no longer, once limits and levels are published again."""
-    if on:
-        redis.connections().set(EMERGENCY, by)
-    else:
-        redis.connections().delete(EMERGENCY)
-
-
 def publish_limits(
     own: Mapping[str, str] | None = None, *, suppliers: Mapping[str, int] | None = None
 ) -> None:
@@ -271,9 +257,9 @@ def publish_limits(
         names += [f"supplier:{supplier_id}", str(connections or "")]
     profiles = {f"profile:{kind}": ",".join(channels) for kind, channels in rules.PROFILES.items()}
     published_names = [word for pair in (profiles | dict(own or {})).items() for word in pair]
-    emergency = bool(emergency_mode())
-    redis.connections().set(ROUTING_LIMITS, orjson.dumps(rules.routing_limits(policy(), emergency=emergency)))
-    common = orjson.dumps(rules.admission(policy(), emergency=emergency)).decode()
+    scopes = list(modes.active())
+    redis.connections().set(ROUTING_LIMITS, orjson.dumps(rules.routing_limits(policy(), scopes)))
+    common = orjson.dumps(rules.admission(policy(), scopes)).decode()
     _calls(
         [
             ("wedops_limit", shard, policy().shards, common, *published_names, *theirs.get(shard, ()))

@@ -3,14 +3,15 @@
 Admission's limits, service levels, phases, emergency mode; and what is counted of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from math import nan
 
 from workers.connections import telemetry as counted
 from workers.connections.rules import levels, report
+from workers.connections.rules.modes import EVERYWHERE, EmergencyMode, affects, place
 from workers.connections.store import levels as published_levels
-from workers.connections.store import plans, presence, quality
+from workers.connections.store import modes, plans, presence, quality
 from workers.connections.store import registry as store
 from workers.foundation import database, event_log, settings, telemetry
 from workers.foundation.moments import Moment
@@ -24,12 +25,16 @@ from workers.weddings.store import weddings
 NEAR = timedelta(hours=24)
 
 
-def phases(now: Moment) -> dict[str, str]:
-    """Return the phase of every wedding that is near."""
+def phases(now: Moment, emergencies: Collection[str] = ()) -> dict[str, str]:
+    """Return the phase of every wedding that is near, and whether guests give way there, by some scopes."""
     policy = settings.read(calendar.Policy)
     with database.transaction() as db:
         near = weddings.between(db, now - NEAR, now + NEAR)
-    return {wedding.id: str(calendar.phase(wedding, policy, now=now)) for wedding in near}
+    return {
+        one.id: calendar.phase(one, policy, now=now)
+        + (levels.IN_EMERGENCY if affects(emergencies, one.id, one.region) else "")
+        for one in near
+    }
 
 
 def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
@@ -61,23 +66,40 @@ def _count_times(row: Snapshot) -> None:
         counted.latency_ms.labels(row.region, what, quantile).set(nan if value is None else value)
 
 
-def set_emergency_mode(on: bool, *, by: str, now: Moment) -> None:
-    """Have guests give way first, or no longer.
+def begin_emergency_mode(scope: str, *, owner: str, reason: str, lasts: timedelta, now: Moment) -> None:
+    """Have guests give way first: at a wedding, in a region or everywhere, for so long.
 
-    Admission and service levels follow at once; who ordered it is kept.
+    Admission and service levels follow at once; who ordered it and why is kept.
     """
-    store.set_emergency_mode(on, by=f"{by} since {now:%Y-%m-%d %H:%M}Z")
-    event_log.note(f"emergency mode {'on' if on else 'off'}", by=by)
-    publish_levels(now=now)
+    known = modes.active().get(scope)
+    modes.begin(scope, owner, reason, lasts.total_seconds())
+    if known is None or known.owner != owner:
+        event_log.note(f"emergency mode on{place(scope)}, {lasts} at most: {reason}", by=owner)
+        publish_levels(now=now)
+
+
+def end_emergency_mode(scope: str, *, by: str, now: Moment) -> bool:
+    """Have guests give way no longer; False when they did not there."""
+    ended = modes.end(scope)
+    if ended:
+        event_log.note(f"emergency mode off{place(scope)}", by=by)
+        publish_levels(now=now)
+    return ended
+
+
+def emergency_modes() -> list[EmergencyMode]:
+    """Return where guests give way, by whose order, why and until when."""
+    return list(modes.active().values())
 
 
 def publish_levels(*, now: Moment) -> None:
     """Publish what admission obeys, and what each class of users gets in the phase of their wedding."""
     store.publish_limits()
-    emergency, busy = bool(store.emergency_mode()), seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY
+    scopes, busy = set(modes.active()), seasons.kind_of_day(now) is KindOfDay.WEDDING_DAY
     # The phases need the calendar; what does not is published before, also when that is unavailable.
-    published_levels.publish_levels(levels.service_levels(busy=busy, emergency=emergency))
-    published_levels.publish_phases(phases(now))
+    found = levels.service_levels(busy=busy, emergency=EVERYWHERE in scopes)
+    published_levels.publish_levels(found)
+    published_levels.publish_phases(phases(now, scopes - {EVERYWHERE}))
     with database.transaction() as db:
         limits = plans.limits(db)
     store.publish_limits(suppliers=limits)

@@ -13,6 +13,9 @@ _MOMENT = sa.DateTime(timezone=True)
 def upgrade() -> None:
     """Make the tables; what was there gets what it lacks."""
     op.add_column("weddings", sa.Column("duties", postgresql.JSONB(), nullable=False, server_default="{}"))
+    op.add_column(
+        "degradation_responses", sa.Column("wedding_id", sa.Text(), nullable=False, server_default="")
+    )
     _messages()
 
 
