@@ -10,6 +10,7 @@ from workers.caching import tasks as caching
 from workers.commands import tasks as commands
 from workers.connections import tasks as connections
 from workers.delivery import tasks as delivery
+from workers.emergencies import tasks as emergencies
 from workers.forecasting import tasks as forecasting
 from workers.journal import tasks as journal
 from workers.measurements import tasks as measurements
@@ -72,6 +73,7 @@ TABLE = (
     Line(wedding_day.list_due,       minutes(10),       minutes(10),       minutes(5),        "a wedding that Redis lost would never be looked at"),
     Line(commands.redeliver,         seconds(15),       seconds(15),       seconds(5),        "what was accepted must have its effect"),
     Line(notify.deliver,             seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for what failed"),
+    Line(emergencies.escalate,       seconds(10),       seconds(10),       seconds(5),        "a deadline that passes is told at once, not at the next check"),
     Line(delivery.rehearse,          minutes(15),       minutes(15),       minutes(15),       "a week and a day before, while there is time to mend a contact"),
     Line(caching.expire,             minutes(2),        minutes(2),        minutes(2),        "expired copies take the places of living ones"),
     Line(caching.inspect,            minutes(10),       minutes(10),       minutes(10),       "sizes, evictions and orphans drift slowly"),

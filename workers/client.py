@@ -30,11 +30,12 @@ from workers.caching.formats import WarmUp
 from workers.commands import usecases
 from workers.commands.rules.requests import Request
 from workers.commands.usecases import find
+from workers.delivery.usecases import sending
 from workers.emergencies.formats import OpenEmergency
 from workers.foundation import clock
 from workers.foundation.errors import ExpectedError as Refused
 
-__all__ = ["Metrics", "Refused", "Request", "find", "open_emergency", "warm_up"]
+__all__ = ["Metrics", "Refused", "Request", "find", "open_emergency", "send_message", "warm_up"]
 
 
 def warm_up(wedding_id: str, *, request_key: str | None = None, caller: str = "client") -> Request:
@@ -48,6 +49,19 @@ def open_emergency(
     """Open an emergency: `kind` is weather, venue, vendor or technical. It starts within 200 ms."""
     fields = {"kind": kind, "wedding_id": wedding_id, "request_key": request_key}
     return usecases.accept(OpenEmergency.task, fields, caller=caller)
+
+
+def send_message(
+    wedding_id: str, headline: str, *, request_key: str | None = None, caller: str = "client", **fields: Any
+) -> str:
+    """Send an urgent message to the people of a wedding, past all queues; return its identifier.
+
+    `fields` are those of `delivery.send`: body, audience, msg_type, references … When this returns, it is
+    written for each recipient; `wedops messages show` says who has it.
+    """
+    asked = {"wedding_id": wedding_id, "headline": headline, "request_key": request_key, **fields}
+    now, machine = clock.now(), clock.machine_now()
+    return sending.send(asked, sender=caller, now=now, machine=machine).identifier
 
 
 class Metrics:

@@ -36,6 +36,7 @@ COMMANDS = {
     "presence": "Who of a wedding is online.",
     "listen": "Hear who is online at a stock Supabase deployment.",
     "weddings": "The calendar: import it, look at it.",
+    "emergency": "Emergencies: open one, run it step by step, close it; its protocols.",
     "messages": "Urgent messages: send one, and see who has it and who has not.",
     "request": "Request a warm-up or an emergency, as other services do.",
     "metrics": "What services measure.",

@@ -14,6 +14,7 @@ from workers.caching import rules as caching
 from workers.connections.rules import admission as connections
 from workers.delivery import adapters as urgent_broadcasts
 from workers.delivery import rules as delivery
+from workers.emergencies import rules as emergencies
 from workers.forecasting.rules import forecast as forecasting
 from workers.forecasting.rules import peak_forecast
 from workers.foundation import settings
@@ -54,6 +55,7 @@ DECLARED: tuple[type[Settable], ...] = (
     live_alerts.Policy,
     surroundings.Runbooks,
     responses.Policy,
+    emergencies.Policy,
     wedding_day.Policy,
     notify.Policy,
     journal.Policy,

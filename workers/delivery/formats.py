@@ -3,42 +3,22 @@
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from workers.commands.rules.contract import WeddingCommand, register
-from workers.delivery.rules import Audience, MsgType, Status
+from workers.delivery.rules import TEXT, Audience, Id, MsgType, Status
 from workers.foundation.moments import Moment
 from workers.journal.rules import Event
 from workers.outbox.rules import Lane
-from workers.weddings.rules import ID, ID_PATTERN
+from workers.weddings.rules import ID
 
 #: What the broadcast of a message is called, and that of a receipt.
 EVENT, RECEIPT = "urgent", "urgent_receipt"
 #: The form of a body.
 VERSION = 1
-Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
-#: No control characters but line breaks and tabs: what is shown to people hides nothing.
-TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
-
-
-class AudienceAsked(BaseModel):
-    """Who of the wedding is meant: its suppliers, of some types or by id, planner, couple, and guests."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    suppliers: bool = True
-    supplier_types: tuple[Id, ...] = Field(default=(), max_length=50)
-    supplier_ids: tuple[Id, ...] = Field(default=(), max_length=500)
-    planner: bool = True
-    couple: bool = True
-    guests: bool = Field(default=False, description="only when asked for: those who are online")
-
-    def plain(self) -> Audience:
-        """Return it as the rules have it."""
-        return Audience(**vars(self))
 
 
 @register
@@ -50,7 +30,7 @@ class SendMessage(WeddingCommand):
 
     headline: str = Field(min_length=1, max_length=160, pattern=TEXT)
     body: str = Field(default="", max_length=4_000, pattern=TEXT)
-    audience: AudienceAsked = AudienceAsked()
+    audience: Audience = Audience()
     status: Status = Status.ACTUAL
     msg_type: MsgType = MsgType.ALERT
     references: tuple[Id, ...] = Field(

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from workers.foundation.moments import Moment
-from workers.weddings.rules import Wedding, supplier_type
+from workers.weddings.rules import ID_PATTERN, Wedding, supplier_type
 
 
 class Status(StrEnum):
@@ -151,16 +153,22 @@ def recipient_of(user_type: str, user_id: str, supplier_id: str | None) -> Recip
     return Recipient(Kind.SUPPLIER, supplier_id) if supplier_id else None
 
 
-@dataclass(frozen=True)
-class Audience:
-    """Who of a wedding is meant. `supplier_types` and `supplier_ids` narrow the suppliers."""
+Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+#: No control characters but line breaks and tabs: what is shown to people hides nothing.
+TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+
+
+class Audience(BaseModel):
+    """Who of the wedding is meant: its suppliers, of some types or by id, planner, couple, and guests."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     suppliers: bool = True
-    supplier_types: tuple[str, ...] = ()
-    supplier_ids: tuple[str, ...] = ()
+    supplier_types: tuple[Id, ...] = Field(default=(), max_length=50)
+    supplier_ids: tuple[Id, ...] = Field(default=(), max_length=500)
     planner: bool = True
     couple: bool = True
-    guests: bool = False
+    guests: bool = Field(default=False, description="only when asked for: those who are online")
 
 
 def strangers(wedding: Wedding, audience: Audience) -> list[str]:

@@ -111,7 +111,7 @@ def _engine(url: str) -> Engine:
     made = create_engine(
         "postgresql+psycopg://",
         pool_size=2,
-        max_overflow=2,
+        max_overflow=4,
         pool_pre_ping=True,
         pool_timeout=5,
         # A fifth of the time of the standard library's.

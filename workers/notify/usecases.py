@@ -71,9 +71,12 @@ def send(entry: Entry) -> Result:
     return Result(Outcome.SENT)
 
 
-def deliver(seconds: float) -> None:
-    """Send what is due for some seconds at most; a channel that fails is left for the next time."""
-    sending.deliver(formats.KIND, send, adapters.policy().retry, seconds=seconds)
+def deliver(seconds: float, *, emergency: bool = False) -> None:
+    """Send what is due for some seconds at most; a channel that fails is left for the next time.
+
+    With `emergency` only what is critical.
+    """
+    sending.deliver(formats.KIND, send, adapters.policy().retry, seconds=seconds, emergency=emergency)
 
 
 def send_test(recipient: str, wedding_id: str, *, key: str) -> dict[Target, bool]:

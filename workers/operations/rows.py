@@ -11,7 +11,10 @@ from workers.alerts.store import alerts
 from workers.alerts.usecases import surroundings
 from workers.commands import store as commands
 from workers.commands.rules.requests import KIND as COMMAND
-from workers.emergencies import store as emergencies
+from workers.emergencies.rules import SETTLED
+from workers.emergencies.store.emergencies import Emergency
+from workers.emergencies.store.steps import Due
+from workers.emergencies.usecases import reading as emergencies
 from workers.foundation import database, settings
 from workers.foundation.moments import Moment
 from workers.notify import formats as notify
@@ -38,7 +41,7 @@ def from_postgres(status: Status, now: Moment) -> None:
         status.seasons = {region: str(season) for region, season in seasons.current(db).items()}
         near = weddings.between(db, now, now + timedelta(hours=24), limit=5)
         status.next_weddings = [_wedding(one, phases, now) for one in near]
-        status.emergencies = [_emergency(one) for one in emergencies.active(db)]
+        status.emergencies = [_emergency(one, steps) for one, steps in emergencies.active(db)]
         found = alerts.listed(db)
         status.alerts = [_plain(one) for one in found]
         status.pending = sum(one.state is State.PENDING for one in found)
@@ -72,10 +75,13 @@ def _blame_open(status: Status) -> None:
         )
     for emergency in status.emergencies:
         what = f"{emergency['kind']} emergency {emergency['id']} at {emergency['wedding_id']} is open"
-        steps = "; ".join(
-            f"{step['owner']} by {step['due_at'][11:16]}Z: {step['what']}" for step in emergency["steps"]
-        )
-        status.blame(DEGRADED, f"{what} ({steps})")
+        steps = "; ".join(_line(step) for step in emergency["steps"] if step["state"] not in SETTLED)
+        status.blame(DEGRADED, f"{what} ({steps or 'each step is settled: close it'})")
+
+
+def _line(step: dict[str, Any]) -> str:
+    late = "OVERDUE, " if step["escalated"] else ""
+    return f"{late}{step['owner']} by {step['due_at'][11:16]}Z: {step['what']}"
 
 
 def _from_alerts(db: Connection, status: Status, found: list[AlertView], now: Moment) -> None:
@@ -104,8 +110,11 @@ def _wedding(wedding: calendar.Wedding, phases: calendar.Policy, now: Moment) ->
     return facts | {"starts_local": local, "phase": str(calendar.phase(wedding, phases, now=now))}
 
 
-def _emergency(one: emergencies.Emergency) -> dict[str, Any]:
-    return _plain(one) | {"steps": [_plain(step) for step in one.steps]}
+def _emergency(one: Emergency, steps: list[Due]) -> dict[str, Any]:
+    facts = ("id", "kind", "wedding_id", "opened_at")
+    own = ("number", "what", "owner", "due_at", "state", "mandatory", "escalated")
+    plain = [{name: _plain(step)[name] for name in own} for step in steps]
+    return {name: _plain(one)[name] for name in facts} | {"steps": plain}
 
 
 def _plain(fact: Any) -> dict[str, Any]:

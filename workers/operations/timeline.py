@@ -7,7 +7,8 @@ from datetime import datetime
 from redis.exceptions import RedisError
 
 from workers.alerts.store import history as alerts
-from workers.emergencies import usecases as emergencies
+from workers.delivery.usecases import reading as delivery
+from workers.emergencies.usecases import reading as emergencies
 from workers.foundation import database, event_log
 from workers.foundation.event_log import Happening
 from workers.notify import usecases as notify
@@ -24,6 +25,7 @@ TABLES: tuple[Callable[..., list[Happening]], ...] = (
     alerts.happened,
     responses.happened,
     emergencies.happened,
+    delivery.happened,
     notify.happened,
     scaling.happened,
     orders.happened,

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Select,
     SmallInteger,
     Table,
     Text,
@@ -27,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import MachineMoment
 from workers.foundation.rows import insert_once
-from workers.outbox.rules import Dead, Entry, Message, Retry, State, Status
+from workers.outbox.rules import Dead, Entry, Lane, Message, Retry, State, Status
 
 _NOW = func.now()
 #: `LISTEN` here to be woken when something was written; it says no more than that.
@@ -83,16 +84,26 @@ def _row(message: Message) -> dict[str, Any]:
 READS = 1
 
 
-def claim(db: Connection, kind: str, retry: Retry, *, but: Collection[str] = ()) -> Entry | None:
+def claim(
+    db: Connection, kind: str, retry: Retry, *, but: Collection[str] = (), emergency: bool = False
+) -> Entry | None:
     """Return the entry whose turn it is, counted as tried and held until the end of its lease.
 
-    No recipient in `but`. An attempt that kills its sender counts, too.
+    Of emergencies the newest first, then all others by when they are due; with `emergency` only those. No
+    recipient in `but`. An attempt that kills its sender counts, too.
     """
     due = (outbox.c.kind == kind) & (outbox.c.due_at <= _NOW) & outbox.c.recipient.not_in(list(but))
-    readable = outbox.c.version <= READS
-    first = (
-        select(outbox.c.id).where(_WAITING, due, readable).order_by(outbox.c.lane, outbox.c.due_at).limit(1)
-    )
+    due &= outbox.c.version <= READS
+    urgent = select(outbox.c.id).where(_WAITING, due, outbox.c.lane == Lane.EMERGENCY)
+    found = _claim(db, urgent.order_by(outbox.c.id.desc()), retry)
+    if found or emergency:
+        return found
+    others = select(outbox.c.id).where(_WAITING, due, outbox.c.lane > Lane.EMERGENCY)
+    return _claim(db, others.order_by(outbox.c.lane, outbox.c.due_at), retry)
+
+
+def _claim(db: Connection, entries: Select[Any], retry: Retry) -> Entry | None:
+    first = entries.limit(1)
     held = update(outbox).where(outbox.c.id == first.with_for_update(skip_locked=True).scalar_subquery())
     changed = held.values(
         attempts=outbox.c.attempts + 1, claims=outbox.c.claims + 1, due_at=_NOW + retry.lease

@@ -19,15 +19,18 @@ class EntryUnknown(ExpectedError):
     """the outbox has no dead entry {entry_id}; `wedops dead-letters` lists those that it has"""
 
 
-def deliver(kind: str, send: Send, retry: Retry, *, seconds: float) -> None:
-    """Send what is due, for some seconds at most; a recipient that fails is left for the next time."""
+def deliver(kind: str, send: Send, retry: Retry, *, seconds: float, emergency: bool = False) -> None:
+    """Send what is due, for some seconds at most; a recipient that fails is left for the next time.
+
+    With `emergency` only what goes before all else.
+    """
     begun, failing = clock.stopwatch(), set[str]()
     with database.transaction() as db:
         if late := store.expire(db, kind):
             log.warning("given up", kind=kind, count=late, reason="deadline")
     while clock.stopwatch() - begun < seconds:
         with database.transaction() as db:
-            entry = store.claim(db, kind, retry, but=failing)
+            entry = store.claim(db, kind, retry, but=failing, emergency=emergency)
         if entry is None:
             return
         if retry.attempts is not None and entry.attempts > retry.attempts:

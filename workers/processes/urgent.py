@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,12 +12,16 @@ from workers.delivery.store import messages
 from workers.delivery.usecases import escalation, publishing
 from workers.foundation import background, clock, heartbeat, logs, wakeups
 from workers.foundation.errors import ExpectedError
+from workers.notify import usecases as notify
+from workers.outbox import store as outbox
 
 log = logs.get("deliver")
 
 #: In seconds: between looks when nobody wakes it, between looks for steps that are due, after a failure, and
 #: what takes longer hangs.
 EVERY, STEPS_EVERY, PAUSE, LONGEST = 1.0, 0.5, 0.2, 30.0
+#: Notifications that are handed over at once.
+NOTIFIERS = 3
 
 
 def run(ended: threading.Event) -> None:
@@ -24,7 +29,13 @@ def run(ended: threading.Event) -> None:
     begun: dict[str, float] = {}
     heartbeat.keep(lambda: all(clock.stopwatch() - one < LONGEST for one in list(begun.values())))
     reader = f"lane-{os.getpid()}-{clock.epoch():.0f}"
+    wakes = [threading.Event() for _ in range(NOTIFIERS)]
     work: dict[str, Callable[[], None]] = {
+        "wake": lambda: _wake(wakes, ended),
+        **{
+            f"notify-{number}": partial(_notify, f"notify-{number}", wake, begun, ended)
+            for number, wake in enumerate(wakes)
+        },
         "publish": lambda: _publish(begun, ended),
         "hear": lambda: _repeat("hear", lambda: publishing.hear(reader, now=clock.now()), begun, ended),
         "escalate": lambda: _repeat("escalate", _escalate(ended), begun, ended),
@@ -40,6 +51,22 @@ def _publish(begun: dict[str, float], ended: threading.Event) -> None:
         while not ended.is_set():
             _once("publish", publishing.publish, begun)
             listener(EVERY)
+
+
+def _wake(wakes: Sequence[threading.Event], ended: threading.Event) -> None:
+    with wakeups.listening(outbox.CHANNEL) as listener:
+        while not ended.is_set():
+            if listener(EVERY):
+                for wake in wakes:
+                    wake.set()
+
+
+def _notify(name: str, wake: threading.Event, begun: dict[str, float], ended: threading.Event) -> None:
+    """Hand over what is critical: several at once, for a target may take its time."""
+    while not ended.is_set():
+        wake.clear()
+        _once(name, partial(notify.deliver, EVERY, emergency=True), begun)
+        wake.wait(EVERY)
 
 
 def _escalate(ended: threading.Event) -> Callable[[], object]:

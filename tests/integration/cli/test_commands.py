@@ -403,7 +403,7 @@ def test_a_silence_is_asked_for_as_its_guide_writes_it(more: list[str]) -> None:
 def test_what_can_not_be_done_is_one_line_with_the_remedy() -> None:
     for words in (("request", "close", "99"), ("request", "close", "--wedding", "w-1")):
         refused = _run(*words)
-        assert (refused.exit_code, "`wedops status` shows" in str(refused.exception)) == (1, True)
+        assert (refused.exit_code, "`wedops emergency list` shows" in str(refused.exception)) == (1, True)
     assert "--since" in _run("timeline", "--since", "2x").output
     # What only its caller knows can't be run by hand: nobody could say for which weddings.
     assert "is none of" in _run("run", "caching.forget").output

@@ -9,7 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -27,6 +27,10 @@ from workers.alerts.usecases import evaluation
 from workers.balancing import store as balancing
 from workers.cli.main import wedops
 from workers.cli.problems import one_line
+from workers.delivery.formats import SendMessage
+from workers.delivery.usecases import sending
+from workers.emergencies.formats import OpenEmergency
+from workers.emergencies.usecases import running
 from workers.foundation import clock, database, dead_letters, keys, redis, settings
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
@@ -47,6 +51,9 @@ MAY_REFUSE = {
     "scaling reject",
     "permit read",
     "forecast backtest",
+    # Its steps are open; and no page has a file of protocols.
+    "emergency close",
+    "emergency protocols",
 }
 PLACEHOLDERS = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
     "USER": "u1", "NODE": "n1", "REGION": "us-northeast", "ID": "1", "17": "1", "N": "4", "H": "2",
@@ -66,10 +73,22 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         soon = clock.now() + timedelta(hours=2)
         weddings.upsert(
             db,
-            [wedding("w-17", starts_at=soon), wedding("w-18", starts_at=soon, region="us-west")],
+            [
+                wedding("w-17", starts_at=soon, duties={"s1": {"type": "caterer"}}),
+                wedding("w-18", starts_at=soon, region="us-west"),
+            ],
             at=clock.now(),
         )
         scaled(db, at=clock.now())
+        storm = OpenEmergency(kind="weather", wedding_id="w-17")
+        running.open_emergency(db, storm, "storm", now=clock.now())
+        said = SendMessage(
+            wedding_id="w-17",
+            headline="The ceremony is at 16:00, in the barn",
+            moment="ceremony",
+            moment_at=datetime(2027, 6, 12, 16),
+        )
+        sending.write(db, said, "to-16", sender="ada", now=clock.now())
         for who in ("operations-lead", "ada", "contacts"):
             notify.register(db, Target(who, "", "pager"), "log://")
     labels = (("region", "us-west"),)
@@ -140,6 +159,7 @@ ARGUMENTS = {
     "weddings import": ("season.csv",),
     "weddings show": ("w-17",),
     "messages show": ("m-1",),
+    "emergency show": ("1",),
 }  # fmt: skip
 
 

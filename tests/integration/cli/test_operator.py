@@ -28,7 +28,7 @@ from workers.cli.main import wedops
 from workers.cli.status import _show
 from workers.connections.usecases import service as connections
 from workers.emergencies import rules as protocols
-from workers.emergencies import store as emergencies
+from workers.emergencies.store import emergencies, steps
 from workers.emergencies.tasks import open_emergency
 from workers.foundation import clock, database, event_log, settings
 from workers.measurements.rules.samples import Sample
@@ -76,10 +76,9 @@ def _trouble() -> None:
     policy = settings.read(Policy)
     with database.transaction() as db:
         weddings.upsert(db, [_ceremony()], at=clock.now())
-        protocol = protocols.PROTOCOLS["technical"]
-        emergencies.open_or_join(
-            db, key="k", kind="technical", wedding_id="w-1", protocol=protocol, at=clock.now()
-        )
+        found = emergencies.open_or_join(db, key="k", kind="technical", wedding_id="w-1", at=clock.now())
+        steps.write(db, found.id, protocols.DEFAULT["technical"], at=clock.now())
+        emergencies.note(db, found.id, "opened", at=clock.now(), by="k")
     evaluation.reconcile([SLOW], Evaluator.MEASUREMENTS, policy, now=clock.now())
     with database.transaction() as db:
         escalation.escalate(db, policy, now=clock.now())
@@ -139,10 +138,8 @@ def test_the_timeline_of_a_wedding_leaves_out_others() -> None:
     _trouble()
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-2", starts_at=clock.now() + timedelta(days=3))], at=clock.now())
-        protocol = protocols.PROTOCOLS["venue"]
-        emergencies.open_or_join(
-            db, key="k2", kind="venue", wedding_id="w-2", protocol=protocol, at=clock.now()
-        )
+        found = emergencies.open_or_join(db, key="k2", kind="venue", wedding_id="w-2", at=clock.now())
+        emergencies.note(db, found.id, "opened", at=clock.now(), by="k2")
     shown = _run("timeline", "--wedding", "w-1")
     assert "at w-1 opened" in shown
     assert "at w-2" not in shown

@@ -14,8 +14,8 @@ from workers.caching.store import TwoLayers
 from workers.commands import store, tasks, usecases
 from workers.commands.rules.requests import KIND, Request
 from workers.connections.tasks import prepare_peak
-from workers.emergencies import store as emergencies
 from workers.emergencies import tasks as emergency_tasks
+from workers.emergencies.store import emergencies
 from workers.foundation import clock, database, redis
 from workers.outbox import store as outbox
 from workers.weddings.store import weddings

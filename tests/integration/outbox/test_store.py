@@ -70,14 +70,14 @@ def test_what_is_not_committed_is_not_sent() -> None:
     assert target.got == []
 
 
-def test_emergencies_go_first_and_the_oldest_of_a_lane() -> None:
+def test_of_emergencies_the_newest_goes_first_and_of_another_lane_the_oldest() -> None:
     _write("late", lane=Lane.NORMAL)
     _write("urgent", lane=Lane.URGENT)
     _write("first", lane=Lane.EMERGENCY)
     _write("second", lane=Lane.EMERGENCY)
     target = Target()
     _deliver(target)
-    assert target.got == ["first", "second", "urgent", "late"]
+    assert target.got == ["second", "first", "urgent", "late"]
 
 
 def test_many_senders_at_once_send_each_once() -> None:

@@ -8,8 +8,8 @@ from tests.made import NOON, wedding
 from workers.alerts.store import alerts
 from workers.commands import store as commands
 from workers.commands.rules.requests import Request
-from workers.emergencies import store as emergencies
 from workers.emergencies.rules import Step
+from workers.emergencies.store import emergencies, steps
 from workers.foundation import database
 from workers.retention import rules, store, tasks
 from workers.weddings.store import versions, weddings
@@ -37,16 +37,16 @@ def test_a_request_goes_when_it_is_settled_for_long_and_stays_while_it_waits() -
 
 def test_what_belongs_to_a_row_goes_with_it() -> None:
     with database.transaction() as db:
-        step = Step("call the venue", "planner", timedelta(minutes=1))
+        step = Step(what="call the venue", owner="planner", within_minutes=1)
         for key in ("closed", "open"):
-            emergencies.open_or_join(
-                db, key=key, kind=f"power_cut {key}", wedding_id="w-1", protocol=(step,), at=NOON
-            )
+            facts = {"key": key, "kind": f"power_cut {key}", "wedding_id": "w-1"}
+            found = emergencies.open_or_join(db, **facts, at=NOON)
+            steps.write(db, found.id, [step], at=NOON)
         assert emergencies.close(db, [1], at=NOON)
     assert _forget() == {"emergencies": 1}
     with database.transaction() as db:
         assert [one.id for one in emergencies.active(db)] == [2]
-        assert [row.emergency_id for row in db.execute(emergencies.steps.select())] == [2]
+        assert [row.emergency_id for row in db.execute(steps.steps.select())] == [2]
 
 
 def test_the_calendar_as_it_was_known_stays_as_far_back_as_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_backlog_ends_when_its_time_is_over_and_keeps_nobody_waiting(
 
 def test_a_table_that_somebody_holds_keeps_no_other_waiting() -> None:
     with database.transaction() as db:
-        emergencies.open_or_join(db, key="k", kind="power_cut", wedding_id="w-1", protocol=(), at=NOON)
+        emergencies.open_or_join(db, key="k", kind="power_cut", wedding_id="w-1", at=NOON)
         emergencies.close(db, [1], at=NOON)
         commands.accept(db, [Request("k", "a.task", {})], at=NOON)
         commands.settle(db, "k", at=NOON)

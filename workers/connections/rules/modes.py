@@ -12,7 +12,7 @@ __all__ = ["EVERYWHERE", "EmergencyMode", "affects", "place", "scope"]
 class EmergencyMode:
     """That guests give way somewhere: by whose order, why, and until when (seconds since 1970).
 
-    `scope` is `wedding:ID`, `region:REGION` or `everywhere`.
+    `scope` is `wedding:ID`, `region:REGION` or EVERYWHERE.
     """
 
     scope: str

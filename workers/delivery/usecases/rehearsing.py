@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from workers.delivery.formats import AudienceAsked, SendMessage
-from workers.delivery.rules import Policy, Status
+from workers.delivery.formats import SendMessage
+from workers.delivery.rules import Audience, Policy, Status
 from workers.delivery.usecases import sending
 from workers.foundation import settings
 from workers.foundation.moments import Moment
@@ -39,7 +39,7 @@ def _exercise(wedding: Wedding, when: str) -> tuple[SendMessage, str]:
         wedding_id=wedding.id,
         headline=headline,
         body=body,
-        audience=AudienceAsked(planner=False, couple=False),
+        audience=Audience(planner=False, couple=False),
         status=Status.EXERCISE,
     )
     return asked, f"rehearsal-{when.replace(' ', '-')}-{wedding.starts_local:%Y%m%d%H%M}-{wedding.id}"[:128]

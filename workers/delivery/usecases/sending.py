@@ -170,7 +170,7 @@ def _expires(asked: SendMessage, wedding: Wedding, now: Moment) -> Moment:
 
 
 def _recipients(wedding: Wedding, asked: SendMessage, now: Moment) -> list[Recipient]:
-    audience = asked.audience.plain()
+    audience = asked.audience
     if unknown := strangers(wedding, audience):
         raise AudienceUnknown(wedding_id=wedding.id, unknown=", ".join(unknown))
     on_duty = calendar.on_duty(wedding, settings.read(calendar.Policy), now=now)

@@ -17,6 +17,58 @@ def upgrade() -> None:
         "degradation_responses", sa.Column("wedding_id", sa.Text(), nullable=False, server_default="")
     )
     _messages()
+    _emergencies()
+
+
+def _emergencies() -> None:
+    op.add_column(
+        "emergencies", sa.Column("protocol_version", sa.BigInteger(), nullable=False, server_default="0")
+    )
+    for column in (
+        sa.Column("state", sa.Text(), nullable=False, server_default="due"),
+        sa.Column("after", postgresql.ARRAY(sa.Integer()), nullable=False, server_default="{}"),
+        sa.Column("mandatory", sa.Boolean(), nullable=False, server_default="true"),
+        sa.Column("action", postgresql.JSONB()),
+        sa.Column("note", sa.Text(), nullable=False, server_default=""),
+        sa.Column("settled_at", _MOMENT),
+        sa.Column("escalated", sa.SmallInteger(), nullable=False, server_default="0"),
+    ):
+        op.add_column("emergency_steps", column)
+    op.create_index(
+        "steps_by_deadline", "emergency_steps", ["due_at"], postgresql_where=sa.text("settled_at IS NULL")
+    )
+    op.create_table(
+        "emergency_changes",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+        sa.Column(
+            "emergency_id",
+            sa.BigInteger(),
+            sa.ForeignKey(
+                "emergencies.id", ondelete="CASCADE", name=op.f("fk_emergency_changes_emergency_id")
+            ),
+            nullable=False,
+        ),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("step", sa.Integer()),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+    )
+    op.create_index(op.f("ix_emergency_changes_emergency_id"), "emergency_changes", ["emergency_id"])
+    # What was opened and closed before is told by the timeline still.
+    op.execute(
+        "INSERT INTO emergency_changes (emergency_id, at, what, by, reason) "
+        "SELECT id, opened_at, 'opened', '', '' FROM emergencies UNION ALL "
+        "SELECT id, closed_at, 'closed', '', '' FROM emergencies WHERE closed_at IS NOT NULL"
+    )
+    op.create_table(
+        "emergency_protocols",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+        sa.Column("document", postgresql.JSONB(), nullable=False),
+        sa.Column("requested_by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+    )
 
 
 def _messages() -> None:

@@ -1,0 +1,1 @@
+"""Emergencies, their steps and protocols as rows."""

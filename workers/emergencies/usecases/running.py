@@ -1,0 +1,226 @@
+"""An emergency from its opening to its end: steps that are due, done, passed on, overdue."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from workers.emergencies import rules
+from workers.emergencies.formats import OpenEmergency
+from workers.emergencies.rules import SETTLED, StepState
+from workers.emergencies.store import emergencies as store
+from workers.emergencies.store import protocols, steps
+from workers.emergencies.store.emergencies import Emergency
+from workers.emergencies.store.steps import Due
+from workers.emergencies.usecases import actions, telling
+from workers.foundation import database, logs
+from workers.foundation.errors import ExpectedError
+from workers.foundation.moments import Moment
+from workers.notify import usecases as notify
+from workers.notify.rules import OPERATIONS, Notification, steps_due
+from workers.weddings.rules import Wedding, supplier_type
+from workers.weddings.store import weddings
+
+log = logs.get("emergencies")
+
+#: Who hears of a deadline that passed, beside the owner: at once, then each after the other.
+LATER = (telling.CONTACTS, OPERATIONS, "operations-lead")
+#: Overdue steps of one run.
+AT_ONCE = 200
+
+
+class EmergencyNotOpen(ExpectedError):
+    """no emergency is open {what}; `wedops emergency list` shows those that are"""
+
+    http_status = 404
+
+
+class StepUnknown(ExpectedError):
+    """emergency {emergency_id} has no step {number}; `wedops emergency show {emergency_id}` lists them"""
+
+    http_status = 404
+
+
+class StepSettled(ExpectedError):
+    """step {number} of emergency {emergency_id} is {state} already"""
+
+    http_status = 409
+
+
+class ReasonMissing(ExpectedError):
+    """{what} needs a reason; say it with --reason"""
+
+    http_status = 422
+
+
+class StepsOpen(ExpectedError):
+    """emergency {emergency_id} has steps that must be settled first ({steps}); complete or skip them, or say
+    with --reason why it ends without"""
+
+    http_status = 409
+
+
+def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Moment) -> int:
+    """Open an emergency of a wedding, or join the one of its kind that is open.
+
+    Operations are notified, and the owner of each step that is due. Return its id. Raises WeddingUnknown.
+    """
+    wedding = weddings.require(db, command.wedding_id)
+    version, loaded = protocols.current(db)
+    found = store.open_or_join(
+        db, key=key, kind=command.kind, wedding_id=wedding.id, protocol_version=version, at=now
+    )
+    if found.new and (emergency := store.find(db, found.id)):
+        planners = [one for one in wedding.supplier_ids if supplier_type(wedding, one) == "planner"]
+        protocol = rules.choose(loaded, command.kind, wedding.region, planners)
+        steps.write(db, found.id, protocol, at=now)
+        telling.note(db, emergency, "opened", by=key, now=now)
+        notify.publish(db, _opened(key, emergency, protocol[0]))
+        _advance(db, emergency, wedding, now=now)
+    log.warning(
+        "emergency opened",
+        emergency_id=found.id,
+        kind=command.kind,
+        reason="requested" if found.new else "known",
+    )
+    return found.id
+
+
+def _opened(key: str, emergency: Emergency, first: rules.Step) -> Notification:
+    title = f"{emergency.kind} emergency at wedding {emergency.wedding_id}"
+    what = f"first: {first.what} ({first.owner}). See wedops emergency show {emergency.id}"
+    return Notification(f"emergency/{key}", title, what, "critical", emergency.wedding_id)
+
+
+def _advance(db: Connection, emergency: Emergency, wedding: Wedding, *, now: Moment) -> None:
+    """Do what is due by itself, and tell the owners of all else that is due."""
+    known = {one.number: one for one in steps.of(db, [emergency.id])[emergency.id]}
+    due = [known[number] for number in rules.ready({n: (one.state, one.after) for n, one in known.items()})]
+    for one in due:
+        if one.action:
+            done = actions.do(db, one.action, emergency, wedding, one.number, now=now)
+            _settle(db, emergency, one, StepState.COMPLETED, by=telling.PROTOCOL, reason=done, now=now)
+        else:
+            steps.change(db, one, state=StepState.DUE)
+            telling.note(db, emergency, "due", by=telling.PROTOCOL, step=one.number, now=now)
+            _tell_owners(db, emergency, wedding, one)
+    if any(one.action for one in due):
+        # What comes after it may be due.
+        _advance(db, emergency, wedding, now=now)
+
+
+def _tell_owners(db: Connection, emergency: Emergency, wedding: Wedding, one: Due) -> None:
+    for recipient in telling.owners(db, wedding, one.owner):
+        telling.tell(db, emergency, wedding, one, recipient=recipient)
+
+
+def _settle(
+    db: Connection, emergency: Emergency, one: Due, state: StepState, *, by: str, reason: str, now: Moment
+) -> None:
+    settled = {"settled_at": now} if state in SETTLED else {}
+    steps.change(db, one, state=state, note=reason, **settled)
+    telling.note(db, emergency, state, by=by, step=one.number, reason=reason, now=now)
+
+
+def change_step(
+    emergency_id: int, number: int, state: StepState, *, by: str, reason: str = "", now: Moment
+) -> None:
+    """Start, complete or skip a step; what comes after it is due then.
+
+    Raises EmergencyNotOpen, StepUnknown, StepSettled, ReasonMissing.
+    """
+    if state is StepState.SKIPPED and not reason:
+        raise ReasonMissing(what="skipping a step")
+    with database.transaction() as db:
+        emergency, wedding, one = _held(db, emergency_id, number)
+        if one.state is state:
+            return
+        _settle(db, emergency, one, state, by=by, reason=reason, now=now)
+        _advance(db, emergency, wedding, now=now)
+
+
+def reassign(emergency_id: int, number: int, owner: str, *, by: str, now: Moment) -> None:
+    """Give a step to another owner, who is told at once.
+
+    Raises EmergencyNotOpen, StepUnknown, StepSettled.
+    """
+    with database.transaction() as db:
+        emergency, wedding, one = _held(db, emergency_id, number)
+        steps.change(db, one, owner=owner, escalated=0)
+        telling.note(db, emergency, "reassigned", by=by, step=number, reason=owner, now=now)
+        [now_theirs] = [s for s in steps.of(db, [emergency_id])[emergency_id] if s.number == number]
+        if one.state is not StepState.WAITING:
+            _tell_owners(db, emergency, wedding, now_theirs)
+
+
+def _held(db: Connection, emergency_id: int, number: int) -> tuple[Emergency, Wedding, Due]:
+    """Return an open emergency and a step of it that is not settled, held until the transaction ends."""
+    emergency = store.find(db, emergency_id, hold=True)
+    if emergency is None or emergency.state != "open":
+        raise EmergencyNotOpen(what=f"with id {emergency_id}")
+    one = next((one for one in steps.of(db, [emergency_id])[emergency_id] if one.number == number), None)
+    if one is None:
+        raise StepUnknown(emergency_id=emergency_id, number=number)
+    if one.state in SETTLED:
+        raise StepSettled(emergency_id=emergency_id, number=number, state=one.state)
+    return emergency, weddings.require(db, emergency.wedding_id), one
+
+
+def close(
+    ids: Collection[int] = (), *, wedding_id: str = "", by: str, reason: str = "", now: Moment
+) -> list[int]:
+    """Close emergencies by their ids, or all of a wedding; return the ids.
+
+    Raises EmergencyNotOpen, StepsOpen, and closes none.
+    """
+    with database.transaction() as db:
+        ids = [one.id for one in store.active(db, wedding_id)] if wedding_id else sorted(set(ids))
+        if not ids:
+            raise EmergencyNotOpen(what=f"at {wedding_id}")
+        for emergency_id in ids:
+            _close(db, emergency_id, by=by, reason=reason, now=now)
+    return list(ids)
+
+
+def _close(db: Connection, emergency_id: int, *, by: str, reason: str, now: Moment) -> None:
+    emergency = store.find(db, emergency_id, hold=True)
+    if emergency is None or emergency.state != "open":
+        raise EmergencyNotOpen(what=f"with id {emergency_id}")
+    left = [
+        one
+        for one in steps.of(db, [emergency_id])[emergency_id]
+        if one.mandatory and one.state not in SETTLED
+    ]
+    if left and not reason:
+        named = "; ".join(f"{one.number}: {one.what}" for one in left)
+        raise StepsOpen(emergency_id=emergency_id, steps=named)
+    store.close(db, [emergency_id], at=now)
+    telling.note(db, emergency, "closed", by=by, reason=reason, now=now)
+    for wedding in weddings.by_id(db, [emergency.wedding_id]):
+        actions.undo(db, emergency, wedding, now=now)
+
+
+def escalate(policy: rules.Policy, *, now: Moment) -> int:
+    """Tell of each deadline that passed: its owner and the wedding's contacts, operations, then their lead.
+
+    Return of how many steps. Runs any number of times: each is told once.
+    """
+    with database.transaction() as db:
+        late = steps.overdue(db, policy.waits, now=now, limit=AT_ONCE)
+        for one in late:
+            if emergency := store.find(db, one.emergency_id):
+                wedding = weddings.require(db, emergency.wedding_id)
+                _escalate(db, emergency, wedding, one, policy, now=now)
+    return len(late)
+
+
+def _escalate(
+    db: Connection, emergency: Emergency, wedding: Wedding, one: Due, policy: rules.Policy, *, now: Moment
+) -> None:
+    count, _ = steps_due(policy.waits, one.due_at, now)
+    if one.escalated == 0:
+        telling.note(db, emergency, "overdue", by=telling.PROTOCOL, step=one.number, now=now)
+    for number in range(one.escalated, count):
+        people = {LATER[number], *(telling.owners(db, wedding, one.owner) if number == 0 else ())}
+        for recipient in sorted(people):
+            telling.tell(db, emergency, wedding, one, recipient=recipient, again=f"overdue-{number + 1}")
+    steps.change(db, one, escalated=count)

@@ -1,0 +1,57 @@
+"""Who hears of an emergency, and what is remembered of it."""
+
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from workers.emergencies.formats import EmergencyChanged
+from workers.emergencies.store import emergencies as store
+from workers.emergencies.store.emergencies import Emergency
+from workers.emergencies.store.steps import Due
+from workers.foundation.moments import Moment
+from workers.journal import store as journal
+from workers.notify import usecases as notify
+from workers.notify.rules import OPERATIONS, Notification
+from workers.weddings.rules import Wedding, supplier_type
+
+#: In the place of who has no address: the wedding's own contacts.
+CONTACTS = "contacts"
+#: Who does what is done by itself.
+PROTOCOL = "protocol"
+
+
+def note(
+    db: Connection,
+    emergency: Emergency,
+    what: str,
+    *,
+    by: str,
+    now: Moment,
+    step: int | None = None,
+    reason: str = "",
+) -> None:
+    """Remember that something happened, and append it to the journal."""
+    store.note(db, emergency.id, what, at=now, by=by, step=step, reason=reason)
+    event = EmergencyChanged(emergency.id, emergency.wedding_id, what, step, by, reason)
+    journal.append(db, [event], at=now)
+
+
+def owners(db: Connection, wedding: Wedding, owner: str) -> list[str]:
+    """Return who is notified of a step: the suppliers of its type, who is called so, else the contacts."""
+    suppliers = [one for one in wedding.supplier_ids if supplier_type(wedding, one) == owner]
+    reached = [one for one in (*suppliers, owner) if notify.own_targets(db, one, wedding.id)]
+    return reached or ([CONTACTS] if owner != OPERATIONS else [OPERATIONS])
+
+
+def tell(
+    db: Connection, emergency: Emergency, wedding: Wedding, step: Due, *, recipient: str, again: str = ""
+) -> None:
+    """Notify somebody of a step; `again` names why once more, and makes it another notification."""
+    by = step.due_at.astimezone(ZoneInfo(wedding.zone))
+    late = "OVERDUE: " if again else ""
+    title = f"{late}{emergency.kind} emergency {emergency.id} at {wedding.id}: {step.what}"
+    command = f"wedops emergency step {emergency.id} {step.number} complete"
+    body = f"step {step.number}, {step.owner}, by {by:%H:%M} ({wedding.zone}). Done: {command}"
+    key = "/".join(filter(None, (f"emergency/{emergency.id}", str(step.number), step.owner, again)))
+    notice = Notification(key, title, body, "critical", wedding.id)
+    notify.publish(db, notice, recipient=recipient, wedding_id=wedding.id)
