@@ -6,6 +6,8 @@ Nothing of our app is imported, so that none of it can help or hinder.
 import os
 
 import celery
+import httpx2
+import jwt
 from redis import Redis
 
 from workers.foundation import clock
@@ -46,3 +48,14 @@ def effect(number: int) -> None:
     burn(0.01)
     with Redis.from_url(os.environ["WEDOPS_BROKER_URL"]) as client:
         client.sadd("wedops:bench:effects", number)
+
+
+@app.task(name="bare.broadcast")
+def broadcast(apis: list[str], wedding: str, identifier: str, secret: str) -> None:
+    """Broadcast something to everybody of a wedding, by the HTTP API of each gateway."""
+    now = int(clock.epoch())
+    token = jwt.encode({"role": "service_role", "iat": now, "exp": now + 60}, secret, "HS256")
+    message = {"topic": f"wedding:{wedding}", "event": "plain", "payload": {"identifier": identifier}}
+    for port in apis:
+        head = {"Authorization": f"Bearer {token}"}
+        httpx2.post(f"http://127.0.0.1:{port}/api/broadcast", json={"messages": [message]}, headers=head)

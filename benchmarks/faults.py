@@ -190,7 +190,8 @@ class Faults:
             "accepted": len(self.accepted),
             "lost": len(set(self.accepted) - effects.keys()) + len(written - self.target.got.keys()),
             "double_effects": sum(effects.values()) - len(effects) + steps,
-            "double_notifications": len(written) - told,
+            # Of each its opening, and the step that is due then.
+            "double_notifications": len(written) - 2 * told,
             "sent_again": sum(self.target.got.values()) - len(self.target.got),
             "notifications": len(self.target.got),
             "recovery_emergency_s": self.recoveries["emergencies.open"],

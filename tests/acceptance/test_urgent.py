@@ -1,21 +1,29 @@
 """Urgent messages through every process, to official clients on real sockets."""
 
+import json
+import socket
 import subprocess
 import sys
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import timedelta
+from time import sleep
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from websockets.sync.client import ClientConnection, connect
 
+from demo import phoenix
 from tests import ROOT
 from tests.acceptance import javascript
 from tests.acceptance.conftest import System, person, said
 from tests.made import eventually, receiver, wedding
 from workers.connections.formats import permits
 from workers.connections.formats.permits import Permit
+from workers.connections.keys import LEVELS, PHASES
 from workers.delivery.usecases import reading, sending
-from workers.foundation import clock
+from workers.emergencies.store import steps
+from workers.foundation import clock, database, redis
 from workers.notify import usecases as notify
 from workers.notify.rules import Target
 from workers.weddings.formats.rows import Reading
@@ -110,3 +118,83 @@ def test_an_application_that_says_nothing_still_proves_that_it_got_it(system: Sy
         _send(fields | {"status": "Exercise"})
         assert said(photographer) == "shows 0 look"
         assert eventually(lambda: _states("look") == {"photo-1": "delivered"})
+
+
+def _address(system: System, permit: str) -> str:
+    return f"{system.gateway}/websocket?{urlencode({'apikey': permit, 'region': 'us-northeast'})}"
+
+
+def _slow(system: System) -> ClientConnection:
+    """Return the connection of a band whose end has little room, as a phone's."""
+    port = int(system.gateway.split(":")[2].split("/")[0])
+    with_little_room = socket.socket()
+    with_little_room.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    with_little_room.connect(("127.0.0.1", port))
+    return connect(_address(system, _permit("band-1", "urgent-2")), sock=with_little_room, max_queue=1)
+
+
+def test_what_is_urgent_passes_what_waits_for_a_slow_socket(system: System) -> None:
+    """Of 30 photos of 8 kB the gateway hands over at most 25 kB before it; the other end holds some more."""
+    topic, came = "realtime:wedding:urgent-2", list[str]()
+    talker = permits.issue(Permit("talker", "guest", "urgent-2"))
+    with _slow(system) as slow, connect(_address(system, talker)) as loud:
+        for one in (slow, loud):
+            one.send(phoenix.Frame(topic, phoenix.JOIN, {}, "1", "1").text())
+            while json.loads(one.recv())["event"] != "presence_state":
+                pass
+        photo = {"type": "broadcast", "event": "photo", "payload": {"text": "x" * 8_000}}
+        for _ in range(30):
+            loud.send(phoenix.Frame(topic, phoenix.BROADCAST, photo).text())
+            sleep(0.03)
+        own = {"supplier_ids": ["band-1"], "planner": False, "couple": False}
+        _send({"wedding_id": "urgent-2", "headline": "now", "request_key": "now", "audience": own})
+        sleep(0.5)
+        with suppress(TimeoutError):
+            while True:
+                came.append(json.loads(slow.recv(timeout=3))["payload"].get("event"))
+    assert came.count("photo") > 20
+    assert came.index("urgent") <= 10, "ahead of what waited in the gateway"
+    assert eventually(lambda: _states("now") == {"band-1": "delivered"})
+
+
+def test_a_weather_emergency_from_its_opening_to_its_end_with_one_step_escalated(system: System) -> None:
+    with receiver() as (url, got), _python(system, "venue-1", "urgent-1") as venue:
+        assert said(venue) == "joined"
+        for recipient in ("planner", "contacts"):
+            notify.register(Target(recipient, "urgent-1", "pager"), url)
+        opened = _wedops("emergency", "open", "weather", "urgent-1")
+        id = opened.partition("emergency ")[2].partition(":")[0]
+        assert said(venue) == "shows 0 Weather: stand by", "by the protocol itself"
+        first = f"weather emergency {id} at urgent-1: decide whether the ceremony moves under a roof"
+        assert eventually(lambda: first in [title for _, title in got])
+        _make_overdue(int(id))
+        assert eventually(lambda: f"OVERDUE: {first}" in [title for _, title in got], within=30)
+        assert "OVERDUE" in _wedops("emergency", "show", id)
+        for number, what in (("1", "complete"), ("2", "start"), ("2", "complete"), ("3", "skip")):
+            _wedops("emergency", "step", id, number, what, "--reason", "into the barn")
+        assert _wedops("emergency", "close", id) == f"emergency {id} closed\n"
+    shown = _wedops("timeline", "--wedding", "urgent-1")
+    for what in (": step 1 overdue", ": step 1 completed (into the barn)", ": step 3 skipped", " closed"):
+        assert f"emergency {id} (weather) at urgent-1{what}" in shown
+
+
+def _make_overdue(emergency_id: int) -> None:
+    """Have the five minutes of the first step pass."""
+    with database.transaction() as db:
+        past = clock.now() - timedelta(seconds=1)
+        first = (steps.steps.c.emergency_id == emergency_id) & (steps.steps.c.number == 1)
+        db.execute(steps.steps.update().where(first).values(due_at=past))
+
+
+def test_the_emergency_mode_of_one_wedding_leaves_the_guests_of_others_alone(system: System) -> None:
+    assert system.gateway
+    _wedops("emergency-mode", "on", "--wedding", "urgent-1", "--reason", "uploads hang")
+    try:
+        phases = redis.connections().hgetall(PHASES)
+        assert phases["urgent-1"].endswith("+emergency")
+        assert not phases["urgent-2"].endswith("+emergency")
+        levels = redis.connections().hgetall(LEVELS)
+        own, other = (json.loads(levels[f"guest|fixed|{phases[id]}"]) for id in ("urgent-1", "urgent-2"))
+        assert own["batch_ms"] > other["batch_ms"]
+    finally:
+        _wedops("emergency-mode", "off", "--wedding", "urgent-1")

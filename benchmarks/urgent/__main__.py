@@ -1,0 +1,70 @@
+"""Urgent messages: from their commit to the last supplier's receipt, with 1,000 guests beside them.
+
+python -m benchmarks.urgent --json [--messages 1000]
+
+Figures are ms from the moment that a message's 40 rows are written to the last of 40 receipts. Both cores
+burn, 50,000 tasks wait, and five times a second something goes to everybody.
+"""
+
+from contextlib import ExitStack
+
+import numpy as np
+
+from benchmarks import form
+from benchmarks.urgent import faults, peers, scene
+from benchmarks.urgent.ours import cuts, measured
+from workers.foundation import logs
+
+#: Messages in whose middle a tenth of the sockets is cut, and processes that are killed.
+CUTS, KILLS = 50, 30
+
+
+def main() -> None:
+    """Print the figures."""
+    options = form.parser(1)
+    options.add_argument("--messages", type=int, default=1_000)
+    options.add_argument("--kills", type=int, default=KILLS)
+    given = options.parse_args()
+    logs.configure(40)
+    with scene.stage() as stage, ExitStack() as stack:
+        guests = stack.enter_context(scene.people(stage, "guests", scene.GUESTS))
+        with scene.people(stage, "suppliers", scene.SUPPLIERS) as suppliers, scene.burning():
+            ours = figures(measured(stage, given.messages))
+            ours |= cuts(stage, suppliers, CUTS)
+            celery = peers.celery(stage, suppliers, min(100, given.messages))
+        guests.end()
+        ours |= faults.killed(stage, given.kills)
+        with scene.burning():
+            others = {
+                "socketio": peers.socketio(given.messages),
+                "jetstream": peers.jetstream(stage, given.messages),
+            }
+    found = {
+        name: figures(waits) for name, waits in (others | {"celery_broadcast": celery}).items() if len(waits)
+    }
+    report = {
+        "schema": "wedops.bench/1",
+        "name": "urgent",
+        "runs": 1,
+        "figures": ours,
+        "peers": found,
+        "ratios": {
+            f"p99_over_{name}": round(ours["p99_ms"] / one["p99_ms"], 3) for name, one in found.items()
+        },
+    }
+    form.show(report, as_json=given.json)
+
+
+def figures(waits: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> form.Figures:
+    """Return the quantiles of some waits in ms; NaN are those that never came."""
+    came = waits[~np.isnan(waits)]
+    at = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}
+    return {
+        **{name: round(float(np.quantile(came, q)), 2) for name, q in at.items()},
+        "over_200ms": int((came > 200).sum()),
+        "lost": int(np.isnan(waits).sum()),
+    }
+
+
+if __name__ == "__main__":
+    main()

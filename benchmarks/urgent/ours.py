@@ -1,0 +1,78 @@
+"""Our own lane, measured by its rows."""
+
+import random
+from time import sleep
+
+import numpy as np
+
+from benchmarks import form
+from benchmarks.urgent import scene
+from benchmarks.urgent.scene import People, Scene
+from workers.foundation import clock
+
+AUDIENCE = {"planner": False, "couple": False}
+_LAST = """
+    SELECT m.identifier, 1000 * extract(epoch FROM max(r.delivered_at) - m.committed_at)::float,
+        count(*) - count(r.delivered_at)
+    FROM messages m JOIN message_recipients r ON r.message_id = m.id
+    WHERE m.identifier LIKE :prefix GROUP BY m.id ORDER BY m.id
+"""
+
+
+def send(number: int, prefix: str) -> None:
+    """Send a message to all suppliers."""
+    from workers.delivery.usecases import sending
+
+    fields = {
+        "wedding_id": scene.WEDDING,
+        "headline": f"the ceremony moves, {number}",
+        "audience": AUDIENCE,
+        "request_key": f"{prefix}-{number}",
+    }
+    sending.send(fields, sender="bench", now=clock.now(), machine=clock.machine_now())
+
+
+def waits(prefix: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Return the ms from each message's commit to the last receipt; NaN where one is missing."""
+    found = rows(_LAST, prefix)
+    return np.array([float("nan") if missing else wait for _, wait, missing in found])
+
+
+def rows(query: str, prefix: str) -> list[tuple[object, ...]]:
+    from sqlalchemy import text
+
+    from workers.foundation import database
+
+    with database.transaction() as db:
+        return [tuple(row) for row in db.execute(text(query), {"prefix": f"{prefix}-%"})]
+
+
+def measured(stage: Scene, count: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Send so many at random moments, with bulk beside them; return the waits."""
+    with scene.bulk(lambda: stage.broadcast(*scene.PHOTO)):
+        scene.at_random_moments(count, lambda number: send(number, "ours"))
+    form.wait_for(lambda: not np.isnan(waits("ours")).any(), within=60)
+    return waits("ours")
+
+
+def cuts(stage: Scene, suppliers: People, count: int) -> form.Figures:
+    """Cut a tenth of the sockets in the middle of a message; measure receipts after each came back."""
+    with scene.bulk(lambda: stage.broadcast(*scene.PHOTO)):
+        for number in range(count):
+            suppliers.say(f"cut {scene.SUPPLIERS // 10}")
+            sleep(random.uniform(0, 0.02))
+            send(number, "cut")
+            sleep(0.4)
+    form.wait_for(lambda: not np.isnan(waits("cut")).any(), within=60)
+    return {"receipt_after_cut_p99_ms": round(float(np.nanquantile(waits("cut"), 0.99)), 1),
+            "lost_at_cuts": int(np.isnan(waits("cut")).sum())}  # fmt: skip
+
+
+def unnamed(prefix: str) -> int:
+    """Return how many recipients of messages have no state that is final for them."""
+    query = (
+        "SELECT count(*) FROM messages m JOIN message_recipients r ON r.message_id = m.id "
+        "WHERE m.identifier LIKE :prefix AND r.state IN ('pending', 'sent')"
+    )
+    [[count]] = rows(query, prefix)
+    return int(str(count))
