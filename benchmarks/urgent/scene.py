@@ -4,8 +4,8 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,9 @@ import jwt
 import orjson
 
 from benchmarks import form, system
+from benchmarks.urgent import node
+from workers.connections.formats import permits
+from workers.connections.formats.permits import Permit
 from workers.foundation import clock, database, redis
 from workers.foundation.moments import Moment
 from workers.processes import servers
@@ -43,6 +46,7 @@ class Scene:
     apis: list[str]
     gateways: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     lane: "subprocess.Popen[bytes] | None" = None
+    http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=10))
 
     def start_gateway(self, number: int) -> None:
         """Start a gateway, again if it was killed."""
@@ -68,7 +72,7 @@ class Scene:
         body = {"messages": [{"topic": f"wedding:{WEDDING}", "event": event, "payload": payload}]}
         for port in self.apis:
             url = f"http://127.0.0.1:{port}/api/broadcast"
-            httpx2.post(url, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+            self.http.post(url, json=body, headers={"Authorization": f"Bearer {token}"})
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -151,13 +155,29 @@ class People:
 
 
 @contextmanager
-def people(scene: Scene, what: str, count: int) -> Iterator[People]:
-    """Yield people who are connected."""
-    file = scene.home / f"{what}.json"
-    command = [*_PYTHON, "-m", "benchmarks.urgent.people", ",".join(scene.ports), WEDDING, what, str(count)]
+def suppliers(scene: Scene) -> Iterator[People]:
+    """Yield the suppliers, connected."""
+    own = (Permit(f"u{number}", "vendor", WEDDING, f"s{number}", "band") for number in range(SUPPLIERS))
+    with _connected(scene, "suppliers", own) as people:
+        yield people
+
+
+@contextmanager
+def guests(scene: Scene) -> Iterator[People]:
+    """Yield a thousand guests, connected, who only listen."""
+    own = (Permit(f"g{number}", "guest", WEDDING) for number in range(GUESTS))
+    with _connected(scene, "", own) as people:
+        yield people
+
+
+@contextmanager
+def _connected(scene: Scene, name: str, own: Iterable[Permit]) -> Iterator[People]:
+    tokens, file = scene.home / f"permits-{name}.json", scene.home / f"{name}.json"
+    tokens.write_bytes(orjson.dumps([permits.issue(one, valid_for=permits.LONGEST) for one in own]))
+    words = [",".join(scene.ports), WEDDING, str(tokens), *([str(file)] if name else [])]
     process = subprocess.Popen(
-        [*command, str(file)], cwd=system.ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        preexec_fn=servers.die_with_parent(),
+        [node.program(), "people.mjs", *words], cwd=node.HOME, text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, preexec_fn=servers.die_with_parent(),
     )  # fmt: skip
     try:
         heard(process)
@@ -169,19 +189,17 @@ def people(scene: Scene, what: str, count: int) -> Iterator[People]:
 
 @contextmanager
 def burning() -> Iterator[None]:
-    """Have both cores burn, and 50,000 tasks wait, for the length of the block."""
+    """Have 50,000 tasks wait, and two children work on them: both cores burn for the length of the block."""
     from benchmarks.emergency_latency import _message, _pile
     from benchmarks.probes import burn
 
     client = redis.registry()
     message = _message(client, "bulk", lambda: burn.apply_async(kwargs={"seconds": 0.05}))
     _pile(client, "bulk", message, WAITING)
-    with ExitStack() as stack:
-        stack.enter_context(form.worker("benchmarks.probes", "bulk", 1))
-        burns = [_start([*_PYTHON, "-c", "while True: pass"], os.environ) for _ in range(2)]
-        for one in burns:
-            stack.callback(one.kill)
+    with form.worker("benchmarks.probes", "bulk", 2):
+        form.wait_for(lambda: client.llen("bulk") < WAITING, within=60)
         yield
+    client.delete("bulk")
 
 
 @contextmanager

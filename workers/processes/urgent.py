@@ -47,10 +47,13 @@ def run(ended: threading.Event) -> None:
 
 
 def _publish(begun: dict[str, float], ended: threading.Event) -> None:
-    with wakeups.listening(messages.CHANNEL) as listener:
+    with wakeups.hearing(messages.CHANNEL) as listener:
         while not ended.is_set():
+            # What was written while nobody listened, or is too long for a notification.
             _once("publish", publishing.publish, begun)
-            listener(EVERY)
+            while told := listener(EVERY):
+                if not _once("publish", partial(publishing.pass_on, told), begun) or not all(told):
+                    break
 
 
 def _wake(wakes: Sequence[threading.Event], ended: threading.Event) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from redis.exceptions import RedisError, ResponseError
 
 from workers.delivery.formats import Message, wire
@@ -38,6 +39,13 @@ def publish(found: Iterable[tuple[Message, Sequence[str]]]) -> None:
         for message, to in found:
             pipe.publish(URGENT + message.wedding_id, wire(message, list(to)))
         pipe.execute()
+
+
+def pass_on(told: str) -> str:
+    """Publish what a notification of PostgreSQL said; return the message's identifier."""
+    message: dict[str, Any] = orjson.loads(told)["message"]
+    redis.connections().publish(URGENT + message["wedding_id"], told)
+    return str(message["identifier"])
 
 
 def hear(reader: str) -> Heard:

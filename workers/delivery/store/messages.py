@@ -25,12 +25,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from workers.delivery.formats import Message
+from workers.delivery.formats import Message, wire
 from workers.delivery.rules import ON_ITS_WAY, Status
+from workers.foundation import wakeups
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
 
-#: `LISTEN` here to be woken when a message was written; it says no more than that.
+#: `LISTEN` here to be woken when a message was written: it says what gateways get, or nothing when that is
+#: too long.
 CHANNEL = "wedops_urgent"
 messages = Table(
     "messages",
@@ -109,7 +111,7 @@ def last_revision(db: Connection, thread: str) -> int:
 
 
 def write(db: Connection, row: dict[str, Any], to: Sequence[str], *, first_wait: float) -> int | None:
-    """Write a message with a row for each recipient, and wake the urgent lane once they are committed.
+    """Write a message with a row for each recipient, and hand it to the urgent lane once they are committed.
 
     `first_wait` is in how many seconds somebody looks after who has not got it. Return its id, or None when
     its identifier is known.
@@ -120,7 +122,10 @@ def write(db: Connection, row: dict[str, Any], to: Sequence[str], *, first_wait:
         waits = row["status"] != Status.TEST
         facts = {"id": made, "to": list(to), "wait": first_wait if waits else None}
         db.execute(_RECIPIENTS, facts)
-        db.execute(select(func.pg_notify(CHANNEL, "")))
+        # All of it, where it is not too long: the lane need not ask for it.
+        told = wire(Message(id=made, **row), list(to)).decode()
+        short = len(told.encode()) <= wakeups.LONGEST
+        db.execute(select(func.pg_notify(CHANNEL, told if short else "")))
     return made
 
 
@@ -201,6 +206,12 @@ def unpublished(db: Connection, *, limit: int) -> list[tuple[Message, list[str]]
     found = sorted((Message(*row) for row in db.execute(marked)), key=lambda one: one.id)
     to = _waiting(db, [one.id for one in found])
     return [(one, to[one.id]) for one in found]
+
+
+def mark_published(db: Connection, identifiers: Sequence[str]) -> None:
+    """Remember that messages were published."""
+    own = messages.c.identifier.in_(list(identifiers)) & messages.c.published_at.is_(None)
+    db.execute(messages.update().where(own).values(published_at=func.clock_timestamp()))
 
 
 def _waiting(db: Connection, ids: list[int]) -> dict[int, list[str]]:

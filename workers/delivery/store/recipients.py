@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, text, update
+import orjson
+from sqlalchemy import Connection, select, text
 
 from workers.delivery.formats import Message
 from workers.delivery.rules import State
@@ -125,7 +126,7 @@ def known(db: Connection, identifiers: Collection[str]) -> set[str]:
     return set(db.execute(query, {"identifiers": list(identifiers)}).scalars())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Waiting:
     """A recipient about whom a step is due: what they have not got or not acknowledged, since when."""
 
@@ -151,23 +152,60 @@ def due(db: Connection, *, limit: int) -> list[Waiting]:
     return [Waiting(Message(*row[:size]), *row[size:]) for row in db.execute(query, {"limit": limit})]
 
 
-def took_steps(
-    db: Connection, one: Waiting, steps: int, due_at: MachineMoment | None, *, unreachable: bool
-) -> None:
-    """Remember how many steps were taken about somebody, and when the next is due."""
-    values: dict[str, Any] = {"steps": steps, "due_at": due_at}
-    if unreachable:
-        values |= {"state": State.UNREACHABLE, "settled_at": text("clock_timestamp()")}
-    that = (recipients.c.message_id == one.message.id) & (recipients.c.recipient == one.recipient)
-    db.execute(update(recipients).where(that).values(values))
+@dataclass(frozen=True)
+class Taken:
+    """How many steps were taken about somebody, and when the next is due (None: never)."""
+
+    message_id: int
+    recipient: str
+    steps: int
+    due_at: MachineMoment | None
+    unreachable: bool
 
 
-def handed_over(db: Connection, message_id: int, recipient: str, channels: Sequence[str]) -> None:
-    """Remember by which other channels somebody is notified of a message."""
-    that = (recipients.c.message_id == message_id) & (recipients.c.recipient == recipient)
-    db.execute(update(recipients).where(that).values(contacts=list(channels)))
-    sent = {"state": State.SENT, "sent_at": text("clock_timestamp()"), "channel": channels[0]}
-    db.execute(update(recipients).where(that, recipients.c.state == State.PENDING).values(sent))
+def took_steps(db: Connection, taken: Sequence[Taken]) -> None:
+    """Remember the steps that were taken."""
+    columns = {name: [getattr(one, name) for one in taken] for name in Taken.__dataclass_fields__}
+    if taken:
+        db.execute(_TOOK, columns)
+
+
+_TOOK = text(
+    """
+    UPDATE message_recipients r SET steps = t.steps, due_at = t.due_at,
+        state = CASE WHEN t.unreachable THEN 'unreachable' ELSE r.state END,
+        settled_at = CASE WHEN t.unreachable THEN clock_timestamp() ELSE r.settled_at END
+    FROM unnest(cast(:message_id AS bigint[]), cast(:recipient AS text[]), cast(:steps AS int[]),
+        cast(:due_at AS timestamptz[]), cast(:unreachable AS boolean[]))
+        AS t (message_id, recipient, steps, due_at, unreachable)
+    WHERE r.message_id = t.message_id AND r.recipient = t.recipient
+    """
+)
+
+
+def handed_over(db: Connection, channels: Mapping[Waiting, Sequence[str]]) -> None:
+    """Remember by which other channels people are notified of messages."""
+    rows = [
+        (one.message.id, one.recipient, orjson.dumps(list(own)).decode(), own[0])
+        for one, own in channels.items()
+    ]
+    if rows:
+        names = ("ids", "who", "channels", "first")
+        db.execute(_HANDED_OVER, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+_HANDED_OVER = text(
+    """
+    UPDATE message_recipients r SET
+        contacts = ARRAY(SELECT jsonb_array_elements_text(cast(h.channels AS jsonb))),
+        state = CASE WHEN r.state = 'pending' THEN 'sent' ELSE r.state END,
+        sent_at = coalesce(r.sent_at, clock_timestamp()),
+        channel = CASE WHEN r.state = 'pending' THEN h.first ELSE r.channel END
+    FROM unnest(cast(:ids AS bigint[]), cast(:who AS text[]), cast(:channels AS text[]),
+        cast(:first AS text[])) AS h (id, recipient, channels, first)
+    WHERE r.message_id = h.id AND r.recipient = h.recipient
+    """
+)
 
 
 def counts(db: Connection, message_ids: Sequence[int]) -> dict[int, dict[str, int]]:

@@ -1,24 +1,34 @@
 """The other channels of those who have not got a message: who is notified, and of what no more."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import blake2b
 
 from sqlalchemy import Connection
 
 from workers.delivery.formats import Message
-from workers.delivery.rules import Kind, State, Status, recipient
+from workers.delivery.rules import Kind, State, Status, Step, recipient
 from workers.delivery.store import recipients
-from workers.delivery.store.recipients import Reached
+from workers.delivery.store.recipients import Reached, Waiting
 from workers.notify import formats as notifications
 from workers.notify import usecases as notify
 from workers.notify.rules import OPERATIONS, Notification, Target
 from workers.outbox import store as outbox
 from workers.outbox.rules import Message as Entry
 
+PLANNER = str(Kind.PLANNER)
 #: Who hears of it in the place of a planner who has no address: the wedding's own contacts.
 WEDDING_CONTACTS = "contacts"
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Who has not got a message, or not acknowledged it, when a step about them is due."""
+
+    message: Message
+    step: Step
+    recipients: Sequence[str]
 
 
 def key(identifier: str, who: str, channel: str) -> str:
@@ -26,13 +36,16 @@ def key(identifier: str, who: str, channel: str) -> str:
     return f"urgent/{identifier}/{who}/{channel}"
 
 
-def notify_recipient(db: Connection, message: Message, who: str) -> None:
-    """Have somebody get a message by each of their other channels, if they have any."""
-    contact = recipient(who).contact
-    to = notify.own_targets(db, contact, message.wedding_id) if contact else []
-    if to:
-        outbox.write(db, [_to_them(message, who, one) for one in to])
-        recipients.handed_over(db, message.id, who, [one.channel for one in to])
+def notify_recipients(db: Connection, waiting: Sequence[Waiting]) -> None:
+    """Have recipients get their messages by each of their other channels, if they have any."""
+    people = {one: (recipient(one.recipient).contact, one.message.wedding_id) for one in waiting}
+    reached = notify.targets_of(db, {person for person in people.values() if person[0]})
+    own = {
+        one: [to for to in reached.get(person, ()) if to.recipient == person[0]]
+        for one, person in people.items()
+    }
+    outbox.write(db, [_to_them(one.message, one.recipient, to) for one, tos in own.items() for to in tos])
+    recipients.handed_over(db, {one: [to.channel for to in tos] for one, tos in own.items() if tos})
 
 
 def _to_them(message: Message, who: str, to: Target) -> Entry:
@@ -50,33 +63,37 @@ def _lasts(message: Message) -> timedelta:
     return max(timedelta(minutes=1), message.expires_at - message.sent_at)
 
 
-def notify_planner(db: Connection, message: Message, who: Sequence[str], step: str) -> None:
-    """Give the planner the names of those who have not got a message; without one, the wedding's contacts."""
-    reached = (
-        one
-        for one in (str(Kind.PLANNER), WEDDING_CONTACTS)
-        if notify.own_targets(db, one, message.wedding_id)
-    )
-    _tell(db, message, who, step, next(reached, OPERATIONS))
+def notify_others(db: Connection, lacking: Sequence[Lacking]) -> None:
+    """Give the names of those who have not got messages to the planners, later to operations.
+
+    In the place of a planner without an address are the wedding's contacts.
+    """
+    weddings = {one.message.wedding_id for one in lacking}
+    people = {(who, wedding) for who in (PLANNER, WEDDING_CONTACTS, OPERATIONS) for wedding in weddings}
+    reached = notify.targets_of(db, people)
+    outbox.write(db, [_names(one, to) for one in lacking for to in _others(one, reached)])
 
 
-def notify_operations(db: Connection, message: Message, who: Sequence[str], step: str) -> None:
-    """Give operations the names of those whom nothing reaches."""
-    _tell(db, message, who, step, OPERATIONS)
+def _others(one: Lacking, reached: Mapping[tuple[str, str], list[Target]]) -> list[Target]:
+    if one.step is Step.NAMES:
+        for who in (PLANNER, WEDDING_CONTACTS):
+            if own := [to for to in reached[who, one.message.wedding_id] if to.recipient == who]:
+                return own
+    return reached[OPERATIONS, one.message.wedding_id]
 
 
-def _tell(db: Connection, message: Message, who: Sequence[str], step: str, recipient: str) -> None:
-    title = f"{_label(message)}{len(who)} have not got a message of {message.wedding_id}"
+def _names(one: Lacking, to: Target) -> Entry:
+    message, who = one.message, ", ".join(one.recipients)
+    title = f"{_label(message)}{len(one.recipients)} have not got a message of {message.wedding_id}"
     body = (
-        f"{', '.join(who)} have not got, or not acknowledged: {message.body['headline']!r}. "
+        f"{who} have not got, or not acknowledged: {message.body['headline']!r}. "
         f"Who has it: wedops messages show {message.identifier}"
     )
     # Those of one moment are one notification: what it is called depends on who they are.
-    names = blake2b(" ".join(who).encode(), digest_size=8).hexdigest()
-    notice = Notification(
-        f"urgent/{message.identifier}/{step}/{names}", title, body, "critical", message.wedding_id
-    )
-    notify.publish(db, notice, recipient=recipient, wedding_id=message.wedding_id)
+    names = blake2b(who.encode(), digest_size=8).hexdigest()
+    own = f"urgent/{message.identifier}/{one.step}/{names}/{to.recipient}/{to.channel}"
+    notice = Notification(own, title, body, "critical", message.wedding_id)
+    return replace(notifications.message(notice, to), lasts=_lasts(message))
 
 
 def withdraw(db: Connection, reached: Iterable[Reached]) -> None:

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from workers.delivery.formats import Message, RecipientUnreachable
+from workers.delivery.formats import RecipientUnreachable
 from workers.delivery.rules import STEPS, UNACKNOWLEDGED, Policy, Status, Step
 from workers.delivery.store import messages, recipients
-from workers.delivery.store.recipients import Waiting
+from workers.delivery.store.recipients import Taken, Waiting
 from workers.delivery.usecases import contacts
+from workers.delivery.usecases.contacts import Lacking
 from workers.foundation import database, settings
 from workers.foundation.moments import MachineMoment, Moment
 from workers.journal import store as journal
@@ -37,20 +38,23 @@ def escalate(*, now: Moment, machine: MachineMoment) -> int:
 def _escalate(db: Connection, *, now: Moment, machine: MachineMoment) -> int:
     policy, found = settings.read(Policy), recipients.due(db, limit=AT_ONCE)
     names: dict[tuple[int, Step], list[str]] = defaultdict(list)
-    about: dict[int, Message] = {}
+    by_contacts, taken = list[Waiting](), list[Taken]()
     for one in found:
-        about[one.message.id] = one.message
         count, at = steps_due(_waits(one, policy), one.since, machine)
+        taken.append(_taken(one, policy, count, at))
         for step in STEPS[one.steps : count]:
             if step is Step.CONTACTS:
-                contacts.notify_recipient(db, one.message, one.recipient)
+                by_contacts.append(one)
             else:
                 names[one.message.id, step].append(one.recipient)
-        _note(db, one, policy, count, at, now=now)
+    recipients.took_steps(db, taken)
+    contacts.notify_recipients(db, by_contacts)
     messages.publish_again(db, [one.message.id for one in found if one.state not in UNACKNOWLEDGED])
-    for (id, step), who in names.items():
-        notify = contacts.notify_planner if step is Step.NAMES else contacts.notify_operations
-        notify(db, about[id], sorted(who), step)
+    about = {one.message.id: one.message for one in found}
+    contacts.notify_others(db, [Lacking(about[id], step, sorted(who)) for (id, step), who in names.items()])
+    lost = [(about[one.message_id], one.recipient) for one in taken if one.unreachable]
+    events = [RecipientUnreachable(one.identifier, one.wedding_id, who) for one, who in lost]
+    journal.append(db, events, at=now)
     return len(found)
 
 
@@ -62,14 +66,9 @@ def _waits(one: Waiting, policy: Policy) -> list[timedelta]:
     return [tried, *(wait * slow for wait in rest)]
 
 
-def _note(
-    db: Connection, one: Waiting, policy: Policy, count: int, at: MachineMoment, *, now: Moment
-) -> None:
-    """Remember the steps that were taken; after the last one who has nothing is unreachable."""
+def _taken(one: Waiting, policy: Policy, count: int, at: MachineMoment) -> Taken:
+    """Return what is to be remembered; after the last step who has nothing is unreachable."""
     last = count == len(STEPS)
     due_at = None if last else MachineMoment(at + _waits(one, policy)[count])
     gone = last and one.state not in UNACKNOWLEDGED
-    recipients.took_steps(db, one, count, due_at, unreachable=gone)
-    if gone:
-        facts = (one.message.identifier, one.message.wedding_id, one.recipient)
-        journal.append(db, [RecipientUnreachable(*facts)], at=now)
+    return Taken(one.message.id, one.recipient, count, due_at, gone)
