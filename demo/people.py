@@ -85,7 +85,8 @@ async def person(wedding: calendar.Wedding) -> None:
     supplier_id = (
         random.choice(wedding.supplier_ids) if user_type == "vendor" and wedding.supplier_ids else None
     )
-    permit = permits.issue(permits.Permit(f"u{number}", user_type, wedding.id, supplier_id))
+    kind = calendar.supplier_type(wedding, supplier_id or "") or None
+    permit = permits.issue(permits.Permit(f"u{number}", user_type, wedding.id, supplier_id, kind))
     device = "mobile" if number % 4 else "fixed"
     asked = {"apikey": permit, "region": wedding.region, "device": device, "vsn": "1.0.0"}
     try:

@@ -18,6 +18,7 @@ from workers.weddings.usecases import importing as usecases
 
 FIRST, LAST = date(2026, 4, 1), date(2028, 1, 1)
 A_YEAR = 200
+TYPES = ("photographer", "venue", "florist", "caterer", "band", "planner")
 
 
 def season(seed: int = 7) -> str:
@@ -28,9 +29,15 @@ def season(seed: int = 7) -> str:
     rows.writerow(COLUMNS)
     for one in imagined.weddings(days, A_YEAR, np.random.default_rng(seed)):
         times = (local.isoformat(timespec="minutes") for local in (one.starts_local, one.ends_local))
-        facts = one.guest_count, one.venue_type, one.region, one.status, ";".join(one.supplier_ids), ""
+        suppliers = ";".join(f"{_type(supplier)}:{supplier}" for supplier in one.supplier_ids)
+        facts = one.guest_count, one.venue_type, one.region, one.status, suppliers, ""
         rows.writerow([one.id, *times, one.zone, *facts])
     return text.getvalue()
+
+
+def _type(supplier: str) -> str:
+    """Return what a supplier is, the same at each wedding."""
+    return TYPES[int(supplier.removeprefix("s")) % len(TYPES)]
 
 
 if __name__ == "__main__":

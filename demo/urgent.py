@@ -176,16 +176,20 @@ class Urgent:
         """Report receipts and who joined, as soon as there are any, until cancelled."""
         while True:
             await self._some.wait()
-            # What comes while this is told is told next, together.
             self._some.clear()
             said, self._said = self._said, []
             came, self._came = self._came, []
-            left = await self._call("wedops_receipts", said)
-            self._said = left + self._said
-            self._came = await self._call("wedops_joined", came) + self._came
-            if self._said or self._came:
-                self._some.set()
-                await asyncio.sleep(AGAIN if left else 0)
+            # What comes meanwhile does not wait for the answer.
+            self._keep(self._tell(said, came))
+            await asyncio.sleep(0)
+
+    async def _tell(self, said: list[tuple[str, str, str]], came: list[tuple[str, str]]) -> None:
+        said = await self._call("wedops_receipts", said)
+        came = await self._call("wedops_joined", came)
+        if said or came:
+            await asyncio.sleep(AGAIN)
+            self._said, self._came = said + self._said, came + self._came
+            self._some.set()
 
     async def _call(self, function: str, rows: list[Any]) -> list[Any]:
         """Tell the control plane; return what it could not be told."""

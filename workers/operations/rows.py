@@ -11,6 +11,7 @@ from workers.alerts.store import alerts
 from workers.alerts.usecases import surroundings
 from workers.commands import store as commands
 from workers.commands.rules.requests import KIND as COMMAND
+from workers.delivery.store import messages
 from workers.emergencies.rules import SETTLED
 from workers.emergencies.store.emergencies import Emergency
 from workers.emergencies.store.steps import Due
@@ -32,6 +33,9 @@ from workers.weddings import rules as calendar
 from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 
+#: In seconds: an urgent message that has not left by then waits for a process that does not run.
+URGENT_WITHIN = 5.0
+
 
 def from_postgres(status: Status, now: Moment) -> None:
     """Fill in what PostgreSQL has, and blame what is wrong there."""
@@ -52,6 +56,7 @@ def from_postgres(status: Status, now: Moment) -> None:
         status.proposals = [_plain(one) for one in proposals.known(db) if one.state is ActionState.PROPOSED]
         status.requests_waiting = commands.waiting(db)
         status.given_up = outbox.count_dead(db)
+        _from_messages(db, status)
         if failed := outbox.failing(db, notify.KIND):
             status.blame(
                 DEGRADED,
@@ -64,6 +69,16 @@ def from_postgres(status: Status, now: Moment) -> None:
                 f"{stuck} request(s) had no effect in 5 attempts: see the log of the worker of their task",
             )
     _blame_open(status)
+
+
+def _from_messages(db: Connection, status: Status) -> None:
+    """Say which urgent messages have not left, and which did not reach somebody."""
+    if late := messages.behind(db, URGENT_WITHIN):
+        why = f"{late} urgent message(s) have not left: does the process `urgent` run?"
+        status.blame(CRITICAL, why)
+    for identifier, wedding_id, many in messages.unreached(db, limit=5):
+        what = f"{many} of {wedding_id} have not got message {identifier}"
+        status.blame(DEGRADED, f"{what}: ring them (`wedops messages show {identifier}`)")
 
 
 def _blame_open(status: Status) -> None:

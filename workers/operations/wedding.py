@@ -4,11 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.caching import store as caching
+from workers.delivery.formats import cap
+from workers.delivery.store import messages, recipients
+from workers.emergencies.store import emergencies
 from workers.foundation import database, settings
 from workers.foundation.moments import Moment
 from workers.measurements.store import events
 from workers.weddings import rules
 from workers.weddings.store import weddings
+
+#: So many of its emergencies and messages are shown.
+NEWEST = 10
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,8 @@ class View:
     phase: rules.Phase
     objectives: list[dict[str, Any]]
     results: list[dict[str, Any]]
+    emergencies: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
 
 
 def view(wedding_id: str, *, now: Moment) -> View:
@@ -27,4 +35,8 @@ def view(wedding_id: str, *, now: Moment) -> View:
     with database.transaction() as db:
         one = weddings.require(db, wedding_id)
         budgets, done = events.of_wedding(db, wedding_id), caching.of_wedding(db, wedding_id)
-    return View(one, rules.phase(one, phases, now=now), budgets, done)
+        open_ = [vars(emergency) for emergency in emergencies.recent(db, wedding_id, limit=NEWEST)]
+        sent = messages.of_wedding(db, wedding_id, limit=NEWEST)
+        counts = recipients.counts(db, [message.id for message in sent])
+    said = [cap(message) | {"states": counts[message.id]} for message in sent]
+    return View(one, rules.phase(one, phases, now=now), budgets, done, open_, said)

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from redis.exceptions import RedisError
@@ -20,12 +21,15 @@ log = logs.get("deliver")
 #: In seconds: between looks when nobody wakes it, between looks for steps that are due, after a failure, and
 #: what takes longer hangs.
 EVERY, STEPS_EVERY, PAUSE, LONGEST = 1.0, 0.5, 0.2, 30.0
+#: Before all processes that ask for nothing.
+PRIORITY = -5
 #: Notifications that are handed over at once.
 NOTIFIERS = 3
 
 
 def run(ended: threading.Event) -> None:
     """Publish, hear and escalate until told to end. Several may run: each does what no other holds."""
+    _go_first()
     begun: dict[str, float] = {}
     heartbeat.keep(lambda: all(clock.stopwatch() - one < LONGEST for one in list(begun.values())))
     reader = f"lane-{os.getpid()}-{clock.epoch():.0f}"
@@ -46,13 +50,19 @@ def run(ended: threading.Event) -> None:
         thread.join(EVERY * 2)
 
 
+def _go_first() -> None:
+    """Have the system let this process go before others, where it lets us ask."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+
+
 def _publish(begun: dict[str, float], ended: threading.Event) -> None:
     with wakeups.hearing(messages.CHANNEL) as listener:
         while not ended.is_set():
             # What was written while nobody listened, or is too long for a notification.
             _once("publish", publishing.publish, begun)
-            while told := listener(EVERY):
-                if not _once("publish", partial(publishing.pass_on, told), begun) or not all(told):
+            while payloads := listener(EVERY):
+                if not _once("publish", partial(publishing.forward, payloads), begun) or not all(payloads):
                     break
 
 

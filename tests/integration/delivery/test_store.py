@@ -7,8 +7,10 @@ from typing import Any
 
 import orjson
 import pytest
+from click.testing import CliRunner
 
 from tests.made import NOON, connection, eventually, wedding
+from workers.cli.main import wedops
 from workers.commands.usecases import MessageRefused
 from workers.connections.store import registry
 from workers.delivery import tasks
@@ -18,6 +20,7 @@ from workers.delivery.store import lane, messages, recipients
 from workers.delivery.store.lane import ReceiptRefused
 from workers.delivery.usecases import escalation, publishing, reading, rehearsing, sending
 from workers.delivery.usecases.reading import MessageUnknown
+from workers.emergencies import tasks as emergencies
 from workers.foundation import clock, database, redis, wakeups
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
@@ -425,3 +428,56 @@ def test_a_message_that_is_unknown_is_named() -> None:
 def test_what_is_no_message_is_refused_as_a_command_is() -> None:
     with pytest.raises(MessageRefused, match="headline"):
         _send(headline=None)
+
+
+def _run(*words: str) -> str:
+    return CliRunner().invoke(wedops, words).output
+
+
+def test_status_says_what_has_not_left_and_whom_nothing_reached() -> None:
+    _send()
+    assert "urgent message(s) have not left" not in _run("status")
+    _pass(6)
+    assert "1 urgent message(s) have not left: does the process `urgent` run?" in _run("status")
+    publishing.publish()
+    _pass(60)
+    _escalate()
+    shown = _run("status")
+    assert "have not left" not in shown
+    assert "4 of w-1 have not got message m1: ring them (`wedops messages show m1`)" in shown
+
+
+def test_a_wedding_shows_its_suppliers_messages_and_emergencies() -> None:
+    _send("to\x1b[2J 16:00".replace("\x1b", ""))
+    emergencies.open_emergency(kind="vendor", wedding_id="w-1", request_key="k")
+    shown = _run("weddings", "show", "w-1")
+    assert "suppliers: florist:s1 venue:s2" in shown
+    assert "message m1: to[2J 16:00 (4 pending)" in shown
+    assert "vendor emergency 1: open" in shown
+    found = orjson.loads(_run("weddings", "show", "w-1", "--json"))
+    assert [one["identifier"] for one in found["messages"]] == ["m1"]
+    assert found["messages"][0]["states"] == {"pending": 4}
+    assert [one["kind"] for one in found["emergencies"]] == ["vendor"]
+
+
+def test_presence_says_how_many_suppliers_of_each_type_are_online() -> None:
+    vendor = {"user_type": "vendor", "supplier_id": "s1", "supplier_type": "florist"}
+    registry.open(connection("c1", user_id="u1", **vendor))
+    registry.open(connection("c2", user_id="u2", **vendor))
+    assert "suppliers: 1 of 1 florist, 0 of 1 venue" in _run("presence", "w-1")
+    found = orjson.loads(_run("presence", "w-1", "--json"))
+    assert found["suppliers"] == {"florist": [1, 1], "venue": [0, 1]}
+
+
+def test_a_long_message_and_many_recipients_are_published_without_a_long_notification(heard: Any) -> None:
+    for number in range(600):
+        registry.open(connection(f"c{number}", user_id=f"a-guest-with-a-long-name-{number}"))
+    with wakeups.hearing(messages.CHANNEL) as woken:
+        _send(body="x" * 4_000, audience={"guests": True})
+        assert woken(5) == [""]
+        _send("short", key="m2")
+        [payload] = woken(5)
+    assert publishing.publish() == 2
+    assert [(one, len(to)) for one, to in heard()] == [("m1", 604), ("m2", 4)]
+    publishing.forward([payload])
+    assert [one for one, _ in heard()] == ["m2"], "what comes twice is the same"

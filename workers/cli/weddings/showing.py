@@ -5,7 +5,9 @@ import orjson
 
 from workers.cli.weddings.importing import plain
 from workers.foundation import clock
+from workers.foundation.errors import printable
 from workers.operations.wedding import view
+from workers.weddings.rules import Wedding, supplier_type
 
 
 @click.command("show")
@@ -22,6 +24,8 @@ def command(wedding_id: str, as_json: bool) -> None:
             "phase": phase,
             "objectives": found.objectives,
             "results": found.results,
+            "emergencies": found.emergencies,
+            "messages": found.messages,
         }
         click.echo(orjson.dumps(facts).decode())
         return
@@ -29,11 +33,24 @@ def command(wedding_id: str, as_json: bool) -> None:
         f"{one.id}  {one.starts_local:%a %Y-%m-%d %H:%M} – {one.ends_local:%H:%M} {one.zone}  {phase}  "
         f"{one.status}"
     )
+    suppliers = (_supplier(one, supplier) for supplier in one.supplier_ids)
     click.echo(
-        f"{one.guest_count} guests, {one.venue_type}, {one.region}, suppliers: {plain(one.supplier_ids)}"
+        f"{one.guest_count} guests, {one.venue_type}, {one.region}, suppliers: {plain(tuple(suppliers))}"
     )
+    for emergency in found.emergencies:
+        since = f"{emergency['opened_at']:%Y-%m-%d %H:%M}Z"
+        click.echo(f"  {since}  {emergency['kind']} emergency {emergency['id']}: {emergency['state']}")
+    for message in found.messages:
+        states = ", ".join(f"{many} {state}" for state, many in message["states"].items())
+        what = f"message {message['identifier']}: {message['headline']} ({states})"
+        click.echo(printable(f"  {message['sent'][:16]}Z  {what}"))
     for row in found.objectives:
         left = f"{row['budget_left']:.0%} of its budget left"
         click.echo(f"  {row['objective']:<20}{row['bad']} bad of {row['total']}, {left}")
     for row in found.results:
         click.echo(f"  {row['at']:%Y-%m-%d %H:%M}Z  {row['kind']}: {row['actions']} entries")
+
+
+def _supplier(wedding: Wedding, supplier_id: str) -> str:
+    kind = supplier_type(wedding, supplier_id)
+    return f"{kind}:{supplier_id}" if kind else supplier_id

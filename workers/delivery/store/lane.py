@@ -41,10 +41,10 @@ def publish(found: Iterable[tuple[Message, Sequence[str]]]) -> None:
         pipe.execute()
 
 
-def pass_on(told: str) -> str:
+def forward(payload: str) -> str:
     """Publish what a notification of PostgreSQL said; return the message's identifier."""
-    message: dict[str, Any] = orjson.loads(told)["message"]
-    redis.connections().publish(URGENT + message["wedding_id"], told)
+    message: dict[str, Any] = orjson.loads(payload)["message"]
+    redis.connections().publish(URGENT + message["wedding_id"], payload)
     return str(message["identifier"])
 
 

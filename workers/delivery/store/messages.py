@@ -1,7 +1,7 @@
 """Messages as rows, and a row for each recipient, which is there before anything is sent."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -123,9 +123,9 @@ def write(db: Connection, row: dict[str, Any], to: Sequence[str], *, first_wait:
         facts = {"id": made, "to": list(to), "wait": first_wait if waits else None}
         db.execute(_RECIPIENTS, facts)
         # All of it, where it is not too long: the lane need not ask for it.
-        told = wire(Message(id=made, **row), list(to)).decode()
-        short = len(told.encode()) <= wakeups.LONGEST
-        db.execute(select(func.pg_notify(CHANNEL, told if short else "")))
+        payload = wire(Message(id=made, **row), list(to)).decode()
+        short = len(payload.encode()) <= wakeups.LONGEST
+        db.execute(select(func.pg_notify(CHANNEL, payload if short else "")))
     return made
 
 
@@ -259,3 +259,23 @@ def since(db: Connection, moment: datetime, *, limit: int) -> list[Message]:
     """Return the newest messages that were sent from a moment on."""
     query = select(*FACTS).where(messages.c.sent_at >= moment).order_by(messages.c.id.desc())
     return [Message(*row) for row in db.execute(query.limit(limit))]
+
+
+def behind(db: Connection, seconds: float) -> int:
+    """Return how many messages were committed so long ago and are not published."""
+    late = messages.c.committed_at < func.clock_timestamp() - timedelta(seconds=seconds)
+    query = select(func.count()).where(messages.c.published_at.is_(None), _OPEN, late)
+    return int(db.execute(query).scalar_one())
+
+
+def unreached(db: Connection, *, limit: int) -> list[tuple[str, str, int]]:
+    """Return (identifier, wedding, how many) of messages that hold and did not reach somebody."""
+    query = (
+        select(messages.c.identifier, messages.c.wedding_id, func.count())
+        .join(recipients, recipients.c.message_id == messages.c.id)
+        .where(_OPEN, recipients.c.state == "unreachable")
+        .group_by(messages.c.id)
+        .order_by(messages.c.id.desc())
+        .limit(limit)
+    )
+    return [(row[0], row[1], row[2]) for row in db.execute(query)]

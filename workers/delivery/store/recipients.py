@@ -183,7 +183,7 @@ _TOOK = text(
 )
 
 
-def handed_over(db: Connection, channels: Mapping[Waiting, Sequence[str]]) -> None:
+def contacted(db: Connection, channels: Mapping[Waiting, Sequence[str]]) -> None:
     """Remember by which other channels people are notified of messages."""
     rows = [
         (one.message.id, one.recipient, orjson.dumps(list(own)).decode(), own[0])
@@ -191,10 +191,10 @@ def handed_over(db: Connection, channels: Mapping[Waiting, Sequence[str]]) -> No
     ]
     if rows:
         names = ("ids", "who", "channels", "first")
-        db.execute(_HANDED_OVER, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+        db.execute(_CONTACTED, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
 
-_HANDED_OVER = text(
+_CONTACTED = text(
     """
     UPDATE message_recipients r SET
         contacts = ARRAY(SELECT jsonb_array_elements_text(cast(h.channels AS jsonb))),

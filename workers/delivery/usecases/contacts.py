@@ -45,7 +45,7 @@ def notify_recipients(db: Connection, waiting: Sequence[Waiting]) -> None:
         for one, person in people.items()
     }
     outbox.write(db, [_to_them(one.message, one.recipient, to) for one, tos in own.items() for to in tos])
-    recipients.handed_over(db, {one: [to.channel for to in tos] for one, tos in own.items() if tos})
+    recipients.contacted(db, {one: [to.channel for to in tos] for one, tos in own.items() if tos})
 
 
 def _to_them(message: Message, who: str, to: Target) -> Entry:

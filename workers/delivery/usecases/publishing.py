@@ -21,9 +21,9 @@ AT_ONCE = 200
 SOCKET, HTTP = "socket", "http"
 
 
-def pass_on(told: Sequence[str]) -> None:
+def forward(payloads: Sequence[str]) -> None:
     """Publish what is committed by what its notification said: at once, before any row is asked for."""
-    if done := [lane.pass_on(one) for one in told if one]:
+    if done := [lane.forward(one) for one in payloads if one]:
         with database.transaction() as db:
             store.mark_published(db, done)
 

@@ -11,7 +11,7 @@ from workers.emergencies.store import emergencies as store
 from workers.emergencies.store import protocols, steps
 from workers.emergencies.store.emergencies import Emergency
 from workers.emergencies.store.steps import Due
-from workers.emergencies.usecases import actions, telling
+from workers.emergencies.usecases import actions, notifying
 from workers.foundation import database, logs
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
@@ -23,7 +23,7 @@ from workers.weddings.store import weddings
 log = logs.get("emergencies")
 
 #: Who hears of a deadline that passed, beside the owner: at once, then each after the other.
-LATER = (telling.CONTACTS, OPERATIONS, "operations-lead")
+LATER = (notifying.CONTACTS, OPERATIONS, "operations-lead")
 #: Overdue steps of one run.
 AT_ONCE = 200
 
@@ -73,7 +73,7 @@ def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Mom
         planners = [one for one in wedding.supplier_ids if supplier_type(wedding, one) == "planner"]
         protocol = rules.choose(loaded, command.kind, wedding.region, planners)
         steps.write(db, found.id, protocol, at=now)
-        telling.note(db, emergency, "opened", by=key, now=now)
+        notifying.note(db, emergency, "opened", by=key, now=now)
         notify.publish(db, _opened(key, emergency, protocol[0]))
         _advance(db, emergency, wedding, now=now)
     log.warning(
@@ -98,19 +98,19 @@ def _advance(db: Connection, emergency: Emergency, wedding: Wedding, *, now: Mom
     for one in due:
         if one.action:
             done = actions.do(db, one.action, emergency, wedding, one.number, now=now)
-            _settle(db, emergency, one, StepState.COMPLETED, by=telling.PROTOCOL, reason=done, now=now)
+            _settle(db, emergency, one, StepState.COMPLETED, by=notifying.PROTOCOL, reason=done, now=now)
         else:
             steps.change(db, one, state=StepState.DUE)
-            telling.note(db, emergency, "due", by=telling.PROTOCOL, step=one.number, now=now)
-            _tell_owners(db, emergency, wedding, one)
+            notifying.note(db, emergency, "due", by=notifying.PROTOCOL, step=one.number, now=now)
+            _notify_owners(db, emergency, wedding, one)
     if any(one.action for one in due):
         # What comes after it may be due.
         _advance(db, emergency, wedding, now=now)
 
 
-def _tell_owners(db: Connection, emergency: Emergency, wedding: Wedding, one: Due) -> None:
-    for recipient in telling.owners(db, wedding, one.owner):
-        telling.tell(db, emergency, wedding, one, recipient=recipient)
+def _notify_owners(db: Connection, emergency: Emergency, wedding: Wedding, one: Due) -> None:
+    for recipient in notifying.owners(db, wedding, one.owner):
+        notifying.notify_of(db, emergency, wedding, one, recipient=recipient)
 
 
 def _settle(
@@ -118,7 +118,7 @@ def _settle(
 ) -> None:
     settled = {"settled_at": now} if state in SETTLED else {}
     steps.change(db, one, state=state, note=reason, **settled)
-    telling.note(db, emergency, state, by=by, step=one.number, reason=reason, now=now)
+    notifying.note(db, emergency, state, by=by, step=one.number, reason=reason, now=now)
 
 
 def change_step(
@@ -146,10 +146,10 @@ def reassign(emergency_id: int, number: int, owner: str, *, by: str, now: Moment
     with database.transaction() as db:
         emergency, wedding, one = _held(db, emergency_id, number)
         steps.change(db, one, owner=owner, escalated=0)
-        telling.note(db, emergency, "reassigned", by=by, step=number, reason=owner, now=now)
+        notifying.note(db, emergency, "reassigned", by=by, step=number, reason=owner, now=now)
         [now_theirs] = [s for s in steps.of(db, [emergency_id])[emergency_id] if s.number == number]
         if one.state is not StepState.WAITING:
-            _tell_owners(db, emergency, wedding, now_theirs)
+            _notify_owners(db, emergency, wedding, now_theirs)
 
 
 def _held(db: Connection, emergency_id: int, number: int) -> tuple[Emergency, Wedding, Due]:
@@ -194,7 +194,7 @@ def _close(db: Connection, emergency_id: int, *, by: str, reason: str, now: Mome
         named = "; ".join(f"{one.number}: {one.what}" for one in left)
         raise StepsOpen(emergency_id=emergency_id, steps=named)
     store.close(db, [emergency_id], at=now)
-    telling.note(db, emergency, "closed", by=by, reason=reason, now=now)
+    notifying.note(db, emergency, "closed", by=by, reason=reason, now=now)
     for wedding in weddings.by_id(db, [emergency.wedding_id]):
         actions.undo(db, emergency, wedding, now=now)
 
@@ -218,9 +218,11 @@ def _escalate(
 ) -> None:
     count, _ = steps_due(policy.waits, one.due_at, now)
     if one.escalated == 0:
-        telling.note(db, emergency, "overdue", by=telling.PROTOCOL, step=one.number, now=now)
+        notifying.note(db, emergency, "overdue", by=notifying.PROTOCOL, step=one.number, now=now)
     for number in range(one.escalated, count):
-        people = {LATER[number], *(telling.owners(db, wedding, one.owner) if number == 0 else ())}
+        people = {LATER[number], *(notifying.owners(db, wedding, one.owner) if number == 0 else ())}
         for recipient in sorted(people):
-            telling.tell(db, emergency, wedding, one, recipient=recipient, again=f"overdue-{number + 1}")
+            notifying.notify_of(
+                db, emergency, wedding, one, recipient=recipient, again=f"overdue-{number + 1}"
+            )
     steps.change(db, one, escalated=count)

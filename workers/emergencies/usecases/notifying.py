@@ -43,7 +43,7 @@ def owners(db: Connection, wedding: Wedding, owner: str) -> list[str]:
     return reached or ([CONTACTS] if owner != OPERATIONS else [OPERATIONS])
 
 
-def tell(
+def notify_of(
     db: Connection, emergency: Emergency, wedding: Wedding, step: Due, *, recipient: str, again: str = ""
 ) -> None:
     """Notify somebody of a step; `again` names why once more, and makes it another notification."""
