@@ -54,7 +54,6 @@ def _measure(found: system.System, kind: str, count: int, *, urgent: bool) -> fo
     """Open so many emergencies; return how long until each owner's notification was handed over."""
     from benchmarks.probes import burn
     from workers import client
-    from workers.app import app
     from workers.foundation import redis
 
     queue = redis.registry()
@@ -62,19 +61,12 @@ def _measure(found: system.System, kind: str, count: int, *, urgent: bool) -> fo
     queue.delete("steady")
     _pile(queue, "steady", message, WAITING)
     only = ["worker-emergency", *(["urgent"] if urgent else [])]
-    asked: dict[str, float] = {}
     with ExitStack() as stack:
         stack.enter_context(system.supervised(found.home, only))
         stack.enter_context(form.worker("benchmarks.probes", "steady", 2))
         client.open_emergency("weather", f"{kind}-0", request_key=f"{kind}/first")
         form.wait_for(lambda: bool(_effect(f"{kind}/first")), within=60)
-        for number in range(count):
-            key = f"{kind}/{number}"
-            asked[key] = clock.stopwatch()
-            client.open_emergency("vendor", f"{kind}-{number}", request_key=key)
-            if not urgent:
-                app.send_task("notify.deliver", retry=False)
-            sleep(EVERY)
+        asked = _asked(kind, count, urgent=urgent)
         within = 60 if urgent else 20
         _wait(found, list(asked), within)
     waits = [_told(found, key) - at for key, at in asked.items()]
@@ -86,6 +78,22 @@ def _measure(found: system.System, kind: str, count: int, *, urgent: bool) -> fo
         "over_200ms": int((waited > 200).sum()),
         "untold": int(sum(wait <= 0 for wait in waits)),
     }
+
+
+def _asked(kind: str, count: int, *, urgent: bool) -> dict[str, float]:
+    """Open so many, and return when each was; the peer's task is sent beside."""
+    from workers import client
+    from workers.app import app
+
+    asked = {}
+    for number in range(count):
+        key = f"{kind}/{number}"
+        asked[key] = clock.stopwatch()
+        client.open_emergency("vendor", f"{kind}-{number}", request_key=key)
+        if not urgent:
+            app.send_task("notify.deliver", retry=False)
+        sleep(EVERY)
+    return asked
 
 
 def _wait(found: system.System, keys: list[str], within: float) -> None:

@@ -93,11 +93,7 @@ def _measure(found: system.System, count: int) -> form.Figures:
         }
         before, memory = {name: _cpu(pids) for name, pids in watched.items()}, _memory(lane_.pid)
         begun = clock.stopwatch()
-        senders = [_start([*command, str(one)]) for one in range(SENDERS)]
-        used = 0.0
-        while any(one.poll() is None for one in senders):
-            used = sum(_cpu([one.pid]) for one in senders) or used
-            sleep(0.2)
+        used = _sent(command)
         form.wait_for(lambda: _left(count) == 0, within=120)
         passed = clock.stopwatch() - begun
         cores = {f"{name}_cores": (_cpu(pids) - before[name]) / passed for name, pids in watched.items()}
@@ -112,6 +108,16 @@ def _measure(found: system.System, count: int) -> form.Figures:
     finally:
         lane_.kill()
         lane_.wait()
+
+
+def _sent(command: Sequence[str]) -> float:
+    """Have everything be sent; return the processor seconds of who sent it."""
+    senders = [_start([*command, str(one)]) for one in range(SENDERS)]
+    used = 0.0
+    while any(one.poll() is None for one in senders):
+        used = sum(_cpu([one.pid]) for one in senders) or used
+        sleep(0.2)
+    return used
 
 
 def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":

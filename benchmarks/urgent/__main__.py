@@ -6,7 +6,7 @@ Figures are ms from the moment that a message's 40 rows are written to the last 
 burn, 50,000 tasks wait, and five times a second something goes to everybody.
 """
 
-from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
@@ -26,34 +26,32 @@ def main() -> None:
     options.add_argument("--kills", type=int, default=KILLS)
     given = options.parse_args()
     logs.configure(40)
-    with scene.stage() as stage, ExitStack() as stack:
-        guests = stack.enter_context(ExitStack())
-        guests.enter_context(scene.guests(stage))
-        with scene.suppliers(stage) as suppliers, scene.burning():
-            ours = figures(measured(stage, given.messages))
-            ours |= cuts(stage, suppliers, CUTS)
-            celery = peers.celery(stage, suppliers, min(100, given.messages))
-        guests.close()
+    with scene.stage() as stage:
+        ours, waits = _measured(stage, given.messages)
         ours |= faults.killed(stage, given.kills)
-        with scene.burning():
-            others = {
-                "socketio": peers.socketio(given.messages),
-                "jetstream": peers.jetstream(stage, given.messages),
-            }
-    found = {
-        name: figures(waits) for name, waits in (others | {"celery_broadcast": celery}).items() if len(waits)
-    }
+    found = {name: figures(own) for name, own in waits.items() if len(own)}
+    p99 = {f"p99_over_{name}": round(ours["p99_ms"] / one["p99_ms"], 3) for name, one in found.items()}
     report = {
         "schema": "wedops.bench/1",
         "name": "urgent",
         "runs": 1,
         "figures": ours,
         "peers": found,
-        "ratios": {
-            f"p99_over_{name}": round(ours["p99_ms"] / one["p99_ms"], 3) for name, one in found.items()
-        },
+        "ratios": p99,
     }
     form.show(report, as_json=given.json)
+
+
+def _measured(stage: scene.Scene, count: int) -> tuple[form.Figures, dict[str, Any]]:
+    """Return our figures, and the waits of our peers: one after the other, while the cores burn."""
+    others = {}
+    with scene.burning():
+        with scene.guests(stage), scene.suppliers(stage) as suppliers:
+            ours = figures(measured(stage, count)) | cuts(stage, suppliers, CUTS)
+            others["celery_broadcast"] = peers.celery(stage, suppliers, min(100, count))
+        others["socketio"] = peers.socketio(count)
+        others["jetstream"] = peers.jetstream(stage, count)
+    return ours, others
 
 
 def figures(waits: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> form.Figures:

@@ -6,7 +6,7 @@ import orjson
 from workers.cli.weddings.importing import plain
 from workers.foundation import clock
 from workers.foundation.errors import printable
-from workers.operations.wedding import view
+from workers.operations.wedding import View, view
 from workers.weddings.rules import Wedding, supplier_type
 
 
@@ -37,6 +37,15 @@ def command(wedding_id: str, as_json: bool) -> None:
     click.echo(
         f"{one.guest_count} guests, {one.venue_type}, {one.region}, suppliers: {plain(tuple(suppliers))}"
     )
+    _show_trouble(found)
+    for row in found.objectives:
+        left = f"{row['budget_left']:.0%} of its budget left"
+        click.echo(f"  {row['objective']:<20}{row['bad']} bad of {row['total']}, {left}")
+    for row in found.results:
+        click.echo(f"  {row['at']:%Y-%m-%d %H:%M}Z  {row['kind']}: {row['actions']} entries")
+
+
+def _show_trouble(found: View) -> None:
     for emergency in found.emergencies:
         since = f"{emergency['opened_at']:%Y-%m-%d %H:%M}Z"
         click.echo(f"  {since}  {emergency['kind']} emergency {emergency['id']}: {emergency['state']}")
@@ -44,11 +53,6 @@ def command(wedding_id: str, as_json: bool) -> None:
         states = ", ".join(f"{many} {state}" for state, many in message["states"].items())
         what = f"message {message['identifier']}: {message['headline']} ({states})"
         click.echo(printable(f"  {message['sent'][:16]}Z  {what}"))
-    for row in found.objectives:
-        left = f"{row['budget_left']:.0%} of its budget left"
-        click.echo(f"  {row['objective']:<20}{row['bad']} bad of {row['total']}, {left}")
-    for row in found.results:
-        click.echo(f"  {row['at']:%Y-%m-%d %H:%M}Z  {row['kind']}: {row['actions']} entries")
 
 
 def _supplier(wedding: Wedding, supplier_id: str) -> str:
