@@ -1,6 +1,5 @@
 """`wedops alerts`: what is wrong, who is notified, and what people do about it; all kept."""
 
-import tomllib
 from copy import copy
 from dataclasses import asdict
 from datetime import timedelta
@@ -10,13 +9,13 @@ from typing import Any
 
 import click
 import orjson
-from pydantic import ValidationError
 
 from workers.alerts.rules import escalation as rules
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import AlertView, State
 from workers.alerts.rules.muting import Weekly
 from workers.alerts.usecases import operators, surroundings
+from workers.cli import documents
 from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
@@ -220,17 +219,7 @@ def paths() -> None:
 @click.option("--reason", required=True, type=Words(), help="Why; it is kept.")
 def load(file: Path, reason: str) -> None:
     """Have other escalation paths hold from now on: a TOML file, see docs/guides/alerts.md."""
-    try:
-        document = rules.read(tomllib.loads(file.read_text()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise EscalationInvalid(path=file, problems=f"no TOML: {error}") from None
-    except ValidationError as error:
-        wrong = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
-        # What is wrong in a part makes the whole wrong, too: only the part helps.
-        inner = [
-            f"{at}: {why}" for at, why in wrong.items() if not any(one.startswith(f"{at}.") for one in wrong)
-        ]
-        raise EscalationInvalid(path=file, problems="; ".join(inner)) from None
+    document = documents.toml(file, rules.read, EscalationInvalid)
     with database.transaction() as db:
         operators.load_paths(db, document, by=operator(), reason=reason, now=clock.now())
     click.echo(f"{len(document.path)} path(s) hold now")

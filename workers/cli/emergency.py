@@ -1,15 +1,14 @@
 """`wedops emergency`: open one, run it step by step, close it."""
 
-import tomllib
 from pathlib import Path
 from time import sleep
 from typing import Any
 
 import click
 import orjson
-from pydantic import ValidationError
 
 from workers import client
+from workers.cli import documents
 from workers.cli.parameters import Words, operator
 from workers.emergencies import rules
 from workers.emergencies.rules import EmergencyKind, StepState
@@ -167,12 +166,6 @@ def _print_protocol(name: str, steps: tuple[rules.Step, ...]) -> None:
 @click.option("--reason", type=Words(), required=True, help="Why, for those who come after.")
 def load(file: Path, reason: str) -> None:
     """Have other protocols hold for what is opened from now on: TOML, see docs/guides/emergencies.md."""
-    try:
-        document = rules.read(tomllib.loads(file.read_text()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProtocolsInvalid(path=file, problems=f"no TOML: {error}") from None
-    except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ProtocolsInvalid(path=file, problems="; ".join(wrong)) from None
+    document = documents.toml(file, rules.read, ProtocolsInvalid)
     version = loading.load(document, by=operator(), reason=reason, now=clock.now())
     click.echo(f"{len(document.protocol)} protocol(s) hold now, as version {version}")

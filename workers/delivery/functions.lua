@@ -16,43 +16,34 @@ local function is_recipient(value)
   return value == 'planner' or value == 'couple'
 end
 
-local function bad_count(args, size)
+-- Returns what is wrong with rows of `size` values: an id by its name, a recipient, and of three a state.
+local function bad_rows(args, size, name)
   if #args == 0 or #args % size ~= 0 or #args > size * MAX_IN_A_CALL then
     return 'send ' .. size .. ' values for each, ' .. MAX_IN_A_CALL .. ' at most'
   end
-end
-
--- KEYS stream; ARGV message's identifier, recipient, state, … Returns 1. The server's clock says when.
-local function receipts(keys, args)
-  local wrong = bad_count(args, 3)
-  if wrong then return refuse(wrong) end
-  for i = 1, #args, 3 do
-    wrong = bad_id('message', args[i])
+  for i = 1, #args, size do
+    local wrong = bad_id(name, args[i])
     if not wrong and not is_recipient(args[i + 1]) then
       wrong = 'recipient must be planner, couple, supplier:ID or guest:ID'
-    elseif not wrong and not STATES[args[i + 2]] then
+    elseif not wrong and size == 3 and not STATES[args[i + 2]] then
       wrong = 'state must be sent, delivered, displayed or acknowledged'
     end
-    if wrong then return refuse(wrong) end
+    if wrong then return wrong end
   end
-  redis.call('XADD', keys[1], 'MAXLEN', '~', KEPT, '*', 'receipts', table.concat(args, ' '))
+end
+
+-- Keeps rows that are sound until the urgent lane reads them. The server's clock says when they came.
+local function keep(keys, args, kind, wrong)
+  if wrong then return refuse(wrong) end
+  redis.call('XADD', keys[1], 'MAXLEN', '~', KEPT, '*', kind, table.concat(args, ' '))
   return 1
 end
 
+-- KEYS stream; ARGV message's identifier, recipient, state, … Returns 1.
+local function receipts(keys, args) return keep(keys, args, 'receipts', bad_rows(args, 3, 'message')) end
+
 -- KEYS stream; ARGV wedding, recipient, … Returns 1. What they have not acknowledged is published again.
-local function joined(keys, args)
-  local wrong = bad_count(args, 2)
-  if wrong then return refuse(wrong) end
-  for i = 1, #args, 2 do
-    wrong = bad_id('wedding', args[i])
-    if not wrong and not is_recipient(args[i + 1]) then
-      wrong = 'recipient must be planner, couple, supplier:ID or guest:ID'
-    end
-    if wrong then return refuse(wrong) end
-  end
-  redis.call('XADD', keys[1], 'MAXLEN', '~', KEPT, '*', 'joined', table.concat(args, ' '))
-  return 1
-end
+local function joined(keys, args) return keep(keys, args, 'joined', bad_rows(args, 2, 'wedding')) end
 
 redis.register_function('wedops_receipts', receipts)
 redis.register_function('wedops_joined', joined)
