@@ -1,0 +1,40 @@
+"""What waits for nothing, and what is gathered: by the kind of channel."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from demo import phoenix
+from demo.channels import Channels
+from demo.outbox import Outbox
+from workers.connections.rules import levels
+from workers.connections.rules.admission import UserType
+from workers.weddings.rules import Phase
+
+
+async def _nowhere(_text: str | bytes) -> bool:
+    return True
+
+
+def _guest() -> Any:
+    own = {"version": "2.0.0", "record": None, "topics": {"realtime:timeline:w-1", "realtime:photos:w-1"}}
+    return SimpleNamespace(**own, outbox=Outbox(_nowhere), prompt=Outbox(_nowhere))
+
+
+@pytest.mark.parametrize(("kind", "prompt"), [("timeline", 1), ("photos", 0)])
+def test_a_timeline_never_waits_however_late_guests_are_put(kind: str, prompt: int) -> None:
+    found = levels.service_levels(busy=True, emergency=True)
+    level = found[levels.name(UserType.GUEST, "mobile", Phase.CEREMONY)]
+    assert level["batch_ms"] == 1_000
+
+    async def _published() -> Any:
+        guest = _guest()
+        channels = Channels({"g": guest}, lambda _record: dict(level), SimpleNamespace())  # type: ignore[arg-type]
+        channels.publish(f"realtime:{kind}:w-1", phoenix.Frame(f"realtime:{kind}:w-1", phoenix.BROADCAST, {}))
+        return guest
+
+    guest = asyncio.run(_published())
+    assert (len(guest.prompt.waiting), len(guest.outbox.waiting)) == (prompt, 1 - prompt)
+    assert (guest.prompt.gathers, guest.outbox.gathers) == (0.0, 0.0 if prompt else 1.0)
