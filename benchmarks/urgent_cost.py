@@ -131,12 +131,12 @@ def _acknowledge() -> None:
     with redis.connections().pubsub(ignore_subscribe_messages=True) as channel:
         channel.psubscribe(f"{URGENT}*")
         while True:
-            said = list[tuple[str, str, str]]()
+            said = list[tuple[str, str, str, str]]()
             message = channel.get_message(timeout=1.0)
             while message and len(said) < AT_ONCE:
                 told = orjson.loads(message["data"])
-                identifier = told["message"]["identifier"]
-                said += [(identifier, who, "acknowledged") for who in told["to"]]
+                own = told["message"]["wedding_id"], told["message"]["identifier"]
+                said += [(*own, who, "acknowledged") for who in told["to"]]
                 message = channel.get_message(timeout=0)
             if said:
                 lane.receipts(said)

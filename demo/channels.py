@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -72,6 +73,7 @@ class Channels:
             await client.tell(frame.reply({"reason": why}, "error"))
             return
         client.topics[frame.topic] = phoenix.config(frame.payload)
+        client.names[canonical(frame.topic)] = frame.topic
         await client.tell(frame.reply({"postgres_changes": []}))
         state, left = self.presence.join(frame, client.record.id)
         self.publish(frame.topic, left)
@@ -80,6 +82,7 @@ class Channels:
 
     async def _leave(self, client: Client, frame: phoenix.Frame) -> None:
         client.topics.pop(frame.topic, None)
+        client.names.pop(canonical(frame.topic), None)
         self.publish(frame.topic, self.presence.leave(frame.topic, client.record.id))
         channel = canonical(frame.topic)
         if channel not in map(canonical, client.topics):
@@ -102,23 +105,28 @@ class Channels:
         return next((why for kind in answer.values() for _, why in kind.get("refused", ())), "")
 
     def publish(self, topic: str, message: phoenix.Frame | None) -> None:
-        """Send a message, if there is one, to all who joined the topic."""
+        """Send a message, if there is one, to all who joined the topic, by whatever name."""
         if message:
-            self._post([one for one in self.clients.values() if topic in one.topics], message)
+            self._post(self._people(topic), message)
+
+    def _people(self, topic: str) -> list[Client]:
+        channel = canonical(topic)
+        return [one for one in self.clients.values() if channel in one.names]
 
     def _relay(self, sender: Client, message: phoenix.Frame) -> None:
         own = sender.topics[message.topic][0]
-        people = [
-            one for one in self.clients.values() if message.topic in one.topics and (one is not sender or own)
-        ]
+        people = [one for one in self._people(message.topic) if one is not sender or own]
         self._post(people, message, late=sender.rtt / 2)
 
     def _post(self, people: list[Client], message: phoenix.Frame, *, late: float = 0.0) -> None:
-        # Written once for each version, however many hear it.
-        texts = {version: message.write(version) for version in {one.version for one in people}}
-        since, kind = asyncio.get_running_loop().time() - late, canonical(message.topic).partition(":")[0]
+        channel, texts = canonical(message.topic), dict[tuple[str, str], str | bytes | None]()
+        since, kind = asyncio.get_running_loop().time() - late, channel.partition(":")[0]
         for client in people:
-            if (text := texts[client.version]) is not None:
+            # Written once for each version and name, however many hear it.
+            key = client.names[channel], client.version
+            if key not in texts:
+                texts[key] = replace(message, topic=key[0]).write(client.version)
+            if (text := texts[key]) is not None:
                 level = self.level(client.record)
                 if kind in level.get("prompt", ()):
                     client.prompt.put(text, level | {"batch_ms": 0}, BANDWIDTH, since=since)

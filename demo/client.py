@@ -21,7 +21,7 @@ from workers.connections.store.registry import Connection, Measurement
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
 BEAT_MAX = float(os.environ.get("GATEWAY_BEAT_MOST", "30"))
 #: Bytes that may wait for a socket outside our own queues: in the system, and above that in the process.
-UNSENT, UNWRITTEN = 12_000, 4_000
+UNSENT, UNWRITTEN = 6_000, 1_000
 #: A client that takes nothing for so many seconds, or answers no ping for so many, is cut off.
 PATIENCE, SILENCE = 5.0, 40.0
 
@@ -38,6 +38,8 @@ class Client:
     prompt: Outbox
     #: By topic, whether it wants its own broadcasts, and whether each is acknowledged.
     topics: dict[str, tuple[bool, bool]] = field(default_factory=dict)
+    #: By channel, the topic by which it joined it.
+    names: dict[str, str] = field(default_factory=dict)
     allowance: Allowance = field(default_factory=Allowance)
     messages: int = 0
     size: int = 0
@@ -48,7 +50,7 @@ class Client:
     #: When its handshake came (seconds of the event loop).
     arrived: float = 0.0
     pinged: float = 0.0
-    #: Of each thread of urgent messages, the highest revision that was sent here.
+    #: Of each thread of urgent messages, the highest revision that was sent here. A socket lives for hours.
     revisions: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -67,6 +69,10 @@ class Client:
         if new:
             self.revisions[message["thread"]] = message["revision"]
         return new
+
+    def has(self, message: dict[str, Any]) -> bool:
+        """Tell whether this urgent message is what was sent here last of its thread."""
+        return bool(self.revisions.get(message["thread"]) == message["revision"])
 
     def cut(self) -> None:
         """End a socket whose client takes nothing: a goodbye would wait for ever."""

@@ -13,6 +13,8 @@ BYTES, BYTES_AT_ONCE = 100_000.0, 500_000.0
 #: The largest message, what one socket may be in, and the largest thing that somebody may track of
 #: themselves.
 LARGEST, TOPICS, PRESENCE = 250_000, 100, 4_000
+#: The largest broadcast: it is sent whole, and stands before what is urgent.
+BROADCAST = 16_000
 TOO_FAST = "too_fast"
 
 
@@ -36,6 +38,10 @@ def problem(frame: phoenix.Frame, size: int, topics: int) -> str:
     """Return why a message is not taken, or nothing."""
     if frame.event == phoenix.JOIN and topics >= TOPICS:
         return f"too many topics: {TOPICS} at most"
+    if frame.event == phoenix.BROADCAST and size > BROADCAST:
+        return (
+            f"too large: a broadcast may have {BROADCAST} bytes, so that what is urgent need not wait for it"
+        )
     if frame.event == phoenix.PRESENCE and size > PRESENCE:
         return f"too large: what is tracked may have {PRESENCE} bytes"
     return ""

@@ -11,7 +11,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed
 
@@ -22,6 +22,7 @@ from workers.delivery.formats import EVENT
 from workers.delivery.keys import IN, URGENT
 from workers.delivery.rules import State, recipient_of
 from workers.foundation import logs, settings
+from workers.weddings.rules import ID, ID_REMEDY
 
 log = logs.get("gateway")
 
@@ -44,11 +45,12 @@ class Urgent:
             servers.connections_url or servers.broker_url,
             decode_responses=True,
             retry=Retry(NoBackoff(), 0),
+            health_check_interval=5,
         )
         #: By wedding and by whom messages are for, the sockets by id.
         self._weddings: dict[str, dict[str, dict[str, Client]]] = defaultdict(dict)
-        self._said: list[tuple[str, str, str]] = []
-        self._came: list[tuple[str, str]] = []
+        self._receipts: list[tuple[str, ...]] = []
+        self._came: list[tuple[str, ...]] = []
         self._some = asyncio.Event()
         self._changed = asyncio.Event()
         self._heard: set[str] = set()
@@ -79,54 +81,55 @@ class Urgent:
         if not people and self._weddings.pop(wedding, None) is not None:
             self._changed.set()
 
-    def receipt(self, client: Client, said: Any) -> str:
+    def receipt(self, client: Client, asked: Any) -> str:
         """Take a receipt of a client's application; return what is wrong with it, or nothing."""
-        state = said.get("state") if isinstance(said, dict) else None
-        identifier = said.get("identifier") if isinstance(said, dict) else None
+        state = asked.get("state") if isinstance(asked, dict) else None
+        identifier = asked.get("identifier") if isinstance(asked, dict) else None
         if state not in (State.DELIVERED, State.DISPLAYED, State.ACKNOWLEDGED):
             return "state must be delivered, displayed or acknowledged"
-        if not isinstance(identifier, str) or not (who := _who(client)):
-            return "identifier must be that of a message"
-        self._report(identifier, who, State(state))
+        # What the control plane would refuse must not keep others' receipts from it.
+        if not isinstance(identifier, str) or not ID.fullmatch(identifier):
+            return f"identifier must be that of a message: {ID_REMEDY}"
+        if not client.record.wedding_id or not _who(client):
+            return "identifier must be that of a message that you were sent"
+        self._report(client, identifier, State(state))
         return ""
 
-    def _report(self, identifier: str, who: str, state: State) -> None:
-        if len(self._said) < KEPT:
-            self._said.append((identifier, who, str(state)))
+    def _report(self, client: Client, identifier: str, state: State) -> None:
+        if len(self._receipts) < KEPT:
+            self._receipts.append((client.record.wedding_id or "", identifier, _who(client), str(state)))
             self._some.set()
+        else:
+            log.error("receipt not kept", reason="full", message=identifier)
 
     async def listen(self) -> None:
         """Hear of messages for the weddings that have somebody here, until Redis is unavailable."""
         self._heard = set()
         try:
-            async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                follow = asyncio.create_task(self._follow(channel))
-                try:
-                    await self._read(channel)
-                finally:
-                    follow.cancel()
-        except RedisError as error:
-            log.warning("no urgent messages", reason="redis", detail=str(error))
+            async with (
+                self._redis.pubsub(ignore_subscribe_messages=True) as channel,
+                asyncio.TaskGroup() as both,
+            ):
+                # When one of them fails, the other ends with it: all is begun anew.
+                both.create_task(self._follow(channel))
+                both.create_task(self._read(channel))
+        except* (RedisError, OSError) as errors:
+            log.warning("no urgent messages", reason="redis", detail=str(errors.exceptions[0]))
 
     async def _follow(self, channel: Any) -> None:
         """Keep the subscriptions those of the weddings that are here."""
         while True:
             self._changed.clear()
-            wanted = set(self._weddings)
-            if gone := [URGENT + one for one in self._heard - wanted]:
-                await channel.unsubscribe(*gone)
-            if new := wanted - self._heard:
+            if gone := self._heard - self._weddings.keys():
+                # Who joins one of them meanwhile subscribes anew.
+                self._heard -= gone
+                await channel.unsubscribe(*(URGENT + one for one in gone))
+            if new := self._weddings.keys() - self._heard:
                 await channel.subscribe(*(URGENT + one for one in new))
+                self._heard |= new
                 # Only now: what is published for who joins is heard.
-                self._report_joined(
-                    [
-                        one
-                        for wedding in new
-                        for sockets in self._weddings[wedding].values()
-                        for one in sockets.values()
-                    ]
-                )
-            self._heard = wanted
+                people = chain.from_iterable(self._weddings.get(one, {}).values() for one in new)
+                self._report_joined(list(chain.from_iterable(one.values() for one in people)))
             await self._changed.wait()
 
     async def _read(self, channel: Any) -> None:
@@ -134,9 +137,9 @@ class Urgent:
             if not channel.subscribed:
                 await asyncio.sleep(NOBODY)
             elif message := await channel.get_message(timeout=1.0):
-                with suppress(orjson.JSONDecodeError, KeyError, TypeError):
-                    told = orjson.loads(message["data"])
-                    self._give(told["message"], told["to"])
+                with suppress(orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+                    published = orjson.loads(message["data"])
+                    self._give(published["message"], published["to"])
 
     def _give(self, message: dict[str, Any], to: list[str]) -> None:
         """Send a message to all sockets of those it is for, at once."""
@@ -145,9 +148,12 @@ class Urgent:
         for client in chain.from_iterable(people.get(who, {}).values() for who in to):
             if (topic := _topic(client)) and client.takes(message):
                 alike[topic, client.version].append(client)
-        said = {"type": "broadcast", "event": EVENT, "payload": message}
+            elif topic and client.has(message):
+                # Its receipt was lost, or is on its way.
+                self._keep(self._prove(client, message["identifier"]))
+        broadcast_ = {"type": "broadcast", "event": EVENT, "payload": message}
         for (topic, version), clients in alike.items():
-            text = phoenix.Frame(topic, phoenix.BROADCAST, said).write(version)
+            text = phoenix.Frame(topic, phoenix.BROADCAST, broadcast_).write(version)
             # Past each socket's queue, and without waiting for any of them.
             broadcast([one.socket for one in clients], text or "")
             for one in clients:
@@ -163,45 +169,44 @@ class Urgent:
 
         Any client answers a ping, by the protocol.
         """
-        who = _who(client)
-        late = asyncio.get_running_loop().call_later(PROOF, self._report, identifier, who, State.SENT)
+        late = asyncio.get_running_loop().call_later(PROOF, self._report, client, identifier, State.SENT)
         with suppress(ConnectionClosed):
             try:
                 await (await client.socket.ping())
             finally:
                 late.cancel()
-            self._report(identifier, who, State.DELIVERED)
+            self._report(client, identifier, State.DELIVERED)
 
     async def report(self) -> None:
         """Report receipts and who joined, as soon as there are any, until cancelled."""
         while True:
             await self._some.wait()
             self._some.clear()
-            said, self._said = self._said, []
+            receipts, self._receipts = self._receipts, []
             came, self._came = self._came, []
             # What comes meanwhile does not wait for the answer.
-            self._keep(self._tell(said, came))
+            self._keep(self._send(receipts, came))
             await asyncio.sleep(0)
 
-    async def _tell(self, said: list[tuple[str, str, str]], came: list[tuple[str, str]]) -> None:
-        said = await self._call("wedops_receipts", said)
+    async def _send(self, receipts: list[tuple[str, ...]], came: list[tuple[str, ...]]) -> None:
+        receipts = await self._call("wedops_receipts", receipts)
         came = await self._call("wedops_joined", came)
-        if said or came:
+        if receipts or came:
             await asyncio.sleep(AGAIN)
-            self._said, self._came = said + self._said, came + self._came
+            self._receipts, self._came = receipts + self._receipts, came + self._came
             self._some.set()
 
-    async def _call(self, function: str, rows: list[Any]) -> list[Any]:
-        """Tell the control plane; return what it could not be told."""
+    async def _call(self, function: str, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """Report to the control plane; return what it did not take now."""
         for first in range(0, len(rows), AT_ONCE):
             words = [word for row in rows[first : first + AT_ONCE] for word in row]
             try:
                 await self._redis.fcall(function, 1, IN, *words)
-            except ResponseError as error:
-                log.error("receipts refused", reason="refused", detail=str(error))
             except RedisError as error:
-                log.warning("receipts wait", reason="redis", detail=str(error))
-                return rows[first:]
+                if "REFUSED" not in str(error):
+                    log.warning("receipts wait", reason="redis", detail=str(error))
+                    return rows[first:]
+                log.error("receipts refused", reason="refused", detail=str(error))
         return []
 
     def always(self) -> dict[str, Callable[[], Any]]:

@@ -69,7 +69,8 @@ def measured(stage: Scene, count: int) -> "np.ndarray[tuple[int], np.dtype[np.fl
 
 def acknowledge(identifier: str) -> None:
     """Acknowledge a message for all, as their applications would in a while."""
-    lane.receipts([(identifier, f"supplier:s{one}", "acknowledged") for one in range(scene.SUPPLIERS)])
+    rows = [(scene.WEDDING, identifier, f"supplier:s{one}", "acknowledged") for one in range(scene.SUPPLIERS)]
+    lane.receipts(rows)
 
 
 def cuts(stage: Scene, suppliers: People, count: int) -> form.Figures:

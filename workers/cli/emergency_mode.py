@@ -44,10 +44,9 @@ def command(mode: str, wedding_id: str, region: str, lasts: timedelta, reason: s
 def _show() -> None:
     modes = service.emergency_modes()
     for one in modes:
-        ends = (
-            f"until {datetime.fromtimestamp(one.until, UTC):%Y-%m-%d %H:%M}Z" if isfinite(one.until) else ""
-        )
-        click.echo(printable(f"{one.scope}: by {one.owner} {ends}: {one.reason}"))
+        # What has no end was switched on by the version before.
+        until = f" until {_moment(one.until)}" if isfinite(one.until) else ""
+        click.echo(printable(f"{one.scope}: by {one.owner}{until}: {one.reason}"))
     if not modes:
         click.echo("guests give way nowhere")
 

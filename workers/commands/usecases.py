@@ -122,6 +122,11 @@ def _done(command: Kind, key: str, apply: Apply[Kind]) -> ExpectedError | None:
     return refused
 
 
+def caller(db: Connection, key: str) -> str:
+    """Return who asked for what is under a key; empty when nothing is."""
+    return store.callers(db, [key]).get(key, "")
+
+
 def find(key: str) -> Request | None:
     """Return the command under a key, and what became of it."""
     with database.transaction() as db:

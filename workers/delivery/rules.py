@@ -200,22 +200,23 @@ def recipients(
 
 @dataclass(frozen=True)
 class Receipt:
-    """What somebody said of a message at a moment, in ms since 1970 by the server's clock."""
+    """What somebody of a wedding said of a message at a moment, in ms since 1970 by the server's clock."""
 
+    wedding_id: str
     message: str
     recipient: str
     state: State
     at_ms: int
 
 
-def merged(receipts: Iterable[Receipt]) -> dict[tuple[str, str], dict[State, int]]:
-    """Return when each state was first reached, by (message, recipient).
+def merged(receipts: Iterable[Receipt]) -> dict[tuple[str, str, str], dict[State, int]]:
+    """Return when each state was first reached, by (wedding, message, recipient).
 
     In whatever order receipts came, and how often: who acknowledged it has seen it, and had it.
     """
-    found: dict[tuple[str, str], dict[State, int]] = {}
+    found: dict[tuple[str, str, str], dict[State, int]] = {}
     for one in receipts:
-        reached = found.setdefault((one.message, one.recipient), {})
+        reached = found.setdefault((one.wedding_id, one.message, one.recipient), {})
         for state in RECEIPTS[: RECEIPTS.index(one.state) + 1]:
             reached[state] = min(one.at_ms, reached.get(state, one.at_ms))
     return found

@@ -17,6 +17,8 @@ log = logs.get("delivery")
 def send(self: Task, **fields: Any) -> None:
     """Send an urgent message that came by the broker."""
 
+    sending.count("broker", machine=clock.machine_now())
+
     def _send(db: Connection, command: SendMessage, key: str) -> str:
         return f"message {sending.write(db, command, key, sender='broker', now=clock.now()).identifier}"
 

@@ -17,12 +17,16 @@ def open_emergency(self: Task, **fields: Any) -> None:
     """Open an emergency of a wedding: its protocol begins, and people are notified."""
 
     def _open(db: Connection, command: OpenEmergency, key: str) -> str:
-        return f"emergency {running.open_emergency(db, command, key, now=clock.now())}"
+        by = commands.caller(db, key)
+        return f"emergency {running.open_emergency(db, command, key, by=by, now=clock.now())}"
 
     commands.run(OpenEmergency, fields, _open, task_id=self.request.id)
+    running.reconcile_modes(now=clock.now())
 
 
 @app.task(name="emergencies.escalate")
 def escalate(**_later: object) -> None:
-    """Tell of each deadline of a step that passed."""
-    running.escalate(settings.read(rules.Policy), now=clock.now())
+    """Notify people of each deadline that passed, and bring emergency modes to what emergencies want."""
+    now = clock.now()
+    running.escalate(settings.read(rules.Policy), now=now)
+    running.reconcile_modes(now=now)

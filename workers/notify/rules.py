@@ -10,6 +10,8 @@ from workers.outbox.rules import Retry
 
 #: Who is notified where nobody else is named, and in the place of those who have no address: NOTIFY_TARGETS.
 OPERATIONS = "operations"
+#: In the place of each wedding's own people, and of those of them who have no address.
+CONTACTS = "contacts"
 #: The longest that all channels take: a text message breaks at some 1,000, a chat at some 4,000 characters.
 TITLE, BODY = 160, 2_000
 _LOGIN = re.compile(r"(?<=://)\S+@")

@@ -57,13 +57,17 @@ def _go_first() -> None:
 
 
 def _publish(begun: dict[str, float], ended: threading.Event) -> None:
-    with wakeups.hearing(messages.CHANNEL) as listener:
+    with wakeups.hearing(messages.CHANNEL) as heard:
+        looked, payloads = 0.0, [""]
         while not ended.is_set():
-            # What was written while nobody listened, or is too long for a notification.
-            _once("publish", publishing.publish, begun)
-            while payloads := listener(EVERY):
-                if not _once("publish", partial(publishing.forward, payloads), begun) or not all(payloads):
-                    break
+            passed_on = payloads and all(payloads)
+            if passed_on:
+                _once("publish", partial(publishing.forward, payloads), begun)
+            if not passed_on or clock.stopwatch() - looked > EVERY:
+                # What was written while nobody listened, is too long for a notification, or is due again.
+                _once("publish", publishing.publish, begun)
+                looked = clock.stopwatch()
+            payloads = heard(EVERY)
 
 
 def _wake(wakes: Sequence[threading.Event], ended: threading.Event) -> None:
@@ -84,7 +88,7 @@ def _notify(name: str, wake: threading.Event, begun: dict[str, float], ended: th
 
 def _escalate(ended: threading.Event) -> Callable[[], object]:
     def _steps() -> None:
-        escalation.escalate(now=clock.now(), machine=clock.machine_now())
+        escalation.escalate(now=clock.now())
         ended.wait(STEPS_EVERY)
 
     return _steps

@@ -155,6 +155,11 @@ def supplier_type(wedding: Wedding, supplier_id: str) -> str:
     return wedding.duties.get(supplier_id, {}).get("type", "")
 
 
+def planners(wedding: Wedding) -> list[str]:
+    """Return as whom the planner of a wedding is reached: by role, and as its suppliers of that type."""
+    return ["planner", *(one for one in wedding.supplier_ids if supplier_type(wedding, one) == "planner")]
+
+
 def on_duty(wedding: Wedding, policy: Policy, *, now: Moment) -> list[str]:
     """Return the suppliers whose duty at a wedding is not over: nobody once it is over or cancelled."""
     if wedding.status is Status.CANCELLED or phase(wedding, policy, now=now) is Phase.OVER:

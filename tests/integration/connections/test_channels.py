@@ -37,6 +37,10 @@ def _refused(answer: dict[str, Any] | None) -> dict[str, str]:
         ({}, "wedding:w-1:florist", "not_theirs"),
         ({}, "wedding:w-2:person:u1", "wrong_wedding"),
         ({}, "timeline:w-1", ""),
+        ({}, "person:w-1:u1", ""),
+        ({}, "person:w-1:u2", "not_theirs"),
+        ({}, "wedding:w-1:person:u1:x", "not_theirs"),
+        ({"user_type": "planner"}, "wedding:w-1:band:x", "not_theirs"),
     ],
 )
 def test_who_may_join_which_channel_of_a_wedding(facts: dict[str, Any], channel: str, why: str) -> None:

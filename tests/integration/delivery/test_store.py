@@ -60,7 +60,7 @@ def _states(identifier: str = "m1") -> dict[str, str]:
 
 
 def _receive(*said: tuple[str, str, str]) -> None:
-    lane.receipts(said)
+    lane.receipts([("w-1", *one) for one in said])
     assert eventually(lambda: publishing.hear("test", now=clock.now()) >= len(said))
 
 
@@ -73,7 +73,7 @@ def _pass(seconds: float) -> None:
 
 
 def _escalate() -> int:
-    return escalation.escalate(now=clock.now(), machine=clock.machine_now())
+    return escalation.escalate(now=clock.now())
 
 
 def _notified() -> list[str]:
@@ -149,6 +149,9 @@ def test_receipts_in_any_order_and_twice_tell_how_far_it_got() -> None:
 
 def test_a_receipt_of_nobody_of_ours_is_counted_and_changes_nothing() -> None:
     _send()
+    lane.receipts([("w-2", "m1", "couple", "acknowledged")])
+    redis.connections().xadd(IN, {"receipts": "w-1 m1 couple rubbish w-1", "joined": "w-1"})
+    redis.connections().xadd(IN, {"else": "x"})
     said = [("m1", "supplier:s9", "acknowledged"), ("m9", "planner", "acknowledged")]
     _receive(*said, ("m1", "planner", "delivered"))
     assert _states() == _everybody("pending") | {"planner": "delivered"}
@@ -157,13 +160,14 @@ def test_a_receipt_of_nobody_of_ours_is_counted_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("said", "field"),
     [
-        ([("m 1", "planner", "sent")], "message"),
-        ([("m1", "somebody", "sent")], "recipient"),
-        ([("m1", "supplier:a b", "sent")], "recipient"),
-        ([("m1", "planner", "pending")], "state"),
-        ([("m1", "planner")], "3 values"),
-        ([("m1", "planner", "sent")] * 501, "500 at most"),
-        ([], "3 values"),
+        ([("w-1", "m 1", "planner", "sent")], "message"),
+        ([("w-1", "m1", "somebody", "sent")], "recipient"),
+        ([("w-1", "m1", "supplier:a b", "sent")], "recipient"),
+        ([("w 1", "m1", "planner", "sent")], "wedding"),
+        ([("w-1", "m1", "planner", "pending")], "state"),
+        ([("m1", "planner")], "4 values"),
+        ([("w-1", "m1", "planner", "sent")] * 501, "500 at most"),
+        ([], "4 values"),
     ],
 )
 def test_receipts_that_are_none_are_refused_by_field(said: list[Any], field: str) -> None:
@@ -174,7 +178,7 @@ def test_receipts_that_are_none_are_refused_by_field(said: list[Any], field: str
 def test_what_a_reader_that_died_had_read_comes_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     _send()
     publishing.hear("dies", now=clock.now())
-    lane.receipts([("m1", "planner", "delivered")])
+    lane.receipts([("w-1", "m1", "planner", "delivered")])
     assert eventually(lambda: lane.hear("dies").receipts)
     monkeypatch.setattr(lane, "ABANDONED_MS", 0)
     assert eventually(lambda: publishing.hear("lives", now=clock.now()))
@@ -208,6 +212,34 @@ def test_an_update_takes_the_place_of_what_has_not_arrived_and_of_nothing_else()
     _pass(3600)
     _escalate()
     assert not [key for key in _notified() if key.startswith(("urgent/m1", "urgent/m2"))]
+
+
+def test_what_waits_elsewhere_of_what_is_outdated_is_sent_by_no_channel() -> None:
+    _contact("s1")
+    _send()
+    _pass(5)
+    _escalate()
+    assert _notified() == ["urgent/m1/supplier:s1/sms"]
+    _send("to 17:00", key="m2", msg_type="Update", references=["m1"])
+    assert _notified() == []
+
+
+def test_an_exercise_takes_the_place_of_nothing_that_is_meant() -> None:
+    _send()
+    _refused(
+        "takes the place of none of status Actual", status="Exercise", msg_type="Update", references=["m1"]
+    )
+
+
+def test_a_planner_who_is_a_supplier_gets_the_names() -> None:
+    with database.transaction() as db:
+        own = _wedding("w-3", duties={"s1": {"type": "planner"}, "s2": {"type": "band"}})
+        weddings.upsert(db, [own], at=clock.now())
+    _contact("s1", "pager")
+    _send(wedding_id="w-3")
+    _pass(15)
+    _escalate()
+    assert [key for key in _notified() if key.startswith("urgent/m1/names/") and key.endswith("/s1/pager")]
 
 
 def _refused(match: str, **fields: Any) -> None:
@@ -385,7 +417,7 @@ def test_suppliers_are_rehearsed_a_week_and_a_day_before_where_that_is_wanted(
         weddings.upsert(db, coming, at=clock.now())
         assert rehearsing.rehearse(db, now=clock.now()) == 0
     monkeypatch.setenv("DELIVERY_REHEARSE", "true")
-    for expected in (count, count):
+    for expected in (count, 0):
         with database.transaction() as db:
             assert rehearsing.rehearse(db, now=clock.now()) == expected
     found = reading.of_wedding("w-3")

@@ -25,7 +25,9 @@ pytestmark = pytest.mark.usefixtures("message")
 @pytest.fixture
 def message(world: object) -> None:
     with database.transaction() as db:
-        coming = [wedding(id, starts_at=clock.now() + timedelta(hours=1)) for id in ("w-1", "w-2")]
+        duties = {"s1": {"type": "florist"}}
+        soon = clock.now() + timedelta(hours=1)
+        coming = [wedding(id, starts_at=soon, duties=duties) for id in ("w-1", "w-2")]
         weddings.upsert(db, coming, at=clock.now())
     _send("m1")
 
@@ -135,7 +137,9 @@ def test_a_stock_deployment_broadcasts_it_on_a_connection_that_is_kept(
     ports, keys, bodies = zip(*got, strict=True)
     assert len(set(ports)) == 1
     assert set(keys) == {"a-key"}
-    sent = [(one["topic"], one["event"], one["private"], one["payload"]["identifier"]) for [one] in bodies]
-    assert sent == [("wedding:w-1", "urgent", True, id) for id in ("m2", "m2", "m3")]
+    sent = [{(one["topic"], one["event"], one["private"]) for one in some} for some in bodies]
+    topics = {"wedding:w-1:couple", "wedding:w-1:florist", "wedding:w-1:planner", "wedding:w-1:supplier"}
+    assert sent == [{(topic, "urgent", True) for topic in topics}] * 3, "and no guest hears of it"
+    assert [some[0]["payload"]["identifier"] for some in bodies] == ["m2", "m2", "m3"]
     with database.transaction() as db:
         assert outbox.waiting(db, broadcasting.KIND) == []

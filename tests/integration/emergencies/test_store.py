@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from redis.exceptions import RedisError
 
 from tests.made import NOON, wedding
 from workers.caching import tasks as caching
@@ -152,10 +153,10 @@ def test_a_step_that_is_given_to_somebody_is_theirs_and_they_are_told() -> None:
     _contact("bea")
     id = _open()
     running.reassign(id, 1, "bea", by="ada", now=clock.now())
-    assert f"emergency/{id}/1/bea/bea/sms" in _told()
+    assert [key for key in _told() if key.startswith(f"emergency/{id}/1/bea/reassigned-")]
     assert reading.show(id).steps[0].owner == "bea"
     running.reassign(id, 3, "bea", by="ada", now=clock.now())
-    assert f"emergency/{id}/3/bea/bea/sms" not in _told(), "it is not due"
+    assert not [key for key in _told() if key.startswith(f"emergency/{id}/3/")], "it is not due"
 
 
 def _late(id: int, number: int) -> Moment:
@@ -214,8 +215,8 @@ def test_a_technical_emergency_holds_capacity_and_puts_the_weddings_guests_last_
     id = _open("technical")
     with database.transaction() as db:
         held = orders.active(db, at=clock.now())["us-northeast"][Kind.SUSPEND_SCALE_IN]
-    assert (held.requested_by, held.reason) == (f"emergency {id}", "technical emergency at w-1")
-    assert [(one.scope, one.owner) for one in modes.active().values()] == [("wedding:w-1", f"emergency {id}")]
+    assert (held.requested_by, held.reason) == ("emergencies", "technical emergency at w-1")
+    assert [(one.scope, one.owner) for one in modes.active().values()] == [("wedding:w-1", "emergencies")]
     _close(id, reason="mended")
     with database.transaction() as db:
         assert orders.active(db, at=clock.now()).get("us-northeast", {}) == {}
@@ -245,7 +246,38 @@ def test_a_wedding_that_is_over_gets_no_message_and_its_emergency_is_run() -> No
     with database.transaction() as db:
         weddings.upsert(db, [wedding("w-3", starts_at=clock.now() - timedelta(days=3))], at=NOON)
     id = _open("weather", "k3", "w-3")
-    assert "no message was sent" in reading.show(id).steps[3].note
+    step = reading.show(id).steps[3]
+    assert ("no message was sent" in step.note, step.state) == (True, "due"), "it is its owner's"
+    assert f"emergency/{id}/4/operations/operations/target-1" in _told()
+
+
+def test_what_two_emergencies_hold_is_held_until_the_last_of_them_ends() -> None:
+    first, second = _open("technical"), _open("technical", "k2", "w-2")
+    _close(first, reason="mended")
+    with database.transaction() as db:
+        assert Kind.SUSPEND_SCALE_IN in orders.active(db, at=clock.now())["us-northeast"]
+    assert list(modes.active()) == ["wedding:w-2"]
+    _close(second, reason="mended")
+    with database.transaction() as db:
+        assert orders.active(db, at=clock.now()).get("us-northeast", {}) == {}
+    assert modes.active() == {}
+
+
+def test_an_emergency_is_run_while_redis_is_away_and_its_mode_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as away:
+        away.setattr(modes, "active", lambda: (_ for _ in ()).throw(RedisError("away")))
+        id = _open("technical")
+        assert _states(id) == ["due", "completed", "waiting"]
+    assert modes.active() == {}
+    tasks.escalate()
+    assert list(modes.active()) == ["wedding:w-1"]
+    with monkeypatch.context() as away:
+        away.setattr(modes, "active", lambda: (_ for _ in ()).throw(RedisError("away")))
+        assert _close(id, reason="mended") == [id]
+    tasks.escalate()
+    assert modes.active() == {}
 
 
 PROTOCOLS = """
@@ -306,7 +338,7 @@ def test_all_of_it_is_in_the_journal_with_who() -> None:
     journal.read("test", lambda _db, some: heard.extend(some))
     own = [one.body for one in heard if one.name == "emergencies.changed"]
     assert [(one["what"], one["step"], one["by"]) for one in own] == [
-        ("opened", None, "k"), ("due", 1, "protocol"), ("completed", 1, "ada"), ("due", 2, "protocol"),
+        ("opened", None, "broker"), ("due", 1, "protocol"), ("completed", 1, "ada"), ("due", 2, "protocol"),
         ("due", 3, "protocol"), ("closed", None, "ada"),
     ]  # fmt: skip
 

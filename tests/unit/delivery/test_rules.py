@@ -87,7 +87,7 @@ def test_a_recipient_is_reached_under_their_name_and_guests_by_no_other_channel(
 def test_receipts_in_any_order_and_doubled_say_the_same(
     chance: Random, said: list[tuple[State, int]]
 ) -> None:
-    came = [Receipt("m", "planner", state, at) for state, at in said]
+    came = [Receipt("w-1", "m", "planner", state, at) for state, at in said]
     shuffled = came + came[: len(came) // 2]
     chance.shuffle(shuffled)
     assert merged(came) == merged(shuffled)

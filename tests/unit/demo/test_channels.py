@@ -19,7 +19,8 @@ async def _nowhere(_text: str | bytes) -> bool:
 
 
 def _guest() -> Any:
-    own = {"version": "2.0.0", "record": None, "topics": {"realtime:timeline:w-1", "realtime:photos:w-1"}}
+    names = {f"{kind}:w-1": f"realtime:{kind}:w-1" for kind in ("timeline", "photos")}
+    own = {"version": "2.0.0", "record": None, "names": names}
     return SimpleNamespace(**own, outbox=Outbox(_nowhere), prompt=Outbox(_nowhere))
 
 

@@ -11,10 +11,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from workers.alerts.rules.kinds import Severity, Tempo
 from workers.alerts.rules.lifecycle import AlertView, Policy, State, lasted
 from workers.foundation.moments import Moment
-from workers.notify.rules import OPERATIONS, steps_due
+from workers.notify.rules import CONTACTS, OPERATIONS, steps_due
 
-#: In the place of each wedding's own people.
-CONTACTS = "contacts"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 

@@ -25,7 +25,7 @@ from workers.foundation import redis, settings
 from workers.foundation.moments import Moment
 from workers.notify import formats as messages
 from workers.notify import usecases as notify
-from workers.notify.rules import Notification, Target
+from workers.notify.rules import CONTACTS, Notification, Target
 from workers.outbox import store as outbox
 from workers.outbox.rules import Message
 from workers.seasons import store as seasons
@@ -162,7 +162,7 @@ def _publish(
 
 def _own_wedding(one: Due, alerts: Mapping[int, AlertView]) -> str:
     """Return the wedding whose own people are meant; empty for who is there for all."""
-    return alerts[one.alert_id].wedding_id if one.recipient == rules.CONTACTS else ""
+    return alerts[one.alert_id].wedding_id if one.recipient == CONTACTS else ""
 
 
 def _publish_ends(db: Connection, now: Moment) -> int:

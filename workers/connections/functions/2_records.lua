@@ -251,11 +251,18 @@ end
 -- Why somebody may not join a channel below a wedding: those of suppliers' types are for these suppliers,
 -- couple and planner, a person's is for that person. Nothing for all other channels.
 local function not_theirs(record, person, channel)
-  local wedding, below, id = string.match(channel, '^wedding:([^:]+):?([^:]*):?([^:]*)$')
-  if not wedding then return nil end
+  local kind, wedding, below, id, more = string.match(channel, '^(%w+):([^:]+):?([^:]*):?([^:]*)(.*)$')
+  if kind == 'person' and below ~= '' then
+    -- What version 1 calls a person's channel.
+    below, id, more = 'person', below, id .. more
+  elseif kind ~= 'wedding' then
+    return nil
+  end
   if record[WEDDING] ~= '' and wedding ~= record[WEDDING] then return 'wrong_wedding' end
+  if more ~= '' then return 'not_theirs' end
   if below == '' then return nil end
   if below == 'person' then return id ~= person.user and 'not_theirs' or nil end
+  if id ~= '' then return 'not_theirs' end
   local leads = record[TYPE] == LETTERS.couple or record[TYPE] == LETTERS.planner
   return not leads and below ~= person.supplier_type and 'not_theirs' or nil
 end

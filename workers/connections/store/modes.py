@@ -13,16 +13,26 @@ def active() -> dict[str, EmergencyMode]:
     """Return the modes that hold, by scope. Those that have ended are forgotten."""
     server = redis.connections()
     kept: dict[str, str] = server.hgetall(MODES)
-    found = {scope: EmergencyMode(scope, **orjson.loads(text)) for scope, text in kept.items()}
+    found = {scope: mode for scope, text in kept.items() if (mode := _read(scope, text))}
     if by := server.get(EMERGENCY):
-        # What the version before switched on has no end.
-        found.setdefault(EVERYWHERE, EmergencyMode(EVERYWHERE, by, "", float("inf")))
+        # What the version before switched on has no end, and says since when.
+        owner = by.partition(" since ")[0]
+        found.setdefault(EVERYWHERE, EmergencyMode(EVERYWHERE, owner, "", float("inf")))
     if not found:
         return {}
     now = redis.server_time(server)[0]
     if ended := [scope for scope, mode in found.items() if mode.until <= now]:
         server.hdel(MODES, *ended)
     return {scope: mode for scope, mode in found.items() if mode.until > now}
+
+
+def _read(scope: str, text: str) -> EmergencyMode | None:
+    """Return a mode; None for what is none, which must keep nobody from the others."""
+    try:
+        facts = orjson.loads(text)
+        return EmergencyMode(scope, str(facts["owner"]), str(facts["reason"]), float(facts["until"]))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def begin(scope: str, owner: str, reason: str, seconds: float) -> EmergencyMode:

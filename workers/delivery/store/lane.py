@@ -10,7 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from workers.delivery.formats import Message, wire
 from workers.delivery.keys import GROUP, IN, SENT, URGENT
-from workers.delivery.rules import Receipt, State
+from workers.delivery.rules import RECEIPTS, Receipt, State
 from workers.foundation import redis
 from workers.foundation.errors import ExpectedError
 
@@ -35,10 +35,9 @@ class Heard:
 
 def publish(found: Iterable[tuple[Message, Sequence[str]]]) -> None:
     """Publish messages to the gateways that hold sockets of their weddings."""
-    with redis.connections().pipeline(transaction=False) as pipe:
-        for message, to in found:
-            pipe.publish(URGENT + message.wedding_id, wire(message, list(to)))
-        pipe.execute()
+    # One by one: on a cluster there is no pipeline of publications.
+    for message, to in found:
+        redis.connections().publish(URGENT + message.wedding_id, wire(message, list(to)))
 
 
 def forward(payload: str) -> str:
@@ -70,10 +69,9 @@ def _heard(entries: Iterable[tuple[str, dict[str, str] | None]]) -> Heard:
         heard.ids.append(id)
         at_ms = int(id.partition("-")[0])
         said = (fields or {}).get("receipts", "").split(" ")
-        heard.receipts += [
-            Receipt(message, who, State(state), at_ms)
-            for message, who, state in zip(said[::3], said[1::3], said[2::3], strict=False)
-        ]
+        rows = zip(said[::4], said[1::4], said[2::4], said[3::4], strict=False)
+        # What is none was not written by the functions: it must not keep others waiting for ever.
+        heard.receipts += [Receipt(*row[:3], State(row[3]), at_ms) for row in rows if row[3] in RECEIPTS]
         came = (fields or {}).get("joined", "").split(" ")
         heard.joined += zip(came[::2], came[1::2], strict=False)
     return heard
@@ -88,12 +86,12 @@ def remembered(heard: Heard) -> None:
             pipe.execute()
 
 
-def receipts(said: Sequence[tuple[str, str, str]]) -> None:
-    """Say, as a gateway, how far messages got: (identifier, recipient, state), 500 at most.
+def receipts(rows: Sequence[tuple[str, str, str, str]]) -> None:
+    """Say, as a gateway, how far messages got: (wedding, identifier, recipient, state), 500 at most.
 
     Raises ReceiptRefused.
     """
-    _call("wedops_receipts", said)
+    _call("wedops_receipts", rows)
 
 
 def joined(came: Sequence[tuple[str, str]]) -> None:

@@ -147,20 +147,28 @@ _RECIPIENTS = text(
 )
 
 
-def supersede(db: Connection, thread: str, revision: int) -> None:
-    """Close what came before in a thread: with whom it has not arrived it no longer should."""
+def supersede(db: Connection, thread: str, revision: int) -> list[tuple[str, str, list[str]]]:
+    """Close what came before in a thread: with whom it has not arrived it no longer should.
+
+    Return (identifier, recipient, their other channels) of what was closed.
+    """
     values = {"thread": thread, "revision": revision, "way": list(ON_ITS_WAY)}
-    db.execute(_SUPERSEDE, values)
+    return [(row[0], row[1], row[2]) for row in db.execute(_SUPERSEDE, values)]
 
 
+# Recipients are locked in one order by all who change many: two at once wait for each other.
 _SUPERSEDE = text(
     """
     WITH old AS (
         UPDATE messages SET closed_at = coalesce(closed_at, clock_timestamp())
-        WHERE thread = :thread AND revision < :revision RETURNING id)
+        WHERE thread = :thread AND revision < :revision RETURNING id, identifier),
+    held AS (
+        SELECT r.message_id, r.recipient, old.identifier FROM message_recipients r
+        JOIN old ON old.id = r.message_id ORDER BY r.message_id, r.recipient FOR UPDATE OF r)
     UPDATE message_recipients r SET due_at = NULL, settled_at = coalesce(settled_at, clock_timestamp()),
         state = CASE WHEN state = ANY(:way) THEN 'superseded' ELSE state END
-    FROM old WHERE r.message_id = old.id
+    FROM held h WHERE r.message_id = h.message_id AND r.recipient = h.recipient
+    RETURNING h.identifier, r.recipient, r.contacts
     """
 )
 
@@ -176,10 +184,13 @@ _EXPIRE = text(
         UPDATE messages SET closed_at = clock_timestamp() WHERE id IN (
             SELECT id FROM messages WHERE closed_at IS NULL AND expires_at <= :now
             ORDER BY expires_at LIMIT 500 FOR UPDATE SKIP LOCKED) RETURNING id),
+    held AS (
+        SELECT r.message_id, r.recipient FROM message_recipients r JOIN old ON old.id = r.message_id
+        ORDER BY r.message_id, r.recipient FOR UPDATE OF r),
     settled AS (
         UPDATE message_recipients r SET due_at = NULL, settled_at = coalesce(settled_at, clock_timestamp()),
             state = CASE WHEN state = ANY(:way) THEN 'expired' ELSE state END
-        FROM old WHERE r.message_id = old.id)
+        FROM held h WHERE r.message_id = h.message_id AND r.recipient = h.recipient)
     SELECT id FROM old
     """
 )
@@ -224,8 +235,10 @@ def _waiting(db: Connection, ids: list[int]) -> dict[int, list[str]]:
 
 
 def publish_again(db: Connection, ids: Sequence[int]) -> None:
-    """Have messages be published again to who may not have them."""
-    db.execute(messages.update().where(messages.c.id.in_(list(ids))).values(published_at=None))
+    """Have messages be published again to who may not have them, once the transaction commits."""
+    if ids:
+        db.execute(messages.update().where(messages.c.id.in_(list(ids))).values(published_at=None))
+        db.execute(select(func.pg_notify(CHANNEL, "")))
 
 
 def outstanding(
@@ -273,7 +286,7 @@ def unreached(db: Connection, *, limit: int) -> list[tuple[str, str, int]]:
     query = (
         select(messages.c.identifier, messages.c.wedding_id, func.count())
         .join(recipients, recipients.c.message_id == messages.c.id)
-        .where(_OPEN, recipients.c.state == "unreachable")
+        .where(_OPEN, recipients.c.state == "unreachable", messages.c.status == Status.ACTUAL)
         .group_by(messages.c.id)
         .order_by(messages.c.id.desc())
         .limit(limit)

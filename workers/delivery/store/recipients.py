@@ -40,12 +40,12 @@ def of(db: Connection, message_id: int) -> list[Row]:
 
 @dataclass(frozen=True)
 class Reached:
-    """That a receipt was taken: how far the message got with a recipient, who it was before, and since when.
+    """That a receipt was taken: how far the message got with a recipient.
 
     `seconds` passed from its commit until it was delivered; None when that was known before.
     """
 
-    message_id: int
+    wedding_id: str
     identifier: str
     recipient: str
     state: str
@@ -55,26 +55,24 @@ class Reached:
 
 def receive(
     db: Connection,
-    reached: Mapping[tuple[str, str], Mapping[State, int]],
+    reached: Mapping[tuple[str, str, str], Mapping[State, int]],
     *,
     channel: str,
     to_read: float,
-    wedding_id: str | None = None,
 ) -> list[Reached]:
-    """Take receipts by (message's identifier, recipient): when each state was first reached, in ms.
+    """Take receipts by (wedding, message's identifier, recipient): when each state was reached, in ms.
 
-    Return those that there is a row for, of a wedding if one is named. `to_read` is in how many seconds, near
+    Return those that there is a row for. `to_read` is in how many seconds, near
     the moment, somebody looks after who has it and has not acknowledged it.
     """
     if not reached:
         return []
     rows = sorted(reached.items())
     columns: dict[str, list[Any]] = {
-        "messages": [key[0] for key, _ in rows],
-        "who": [key[1] for key, _ in rows],
+        **{name: [key[at] for key, _ in rows] for at, name in enumerate(("weddings", "messages", "who"))},
         **{str(state): [found.get(state) for _, found in rows] for state in _MOMENTS},
     }
-    facts = {"channel": channel, "wait": to_read, "wedding": wedding_id}
+    facts = {"channel": channel, "wait": to_read}
     return [Reached(*row) for row in db.execute(_RECEIVE, columns | facts)]
 
 
@@ -83,16 +81,18 @@ _MOMENTS = (State.SENT, State.DELIVERED, State.DISPLAYED, State.ACKNOWLEDGED)
 _RECEIVE = text(
     """
     WITH came AS (
-        SELECT identifier, recipient, to_timestamp(s / 1000.0) AS sent, to_timestamp(d / 1000.0) AS delivered,
-            to_timestamp(p / 1000.0) AS displayed, to_timestamp(a / 1000.0) AS acknowledged
-        FROM unnest(cast(:messages AS text[]), cast(:who AS text[]), cast(:sent AS bigint[]),
-            cast(:delivered AS bigint[]), cast(:displayed AS bigint[]), cast(:acknowledged AS bigint[]))
-            AS c (identifier, recipient, s, d, p, a)),
+        SELECT wedding_id, identifier, recipient, to_timestamp(s / 1000.0) AS sent,
+            to_timestamp(d / 1000.0) AS delivered, to_timestamp(p / 1000.0) AS displayed,
+            to_timestamp(a / 1000.0) AS acknowledged
+        FROM unnest(cast(:weddings AS text[]), cast(:messages AS text[]), cast(:who AS text[]),
+            cast(:sent AS bigint[]), cast(:delivered AS bigint[]), cast(:displayed AS bigint[]),
+            cast(:acknowledged AS bigint[]))
+            AS c (wedding_id, identifier, recipient, s, d, p, a)),
     held AS (
-        SELECT r.message_id, r.recipient, r.delivered_at AS had, m.identifier, m.committed_at, m.pace,
-            m.status, c.sent, c.delivered, c.displayed, c.acknowledged
+        SELECT r.message_id, r.recipient, r.delivered_at AS had, m.identifier, m.wedding_id,
+            m.committed_at, m.pace, m.status, c.sent, c.delivered, c.displayed, c.acknowledged
         FROM came c JOIN messages m ON m.identifier = c.identifier
-            AND m.wedding_id = coalesce(cast(:wedding AS text), m.wedding_id)
+            AND m.wedding_id = c.wedding_id
         JOIN message_recipients r ON r.message_id = m.id AND r.recipient = c.recipient
         ORDER BY r.message_id, r.recipient FOR UPDATE OF r)
     UPDATE message_recipients r SET
@@ -114,7 +114,7 @@ _RECEIVE = text(
                 THEN clock_timestamp() + h.pace * cast(:wait AS double precision) * interval '1 second'
             ELSE r.due_at END
     FROM held h WHERE r.message_id = h.message_id AND r.recipient = h.recipient
-    RETURNING r.message_id, h.identifier, r.recipient, r.state, r.contacts, CASE WHEN h.had IS NULL
+    RETURNING h.wedding_id, h.identifier, r.recipient, r.state, r.contacts, CASE WHEN h.had IS NULL
         THEN extract(epoch FROM r.delivered_at - h.committed_at)::float END
     """
 )
@@ -135,6 +135,8 @@ class Waiting:
     state: str
     steps: int
     since: MachineMoment
+    #: By PostgreSQL's clock, as all of these.
+    now: MachineMoment
 
 
 def due(db: Connection, *, limit: int) -> list[Waiting]:
@@ -142,10 +144,11 @@ def due(db: Connection, *, limit: int) -> list[Waiting]:
     facts = ", ".join(f"m.{column.name}" for column in FACTS)
     query = text(
         f"""
-        SELECT {facts}, r.recipient, r.state, r.steps, coalesce(r.delivered_at, m.committed_at)
+        SELECT {facts}, r.recipient, r.state, r.steps, coalesce(r.delivered_at, m.committed_at),
+            clock_timestamp()
         FROM message_recipients r JOIN messages m ON m.id = r.message_id
         WHERE r.due_at <= clock_timestamp() AND m.closed_at IS NULL
-        ORDER BY r.due_at LIMIT :limit FOR UPDATE OF r SKIP LOCKED
+        ORDER BY r.due_at LIMIT :limit FOR UPDATE OF m, r SKIP LOCKED
         """  # noqa: S608 - names of columns
     )
     size = len(FACTS)

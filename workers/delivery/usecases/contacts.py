@@ -8,18 +8,17 @@ from hashlib import blake2b
 from sqlalchemy import Connection
 
 from workers.delivery.formats import Message
-from workers.delivery.rules import Kind, State, Status, Step, recipient
+from workers.delivery.rules import State, Status, Step, recipient
 from workers.delivery.store import recipients
 from workers.delivery.store.recipients import Reached, Waiting
+from workers.foundation.moments import Moment
 from workers.notify import formats as notifications
 from workers.notify import usecases as notify
-from workers.notify.rules import OPERATIONS, Notification, Target
+from workers.notify.rules import CONTACTS, OPERATIONS, Notification, Target
 from workers.outbox import store as outbox
 from workers.outbox.rules import Message as Entry
-
-PLANNER = str(Kind.PLANNER)
-#: Who hears of it in the place of a planner who has no address: the wedding's own contacts.
-WEDDING_CONTACTS = "contacts"
+from workers.weddings.rules import planners
+from workers.weddings.store import weddings
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def key(identifier: str, who: str, channel: str) -> str:
     return f"urgent/{identifier}/{who}/{channel}"
 
 
-def notify_recipients(db: Connection, waiting: Sequence[Waiting]) -> None:
+def notify_recipients(db: Connection, waiting: Sequence[Waiting], *, now: Moment) -> None:
     """Have recipients get their messages by each of their other channels, if they have any."""
     people = {one: (recipient(one.recipient).contact, one.message.wedding_id) for one in waiting}
     reached = notify.targets_of(db, {person for person in people.values() if person[0]})
@@ -44,14 +43,16 @@ def notify_recipients(db: Connection, waiting: Sequence[Waiting]) -> None:
         one: [to for to in reached.get(person, ()) if to.recipient == person[0]]
         for one, person in people.items()
     }
-    outbox.write(db, [_to_them(one.message, one.recipient, to) for one, tos in own.items() for to in tos])
+    outbox.write(
+        db, [_to_them(one.message, one.recipient, to, now) for one, tos in own.items() for to in tos]
+    )
     recipients.contacted(db, {one: [to.channel for to in tos] for one, tos in own.items() if tos})
 
 
-def _to_them(message: Message, who: str, to: Target) -> Entry:
+def _to_them(message: Message, who: str, to: Target, now: Moment) -> Entry:
     title, own = f"{_label(message)}{message.body['headline']}", key(message.identifier, who, to.channel)
     notice = Notification(own, title, message.body["body"], "critical", message.wedding_id)
-    return replace(notifications.message(notice, to), lasts=_lasts(message))
+    return replace(notifications.message(notice, to), lasts=_lasts(message, now))
 
 
 def _label(message: Message) -> str:
@@ -59,30 +60,35 @@ def _label(message: Message) -> str:
     return {Status.EXERCISE: "EXERCISE: ", Status.TEST: "TEST: "}.get(Status(message.status), "")
 
 
-def _lasts(message: Message) -> timedelta:
-    return max(timedelta(minutes=1), message.expires_at - message.sent_at)
+def _lasts(message: Message, now: Moment) -> timedelta:
+    return max(timedelta(seconds=1), message.expires_at - now)
 
 
-def notify_others(db: Connection, lacking: Sequence[Lacking]) -> None:
+def notify_others(db: Connection, lacking: Sequence[Lacking], *, now: Moment) -> None:
     """Give the names of those who have not got messages to the planners, later to operations.
 
     In the place of a planner without an address are the wedding's contacts.
     """
-    weddings = {one.message.wedding_id for one in lacking}
-    people = {(who, wedding) for who in (PLANNER, WEDDING_CONTACTS, OPERATIONS) for wedding in weddings}
+    ids = {one.message.wedding_id for one in lacking}
+    leads = {one.id: planners(one) for one in weddings.by_id(db, ids)}
+    people = {(who, id) for id, own in leads.items() for who in (*own, CONTACTS, OPERATIONS)}
     reached = notify.targets_of(db, people)
-    outbox.write(db, [_names(one, to) for one in lacking for to in _others(one, reached)])
+    others = [(one, to) for one in lacking for to in _others(one, leads, reached)]
+    outbox.write(db, [_names(one, to, now) for one, to in others])
 
 
-def _others(one: Lacking, reached: Mapping[tuple[str, str], list[Target]]) -> list[Target]:
+def _others(
+    one: Lacking, leads: Mapping[str, Sequence[str]], reached: Mapping[tuple[str, str], list[Target]]
+) -> list[Target]:
+    wedding_id = one.message.wedding_id
     if one.step is Step.NAMES:
-        for who in (PLANNER, WEDDING_CONTACTS):
-            if own := [to for to in reached[who, one.message.wedding_id] if to.recipient == who]:
+        for who in (*leads.get(wedding_id, ()), CONTACTS):
+            if own := [to for to in reached.get((who, wedding_id), ()) if to.recipient == who]:
                 return own
-    return reached[OPERATIONS, one.message.wedding_id]
+    return reached.get((OPERATIONS, wedding_id), [])
 
 
-def _names(one: Lacking, to: Target) -> Entry:
+def _names(one: Lacking, to: Target, now: Moment) -> Entry:
     message, who = one.message, ", ".join(one.recipients)
     title = f"{_label(message)}{len(one.recipients)} have not got a message of {message.wedding_id}"
     body = (
@@ -93,7 +99,7 @@ def _names(one: Lacking, to: Target) -> Entry:
     names = blake2b(who.encode(), digest_size=8).hexdigest()
     own = f"urgent/{message.identifier}/{one.step}/{names}/{to.recipient}/{to.channel}"
     notice = Notification(own, title, body, "critical", message.wedding_id)
-    return replace(notifications.message(notice, to), lasts=_lasts(message))
+    return replace(notifications.message(notice, to), lasts=_lasts(message, now))
 
 
 def withdraw(db: Connection, reached: Iterable[Reached]) -> None:

@@ -20,7 +20,7 @@ from workers.notify.rules import steps_due
 AT_ONCE = 500
 
 
-def escalate(*, now: Moment, machine: MachineMoment) -> int:
+def escalate(*, now: Moment) -> int:
     """Take the steps that are due about recipients; return about how many.
 
     Close what nobody needs any more. Runs any number of times: each step is taken once.
@@ -30,17 +30,17 @@ def escalate(*, now: Moment, machine: MachineMoment) -> int:
         messages.expire(db, now=now)
     while count == AT_ONCE:
         with database.transaction() as db:
-            count = _escalate(db, now=now, machine=machine)
+            count = _escalate(db, now=now)
         total += count
     return total
 
 
-def _escalate(db: Connection, *, now: Moment, machine: MachineMoment) -> int:
+def _escalate(db: Connection, *, now: Moment) -> int:
     policy, found = settings.read(Policy), recipients.due(db, limit=AT_ONCE)
     names: dict[tuple[int, Step], list[str]] = defaultdict(list)
     by_contacts, taken = list[Waiting](), list[Taken]()
     for one in found:
-        count, at = steps_due(_waits(one, policy), one.since, machine)
+        count, at = steps_due(_waits(one, policy), one.since, one.now)
         taken.append(_taken(one, policy, count, at))
         for step in STEPS[one.steps : count]:
             if step is Step.CONTACTS:
@@ -48,10 +48,12 @@ def _escalate(db: Connection, *, now: Moment, machine: MachineMoment) -> int:
             else:
                 names[one.message.id, step].append(one.recipient)
     recipients.took_steps(db, taken)
-    contacts.notify_recipients(db, by_contacts)
+    contacts.notify_recipients(db, by_contacts, now=now)
     messages.publish_again(db, [one.message.id for one in found if one.state not in UNACKNOWLEDGED])
     about = {one.message.id: one.message for one in found}
-    contacts.notify_others(db, [Lacking(about[id], step, sorted(who)) for (id, step), who in names.items()])
+    contacts.notify_others(
+        db, [Lacking(about[id], step, sorted(who)) for (id, step), who in names.items()], now=now
+    )
     lost = [(about[one.message_id], one.recipient) for one in taken if one.unreachable]
     events = [RecipientUnreachable(one.identifier, one.wedding_id, who) for one, who in lost]
     journal.append(db, events, at=now)

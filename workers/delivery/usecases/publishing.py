@@ -63,19 +63,17 @@ def _replay(joined: Sequence[tuple[str, str]], *, now: Moment) -> None:
     lane.publish(to.values())
 
 
-def take(
-    receipts: Sequence[Receipt], *, channel: str, wedding_id: str | None = None
-) -> list[recipients.Reached]:
+def take(receipts: Sequence[Receipt], *, channel: str) -> list[recipients.Reached]:
     """Remember receipts, in whatever order and however often they come; return those that are somebody's.
 
-    Those of a message that is not known, is not of `wedding_id`, or was not sent to who says it, are counted.
+    Those of a message that is not known, or was not sent to who says it, are counted.
     """
     reached = merged(receipts)
     to_read = settings.read(Policy).to_read * settings.read(Policy).contacts_after.total_seconds()
     with database.transaction() as db:
-        found = recipients.receive(db, reached, channel=channel, to_read=to_read, wedding_id=wedding_id)
+        found = recipients.receive(db, reached, channel=channel, to_read=to_read)
         contacts.withdraw(db, found)
-        strange = reached.keys() - {(one.identifier, one.recipient) for one in found}
+        strange = reached.keys() - {(one.wedding_id, one.identifier, one.recipient) for one in found}
         _count_strange(db, strange)
     for one in found:
         telemetry.receipts.labels(one.state).inc()
@@ -84,10 +82,10 @@ def take(
     return found
 
 
-def _count_strange(db: Connection, strange: set[tuple[str, str]]) -> None:
+def _count_strange(db: Connection, strange: set[tuple[str, str, str]]) -> None:
     if strange:
-        known = recipients.known(db, {message for message, _ in strange})
-        for message, who in strange:
+        known = recipients.known(db, {message for _, message, _ in strange})
+        for _, message, who in strange:
             why = "not_theirs" if message in known else "unknown"
             telemetry.receipts.labels(why).inc()
             log.warning("receipt not taken", message=message, recipient=who, reason=why)

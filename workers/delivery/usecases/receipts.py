@@ -22,8 +22,8 @@ def take_one(identifier: str, permit: Permit, state: State, *, now: MachineMomen
     who = recipient_of(permit.user_type, permit.user_id, permit.supplier_id)
     found = []
     if who and ID.fullmatch(identifier):
-        one = Receipt(identifier, str(who), state, int(now.timestamp() * 1000))
-        found = publishing.take([one], channel=publishing.HTTP, wedding_id=permit.wedding_id or "")
+        one = Receipt(permit.wedding_id or "", identifier, str(who), state, int(now.timestamp() * 1000))
+        found = publishing.take([one], channel=publishing.HTTP)
     if not found:
         raise ReceiptNotYours(identifier=identifier[:80])
     return found[0].state

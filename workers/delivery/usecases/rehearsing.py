@@ -16,6 +16,8 @@ from workers.weddings.store import weddings
 BEFORE = {"a week": timedelta(days=7), "a day": timedelta(days=1)}
 #: A wedding whose moment passed while nothing ran is still rehearsed for so long.
 WITHIN = timedelta(hours=6)
+#: For so long somebody may answer.
+LASTS = timedelta(hours=20)
 SENDER = "rehearsal"
 
 
@@ -27,12 +29,12 @@ def rehearse(db: Connection, *, now: Moment) -> int:
     for when, before in BEFORE.items():
         due = weddings.between(db, now + before - WITHIN, now + before)
         asked += [
-            _exercise(one, when) for one in due if now + before - WITHIN < one.starts_at <= now + before
+            _exercise(one, when, now) for one in due if now + before - WITHIN < one.starts_at <= now + before
         ]
     return sending.send_all(db, asked, sender=SENDER, now=now)
 
 
-def _exercise(wedding: Wedding, when: str) -> tuple[SendMessage, str]:
+def _exercise(wedding: Wedding, when: str, now: Moment) -> tuple[SendMessage, str]:
     headline = f"Can we reach you? {when.capitalize()} to go until wedding {wedding.id}"
     body = "This is an exercise. Acknowledge it, so that we know that an urgent message would reach you."
     asked = SendMessage(
@@ -41,5 +43,6 @@ def _exercise(wedding: Wedding, when: str) -> tuple[SendMessage, str]:
         body=body,
         audience=Audience(planner=False, couple=False),
         status=Status.EXERCISE,
+        expires=now + LASTS,
     )
     return asked, f"rehearsal-{when.replace(' ', '-')}-{wedding.starts_local:%Y%m%d%H%M}-{wedding.id}"[:128]

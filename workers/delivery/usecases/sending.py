@@ -21,11 +21,12 @@ from workers.delivery.rules import (
 )
 from workers.delivery.store import lane
 from workers.delivery.store import messages as store
-from workers.delivery.usecases import broadcasting
+from workers.delivery.usecases import broadcasting, contacts
 from workers.foundation import database, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 from workers.journal import store as journal
+from workers.outbox import store as outbox
 from workers.weddings import rules as calendar
 from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
@@ -87,12 +88,17 @@ def send(fields: dict[str, Any], *, sender: str, now: Moment, machine: MachineMo
         raise MessageRefused(task=SendMessage.task, problems="; ".join(problems))
     asked = SendMessage.model_validate(fields)
     key = asked.request_key or f"message/{asked.wedding_id}/{machine.timestamp():.6f}"
+    count(sender, machine=machine)
+    with database.transaction() as db:
+        return write(db, asked, key, sender=sender, now=now)
+
+
+def count(sender: str, *, machine: MachineMoment) -> None:
+    """Count a message of a caller. Raises TooManyMessages for one that floods."""
     policy = settings.read(Policy)
     if lane.sent_this_second(sender, int(machine.timestamp())) > policy.a_second:
         telemetry.refused.labels("too_many").inc()
         raise TooManyMessages(sender=sender, limit=policy.a_second)
-    with database.transaction() as db:
-        return write(db, asked, key, sender=sender, now=now)
 
 
 def write(db: Connection, asked: SendMessage, key: str, *, sender: str, now: Moment) -> Message:
@@ -122,13 +128,21 @@ def _write(db: Connection, asked: SendMessage, key: str, *, sender: str, now: Mo
             raise IdentifierReused(key=key)
         return _same(found, asked, key)
     if row["revision"]:
-        store.supersede(db, row["thread"], row["revision"])
+        _supersede(db, row["thread"], row["revision"])
     facts = (identifier, wedding.id, str(asked.status), str(asked.msg_type), sender, len(to))
     journal.append(db, [MessageSent(*facts)], at=now)
     telemetry.sent.labels(asked.status).inc()
     message = Message(id=id, **row)
-    broadcasting.write(db, message)
+    broadcasting.write(db, message, wedding, to)
     return message
+
+
+def _supersede(db: Connection, thread: str, revision: int) -> None:
+    """Have nobody get what came before in a thread, by whatever channel."""
+    closed = store.supersede(db, thread, revision)
+    keys = [contacts.key(identifier, who, one) for identifier, who, channels in closed for one in channels]
+    broadcasts = {broadcasting.key(identifier) for identifier, *_ in closed}
+    outbox.withdraw(db, [*keys, *broadcasts])
 
 
 def _row(
@@ -193,6 +207,9 @@ def _place(db: Connection, asked: SendMessage, identifier: str) -> tuple[str, in
     if not asked.references or missing or any(one.wedding_id != asked.wedding_id for one in found):
         problem = f"{', '.join(missing) or 'another'} is no message of {asked.wedding_id}; name those of it"
         raise ReferencesInvalid(problem=problem if asked.references else "name the message that it is about")
+    if other := sorted({one.status for one in found} - {asked.status}):
+        problem = f"one of status {asked.status} takes the place of none of status {', '.join(other)}"
+        raise ReferencesInvalid(problem=problem)
     if len(threads) > 1:
         raise ReferencesInvalid(problem="they supersede different ones; send a message for each")
     [thread] = threads
@@ -215,12 +232,15 @@ def _moment(asked: SendMessage, wedding: Wedding, now: Moment) -> Moment:
 
 def send_all(db: Connection, asked: Sequence[tuple[SendMessage, str]], *, sender: str, now: Moment) -> int:
     """Write many messages, each under its key, but those that can reach nobody; return how many."""
-    count = 0
+    sent = 0
     for one, key in asked:
+        if store.find(db, formats.identifier(key)):
+            continue
         try:
             with db.begin_nested():
                 write(db, one, key, sender=sender, now=now)
-            count += 1
-        except AudienceEmpty:
-            log.info("nobody to reach", wedding_id=one.wedding_id, reason="audience_empty")
-    return count
+            sent += 1
+        except ExpectedError as error:
+            # One that cannot be reached keeps no other from being.
+            log.warning("not sent", wedding_id=one.wedding_id, reason=error.reason, detail=str(error))
+    return sent

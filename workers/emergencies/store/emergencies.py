@@ -123,7 +123,8 @@ def open_or_join(
 def find(db: Connection, emergency_id: int, *, hold: bool = False) -> Emergency | None:
     """Return an emergency; `hold` locks it until the transaction ends."""
     query = select(*_FACTS).where(emergencies.c.id == emergency_id)
-    row = db.execute(query.with_for_update() if hold else query).one_or_none()
+    # Not the key: who remembers a change of it refers to that.
+    row = db.execute(query.with_for_update(key_share=True) if hold else query).one_or_none()
     return Emergency(*row) if row else None
 
 

@@ -11,11 +11,11 @@ from workers.emergencies.store.steps import Due
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.notify import usecases as notify
-from workers.notify.rules import OPERATIONS, Notification
+from workers.notify.rules import CONTACTS, OPERATIONS, Notification
 from workers.weddings.rules import Wedding, supplier_type
 
-#: In the place of who has no address: the wedding's own contacts.
-CONTACTS = "contacts"
+#: How the names of reminders begin.
+OVERDUE = "overdue"
 #: Who does what is done by itself.
 PROTOCOL = "protocol"
 
@@ -48,7 +48,7 @@ def notify_of(
 ) -> None:
     """Notify somebody of a step; `again` names why once more, and makes it another notification."""
     by = step.due_at.astimezone(ZoneInfo(wedding.zone))
-    late = "OVERDUE: " if again else ""
+    late = "OVERDUE: " if again.startswith(OVERDUE) else ""
     title = f"{late}{emergency.kind} emergency {emergency.id} at {wedding.id}: {step.what}"
     command = f"wedops emergency step {emergency.id} {step.number} complete"
     body = f"step {step.number}, {step.owner}, by {by:%H:%M} ({wedding.zone}). Done: {command}"

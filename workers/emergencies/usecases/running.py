@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from workers.emergencies import rules
@@ -16,14 +17,14 @@ from workers.foundation import database, logs
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
-from workers.notify.rules import OPERATIONS, Notification, steps_due
+from workers.notify.rules import CONTACTS, OPERATIONS, Notification, steps_due
 from workers.weddings.rules import Wedding, supplier_type
 from workers.weddings.store import weddings
 
 log = logs.get("emergencies")
 
 #: Who hears of a deadline that passed, beside the owner: at once, then each after the other.
-LATER = (notifying.CONTACTS, OPERATIONS, "operations-lead")
+LATER = (CONTACTS, OPERATIONS, "operations-lead")
 #: Overdue steps of one run.
 AT_ONCE = 200
 
@@ -59,7 +60,7 @@ class StepsOpen(ExpectedError):
     http_status = 409
 
 
-def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Moment) -> int:
+def open_emergency(db: Connection, command: OpenEmergency, key: str, *, by: str = "", now: Moment) -> int:
     """Open an emergency of a wedding, or join the one of its kind that is open.
 
     Operations are notified, and the owner of each step that is due. Return its id. Raises WeddingUnknown.
@@ -73,7 +74,7 @@ def open_emergency(db: Connection, command: OpenEmergency, key: str, *, now: Mom
         planners = [one for one in wedding.supplier_ids if supplier_type(wedding, one) == "planner"]
         protocol = rules.choose(loaded, command.kind, wedding.region, planners)
         steps.write(db, found.id, protocol, at=now)
-        notifying.note(db, emergency, "opened", by=key, now=now)
+        notifying.note(db, emergency, "opened", by=by, now=now)
         notify.publish(db, _opened(key, emergency, protocol[0]))
         _advance(db, emergency, wedding, now=now)
     log.warning(
@@ -96,16 +97,26 @@ def _advance(db: Connection, emergency: Emergency, wedding: Wedding, *, now: Mom
     known = {one.number: one for one in steps.of(db, [emergency.id])[emergency.id]}
     due = [known[number] for number in rules.ready({n: (one.state, one.after) for n, one in known.items()})]
     for one in due:
-        if one.action:
+        try:
+            if not one.action:
+                _make_due(db, emergency, wedding, one, reason="", now=now)
+                continue
             done = actions.do(db, one.action, emergency, wedding, one.number, now=now)
             _settle(db, emergency, one, StepState.COMPLETED, by=notifying.PROTOCOL, reason=done, now=now)
-        else:
-            steps.change(db, one, state=StepState.DUE)
-            notifying.note(db, emergency, "due", by=notifying.PROTOCOL, step=one.number, now=now)
-            _notify_owners(db, emergency, wedding, one)
+        except actions.ActionFailed as error:
+            # What is not done by itself is its owner's.
+            _make_due(db, emergency, wedding, one, reason=str(error), now=now)
     if any(one.action for one in due):
         # What comes after it may be due.
         _advance(db, emergency, wedding, now=now)
+
+
+def _make_due(
+    db: Connection, emergency: Emergency, wedding: Wedding, one: Due, *, reason: str, now: Moment
+) -> None:
+    steps.change(db, one, state=StepState.DUE, note=reason)
+    notifying.note(db, emergency, "due", by=notifying.PROTOCOL, step=one.number, reason=reason, now=now)
+    _notify_owners(db, emergency, wedding, one)
 
 
 def _notify_owners(db: Connection, emergency: Emergency, wedding: Wedding, one: Due) -> None:
@@ -145,11 +156,13 @@ def reassign(emergency_id: int, number: int, owner: str, *, by: str, now: Moment
     """
     with database.transaction() as db:
         emergency, wedding, one = _held(db, emergency_id, number)
-        steps.change(db, one, owner=owner, escalated=0)
+        steps.change(db, one, owner=owner)
         notifying.note(db, emergency, "reassigned", by=by, step=number, reason=owner, now=now)
         [now_theirs] = [s for s in steps.of(db, [emergency_id])[emergency_id] if s.number == number]
         if one.state is not StepState.WAITING:
-            _notify_owners(db, emergency, wedding, now_theirs)
+            again = f"reassigned-{len(store.history(db, emergency_id))}"
+            for recipient in notifying.owners(db, wedding, owner):
+                notifying.notify_of(db, emergency, wedding, now_theirs, recipient=recipient, again=again)
 
 
 def _held(db: Connection, emergency_id: int, number: int) -> tuple[Emergency, Wedding, Due]:
@@ -178,7 +191,16 @@ def close(
             raise EmergencyNotOpen(what=f"at {wedding_id}")
         for emergency_id in ids:
             _close(db, emergency_id, by=by, reason=reason, now=now)
+    reconcile_modes(now=now)
     return list(ids)
+
+
+def reconcile_modes(*, now: Moment) -> None:
+    """Begin and end the emergency modes that emergencies want; while Redis is unavailable, later."""
+    try:
+        actions.reconcile_modes(now=now)
+    except RedisError as error:
+        log.warning("emergency modes wait", reason="redis", detail=str(error))
 
 
 def _close(db: Connection, emergency_id: int, *, by: str, reason: str, now: Moment) -> None:
@@ -196,7 +218,7 @@ def _close(db: Connection, emergency_id: int, *, by: str, reason: str, now: Mome
     store.close(db, [emergency_id], at=now)
     notifying.note(db, emergency, "closed", by=by, reason=reason, now=now)
     for wedding in weddings.by_id(db, [emergency.wedding_id]):
-        actions.undo(db, emergency, wedding, now=now)
+        actions.end_holds(db, wedding.region, now=now)
 
 
 def escalate(policy: rules.Policy, *, now: Moment) -> int:

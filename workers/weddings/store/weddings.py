@@ -59,7 +59,8 @@ weddings = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     # The highest SEQUENCE that an iCalendar had of it: an older copy of the file must not undo a newer one.
     Column("sequence", BigInteger, nullable=False, server_default="0"),
-    Column("duties", JSONB, nullable=False, server_default="{}"),
+    # What the version before wrote has none.
+    Column("duties", JSONB),
 )
 Index("weddings_by_region", weddings.c.region)
 Index("weddings_by_version", weddings.c.version)
@@ -293,6 +294,14 @@ def facts_of(rows: Iterable[Any]) -> list[Wedding]:
         # What is known of a version has no timeline, and no duties.
         timeline, duties = row[11:13] if len(row) > 12 else ({}, {})
         venue, region, status, suppliers = row[7:11]
-        facts = (*row[:7], _VENUES[venue], region, _STATUSES[status], tuple(suppliers), timeline, duties)
+        facts = (
+            *row[:7],
+            _VENUES[venue],
+            region,
+            _STATUSES[status],
+            tuple(suppliers),
+            timeline,
+            duties or {},
+        )
         found.append(Wedding(*facts))
     return found

@@ -12,7 +12,8 @@ _MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Make the tables; what was there gets what it lacks."""
-    op.add_column("weddings", sa.Column("duties", postgresql.JSONB(), nullable=False, server_default="{}"))
+    # Null is none: what the version before copies into the calendar has no such column.
+    op.add_column("weddings", sa.Column("duties", postgresql.JSONB()))
     op.add_column(
         "degradation_responses", sa.Column("wedding_id", sa.Text(), nullable=False, server_default="")
     )
@@ -55,6 +56,8 @@ def _emergencies() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
     )
     op.create_index(op.f("ix_emergency_changes_emergency_id"), "emergency_changes", ["emergency_id"])
+    # Nobody is told of deadlines that passed before anybody was.
+    op.execute("UPDATE emergency_steps SET escalated = 3 WHERE due_at < now()")
     # What was opened and closed before is told by the timeline still.
     op.execute(
         "INSERT INTO emergency_changes (emergency_id, at, what, by, reason) "
