@@ -143,21 +143,26 @@ class Urgent:
 
     def _give(self, message: dict[str, Any], to: list[str]) -> None:
         """Send a message to all sockets of those it is for, at once."""
-        people = self._weddings.get(message["wedding_id"], {})
-        alike: dict[tuple[str, str], list[Client]] = defaultdict(list)
-        for client in chain.from_iterable(people.get(who, {}).values() for who in to):
-            if (topic := _topic(client)) and client.takes(message):
-                alike[topic, client.version].append(client)
-            elif topic and client.has(message):
-                # Its receipt was lost, or is on its way.
-                self._keep(self._prove(client, message["identifier"]))
-        broadcast_ = {"type": "broadcast", "event": EVENT, "payload": message}
-        for (topic, version), clients in alike.items():
+        for (topic, version), clients in self._alike(message, to).items():
+            broadcast_ = {"type": "broadcast", "event": EVENT, "payload": message}
             text = phoenix.Frame(topic, phoenix.BROADCAST, broadcast_).write(version)
             # Past each socket's queue, and without waiting for any of them.
             broadcast([one.socket for one in clients], text or "")
             for one in clients:
                 self._keep(self._prove(one, message["identifier"]))
+
+    def _alike(self, message: dict[str, Any], to: list[str]) -> dict[tuple[str, str], list[Client]]:
+        """Return the sockets that a message is new to, by how it is written for them."""
+        people, found = self._weddings.get(message["wedding_id"], {}), defaultdict[Any, list[Client]](list)
+        for client in chain.from_iterable(people.get(who, {}).values() for who in to):
+            if not (topic := _topic(client)):
+                continue
+            if client.takes(message):
+                found[topic, client.version].append(client)
+            elif client.has(message):
+                # Its receipt was lost, or is on its way.
+                self._keep(self._prove(client, message["identifier"]))
+        return found
 
     def _keep(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -39,6 +39,9 @@ def listing() -> None:
 )
 def add(recipient: str, channel: str, wedding_id: str, url: str) -> None:
     """Say where somebody is reached by a channel. For a wedding, RECIPIENT is `contacts`."""
+    if ":" in recipient:
+        alone = recipient.rpartition(":")[2]
+        raise click.BadParameter(f"write the id alone: {alone}", param_hint="RECIPIENT")
     if channel.startswith(adapters.TARGET):
         raise click.BadParameter(
             f"{adapters.TARGET}N are the channels of NOTIFY_TARGETS", param_hint="CHANNEL"

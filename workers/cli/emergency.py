@@ -87,15 +87,16 @@ def show(emergency_id: int, as_json: bool) -> None:
     click.echo(printable(f"{one.kind} emergency {one.id} at {one.wedding_id}: {one.state}"))
     click.echo(printable(f"opened {one.opened_at:%Y-%m-%d %H:%M:%S}Z by {found.opened_by or 'a message'}"))
     for step in found.steps:
-        click.echo(printable(_step(step)))
+        click.echo(printable(_step(step, ended=one.state != "open")))
     for change in found.changes[1:]:
         step_ = f" step {change.step}" if change.step else ""
         reason = f": {change.reason}" if change.reason else ""
         click.echo(printable(f"  {change.at:%H:%M:%S}Z{step_} {change.what} by {change.by}{reason}"))
 
 
-def _step(step: Any) -> str:
+def _step(step: Any, *, ended: bool) -> str:
     late = ", OVERDUE" if step.escalated and step.state not in rules.SETTLED else ""
+    late = ", left open" if ended and step.state not in rules.SETTLED else late
     needed = "" if step.mandatory else ", may be left"
     return (
         f"{step.number}. {step.what} ({step.owner}, by {step.due_at:%H:%M:%S}Z{needed}): {step.state}{late}"
@@ -146,10 +147,15 @@ def protocols_show() -> None:
     """List the protocols that hold, those that were loaded first."""
     version, loaded = loading.current()
     for one in loaded:
-        where = f" of {one.planner}" if one.planner else f" in {one.region}" if one.region else ""
-        _print_protocol(f"{one.kind}{where} (version {version})", one.step)
+        _print_protocol(f"{_name(one)} (version {version})", one.step)
     for kind, steps in rules.DEFAULT.items():
         _print_protocol(f"{kind} (default)", steps)
+
+
+def _name(one: rules.Protocol) -> str:
+    return " ".join(
+        filter(None, (one.kind, one.region and f"in {one.region}", one.planner and f"of {one.planner}"))
+    )
 
 
 def _print_protocol(name: str, steps: tuple[rules.Step, ...]) -> None:
@@ -168,4 +174,5 @@ def load(file: Path, reason: str) -> None:
     """Have other protocols hold for what is opened from now on: TOML, see docs/guides/emergencies.md."""
     document = documents.toml(file, rules.read, ProtocolsInvalid)
     version = loading.load(document, by=operator(), reason=reason, now=clock.now())
-    click.echo(f"{len(document.protocol)} protocol(s) hold now, as version {version}")
+    names = ", ".join(_name(one) for one in document.protocol)
+    click.echo(f"version {version} holds now: {names}; all other emergencies have the default")

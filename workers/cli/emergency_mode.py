@@ -8,9 +8,10 @@ import click
 from workers.cli.parameters import Duration, Words, operator
 from workers.connections.rules.modes import place, scope
 from workers.connections.usecases import service
-from workers.foundation import clock
+from workers.foundation import clock, database
 from workers.foundation.errors import printable
 from workers.responses import adapters as responses
+from workers.scaling.usecases import scopes
 from workers.weddings.usecases import reading as weddings
 
 
@@ -32,12 +33,16 @@ def command(mode: str, wedding_id: str, region: str, lasts: timedelta, reason: s
         raise click.UsageError("name a wedding or a region, or neither for everywhere")
     if wedding_id:
         weddings.find(wedding_id)
+    if region:
+        with database.transaction() as db:
+            scopes.require(db, region)
     where, now = scope(wedding_id, region), clock.now()
     responses.leave_to_operators(where)
     if mode == "on":
         service.begin_emergency_mode(where, owner=operator(), reason=reason, lasts=lasts, now=now)
     else:
-        service.end_emergency_mode(where, by=operator(), now=now)
+        ended = service.end_emergency_mode(where, by=operator(), now=now)
+        mode = "off" if ended else "off, as it was,"
     click.echo(f"emergency mode is {mode}{place(where)}")
 
 

@@ -1,6 +1,5 @@
 """`wedops messages`: send an urgent message, and see who has it."""
 
-from datetime import datetime
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from workers.delivery.usecases import reading, sending
 from workers.delivery.usecases.reading import Shown
 from workers.foundation import clock
 from workers.foundation.errors import printable
+from workers.foundation.moments import MachineMoment
 
 #: Of those who have it, and of those who have not.
 _GOT = (State.DELIVERED, State.DISPLAYED, State.ACKNOWLEDGED)
@@ -94,9 +94,23 @@ def show(identifier: str, as_json: bool) -> None:
     message = found.message
     click.echo(printable(f"{message.status} {message.msg_type} of {message.sender} to {message.wedding_id}"))
     click.echo(printable(f"{message.body['headline']}"))
+    for line in _details(found):
+        click.echo(printable(line))
     click.echo(f"sent {message.sent_at:%H:%M:%S}Z, holds until {message.expires_at:%Y-%m-%d %H:%M}Z")
     for line in _lines(found):
         click.echo(printable(line))
+
+
+def _details(found: Shown) -> list[str]:
+    """Return what else a message says, and what took its place."""
+    body, newest = found.message.body, found.newest
+    moment = f"{body['moment']} at {body['moment_at'] or ''}".rstrip(" at") if body["moment"] else ""
+    about = f"in the place of {', '.join(body['references'])}" if body["references"] else ""
+    word = "cancelled" if newest.msg_type == MsgType.CANCEL else "superseded"
+    by = newest.identifier != found.message.identifier
+    return [
+        one for one in (body["body"], moment, about, f"{word} by {newest.identifier}" if by else "") if one
+    ]
 
 
 def _lines(found: Shown) -> list[str]:
@@ -106,8 +120,8 @@ def _lines(found: Shown) -> list[str]:
 
 
 def _state(one: Any) -> str:
-    at: datetime | None = getattr(one, f"{one.state}_at", None) or one.settled_at
-    since = f" since {at:%H:%M:%S}Z" if at else ""
+    at: MachineMoment | None = getattr(one, f"{one.state}_at", None) or one.settled_at
+    since = f" since {clock.of_the_world(at):%H:%M:%S}Z" if at else ""
     by = f" by {one.channel}" if one.channel else ""
     return f"{one.state}{since}{by}"
 

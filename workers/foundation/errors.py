@@ -36,8 +36,12 @@ def safe_message(error: Exception) -> str:
 
     What a library says may hold a token.
     """
-    text = str(error) if isinstance(error, ExpectedError) else ""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()[:500]
+    return storable(str(error) if isinstance(error, ExpectedError) else "")[:500]
+
+
+def storable(text: str) -> str:
+    """Return a text as PostgreSQL can keep it."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def error_code(error: Exception) -> str:

@@ -81,6 +81,8 @@ def _client(url: str, kind: Any = Redis, *, decode: bool = True) -> Client:
     return kind.from_url(
         url,
         decode_responses=decode,
+        # What somebody wrote that is no text must not keep all else from being read.
+        encoding_errors="replace",
         socket_timeout=settings.patience(),
         socket_connect_timeout=min(2.0, settings.patience()),
         health_check_interval=15,

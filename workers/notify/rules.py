@@ -17,7 +17,8 @@ TITLE, BODY = 160, 2_000
 _LOGIN = re.compile(r"(?<=://)\S+@")
 _HOOK = re.compile(r"(?i)(?<=hooks\.)\S+")
 _NAMED = re.compile(
-    r"(?i)(\w*(?:password|passwd|pwd|token|secret|api_?key|authorization)[\"']?)(\s*[=:]\s*)((?:bearer|basic)\s+\S+|\"[^\"]*\"|'[^']*'|\S+)"
+    # From the beginning of a word on: a long text without spaces takes no longer than another.
+    r"(?i)(?<!\w)(\w*(?:password|passwd|pwd|token|secret|api_?key|authorization)[\"']?)(\s*[=:]\s*)((?:bearer|basic)\s+\S+|\"[^\"]*\"|'[^']*'|\S+)"
 )
 
 

@@ -11,7 +11,7 @@ from workers.alerts.store import alerts
 from workers.alerts.usecases import surroundings
 from workers.commands import store as commands
 from workers.commands.rules.requests import KIND as COMMAND
-from workers.delivery.store import messages
+from workers.delivery.store import summaries
 from workers.emergencies.rules import SETTLED
 from workers.emergencies.store.emergencies import Emergency
 from workers.emergencies.store.steps import Due
@@ -73,10 +73,10 @@ def from_postgres(status: Status, now: Moment) -> None:
 
 def _from_messages(db: Connection, status: Status) -> None:
     """Say which urgent messages have not left, and which did not reach somebody."""
-    if late := messages.behind(db, URGENT_WITHIN):
+    if late := summaries.behind(db, URGENT_WITHIN):
         why = f"{late} urgent message(s) have not left: does the process `urgent` run?"
         status.blame(CRITICAL, why)
-    for identifier, wedding_id, many in messages.unreached(db, limit=5):
+    for identifier, wedding_id, many in summaries.unreached(db, limit=5):
         what = f"{many} of {wedding_id} have not got message {identifier}"
         status.blame(DEGRADED, f"{what}: ring them (`wedops messages show {identifier}`)")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from workers.caching import store as caching
 from workers.delivery.formats import cap
-from workers.delivery.store import messages, recipients
+from workers.delivery.store import recipients, summaries
 from workers.emergencies.store import emergencies
 from workers.foundation import database, settings
 from workers.foundation.moments import Moment
@@ -36,7 +36,7 @@ def view(wedding_id: str, *, now: Moment) -> View:
         one = weddings.require(db, wedding_id)
         budgets, done = events.of_wedding(db, wedding_id), caching.of_wedding(db, wedding_id)
         open_ = [vars(emergency) for emergency in emergencies.recent(db, wedding_id, limit=NEWEST)]
-        sent = messages.of_wedding(db, wedding_id, limit=NEWEST)
+        sent = summaries.of_wedding(db, wedding_id, limit=NEWEST)
         counts = recipients.counts(db, [message.id for message in sent])
     said = [cap(message) | {"states": counts[message.id]} for message in sent]
     return View(one, rules.phase(one, phases, now=now), budgets, done, open_, said)

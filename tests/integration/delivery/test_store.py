@@ -152,6 +152,8 @@ def test_a_receipt_of_nobody_of_ours_is_counted_and_changes_nothing() -> None:
     lane.receipts([("w-2", "m1", "couple", "acknowledged")])
     redis.connections().xadd(IN, {"receipts": "w-1 m1 couple rubbish w-1", "joined": "w-1"})
     redis.connections().xadd(IN, {"else": "x"})
+    redis.undecoded().xadd(IN, {"receipts": b"w-1 a\xff planner sent"})
+    redis.connections().xadd(IN, {"receipts": "w-1 q couple sent"}, id="10000000000000000-0")
     said = [("m1", "supplier:s9", "acknowledged"), ("m9", "planner", "acknowledged")]
     _receive(*said, ("m1", "planner", "delivered"))
     assert _states() == _everybody("pending") | {"planner": "delivered"}
@@ -259,6 +261,7 @@ def _refused(match: str, **fields: Any) -> None:
         ({"audience": {"suppliers": False, "planner": False, "couple": False}}, "nobody of it is on duty"),
         ({"expires": "2020-01-01T00:00:00Z"}, "expires: 2020-01-01 00:00:00Z has passed"),
         ({"expires": "2020-01-01T00:00:00"}, "expires"),
+        ({"expires": "9999-12-31T23:59:59-12:00"}, "30 days after the wedding"),
         ({"headline": ""}, "headline"),
         ({"headline": "x" * 161}, "headline"),
         ({"body": "x" * 1_000_000}, "body"),
@@ -267,7 +270,10 @@ def _refused(match: str, **fields: Any) -> None:
         ({"msg_type": "Update"}, "name the message that it is about"),
         ({"msg_type": "Update", "references": ["m9"]}, "m9 is no message of w-1"),
         ({"references": ["m9"]}, "an Alert references nothing"),
-        ({"moment_at": "2026-10-10T16:00:00Z"}, "without an offset"),
+        ({"moment": "x", "moment_at": "2026-10-10T16:00:00Z"}, "without an offset"),
+        ({"moment": "x", "moment_at": "2020-10-10T16:00:00"}, "has passed there"),
+        ({"moment": "x"}, "say both"),
+        ({"moment_at": "2030-10-10T16:00:00"}, "say both"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_field_and_nothing_is_written(fields: Any, match: str) -> None:
@@ -288,7 +294,9 @@ def test_updates_of_two_threads_are_refused() -> None:
 def test_a_moment_that_clocks_skip_is_refused() -> None:
     with database.transaction() as db:
         weddings.upsert(db, [_wedding("w-3", zone="America/New_York")], at=clock.now())
-    _refused("does not exist in America/New_York", wedding_id="w-3", moment_at="2027-03-14T02:30:00")
+    _refused(
+        "does not exist in America/New_York", wedding_id="w-3", moment="x", moment_at="2027-03-14T02:30:00"
+    )
 
 
 def test_a_caller_that_floods_is_refused_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -518,3 +526,8 @@ def test_a_long_message_and_many_recipients_are_published_without_a_long_notific
     assert [(one, len(to)) for one, to in heard()] == [("m1", 604), ("m2", 4)]
     publishing.forward([payload])
     assert [one for one, _ in heard()] == ["m2"], "what comes twice is the same"
+
+
+def test_who_sends_may_be_called_anything() -> None:
+    assert _send(sender="a\0b\ud800").sender == "ab?"
+    assert reading.show("m1").message.sender == "ab?"

@@ -240,6 +240,8 @@ def test_a_weather_emergency_sends_everybody_a_message_by_itself() -> None:
     [(message, counts)] = messages.of_wedding("w-1")
     assert (message.identifier, message.sender) == (f"emergency-{id}-4", f"emergency {id}")
     assert (message.body["headline"], counts) == ("Weather: stand by", {"pending": 4})
+    _close(id, reason="the sun is back")
+    assert messages.of_wedding("w-1")[0][1] == {"expired": 4}, "nobody hears of what is over"
 
 
 def test_a_wedding_that_is_over_gets_no_message_and_its_emergency_is_run() -> None:
@@ -296,13 +298,18 @@ def test_protocols_are_loaded_and_hold_for_what_is_opened_later(tmp_path: Path) 
     file = tmp_path / "protocols.toml"
     file.write_text(PROTOCOLS)
     words = ["emergency", "protocols", "load", str(file), "--reason", "fire drill"]
-    assert CliRunner().invoke(wedops, words).output == "1 protocol(s) hold now, as version 1\n"
+    assert (
+        CliRunner().invoke(wedops, words).output
+        == "version 1 holds now: venue of s2; all other emergencies have the default\n"
+    )
     found = reading.show(_open())
     assert ([one.what for one in found.steps], found.emergency.protocol_version) == (
         ["ring the fire brigade"], 1,
     )  # fmt: skip
     assert reading.show(before).emergency.protocol_version == 0
     assert "ring the fire brigade" in CliRunner().invoke(wedops, ["emergency", "protocols", "show"]).output
+    file.write_text(PROTOCOLS.replace('planner = "s2"', 'region = "us-sout"'))
+    assert "the calendar has us-northeast" in str(CliRunner().invoke(wedops, words).exception)
     file.write_text(PROTOCOLS.replace("venue", "flood"))
     assert "protocol.0.kind" in str(CliRunner().invoke(wedops, words).exception)
 
@@ -320,13 +327,15 @@ def test_an_emergency_is_run_by_commands() -> None:
     assert _run("step", id, "1", "start") == "step 1 is started\n"
     assert "needs a reason" in _run("step", id, "1", "skip")
     assert "--to" in _run("step", id, "1", "reassign")
+    assert "nobody is called 'zzz'" in _run("step", id, "1", "reassign", "--to", "zzz")
     assert _run("step", id, "1", "reassign", "--to", "bea") == "step 1 is bea's\n"
     assert _run("step", id, "1", "complete", "--reason", "she was in traffic") == "step 1 is completed\n"
     assert "she was in traffic" in _run("show", id)
     assert "must be settled first" in _run("close", id)
     assert _run("close", id, "--reason", "all well") == f"emergency {id} closed\n"
     assert "vendor  w-1  closed" in _run("list", "--wedding", "w-1")
-    assert "no emergency is open" in _run("show", "99")
+    assert "no emergency has the id 99" in _run("show", "99")
+    assert "is not in the calendar" in _run("list", "--wedding", "nope")
 
 
 def test_all_of_it_is_in_the_journal_with_who() -> None:

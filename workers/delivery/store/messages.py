@@ -1,7 +1,6 @@
 """Messages as rows, and a row for each recipient, which is there before anything is sent."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Select,
     SmallInteger,
     Table,
     Text,
@@ -175,23 +175,33 @@ _SUPERSEDE = text(
 
 def expire(db: Connection, *, now: Moment) -> int:
     """Close what nobody needs any more; return how many messages."""
-    return len(db.execute(_EXPIRE, {"now": now, "way": list(ON_ITS_WAY)}).all())
+    late = select(messages.c.id).where(_OPEN, messages.c.expires_at <= now).order_by(messages.c.expires_at)
+    return _close(db, late.limit(500))
 
 
-_EXPIRE = text(
+def end(db: Connection, sender: str) -> int:
+    """Close the messages of a sender; return how many."""
+    return _close(db, select(messages.c.id).where(_OPEN, messages.c.sender == sender).order_by(messages.c.id))
+
+
+def _close(db: Connection, which: Select[tuple[int]]) -> int:
+    """Close messages: with whom they have not arrived they no longer do."""
+    ids = list(db.execute(which.with_for_update(skip_locked=True)).scalars())
+    if ids:
+        over = messages.update().where(messages.c.id.in_(ids)).values(closed_at=func.clock_timestamp())
+        db.execute(over)
+        db.execute(_SETTLE, {"ids": ids, "way": list(ON_ITS_WAY)})
+    return len(ids)
+
+
+_SETTLE = text(
     """
-    WITH old AS (
-        UPDATE messages SET closed_at = clock_timestamp() WHERE id IN (
-            SELECT id FROM messages WHERE closed_at IS NULL AND expires_at <= :now
-            ORDER BY expires_at LIMIT 500 FOR UPDATE SKIP LOCKED) RETURNING id),
-    held AS (
-        SELECT r.message_id, r.recipient FROM message_recipients r JOIN old ON old.id = r.message_id
-        ORDER BY r.message_id, r.recipient FOR UPDATE OF r),
-    settled AS (
-        UPDATE message_recipients r SET due_at = NULL, settled_at = coalesce(settled_at, clock_timestamp()),
-            state = CASE WHEN state = ANY(:way) THEN 'expired' ELSE state END
-        FROM held h WHERE r.message_id = h.message_id AND r.recipient = h.recipient)
-    SELECT id FROM old
+    WITH held AS (
+        SELECT message_id, recipient FROM message_recipients WHERE message_id = ANY(:ids)
+        ORDER BY message_id, recipient FOR UPDATE)
+    UPDATE message_recipients r SET due_at = NULL, settled_at = coalesce(settled_at, clock_timestamp()),
+        state = CASE WHEN state = ANY(:way) THEN 'expired' ELSE state END
+    FROM held h WHERE r.message_id = h.message_id AND r.recipient = h.recipient
     """
 )
 
@@ -260,35 +270,3 @@ _OUTSTANDING = text(
     ORDER BY m.id
     """  # noqa: S608 - names of columns
 )
-
-
-def of_wedding(db: Connection, wedding_id: str, *, limit: int) -> list[Message]:
-    """Return the newest messages of a wedding."""
-    query = select(*FACTS).where(messages.c.wedding_id == wedding_id).order_by(messages.c.id.desc())
-    return [Message(*row) for row in db.execute(query.limit(limit))]
-
-
-def since(db: Connection, moment: datetime, *, limit: int) -> list[Message]:
-    """Return the newest messages that were sent from a moment on."""
-    query = select(*FACTS).where(messages.c.sent_at >= moment).order_by(messages.c.id.desc())
-    return [Message(*row) for row in db.execute(query.limit(limit))]
-
-
-def behind(db: Connection, seconds: float) -> int:
-    """Return how many messages were committed so long ago and are not published."""
-    late = messages.c.committed_at < func.clock_timestamp() - timedelta(seconds=seconds)
-    query = select(func.count()).where(messages.c.published_at.is_(None), _OPEN, late)
-    return int(db.execute(query).scalar_one())
-
-
-def unreached(db: Connection, *, limit: int) -> list[tuple[str, str, int]]:
-    """Return (identifier, wedding, how many) of messages that hold and did not reach somebody."""
-    query = (
-        select(messages.c.identifier, messages.c.wedding_id, func.count())
-        .join(recipients, recipients.c.message_id == messages.c.id)
-        .where(_OPEN, recipients.c.state == "unreachable", messages.c.status == Status.ACTUAL)
-        .group_by(messages.c.id)
-        .order_by(messages.c.id.desc())
-        .limit(limit)
-    )
-    return [(row[0], row[1], row[2]) for row in db.execute(query)]

@@ -81,9 +81,9 @@ _MOMENTS = (State.SENT, State.DELIVERED, State.DISPLAYED, State.ACKNOWLEDGED)
 _RECEIVE = text(
     """
     WITH came AS (
-        SELECT wedding_id, identifier, recipient, to_timestamp(s / 1000.0) AS sent,
-            to_timestamp(d / 1000.0) AS delivered, to_timestamp(p / 1000.0) AS displayed,
-            to_timestamp(a / 1000.0) AS acknowledged
+        SELECT wedding_id, identifier, recipient,
+            to_timestamp(s / 1000.0) AS sent, to_timestamp(d / 1000.0) AS delivered,
+            to_timestamp(p / 1000.0) AS displayed, to_timestamp(a / 1000.0) AS acknowledged
         FROM unnest(cast(:weddings AS text[]), cast(:messages AS text[]), cast(:who AS text[]),
             cast(:sent AS bigint[]), cast(:delivered AS bigint[]), cast(:displayed AS bigint[]),
             cast(:acknowledged AS bigint[]))

@@ -37,22 +37,34 @@ def key(identifier: str, who: str, channel: str) -> str:
 
 def notify_recipients(db: Connection, waiting: Sequence[Waiting], *, now: Moment) -> None:
     """Have recipients get their messages by each of their other channels, if they have any."""
-    people = {one: (recipient(one.recipient).contact, one.message.wedding_id) for one in waiting}
-    reached = notify.targets_of(db, {person for person in people.values() if person[0]})
-    own = {
-        one: [to for to in reached.get(person, ()) if to.recipient == person[0]]
-        for one, person in people.items()
-    }
-    outbox.write(
-        db, [_to_them(one.message, one.recipient, to, now) for one, tos in own.items() for to in tos]
-    )
-    recipients.contacted(db, {one: [to.channel for to in tos] for one, tos in own.items() if tos})
+    reached = notify.targets_of(db, {_person(one) for one in waiting if _person(one)[0]})
+    own = {one: tos for one in waiting if (tos := _own(reached.get(_person(one), ()), one))}
+    outbox.write(db, [_to_them(one.message, one.recipient, to, now) for one in own for to in own[one]])
+    recipients.contacted(db, {one: [to.channel for to in tos] for one, tos in own.items()})
+
+
+def _person(one: Waiting) -> tuple[str, str]:
+    return recipient(one.recipient).contact, one.message.wedding_id
+
+
+def _own(reached: Iterable[Target], one: Waiting) -> list[Target]:
+    """Return what is theirs: who has no address would be reached in the place of others."""
+    return [to for to in reached if to.recipient == _person(one)[0]]
 
 
 def _to_them(message: Message, who: str, to: Target, now: Moment) -> Entry:
     title, own = f"{_label(message)}{message.body['headline']}", key(message.identifier, who, to.channel)
-    notice = Notification(own, title, message.body["body"], "critical", message.wedding_id)
-    return replace(notifications.message(notice, to), lasts=_lasts(message, now))
+    notification = Notification(own, title, _body(message), "critical", message.wedding_id)
+    return replace(notifications.message(notification, to), lasts=_lasts(message, now))
+
+
+def _body(message: Message) -> str:
+    """Return what is said beside the headline: who reads it may work at two weddings on one day."""
+    said, at = message.body, (message.body["moment_at"] or "").replace("T", " ")[:16]
+    moment = f"{said['moment']}: {at}" if said["moment"] else ""
+    return "\n".join(
+        filter(None, (said["body"], moment, f"wedding {message.wedding_id}, from {message.sender}"))
+    )
 
 
 def _label(message: Message) -> str:
@@ -90,16 +102,16 @@ def _others(
 
 def _names(one: Lacking, to: Target, now: Moment) -> Entry:
     message, who = one.message, ", ".join(one.recipients)
-    title = f"{_label(message)}{len(one.recipients)} have not got a message of {message.wedding_id}"
+    title = f"{_label(message)}a message of {message.wedding_id} has not reached {len(one.recipients)}"
     body = (
-        f"{who} have not got, or not acknowledged: {message.body['headline']!r}. "
+        f"not got, or not acknowledged, by {who}: {message.body['headline']!r}. "
         f"Who has it: wedops messages show {message.identifier}"
     )
     # Those of one moment are one notification: what it is called depends on who they are.
     names = blake2b(who.encode(), digest_size=8).hexdigest()
     own = f"urgent/{message.identifier}/{one.step}/{names}/{to.recipient}/{to.channel}"
-    notice = Notification(own, title, body, "critical", message.wedding_id)
-    return replace(notifications.message(notice, to), lasts=_lasts(message, now))
+    notification = Notification(own, title, body, "critical", message.wedding_id)
+    return replace(notifications.message(notification, to), lasts=_lasts(message, now))
 
 
 def withdraw(db: Connection, reached: Iterable[Reached]) -> None:

@@ -1,6 +1,7 @@
 """Who has not got a message, or not acknowledged it: by their other channels, then the planner, then us."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -37,27 +38,29 @@ def escalate(*, now: Moment) -> int:
 
 def _escalate(db: Connection, *, now: Moment) -> int:
     policy, found = settings.read(Policy), recipients.due(db, limit=AT_ONCE)
-    names: dict[tuple[int, Step], list[str]] = defaultdict(list)
-    by_contacts, taken = list[Waiting](), list[Taken]()
-    for one in found:
-        count, at = steps_due(_waits(one, policy), one.since, one.now)
-        taken.append(_taken(one, policy, count, at))
-        for step in STEPS[one.steps : count]:
-            if step is Step.CONTACTS:
-                by_contacts.append(one)
-            else:
-                names[one.message.id, step].append(one.recipient)
+    taken = [_taken(one, policy) for one in found]
+    both = list(zip(found, taken, strict=True))
+    due = [(one, step) for one, own in both for step in STEPS[one.steps : own.steps]]
     recipients.took_steps(db, taken)
-    contacts.notify_recipients(db, by_contacts, now=now)
+    contacts.notify_recipients(db, [one for one, step in due if step is Step.CONTACTS], now=now)
     messages.publish_again(db, [one.message.id for one in found if one.state not in UNACKNOWLEDGED])
-    about = {one.message.id: one.message for one in found}
-    contacts.notify_others(
-        db, [Lacking(about[id], step, sorted(who)) for (id, step), who in names.items()], now=now
-    )
-    lost = [(about[one.message_id], one.recipient) for one in taken if one.unreachable]
-    events = [RecipientUnreachable(one.identifier, one.wedding_id, who) for one, who in lost]
-    journal.append(db, events, at=now)
+    contacts.notify_others(db, _lacking(due), now=now)
+    lost = [one for one, own in both if own.unreachable]
+    facts = [(one.message.identifier, one.message.wedding_id, one.recipient) for one in lost]
+    journal.append(db, [RecipientUnreachable(*one) for one in facts], at=now)
     return len(found)
+
+
+def _lacking(due: Sequence[tuple[Waiting, Step]]) -> list[Lacking]:
+    """Return who is named to others, by message and step."""
+    names: dict[tuple[int, Step], list[Waiting]] = defaultdict(list)
+    for one, step in due:
+        if step is not Step.CONTACTS:
+            names[one.message.id, step].append(one)
+    return [
+        Lacking(own[0].message, step, sorted(one.recipient for one in own))
+        for (_, step), own in names.items()
+    ]
 
 
 def _waits(one: Waiting, policy: Policy) -> list[timedelta]:
@@ -68,9 +71,11 @@ def _waits(one: Waiting, policy: Policy) -> list[timedelta]:
     return [tried, *(wait * slow for wait in rest)]
 
 
-def _taken(one: Waiting, policy: Policy, count: int, at: MachineMoment) -> Taken:
-    """Return what is to be remembered; after the last step who has nothing is unreachable."""
+def _taken(one: Waiting, policy: Policy) -> Taken:
+    """Return how many steps are due; after the last one who has nothing is unreachable."""
+    waits = _waits(one, policy)
+    count, at = steps_due(waits, one.since, one.now)
     last = count == len(STEPS)
-    due_at = None if last else MachineMoment(at + _waits(one, policy)[count])
+    due_at = None if last else MachineMoment(at + waits[count])
     gone = last and one.state not in UNACKNOWLEDGED
     return Taken(one.message.id, one.recipient, count, due_at, gone)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from workers.delivery.formats import Message
 from workers.delivery.store import messages as store
-from workers.delivery.store import recipients
+from workers.delivery.store import recipients, summaries
 from workers.delivery.store.recipients import Row
 from workers.delivery.usecases import contacts
 from workers.foundation import database
@@ -17,6 +17,7 @@ from workers.foundation.event_log import Happening
 from workers.outbox import store as outbox
 from workers.outbox.rules import State as Sending
 from workers.outbox.rules import Status
+from workers.weddings.store import weddings
 
 
 class MessageUnknown(ExpectedError):
@@ -39,6 +40,8 @@ class Shown:
 
     message: Message
     recipients: list[Row]
+    #: What holds in its place, if it no longer does.
+    newest: Message
     contacts: Mapping[str, list[Contact]]
 
 
@@ -49,7 +52,8 @@ def show(identifier: str) -> Shown:
         if message is None:
             raise MessageUnknown(identifier=identifier)
         rows = recipients.of(db, message.id)
-        return Shown(message, rows, _contacts(db, message, rows))
+        newest = summaries.newest(db, message.thread) or message
+        return Shown(message, rows, newest, _contacts(db, message, rows))
 
 
 def _contacts(db: Connection, message: Message, rows: list[Row]) -> dict[str, list[Contact]]:
@@ -74,16 +78,20 @@ def _word(status: Status) -> str:
 
 
 def of_wedding(wedding_id: str, *, limit: int = 20) -> list[tuple[Message, dict[str, int]]]:
-    """Return the newest messages of a wedding, each with how many recipients are in which state."""
+    """Return the newest messages of a wedding, each with how many recipients are in which state.
+
+    Raises WeddingUnknown.
+    """
     with database.transaction() as db:
-        found = store.of_wedding(db, wedding_id, limit=limit)
+        weddings.require(db, wedding_id)
+        found = summaries.of_wedding(db, wedding_id, limit=limit)
         counts = recipients.counts(db, [one.id for one in found])
     return [(one, counts[one.id]) for one in found]
 
 
 def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     """Return the messages that were sent from a moment on, and who has them by now."""
-    found = store.since(db, since, limit=limit)
+    found = summaries.since(db, since, limit=limit)
     counts = recipients.counts(db, [one.id for one in found])
     return [
         Happening(one.sent_at, _line(one, counts[one.id]), wedding_id=one.wedding_id, by=one.sender)

@@ -1,6 +1,7 @@
 """Sending an urgent message: who must get it is settled and written before anything leaves."""
 
 from collections.abc import Sequence
+from datetime import UTC, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -22,8 +23,8 @@ from workers.delivery.rules import (
 from workers.delivery.store import lane
 from workers.delivery.store import messages as store
 from workers.delivery.usecases import broadcasting, contacts
-from workers.foundation import database, logs, settings
-from workers.foundation.errors import ExpectedError
+from workers.foundation import database, logs, redis, settings
+from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import MachineMoment, Moment
 from workers.journal import store as journal
 from workers.outbox import store as outbox
@@ -32,6 +33,9 @@ from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
 
 log = logs.get("delivery")
+
+#: So long after a wedding a message may still hold.
+LONGEST = timedelta(days=30)
 
 
 class AudienceUnknown(ExpectedError):
@@ -49,6 +53,12 @@ class AudienceEmpty(ExpectedError):
 
 class MessageExpired(ExpectedError):
     """expires: {at} has passed; give a moment to come, or none for the end of the wedding"""
+
+    http_status = 422
+
+
+class MessageTooLong(ExpectedError):
+    """expires: nobody needs it so long; give a moment at most {days} days after the wedding"""
 
     http_status = 422
 
@@ -88,6 +98,7 @@ def send(fields: dict[str, Any], *, sender: str, now: Moment, machine: MachineMo
         raise MessageRefused(task=SendMessage.task, problems="; ".join(problems))
     asked = SendMessage.model_validate(fields)
     key = asked.request_key or f"message/{asked.wedding_id}/{machine.timestamp():.6f}"
+    sender = storable(sender)
     count(sender, machine=machine)
     with database.transaction() as db:
         return write(db, asked, key, sender=sender, now=now)
@@ -118,7 +129,10 @@ def _write(db: Connection, asked: SendMessage, key: str, *, sender: str, now: Mo
     wedding, identifier = weddings.require(db, asked.wedding_id), formats.identifier(key)
     if known := store.find(db, identifier):
         return _same(known, asked, key)
-    to, row = _recipients(wedding, asked, now), _row(db, asked, wedding, identifier, now) | {"sender": sender}
+    to, row = (
+        _recipients(wedding, asked, now),
+        _row(db, asked, wedding, identifier, now) | {"sender": storable(sender)},
+    )
     first = 0.0 if asked.status is Status.EXERCISE else row["pace"] * _contacts_after()
     id = store.write(db, row, [str(one) for one in to], first_wait=first)
     if id is None:
@@ -180,7 +194,9 @@ def _expires(asked: SendMessage, wedding: Wedding, now: Moment) -> Moment:
     expires = Moment(asked.expires) if asked.expires else Moment(over)
     if expires <= now:
         raise MessageExpired(at=f"{expires:%Y-%m-%d %H:%M:%S}Z")
-    return expires
+    if expires > over + LONGEST:
+        raise MessageTooLong(days=LONGEST.days)
+    return Moment(expires.astimezone(UTC))
 
 
 def _recipients(wedding: Wedding, asked: SendMessage, now: Moment) -> list[Recipient]:
@@ -188,11 +204,20 @@ def _recipients(wedding: Wedding, asked: SendMessage, now: Moment) -> list[Recip
     if unknown := strangers(wedding, audience):
         raise AudienceUnknown(wedding_id=wedding.id, unknown=", ".join(unknown))
     on_duty = calendar.on_duty(wedding, settings.read(calendar.Policy), now=now)
-    guests = upkeep.guests(wedding.id) if audience.guests else []
+    guests = _guests(wedding.id) if audience.guests else []
     found = recipients(wedding, audience, on_duty, guests)
     if not found:
         raise AudienceEmpty(wedding_id=wedding.id)
     return found
+
+
+def _guests(wedding_id: str) -> list[str]:
+    """Return the guests who are online; none while nobody can say: all others get it."""
+    try:
+        return upkeep.guests(wedding_id)
+    except redis.UNREACHABLE as error:
+        log.warning("guests not known", wedding_id=wedding_id, reason="redis", detail=str(error))
+        return []
 
 
 def _place(db: Connection, asked: SendMessage, identifier: str) -> tuple[str, int]:
@@ -220,13 +245,17 @@ def _moment(asked: SendMessage, wedding: Wedding, now: Moment) -> Moment:
     """Return by when it must have arrived: the moment that changes or the next phase, what is sooner."""
     ends = calendar.phase_ends(wedding.starts_at, wedding.ends_at, settings.read(calendar.Policy), now=now)
     coming = [Moment(ends)] if ends else []
+    if bool(asked.moment) != bool(asked.moment_at):
+        raise MomentInvalid(problem="say both, the moment that changes and when it is now")
     if asked.moment_at:
         if asked.moment_at.tzinfo:
             raise MomentInvalid(problem="write local wall time as 2026-10-10T16:00, without an offset")
         found = calendar.instant(asked.moment_at, wedding.zone)
         if found.at is None:
             raise MomentInvalid(problem=found.problem)
-        coming += [found.at] * (found.at > now)
+        if found.at <= now:
+            raise MomentInvalid(problem=f"{asked.moment_at:%Y-%m-%d %H:%M} has passed there")
+        coming.append(found.at)
     return min(coming, default=now)
 
 

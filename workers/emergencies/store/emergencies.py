@@ -111,13 +111,16 @@ def open_or_join(
         "opened_at": at,
         "protocol_version": protocol_version,
     }
-    if new := insert_once(db, emergencies, [row]):
-        return Opening(int(new[0]), new=True)
     same = (emergencies.c.kind == kind) & (emergencies.c.wedding_id == wedding_id) & _OPEN
     known = (
         select(emergencies.c.id).where((emergencies.c.key == key) | same).order_by(emergencies.c.key != key)
     )
-    return Opening(int(db.execute(known.limit(1)).scalar_one()), new=False)
+    while True:
+        if new := insert_once(db, emergencies, [row]):
+            return Opening(int(new[0]), new=True)
+        if (id := db.execute(known.limit(1)).scalar_one_or_none()) is not None:
+            return Opening(int(id), new=False)
+        # It was closed at this very moment.
 
 
 def find(db: Connection, emergency_id: int, *, hold: bool = False) -> Emergency | None:

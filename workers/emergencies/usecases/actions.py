@@ -8,6 +8,7 @@ from workers.connections.rules.modes import scope
 from workers.connections.store import modes
 from workers.connections.usecases import service as connections
 from workers.delivery.formats import SendMessage
+from workers.delivery.store import messages
 from workers.delivery.usecases import sending
 from workers.emergencies.rules import Action, StepState
 from workers.emergencies.store import emergencies as store
@@ -46,13 +47,24 @@ def do(
 
 def _send(db: Connection, action: Action, emergency: Emergency, number: int, now: Moment) -> str:
     fields = {"wedding_id": emergency.wedding_id, **dict(action.send or {})}
-    key, sender = f"emergency-{emergency.id}-{number}", f"emergency {emergency.id}"
+    key, sender = f"emergency-{emergency.id}-{number}", _sender(emergency)
     try:
         with db.begin_nested():
             message = sending.write(db, SendMessage.model_validate(fields), key, sender=sender, now=now)
-    except (sending.AudienceEmpty, sending.AudienceUnknown, sending.MessageExpired) as error:
+    except database.DatabaseUnavailable:
+        raise
+    except ExpectedError as error:
         raise ActionFailed(why=f"no message was sent ({error})") from error
     return f"message {message.identifier} was sent"
+
+
+def _sender(emergency: Emergency) -> str:
+    return f"emergency {emergency.id}"
+
+
+def end_messages(db: Connection, emergency: Emergency) -> None:
+    """Have what an emergency said hold no longer."""
+    messages.end(db, _sender(emergency))
 
 
 def _hold(db: Connection, lasts: timedelta, emergency: Emergency, wedding: Wedding, now: Moment) -> str:

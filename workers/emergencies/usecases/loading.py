@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from workers.emergencies.rules import Protocol, Protocols
 from workers.emergencies.store import protocols as store
-from workers.foundation import database
+from workers.foundation import database, event_log
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
+from workers.weddings.store import regions
 
 
 def current() -> tuple[int, Sequence[Protocol]]:
@@ -14,7 +16,22 @@ def current() -> tuple[int, Sequence[Protocol]]:
         return store.current(db)
 
 
+class RegionUnknown(ExpectedError):
+    """no wedding is in region={region!r}; the calendar has {known}"""
+
+    http_status = 422
+
+
 def load(document: Protocols, *, by: str, reason: str, now: Moment) -> int:
-    """Have other protocols hold for what is opened from now on; return their version."""
+    """Have other protocols hold for what is opened from now on, in the place of all that were loaded.
+
+    Return their version. Raises RegionUnknown.
+    """
     with database.transaction() as db:
-        return store.replace(db, document, requested_by=by, reason=reason, at=now)
+        known = regions.known(db)
+        for one in document.protocol:
+            if one.region and one.region not in known:
+                raise RegionUnknown(region=one.region, known=", ".join(known) or "none")
+        version = store.replace(db, document, requested_by=by, reason=reason, at=now)
+    event_log.note(f"emergency protocols, version {version}: {reason}", by=by)
+    return version

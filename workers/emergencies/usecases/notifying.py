@@ -8,12 +8,15 @@ from workers.emergencies.formats import EmergencyChanged
 from workers.emergencies.store import emergencies as store
 from workers.emergencies.store.emergencies import Emergency
 from workers.emergencies.store.steps import Due
+from workers.foundation.errors import storable
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.notify import usecases as notify
 from workers.notify.rules import CONTACTS, OPERATIONS, Notification
-from workers.weddings.rules import Wedding, supplier_type
+from workers.weddings.rules import NAME, Wedding, supplier_type
 
+#: Roles that each wedding has.
+ROLES = ("planner", "couple", OPERATIONS)
 #: How the names of reminders begin.
 OVERDUE = "overdue"
 #: Who does what is done by itself.
@@ -31,6 +34,7 @@ def note(
     reason: str = "",
 ) -> None:
     """Remember that something happened, and append it to the journal."""
+    by, reason = storable(by), storable(reason)
     store.note(db, emergency.id, what, at=now, by=by, step=step, reason=reason)
     event = EmergencyChanged(emergency.id, emergency.wedding_id, what, step, by, reason)
     journal.append(db, [event], at=now)
@@ -41,6 +45,14 @@ def owners(db: Connection, wedding: Wedding, owner: str) -> list[str]:
     suppliers = [one for one in wedding.supplier_ids if supplier_type(wedding, one) == owner]
     reached = [one for one in (*suppliers, owner) if notify.own_targets(db, one, wedding.id)]
     return reached or ([CONTACTS] if owner != OPERATIONS else [OPERATIONS])
+
+
+def is_known(db: Connection, wedding: Wedding, owner: str) -> bool:
+    """Tell whether somebody is called so: a role of the wedding, or who has an address."""
+    if not NAME.fullmatch(owner):
+        return False
+    roles = {*ROLES, *(supplier_type(wedding, one) for one in wedding.supplier_ids)}
+    return owner in roles or bool(notify.own_targets(db, owner, wedding.id))
 
 
 def notify_of(

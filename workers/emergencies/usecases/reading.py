@@ -10,9 +10,10 @@ from workers.emergencies.store import emergencies as store
 from workers.emergencies.store import steps
 from workers.emergencies.store.emergencies import Change, Emergency
 from workers.emergencies.store.steps import Due
-from workers.emergencies.usecases.running import EmergencyNotOpen
+from workers.emergencies.usecases.running import EmergencyUnknown
 from workers.foundation import database
 from workers.foundation.event_log import Happening
+from workers.weddings.store import weddings
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,19 @@ def active(db: Connection) -> list[tuple[Emergency, list[Due]]]:
 def listed(wedding_id: str = "", *, limit: int = 20) -> list[tuple[Emergency, list[Due]]]:
     """Return the newest emergencies, of a wedding or of all, with their steps."""
     with database.transaction() as db:
+        if wedding_id:
+            weddings.require(db, wedding_id)
         found = store.recent(db, wedding_id, limit=limit)
         own = steps.of(db, [one.id for one in found])
     return [(one, own[one.id]) for one in found]
 
 
 def show(emergency_id: int) -> Shown:
-    """Return an emergency. Raises EmergencyNotOpen for one that never was."""
+    """Return an emergency. Raises EmergencyUnknown."""
     with database.transaction() as db:
         emergency = store.find(db, emergency_id)
         if emergency is None:
-            raise EmergencyNotOpen(what=f"with id {emergency_id}")
+            raise EmergencyUnknown(id=emergency_id)
         own = steps.of(db, [emergency_id])[emergency_id]
         caller = commands.callers(db, [emergency.key]).get(emergency.key, "")
         return Shown(emergency, own, store.history(db, emergency_id), caller)
@@ -55,6 +58,7 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     """Return what happened in emergencies from a moment on, and who did it."""
     known = store.since(db, since, limit=limit)
     callers = commands.callers(db, [one.key for one, _ in known])
+    # The oldest first: what happened in one moment is told in its order.
     return [
         Happening(
             change.at,
@@ -62,7 +66,7 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
             wedding_id=one.wedding_id,
             by=callers.get(one.key, "") if change.what == "opened" else change.by,
         )
-        for one, change in known
+        for one, change in reversed(known)
     ]
 
 

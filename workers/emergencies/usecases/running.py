@@ -14,7 +14,7 @@ from workers.emergencies.store.emergencies import Emergency
 from workers.emergencies.store.steps import Due
 from workers.emergencies.usecases import actions, notifying
 from workers.foundation import database, logs
-from workers.foundation.errors import ExpectedError
+from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
 from workers.notify.rules import CONTACTS, OPERATIONS, Notification, steps_due
@@ -33,6 +33,19 @@ class EmergencyNotOpen(ExpectedError):
     """no emergency is open {what}; `wedops emergency list` shows those that are"""
 
     http_status = 404
+
+
+class EmergencyUnknown(ExpectedError):
+    """no emergency has the id {id}; `wedops emergency list` shows those that there are"""
+
+    http_status = 404
+
+
+class OwnerUnknown(ExpectedError):
+    """nobody is called {owner!r}: name a role (planner, couple, operations, a type of supplier that
+    {wedding_id} has), or somebody whom `wedops contacts list` shows"""
+
+    http_status = 422
 
 
 class StepUnknown(ExpectedError):
@@ -128,7 +141,7 @@ def _settle(
     db: Connection, emergency: Emergency, one: Due, state: StepState, *, by: str, reason: str, now: Moment
 ) -> None:
     settled = {"settled_at": now} if state in SETTLED else {}
-    steps.change(db, one, state=state, note=reason, **settled)
+    steps.change(db, one, state=state, note=storable(reason), **settled)
     notifying.note(db, emergency, state, by=by, step=one.number, reason=reason, now=now)
 
 
@@ -152,10 +165,12 @@ def change_step(
 def reassign(emergency_id: int, number: int, owner: str, *, by: str, now: Moment) -> None:
     """Give a step to another owner, who is told at once.
 
-    Raises EmergencyNotOpen, StepUnknown, StepSettled.
+    Raises EmergencyNotOpen, StepUnknown, StepSettled, OwnerUnknown.
     """
     with database.transaction() as db:
         emergency, wedding, one = _held(db, emergency_id, number)
+        if not notifying.is_known(db, wedding, owner):
+            raise OwnerUnknown(owner=owner[:64], wedding_id=wedding.id)
         steps.change(db, one, owner=owner)
         notifying.note(db, emergency, "reassigned", by=by, step=number, reason=owner, now=now)
         [now_theirs] = [s for s in steps.of(db, [emergency_id])[emergency_id] if s.number == number]
@@ -217,6 +232,7 @@ def _close(db: Connection, emergency_id: int, *, by: str, reason: str, now: Mome
         raise StepsOpen(emergency_id=emergency_id, steps=named)
     store.close(db, [emergency_id], at=now)
     notifying.note(db, emergency, "closed", by=by, reason=reason, now=now)
+    actions.end_messages(db, emergency)
     for wedding in weddings.by_id(db, [emergency.wedding_id]):
         actions.end_holds(db, wedding.region, now=now)
 
@@ -229,9 +245,10 @@ def escalate(policy: rules.Policy, *, now: Moment) -> int:
     with database.transaction() as db:
         late = steps.overdue(db, policy.waits, now=now, limit=AT_ONCE)
         for one in late:
-            if emergency := store.find(db, one.emergency_id):
-                wedding = weddings.require(db, emergency.wedding_id)
-                _escalate(db, emergency, wedding, one, policy, now=now)
+            emergency = store.find(db, one.emergency_id)
+            for wedding in weddings.by_id(db, [emergency.wedding_id] if emergency else []):
+                if emergency:
+                    _escalate(db, emergency, wedding, one, policy, now=now)
     return len(late)
 
 

@@ -294,14 +294,6 @@ def facts_of(rows: Iterable[Any]) -> list[Wedding]:
         # What is known of a version has no timeline, and no duties.
         timeline, duties = row[11:13] if len(row) > 12 else ({}, {})
         venue, region, status, suppliers = row[7:11]
-        facts = (
-            *row[:7],
-            _VENUES[venue],
-            region,
-            _STATUSES[status],
-            tuple(suppliers),
-            timeline,
-            duties or {},
-        )
-        found.append(Wedding(*facts))
+        kinds = _VENUES[venue], region, _STATUSES[status], tuple(suppliers)
+        found.append(Wedding(*(*row[:7], *kinds, timeline, duties or {})))
     return found
