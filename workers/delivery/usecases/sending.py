@@ -129,10 +129,8 @@ def _write(db: Connection, asked: SendMessage, key: str, *, sender: str, now: Mo
     wedding, identifier = weddings.require(db, asked.wedding_id), formats.identifier(key)
     if known := store.find(db, identifier):
         return _same(known, asked, key)
-    to, row = (
-        _recipients(wedding, asked, now),
-        _row(db, asked, wedding, identifier, now) | {"sender": storable(sender)},
-    )
+    to = _recipients(wedding, asked, now)
+    row = _row(db, asked, wedding, identifier, now) | {"sender": storable(sender)}
     first = 0.0 if asked.status is Status.EXERCISE else row["pace"] * _contacts_after()
     id = store.write(db, row, [str(one) for one in to], first_wait=first)
     if id is None:
