@@ -23,7 +23,7 @@ VERSION = 1
 
 @register
 class SendMessage(WeddingCommand):
-    """delivery.send: send an urgent message to the people of a wedding, and see to it that it arrives."""
+    """delivery.send: send an urgent message to the people of a wedding, with a receipt of each."""
 
     task = "delivery.send"
     lane = Lane.EMERGENCY

@@ -22,6 +22,12 @@ pytestmark = pytest.mark.usefixtures("world")
 NOW = datetime.fromtimestamp(clock.epoch() // 60 * 60, UTC)
 
 
+@pytest.fixture(autouse=True)
+def _begin_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When this file was read is long ago in a long run."""
+    monkeypatch.setitem(globals(), "NOW", datetime.fromtimestamp(clock.epoch() // 60 * 60, UTC))
+
+
 def _measure(value: float, ago: float, **labels: str) -> None:
     sample = Sample("queue_seconds", tuple(labels.items()), NOW.timestamp() - ago, value)
     intake.take([sample], sent_by="test", now=clock.machine_now())

@@ -25,6 +25,12 @@ DAY = timedelta(days=1)
 MINUTE = int(clock.epoch()) // 60 * 60 - 120
 
 
+@pytest.fixture(autouse=True)
+def _begin_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When this file was read is long ago in a long run."""
+    monkeypatch.setitem(globals(), "MINUTE", int(clock.epoch()) // 60 * 60 - 120)
+
+
 def _sample(value: float = 1.0, seconds: float = 0, name: str = "a", **labels: str) -> Sample:
     return Sample(name, tuple(labels.items()), MINUTE + seconds, value)
 

@@ -69,7 +69,7 @@ def _body(message: Message) -> str:
 
 def _label(message: Message) -> str:
     """Return what stands before the headline: nobody may take an exercise for the real thing."""
-    return {Status.EXERCISE: "EXERCISE: ", Status.TEST: "TEST: "}.get(Status(message.status), "")
+    return "EXERCISE: " if message.status == Status.EXERCISE else ""
 
 
 def _lasts(message: Message, now: Moment) -> timedelta:
