@@ -23,6 +23,8 @@ log = logs.get("deliver")
 EVERY, STEPS_EVERY, PAUSE, LONGEST = 1.0, 0.5, 0.2, 30.0
 #: Before all processes that ask for nothing.
 PRIORITY = -5
+#: For how long receipts are gathered, and between looks for those that a reader that died had read.
+GATHERED, CLAIMED_EVERY = 0.02, 2.0
 #: Notifications that are handed over at once.
 NOTIFIERS = 3
 
@@ -41,7 +43,7 @@ def run(ended: threading.Event) -> None:
             for number, wake in enumerate(wakes)
         },
         "publish": lambda: _publish(begun, ended),
-        "hear": lambda: _repeat("hear", lambda: publishing.hear(reader, now=clock.now()), begun, ended),
+        "hear": lambda: _repeat("hear", _hear(reader, ended), begun, ended),
         "escalate": lambda: _repeat("escalate", _escalate(ended), begun, ended),
     }
     threads = [background.keep(f"urgent-{name}", one, until=ended) for name, one in work.items()]
@@ -58,16 +60,22 @@ def _go_first() -> None:
 
 def _publish(begun: dict[str, float], ended: threading.Event) -> None:
     with wakeups.hearing(messages.CHANNEL) as heard:
-        looked, payloads = 0.0, [""]
+        looked, payloads, done = 0.0, [""], list[str]()
         while not ended.is_set():
-            passed_on = payloads and all(payloads)
-            if passed_on:
-                _once("publish", partial(publishing.forward, payloads), begun)
-            if not passed_on or clock.stopwatch() - looked > EVERY:
-                # What was written while nobody listened, is too long for a notification, or is due again.
-                _once("publish", publishing.publish, begun)
+            forwarded = payloads and all(payloads)
+            if forwarded:
+                _once("publish", lambda: done.extend(publishing.forward(payloads)), begun)  # noqa: B023
+            if not forwarded or clock.stopwatch() - looked > EVERY:
+                _once("publish", lambda: _look(done), begun)
                 looked = clock.stopwatch()
             payloads = heard(EVERY)
+
+
+def _look(done: list[str]) -> None:
+    """Publish what was written while nobody listened, is too long for a notification, or is due again."""
+    publishing.mark_published(done)
+    done.clear()
+    publishing.publish()
 
 
 def _wake(wakes: Sequence[threading.Event], ended: threading.Event) -> None:
@@ -84,6 +92,20 @@ def _notify(name: str, wake: threading.Event, begun: dict[str, float], ended: th
         wake.clear()
         _once(name, partial(notify.deliver, EVERY, emergency=True), begun)
         wake.wait(EVERY)
+
+
+def _hear(reader: str, ended: threading.Event) -> Callable[[], object]:
+    claimed = [0.0]
+
+    def _receipts() -> None:
+        abandoned = clock.stopwatch() - claimed[0] > CLAIMED_EVERY
+        if abandoned:
+            claimed[0] = clock.stopwatch()
+        if publishing.hear(reader, abandoned=abandoned, now=clock.now()):
+            # Receipts are safe where they are: many of them are remembered by one transaction.
+            ended.wait(GATHERED)
+
+    return _receipts
 
 
 def _escalate(ended: threading.Event) -> Callable[[], object]:

@@ -49,11 +49,14 @@ def forward(payload: str) -> str:
     return str(message["identifier"])
 
 
-def hear(reader: str) -> Heard:
-    """Return what gateways said and nobody remembered yet; waits for half a second at most."""
+def hear(reader: str, *, abandoned: bool = True) -> Heard:
+    """Return what gateways said and nobody remembered yet; waits for half a second at most.
+
+    With `abandoned` also what a reader that died had read.
+    """
     server = redis.connections()
     try:
-        abandoned = server.xautoclaim(IN, GROUP, reader, ABANDONED_MS, count=AT_ONCE)[1]
+        left = server.xautoclaim(IN, GROUP, reader, ABANDONED_MS, count=AT_ONCE)[1] if abandoned else []
         found = server.xreadgroup(GROUP, reader, {IN: ">"}, count=AT_ONCE, block=BLOCK_MS)
     except ResponseError as error:
         if "NOGROUP" not in str(error):
@@ -62,7 +65,7 @@ def hear(reader: str) -> Heard:
         with suppress(ResponseError):
             server.xgroup_create(IN, GROUP, id="0", mkstream=True)
         return Heard()
-    return _heard([*abandoned, *(found[0][1] if found else ())])
+    return _heard([*left, *(found[0][1] if found else ())])
 
 
 def _heard(entries: Iterable[tuple[str, dict[str, str] | None]]) -> Heard:

@@ -21,11 +21,19 @@ AT_ONCE = 200
 SOCKET, HTTP = "socket", "http"
 
 
-def forward(payloads: Sequence[str]) -> None:
-    """Publish what is committed by what its notification said: at once, before any row is asked for."""
-    if done := [lane.forward(one) for one in payloads if one]:
+def forward(payloads: Sequence[str]) -> list[str]:
+    """Publish what is committed by what its notification said: at once, before any row is asked for.
+
+    Return the identifiers, to be marked as published before `publish` looks for what is not.
+    """
+    return [lane.forward(one) for one in payloads if one]
+
+
+def mark_published(identifiers: Sequence[str]) -> None:
+    """Remember that messages were published."""
+    if identifiers:
         with database.transaction() as db:
-            store.mark_published(db, done)
+            store.mark_published(db, identifiers)
 
 
 def publish() -> int:
@@ -40,12 +48,12 @@ def publish() -> int:
     return total
 
 
-def hear(reader: str, *, now: Moment) -> int:
+def hear(reader: str, *, abandoned: bool = True, now: Moment) -> int:
     """Take receipts from gateways, and publish again what those who joined have not got.
 
-    Return how many of both. What a reader that died had read comes to another one.
+    Return how many of both. With `abandoned` also what a reader that died had read.
     """
-    heard = lane.hear(reader)
+    heard = lane.hear(reader, abandoned=abandoned)
     if heard.receipts:
         take(heard.receipts, channel=SOCKET)
     if heard.joined:
