@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import text
 
 from tests.made import NOON, connection, eventually, wedding
 from workers.cli.main import wedops
@@ -18,7 +20,7 @@ from workers.delivery.formats import Message
 from workers.delivery.keys import GROUP, IN, URGENT
 from workers.delivery.store import lane, messages, recipients
 from workers.delivery.store.lane import ReceiptRefused
-from workers.delivery.usecases import escalation, publishing, reading, rehearsing, sending
+from workers.delivery.usecases import closing, escalation, publishing, reading, rehearsing, sending
 from workers.delivery.usecases.reading import MessageUnknown
 from workers.emergencies import tasks as emergencies
 from workers.foundation import clock, database, redis, wakeups
@@ -226,6 +228,42 @@ def test_what_waits_elsewhere_of_what_is_outdated_is_sent_by_no_channel() -> Non
     assert _notified() == []
 
 
+@pytest.mark.parametrize("how", ["ended", "expired"])
+def test_what_holds_no_longer_is_sent_by_no_channel(how: str) -> None:
+    _contact("s1")
+    _send()
+    _pass(5)
+    _escalate()
+    assert _notified() == ["urgent/m1/supplier:s1/sms"]
+    with database.transaction() as db:
+        if how == "ended":
+            closing.end(db, "test")
+        else:
+            closing.expire(db, now=Moment(clock.now() + timedelta(days=40)))
+    assert _states() == _everybody("expired")
+    assert _notified() == []
+
+
+def test_an_end_waits_for_who_holds_a_message() -> None:
+    _send()
+    with ThreadPoolExecutor() as pool, database.transaction() as db:
+        db.execute(text("SELECT FROM messages FOR UPDATE"))
+        ending = pool.submit(_end)
+        assert eventually(lambda: db.execute(_WAITING).scalar_one())
+    ending.result()
+    assert _states() == _everybody("expired")
+
+
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
+
+
+def _end() -> None:
+    with database.transaction() as db:
+        closing.end(db, "test")
+
+
 def test_an_exercise_takes_the_place_of_nothing_that_is_meant() -> None:
     _send()
     _refused(
@@ -389,7 +427,10 @@ def test_an_exercise_says_so_tries_every_channel_at_once_and_reports() -> None:
     _receive(("m1", "supplier:s1", "acknowledged"))
     found = reading.show("m1")
     assert [one.channel for one in found.contacts["supplier:s1"]] == ["mail", "sms"]
-    assert {one.recipient: one.state for one in found.recipients}["supplier:s2"] == "pending"
+    said = CliRunner().invoke(wedops, ["messages", "show", "m1"]).output
+    at = r"\d\d:\d\d:\d\dZ"
+    assert re.search(rf"supplier:s1  acknowledged since {at} by socket; it arrived after \d+\.\d\d s", said)
+    assert re.search(rf"supplier:s2  pending since {at}", said)
 
 
 def test_a_test_escalates_to_nobody() -> None:

@@ -7,6 +7,7 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Float,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from workers.delivery.formats import Message, wire
-from workers.delivery.rules import ON_ITS_WAY, Status
+from workers.delivery.rules import ON_ITS_WAY, State, Status
 from workers.foundation import wakeups
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
@@ -147,61 +148,53 @@ _RECIPIENTS = text(
 )
 
 
-def supersede(db: Connection, thread: str, revision: int) -> list[tuple[str, str, list[str]]]:
-    """Close what came before in a thread: with whom it has not arrived it no longer should.
-
-    Return (identifier, recipient, their other channels) of what was closed.
-    """
-    values = {"thread": thread, "revision": revision, "way": list(ON_ITS_WAY)}
-    return [(row[0], row[1], row[2]) for row in db.execute(_SUPERSEDE, values)]
+#: Of a message that was closed, somebody it was for, and by which other channels they were notified of it.
+Closed = tuple[str, str, list[str]]
 
 
-# Recipients are locked in one order by all who change many: two at once wait for each other.
-_SUPERSEDE = text(
-    """
-    WITH old AS (
-        UPDATE messages SET closed_at = coalesce(closed_at, clock_timestamp())
-        WHERE thread = :thread AND revision < :revision RETURNING id, identifier),
-    held AS (
-        SELECT r.message_id, r.recipient, old.identifier FROM message_recipients r
-        JOIN old ON old.id = r.message_id ORDER BY r.message_id, r.recipient FOR UPDATE OF r)
-    UPDATE message_recipients r SET due_at = NULL, settled_at = coalesce(settled_at, clock_timestamp()),
-        state = CASE WHEN state = ANY(:way) THEN 'superseded' ELSE state END
-    FROM held h WHERE r.message_id = h.message_id AND r.recipient = h.recipient
-    RETURNING h.identifier, r.recipient, r.contacts
-    """
-)
+def supersede(db: Connection, thread: str, revision: int) -> list[Closed]:
+    """Close what came before in a thread; return with whom."""
+    older = (messages.c.thread == thread) & (messages.c.revision < revision)
+    return _close(db, _ids(older).with_for_update(), State.SUPERSEDED)
 
 
-def expire(db: Connection, *, now: Moment) -> int:
-    """Close what nobody needs any more; return how many messages."""
-    late = select(messages.c.id).where(_OPEN, messages.c.expires_at <= now).order_by(messages.c.expires_at)
-    return _close(db, late.limit(500))
+def end(db: Connection, sender: str) -> list[Closed]:
+    """Close the messages of a sender; return with whom."""
+    return _close(db, _ids(messages.c.sender == sender).with_for_update(), State.EXPIRED)
 
 
-def end(db: Connection, sender: str) -> int:
-    """Close the messages of a sender; return how many."""
-    return _close(db, select(messages.c.id).where(_OPEN, messages.c.sender == sender).order_by(messages.c.id))
+def expire(db: Connection, *, now: Moment, limit: int) -> list[Closed]:
+    """Close what nobody needs any more; return with whom."""
+    late = _ids(messages.c.expires_at <= now).limit(limit)
+    return _close(db, late.with_for_update(skip_locked=True), State.EXPIRED)
 
 
-def _close(db: Connection, which: Select[tuple[int]]) -> int:
-    """Close messages: with whom they have not arrived they no longer do."""
-    ids = list(db.execute(which.with_for_update(skip_locked=True)).scalars())
-    if ids:
-        over = messages.update().where(messages.c.id.in_(ids)).values(closed_at=func.clock_timestamp())
-        db.execute(over)
-        db.execute(_SETTLE, {"ids": ids, "way": list(ON_ITS_WAY)})
-    return len(ids)
+def _ids(which: ColumnElement[bool]) -> Select[tuple[int]]:
+    # All who change many take them, and their recipients, in one order: two at once wait for each other.
+    return select(messages.c.id).where(which, _OPEN).order_by(messages.c.id)
+
+
+def _close(db: Connection, held: Select[tuple[int]], state: State) -> list[Closed]:
+    """Close messages: with whom they have not arrived they no longer should, and are in this state."""
+    ids = list(db.execute(held).scalars())
+    if not ids:
+        return []
+    closing = messages.update().where(messages.c.id.in_(ids)).values(closed_at=func.clock_timestamp())
+    db.execute(closing)
+    values = {"ids": ids, "way": list(ON_ITS_WAY), "state": state}
+    return [(row[0], row[1], row[2]) for row in db.execute(_SETTLE, values)]
 
 
 _SETTLE = text(
     """
     WITH held AS (
-        SELECT message_id, recipient FROM message_recipients WHERE message_id = ANY(:ids)
-        ORDER BY message_id, recipient FOR UPDATE)
+        SELECT r.message_id, r.recipient, m.identifier
+        FROM message_recipients r JOIN messages m ON m.id = r.message_id
+        WHERE r.message_id = ANY(:ids) ORDER BY r.message_id, r.recipient FOR UPDATE OF r)
     UPDATE message_recipients r SET due_at = NULL, settled_at = coalesce(settled_at, clock_timestamp()),
-        state = CASE WHEN state = ANY(:way) THEN 'expired' ELSE state END
+        state = CASE WHEN state = ANY(:way) THEN :state ELSE state END
     FROM held h WHERE r.message_id = h.message_id AND r.recipient = h.recipient
+    RETURNING h.identifier, r.recipient, r.contacts
     """
 )
 
@@ -232,7 +225,9 @@ def unpublished(db: Connection, *, limit: int) -> list[tuple[Message, list[str]]
 def mark_published(db: Connection, identifiers: Sequence[str]) -> None:
     """Remember that messages were published."""
     own = messages.c.identifier.in_(list(identifiers)) & messages.c.published_at.is_(None)
-    db.execute(messages.update().where(own).values(published_at=func.clock_timestamp()))
+    held = select(messages.c.id).where(own).order_by(messages.c.id).with_for_update()
+    published = messages.update().where(messages.c.id.in_(held))
+    db.execute(published.values(published_at=func.clock_timestamp()))
 
 
 def _waiting(db: Connection, ids: list[int]) -> dict[int, list[str]]:

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Float, cast, func, select, text
 
 from workers.delivery.formats import Message
 from workers.delivery.rules import State
-from workers.delivery.store.messages import FACTS, recipients
+from workers.delivery.store.messages import FACTS, messages, recipients
 from workers.foundation.moments import MachineMoment
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of a message with a recipient, when, and by which channel."""
+    """What became of a message with a recipient, when, and by which channel.
+
+    `seconds` passed from its commit until it was on a device of theirs.
+    """
 
     recipient: str
     state: str
@@ -27,14 +30,16 @@ class Row:
     channel: str
     steps: int
     contacts: list[str]
+    seconds: float | None
 
 
-_ROW = [recipients.c[name] for name in Row.__dataclass_fields__]
+_SECONDS = cast(func.extract("epoch", recipients.c.delivered_at - messages.c.committed_at), Float)
+_ROW = [*(recipients.c[name] for name in Row.__dataclass_fields__ if name != "seconds"), _SECONDS]
 
 
 def of(db: Connection, message_id: int) -> list[Row]:
     """Return what became of a message with each of its recipients."""
-    query = select(*_ROW).where(recipients.c.message_id == message_id)
+    query = select(*_ROW).join_from(recipients, messages).where(recipients.c.message_id == message_id)
     return [Row(*row) for row in db.execute(query.order_by(recipients.c.recipient))]
 
 

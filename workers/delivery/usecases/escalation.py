@@ -10,7 +10,7 @@ from workers.delivery.formats import RecipientUnreachable
 from workers.delivery.rules import STEPS, UNACKNOWLEDGED, Policy, Status, Step
 from workers.delivery.store import messages, recipients
 from workers.delivery.store.recipients import Taken, Waiting
-from workers.delivery.usecases import contacts
+from workers.delivery.usecases import closing, contacts
 from workers.delivery.usecases.contacts import Lacking
 from workers.foundation import database, settings
 from workers.foundation.moments import MachineMoment, Moment
@@ -28,7 +28,7 @@ def escalate(*, now: Moment) -> int:
     """
     total, count = 0, AT_ONCE
     with database.transaction() as db:
-        messages.expire(db, now=now)
+        closing.expire(db, now=now)
     while count == AT_ONCE:
         with database.transaction() as db:
             count = _escalate(db, now=now)

@@ -22,12 +22,11 @@ from workers.delivery.rules import (
 )
 from workers.delivery.store import lane
 from workers.delivery.store import messages as store
-from workers.delivery.usecases import broadcasting, contacts
+from workers.delivery.usecases import broadcasting, closing
 from workers.foundation import database, logs, redis, settings
 from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import MachineMoment, Moment
 from workers.journal import store as journal
-from workers.outbox import store as outbox
 from workers.weddings import rules as calendar
 from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
@@ -130,31 +129,20 @@ def _write(db: Connection, asked: SendMessage, key: str, *, sender: str, now: Mo
     if known := store.find(db, identifier):
         return _same(known, asked, key)
     to = _recipients(wedding, asked, now)
-    row = _row(db, asked, wedding, identifier, now) | {"sender": storable(sender)}
+    row = _row(db, asked, wedding, identifier, now) | {"sender": sender}
     first = 0.0 if asked.status is Status.EXERCISE else row["pace"] * _contacts_after()
     id = store.write(db, row, [str(one) for one in to], first_wait=first)
     if id is None:
         # Somebody else wrote it under the same key at this very moment.
-        found = store.find(db, identifier)
-        if found is None:
-            raise IdentifierReused(key=key)
-        return _same(found, asked, key)
+        return _same(store.find(db, identifier), asked, key)
     if row["revision"]:
-        _supersede(db, row["thread"], row["revision"])
+        closing.supersede(db, row["thread"], row["revision"])
     facts = (identifier, wedding.id, str(asked.status), str(asked.msg_type), sender, len(to))
     journal.append(db, [MessageSent(*facts)], at=now)
     telemetry.sent.labels(asked.status).inc()
     message = Message(id=id, **row)
     broadcasting.write(db, message, wedding, to)
     return message
-
-
-def _supersede(db: Connection, thread: str, revision: int) -> None:
-    """Have nobody get what came before in a thread, by whatever channel."""
-    closed = store.supersede(db, thread, revision)
-    keys = [contacts.key(identifier, who, one) for identifier, who, channels in closed for one in channels]
-    broadcasts = {broadcasting.key(identifier) for identifier, *_ in closed}
-    outbox.withdraw(db, [*keys, *broadcasts])
 
 
 def _row(
@@ -179,10 +167,10 @@ def _contacts_after() -> float:
     return settings.read(Policy).contacts_after.total_seconds()
 
 
-def _same(known: Message, asked: SendMessage, key: str) -> Message:
+def _same(known: Message | None, asked: SendMessage, key: str) -> Message:
     """Return the message that is known under a key; raises IdentifierReused for another one."""
-    same = known.wedding_id == asked.wedding_id and known.body == formats.body(asked)
-    if not same or (known.status, known.msg_type) != (asked.status, asked.msg_type):
+    own = (asked.wedding_id, asked.status, asked.msg_type, formats.body(asked))
+    if known is None or (known.wedding_id, known.status, known.msg_type, known.body) != own:
         raise IdentifierReused(key=key)
     return known
 
@@ -224,18 +212,19 @@ def _place(db: Connection, asked: SendMessage, identifier: str) -> tuple[str, in
         if asked.references:
             raise ReferencesInvalid(problem="an Alert references nothing; use msg_type Update or Cancel")
         return identifier, 0
-    found = store.referenced(db, asked.references)
-    missing = sorted({*asked.references} - {one.identifier for one in found})
-    threads = {one.thread for one in found if one.wedding_id == asked.wedding_id}
-    if not asked.references or missing or any(one.wedding_id != asked.wedding_id for one in found):
-        problem = f"{', '.join(missing) or 'another'} is no message of {asked.wedding_id}; name those of it"
-        raise ReferencesInvalid(problem=problem if asked.references else "name the message that it is about")
+    if not asked.references:
+        raise ReferencesInvalid(problem="name the message that it is about")
+    found = [one for one in store.referenced(db, asked.references) if one.wedding_id == asked.wedding_id]
+    if strange := sorted({*asked.references} - {one.identifier for one in found}):
+        known = f"`wedops messages list {asked.wedding_id}` shows those of it"
+        raise ReferencesInvalid(problem=f"{', '.join(strange)} is no message of {asked.wedding_id}; {known}")
     if other := sorted({one.status for one in found} - {asked.status}):
         problem = f"one of status {asked.status} takes the place of none of status {', '.join(other)}"
         raise ReferencesInvalid(problem=problem)
+    threads = {one.thread for one in found}
     if len(threads) > 1:
         raise ReferencesInvalid(problem="they supersede different ones; send a message for each")
-    [thread] = threads
+    thread = threads.pop()
     return thread, store.last_revision(db, thread) + 1
 
 

@@ -8,8 +8,7 @@ from workers.connections.rules.modes import scope
 from workers.connections.store import modes
 from workers.connections.usecases import service as connections
 from workers.delivery.formats import SendMessage
-from workers.delivery.store import messages
-from workers.delivery.usecases import sending
+from workers.delivery.usecases import closing, sending
 from workers.emergencies.rules import Action, StepState
 from workers.emergencies.store import emergencies as store
 from workers.emergencies.store import steps
@@ -63,8 +62,8 @@ def _sender(emergency: Emergency) -> str:
 
 
 def end_messages(db: Connection, emergency: Emergency) -> None:
-    """Have what an emergency said hold no longer."""
-    messages.end(db, _sender(emergency))
+    """Have what an emergency sent hold no longer."""
+    closing.end(db, _sender(emergency))
 
 
 def _hold(db: Connection, lasts: timedelta, emergency: Emergency, wedding: Wedding, now: Moment) -> str:
