@@ -106,9 +106,9 @@ class Protocols(BaseModel):
 
 @dataclass(frozen=True)
 class Policy:
-    """A deadline that passes is told its owner and the wedding's contacts at once.
+    """Of a deadline that passes its owner and the wedding's contacts are notified at once.
 
-    Operations `operations_after` that, their lead `lead_after` operations.
+    Operations are `operations_after` that, their lead `lead_after` operations.
     """
 
     prefix: ClassVar = "EMERGENCIES_"

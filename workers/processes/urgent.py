@@ -25,7 +25,7 @@ EVERY, STEPS_EVERY, PAUSE, LONGEST = 1.0, 0.5, 0.2, 30.0
 PRIORITY = -5
 #: For how long receipts are gathered, and between looks for those that a reader that died had read.
 GATHERED, CLAIMED_EVERY = 0.02, 2.0
-#: Notifications that are handed over at once.
+#: Notifications that are sent at once.
 NOTIFIERS = 3
 
 
@@ -87,7 +87,7 @@ def _wake(wakes: Sequence[threading.Event], ended: threading.Event) -> None:
 
 
 def _notify(name: str, wake: threading.Event, begun: dict[str, float], ended: threading.Event) -> None:
-    """Hand over what is critical: several at once, for a target may take its time."""
+    """Send notifications that are critical: several at once, for a target may take its time."""
     while not ended.is_set():
         wake.clear()
         _once(name, partial(notify.deliver, EVERY, emergency=True), begun)

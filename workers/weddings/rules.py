@@ -155,9 +155,14 @@ def supplier_type(wedding: Wedding, supplier_id: str) -> str:
     return wedding.duties.get(supplier_id, {}).get("type", "")
 
 
+def of_type(wedding: Wedding, kind: str) -> list[str]:
+    """Return the suppliers of a wedding that are of a type, such as `florist`."""
+    return [one for one in wedding.supplier_ids if supplier_type(wedding, one) == kind]
+
+
 def planners(wedding: Wedding) -> list[str]:
     """Return as whom the planner of a wedding is reached: by role, and as its suppliers of that type."""
-    return ["planner", *(one for one in wedding.supplier_ids if supplier_type(wedding, one) == "planner")]
+    return ["planner", *of_type(wedding, "planner")]
 
 
 def on_duty(wedding: Wedding, policy: Policy, *, now: Moment) -> list[str]:

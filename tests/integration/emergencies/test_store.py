@@ -1,5 +1,6 @@
 """Emergencies from their opening to their end, on real servers."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
@@ -20,6 +21,7 @@ from workers.emergencies import rules, tasks
 from workers.emergencies.rules import EmergencyKind, Policy, StepState
 from workers.emergencies.store import emergencies as store
 from workers.emergencies.store import steps
+from workers.emergencies.store.emergencies import EmergencyUnknown
 from workers.emergencies.usecases import reading, running
 from workers.emergencies.usecases.running import EmergencyNotOpen, ReasonMissing, StepSettled, StepsOpen
 from workers.foundation import clock, database
@@ -141,7 +143,7 @@ def test_a_step_is_started_completed_and_skipped_with_a_reason_once() -> None:
     for state in (StepState.COMPLETED, StepState.STARTED):
         with pytest.raises(StepSettled, match="skipped already"):
             _do(id, 1, state)
-    for wrong, says in (((id, 9), "has no step 9"), ((id + 9, 1), f"with id {id + 9}")):
+    for wrong, says in (((id, 9), "has no step 9"), ((id + 9, 1), f"has the id {id + 9}")):
         with pytest.raises(ExpectedError, match=says):
             _do(*wrong)
     changes = [(one.what, one.step, one.by, one.reason) for one in reading.show(id).changes]
@@ -206,7 +208,7 @@ def test_an_emergency_is_closed_once_its_mandatory_steps_are_settled_or_with_a_r
     with pytest.raises(EmergencyNotOpen):
         _do(id, 2)
     other, more = _open("vendor", "k2"), _open("weather", "k3")
-    with pytest.raises(EmergencyNotOpen):
+    with pytest.raises(EmergencyUnknown, match="99"):
         _close(other, more, 99, reason="all")
     assert _close(other, more, reason="all") == [other, more]
 
@@ -307,7 +309,9 @@ def test_protocols_are_loaded_and_hold_for_what_is_opened_later(tmp_path: Path) 
         ["ring the fire brigade"], 1,
     )  # fmt: skip
     assert reading.show(before).emergency.protocol_version == 0
-    assert "ring the fire brigade" in CliRunner().invoke(wedops, ["emergency", "protocols", "show"]).output
+    shown = CliRunner().invoke(wedops, ["emergency", "protocols", "show"]).output
+    assert "ring the fire brigade" in shown
+    assert re.match(r"version 1, loaded by \S+, \d{4}-\d\d-\d\d \d\d:\d\dZ: fire drill\n", shown)
     file.write_text(PROTOCOLS.replace('planner = "s2"', 'region = "us-sout"'))
     assert "the calendar has us-northeast" in str(CliRunner().invoke(wedops, words).exception)
     file.write_text(PROTOCOLS.replace("venue", "flood"))

@@ -74,7 +74,8 @@ def begin_emergency_mode(scope: str, *, owner: str, reason: str, lasts: timedelt
     known = modes.active().get(scope)
     modes.begin(scope, owner, reason, lasts.total_seconds())
     if known is None or known.owner != owner:
-        event_log.note(f"emergency mode on{place(scope)}, {lasts} at most: {reason}", by=owner)
+        at_most = timedelta(seconds=round(lasts.total_seconds()))
+        event_log.note(f"emergency mode on{place(scope)}, {at_most} at most: {reason}", by=owner)
         publish_levels(now=now)
 
 

@@ -1,6 +1,5 @@
 """Emergencies as rows, and what happened in each."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +19,7 @@ from sqlalchemy import (
 )
 
 from workers.foundation.database import expires, metadata
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.foundation.rows import insert_once
 
@@ -123,12 +123,20 @@ def open_or_join(
         # It was closed at this very moment.
 
 
-def find(db: Connection, emergency_id: int, *, hold: bool = False) -> Emergency | None:
-    """Return an emergency; `hold` locks it until the transaction ends."""
+class EmergencyUnknown(ExpectedError):
+    """no emergency has the id {id}; `wedops emergency list` shows those that there are"""
+
+    http_status = 404
+
+
+def require(db: Connection, emergency_id: int, *, hold: bool = False) -> Emergency:
+    """Return an emergency; `hold` locks it until the transaction ends. Raises EmergencyUnknown."""
     query = select(*_FACTS).where(emergencies.c.id == emergency_id)
     # Not the key: who remembers a change of it refers to that.
     row = db.execute(query.with_for_update(key_share=True) if hold else query).one_or_none()
-    return Emergency(*row) if row else None
+    if row is None:
+        raise EmergencyUnknown(id=emergency_id)
+    return Emergency(*row)
 
 
 def active(db: Connection, wedding_id: str = "") -> list[Emergency]:
@@ -145,10 +153,10 @@ def recent(db: Connection, wedding_id: str, *, limit: int) -> list[Emergency]:
     return [Emergency(*row) for row in db.execute(own)]
 
 
-def close(db: Connection, ids: Collection[int], *, at: Moment) -> list[int]:
-    """Close the open emergencies among `ids`; return those that were closed."""
-    closing = update(emergencies).where(emergencies.c.id.in_(ids), _OPEN).values(state="closed", closed_at=at)
-    return sorted(db.execute(closing.returning(emergencies.c.id)).scalars())
+def close(db: Connection, emergency_id: int, *, at: Moment) -> None:
+    """Close an emergency."""
+    closing = update(emergencies).where(emergencies.c.id == emergency_id, _OPEN)
+    db.execute(closing.values(state="closed", closed_at=at))
 
 
 def note(

@@ -1,6 +1,7 @@
 """Protocols that were loaded: every set that ever held; the newest holds."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Table, Text, select
 from sqlalchemy.dialects.postgresql import JSONB
@@ -20,11 +21,24 @@ protocols = Table(
 )
 
 
-def current(db: Connection) -> tuple[int, Sequence[Protocol]]:
-    """Return the version that holds, and its protocols; 0 and none before any was loaded."""
-    query = select(protocols.c.id, protocols.c.document).order_by(protocols.c.id.desc()).limit(1)
-    row = db.execute(query).one_or_none()
-    return (row.id, Protocols.model_validate(row.document).protocol) if row else (0, ())
+@dataclass(frozen=True)
+class Loaded:
+    """Protocols that hold, and who had them hold, why and when; version 0 before any were loaded."""
+
+    version: int = 0
+    protocols: Sequence[Protocol] = ()
+    requested_by: str = ""
+    reason: str = ""
+    at: Moment | None = None
+
+
+def current(db: Connection) -> Loaded:
+    """Return what holds."""
+    row = db.execute(select(protocols).order_by(protocols.c.id.desc()).limit(1)).one_or_none()
+    if row is None:
+        return Loaded()
+    own = Protocols.model_validate(row.document).protocol
+    return Loaded(row.id, own, row.requested_by, row.reason, row.at)
 
 
 def replace(db: Connection, document: Protocols, *, requested_by: str, reason: str, at: Moment) -> int:

@@ -43,7 +43,7 @@ steps = Table(
     Column("action", JSONB),
     Column("note", Text, nullable=False, server_default=""),
     Column("settled_at", DateTime(timezone=True)),
-    #: How many times somebody was told that its deadline passed.
+    #: How many times somebody was notified that its deadline passed.
     Column("escalated", SmallInteger, nullable=False, server_default="0"),
 )
 Index("steps_by_deadline", steps.c.due_at, postgresql_where=steps.c.settled_at.is_(None))
@@ -111,13 +111,13 @@ def change(db: Connection, one: Due, **values: Any) -> None:
 
 
 def overdue(db: Connection, waits: Sequence[timedelta], *, now: Moment, limit: int) -> list[Due]:
-    """Return steps whose deadline passed, and of which somebody is to be told once more; held.
+    """Return steps whose deadline passed, and of which somebody is to be notified once more; held.
 
     `waits` are how long after the deadline, then after each other, somebody is.
     """
     open_ = steps.c.emergency_id.in_(select(emergencies.c.id).where(emergencies.c.state == "open"))
-    told = [sum(waits[: count + 1], timedelta(0)) for count in range(len(waits))]
-    late = [(steps.c.escalated == count) & (steps.c.due_at <= now - wait) for count, wait in enumerate(told)]
+    after = [sum(waits[: count + 1], timedelta(0)) for count in range(len(waits))]
+    late = [(steps.c.escalated == count) & (steps.c.due_at <= now - wait) for count, wait in enumerate(after)]
     query = select(*_FACTS).where(open_, steps.c.state.in_([StepState.DUE, StepState.STARTED]), or_(*late))
     held = query.order_by(steps.c.due_at).limit(limit).with_for_update(skip_locked=True)
     return [_due(row) for row in db.execute(held)]

@@ -1,17 +1,16 @@
 """Protocols, as they are loaded and read."""
 
-from collections.abc import Sequence
-
-from workers.emergencies.rules import Protocol, Protocols
+from workers.emergencies.rules import Protocols
 from workers.emergencies.store import protocols as store
+from workers.emergencies.store.protocols import Loaded
 from workers.foundation import database, event_log
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.weddings.store import regions
 
 
-def current() -> tuple[int, Sequence[Protocol]]:
-    """Return the version that holds, and its protocols; 0 and none before any was loaded."""
+def current() -> Loaded:
+    """Return the protocols that hold beside the default."""
     with database.transaction() as db:
         return store.current(db)
 

@@ -13,7 +13,7 @@ from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.notify import usecases as notify
 from workers.notify.rules import CONTACTS, OPERATIONS, Notification
-from workers.weddings.rules import NAME, Wedding, supplier_type
+from workers.weddings.rules import NAME, Wedding, of_type, supplier_type
 
 #: Roles that each wedding has.
 ROLES = ("planner", "couple", OPERATIONS)
@@ -42,8 +42,7 @@ def note(
 
 def owners(db: Connection, wedding: Wedding, owner: str) -> list[str]:
     """Return who is notified of a step: the suppliers of its type, who is called so, else the contacts."""
-    suppliers = [one for one in wedding.supplier_ids if supplier_type(wedding, one) == owner]
-    reached = [one for one in (*suppliers, owner) if notify.own_targets(db, one, wedding.id)]
+    reached = [one for one in (*of_type(wedding, owner), owner) if notify.own_targets(db, one, wedding.id)]
     return reached or ([CONTACTS] if owner != OPERATIONS else [OPERATIONS])
 
 
@@ -53,6 +52,14 @@ def is_known(db: Connection, wedding: Wedding, owner: str) -> bool:
         return False
     roles = {*ROLES, *(supplier_type(wedding, one) for one in wedding.supplier_ids)}
     return owner in roles or bool(notify.own_targets(db, owner, wedding.id))
+
+
+def notify_owners(
+    db: Connection, emergency: Emergency, wedding: Wedding, step: Due, *, again: str = ""
+) -> None:
+    """Notify who does a step, as `notify_of` does."""
+    for recipient in owners(db, wedding, step.owner):
+        notify_of(db, emergency, wedding, step, recipient=recipient, again=again)
 
 
 def notify_of(
@@ -65,5 +72,5 @@ def notify_of(
     command = f"wedops emergency step {emergency.id} {step.number} complete"
     body = f"step {step.number}, {step.owner}, by {by:%H:%M} ({wedding.zone}). Done: {command}"
     key = "/".join(filter(None, (f"emergency/{emergency.id}", str(step.number), step.owner, again)))
-    notice = Notification(key, title, body, "critical", wedding.id)
-    notify.publish(db, notice, recipient=recipient, wedding_id=wedding.id)
+    notification = Notification(key, title, body, "critical", wedding.id)
+    notify.publish(db, notification, recipient=recipient, wedding_id=wedding.id)

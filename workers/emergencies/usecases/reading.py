@@ -10,7 +10,6 @@ from workers.emergencies.store import emergencies as store
 from workers.emergencies.store import steps
 from workers.emergencies.store.emergencies import Change, Emergency
 from workers.emergencies.store.steps import Due
-from workers.emergencies.usecases.running import EmergencyUnknown
 from workers.foundation import database
 from workers.foundation.event_log import Happening
 from workers.weddings.store import weddings
@@ -46,9 +45,7 @@ def listed(wedding_id: str = "", *, limit: int = 20) -> list[tuple[Emergency, li
 def show(emergency_id: int) -> Shown:
     """Return an emergency. Raises EmergencyUnknown."""
     with database.transaction() as db:
-        emergency = store.find(db, emergency_id)
-        if emergency is None:
-            raise EmergencyUnknown(id=emergency_id)
+        emergency = store.require(db, emergency_id)
         own = steps.of(db, [emergency_id])[emergency_id]
         caller = commands.callers(db, [emergency.key]).get(emergency.key, "")
         return Shown(emergency, own, store.history(db, emergency_id), caller)
@@ -58,7 +55,7 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
     """Return what happened in emergencies from a moment on, and who did it."""
     known = store.since(db, since, limit=limit)
     callers = commands.callers(db, [one.key for one, _ in known])
-    # The oldest first: what happened in one moment is told in its order.
+    # The oldest first: what happened in one moment is shown in its order.
     return [
         Happening(
             change.at,

@@ -1,6 +1,7 @@
 """An emergency from its opening to its end: steps that are due, done, passed on, overdue."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
@@ -18,7 +19,7 @@ from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
 from workers.notify.rules import CONTACTS, OPERATIONS, Notification, steps_due
-from workers.weddings.rules import Wedding, supplier_type
+from workers.weddings.rules import Wedding, of_type
 from workers.weddings.store import weddings
 
 log = logs.get("emergencies")
@@ -30,13 +31,7 @@ AT_ONCE = 200
 
 
 class EmergencyNotOpen(ExpectedError):
-    """no emergency is open {what}; `wedops emergency list` shows those that are"""
-
-    http_status = 404
-
-
-class EmergencyUnknown(ExpectedError):
-    """no emergency has the id {id}; `wedops emergency list` shows those that there are"""
+    """no emergency {what} is open; `wedops emergency list` shows those that are"""
 
     http_status = 404
 
@@ -79,13 +74,14 @@ def open_emergency(db: Connection, command: OpenEmergency, key: str, *, by: str 
     Operations are notified, and the owner of each step that is due. Return its id. Raises WeddingUnknown.
     """
     wedding = weddings.require(db, command.wedding_id)
-    version, loaded = protocols.current(db)
+    loaded = protocols.current(db)
     found = store.open_or_join(
-        db, key=key, kind=command.kind, wedding_id=wedding.id, protocol_version=version, at=now
+        db, key=key, kind=command.kind, wedding_id=wedding.id, protocol_version=loaded.version, at=now
     )
-    if found.new and (emergency := store.find(db, found.id)):
-        planners = [one for one in wedding.supplier_ids if supplier_type(wedding, one) == "planner"]
-        protocol = rules.choose(loaded, command.kind, wedding.region, planners)
+    if found.new:
+        emergency = store.require(db, found.id)
+        planners = of_type(wedding, "planner")
+        protocol = rules.choose(loaded.protocols, command.kind, wedding.region, planners)
         steps.write(db, found.id, protocol, at=now)
         notifying.note(db, emergency, "opened", by=by, now=now)
         notify.publish(db, _opened(key, emergency, protocol[0]))
@@ -106,7 +102,7 @@ def _opened(key: str, emergency: Emergency, first: rules.Step) -> Notification:
 
 
 def _advance(db: Connection, emergency: Emergency, wedding: Wedding, *, now: Moment) -> None:
-    """Do what is due by itself, and tell the owners of all else that is due."""
+    """Do what is due by itself, and notify the owners of all else that is due."""
     known = {one.number: one for one in steps.of(db, [emergency.id])[emergency.id]}
     due = [known[number] for number in rules.ready({n: (one.state, one.after) for n, one in known.items()})]
     for one in due:
@@ -129,12 +125,7 @@ def _make_due(
 ) -> None:
     steps.change(db, one, state=StepState.DUE, note=reason)
     notifying.note(db, emergency, "due", by=notifying.PROTOCOL, step=one.number, reason=reason, now=now)
-    _notify_owners(db, emergency, wedding, one)
-
-
-def _notify_owners(db: Connection, emergency: Emergency, wedding: Wedding, one: Due) -> None:
-    for recipient in notifying.owners(db, wedding, one.owner):
-        notifying.notify_of(db, emergency, wedding, one, recipient=recipient)
+    notifying.notify_owners(db, emergency, wedding, one)
 
 
 def _settle(
@@ -150,12 +141,12 @@ def change_step(
 ) -> None:
     """Start, complete or skip a step; what comes after it is due then.
 
-    Raises EmergencyNotOpen, StepUnknown, StepSettled, ReasonMissing.
+    Raises EmergencyUnknown, EmergencyNotOpen, StepUnknown, StepSettled, ReasonMissing.
     """
     if state is StepState.SKIPPED and not reason:
         raise ReasonMissing(what="skipping a step")
     with database.transaction() as db:
-        emergency, wedding, one = _held(db, emergency_id, number)
+        emergency, wedding, one = _held_step(db, emergency_id, number)
         if one.state is state:
             return
         _settle(db, emergency, one, state, by=by, reason=reason, now=now)
@@ -163,28 +154,32 @@ def change_step(
 
 
 def reassign(emergency_id: int, number: int, owner: str, *, by: str, now: Moment) -> None:
-    """Give a step to another owner, who is told at once.
+    """Give a step to another owner, who is notified at once.
 
-    Raises EmergencyNotOpen, StepUnknown, StepSettled, OwnerUnknown.
+    Raises EmergencyUnknown, EmergencyNotOpen, StepUnknown, StepSettled, OwnerUnknown.
     """
     with database.transaction() as db:
-        emergency, wedding, one = _held(db, emergency_id, number)
+        emergency, wedding, one = _held_step(db, emergency_id, number)
         if not notifying.is_known(db, wedding, owner):
             raise OwnerUnknown(owner=owner[:64], wedding_id=wedding.id)
         steps.change(db, one, owner=owner)
         notifying.note(db, emergency, "reassigned", by=by, step=number, reason=owner, now=now)
-        [now_theirs] = [s for s in steps.of(db, [emergency_id])[emergency_id] if s.number == number]
         if one.state is not StepState.WAITING:
             again = f"reassigned-{len(store.history(db, emergency_id))}"
-            for recipient in notifying.owners(db, wedding, owner):
-                notifying.notify_of(db, emergency, wedding, now_theirs, recipient=recipient, again=again)
+            notifying.notify_owners(db, emergency, wedding, replace(one, owner=owner), again=again)
 
 
-def _held(db: Connection, emergency_id: int, number: int) -> tuple[Emergency, Wedding, Due]:
-    """Return an open emergency and a step of it that is not settled, held until the transaction ends."""
-    emergency = store.find(db, emergency_id, hold=True)
-    if emergency is None or emergency.state != "open":
+def _held(db: Connection, emergency_id: int) -> Emergency:
+    """Return an open emergency, held until the transaction ends."""
+    emergency = store.require(db, emergency_id, hold=True)
+    if emergency.state != "open":
         raise EmergencyNotOpen(what=f"with id {emergency_id}")
+    return emergency
+
+
+def _held_step(db: Connection, emergency_id: int, number: int) -> tuple[Emergency, Wedding, Due]:
+    """Return an open emergency and a step of it that is not settled, held until the transaction ends."""
+    emergency = _held(db, emergency_id)
     one = next((one for one in steps.of(db, [emergency_id])[emergency_id] if one.number == number), None)
     if one is None:
         raise StepUnknown(emergency_id=emergency_id, number=number)
@@ -198,7 +193,7 @@ def close(
 ) -> list[int]:
     """Close emergencies by their ids, or all of a wedding; return the ids.
 
-    Raises EmergencyNotOpen, StepsOpen, and closes none.
+    Raises EmergencyUnknown, EmergencyNotOpen, StepsOpen, and closes none.
     """
     with database.transaction() as db:
         ids = [one.id for one in store.active(db, wedding_id)] if wedding_id else sorted(set(ids))
@@ -219,9 +214,7 @@ def reconcile_modes(*, now: Moment) -> None:
 
 
 def _close(db: Connection, emergency_id: int, *, by: str, reason: str, now: Moment) -> None:
-    emergency = store.find(db, emergency_id, hold=True)
-    if emergency is None or emergency.state != "open":
-        raise EmergencyNotOpen(what=f"with id {emergency_id}")
+    emergency = _held(db, emergency_id)
     left = [
         one
         for one in steps.of(db, [emergency_id])[emergency_id]
@@ -230,25 +223,23 @@ def _close(db: Connection, emergency_id: int, *, by: str, reason: str, now: Mome
     if left and not reason:
         named = "; ".join(f"{one.number}: {one.what}" for one in left)
         raise StepsOpen(emergency_id=emergency_id, steps=named)
-    store.close(db, [emergency_id], at=now)
+    store.close(db, emergency_id, at=now)
     notifying.note(db, emergency, "closed", by=by, reason=reason, now=now)
     actions.end_messages(db, emergency)
-    for wedding in weddings.by_id(db, [emergency.wedding_id]):
-        actions.end_holds(db, wedding.region, now=now)
+    actions.end_holds(db, weddings.require(db, emergency.wedding_id).region, now=now)
 
 
 def escalate(policy: rules.Policy, *, now: Moment) -> int:
-    """Tell of each deadline that passed: its owner and the wedding's contacts, operations, then their lead.
+    """Notify of deadlines that passed: owner and the wedding's contacts, operations, then their lead.
 
-    Return of how many steps. Runs any number of times: each is told once.
+    Return of how many steps. Runs any number of times: each of them is notified once.
     """
     with database.transaction() as db:
         late = steps.overdue(db, policy.waits, now=now, limit=AT_ONCE)
         for one in late:
-            emergency = store.find(db, one.emergency_id)
-            for wedding in weddings.by_id(db, [emergency.wedding_id] if emergency else []):
-                if emergency:
-                    _escalate(db, emergency, wedding, one, policy, now=now)
+            emergency = store.require(db, one.emergency_id)
+            wedding = weddings.require(db, emergency.wedding_id)
+            _escalate(db, emergency, wedding, one, policy, now=now)
     return len(late)
 
 
@@ -259,9 +250,8 @@ def _escalate(
     if one.escalated == 0:
         notifying.note(db, emergency, "overdue", by=notifying.PROTOCOL, step=one.number, now=now)
     for number in range(one.escalated, count):
-        people = {LATER[number], *(notifying.owners(db, wedding, one.owner) if number == 0 else ())}
-        for recipient in sorted(people):
-            notifying.notify_of(
-                db, emergency, wedding, one, recipient=recipient, again=f"overdue-{number + 1}"
-            )
+        owners = notifying.owners(db, wedding, one.owner) if number == 0 else []
+        for recipient in sorted({LATER[number], *owners}):
+            again = f"{notifying.OVERDUE}-{number + 1}"
+            notifying.notify_of(db, emergency, wedding, one, recipient=recipient, again=again)
     steps.change(db, one, escalated=count)
