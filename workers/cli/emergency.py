@@ -145,9 +145,12 @@ def protocols() -> None:
 @protocols.command("show")
 def protocols_show() -> None:
     """List the protocols that hold, those that were loaded first."""
-    version, loaded = loading.current()
-    for one in loaded:
-        _print_protocol(f"{_name(one)} (version {version})", one.step)
+    loaded = loading.current()
+    if loaded.at:
+        who = f"{loaded.requested_by}, {loaded.at:%Y-%m-%d %H:%M}Z: {loaded.reason}"
+        click.echo(printable(f"version {loaded.version}, loaded by {who}"))
+    for one in loaded.protocols:
+        _print_protocol(f"{_name(one)} (version {loaded.version})", one.step)
     for kind, steps in rules.DEFAULT.items():
         _print_protocol(f"{kind} (default)", steps)
 

@@ -10,6 +10,7 @@ from workers.connections.rules.modes import place, scope
 from workers.connections.usecases import service
 from workers.foundation import clock, database
 from workers.foundation.errors import printable
+from workers.foundation.moments import MachineMoment
 from workers.responses import adapters as responses
 from workers.scaling.usecases import scopes
 from workers.weddings.usecases import reading as weddings
@@ -57,4 +58,5 @@ def _show() -> None:
 
 
 def _moment(epoch: float) -> str:
-    return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M}Z"
+    machine = MachineMoment(datetime.fromtimestamp(epoch, UTC))
+    return f"{clock.of_the_world(machine):%Y-%m-%d %H:%M}Z"

@@ -11,7 +11,7 @@ from workers.delivery.usecases import reading, sending
 from workers.delivery.usecases.reading import Shown
 from workers.foundation import clock
 from workers.foundation.errors import printable
-from workers.foundation.moments import MachineMoment
+from workers.foundation.moments import MachineMoment, Moment
 
 #: Of those who have it, and of those who have not.
 _GOT = (State.DELIVERED, State.DISPLAYED, State.ACKNOWLEDGED)
@@ -116,14 +116,16 @@ def _details(found: Shown) -> list[str]:
 def _lines(found: Shown) -> list[str]:
     rows = sorted(found.recipients, key=lambda one: (one.state in _GOT, one.recipient))
     width = max((len(one.recipient) for one in rows), default=0)
-    return [f"{one.recipient:{width}}  {_state(one)}{_contacts(found, one.recipient)}" for one in rows]
+    sent = found.message.sent_at
+    return [f"{one.recipient:{width}}  {_state(one, sent)}{_contacts(found, one.recipient)}" for one in rows]
 
 
-def _state(one: Any) -> str:
+def _state(one: Any, sent: Moment) -> str:
     at: MachineMoment | None = getattr(one, f"{one.state}_at", None) or one.settled_at
-    since = f" since {clock.of_the_world(at):%H:%M:%S}Z" if at else ""
+    since = clock.of_the_world(at) if at else sent
     by = f" by {one.channel}" if one.channel else ""
-    return f"{one.state}{since}{by}"
+    took = "" if one.seconds is None else f"; it arrived after {max(0.0, one.seconds):.2f} s"
+    return f"{one.state} since {since:%H:%M:%S}Z{by}{took}"
 
 
 def _contacts(found: Shown, who: str) -> str:

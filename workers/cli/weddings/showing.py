@@ -52,7 +52,7 @@ def _show_trouble(found: View) -> None:
     for message in found.messages:
         states = ", ".join(f"{many} {state}" for state, many in message["states"].items())
         what = f"message {message['identifier']}: {message['headline']} ({states})"
-        click.echo(printable(f"  {message['sent'][:16]}Z  {what}"))
+        click.echo(printable(f"  {message['sent'][:16].replace('T', ' ')}Z  {what}"))
 
 
 def _supplier(wedding: Wedding, supplier_id: str) -> str:
