@@ -8,6 +8,7 @@ import os
 import random
 import signal
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from urllib.parse import urlencode
@@ -17,6 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from demo import phoenix
 from workers.connections.formats import permits
+from workers.delivery.formats import EVENT, RECEIPT
+from workers.delivery.rules import State
 from workers.forecasting.rules import forecast as forecasting
 from workers.foundation import background, clock, database, heartbeat, logs, settings
 from workers.foundation.moments import Moment
@@ -31,6 +34,8 @@ TALK_EVERY = (4.0, 12.0)
 DROP_OFF = 0.02
 #: How often somebody who is about to send a sign of life has something to tell the others instead.
 TELL = 0.1
+#: In seconds, how long people take to read an urgent message, then to acknowledge it; few never do.
+READ, ACKNOWLEDGE, IGNORE = (1.0, 8.0), (2.0, 30.0), 0.1
 
 _numbers = count()
 
@@ -103,7 +108,7 @@ async def _talk(socket: ClientConnection, topic: str) -> None:
     await socket.send(
         phoenix.Frame(topic, phoenix.JOIN, {"config": {"broadcast": {"self": False}}}, "1", "1").text()
     )
-    listening = asyncio.create_task(_listen(socket))
+    listening = asyncio.create_task(_listen(socket, topic))
     try:
         while True:
             await asyncio.sleep(random.uniform(*TALK_EVERY))
@@ -119,9 +124,25 @@ async def _talk(socket: ClientConnection, topic: str) -> None:
         listening.cancel()
 
 
-async def _listen(socket: ClientConnection) -> None:
-    async for _ in socket:
-        pass
+async def _listen(socket: ClientConnection, topic: str) -> None:
+    async with asyncio.TaskGroup() as readers:
+        with suppress(ConnectionClosed):
+            async for text in socket:
+                frame = phoenix.read(text)
+                if frame and frame.payload.get("event") == EVENT:
+                    message = frame.payload["payload"]["identifier"]
+                    readers.create_task(_acknowledge(socket, topic, message))
+
+
+async def _acknowledge(socket: ClientConnection, topic: str, message: str) -> None:
+    """Read an urgent message, and acknowledge it."""
+    with suppress(ConnectionClosed):
+        for state, lasts in ((State.DISPLAYED, READ), (State.ACKNOWLEDGED, ACKNOWLEDGE)):
+            await asyncio.sleep(random.uniform(*lasts))
+            if random.random() < IGNORE:
+                return
+            said = {"type": "broadcast", "event": RECEIPT, "payload": {"identifier": message, "state": state}}
+            await socket.send(phoenix.Frame(topic, phoenix.BROADCAST, said, "4", "1").text())
 
 
 async def main() -> None:
