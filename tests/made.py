@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from tests import ROOT
+from workers.caching.store.layers import layers
 from workers.connections.store import registry as store
 from workers.connections.store.registry import Connection
 from workers.foundation import clock, database, redis
@@ -62,6 +63,7 @@ def empty_servers() -> None:
     redis.cache_server().flushall()
     redis.cache_server().config_set("maxmemory", "256mb")
     redis.load_functions()
+    layers().local.expire(float("inf"), 0.0)
     store.publish_limits()
     with database.transaction() as db:
         names = ", ".join(table.name for table in database.metadata.sorted_tables)

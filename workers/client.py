@@ -26,7 +26,7 @@ from typing import Any
 
 import httpx2
 
-from workers.caching.formats import WarmUp
+from workers.caching.formats.commands import WarmUp
 from workers.commands import usecases
 from workers.commands.rules.requests import Request
 from workers.commands.usecases import find

@@ -141,6 +141,10 @@ ENTRIES = {
 }
 #: Each of their transactions is a run of its own.
 LOOPS = {
+    # A cache is asked at any moment, and hears of changes at any other.
+    "workers/caching/store/changes.py",
+    "workers/caching/store/layers.py",
+    "workers/caching/usecases/sources.py",
     "workers/commands/usecases.py",
     "workers/scaling/usecases/applying.py",
     "workers/selfwatch/usecases/watching.py",

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.app import Task, app
-from workers.caching import usecases
-from workers.caching.formats import WarmUp
+from workers.caching.formats.commands import WarmUp
+from workers.caching.usecases import changing, maintenance, warming
 from workers.commands import usecases as commands
 from workers.foundation import clock, logs
 
@@ -18,31 +18,38 @@ def warm_up(self: Task, **fields: Any) -> None:
     """Have a wedding's data in the cache before its people come."""
 
     def _warm_up(db: Connection, command: WarmUp, key: str) -> None:
-        usecases.warm_up(db, command, key, now=clock.now())
+        warming.warm_up(db, command, key, now=clock.now(), machine=clock.machine_now())
 
     commands.run(WarmUp, fields, _warm_up, task_id=self.request.id)
 
 
+@app.task(name="caching.warm")
+def warm(**_later: object) -> None:
+    """Warm up the weddings that wait, as fast as users' traffic leaves room for."""
+    if count := warming.run(now=clock.now(), machine=clock.machine_now()):
+        log.info("weddings warmed up", reason="people_come", weddings=count)
+
+
 @app.task(name="caching.forget")
-def forget(*, wedding_ids: list[str], **_later: object) -> None:
-    """Drop what is cached of weddings that changed, in every process."""
-    usecases.forget(wedding_ids)
+def forget(**_later: object) -> None:
+    """Take out what the calendar changed since this was done last, in every process."""
+    if count := changing.forget_changed():
+        log.info("changes reached the cache", reason="calendar", weddings=count)
 
 
 @app.task(name="caching.expire")
 def expire(**_later: object) -> None:
-    """Have every process drop its expired local copies."""
-    log.info("local copies expired", reason="maintenance", processes=usecases.expire())
+    """Have every process drop its expired copies, and see what warm-ups were worth."""
+    maintenance.expire(now=clock.now(), machine=clock.machine_now())
 
 
 @app.task(name="caching.inspect")
 def inspect(**_later: object) -> None:
-    """Look at the cache server's structure: sizes, hits, evictions, entries that would never expire."""
-    found = usecases.structure()
-    log.info(
-        "cache inspected",
-        reason="maintenance",
-        pressure=found.pressure,
-        hit_ratio=found.hit_ratio,
-        **vars(found),
-    )
+    """Look at the cache server's structure, and mend what can't expire or be read."""
+    maintenance.inspect(machine=clock.machine_now())
+
+
+@app.task(name="caching.compare")
+def compare(**_later: object) -> None:
+    """Compare some entries with their source: how many did no change reach?"""
+    maintenance.compare(now=clock.now(), machine=clock.machine_now())

@@ -10,7 +10,7 @@ from workers.alerts.rules import lifecycle as alerts
 from workers.alerts.usecases import surroundings
 from workers.balancing import rules as balancing
 from workers.balancing.adapters import supabase as supabase_nodes
-from workers.caching import rules as caching
+from workers.caching.rules import kinds as caching
 from workers.connections.rules import admission as connections
 from workers.delivery import adapters as urgent_broadcasts
 from workers.delivery import rules as delivery

@@ -68,6 +68,12 @@ def of_the_world(moment: MachineMoment) -> Moment:
     return demo.at(moment.timestamp()) if demo else Moment(moment)
 
 
+def of_the_machine(span: timedelta) -> timedelta:
+    """Return how long a span of the world's time is on the machine's clock."""
+    demo = world()
+    return span / demo.speed if demo else span
+
+
 def machine_now() -> MachineMoment:
     """Return the machine's moment, aware, in UTC: for job records and leases, never for weddings."""
     return MachineMoment(datetime.now(UTC))

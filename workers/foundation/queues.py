@@ -20,6 +20,7 @@ ROUTES = (
     ("connections.publish_levels", {"queue": "safety"}),
     ("connections.sweep", {"queue": "safety"}),
     ("caching.forget", {"queue": "safety"}),
+    ("caching.warm", {"queue": "warm_up"}),
     ("caching.warm_up", {"queue": "warm_up"}),
     ("caching.*", {"queue": "bulk"}),
     ("forecasting.*", {"queue": "bulk"}),

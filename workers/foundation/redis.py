@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
 
 from workers.foundation import settings
 from workers.foundation.errors import ExpectedError
@@ -35,6 +37,10 @@ Client = Any
 
 #: What an address of a cluster has before its host: redis+cluster://
 CLUSTER = "+cluster"
+#: The library of the cache's server.
+CACHING = "wedops_caching"
+#: In seconds: what a call of the cache may take.
+CACHE_PATIENCE = 0.9
 
 
 def registry() -> Client:
@@ -42,9 +48,13 @@ def registry() -> Client:
     return _client(settings.servers().broker_url)
 
 
-def cache_server() -> Client:
-    """Return the client of the cache: the role that evicts by use."""
-    return _client(settings.servers().cache_url)
+def cache_server(*, decode: bool = True, tries: int = 2) -> Client:
+    """Return the client of the cache: the role that evicts by use. Not decoded, its answers are bytes.
+
+    Who asks a cache has another way to the answer: it is waited for no longer than `CACHE_PATIENCE`. A second
+    of the `tries` is for a socket that ended while it waited in the pool.
+    """
+    return _client(settings.servers().cache_url, decode=decode, patience=CACHE_PATIENCE, tries=tries)
 
 
 def connections() -> Client:
@@ -77,17 +87,34 @@ class _Cluster(RedisCluster):
 
 
 @cache
-def _client(url: str, kind: Any = Redis, *, decode: bool = True) -> Client:
+def _client(
+    url: str,
+    kind: Any = Redis,
+    *,
+    decode: bool = True,
+    patience: float | None = None,
+    tries: int = 0,
+) -> Client:
+    lasts = min(settings.patience(), patience or settings.patience())
     return kind.from_url(
         url,
         decode_responses=decode,
         # What somebody wrote that is no text must not keep all else from being read.
         encoding_errors="replace",
-        socket_timeout=settings.patience(),
-        socket_connect_timeout=min(2.0, settings.patience()),
+        socket_timeout=lasts,
+        socket_connect_timeout=min(2.0, lasts),
         health_check_interval=15,
         socket_keepalive=True,
+        **({"retry": Retry(NoBackoff(), tries - 1)} if tries else {}),
     )
+
+
+def open_ahead(client: Client, connections: int) -> None:
+    """Open connections of a client's pool before they are needed."""
+    pool = client.connection_pool
+    opened = [pool.get_connection() for _ in range(connections)]
+    for one in opened:
+        pool.release(one)
 
 
 def broker_hangs() -> bool:
@@ -127,7 +154,7 @@ def libraries() -> dict[str, str]:
 
 
 def load_functions() -> list[str]:
-    """Load or replace every room's functions on broker and registry.
+    """Load or replace every room's functions on broker and registry, and the cache's on its server.
 
     Return the libraries' names. Safe at any time.
     """
@@ -136,7 +163,15 @@ def load_functions() -> list[str]:
         everywhere = {"target_nodes": RedisCluster.PRIMARIES} if isinstance(client, RedisCluster) else {}
         for source in found.values():
             client.execute_command("FUNCTION LOAD", "REPLACE", source, **everywhere)
+    # A cache that is unavailable keeps nobody from migrating: who uses it loads them when it is back.
+    with suppress(*UNREACHABLE):
+        load_cache_functions()
     return list(found)
+
+
+def load_cache_functions() -> None:
+    """Load or replace the cache's functions on its server, which forgets them when it restarts."""
+    cache_server().execute_command("FUNCTION LOAD", "REPLACE", libraries()[CACHING])
 
 
 def outdated_functions() -> list[str]:

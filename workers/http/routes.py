@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from workers.balancing import usecases as balancing
 from workers.balancing.adapters import supabase
 from workers.balancing.rules import Route
+from workers.caching import routes as caching_routes
 from workers.connections.formats import permits
 from workers.delivery import routes as delivery_routes
 from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
@@ -52,6 +53,7 @@ settings.settle_environment()
 api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
 api.include_router(measurement_routes.router)
 api.include_router(delivery_routes.router)
+api.include_router(caching_routes.router)
 
 
 @api.get("/livez")

@@ -1,7 +1,7 @@
 """How much of each thing there was: what `wedops up` says when it ends."""
 
 from workers.alerts.store import alerts
-from workers.caching import store as caching
+from workers.caching.store import results as caching
 from workers.forecasting.store import forecasts
 from workers.foundation import database
 from workers.scaling.store import actions
@@ -16,5 +16,5 @@ def totals() -> dict[str, object]:
             "forecasts": forecasts.count(db),
             "scaling_actions": actions.count(db),
             "alerts": alerts.count(db),
-            "warm_ups": caching.count(db, "warm_up"),
+            "warm_ups": caching.count(db, caching.WARM_UP),
         }

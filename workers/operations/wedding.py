@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from workers.caching import store as caching
+from workers.caching.store import results as caching
 from workers.delivery.formats import cap
 from workers.delivery.store import recipients, summaries
 from workers.emergencies.store import emergencies

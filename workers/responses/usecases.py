@@ -15,7 +15,7 @@ from workers.alerts.rules.lifecycle import AlertView, Breach
 from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.store import alerts
 from workers.alerts.usecases import escalation, evaluation
-from workers.caching import store as results
+from workers.caching.store import results
 from workers.foundation import clock, database, logs, settings, telemetry
 from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment

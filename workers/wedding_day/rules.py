@@ -20,7 +20,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """A wedding's data is in the cache `warm_up_before` its start."""
+    """A wedding's data is in the cache `warm_up_before` its people come: to set up, and to the ceremony."""
 
     prefix: ClassVar = "WEDDING_DAY_"
 
@@ -32,7 +32,7 @@ class Seen:
     """What the last look found. Its text is what is remembered."""
 
     phase: Phase = Phase.PLANNING
-    #: The start for which it was warmed up; a wedding that is moved is warmed up again.
+    #: The arrival for which it was warmed up; a wedding that is moved is warmed up again.
     warm_for: str = ""
 
     def __str__(self) -> str:
@@ -59,14 +59,24 @@ def decide(wedding: Wedding, seen: Seen, policy: Policy, phases: Phases, *, now:
     if wedding.status is Status.CANCELLED:
         return Decision(Seen(Phase.OVER), warm_up=False, reason=Reason.NOTHING_NEW)
     current = phase(wedding, phases, now=now)
-    near = wedding.starts_at - policy.warm_up_before <= now < wedding.ends_at
-    start = f"{wedding.starts_at:%Y%m%dT%H%M}"
-    found = Seen(current, start if near else seen.warm_for)
-    if near and seen.warm_for != start:
+    near = [at for at in arrivals(wedding, phases) if at - policy.warm_up_before <= now < wedding.ends_at]
+    arrival = f"{near[-1]:%Y%m%dT%H%M}" if near else seen.warm_for
+    found = Seen(current, arrival)
+    if seen.warm_for != arrival:
         return Decision(found, warm_up=True, reason=Reason.START_NEAR)
     return Decision(
         found, warm_up=False, reason=Reason.PHASE_BEGAN if current is not seen.phase else Reason.NOTHING_NEW
     )
+
+
+def arrivals(wedding: Wedding, phases: Phases) -> tuple[Moment, Moment]:
+    """Return when people come: the first to set up, the others to the ceremony."""
+    return Moment(wedding.starts_at - phases.setup_before), wedding.starts_at
+
+
+def all_here(wedding: Wedding, phases: Phases) -> Moment:
+    """Return by when all of a wedding's people have come."""
+    return Moment(min(wedding.starts_at + phases.ceremony_lasts, wedding.ends_at))
 
 
 def next_look(wedding: Wedding, policy: Policy, phases: Phases, *, now: Moment) -> datetime | None:
@@ -77,4 +87,5 @@ def next_look(wedding: Wedding, policy: Policy, phases: Phases, *, now: Moment) 
     if wedding.status is Status.CANCELLED:
         return None
     moments = [at for at, _ in begins(wedding.starts_at, wedding.ends_at, phases)]
-    return min((at for at in (*moments, wedding.starts_at - policy.warm_up_before) if at > now), default=None)
+    warm = [at - policy.warm_up_before for at in arrivals(wedding, phases)]
+    return min((at for at in (*moments, *warm) if at > now), default=None)

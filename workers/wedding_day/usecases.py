@@ -1,11 +1,11 @@
 """Looking at weddings when something of them is due, and doing what the look calls for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 
-from workers.caching import usecases as caching
+from workers.caching.usecases import warming
 from workers.foundation import clock, database, logs, settings, telemetry
 from workers.foundation.moments import Moment
 from workers.wedding_day import rules, store
@@ -72,7 +72,7 @@ def _look_at(
     seen = store.seen([wedding.id for wedding in found])
     decisions = {one.id: rules.decide(one, seen[one.id], policy, phases, now=now) for one in found}
     near = [one for one in found if decisions[one.id].warm_up]
-    missed = set[str]() if _warm_up(near, now=now) else {wedding.id for wedding in near}
+    missed = set[str]() if _warm_up(near, decisions, phases) else {wedding.id for wedding in near}
     changed = {
         wedding_id: decision
         for wedding_id, decision in decisions.items()
@@ -85,15 +85,17 @@ def _look_at(
     return missed
 
 
-def _warm_up(near: list[calendar.Wedding], *, now: Moment) -> bool:
-    """Have weddings' data in the cache; False when the cache server can't take them now."""
-    if not near:
-        return True
-    keys = {f"wedding_day/{one.id}/{one.starts_at:%Y%m%dT%H%M}": one for one in near}
+def _warm_up(
+    near: list[calendar.Wedding], decisions: Mapping[str, rules.Decision], phases: calendar.Policy
+) -> bool:
+    """Have weddings warmed up until all of their people have come; False when the registry can't note it."""
+    wanted = {
+        f"wedding_day/{one.id}/{decisions[one.id].now.warm_for}": (one.id, rules.all_here(one, phases))
+        for one in near
+    }
     try:
-        with database.transaction() as db:
-            caching.warm_up_all(db, keys, now=now)
+        warming.request(wanted, "wedding_day")
     except RedisError as error:
-        log.warning("not warmed up yet", weddings=len(near), reason="cache", detail=str(error))
+        log.warning("not warmed up yet", weddings=len(near), reason="redis", detail=str(error))
         return False
     return True

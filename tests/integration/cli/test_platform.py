@@ -18,7 +18,7 @@ from workers.alerts.rules.kinds import Kind, Tempo
 from workers.alerts.rules.lifecycle import Policy
 from workers.alerts.rules.muting import Around
 from workers.alerts.usecases import escalation
-from workers.caching import store as caching
+from workers.caching.store import results as caching
 from workers.cli import doctor
 from workers.cli.main import wedops
 from workers.cli.settings import platform

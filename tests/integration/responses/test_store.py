@@ -14,7 +14,7 @@ from workers.alerts.rules.lifecycle import Breach, Change, Reason, State
 from workers.alerts.store import alerts, moves
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
-from workers.caching import store as results
+from workers.caching.store import results
 from workers.cli import main as cli
 from workers.connections.store import modes
 from workers.connections.usecases import service as connections

@@ -86,7 +86,7 @@ def test_who_depends_on_the_calendar_is_woken_once_until_it_begins() -> None:
         usecases.take(Reading([wedding(f"w-{number}")]), now=clock.now())
     sent = [orjson.loads(text)["headers"]["task"] for text in redis.registry().lrange("bulk", 0, -1)]
     assert sorted(sent) == ["forecasting.refresh", "seasons.detect"]
-    assert redis.registry().llen("safety") == 5
+    assert redis.registry().llen("safety") == 1
     forecasting.refresh.push_request(woken=True)
     forecasting.refresh()
     forecasting.refresh.pop_request()

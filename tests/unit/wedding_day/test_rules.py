@@ -31,8 +31,16 @@ def test_a_wedding_that_runs_and_was_never_looked_at_is_warmed_up_late() -> None
 
 
 def test_a_new_phase_is_noted() -> None:
-    assert _decide(-3.9, Seen()).reason is Reason.PHASE_BEGAN
-    assert _decide(-3.8, Seen(Phase.SETUP)).reason is Reason.NOTHING_NEW
+    warm = "20261010T0800"
+    assert _decide(-3.9, Seen(Phase.PLANNING, warm)).reason is Reason.PHASE_BEGAN
+    assert _decide(-3.8, Seen(Phase.SETUP, warm)).reason is Reason.NOTHING_NEW
+
+
+def test_it_is_warmed_up_before_the_first_come_and_again_before_the_others() -> None:
+    first = _decide(-5.9, Seen())
+    assert (first.warm_up, first.now.warm_for) == (True, "20261010T0800")
+    assert not _decide(-2.1, first.now).warm_up
+    assert _decide(-1.9, first.now).now.warm_for == "20261010T1200"
 
 
 def test_a_cancelled_wedding_needs_nothing() -> None:

@@ -1,13 +1,14 @@
-"""The calendar as it was known at a moment."""
+"""The calendar's versions: as it was known at a moment, what changed since one, what each wedding is from."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import Connection, Text, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from workers.foundation.moments import Moment
 from workers.weddings.rules import Status, Wedding
-from workers.weddings.store.weddings import facts_of, history
+from workers.weddings.store.weddings import FACTS, among, facts_of, history, take_place, weddings
 
 _KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name not in ("timeline", "duties")]
 
@@ -26,3 +27,39 @@ def as_known(db: Connection, at: Moment, start: datetime, end: datetime) -> list
     )
     overlap = (newest.c.starts_at < end) & (newest.c.ends_at > start) & (newest.c.status != Status.CANCELLED)
     return facts_of(db.execute(select(newest).where(overlap).order_by(newest.c.starts_at)))
+
+
+def with_versions(db: Connection, ids: Iterable[str]) -> dict[str, tuple[Wedding, int]]:
+    """Return weddings, those that exist, each with the calendar's version that it is from."""
+    rows = db.execute(select(*FACTS, weddings.c.version).where(among(list(ids)))).all()
+    found = facts_of(row[:-1] for row in rows)
+    return {wedding.id: (wedding, row[-1]) for wedding, row in zip(found, rows, strict=True)}
+
+
+def of_suppliers(db: Connection, suppliers: Iterable[str], start: datetime, end: datetime) -> list[Wedding]:
+    """Return the weddings that overlap [start, end) and at which one of these works, by start."""
+    theirs = weddings.c.supplier_ids.overlap(literal(list(suppliers), ARRAY(Text)))
+    query = select(*FACTS).where(theirs & take_place(start, end)).order_by(weddings.c.starts_at)
+    return facts_of(db.execute(query))
+
+
+def changed_after(db: Connection, version: int, *, limit: int, after: str = "") -> list[tuple[int, str]]:
+    """Return (version, id) of weddings that changed after a version, in this order.
+
+    `after` goes on behind a wedding of the version that follows it. Imports come one after the other, so none
+    is seen late.
+    """
+    place = (weddings.c.version > version) | ((weddings.c.version == version) & (weddings.c.id > after))
+    order = (weddings.c.version, weddings.c.id)
+    query = select(*order).where(place if after else weddings.c.version > version)
+    return [(row[0], row[1]) for row in db.execute(query.order_by(*order).limit(limit))]
+
+
+def suppliers_ever(db: Connection, ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return who works, or ever worked, at weddings."""
+    one = func.unnest(history.c.supplier_ids).label("one")
+    rows = db.execute(select(history.c.id, one).distinct().where(among(list(ids), history.c.id)))
+    found: dict[str, list[str]] = {}
+    for wedding_id, supplier_id in rows:
+        found.setdefault(wedding_id, []).append(supplier_id)
+    return found

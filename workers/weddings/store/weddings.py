@@ -64,8 +64,9 @@ weddings = Table(
 )
 Index("weddings_by_region", weddings.c.region)
 Index("weddings_by_version", weddings.c.version)
+Index("weddings_by_supplier", weddings.c.supplier_ids, postgresql_using="gin")
 
-_FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
+FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
 #: Their columns are JSON.
 _DOCUMENTS = ("timeline", "duties")
 _VENUES, _STATUSES = {str(one): one for one in VenueType}, {str(one): one for one in Status}
@@ -143,7 +144,7 @@ class Difference:
 
 
 def _rows(db: Connection, ids: list[str], *, hold: bool) -> dict[str, Any]:
-    facts = select(*_FACTS, weddings.c.digest, weddings.c.sequence).where(_among(ids))
+    facts = select(*FACTS, weddings.c.digest, weddings.c.sequence).where(among(ids))
     # Locked in one order, so that two imports of the same calendar wait for each other instead of
     # deadlocking.
     query = facts.order_by(weddings.c.id)
@@ -210,9 +211,9 @@ def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
     db.execute(text("DROP TABLE arriving"))
 
 
-def _among(ids: list[str]) -> ColumnElement[bool]:
-    # As one array: a parameter an id would be more than PostgreSQL takes from some 65,000 on.
-    return weddings.c.id == any_(literal(ids, ARRAY(Text)))
+def among(ids: list[str], own: ColumnElement[str] = weddings.c.id) -> ColumnElement[bool]:
+    """Tell the rows whose id is one of these: an array, for PostgreSQL takes some 65,000 parameters."""
+    return own == any_(literal(ids, ARRAY(Text)))
 
 
 def _row(wedding: Wedding) -> dict[str, Any]:
@@ -248,7 +249,7 @@ def require_all(db: Connection, ids: Iterable[str]) -> list[Wedding]:
 
 def by_id(db: Connection, ids: Iterable[str]) -> list[Wedding]:
     """Return the weddings with these ids, those that exist, by start."""
-    return facts_of(db.execute(select(*_FACTS).where(_among(list(ids))).order_by(weddings.c.starts_at)))
+    return facts_of(db.execute(select(*FACTS).where(among(list(ids))).order_by(weddings.c.starts_at)))
 
 
 def between(
@@ -258,7 +259,7 @@ def between(
     ours = (
         take_place(start, end) if region is None else take_place(start, end) & (weddings.c.region == region)
     )
-    return facts_of(db.execute(select(*_FACTS).where(ours).order_by(weddings.c.starts_at).limit(limit)))
+    return facts_of(db.execute(select(*FACTS).where(ours).order_by(weddings.c.starts_at).limit(limit)))
 
 
 def take_place(start: datetime, end: datetime) -> ColumnElement[bool]:

@@ -15,9 +15,8 @@ from workers.weddings.store import weddings as store
 
 log = logs.get("weddings")
 
-#: Woken by name, for they are upper rooms; the first two also run by their own schedule.
-WOKEN = ("seasons.detect", "forecasting.refresh")
-FORGET = "caching.forget"
+#: Woken by name, for they are upper rooms; each also runs by its own schedule.
+WOKEN = ("caching.forget", "seasons.detect", "forecasting.refresh")
 
 
 def preview(reading: Reading) -> store.Difference:
@@ -47,13 +46,11 @@ def take(reading: Reading, *, now: Moment) -> store.Change:
 
 
 def _wake(changed: Sequence[str], *, now: Moment) -> None:
-    """Have what is cached of weddings forgotten, then have them looked at, and wake who depends on any."""
+    """Have weddings looked at, and wake who depends on any: the cache first, what it holds is old."""
     try:
-        for first in range(0, len(changed), 1000):
-            app.send_task(FORGET, kwargs={"wedding_ids": changed[first : first + 1000]}, retry=False)
-        due.list_due(changed, at=now)
         for name in WOKEN:
             app.wake(name)
+        due.list_due(changed, at=now)
     except (OperationalError, RedisError) as error:
         # The rows are there: wedding_day.list_due and the others' own schedules find them.
         log.warning("nobody woken", reason="redis", detail=str(error))

@@ -1,0 +1,1 @@
+"""How an entry is written, and what other services may ask of the cache."""

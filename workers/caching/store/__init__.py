@@ -1,0 +1,1 @@
+"""The two layers, what the server is asked, and what is counted."""

@@ -1,0 +1,90 @@
+"""Many entries at once: loaded in one go, by who gets their leases."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from workers.caching import keys
+from workers.caching.formats import envelope
+from workers.caching.formats.envelope import Envelope, Poisoned
+from workers.caching.store import server
+from workers.caching.store.entries import Loaded, Warmth
+from workers.caching.store.layers import TwoLayers
+from workers.caching.store.local import Key
+from workers.foundation import clock
+
+LoadAll = Callable[[Sequence[Key]], Mapping[Key, Loaded]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An entry that is to be warm for so many seconds, for a wedding's sake."""
+
+    key: Key
+    wedding_id: str
+    lives: float
+
+    @property
+    def name(self) -> str:
+        """Return what the entry is called."""
+        return keys.name(*self.key)
+
+
+@dataclass
+class Warmed:
+    """Entries that were `loaded`, and those that `stay`, from an earlier warm-up of the same wedding."""
+
+    loaded: list[Wanted] = field(default_factory=list)
+    stay: list[Wanted] = field(default_factory=list)
+
+
+def warm(cache: TwoLayers, wanted: Sequence[Wanted], load: LoadAll, warmed: Warmed) -> None:
+    """Have entries in the server for as long as they are wanted; add to `warmed` those that are.
+
+    What another process loads at this moment is left to it, and what is loaded is not of more use to this
+    process than to others: no copy is held.
+    """
+    now_ms = int(cache.changes.now() * 1000)
+    there = _there([one.name for one in wanted])
+    missing = []
+    for one in wanted:
+        found = there.get(one.name)
+        if found is None or found[0].fresh < now_ms + one.lives * 1000 * _NEARLY:
+            missing.append(one)
+        elif found[0].warm == one.wedding_id:
+            warmed.stay.append(one)
+    token = uuid4().hex
+    has = {one.name: there[one.name][1] if one.name in there else "" for one in missing}
+    taken = server.take(has, token, lasts_ms=cache.lease_ms)
+    ours = [one for one, answer in zip(missing, taken, strict=True) if answer.may_load]
+    warmed.loaded += _fill(cache, ours, token, load)
+
+
+#: An entry whose life differs from what is wanted by less than its jitter is not loaded again.
+_NEARLY = 0.8
+
+
+def _there(names: Sequence[str]) -> dict[str, tuple[Envelope, str]]:
+    found = {}
+    for name, text in server.get_all(names).items():
+        try:
+            found[name] = envelope.read(name, text), envelope.checksum(text)
+        except Poisoned:
+            continue
+    return found
+
+
+def _fill(cache: TwoLayers, ours: Sequence[Wanted], token: str, load: LoadAll) -> list[Wanted]:
+    begun = clock.stopwatch()
+    try:
+        loaded = load([one.key for one in ours]) if ours else {}
+    except BaseException:
+        server.drop_leases([one.name for one in ours], token)
+        raise
+    each = (clock.stopwatch() - begun) / max(1, len(ours))
+    fillings = (
+        cache.made(one.key, loaded[one.key], token, load=each, warmth=Warmth(one.wedding_id, one.lives))[1]
+        for one in ours
+    )
+    answers = server.fill(fillings)
+    return [one for one, answer in zip(ours, answers, strict=True) if answer == 1]

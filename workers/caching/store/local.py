@@ -1,0 +1,178 @@
+"""What a process holds in memory: copies of entries, never older than the last change that it heard of."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from typing import Any
+
+from workers.caching.rules.eviction import Eviction
+from workers.caching.rules.kinds import Ids
+
+#: A copy's key: kind and ids. A kind is as good as its text.
+Key = tuple[str, Ids]
+#: So many changes are remembered, to refuse what was read before one of them.
+REMEMBERED = 20_000
+_NEVER = float("-inf")
+
+
+class Copy:
+    """An entry's value as a process holds it; moments are seconds of the stopwatch.
+
+    `value` is shared by all who read it: change none of it. None is what does not exist. `stale` says that
+    its source was unavailable when it should have been loaded anew.
+    """
+
+    __slots__ = (
+        *("value", "revision", "stale", "made", "early_at", "early", "fresh_until", "span", "hits", "sum"),
+    )
+
+    def __init__(self, value: Any, revision: int, *, fresh_until: float, early: float) -> None:
+        """Hold a value that is loaded anew from `early` on."""
+        self.value, self.revision, self.stale = value, revision, False
+        #: From when on a read does more than take it; `early` again once what was missed is known.
+        self.early_at = self.early = early
+        self.fresh_until = fresh_until
+        #: Epoch seconds, in the world's time, from when to when its wedding's people ask for it.
+        self.span: tuple[float, float] | None = None
+        self.hits = 0
+        self.sum = ""
+
+
+class Local:
+    """Copies by key, as many as fit. Past weddings go first, those of today last."""
+
+    def __init__(self, capacity: int, *, world: Callable[[], float]) -> None:
+        """Hold `capacity` copies; `world` returns the world's moment in epoch seconds."""
+        self.copies: dict[Key, Copy] = {}
+        self._world, self._lock = world, threading.RLock()
+        self._eviction = Eviction(capacity, keep=self._is_needed)
+        self._ends: list[tuple[float, Key]] = []
+        self._changed: dict[Key, tuple[int, int]] = {}
+        self._changes = 0
+        #: Notes that a copy was read; False when `missed` is to be called as well.
+        self.touch = self._eviction.touch
+        self.evicted = 0
+        #: How often copies were read that are here no more.
+        self.left = Counter[Key]()
+        self.trusted = False
+
+    @property
+    def capacity(self) -> int:
+        """Return how many copies fit."""
+        return self._eviction.capacity
+
+    def resize(self, capacity: int) -> None:
+        """Hold so many copies from now on."""
+        with self._lock:
+            for key in self._eviction.resize(capacity):
+                self._forget(key)
+
+    def begun(self) -> int:
+        """Return what `keep` wants of who begins to read."""
+        return self._changes
+
+    def keep(self, key: Key, copy: Copy, *, since: int) -> bool:
+        """Hold a copy, unless a change since it was read is newer, or nothing is heard of changes."""
+        with self._lock:
+            at, revision = self._changed.get(key, (0, 0))
+            unknown = self._changes - since > REMEMBERED
+            if not self.trusted or unknown or (at > since and copy.revision < revision):
+                return False
+            before = self.copies.get(key)
+            if before is not None:
+                if before.revision > copy.revision:
+                    return False
+                copy.hits = before.hits
+            self.copies[key] = copy
+            if copy.span:
+                heappush(self._ends, (copy.span[1], key))
+            if before is None:
+                self._make_room(key)
+            return True
+
+    def _make_room(self, key: Key) -> None:
+        if len(self.copies) > self.capacity:
+            self._drop_past()
+        if (victim := self._eviction.add(key)) is not None:
+            self._forget(victim)
+
+    def _drop_past(self) -> None:
+        """Drop one copy of a wedding that is over."""
+        now = self._world()
+        while self._ends and self._ends[0][0] < now:
+            _, key = heappop(self._ends)
+            copy = self.copies.get(key)
+            if copy is not None and copy.span and copy.span[1] < now:
+                self._eviction.discard(key)
+                self._forget(key)
+                return
+
+    def _is_needed(self, key: Key) -> bool:
+        copy = self.copies.get(key)
+        return bool(copy and copy.span and copy.span[0] <= self._world() < copy.span[1])
+
+    def _forget(self, key: Key) -> None:
+        """Take out a copy that gives way to another."""
+        self._take_out(key)
+        self.evicted += 1
+
+    def _take_out(self, key: Key) -> None:
+        copy = self.copies.pop(key, None)
+        if copy is not None and copy.hits:
+            self.left[key] += copy.hits
+
+    def missed(self, key: Key) -> None:
+        """Note a read that `touch` did not take in full."""
+        with self._lock:
+            if key in self.copies:
+                self._eviction.miss(key)
+
+    def changed_since(self, key: Key, since: int) -> bool:
+        """Tell whether an entry changed since `begun` said so."""
+        return self._changes - since > REMEMBERED or self._changed.get(key, (0, 0))[0] > since
+
+    def drop(self, keys: Iterable[Key], revision: int) -> None:
+        """Drop the copies of entries that changed, unless they are as new as the change."""
+        with self._lock:
+            for key in keys:
+                self._changes += 1
+                # Put at the end: the oldest are forgotten first.
+                self._changed.pop(key, None)
+                self._changed[key] = self._changes, revision
+                copy = self.copies.get(key)
+                if copy is not None and copy.revision < revision:
+                    self._take_out(key)
+                    self._eviction.discard(key)
+            while len(self._changed) > REMEMBERED:
+                del self._changed[next(iter(self._changed))]
+
+    def distrust(self) -> None:
+        """Have each copy checked before it is served: nothing is heard of changes any more."""
+        with self._lock:
+            self.trusted = False
+            for copy in self.copies.values():
+                copy.early_at = _NEVER
+
+    def trust(self, *, missed: bool) -> None:
+        """Serve copies again; where changes may have been `missed`, each only once it was checked."""
+        with self._lock:
+            self.trusted = True
+            if not missed:
+                for copy in self.copies.values():
+                    copy.early_at = copy.early
+
+    def expire(self, at: float, kept: float) -> int:
+        """Drop copies whose time is over by `kept` seconds; return how many."""
+        with self._lock:
+            over = [key for key, copy in self.copies.items() if copy.fresh_until + kept < at]
+            for key in over:
+                self._take_out(key)
+                self._eviction.discard(key)
+            self._ends = [(until, key) for until, key in self._ends if key in self.copies]
+            self._ends.sort()
+            return len(over)
+
+    def __len__(self) -> int:
+        """Return how many copies there are."""
+        return len(self.copies)

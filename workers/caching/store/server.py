@@ -1,0 +1,168 @@
+"""What is asked of the cache's server. Functions that a restart took from it are loaded again."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from workers.caching.keys import CHANGES, ENTRIES, HOT, LOADING, TOTALS
+from workers.foundation import redis
+
+#: So many entries are written, or dropped, in one go.
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What `take` found: a fresh entry, the lease to load it, or neither; `text` may be an old one then."""
+
+    text: bytes | None
+    may_load: bool = False
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """An entry to be written by who holds its lease: for how many ms it is kept, and its text."""
+
+    name: str
+    token: str
+    revision: int
+    keep_ms: int
+    text: bytes
+
+
+def getter() -> Callable[[str], bytes | None]:
+    """Return a function that returns an entry's text; it raises what `redis.UNREACHABLE` has.
+
+    Most reads of the server are of this kind, and redis-py takes as long about a GET as the server does: a
+    connection of its pool is asked without what `Redis.get` does besides.
+    """
+    pool = redis.cache_server(decode=False).connection_pool
+
+    def _get(name: str) -> bytes | None:
+        connection = pool.get_connection()
+        try:
+            connection.send_command("GET", ENTRIES + name)
+            found: bytes | None = connection.read_response()
+        except BaseException:
+            # What was asked on it may still be answered: to somebody else.
+            connection.disconnect()
+            raise
+        finally:
+            pool.release(connection)
+        return found
+
+    return _get
+
+
+def get(name: str) -> bytes | None:
+    """Return an entry's text."""
+    found: bytes | None = redis.cache_server(decode=False).get(ENTRIES + name)
+    return found
+
+
+def get_all(names: Sequence[str]) -> dict[str, bytes]:
+    """Return the texts of the entries that are there, by name."""
+    texts = redis.cache_server(decode=False).mget([ENTRIES + name for name in names]) if names else []
+    return {name: text for name, text in zip(names, texts, strict=True) if text is not None}
+
+
+def take(wanted: Mapping[str, str], token: str, *, lasts_ms: int) -> list[Taken]:
+    """Ask to load entries by name, each with the checksum of an older copy that the caller has, or ''."""
+    calls = [
+        ("wedops_cache_take", 2, ENTRIES + name, LOADING + name, name, token, lasts_ms, has)
+        for name, has in wanted.items()
+    ]
+    return [_taken(*answer) for answer in _calls(calls)]
+
+
+def _taken(state: bytes, text: bytes | None = None) -> Taken:
+    return Taken(text, may_load=state == b"load", fresh=state == b"entry")
+
+
+def fill(fillings: Iterable[Filling]) -> list[int]:
+    """Write entries whose lease is still the caller's.
+
+    Return for each 1, 0 when a change took the lease, -1 when what is there is newer.
+    """
+    calls = [
+        (
+            "wedops_cache_fill",
+            2,
+            ENTRIES + one.name,
+            LOADING + one.name,
+            *(one.name, one.token, one.revision, one.keep_ms, one.text),
+        )
+        for one in fillings
+    ]
+    return [int(answer) for answer in _calls(calls)]
+
+
+def drop_leases(names: Iterable[str], token: str) -> None:
+    """Give back the leases of loads that failed."""
+    _calls([("wedops_cache_drop_lease", 1, LOADING + name, token) for name in names])
+
+
+def discard(name: str, text: bytes) -> None:
+    """Take out a text that is none of our entries, unless another took its place."""
+    _calls([("wedops_cache_discard", 1, ENTRIES + name, text)])
+
+
+def invalidate(names: Sequence[str], revision: int) -> None:
+    """Take entries out that are older than `revision`, in all processes."""
+    pages = [names[first : first + PAGE] for first in range(0, len(names), PAGE)]
+    _calls([("wedops_cache_invalidate", 0, revision, *page) for page in pages])
+
+
+def tell(word: str) -> None:
+    """Tell every process something that is no change of an entry."""
+    redis.cache_server(decode=False).xadd(CHANGES, {"revision": 0, "names": word}, maxlen=1000)
+
+
+def note(counts: Iterable[tuple[str, str, int, int, int, int]]) -> None:
+    """Add what was read.
+
+    For each: wedding or '', name, how often from memory, from the server, and loaded; 1 when it was warmed.
+    """
+    flat = [value for one in counts for value in one]
+    pages = [flat[first : first + 6 * PAGE] for first in range(0, len(flat), 6 * PAGE)]
+    _calls([("wedops_cache_note", 0, *page) for page in pages])
+
+
+def totals() -> dict[tuple[str, str], int]:
+    """Return how often all readers ever read, by (layer, kind): local, server, none (it had to be loaded)."""
+    found = redis.cache_server().hgetall(TOTALS)
+    pairs = ((name.split("|"), int(value)) for name, value in found.items())
+    return {(layer, kind): many for (layer, kind), many in pairs}
+
+
+def hottest(limit: int) -> list[tuple[str, float]]:
+    """Return the entries that are read most of late, with how often."""
+    found: list[tuple[str, float]] = redis.cache_server().zrevrange(HOT, 0, limit - 1, withscores=True)
+    return found
+
+
+def _calls(calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Call functions in one go; a server that lost them gets them again."""
+    if not calls:
+        return []
+    try:
+        return _ask(calls)
+    except ResponseError as error:
+        if not redis.is_missing_function(error):
+            raise
+        redis.load_cache_functions()
+        return _ask(calls)
+
+
+def _ask(calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    server = redis.cache_server(decode=False)
+    if len(calls) == 1:
+        return [server.fcall(*calls[0])]
+    with server.pipeline(transaction=False) as pipe:
+        for call in calls:
+            pipe.fcall(*call)
+        answers: list[Any] = pipe.execute()
+    return answers

@@ -1,0 +1,1 @@
+"""What can be asked of the cache, and what keeps it right and warm."""

@@ -1,0 +1,127 @@
+"""What keeps the cache in order: expired copies, structure, comparison with the source, warm-ups' worth."""
+
+from dataclasses import asdict
+from typing import Any
+
+from workers.caching import keys, telemetry
+from workers.caching.formats.envelope import Envelope
+from workers.caching.rules.kinds import Kind, Policy
+from workers.caching.rules.structure import Compared, Held, Structure
+from workers.caching.store import inspection, server
+from workers.caching.store.entries import Loaded
+from workers.caching.store.local import Key
+from workers.caching.usecases import changing, peak, sources, warming
+from workers.foundation import database, logs, settings
+from workers.foundation.moments import MachineMoment, Moment
+
+log = logs.get("caching")
+
+#: How a gateway's count of reads is called among all readers'.
+LAYERS = {"hit": "server", "miss": "none"}
+STRUCTURE, COMPARED, UNREAD, POISONED = "structure", "compared", "unread", "poisoned"
+
+
+def expire(*, now: Moment, machine: MachineMoment) -> None:
+    """Have processes drop expired copies, add up what gateways read, and see what warm-ups were worth."""
+    server.tell(keys.EXPIRE)
+    _count_gateways(machine)
+    with database.transaction() as db:
+        outcomes = warming.evaluate(db, machine=machine)
+    if outcomes:
+        unread = sorted(wedding_id for wedding_id, one in outcomes.items() if one.precision == 0)
+        inspection.keep_finding(UNREAD, {"weddings": unread, "of": len(outcomes)})
+    peak.end_when_over(now=now, machine=machine)
+
+
+def _count_gateways(machine: MachineMoment) -> None:
+    refused = 0
+    for field, many in inspection.drain_counts().items():
+        what, _, kind = field.partition("|")
+        if what in LAYERS:
+            telemetry.reads.labels(LAYERS[what], kind, "gateway").inc(many)
+        else:
+            telemetry.refused.labels("gateway").inc(many)
+            refused += many
+    if refused:
+        inspection.keep_finding(POISONED, {"entries": refused, "at": machine.timestamp()})
+
+
+def inspect(*, machine: MachineMoment) -> Structure:
+    """Look at the server's structure, mend what is amiss, and keep what was found."""
+    known = inspection.findings().get(STRUCTURE)
+    at = machine.timestamp()
+    before = _structure(known["found"]) if known else None
+    found = inspection.look(before, max(1.0, at - known["at"]) if known else 1.0)
+    inspection.keep_finding(STRUCTURE, {"found": asdict(found), "at": at})
+    _publish(found)
+    if found.orphans:
+        inspection.keep_finding(POISONED, {"entries": found.orphans, "at": at})
+    return found
+
+
+def _structure(facts: dict[str, Any]) -> Structure:
+    kinds = {name: Held(**own) for name, own in facts["kinds"].items()}
+    return Structure(**facts | {"kinds": kinds, "big": tuple(facts["big"])})
+
+
+def _publish(found: Structure) -> None:
+    for kind in Kind:
+        held = found.kinds.get(kind, Held(0, 0))
+        telemetry.held.labels(kind).set(held.entries)
+        telemetry.held_bytes.labels(kind).set(held.bytes)
+    telemetry.server_bytes.set(found.used)
+    telemetry.server_limit.set(found.limit)
+    telemetry.evictions.set(found.evictions_per_s)
+    telemetry.operations.set(found.operations_per_s)
+    if found.ratio is not None:
+        telemetry.compressed.set(found.ratio)
+
+
+def compare(*, now: Moment, machine: MachineMoment) -> Compared:
+    """Compare some entries with their source, take out those that are older, and keep how many they were.
+
+    Meta's Polaris watches its caches in this way: an invalidation that was lost is seen, whatever lost it.
+    """
+    sampled = inspection.sample(settings.read(Policy).compare)
+    by_key = {_key(name): entry for name, entry in sampled.items()}
+    with database.transaction() as db:
+        actual = sources.load_all(db, list(by_key), now=now)
+    older = {key: actual[key].revision for key, entry in by_key.items() if _is_older(entry, actual[key])}
+    # A change that was made a moment ago may be on its way: one that is there still was missed.
+    stale = _still(older) if older else {}
+    for key, revision in stale.items():
+        changing.invalidate([key], revision)
+        log.warning("stale entry", kind=key[0], reason="invalidation_lost")
+    made = [by_key[key].made for key in stale]
+    found = Compared(len(by_key), len(stale), machine.timestamp() - min(made) / 1000 if made else 0.0)
+    telemetry.stale_share.set(found.share)
+    inspection.keep_finding(COMPARED, {"found": asdict(found), "at": machine.timestamp()})
+    return found
+
+
+def findings() -> dict[str, Any]:
+    """Return what was found last, by name."""
+    return inspection.findings()
+
+
+def _key(name: str) -> Key:
+    kind, *ids = name.split(":")
+    return kind, tuple(ids)
+
+
+def _is_older(entry: Envelope, actual: Loaded) -> bool:
+    if entry.revision >= actual.revision:
+        return False
+    if entry.name.startswith(Kind.USER):
+        # Which weddings are near changes by itself; what is said of one does not.
+        own, theirs = (
+            {one["wedding_id"]: one for one in value["weddings"]} for value in (entry.value, actual.value)
+        )
+        return any(own[id] != theirs[id] for id in own.keys() & theirs)
+    return bool(entry.value != actual.value)
+
+
+def _still(older: dict[Key, int]) -> dict[Key, int]:
+    changing.forget_changed()
+    left = server.get_all([keys.name(*key) for key in older])
+    return {key: revision for key, revision in older.items() if keys.name(*key) in left}

@@ -1,0 +1,134 @@
+"""Peak mode: more copies, compressed bodies, more connections, hot entries held ahead; undone at its end."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from statistics import median
+
+from sqlalchemy import Connection
+
+from workers.caching.rules.kinds import Ids, Kind, Policy
+from workers.caching.store import peaks, results, server
+from workers.caching.store.layers import TwoLayers, layers
+from workers.caching.store.local import Key
+from workers.caching.store.peaks import Peak
+from workers.caching.usecases import sources
+from workers.foundation import clock, database, logs, settings
+from workers.foundation.errors import error_code
+from workers.foundation.moments import MachineMoment, Moment
+
+log = logs.get("caching")
+
+#: So many of the hottest entries are read to measure what a read takes.
+PROBED = 100
+KIND = "cache_peak"
+
+
+@dataclass
+class Optimised:
+    """What peak mode did: actions in words, gains as (before, after), and what failed."""
+
+    key: str
+    until: float
+    actions: list[str] = field(default_factory=list)
+    gains: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+
+def optimise(lasts: timedelta, *, by: str, now: Moment, machine: MachineMoment) -> Optimised:
+    """Begin peak mode for a while, in all processes; return what was done and what this process gained.
+
+    Ordered again while it holds, it holds until the later end.
+    """
+    policy, at, own = settings.read(Policy), machine.timestamp(), layers()
+    active = peaks.active(at)
+    until = max(at + lasts.total_seconds(), active.until if active else 0.0)
+    found = Optimised(active.key if active else f"peak/{now:%Y%m%dT%H%M%S}", until)
+    hot = peaks.hot(policy.local_entries_peak)
+    before = _probe(own, hot[:PROBED])
+    peaks.order(Peak(found.key, active.since if active else at, until, by))
+    try:
+        peaks.apply(own, in_peak=True)
+        found.actions += [
+            f"{policy.local_entries_peak} copies in each process (before {policy.local_entries})",
+            f"bodies above {policy.compress_above} bytes are compressed where that pays",
+            f"{own.loaders} loads at once in each process, their connections opened ahead",
+            f"{_load_hot(own, hot)} hot entries loaded, and held by each process",
+        ]
+    except Exception as error:
+        found.errors.append(error_code(error))
+        log.warning("peak mode only in part", reason=error_code(error))
+    found.gains["read_us"] = (before, _probe(own, hot[:PROBED]))
+    found.gains["hit_ratio"] = (_hit_ratio(server.totals()), None)
+    _record(found, by, now)
+    return found
+
+
+def _record(found: Optimised, by: str, now: Moment) -> None:
+    detail = {"actions": found.actions, "errors": found.errors, "by": by, "gains": found.gains}
+    totals = {"|".join(name): many for name, many in server.totals().items()}
+    with database.transaction() as db:
+        row = results.Result(
+            found.key, KIND, None, detail | {"entries": len(found.actions), "totals": totals}
+        )
+        results.record(db, [row], at=now)
+
+
+def end(*, now: Moment) -> dict[str, float | None]:
+    """End peak mode; return the hit ratio before it and while it held. Nothing where it does not hold."""
+    peak = peaks.known()
+    if peak is None:
+        return {}
+    peaks.end()
+    peaks.apply(layers(), in_peak=False)
+    with database.transaction() as db:
+        return _settle(db, peak.key, now)
+
+
+def _settle(db: Connection, key: str, now: Moment) -> dict[str, float | None]:
+    """Write down what peak mode gained."""
+    begun = results.detail(db, key)
+    if begun is None:
+        return {}
+    before = {
+        (layer, kind): many for name, many in begun["totals"].items() for layer, kind in [name.split("|")]
+    }
+    while_it_held = {name: many - before.get(name, 0) for name, many in server.totals().items()}
+    gains = {"hit_ratio_before": begun["gains"]["hit_ratio"][0], "hit_ratio": _hit_ratio(while_it_held)}
+    results.add(db, key, {"ended_at": now.isoformat(), "gained": gains})
+    return gains
+
+
+def end_when_over(*, now: Moment, machine: MachineMoment) -> None:
+    """End peak mode once its time is over."""
+    peak = peaks.known()
+    if peak and peak.until <= machine.timestamp():
+        log.info("peak mode ended", reason="over")
+        end(now=now)
+
+
+def _load_hot(own: TwoLayers, hot: list[Key]) -> int:
+    """Have the hottest entries in the server and here; return how many."""
+    for kind, ids in hot:
+        _read(own, Kind(kind), ids)
+    return len(hot)
+
+
+def _probe(own: TwoLayers, hot: list[Key]) -> float | None:
+    """Return how many microseconds a read of a hot entry takes here, the median; None when there is none."""
+    times = []
+    for kind, ids in hot:
+        begun = clock.stopwatch()
+        _read(own, Kind(kind), ids)
+        times.append(clock.stopwatch() - begun)
+    return round(median(times) * 1e6, 1) if times else None
+
+
+def _read(own: TwoLayers, kind: Kind, ids: Ids) -> None:
+    own.get(kind, ids, partial(sources.load, kind, ids))
+
+
+def _hit_ratio(totals: dict[tuple[str, str], int]) -> float | None:
+    reads = sum(totals.values())
+    missed = sum(many for (layer, _), many in totals.items() if layer == "none")
+    return round(1 - missed / reads, 4) if reads else None

@@ -1,0 +1,247 @@
+"""Warming up weddings: what their people will ask for, before they come."""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Connection
+
+from workers.caching import telemetry
+from workers.caching.formats.commands import WarmUp
+from workers.caching.rules import warming as rules
+from workers.caching.rules.kinds import Policy
+from workers.caching.rules.warming import ClassOutcome
+from workers.caching.store import batches, pending, results, server, watches
+from workers.caching.store.batches import Wanted, Warmed
+from workers.caching.store.entries import Loaded
+from workers.caching.store.layers import layers
+from workers.caching.store.local import Key
+from workers.caching.store.pending import Pending
+from workers.caching.usecases import sources
+from workers.foundation import clock, database, logs, settings
+from workers.foundation.moments import MachineMoment, Moment
+from workers.weddings.rules import Wedding
+from workers.weddings.store import weddings
+
+log = logs.get("caching")
+
+#: So many weddings are taken up at once. A run ends after so many seconds; the next one goes on.
+BATCH, ENOUGH = 10, 15.0
+#: What past weddings' people asked for is learned from so many.
+PAST = 500
+#: Whose people are there, or come soon, when the server that was warm is lost.
+SOON = timedelta(hours=2)
+
+
+@dataclass
+class Pace:
+    """How fast a run warms, by how long its batches take and what users' reads had to load meanwhile."""
+
+    policy: Policy
+    quickest: float = float("inf")
+    loads: int = field(init=False)
+    since: float = field(default_factory=clock.stopwatch)
+    pause: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the policy's pause."""
+        self.loads = _loads()
+        self.pause = self.policy.warm_pause.total_seconds()
+
+    def rest(self, took: float) -> None:
+        """Pause after a batch that took so many seconds."""
+        self.quickest = min(self.quickest, took)
+        self.pause = rules.next_pause(self.pause, took=took, quickest=self.quickest)
+        threading.Event().wait(self.pause)
+
+    def is_users_turn(self) -> bool:
+        """Tell whether users' reads have so much to load that a warm-up has to wait."""
+        passed = clock.stopwatch() - self.since
+        if passed < 1.0:
+            return False
+        before, self.loads, self.since = self.loads, _loads(), clock.stopwatch()
+        return (self.loads - before) / passed > self.policy.warm_yield
+
+
+def _loads() -> int:
+    return sum(many for (layer, _), many in server.totals().items() if layer == "none")
+
+
+def warm_up(db: Connection, command: WarmUp, key: str, *, now: Moment, machine: MachineMoment) -> None:
+    """Have a wedding's data in the cache now, and remember that. Raises WeddingUnknown."""
+    wedding = weddings.require(db, command.wedding_id)
+    asked = Pending(key, wedding.id, "asked", max(wedding.starts_at, now).timestamp())
+    plans, warmed = _plans(db, [asked], now), Warmed()
+    for _ in _warm(plans, warmed, Pace(settings.read(Policy)), now):
+        pass
+    _remember(db, plans, warmed, now=now, machine=machine)
+
+
+def request(wanted: Mapping[str, tuple[str, datetime]], why: str) -> None:
+    """Have weddings warmed up soon: by key (wedding, until when its people come), the most urgent first."""
+    pending.add(Pending(key, id, why, until.timestamp()) for key, (id, until) in wanted.items())
+
+
+def run(*, now: Moment, machine: MachineMoment) -> int:
+    """Warm up what waits, as fast as users' traffic leaves room for; return how many weddings.
+
+    What is not done in time, or fails, still waits.
+    """
+    if pending.is_new_server():
+        _request_lost(now)
+    pace, begun, count = Pace(settings.read(Policy)), clock.stopwatch(), 0
+    while clock.stopwatch() - begun < ENOUGH and (due := pending.first(BATCH)):
+        with database.transaction() as db:
+            plans = _plans(db, due, now)
+        warmed = Warmed()
+        for _ in _warm(plans, warmed, pace, now):
+            if pace.is_users_turn() or clock.stopwatch() - begun > ENOUGH:
+                log.info("warm-up waits", reason="users_traffic", waiting=pending.count())
+                return count
+        with database.transaction() as db:
+            _remember(db, plans, warmed, now=now, machine=machine)
+        pending.done(due)
+        count += len(due)
+    return count
+
+
+def _request_lost(now: Moment) -> None:
+    """Have warmed up again what was warm on a server that is gone."""
+    with database.transaction() as db:
+        near = weddings.between(db, now, now + SOON)
+    log.warning("cache is warmed up again", weddings=len(near), reason="server_lost")
+    wanted = {f"lost/{one.id}/{now:%Y%m%dT%H%M%S}": (one.id, max(one.starts_at, now)) for one in near}
+    request(wanted, "server_lost")
+
+
+def _plans(db: Connection, due: Sequence[Pending], now: Moment) -> "list[_Plan]":
+    found = {one.id: one for one in weddings.by_id(db, {one.wedding_id for one in due})}
+    plans = [_Plan.of(one, found[one.wedding_id], now) for one in due if one.wedding_id in found]
+    learned = rules.shares(_past(db))
+    for plan in plans:
+        plan.choose(learned)
+    return plans
+
+
+def _warm(plans: "Iterable[_Plan]", warmed: Warmed, pace: Pace, now: Moment) -> Iterator[None]:
+    """Warm up weddings a batch of entries at a time, adding what is warm; yield after each."""
+    wanted, size = [one for plan in plans for one in plan.wanted], pace.policy.warm_batch
+    for first in range(0, len(wanted), size):
+        begun = clock.stopwatch()
+        batches.warm(layers(), wanted[first : first + size], partial(_load, now), warmed)
+        pace.rest(clock.stopwatch() - begun)
+        yield
+
+
+def _load(now: Moment, names: Sequence[Key]) -> Mapping[Key, Loaded]:
+    with database.transaction() as db:
+        return sources.load_all(db, names, now=now)
+
+
+@dataclass
+class _Plan:
+    """What is to be warm of a wedding, by class, and for how many seconds."""
+
+    pending: Pending
+    classes: Mapping[str, list[Key]]
+    lives: float
+    wanted: list[Wanted] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, one: Pending, wedding: Wedding, now: Moment) -> "_Plan":
+        policy = settings.read(Policy)
+        ahead = timedelta(seconds=max(0.0, one.until - now.timestamp())) + policy.watch_first
+        lives = min(policy.warm_ttl_max, clock.of_the_machine(ahead))
+        return cls(one, sources.classes_of(wedding, wedding.supplier_ids), lives.total_seconds())
+
+    def choose(self, learned: Mapping[str, float]) -> None:
+        """Leave out what past weddings' people did not ask for."""
+        for name, own in self.classes.items():
+            if rules.is_worth(name, learned):
+                self.wanted += [Wanted(key, self.pending.wedding_id, self.lives) for key in own]
+
+
+def _remember(
+    db: Connection, plans: Iterable[_Plan], warmed: Warmed, *, now: Moment, machine: MachineMoment
+) -> None:
+    """Write down what was loaded, and watch what is read of all that is warm.
+
+    Where nothing had to be loaded, what is watched already goes on.
+    """
+    loaded, stay = _by_wedding(warmed.loaded), _by_wedding(warmed.stay)
+    own = [(plan, loaded.get(plan.pending.wedding_id, set())) for plan in plans]
+    _settle(db, [plan.pending.wedding_id for plan, names in own if names])
+    results.record(db, [_result(plan, names) for plan, names in own], at=now)
+    policy = settings.read(Policy)
+    window = clock.of_the_machine(policy.watch_first) / timedelta(milliseconds=1)
+    for plan, names in own:
+        telemetry.warmed.labels(plan.pending.why).inc(len(names))
+        if names:
+            lasts, at = int(plan.lives * 1000), int(machine.timestamp() * 1000)
+            watch = _watch(plan, names | stay.get(plan.pending.wedding_id, set()))
+            watches.open_all([watch], window_ms=int(window), lasts_ms=lasts, at_ms=at)
+
+
+def _by_wedding(entries: Iterable[Wanted]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for one in entries:
+        found.setdefault(one.wedding_id, set()).add(one.name)
+    return found
+
+
+def _result(plan: _Plan, names: Iterable[str]) -> results.Result:
+    count = len(list(names))
+    detail = {"entries": count, "of": len(plan.wanted), "why": plan.pending.why}
+    return results.Result(
+        f"{results.WARM_UP}/{plan.pending.key}", results.WARM_UP, plan.pending.wedding_id, detail
+    )
+
+
+def _watch(plan: _Plan, names: set[str]) -> watches.Watch:
+    counts = {name: len(own) for name, own in plan.classes.items()}
+    warm = dict.fromkeys(counts, 0)
+    for name in names:
+        warm[watches.class_of(name)] += 1
+    classes = {name: ClassOutcome(of=counts[name], warmed=warm[name]) for name in counts}
+    return watches.Watch(plan.pending.wedding_id, f"{results.WARM_UP}/{plan.pending.key}", classes)
+
+
+def _past(db: Connection) -> Iterator[Mapping[str, ClassOutcome]]:
+    for row in results.evaluated(db, limit=PAST):
+        yield {name: ClassOutcome(**own) for name, own in row["detail"]["classes"].items()}
+
+
+def evaluate(db: Connection, *, machine: MachineMoment, all_of: bool = False) -> dict[str, rules.Outcome]:
+    """Write down what warm-ups were worth whose entries have expired; return them by wedding.
+
+    With `all_of` also those that are still watched.
+    """
+    at = int(machine.timestamp() * 1000)
+    return _settle(db, watches.due(2**53 if all_of else at, limit=PAST))
+
+
+def _settle(db: Connection, wedding_ids: Sequence[str]) -> dict[str, rules.Outcome]:
+    """Write down what weddings' warm-ups were worth up to now, and watch them no more."""
+    found = watches.found(wedding_ids)
+    for key, outcome in found.values():
+        results.add(db, key, _worth(outcome))
+    watches.close(wedding_ids)
+    _publish([outcome for _, outcome in found.values()])
+    return {wedding_id: outcome for wedding_id, (_, outcome) in found.items()}
+
+
+def _worth(outcome: rules.Outcome) -> dict[str, object]:
+    classes = {name: vars(one) for name, one in outcome.classes.items()}
+    return {"precision": outcome.precision, "recall": outcome.recall, "classes": classes}
+
+
+def _publish(outcomes: Sequence[rules.Outcome]) -> None:
+    for gauge, values in (
+        (telemetry.precision, [one.precision for one in outcomes]),
+        (telemetry.recall, [one.recall for one in outcomes]),
+    ):
+        known = [value for value in values if value is not None]
+        if known:
+            gauge.set(sum(known) / len(known))
