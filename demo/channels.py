@@ -32,10 +32,17 @@ class Channels:
     """The topics of a node's clients."""
 
     def __init__(
-        self, clients: Mapping[str, Client], level: Callable[[Connection], dict[str, Any]], urgent: Urgent
+        self,
+        clients: Mapping[str, Client],
+        level: Callable[[Connection], dict[str, Any]],
+        urgent: Urgent,
+        changed: Callable[[Client], None],
     ) -> None:
-        """Serve `clients`, by id; `level` returns the service level of a connection."""
-        self.clients, self.level, self.urgent = clients, level, urgent
+        """Serve `clients`, by id.
+
+        `level` returns the service level of a connection; `changed` hears of a client that joined or left.
+        """
+        self.clients, self.level, self.urgent, self.changed = clients, level, urgent, changed
         self.presence = Presence()
         #: The weights of all clients, added up.
         self.shares = 1
@@ -69,12 +76,16 @@ class Channels:
             self.publish(frame.topic, self.presence.take(frame, client.record.id))
 
     async def _join(self, client: Client, frame: phoenix.Frame) -> None:
-        if why := await asyncio.to_thread(self._may_not_join, client, canonical(frame.topic)):
+        channel = canonical(frame.topic)
+        # What was restored was checked when the connection was opened.
+        known = channel in client.restored
+        if not known and (why := await asyncio.to_thread(self._may_not_join, client, channel)):
             await client.tell(frame.reply({"reason": why}, "error"))
             return
         client.topics[frame.topic] = phoenix.config(frame.payload)
-        client.names[canonical(frame.topic)] = frame.topic
-        await client.tell(frame.reply({"postgres_changes": []}))
+        client.names[channel] = frame.topic
+        self.changed(client)
+        await client.tell(frame.reply({"postgres_changes": [], **client.needed}))
         state, left = self.presence.join(frame, client.record.id)
         self.publish(frame.topic, left)
         await client.tell(state)
@@ -85,6 +96,8 @@ class Channels:
         client.names.pop(canonical(frame.topic), None)
         self.publish(frame.topic, self.presence.leave(frame.topic, client.record.id))
         channel = canonical(frame.topic)
+        client.restored.discard(channel)
+        self.changed(client)
         if channel not in map(canonical, client.topics):
             await door.inform(registry.unsubscribe, client.record.ref, [channel])
         await client.tell(frame.reply({}))

@@ -38,6 +38,9 @@ class Client:
     prompt: Outbox
     #: By topic, whether it wants its own broadcasts, and whether each is acknowledged.
     topics: dict[str, tuple[bool, bool]] = field(default_factory=dict)
+    #: What it needs on joining, and channels that the registry has of it before it joined them.
+    needed: dict[str, Any] = field(default_factory=dict)
+    restored: set[str] = field(default_factory=set)
     #: By channel, the topic by which it joined it.
     names: dict[str, str] = field(default_factory=dict)
     allowance: Allowance = field(default_factory=Allowance)

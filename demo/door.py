@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from hashlib import blake2s
 from http import HTTPStatus
 from math import ceil
@@ -64,6 +65,18 @@ def record(permit: permits.Permit, asked: dict[str, str]) -> Connection:
         backup="backup" in asked,
         **vars(permit),
     )
+
+
+def restored(record: Connection, channels: Iterable[str]) -> Connection:
+    """Return a connection with the channels, too, that the person's last one had."""
+    own = (one for one in channels if names_wedding(one, record.wedding_id or ""))
+    return replace(record, channels=tuple(dict.fromkeys((*record.channels, *own))))
+
+
+def taken(record: Connection, answer: Admission) -> set[str]:
+    """Return the channels that the registry took with a connection."""
+    refused = {channel for kind in answer.kinds.values() for channel, _ in kind.get("refused", ())}
+    return set(record.channels) - refused
 
 
 async def inform(what: Callable[..., object], *facts: Any) -> None:

@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from demo import door, limits, phoenix
+from demo.cache import RESTORED_FOR, Reader, Rememberer
 from demo.channels import Channels
 from demo.client import UNWRITTEN, Client, client_of
 from demo.orders import Orders
@@ -58,8 +59,8 @@ class Gateway:
         self.orders = Orders(
             door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end
         )
-        self.urgent = Urgent(self.clients)
-        self.channels = Channels(self.clients, self.orders.level, self.urgent)
+        self.urgent, self.reader, self.rememberer = Urgent(self.clients), Reader(), Rememberer()
+        self.channels = Channels(self.clients, self.orders.level, self.urgent, self.rememberer.changed)
         self.tenant = Tenant(self.channels.publish)
         self.tenant.serve()
 
@@ -74,7 +75,10 @@ class Gateway:
         arrived = asyncio.get_running_loop().time()
         try:
             asked = door.asked(request.path)
-            record = door.record(permits.read(asked.get("apikey", "")), asked)
+            permit = permits.read(asked.get("apikey", ""))
+            record = door.record(permit, asked)
+            needed = await asyncio.to_thread(self.reader.needed, permit, asked["apikey"])
+            record = door.restored(record, needed.channels)
             answer = await self._ask(record, address, held, reuse="reuse" in asked)
         except PermitRefused as error:
             wait = await asyncio.to_thread(door.count, error.reason, address)
@@ -91,7 +95,9 @@ class Gateway:
             with suppress(KeyError):
                 del request.headers["Sec-WebSocket-Extensions"]
         version = asked.get("vsn", "1.0.0")
-        self.admitted[record.id] = client_of(socket, record, version, arrived, self.traffic, self.turns)
+        client = client_of(socket, record, version, arrived, self.traffic, self.turns)
+        client.needed, client.restored = needed.reply(), door.taken(record, answer)
+        self.admitted[record.id] = client
         asyncio.get_running_loop().call_later(10, lambda: self._keep(self._give_up(record.id)))
         socket.id = record.id  # type: ignore[assignment]
         return None
@@ -120,6 +126,7 @@ class Gateway:
         client = self.clients[str(socket.id)] = self.admitted.pop(str(socket.id))
         self.traffic.took(client.record.region, "connect", asyncio.get_running_loop().time() - client.arrived)
         self.by_region[client.record.region] += 1
+        asyncio.get_running_loop().call_later(RESTORED_FOR, lambda: self._keep(self._end_restored(client)))
         writers = [asyncio.create_task(one.write()) for one in (client.outbox, client.prompt)]
         try:
             async for text in socket:
@@ -138,6 +145,12 @@ class Gateway:
             for writer in writers:
                 writer.cancel()
             await self.leave(client)
+
+    async def _end_restored(self, client: Client) -> None:
+        """End what was restored of somebody and they did not join again."""
+        left, client.restored = sorted(client.restored - client.names.keys()), set()
+        if left and client.record.id in self.clients:
+            await door.inform(registry.unsubscribe, client.record.ref, left)
 
     async def _too_fast(self, client: Client) -> None:
         """Close who takes more than a share, and nobody else; the next handshake from there waits."""
@@ -174,6 +187,7 @@ class Gateway:
             "report": lambda: self.orders.report(lambda: self.by_region, lambda: self.sent),
             "traffic": self.traffic.report,
             "heartbeat": heartbeat.pulse,
+            "remember": self.rememberer.remember,
             **self.urgent.always(),
         }
 

@@ -25,12 +25,14 @@ def check(**_later: object) -> None:
 
 @app.task(name="alerts.watch")
 def watch(**_later: object) -> None:
-    """Check nodes, the connections of couples and planners, capacity, and that the process `watch` runs."""
+    """Check nodes, couples' and planners' connections, capacity, the cache, and that `watch` runs."""
     policy, now = settings.read(rules.Policy), clock.now()
     with database.transaction() as db:
         found = evaluation.capacity(db, now=now) + evaluation.realtime(db, policy)
     found += evaluation.watch(machine=clock.machine_now(), settled=clock.stopwatch() - BEGUN > SETTLES)
-    if evaluation.reconcile(found, Evaluator.REALTIME, policy, now=now):
+    amiss, known = evaluation.cache()
+    evaluated = evaluation.always if known else evaluation.but_the_caches
+    if evaluation.reconcile(found + amiss, Evaluator.REALTIME, policy, now=now, evaluated=evaluated):
         app.wake(escalate.name)
 
 

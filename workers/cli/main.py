@@ -38,6 +38,7 @@ COMMANDS = {
     "weddings": "The calendar: import it, look at it.",
     "emergency": "Emergencies: open one, run it step by step, close it; its protocols.",
     "messages": "Urgent messages: send one, and see who has it and who has not.",
+    "cache": "The cache: how much it has of what is read, an entry, peak mode, the season.",
     "request": "Request a warm-up or an emergency, as other services do.",
     "metrics": "What services measure.",
     "ingest": "Write what is measured into PostgreSQL: a process of the Procfile.",

@@ -89,7 +89,7 @@ def test_a_warm_up_that_is_never_read_is_reported(monkeypatch: pytest.MonkeyPatc
     later = clock.machine_now() + timedelta(hours=5)
     monkeypatch.setattr(clock, "machine_now", lambda: later)
     tasks.expire()
-    assert maintenance.findings()[maintenance.UNREAD]["weddings"] == ["w-1"]
+    assert maintenance.condition().unread == ("w-1",)
     assert _details()[0]["precision"] == 0
 
 
@@ -178,7 +178,7 @@ def test_maintenance_mends_what_would_never_expire_and_what_is_none_of_ours() ->
     found = maintenance.inspect(machine=clock.machine_now())
     assert (found.unbounded, found.orphans, found.sampled) == (2, 2, 3)
     assert found.kinds["wedding"].entries == 1
-    assert maintenance.findings()[maintenance.POISONED]["entries"] == 2
+    assert maintenance.condition().poisoned == 2
     again = maintenance.inspect(machine=clock.machine_now())
     assert (again.unbounded, again.orphans) == (0, 0)
     tasks.inspect()

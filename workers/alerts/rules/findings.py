@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Breach, Policy
+from workers.caching.rules.structure import Condition
 from workers.forecasting.rules.calibration import Score, Trust
 from workers.measurements.rules.samples import Anomaly, parts
 from workers.snapshots.rules import Snapshot
@@ -98,6 +99,30 @@ def anomalies(found: Iterable[Anomaly]) -> list[Breach]:
         )
         for one in found
     ]
+
+
+def cache(condition: Condition) -> list[Breach]:
+    """Return a breach for each thing that is amiss with the cache."""
+    found = []
+    if condition.stale.stale:
+        one = condition.stale
+        detail = (
+            f"{one.stale} of {one.sampled} sampled entries were older than their source, by {one.lag:.0f} s"
+        )
+        found.append(Breach(Kind.CACHE_STALE, "cache", Kind.CACHE_STALE.worst, one.share, detail))
+    if condition.poisoned:
+        detail = f"{condition.poisoned} entries of the cache are none that we wrote: they were refused"
+        worst = Kind.CACHE_POISONED.worst
+        found.append(Breach(Kind.CACHE_POISONED, "cache", worst, float(condition.poisoned), detail))
+    if condition.unread:
+        detail = f"nothing was read of what was warmed for {', '.join(condition.unread[:5])}"
+        value = float(len(condition.unread))
+        found.append(Breach(Kind.WARM_UP_UNREAD, "cache", Kind.WARM_UP_UNREAD.worst, value, detail))
+    if condition.structure and condition.structure.is_too_small:
+        rate = condition.structure.evictions_per_s
+        detail = f"the cache is full and gives up {rate:.0f} entries a second"
+        found.append(Breach(Kind.CACHE_PRESSURE, "cache", Kind.CACHE_PRESSURE.worst, rate, detail))
+    return found
 
 
 def capacity_ahead(days: Mapping[str, date], worst: Mapping[str, str], *, today: date) -> list[Breach]:

@@ -111,7 +111,11 @@ class Kind(StrEnum):
     CLOCK_SKEW = _About("clock_skew", Severity.HIGH, Evaluator.TASK_SYSTEM)
     NOTIFICATION = _About("notification", Severity.HIGH, Evaluator.TASK_SYSTEM)
     RESPONSE_FAILED = _About("response_failed", Severity.CRITICAL, Evaluator.RESPONSES)
+    CACHE_STALE = _About("cache_stale", Severity.HIGH, Evaluator.REALTIME)
+    CACHE_POISONED = _About("cache_poisoned", Severity.HIGH, Evaluator.REALTIME)
+    WARM_UP_UNREAD = _About("warm_up_unread", Severity.MEDIUM, Evaluator.REALTIME, performance=True)
     # What runs out.
+    CACHE_PRESSURE = _About("cache_pressure", Severity.MEDIUM, Evaluator.REALTIME, performance=True)
     MEMORY = _About("memory", Severity.CRITICAL, Evaluator.TASK_SYSTEM)
     CPU = _About("cpu", Severity.CRITICAL, Evaluator.REALTIME)
     STORAGE = _About("storage", Severity.CRITICAL, Evaluator.TASK_SYSTEM)

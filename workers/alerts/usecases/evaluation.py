@@ -14,10 +14,11 @@ from workers.alerts.store import alerts as store
 from workers.alerts.store import moves
 from workers.alerts.usecases import budgets
 from workers.balancing import store as balancing
+from workers.caching.usecases import maintenance
 from workers.connections.store import registry as connections
 from workers.connections.store import upkeep
 from workers.forecasting.usecases import forecasts as forecasting
-from workers.foundation import database, jobs, logs, settings
+from workers.foundation import database, jobs, logs, redis, settings
 from workers.foundation.moments import MachineMoment, Moment
 from workers.measurements.store import detection
 from workers.scaling.rules.policy import Policy
@@ -75,6 +76,15 @@ def capacity(db: Connection, *, now: Moment) -> list[Breach]:
     )
 
 
+#: Kinds of which the cache's server says whether they hold.
+OF_THE_CACHE = frozenset({Kind.CACHE_STALE, Kind.CACHE_POISONED, Kind.CACHE_PRESSURE, Kind.WARM_UP_UNREAD})
+
+
+def but_the_caches(fingerprint: str) -> bool:
+    """Tell of an alert whether it is none that the cache's server has to say something about."""
+    return fingerprint.partition("/")[0] not in OF_THE_CACHE
+
+
 def was_measured(fingerprint: str, evaluated: Container[str]) -> bool:
     """Tell whether the look at measurements says anything about such an alert: of anomalies always."""
     kind = fingerprint.partition("/")[0]
@@ -92,6 +102,14 @@ def measured(
         findings.breaches(rows, policy) + findings.anomalies(detection.active(machine.timestamp())) + burnt
     )
     return found, findings.evaluated(rows, policy) | known
+
+
+def cache() -> tuple[list[Breach], bool]:
+    """Return what is amiss with the cache, and whether its server could say so."""
+    try:
+        return findings.cache(maintenance.condition()), True
+    except redis.UNREACHABLE:
+        return [], False
 
 
 def watch(*, machine: MachineMoment, settled: bool = True) -> list[Breach]:
@@ -113,7 +131,7 @@ def watch(*, machine: MachineMoment, settled: bool = True) -> list[Breach]:
     ]
 
 
-def _always(_fingerprint: str) -> bool:
+def always(_fingerprint: str) -> bool:
     return True
 
 
@@ -123,7 +141,7 @@ def reconcile(
     policy: Thresholds,
     *,
     now: Moment,
-    evaluated: Callable[[str], bool] = _always,
+    evaluated: Callable[[str], bool] = always,
 ) -> bool:
     """Bring the alerts that an evaluator answers for up to date; tell whether one changed.
 

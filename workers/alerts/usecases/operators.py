@@ -18,7 +18,7 @@ from workers.notify import usecases as notify
 from workers.outbox import store as outbox
 from workers.outbox.rules import Status
 from workers.weddings import rules as calendar
-from workers.weddings.store import weddings
+from workers.weddings.store import regions, weddings
 
 
 class NoPhase(ExpectedError):
@@ -143,7 +143,7 @@ def _phase_ends(db: Connection, alert: AlertView, now: Moment) -> datetime:
     if alert.wedding_id:
         spans = [(one.starts_at, one.ends_at) for one in weddings.by_id(db, [alert.wedding_id])]
     else:
-        near = weddings.spans(db, now - phases.wind_down_lasts, now + phases.setup_before)
+        near = regions.spans(db, now - phases.wind_down_lasts, now + phases.setup_before)
         spans = [(start, end) for region, start, end in near if alert.region in ("", region)]
     ends = [end for span in spans if (end := calendar.phase_ends(*span, phases, now=now))]
     if not ends:

@@ -15,6 +15,7 @@ from workers.foundation import settings
 from workers.foundation.moments import Moment
 from workers.snapshots import store as snapshots
 from workers.weddings import rules as calendar
+from workers.weddings.store import regions as regions_of
 from workers.weddings.store import weddings
 
 
@@ -62,7 +63,7 @@ def of(db: Connection, alerts: Sequence[AlertView], *, now: Moment) -> dict[int,
 def _near(db: Connection, phases: calendar.Policy, now: Moment) -> dict[str, Counter[calendar.Phase]]:
     """Return how many weddings are near `now` in each region, by the phase that they are in."""
     near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
-    for region, starts_at, ends_at in weddings.spans(
+    for region, starts_at, ends_at in regions_of.spans(
         db, now - phases.wind_down_lasts, now + phases.setup_before
     ):
         begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)

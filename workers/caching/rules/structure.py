@@ -72,3 +72,16 @@ class Compared:
     def share(self) -> float:
         """Return which share was older than its source."""
         return self.stale / self.sampled if self.sampled else 0.0
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What maintenance found last: what alerts and scaling go by.
+
+    `poisoned` entries were refused of late; of `unread` weddings nothing that was warmed was read.
+    """
+
+    structure: Structure | None = None
+    stale: Compared = Compared(0, 0)
+    poisoned: int = 0
+    unread: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from workers.caching.formats.envelope import Envelope, Poisoned
 from workers.caching.keys import COUNTS, ENTRIES, FINDINGS, LOADING
 from workers.caching.rules.kinds import Kind, Policy, problem
 from workers.caching.rules.structure import BIG, Held, Structure
+from workers.caching.store import server
 from workers.foundation import redis, settings
 
 #: So many keys are looked at in one go, and at most.
@@ -117,17 +119,13 @@ def _longest_ms() -> int:
 
 def sample(limit: int) -> dict[str, Envelope]:
     """Return some entries, at random, that have a source: what they are called and what they hold."""
-    server, found = redis.cache_server(), dict[str, Envelope]()
-    with server.pipeline(transaction=False) as pipe:
+    with redis.cache_server().pipeline(transaction=False) as pipe:
         for _ in range(limit):
             pipe.randomkey()
-        keys = {key for key in pipe.execute() if key and key.startswith(ENTRIES)}
-    names = [key.removeprefix(ENTRIES) for key in keys if not key.startswith(ENTRIES + Kind.CONNECTION)]
-    texts = redis.cache_server(decode=False).mget([ENTRIES + name for name in names]) if names else []
-    for name, text in zip(names, texts, strict=True):
-        if text is not None and (entry := _readable(name, text)):
-            found[name] = entry
-    return found
+        names = {key.removeprefix(ENTRIES) for key in pipe.execute() if key and key.startswith(ENTRIES)}
+    own = [name for name in names if not name.startswith(Kind.CONNECTION)]
+    entries = {name: _readable(name, text) for name, text in server.get_all(own).items()}
+    return {name: entry for name, entry in entries.items() if entry}
 
 
 def drain_counts() -> dict[str, int]:
@@ -144,6 +142,9 @@ def keep_finding(name: str, found: Any) -> None:
     redis.cache_server().hset(FINDINGS, name, orjson.dumps(found, default=vars))
 
 
-def findings() -> dict[str, Any]:
-    """Return what maintenance found last, by name."""
-    return {name: orjson.loads(text) for name, text in redis.cache_server().hgetall(FINDINGS).items()}
+def findings(*, within: timedelta = timedelta.max) -> dict[str, Any]:
+    """Return what maintenance found last, by name: what was found within a time."""
+    server = redis.cache_server()
+    at, _ = redis.server_time(server)
+    found = ((name, orjson.loads(text)) for name, text in server.hgetall(FINDINGS).items())
+    return {name: one for name, one in found if at - one["at"] < within.total_seconds()}

@@ -64,6 +64,13 @@ class TwoLayers:
         self._ended = threading.Event()
         background.keep("cache-changes", self.changes.listen, until=self._ended)
 
+    def is_ready(self, *, within: float = 2.0) -> bool:
+        """Tell whether this process hears of changes, or will within some seconds."""
+        until = clock.stopwatch() + within
+        while not self.changes.connected and clock.stopwatch() < until:
+            threading.Event().wait(ASK_EVERY)
+        return self.changes.connected
+
     def close(self) -> None:
         """Hear of changes no more."""
         self._ended.set()

@@ -1,12 +1,13 @@
 """What keeps the cache in order: expired copies, structure, comparison with the source, warm-ups' worth."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from workers.caching import keys, telemetry
 from workers.caching.formats.envelope import Envelope
 from workers.caching.rules.kinds import Kind, Policy
-from workers.caching.rules.structure import Compared, Held, Structure
+from workers.caching.rules.structure import Compared, Condition, Held, Structure
 from workers.caching.store import inspection, server
 from workers.caching.store.entries import Loaded
 from workers.caching.store.local import Key
@@ -18,6 +19,8 @@ log = logs.get("caching")
 
 #: How a gateway's count of reads is called among all readers'.
 LAYERS = {"hit": "server", "miss": "none"}
+#: For so long what was found says how it is.
+SAYS_SOMETHING = timedelta(minutes=20)
 STRUCTURE, COMPARED, UNREAD, POISONED = "structure", "compared", "unread", "poisoned"
 
 
@@ -29,8 +32,8 @@ def expire(*, now: Moment, machine: MachineMoment) -> None:
         outcomes = warming.evaluate(db, machine=machine)
     if outcomes:
         unread = sorted(wedding_id for wedding_id, one in outcomes.items() if one.precision == 0)
-        inspection.keep_finding(UNREAD, {"weddings": unread, "of": len(outcomes)})
-    peak.end_when_over(now=now, machine=machine)
+        inspection.keep_finding(UNREAD, {"weddings": unread, "of": len(outcomes), "at": machine.timestamp()})
+    peak.follow_plan(now=now, machine=machine)
 
 
 def _count_gateways(machine: MachineMoment) -> None:
@@ -99,9 +102,15 @@ def compare(*, now: Moment, machine: MachineMoment) -> Compared:
     return found
 
 
-def findings() -> dict[str, Any]:
-    """Return what was found last, by name."""
-    return inspection.findings()
+def condition() -> Condition:
+    """Return what was found last, as far as it still says something."""
+    known = inspection.findings(within=SAYS_SOMETHING)
+    return Condition(
+        _structure(known[STRUCTURE]["found"]) if STRUCTURE in known else None,
+        Compared(**known[COMPARED]["found"]) if COMPARED in known else Compared(0, 0),
+        known.get(POISONED, {}).get("entries", 0),
+        tuple(known.get(UNREAD, {}).get("weddings", ())),
+    )
 
 
 def _key(name: str) -> Key:

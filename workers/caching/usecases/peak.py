@@ -13,6 +13,7 @@ from workers.caching.store.layers import TwoLayers, layers
 from workers.caching.store.local import Key
 from workers.caching.store.peaks import Peak
 from workers.caching.usecases import sources
+from workers.connections.store import peaks as planned
 from workers.foundation import clock, database, logs, settings
 from workers.foundation.errors import error_code
 from workers.foundation.moments import MachineMoment, Moment
@@ -22,6 +23,8 @@ log = logs.get("caching")
 #: So many of the hottest entries are read to measure what a read takes.
 PROBED = 100
 KIND = "cache_peak"
+#: Who orders it for a peak that was planned.
+PLAN = "plan"
 
 
 @dataclass
@@ -41,6 +44,7 @@ def optimise(lasts: timedelta, *, by: str, now: Moment, machine: MachineMoment) 
     Ordered again while it holds, it holds until the later end.
     """
     policy, at, own = settings.read(Policy), machine.timestamp(), layers()
+    own.is_ready()
     active = peaks.active(at)
     until = max(at + lasts.total_seconds(), active.until if active else 0.0)
     found = Optimised(active.key if active else f"peak/{now:%Y%m%dT%H%M%S}", until)
@@ -97,6 +101,15 @@ def _settle(db: Connection, key: str, now: Moment) -> dict[str, float | None]:
     gains = {"hit_ratio_before": begun["gains"]["hit_ratio"][0], "hit_ratio": _hit_ratio(while_it_held)}
     results.add(db, key, {"ended_at": now.isoformat(), "gained": gains})
     return gains
+
+
+def follow_plan(*, now: Moment, machine: MachineMoment) -> None:
+    """Begin peak mode for a peak of connections that was planned, unless it holds; end it when it is over."""
+    end_when_over(now=now, machine=machine)
+    _, until = planned.planned()
+    if until and until > now and peaks.active(machine.timestamp()) is None:
+        log.info("peak mode begins", reason="planned")
+        optimise(clock.of_the_machine(until - now), by=PLAN, now=now, machine=machine)
 
 
 def end_when_over(*, now: Moment, machine: MachineMoment) -> None:

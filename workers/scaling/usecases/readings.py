@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from workers.balancing import store as balancing
 from workers.balancing.rules import Node
+from workers.caching.usecases import maintenance
 from workers.connections.store import peaks
 from workers.forecasting.usecases import forecasts
 from workers.forecasting.usecases.upper_bounds import UpperBound, upper_bounds
@@ -25,6 +26,8 @@ from workers.weddings.rules import EVERYWHERE
 from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 
+#: What a cache that has to evict should be full at most.
+UTILISATION = 0.75
 #: The facts of a reading that are loads.
 LOADS = ("load", "expected", "upper", "lately")
 
@@ -39,12 +42,24 @@ def readings(db: Connection, policy: Policy, *, now: Moment) -> list[Reading]:
         found += [_shared_out(reading, known) for reading in by_region]
     if by_region:
         everywhere = _together(by_region)
-        for resource in (Resource.DATABASE_CONNECTIONS, Resource.CACHE_MB):
-            if resource in managed:
-                found.append(replace(everywhere, **known.of(EVERYWHERE, resource)))
+        shared = {Resource.DATABASE_CONNECTIONS: lambda: 0.0, Resource.CACHE_MB: _cache_pressure}
+        found += [
+            replace(everywhere, **known.of(EVERYWHERE, resource) | {"pressure": pressure()})
+            for resource, pressure in shared.items()
+            if resource in managed
+        ]
     if Resource.WORKER_PROCESSES in managed:
         found.append(_workers(near, known))
     return found
+
+
+def _cache_pressure() -> float:
+    """Return by how much the cache is too small: its use over what it should be, once it has to evict."""
+    try:
+        found = maintenance.condition().structure
+    except redis.UNREACHABLE:
+        return 0.0
+    return (found.pressure or 0.0) / UTILISATION if found and found.is_too_small else 0.0
 
 
 def _near(db: Connection, policy: Policy, now: Moment) -> list[calendar.Wedding]:

@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, func, select, text
 
+from workers.foundation.moments import Moment
 from workers.weddings.rules import Status
 from workers.weddings.store.weddings import take_place, weddings
 
@@ -56,3 +57,15 @@ def bookings(db: Connection, start: datetime, end: datetime) -> list[tuple[str, 
         .group_by(weddings.c.region, day)
     )
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, Moment, Moment]]:
+    """Return (region, start, end) of the weddings that take place and overlap [start, end).
+
+    Those that are alike once.
+    """
+    facts = (weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
+    return [
+        (row[0], row[1], row[2])
+        for row in db.execute(select(*facts).distinct().where(take_place(start, end)))
+    ]

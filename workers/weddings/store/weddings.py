@@ -102,6 +102,8 @@ history = Table(
 class WeddingUnknown(ExpectedError):
     """wedding_id={wedding_id!r} is not in the calendar; import it first (`wedops weddings import FILE`)"""
 
+    http_status = 404
+
 
 @dataclass(frozen=True)
 class Change:
@@ -267,18 +269,6 @@ def take_place(start: datetime, end: datetime) -> ColumnElement[bool]:
     return (
         (weddings.c.starts_at < end) & (weddings.c.ends_at > start) & (weddings.c.status != Status.CANCELLED)
     )
-
-
-def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, Moment, Moment]]:
-    """Return (region, start, end) of the weddings that take place and overlap [start, end).
-
-    Those that are alike once.
-    """
-    facts = (weddings.c.region, weddings.c.starts_at, weddings.c.ends_at)
-    return [
-        (row[0], row[1], row[2])
-        for row in db.execute(select(*facts).distinct().where(take_place(start, end)))
-    ]
 
 
 def running(db: Connection, at: Moment) -> list[tuple[str, str, Moment, Moment]]:

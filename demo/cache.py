@@ -1,0 +1,155 @@
+"""What the gateway reads of the cache for who joins, and keeps there of who is connected.
+
+One call of the cache's server says all that somebody needs; what it has not, the API has. A gateway in any
+language does the same: docs/guides/gateway.md.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import orjson
+from redis.exceptions import RedisError
+
+from demo.client import Client
+from workers.connections.formats.permits import Permit
+from workers.connections.rules.channels import canonical
+from workers.foundation import logs, redis
+
+log = logs.get("gateway")
+
+API = f"http://127.0.0.1:{os.environ.get('API_PORT', '8000')}"
+#: In seconds: who joins waits no longer for what is good to have.
+PATIENCE = 1.5
+#: What is restored of who came back, and is not joined again within so many seconds, ends.
+RESTORED_FOR = 10.0
+REMEMBER_EVERY, AT_ONCE = 0.5, 100
+
+
+@dataclass
+class Needed:
+    """What somebody needs on joining.
+
+    The `wedding`, what they may join (`permissions`), a vendor's weddings (`user`), and which `channels`
+    their last connection had.
+    """
+
+    wedding: dict[str, Any] | None = None
+    permissions: dict[str, Any] | None = None
+    user: dict[str, Any] | None = None
+    channels: list[str] = field(default_factory=list)
+
+    def reply(self) -> dict[str, Any]:
+        """Return what goes with the reply to a join."""
+        facts = {"wedding": self.wedding, "permissions": self.permissions, "user": self.user}
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+class Reader:
+    """Reads for who joins; `bypass` has it ask the API each time."""
+
+    def __init__(self, *, bypass: bool = False) -> None:
+        """Read nothing yet."""
+        self.bypass = bypass
+        self.asked = 0
+        self._api = httpx2.Client(base_url=API, timeout=PATIENCE)
+
+    def needed(self, permit: Permit, token: str) -> Needed:
+        """Return what a permit's holder needs; what cannot be read now is left out. For a thread."""
+        if permit.wedding_id is None:
+            return Needed()
+        found = {} if self.bypass else _cached(permit)
+        facts, own = (found.get(kind) for kind in ("wedding", "subscription"))
+        last = found.get("connection")
+        channels = list(last[1].get("channels", ())) if last and last[1] else []
+        whole = facts is not None and own is not None and (not permit.supplier_id or "user" in found)
+        fresh = whole and "stale" not in {one[0] for one in found.values()}
+        asked = None if fresh else self._ask(token)
+        if asked is not None:
+            return Needed(asked["wedding"], asked["subscription"], asked["user"], channels)
+        values = {kind: value for kind, (_, value) in found.items()}
+        return Needed(values.get("wedding"), values.get("subscription"), values.get("user"), channels)
+
+    def _ask(self, token: str) -> dict[str, Any] | None:
+        self.asked += 1
+        try:
+            answer = self._api.get("/v1/joining", headers={"Authorization": f"Bearer {token}"})
+        except httpx2.HTTPError as error:
+            log.warning("nothing to join with", reason="api", detail=type(error).__name__)
+            return None
+        body: dict[str, Any] | None = answer.json() if answer.status_code == httpx2.codes.OK else None
+        return body
+
+
+def _cached(permit: Permit) -> dict[str, tuple[str, Any]]:
+    """Return (state, value) by kind of what the cache has."""
+    role = [permit.wedding_id, permit.user_type, *([permit.supplier_id] if _is_vendor(permit) else [])]
+    names = {
+        "wedding": f"wedding:{permit.wedding_id}",
+        "subscription": ":".join(["subscription", *map(str, role)]),
+        "connection": f"connection:{permit.wedding_id}:{permit.user_id}",
+        **({"user": f"user:{permit.supplier_id}"} if permit.supplier_id else {}),
+    }
+    try:
+        answers = redis.cache_server(decode=False).fcall("wedops_cached", 0, *names.values())
+    except RedisError as error:
+        log.warning("joined without cache", reason="redis", detail=type(error).__name__)
+        return {}
+    found = zip(names, answers, strict=True)
+    return {kind: _read(*answer) for kind, answer in found if answer is not None}
+
+
+def _is_vendor(permit: Permit) -> bool:
+    return permit.user_type == "vendor" and permit.supplier_id is not None
+
+
+def _read(state: bytes, _revision: int, encoding: bytes, body: bytes) -> tuple[str, Any]:
+    if encoding == b"zstd":
+        import zstandard  # noqa: PLC0415 - in peak mode only
+
+        body = zstandard.ZstdDecompressor().decompress(body)
+    return state.decode(), orjson.loads(body)
+
+
+class Rememberer:
+    """Keeps of each connection which channels it has, for the next one of the same person."""
+
+    def __init__(self) -> None:
+        """Keep nothing yet."""
+        self._changed: dict[str, Client] = {}
+
+    def changed(self, client: Client) -> None:
+        """Keep what a client has now, soon."""
+        if client.record.wedding_id:
+            self._changed[client.record.id] = client
+
+    async def remember(self) -> None:
+        """Write what changed, until cancelled."""
+        while True:
+            await asyncio.sleep(REMEMBER_EVERY)
+            clients, self._changed = list(self._changed.values()), {}
+            for first in range(0, len(clients), AT_ONCE):
+                await asyncio.to_thread(_write, [_kept(one) for one in clients[first : first + AT_ONCE]])
+
+
+def _kept(client: Client) -> tuple[str, str, bytes]:
+    record = client.record
+    body = {
+        "channels": sorted(set(map(canonical, client.topics))),
+        "device": record.device,
+        "region": record.region,
+        "node": record.node,
+        "api_version": record.api_version,
+    }
+    return str(record.wedding_id), record.user_id, orjson.dumps(body)
+
+
+def _write(rows: Iterable[tuple[str, str, bytes]]) -> None:
+    words = [word for row in rows for word in row]
+    try:
+        redis.cache_server().fcall("wedops_cache_remember", 0, *words)
+    except RedisError as error:
+        log.warning("connections not remembered", reason="redis", detail=type(error).__name__)
