@@ -3,6 +3,10 @@
 #: `KIND:ID…`: string, an entry. Written and read by processes with the two layers; gateways read it by
 #: wedops_cached and write `connection` by wedops_cache_remember.
 ENTRIES = "wedops:cache:"
+#: `WEDDING:USER`: those entries that gateways may write.
+CONNECTIONS = ENTRIES + "connection:"
+#: All that is ours on the server.
+OURS = "wedops:*"
 #: `KIND:ID…`: string, there while one loads the entry and the others wait.
 LOADING = "wedops:loading:"
 #: Stream: entries that changed, with their revision; what processes hold in memory follows it.

@@ -92,7 +92,7 @@ def _at(epoch: float | None) -> str:
 
 
 @command.command("key")
-@click.argument("kind", type=click.Choice(list(Kind)))
+@click.argument("kind", type=click.Choice([str(kind) for kind in Kind]))
 @click.argument("ids", nargs=-1, required=True)
 @AS_JSON
 def key(kind: str, ids: tuple[str, ...], as_json: bool) -> None:
@@ -161,6 +161,13 @@ def _end(as_json: bool) -> None:
     else:
         before, held = (_share(gained[name]) for name in ("hit_ratio_before", "hit_ratio"))
         click.echo(f"peak mode has ended: hits {held}, before it {before}")
+
+
+@command.command("acl")
+def acl() -> None:
+    """Print the commands that make the users of the cache's server: who may write what there."""
+    for line in showing.acl():
+        click.echo(line)
 
 
 @command.command("warm-season")

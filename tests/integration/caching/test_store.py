@@ -6,21 +6,23 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from time import sleep
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import pytest
+from redis import Redis
 from redis.exceptions import ResponseError
 
 from tests.integration.caching.made import body, end_processes, fail, loading, process
 from tests.made import eventually
 from workers.caching import keys
-from workers.caching.formats import envelope
+from workers.caching.formats import acl, envelope
 from workers.caching.formats.envelope import Envelope
 from workers.caching.rules.kinds import Kind, Policy
 from workers.caching.store import peaks, server
 from workers.caching.store.entries import Loaded
 from workers.caching.store.layers import EntryRefused, LoadTimedOut, TwoLayers
-from workers.foundation import clock, redis
+from workers.foundation import clock, redis, settings
 from workers.processes.servers import Server
 
 pytestmark = pytest.mark.usefixtures("world", "layers")
@@ -364,3 +366,52 @@ def test_peak_mode_reaches_every_process_and_ends_there(layers: TwoLayers) -> No
     assert process().get(Kind.WEDDING, ("w-2",), fail).value["timeline"] == large["timeline"]
     peaks.end()
     assert eventually(lambda: other.local.capacity == Policy().local_entries and not other.compress_above)
+
+
+@pytest.fixture
+def users() -> Iterator[Callable[[str], redis.Client]]:
+    """Return what logs in as a role."""
+    own, url = redis.cache_server(), urlsplit(settings.servers().cache_url)
+    for line in acl.commands():
+        own.execute_command(*line.replace("PASSWORD", "secret").split(" "))
+    yield lambda role: Redis(host=url.hostname or "", port=url.port or 0, username=role, password="secret")
+    own.acl_deluser(*acl.RULES)
+
+
+def test_a_gateway_may_write_what_its_connections_had_and_no_wedding(
+    layers: TwoLayers, users: Callable[[str], redis.Client]
+) -> None:
+    layers.get(Kind.WEDDING, W1, loading(body(n=1)))
+    gateway = users("gateway")
+    assert gateway.fcall("wedops_cached", 0, "wedding:w-1")[0][0] == b"fresh"
+    assert gateway.fcall("wedops_cache_remember", 0, "w-1", "u-1", '{"channels":["wedding:w-1"]}') == 1
+    for what in (
+        lambda: gateway.set(keys.ENTRIES + "wedding:w-1", "poison"),
+        lambda: gateway.fcall("wedops_cache_invalidate", 0, 9, "wedding:w-1"),
+        lambda: gateway.set(keys.PEAK, "{}"),
+        lambda: gateway.config_set("maxmemory", 1),
+        lambda: gateway.execute_command("FUNCTION", "FLUSH"),
+        gateway.flushall,
+    ):
+        with pytest.raises(ResponseError):
+            what()
+    assert layers.get(Kind.WEDDING, W1, fail).value["n"] == 1
+
+
+def test_a_worker_has_what_the_cache_needs_and_nothing_of_others(
+    users: Callable[[str], redis.Client],
+) -> None:
+    worker = users("worker")
+    worker.execute_command("FUNCTION", "LOAD", "REPLACE", redis.libraries()[redis.CACHING])
+    text = envelope.write(_entry(body()))
+    name = "wedding:w-1"
+    both = keys.ENTRIES + name, keys.LOADING + name
+    assert worker.fcall("wedops_cache_take", 2, *both, name, "t", 1000, "")[0] == b"load"
+    assert worker.fcall("wedops_cache_fill", 2, *both, name, "t", 1, 1000, text) == 1
+    assert worker.fcall("wedops_cache_invalidate", 0, 2, name) == 1
+    assert worker.xread({keys.CHANGES: "0-0"})
+    assert worker.info("server")["run_id"]
+    with pytest.raises(ResponseError):
+        worker.set("another's", 1)
+    with pytest.raises(ResponseError):
+        worker.execute_command("ACL", "LIST")

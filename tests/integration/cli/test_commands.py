@@ -405,7 +405,7 @@ def test_what_can_not_be_done_is_one_line_with_the_remedy() -> None:
         refused = _run(*words)
         assert (refused.exit_code, "`wedops emergency list` shows" in str(refused.exception)) == (1, True)
     assert "--since" in _run("timeline", "--since", "2x").output
-    # What only its caller knows can't be run by hand: nobody could say for which weddings.
-    assert "is none of" in _run("run", "caching.forget").output
+    # What only its caller knows can't be run by hand: nobody could say for which wedding.
+    assert "is none of" in _run("run", "caching.warm_up").output
     assert _run("alerts", "reassign", "1", "--to", "operations").exception
     assert "is not active" in str(_run("alerts", "reassign", "1", "--to", "operations").exception)

@@ -160,6 +160,7 @@ ARGUMENTS = {
     "weddings show": ("w-17",),
     "messages show": ("m-1",),
     "emergency show": ("1",),
+    "cache key": ("wedding", "w-17"),
 }  # fmt: skip
 
 

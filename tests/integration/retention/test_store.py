@@ -42,7 +42,7 @@ def test_what_belongs_to_a_row_goes_with_it() -> None:
             facts = {"key": key, "kind": f"power_cut {key}", "wedding_id": "w-1"}
             found = emergencies.open_or_join(db, **facts, at=NOON)
             steps.write(db, found.id, [step], at=NOON)
-        assert emergencies.close(db, [1], at=NOON)
+        emergencies.close(db, 1, at=NOON)
     assert _forget() == {"emergencies": 1}
     with database.transaction() as db:
         assert [one.id for one in emergencies.active(db)] == [2]
@@ -99,7 +99,7 @@ def test_a_backlog_ends_when_its_time_is_over_and_keeps_nobody_waiting(
 def test_a_table_that_somebody_holds_keeps_no_other_waiting() -> None:
     with database.transaction() as db:
         emergencies.open_or_join(db, key="k", kind="power_cut", wedding_id="w-1", at=NOON)
-        emergencies.close(db, [1], at=NOON)
+        emergencies.close(db, 1, at=NOON)
         commands.accept(db, [Request("k", "a.task", {})], at=NOON)
         commands.settle(db, "k", at=NOON)
     with database.transaction() as db:

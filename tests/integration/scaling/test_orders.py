@@ -19,6 +19,7 @@ from workers.foundation import clock, database, redis, settings
 from workers.outbox import store as outbox
 from workers.retention import store as retention
 from workers.scaling import tasks
+from workers.scaling.adapters import valkey
 from workers.scaling.adapters.valkey import Valkey
 from workers.scaling.rules import decision as rules
 from workers.scaling.rules.actions import REJECTED, Action
@@ -231,7 +232,7 @@ def test_an_action_that_does_not_take_effect_is_tried_again_and_then_failed(
 
 def test_an_actuator_that_can_not_be_asked_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALING_USERS_PER_CACHE_MB", "1")
-    monkeypatch.setattr(redis, "cache_server", lambda: 1 / 0)
+    monkeypatch.setattr(valkey.Valkey, "_request", lambda *_question: 1 / 0)
     with database.transaction() as db:
         far = [wedding(f"w-{number}", starts_at=clock.now(), guest_count=600) for number in range(3)]
         weddings.upsert(db, far, at=NOON)

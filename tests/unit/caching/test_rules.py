@@ -111,15 +111,6 @@ def test_room_changes_at_any_time(steps: list[tuple[int, str]]) -> None:
         assert len(held) == len(eviction) <= eviction.capacity
 
 
-def test_what_is_needed_stays_unless_all_is() -> None:
-    needed = set(range(5))
-    eviction = Eviction(10, keep=lambda key: key in needed)
-    gone = [eviction.add(key) for key in range(100)]
-    assert not needed.intersection(gone)
-    greedy = Eviction(10, keep=lambda _key: True)
-    assert sum(greedy.add(key) is not None for key in range(100)) == 90
-
-
 def test_a_warm_up_is_worth_what_was_read_of_it() -> None:
     classes = {
         "wedding": ClassOutcome(of=1, warmed=1, read=1, hits=8, misses=0),

@@ -32,7 +32,7 @@ def test_a_timeline_never_waits_however_late_guests_are_put(kind: str, prompt: i
 
     async def _published() -> Any:
         guest = _guest()
-        channels = Channels({"g": guest}, lambda _record: dict(level), SimpleNamespace())  # type: ignore[arg-type]
+        channels = Channels({"g": guest}, lambda _record: dict(level), SimpleNamespace(), id)  # type: ignore[arg-type]
         channels.publish(f"realtime:{kind}:w-1", phoenix.Frame(f"realtime:{kind}:w-1", phoenix.BROADCAST, {}))
         return guest
 

@@ -8,8 +8,8 @@ ahead by a margin before it is followed. benchmarks/cache_traces.py has the figu
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from itertools import chain, islice
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Protocol
 
 #: A key: whatever can be one of a dictionary.
@@ -23,8 +23,6 @@ BOUND, FOLLOWED = 0.3, 0.25
 PROMOTED, ROUNDS = 2, 3
 #: The small queue's share to begin with, and how far a ghost hit moves it, in keys.
 SMALL, STEP = 0.1, 3.0
-#: So many candidates are asked whether they are needed, before the first has to go all the same.
-ASKED = 32
 
 
 class _Policy(Protocol):
@@ -110,12 +108,11 @@ class _Frequency:
 
 
 class Eviction:
-    """Keys that are held, `capacity` at most; `keep` tells of a key whether it is needed for certain."""
+    """Keys that are held, `capacity` at most."""
 
-    def __init__(self, capacity: int, *, keep: Callable[[Key], bool] = lambda _key: False) -> None:
+    def __init__(self, capacity: int) -> None:
         """Hold nothing yet."""
         self._recency, self._frequency = _Recency(capacity), _Frequency(capacity)
-        self._keep = keep
         self._uses, self._move_to_end = self._frequency.uses, self._recency.order.move_to_end
         self._held: set[Key] = set()
         #: What is held though a policy would not hold it: by policy, the oldest first.
@@ -165,13 +162,11 @@ class Eviction:
         return self._give_up() if len(self._held) > self.capacity else None
 
     def _give_up(self) -> Key:
-        """Return the key that gives way: the first that nobody needs, of what the better policy lacks."""
+        """Return the key that gives way: the first that the better policy lacks."""
         better = self._frequency if -self._ahead >= FOLLOWED * self.capacity else self._recency
         others = (key for key in self._recency.order if key in self._held)
         # What is no policy's any more, after `resize`, is the last to be thought of.
-        candidates = chain(self._spare[better], others, self._held)
-        asked = list(islice(candidates, ASKED))
-        victim = next((key for key in asked if not self._keep(key)), asked[0])
+        victim = next(chain(self._spare[better], others, self._held))
         self.discard(victim)
         return victim
 

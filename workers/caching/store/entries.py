@@ -58,6 +58,6 @@ def copy_of(found: Envelope, text: bytes, policy: Policy, *, at: float) -> Copy:
     early = freshness.early(left, found.load / 1000, policy.early, 1 - random())  # noqa: S311 - spreads loads
     copy = Copy(found.value, found.revision, fresh_until=now + left, early=now + early)
     copy.stale, copy.sum = left <= 0, envelope.checksum(text)
-    if found.value is not None and (span := found.value.get("asked_for")):
-        copy.span = float(span[0]), float(span[1])
+    if found.value is not None and "over" in found.value:
+        copy.over = float(found.value["over"])
     return copy

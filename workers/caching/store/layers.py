@@ -154,7 +154,7 @@ class TwoLayers:
         """Serve an older copy for a moment, marked as stale."""
         stale = Copy(older.value, older.revision, fresh_until=older.fresh_until, early=0.0)
         stale.early_at = stale.early = clock.stopwatch() + RETRY_AFTER
-        stale.stale, stale.span, stale.sum = True, older.span, older.sum
+        stale.stale, stale.sum, stale.over = True, older.sum, older.over
         self.tally.stale(key, type(error).__name__)
         self.local.keep(key, stale, since=since)
         return stale

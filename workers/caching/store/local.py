@@ -24,7 +24,8 @@ class Copy:
     """
 
     __slots__ = (
-        *("value", "revision", "stale", "made", "early_at", "early", "fresh_until", "span", "hits", "sum"),
+        *("value", "revision", "stale", "early_at", "early", "fresh_until", "hits", "sum"),
+        "over",
     )
 
     def __init__(self, value: Any, revision: int, *, fresh_until: float, early: float) -> None:
@@ -33,20 +34,20 @@ class Copy:
         #: From when on a read does more than take it; `early` again once what was missed is known.
         self.early_at = self.early = early
         self.fresh_until = fresh_until
-        #: Epoch seconds, in the world's time, from when to when its wedding's people ask for it.
-        self.span: tuple[float, float] | None = None
+        #: When its wedding is over; epoch seconds of the world.
+        self.over = float("inf")
         self.hits = 0
         self.sum = ""
 
 
 class Local:
-    """Copies by key, as many as fit. Past weddings go first, those of today last."""
+    """Copies by key, as many as fit; those of weddings that are over go first."""
 
     def __init__(self, capacity: int, *, world: Callable[[], float]) -> None:
         """Hold `capacity` copies; `world` returns the world's moment in epoch seconds."""
         self.copies: dict[Key, Copy] = {}
         self._world, self._lock = world, threading.RLock()
-        self._eviction = Eviction(capacity, keep=self._is_needed)
+        self._eviction = Eviction(capacity)
         self._ends: list[tuple[float, Key]] = []
         self._changed: dict[Key, tuple[int, int]] = {}
         self._changes = 0
@@ -85,8 +86,8 @@ class Local:
                     return False
                 copy.hits = before.hits
             self.copies[key] = copy
-            if copy.span:
-                heappush(self._ends, (copy.span[1], key))
+            if copy.over < float("inf"):
+                heappush(self._ends, (copy.over, key))
             if before is None:
                 self._make_room(key)
             return True
@@ -103,14 +104,10 @@ class Local:
         while self._ends and self._ends[0][0] < now:
             _, key = heappop(self._ends)
             copy = self.copies.get(key)
-            if copy is not None and copy.span and copy.span[1] < now:
+            if copy is not None and copy.over < now:
                 self._eviction.discard(key)
                 self._forget(key)
                 return
-
-    def _is_needed(self, key: Key) -> bool:
-        copy = self.copies.get(key)
-        return bool(copy and copy.span and copy.span[0] <= self._world() < copy.span[1])
 
     def _forget(self, key: Key) -> None:
         """Take out a copy that gives way to another."""

@@ -59,7 +59,7 @@ def _loaded(
 def _facts(wedding: Wedding) -> dict[str, Any]:
     """Return what everybody at a wedding may know of it."""
     return {
-        **_span(wedding),
+        **_moments(wedding),
         "wedding_id": wedding.id,
         "zone": wedding.zone,
         "region": wedding.region,
@@ -71,14 +71,11 @@ def _facts(wedding: Wedding) -> dict[str, Any]:
     }
 
 
-def _span(wedding: Wedding) -> dict[str, Any]:
-    phases = settings.read(calendar.Policy)
-    first, last = wedding.starts_at - phases.setup_before, wedding.ends_at + phases.wind_down_lasts
-    return {
-        "starts_at": wedding.starts_at.isoformat(),
-        "ends_at": wedding.ends_at.isoformat(),
-        "asked_for": [first.timestamp(), last.timestamp()],
-    }
+def _moments(wedding: Wedding) -> dict[str, Any]:
+    """Return when a wedding is, and, in epoch seconds, when nobody will ask for it any more."""
+    over = wedding.ends_at + settings.read(calendar.Policy).wind_down_lasts
+    starts, ends = wedding.starts_at.isoformat(), wedding.ends_at.isoformat()
+    return {"starts_at": starts, "ends_at": ends, "over": over.timestamp()}
 
 
 def _subscription(wedding: Wedding, user_type: str, supplier_id: str = "") -> dict[str, Any] | None:
@@ -93,7 +90,7 @@ def _subscription(wedding: Wedding, user_type: str, supplier_id: str = "") -> di
         own = channels.of_supplier(wedding, supplier_id)
     else:
         own = [channels.wedding(wedding.id)]
-    return {**_span(wedding), "user_type": user_type, "supplier_type": kind, "channels": own}
+    return {**_moments(wedding), "user_type": user_type, "supplier_type": kind, "channels": own}
 
 
 def _duties(db: Connection, suppliers: Iterable[str], now: Moment) -> dict[str, list[dict[str, Any]]]:
@@ -105,7 +102,7 @@ def _duties(db: Connection, suppliers: Iterable[str], now: Moment) -> dict[str, 
             duty = wedding.duties.get(supplier_id, {})
             facts = {name: duty[name] for name in ("type", "until") if name in duty}
             own: dict[str, Any] = {"wedding_id": wedding.id, "zone": wedding.zone}
-            found.setdefault(supplier_id, []).append(own | _span(wedding) | facts)
+            found.setdefault(supplier_id, []).append(own | _moments(wedding) | facts)
     return found
 
 
