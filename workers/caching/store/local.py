@@ -144,6 +144,10 @@ class Local:
             while len(self._changed) > REMEMBERED:
                 del self._changed[next(iter(self._changed))]
 
+    def heard(self, key: Key) -> int:
+        """Return the revision of an entry's last change that was heard of; 0 when none was."""
+        return self._changed.get(key, (0, 0))[1]
+
     def distrust(self) -> None:
         """Have each copy checked before it is served: nothing is heard of changes any more."""
         with self._lock:

@@ -1,0 +1,1 @@
+"""How fast the cache is, beside libraries; and whether it is ever wrong or absent."""
