@@ -313,6 +313,22 @@ def test_a_server_that_hangs_is_left_alone_within_a_second(world: list[Server]) 
     assert eventually(lambda: own.changes.connected)
 
 
+def test_a_server_that_dies_and_comes_back_empty_costs_loads_and_no_answer(world: list[Server]) -> None:
+    own = process()
+    for id in ("w-1", "w-2"):
+        own.get(Kind.WEDDING, (id,), loading(body(n=1), 1))
+    place = next(at for at, one in enumerate(world) if one.name == "cache")
+    world[place].process.kill()
+    world[place].process.wait()
+    assert own.get(Kind.WEDDING, ("w-3",), loading(body(n=3))).value["n"] == 3
+    assert eventually(lambda: not own.local.trusted)
+    assert own.get(Kind.WEDDING, W1, loading(body(n=2), 2)).value["n"] == 2, "it may have changed meanwhile"
+    world[place] = world[place].again()
+    assert eventually(lambda: own.local.trusted)
+    assert own.get(Kind.WEDDING, W1, loading(body(n=2), 2)).value["n"] == 2
+    assert process().get(Kind.WEDDING, W1, fail).value["n"] == 2
+
+
 def test_gateways_read_by_a_function_and_remember_what_a_connection_had(layers: TwoLayers) -> None:
     layers.get(Kind.WEDDING, W1, loading(body(n=1), 4))
     layers.get(Kind.WEDDING, ("w-404",), loading(None, 4))

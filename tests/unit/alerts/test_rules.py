@@ -10,6 +10,7 @@ from workers.alerts.rules import findings
 from workers.alerts.rules import lifecycle as rules
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import Alert, Breach, Change, Reason, State
+from workers.caching.rules.structure import Compared, Condition, Structure
 from workers.forecasting.rules.calibration import Score
 from workers.snapshots.rules import Snapshot
 
@@ -131,3 +132,19 @@ def test_what_capacity_lacks_is_medium_weeks_ahead_and_high_when_it_is_near() ->
     unfit, excessive = findings.forecasts_unfit(scores)
     assert "us-west is not believed: 40% of what was seen" in unfit.detail
     assert "us-south says more than twice what comes: 100%" in excessive.detail
+
+
+def test_what_maintenance_of_the_cache_finds_is_alerts() -> None:
+    full = Structure(95, 100, 0, 0, 0, 0, evictions_per_s=40.0)
+    found = findings.cache(Condition(full, Compared(100, 3, 12.0), 7, ("w-1", "w-2")))
+    assert [one.kind for one in found] == [
+        Kind.CACHE_STALE,
+        Kind.CACHE_POISONED,
+        Kind.WARM_UP_UNREAD,
+        Kind.CACHE_PRESSURE,
+    ]
+    assert "3 of 100" in found[0].detail
+    assert "by 12 s" in found[0].detail
+    assert "w-1, w-2" in found[2].detail
+    assert findings.cache(Condition()) == []
+    assert findings.cache(Condition(Structure(95, 100, 0, 0, 0, 0), Compared(100, 0))) == []

@@ -134,10 +134,11 @@ def test_what_past_weddings_did_not_ask_for_is_not_loaded_ahead_until_they_do() 
 def test_a_warm_up_slows_down_where_something_is_busy() -> None:
     pause = 0.1
     for _ in range(30):
-        pause = warming.next_pause(pause, took=0.02, quickest=0.02)
+        pause = warming.next_pause(pause, took=0.02, usual=0.02)
     assert pause == pytest.approx(0.01, abs=0.001)
-    assert warming.next_pause(pause, took=0.2, quickest=0.02) == 2 * pause
-    assert warming.next_pause(1.9, took=1.0, quickest=0.02) == 2.0
+    assert warming.next_pause(pause, took=0.3, usual=0.02) == 2 * pause
+    assert warming.next_pause(pause, took=0.1, usual=0.02) <= pause, "that is no long time"
+    assert warming.next_pause(1.9, took=1.0, usual=0.02) == 2.0
 
 
 def test_nothing_read_has_no_hit_ratio() -> None:

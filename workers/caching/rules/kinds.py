@@ -54,7 +54,7 @@ class Policy:
     copy waits for it. That copy is kept `fail_safe_for` beyond its time. What does not exist is remembered
     for `absent_ttl`. Times to live vary by up to `jitter` (a share), and loads begin early by `early`
     (XFetch's beta). `compress_above` bytes a body is compressed in peak mode. A warm-up loads `warm_batch`
-    entries, pauses for `warm_pause`, does not make them live for longer than `warm_ttl_max`, and stops while
+    weddings, pauses for `warm_pause`, does not make them live for longer than `warm_ttl_max`, and stops while
     users' reads have `warm_yield` loads a second; how much of the reads of the first `watch_first` hits, is
     its recall. So many entries are compared with the source at once: `compare`. `bypass` has every read ask
     the source.

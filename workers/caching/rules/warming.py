@@ -7,8 +7,8 @@ from dataclasses import dataclass
 _PRIOR = 5.0
 #: A class of entries that fewer than this share of are asked for is not loaded ahead.
 WORTH = 0.3
-#: A batch that takes this many times as long as the quickest says that something is busy.
-_SLOW = 4.0
+#: A batch that takes this many times as long as usual, and so many seconds, says that something is busy.
+_SLOW, _LONG = 3.0, 0.2
 #: In seconds, the shortest and the longest pause; and after which pause a run ends.
 PAUSES = (0.01, 2.0)
 
@@ -65,12 +65,12 @@ def is_worth(name: str, learned: Mapping[str, float]) -> bool:
     return learned.get(name, 1.0) >= WORTH
 
 
-def next_pause(pause: float, *, took: float, quickest: float) -> float:
+def next_pause(pause: float, *, took: float, usual: float) -> float:
     """Return for how many seconds to pause after a batch: twice as long when it was slow, else a little less.
 
     Additive increase of the rate and multiplicative decrease, as TCP has it (Chiu and Jain, 1989).
     """
     shortest, longest = PAUSES
-    if took > _SLOW * quickest and took > shortest:
+    if took > _SLOW * usual and took > _LONG:
         return min(longest, 2 * pause)
     return max(shortest, 0.9 * pause)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from functools import cache
 from os import register_at_fork
 from uuid import uuid4
@@ -128,7 +129,8 @@ class TwoLayers:
         except Poisoned as error:
             self.tally.refused(key, str(error))
             # Left there, it would look like an entry that is newer than all that is loaded.
-            server.discard(keys.name(*key), text)
+            with suppress(*redis.UNREACHABLE):
+                server.discard(keys.name(*key), text)
             return None
         copy = self._copy(found, text)
         if found.warm != "-":

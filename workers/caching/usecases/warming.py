@@ -27,8 +27,8 @@ from workers.weddings.store import weddings
 
 log = logs.get("caching")
 
-#: So many weddings are taken up at once. A run ends after so many seconds; the next one goes on.
-BATCH, ENOUGH = 10, 15.0
+#: A run ends after so many seconds; the next one goes on.
+ENOUGH = 15.0
 #: What past weddings' people asked for is learned from so many.
 PAST = 500
 #: Whose people are there, or come soon, when the server that was warm is lost.
@@ -40,7 +40,7 @@ class Pace:
     """How fast a run warms, by how long its batches take and what users' reads had to load meanwhile."""
 
     policy: Policy
-    quickest: float = float("inf")
+    usual: float | None = None
     loads: int = field(init=False)
     since: float = field(default_factory=clock.stopwatch)
     pause: float = field(init=False)
@@ -52,8 +52,9 @@ class Pace:
 
     def rest(self, took: float) -> None:
         """Pause after a batch that took so many seconds."""
-        self.quickest = min(self.quickest, took)
-        self.pause = rules.next_pause(self.pause, took=took, quickest=self.quickest)
+        usual = took if self.usual is None else self.usual
+        self.pause = rules.next_pause(self.pause, took=took, usual=usual)
+        self.usual = 0.8 * usual + 0.2 * took
         threading.Event().wait(self.pause)
 
     def is_users_turn(self) -> bool:
@@ -92,7 +93,7 @@ def run(*, now: Moment, machine: MachineMoment) -> int:
     if pending.is_new_server():
         _request_lost(now)
     pace, begun, count = Pace(settings.read(Policy)), clock.stopwatch(), 0
-    while clock.stopwatch() - begun < ENOUGH and (due := pending.first(BATCH)):
+    while clock.stopwatch() - begun < ENOUGH and (due := pending.first(pace.policy.warm_batch)):
         with database.transaction() as db:
             plans = _plans(db, due, now)
         warmed = Warmed()
@@ -125,12 +126,13 @@ def _plans(db: Connection, due: Sequence[Pending], now: Moment) -> "list[_Plan]"
     return plans
 
 
-def _warm(plans: "Iterable[_Plan]", warmed: Warmed, pace: Pace, now: Moment) -> Iterator[None]:
-    """Warm up weddings a batch of entries at a time, adding what is warm; yield after each."""
-    wanted, size = [one for plan in plans for one in plan.wanted], pace.policy.warm_batch
-    for first in range(0, len(wanted), size):
+def _warm(plans: "Sequence[_Plan]", warmed: Warmed, pace: Pace, now: Moment) -> Iterator[None]:
+    """Warm up weddings a batch at a time, adding what is warm; yield after each."""
+    size = pace.policy.warm_batch
+    for first in range(0, len(plans), size):
         begun = clock.stopwatch()
-        batches.warm(layers(), wanted[first : first + size], partial(_load, now), warmed)
+        wanted = [one for plan in plans[first : first + size] for one in plan.wanted]
+        batches.warm(layers(), wanted, partial(_load, now), warmed)
         pace.rest(clock.stopwatch() - begun)
         yield
 
