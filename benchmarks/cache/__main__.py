@@ -10,11 +10,13 @@ older than a change that was published. `seen_p99_ms`: from a change until anoth
 stopped for so long; what was warm is read all the while.
 """
 
+import logging
 import sys
 
 from benchmarks import form
 from benchmarks.cache import absence, races, speed
 from benchmarks.cache.servers import servers
+from workers.foundation import logs
 
 
 def main() -> None:
@@ -23,6 +25,7 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=100_000, help="of the races")
     parser.add_argument("--away", type=float, default=60.0, help="seconds for which PostgreSQL is stopped")
     options = parser.parse_args()
+    logs.configure(logging.ERROR)
     with servers() as postgres:
         found = speed.measure(options.runs)
         print("cache: races", file=sys.stderr)

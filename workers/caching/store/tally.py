@@ -57,7 +57,8 @@ class Tally:
     def stale(self, key: Key, reason: str) -> None:
         """Count an older copy that is served."""
         telemetry.stale.labels(key[0]).inc()
-        log.warning("older copy served", kind=key[0], reason=reason)
+        # One of thousands: the count is what is looked at.
+        log.debug("older copy served", kind=key[0], reason=reason)
 
     def _time(self, what: str, seconds: float) -> None:
         if len(self._seconds) < SAMPLES:
