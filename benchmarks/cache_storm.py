@@ -18,7 +18,6 @@ from statistics import median, quantiles
 from time import sleep
 from typing import Any
 
-import httpx2
 from realtime import AsyncRealtimeClient
 from sqlalchemy import text
 
@@ -101,7 +100,7 @@ def _processes(environment: Mapping[str, str]) -> Iterator[Processes]:
     """Run the API and a gateway for the length of the block."""
     started = {name: _start(name, environment) for name in ("api", "gateway")}
     os.environ |= environment
-    form.wait_for(lambda: _listens("API_PORT") and _listens("GATEWAY_PORT"), within=60, every=0.1)
+    form.wait_for(lambda: all(map(_listens, ("API_PORT", "GATEWAY_PORT"))), within=60, every=0.1)
     try:
         yield started
     finally:
@@ -111,11 +110,7 @@ def _processes(environment: Mapping[str, str]) -> Iterator[Processes]:
 
 
 def _listens(variable: str) -> bool:
-    try:
-        httpx2.get(f"http://127.0.0.1:{os.environ[variable]}/", timeout=2)
-    except httpx2.HTTPError as error:
-        return not isinstance(error, httpx2.ConnectError)
-    return True
+    return system.listens(os.environ[variable])
 
 
 def _book() -> None:

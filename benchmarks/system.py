@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import httpx2
+
 from benchmarks.target import Target, target
 from workers.processes import servers
 
@@ -68,6 +70,15 @@ def _prepare() -> None:
     schema.upgrade()
     redis.load_functions()
     registry.publish_limits()
+
+
+def listens(port: str) -> bool:
+    """Tell whether something answers at a port, whatever it says."""
+    try:
+        httpx2.get(f"http://127.0.0.1:{port}/", timeout=2)
+    except httpx2.HTTPError as error:
+        return not isinstance(error, httpx2.ConnectError)
+    return True
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from time import sleep
 
 from workers.caching.rules.kinds import Kind, Policy
 from workers.caching.store.entries import Loaded
-from workers.caching.store.layers import TwoLayers
+from workers.caching.store.layers import TwoLayers, layers
 from workers.caching.usecases import reading
 from workers.foundation import clock, database
 from workers.foundation.moments import Moment
@@ -54,6 +54,7 @@ def away(postgres: Server, seconds: float) -> dict[str, float]:
     calendar = [_wedding(number, now) for number in range(WARM)]
     with database.transaction() as db:
         weddings.upsert(db, calendar, at=now)
+    layers().is_ready()
     for one in calendar:
         reading.wedding(one.id)
     # Longer than they live: what is answered is older, and says so.

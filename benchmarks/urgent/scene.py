@@ -94,21 +94,13 @@ def stage() -> Iterator[Scene]:
             for number in range(2):
                 scene.start_gateway(number)
             scene.start_lane()
-            form.wait_for(lambda: all(map(_listens, scene.ports)), within=60)
+            form.wait_for(lambda: all(map(system.listens, scene.ports)), within=60)
             yield scene
         finally:
             for process in (*scene.gateways, scene.lane):
                 if process:
                     process.kill()
                     process.wait()
-
-
-def _listens(port: str) -> bool:
-    try:
-        httpx2.get(f"http://127.0.0.1:{port}/", timeout=2)
-    except httpx2.HTTPError as error:
-        return not isinstance(error, httpx2.ConnectError)
-    return True
 
 
 def _book() -> None:
