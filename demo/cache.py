@@ -65,7 +65,9 @@ class Reader:
         facts, own = (found.get(kind) for kind in ("wedding", "subscription"))
         last = found.get("connection")
         channels = list(last[1].get("channels", ())) if last and last[1] else []
-        whole = facts is not None and own is not None and (not permit.supplier_id or "user" in found)
+        # Of a wedding that does not exist there is nothing to know.
+        known = own is not None and (not permit.supplier_id or "user" in found)
+        whole = facts is not None and (known or facts[1] is None)
         fresh = whole and "stale" not in {one[0] for one in found.values()}
         asked = None if fresh else self._ask(token)
         if asked is not None:
@@ -135,15 +137,8 @@ class Rememberer:
 
 
 def _kept(client: Client) -> tuple[str, str, bytes]:
-    record = client.record
-    body = {
-        "channels": sorted(set(map(canonical, client.topics))),
-        "device": record.device,
-        "region": record.region,
-        "node": record.node,
-        "api_version": record.api_version,
-    }
-    return str(record.wedding_id), record.user_id, orjson.dumps(body)
+    body = {"channels": sorted(set(map(canonical, client.topics)))}
+    return str(client.record.wedding_id), client.record.user_id, orjson.dumps(body)
 
 
 def _write(rows: Iterable[tuple[str, str, bytes]]) -> None:

@@ -5,7 +5,7 @@
 --   wedops:cache:NAME         string   an entry: a header line (formats/envelope.py), then its body
 --   wedops:loading:NAME       string   the token of who loads it; without its own, nobody fills
 --   wedops:cached:changes     stream   `names` (spaces between) and `revision`: what processes must drop
---   wedops:cached:counts      hash     `WHAT|KIND` -> how many gateways read: hit, miss, refused
+--   wedops:cached:counts      hash     `WHAT|KIND` -> how many gateways read: hit, refused
 --   wedops:cached:totals      hash     `LAYER|KIND` -> how often all read: local, server, none (loaded)
 --   wedops:cached:hot         zset     NAME -> how often it was read of late
 --   wedops:cached:watched:W   hash     what was read of wedding W's warm-up in its first minutes
@@ -153,11 +153,12 @@ local function read(name, kind, first_id, now)
   local header = text and header_of(name, text)
   local sound = header and is_whole(text, header)
   if text and not sound then redis.call('HINCRBY', COUNTS, 'refused|' .. kind, 1) end
-  redis.call('HINCRBY', COUNTS, (sound and 'hit|' or 'miss|') .. kind, 1)
-  redis.call('HINCRBY', TOTALS, (sound and 'server|' or 'none|') .. kind, 1)
-  local is_warm = sound and header.warm ~= '-'
-  watch(is_warm and header.warm or first_id, name, is_warm, sound and 1 or 0, sound and 0 or 1, now)
+  -- What is missed is counted by who loads it; who comes for the first time has no connection to miss.
   if not sound then return false end
+  redis.call('HINCRBY', COUNTS, 'hit|' .. kind, 1)
+  redis.call('HINCRBY', TOTALS, 'server|' .. kind, 1)
+  local is_warm = header.warm ~= '-'
+  watch(is_warm and header.warm or first_id, name, is_warm, 1, 0, now)
   redis.call('ZINCRBY', HOT, 1, name)
   local state = header.state == 'absent' and 'absent' or header.fresh > now and 'fresh' or 'stale'
   return {state, header.revision, header.encoding, string.sub(text, header.first)}

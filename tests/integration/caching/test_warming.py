@@ -13,6 +13,7 @@ from workers.caching.store.layers import layers
 from workers.caching.usecases import changing, maintenance, reading, warming
 from workers.commands import store as commands
 from workers.foundation import clock, database, redis
+from workers.foundation.moments import MachineMoment
 from workers.weddings.rules import Status, Wedding
 from workers.weddings.store import weddings
 
@@ -31,6 +32,11 @@ def calendar(world: object, monkeypatch: pytest.MonkeyPatch) -> None:
 def _import(*calendar: Wedding) -> None:
     with database.transaction() as db:
         weddings.upsert(db, calendar, at=NOON)
+
+
+def _later() -> MachineMoment:
+    """Return a moment at which all that was warmed has expired."""
+    return MachineMoment(clock.machine_now() + timedelta(hours=13))
 
 
 def _details() -> list[dict[str, object]]:
@@ -76,17 +82,43 @@ def test_precision_and_recall_are_known_of_each() -> None:
     redis.cache_server().fcall("wedops_cached", 0, "user:s1", "subscription:w-1:vendor:s1")
     layers().tally.flush(now=NOON)
     with database.transaction() as db:
-        found = warming.evaluate(db, machine=clock.machine_now(), all_of=True)["w-1"]
+        found = warming.evaluate(db, machine=_later())["w-1"]
     assert found.precision == 4 / ALL
-    assert found.recall == pytest.approx(9 / 10), "who does not work there is missed once"
+    assert found.recall == pytest.approx(9 / 10), "who does not work there is missed once, by who loads it"
     assert _details()[0]["precision"] == 0.5
     assert not redis.cache_server().exists(keys.WATCHED + "w-1", keys.READ + "w-1")
+
+
+def test_a_wedding_that_is_warmed_up_again_is_watched_on_under_the_new_key() -> None:
+    warming.request({"k": ("w-1", NOON + timedelta(hours=3))}, "wedding_day")
+    tasks.warm()
+    redis.cache_server().fcall("wedops_cached", 0, "wedding:w-1")
+    redis.cache_server().delete(keys.ENTRIES + "user:s1")
+    warming.request({"again": ("w-1", NOON + timedelta(hours=3))}, "wedding_day")
+    tasks.warm()
+    with database.transaction() as db:
+        assert warming.evaluate(db, machine=_later())["w-1"].precision == 1 / ALL
+    newest, first = _details()
+    assert (newest["entries"], newest["precision"]) == (1, 1 / ALL)
+    assert (first["entries"], first["continued_by"]) == (ALL, "warm_up/again")
+
+
+def test_a_warm_up_that_died_before_it_was_remembered_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    warming.request({"k": ("w-1", NOON + timedelta(hours=3))}, "wedding_day")
+    with monkeypatch.context() as dies:
+        dies.setattr(warming, "_remember", lambda *_a, **_k: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            tasks.warm.run()
+    tasks.warm()
+    redis.cache_server().fcall("wedops_cached", 0, "wedding:w-1")
+    with database.transaction() as db:
+        assert warming.evaluate(db, machine=_later())["w-1"].precision == 1 / ALL
 
 
 def test_a_warm_up_that_is_never_read_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     warming.request({"k": ("w-1", NOON + timedelta(hours=3))}, "wedding_day")
     tasks.warm()
-    later = clock.machine_now() + timedelta(hours=5)
+    later = _later()
     monkeypatch.setattr(clock, "machine_now", lambda: later)
     tasks.expire()
     assert maintenance.condition().unread == ("w-1",)

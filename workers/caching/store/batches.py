@@ -1,7 +1,7 @@
 """Many entries at once: loaded in one go, by who gets their leases."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import uuid4
 
 from workers.caching import keys
@@ -12,6 +12,9 @@ from workers.caching.store.entries import Loaded, Warmth
 from workers.caching.store.layers import TwoLayers
 from workers.caching.store.local import Key
 from workers.foundation import clock
+
+#: An entry that lives for this share of what is wanted is not loaded again.
+_NEARLY = 0.8
 
 LoadAll = Callable[[Sequence[Key]], Mapping[Key, Loaded]]
 
@@ -30,38 +33,34 @@ class Wanted:
         return keys.name(*self.key)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Warmed:
     """Entries that were `loaded`, and those that `stay`, from an earlier warm-up of the same wedding."""
 
-    loaded: list[Wanted] = field(default_factory=list)
-    stay: list[Wanted] = field(default_factory=list)
+    loaded: list[Wanted]
+    stay: list[Wanted]
 
 
-def warm(cache: TwoLayers, wanted: Sequence[Wanted], load: LoadAll, warmed: Warmed) -> None:
-    """Have entries in the server for as long as they are wanted; add to `warmed` those that are.
+def warm(cache: TwoLayers, wanted: Sequence[Wanted], load: LoadAll) -> Warmed:
+    """Have entries in the server for as long as they are wanted; return those that are.
 
     What another process loads at this moment is left to it, and what is loaded is not of more use to this
     process than to others: no copy is held.
     """
     now_ms = int(cache.changes.now() * 1000)
     there = _there([one.name for one in wanted])
-    missing = []
+    missing, stay = list[Wanted](), list[Wanted]()
     for one in wanted:
         found = there.get(one.name)
         if found is None or found[0].fresh < now_ms + one.lives * 1000 * _NEARLY:
             missing.append(one)
         elif found[0].warm == one.wedding_id:
-            warmed.stay.append(one)
+            stay.append(one)
     token = uuid4().hex
     has = {one.name: there[one.name][1] if one.name in there else "" for one in missing}
     taken = server.take(has, token, lasts_ms=cache.lease_ms)
     ours = [one for one, answer in zip(missing, taken, strict=True) if answer.may_load]
-    warmed.loaded += _fill(cache, ours, token, load)
-
-
-#: An entry whose life differs from what is wanted by less than its jitter is not loaded again.
-_NEARLY = 0.8
+    return Warmed(_fill(cache, ours, token, load), stay)
 
 
 def _there(names: Sequence[str]) -> dict[str, tuple[Envelope, str]]:

@@ -14,10 +14,14 @@ SPARE = 3_600_000
 
 @dataclass(frozen=True)
 class Watch:
-    """A warm-up of a wedding under a key; `classes` say how many entries there are and were warmed."""
+    """A warm-up of a wedding under a key, whose entries live for `lasts_ms`.
+
+    `classes` say how many entries there are and are warm.
+    """
 
     wedding_id: str
     key: str
+    lasts_ms: int
     classes: Mapping[str, ClassOutcome]
 
 
@@ -27,17 +31,30 @@ def class_of(name: str) -> str:
     return f"{kind}/{ids[1]}" if kind == Kind.SUBSCRIPTION else kind
 
 
-def open_all(watches: Iterable[Watch], *, window_ms: int, lasts_ms: int, at_ms: int) -> None:
-    """Begin to watch what is read of warm-ups; `window_ms` from the first read on count for recall."""
+def keys_of(wedding_ids: Iterable[str]) -> dict[str, str]:
+    """Return the keys of the warm-ups that are watched, by wedding."""
+    ids = list(wedding_ids)
+    with redis.cache_server().pipeline(transaction=False) as pipe:
+        for one in ids:
+            pipe.hget(WATCHED + one, "key")
+        return {id: key for id, key in zip(ids, pipe.execute(), strict=True) if key}
+
+
+def open_all(watches: Iterable[Watch], *, window_ms: int, at_ms: int) -> None:
+    """Watch what is read of warm-ups; `window_ms` from the first read on count for recall.
+
+    What was read of an earlier one of the same wedding counts on: its entries are there still.
+    """
     with redis.cache_server().pipeline(transaction=False) as pipe:
         for one in watches:
-            facts = {"key": one.key, "window": window_ms, "ttl": lasts_ms + SPARE}
+            kept = one.lasts_ms + SPARE
+            facts = {"key": one.key, "window": window_ms, "ttl": kept}
             for name, outcome in one.classes.items():
                 facts |= {f"of:{name}": outcome.of, f"warmed:{name}": outcome.warmed}
-            pipe.delete(WATCHED + one.wedding_id, READ + one.wedding_id)
             pipe.hset(WATCHED + one.wedding_id, mapping=facts)
-            pipe.pexpire(WATCHED + one.wedding_id, lasts_ms + SPARE)
-            pipe.zadd(WATCHES, {one.wedding_id: at_ms + lasts_ms})
+            pipe.pexpire(WATCHED + one.wedding_id, kept)
+            pipe.pexpire(READ + one.wedding_id, kept)
+            pipe.zadd(WATCHES, {one.wedding_id: at_ms + one.lasts_ms})
         pipe.execute()
 
 

@@ -74,10 +74,8 @@ def warm_up(db: Connection, command: WarmUp, key: str, *, now: Moment, machine: 
     """Have a wedding's data in the cache now, and remember that. Raises WeddingUnknown."""
     wedding = weddings.require(db, command.wedding_id)
     asked = Pending(key, wedding.id, "asked", max(wedding.starts_at, now).timestamp())
-    plans, warmed = _plans(db, [asked], now), Warmed()
-    for _ in _warm(plans, warmed, Pace(settings.read(Policy)), now):
-        pass
-    _remember(db, plans, warmed, now=now, machine=machine)
+    plans = _plans(db, [asked], now)
+    _remember(db, plans, _warm(plans, now), now=now, machine=machine)
 
 
 def request(wanted: Mapping[str, tuple[str, datetime]], why: str) -> None:
@@ -94,17 +92,18 @@ def run(*, now: Moment, machine: MachineMoment) -> int:
         _request_lost(now)
     pace, begun, count = Pace(settings.read(Policy)), clock.stopwatch(), 0
     while clock.stopwatch() - begun < ENOUGH and (due := pending.first(pace.policy.warm_batch)):
+        if pace.is_users_turn():
+            log.info("warm-up waits", reason="users_traffic", waiting=pending.count())
+            break
+        batch_begun = clock.stopwatch()
         with database.transaction() as db:
             plans = _plans(db, due, now)
-        warmed = Warmed()
-        for _ in _warm(plans, warmed, pace, now):
-            if pace.is_users_turn() or clock.stopwatch() - begun > ENOUGH:
-                log.info("warm-up waits", reason="users_traffic", waiting=pending.count())
-                return count
+        warmed = _warm(plans, now)
         with database.transaction() as db:
             _remember(db, plans, warmed, now=now, machine=machine)
         pending.done(due)
         count += len(due)
+        pace.rest(clock.stopwatch() - batch_begun)
     return count
 
 
@@ -126,15 +125,8 @@ def _plans(db: Connection, due: Sequence[Pending], now: Moment) -> "list[_Plan]"
     return plans
 
 
-def _warm(plans: "Sequence[_Plan]", warmed: Warmed, pace: Pace, now: Moment) -> Iterator[None]:
-    """Warm up weddings a batch at a time, adding what is warm; yield after each."""
-    size = pace.policy.warm_batch
-    for first in range(0, len(plans), size):
-        begun = clock.stopwatch()
-        wanted = [one for plan in plans[first : first + size] for one in plan.wanted]
-        batches.warm(layers(), wanted, partial(_load, now), warmed)
-        pace.rest(clock.stopwatch() - begun)
-        yield
+def _warm(plans: "Sequence[_Plan]", now: Moment) -> Warmed:
+    return batches.warm(layers(), [one for plan in plans for one in plan.wanted], partial(_load, now))
 
 
 def _load(now: Moment, names: Sequence[Key]) -> Mapping[Key, Loaded]:
@@ -151,6 +143,16 @@ class _Plan:
     lives: float
     wanted: list[Wanted] = field(default_factory=list)
 
+    @property
+    def wedding_id(self) -> str:
+        """Return whose data it is."""
+        return self.pending.wedding_id
+
+    @property
+    def key(self) -> str:
+        """Return the key of its result."""
+        return f"{results.WARM_UP}/{self.pending.key}"
+
     @classmethod
     def of(cls, one: Pending, wedding: Wedding, now: Moment) -> "_Plan":
         policy = settings.read(Policy)
@@ -162,28 +164,31 @@ class _Plan:
         """Leave out what past weddings' people did not ask for."""
         for name, own in self.classes.items():
             if rules.is_worth(name, learned):
-                self.wanted += [Wanted(key, self.pending.wedding_id, self.lives) for key in own]
+                self.wanted += [Wanted(key, self.wedding_id, self.lives) for key in own]
 
 
 def _remember(
-    db: Connection, plans: Iterable[_Plan], warmed: Warmed, *, now: Moment, machine: MachineMoment
+    db: Connection, plans: Sequence[_Plan], warmed: Warmed, *, now: Moment, machine: MachineMoment
 ) -> None:
     """Write down what was loaded, and watch what is read of all that is warm.
 
-    Where nothing had to be loaded, what is watched already goes on.
+    A wedding that is watched already is watched on under the new key, unless nothing had to be loaded. One
+    whose warm-up died on the way is not watched: it is now.
     """
     loaded, stay = _by_wedding(warmed.loaded), _by_wedding(warmed.stay)
-    own = [(plan, loaded.get(plan.pending.wedding_id, set())) for plan in plans]
-    _settle(db, [plan.pending.wedding_id for plan, names in own if names])
-    results.record(db, [_result(plan, names) for plan, names in own], at=now)
-    policy = settings.read(Policy)
-    window = clock.of_the_machine(policy.watch_first) / timedelta(milliseconds=1)
-    for plan, names in own:
-        telemetry.warmed.labels(plan.pending.why).inc(len(names))
-        if names:
-            lasts, at = int(plan.lives * 1000), int(machine.timestamp() * 1000)
-            watch = _watch(plan, names | stay.get(plan.pending.wedding_id, set()))
-            watches.open_all([watch], window_ms=int(window), lasts_ms=lasts, at_ms=at)
+    watched = watches.keys_of(loaded.keys() | stay.keys())
+    results.record(db, [_result(plan, loaded.get(plan.wedding_id, set())) for plan in plans], at=now)
+    opened = []
+    for plan in plans:
+        fresh, old = loaded.get(plan.wedding_id, set()), watched.get(plan.wedding_id)
+        telemetry.warmed.labels(plan.pending.why).inc(len(fresh))
+        warm = fresh | stay.get(plan.wedding_id, set())
+        if fresh or (warm and not old):
+            opened.append(_watch(plan, warm))
+        if fresh and old and old != plan.key:
+            results.add(db, old, {"continued_by": plan.key})
+    window = clock.of_the_machine(settings.read(Policy).watch_first) / timedelta(milliseconds=1)
+    watches.open_all(opened, window_ms=int(window), at_ms=int(machine.timestamp() * 1000))
 
 
 def _by_wedding(entries: Iterable[Wanted]) -> dict[str, set[str]]:
@@ -193,12 +198,9 @@ def _by_wedding(entries: Iterable[Wanted]) -> dict[str, set[str]]:
     return found
 
 
-def _result(plan: _Plan, names: Iterable[str]) -> results.Result:
-    count = len(list(names))
-    detail = {"entries": count, "of": len(plan.wanted), "why": plan.pending.why}
-    return results.Result(
-        f"{results.WARM_UP}/{plan.pending.key}", results.WARM_UP, plan.pending.wedding_id, detail
-    )
+def _result(plan: _Plan, loaded: set[str]) -> results.Result:
+    detail = {"entries": len(loaded), "of": len(plan.wanted), "why": plan.pending.why}
+    return results.Result(plan.key, results.WARM_UP, plan.wedding_id, detail)
 
 
 def _watch(plan: _Plan, names: set[str]) -> watches.Watch:
@@ -207,7 +209,7 @@ def _watch(plan: _Plan, names: set[str]) -> watches.Watch:
     for name in names:
         warm[watches.class_of(name)] += 1
     classes = {name: ClassOutcome(of=counts[name], warmed=warm[name]) for name in counts}
-    return watches.Watch(plan.pending.wedding_id, f"{results.WARM_UP}/{plan.pending.key}", classes)
+    return watches.Watch(plan.wedding_id, plan.key, int(plan.lives * 1000), classes)
 
 
 def _past(db: Connection) -> Iterator[Mapping[str, ClassOutcome]]:
@@ -215,21 +217,13 @@ def _past(db: Connection) -> Iterator[Mapping[str, ClassOutcome]]:
         yield {name: ClassOutcome(**own) for name, own in row["detail"]["classes"].items()}
 
 
-def evaluate(db: Connection, *, machine: MachineMoment, all_of: bool = False) -> dict[str, rules.Outcome]:
-    """Write down what warm-ups were worth whose entries have expired; return them by wedding.
-
-    With `all_of` also those that are still watched.
-    """
-    at = int(machine.timestamp() * 1000)
-    return _settle(db, watches.due(2**53 if all_of else at, limit=PAST))
-
-
-def _settle(db: Connection, wedding_ids: Sequence[str]) -> dict[str, rules.Outcome]:
-    """Write down what weddings' warm-ups were worth up to now, and watch them no more."""
-    found = watches.found(wedding_ids)
+def evaluate(db: Connection, *, machine: MachineMoment) -> dict[str, rules.Outcome]:
+    """Write down what warm-ups were worth whose entries have expired; return them by wedding."""
+    over = watches.due(int(machine.timestamp() * 1000), limit=PAST)
+    found = watches.found(over)
     for key, outcome in found.values():
         results.add(db, key, _worth(outcome))
-    watches.close(wedding_ids)
+    watches.close(over)
     _publish([outcome for _, outcome in found.values()])
     return {wedding_id: outcome for wedding_id, (_, outcome) in found.items()}
 
