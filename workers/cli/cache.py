@@ -138,7 +138,7 @@ def optimize(lasts: timedelta, end: bool, by: str, as_json: bool) -> None:
     if end:
         _end(as_json)
         return
-    found = peak.optimise(lasts, by=by, now=clock.now(), machine=clock.machine_now())
+    found = peak.optimise(lasts, by=by, now=clock.now())
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.cache_peak/1", **vars(found)}).decode())
         return

@@ -1,11 +1,13 @@
 """Doing and undoing: each action brings about a state, so that doing it twice is doing it once."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from workers.balancing import usecases as balancing
+from workers.caching.usecases import peak
 from workers.connections.rules import modes as modes_of
 from workers.connections.rules.admission import UserType, shares
 from workers.connections.store import modes, registry
@@ -97,7 +99,17 @@ def _scale(doing: Doing) -> str:
 
 
 def _grow_cache(doing: Doing) -> str:
-    return _order(doing, EVERYWHERE) or "the cache gets all that it may have"
+    try:
+        peak.order(doing.policy.order_for, by=CALLER, key=f"peak/{CALLER}/{doing.now:%Y%m%dT%H%M%S}")
+    except redis.UNREACHABLE:
+        return "the cache does not answer"
+    return _order(doing, EVERYWHERE) or "the cache gets all that it may have, and is in peak mode"
+
+
+def _shrink_cache(doing: Doing) -> None:
+    with suppress(*redis.UNREACHABLE):
+        peak.end(now=doing.now, by=CALLER)
+    _end_order(doing, EVERYWHERE)
 
 
 def _scope(wedding_id: str, region: str) -> str:
@@ -150,7 +162,7 @@ def _nothing(_doing: Doing) -> None:
 
 
 _DO: dict[Action, tuple[Callable[[Doing], str], Callable[[Doing], None]]] = {
-    Action.GROW_CACHE: (_grow_cache, lambda doing: _end_order(doing, EVERYWHERE)),
+    Action.GROW_CACHE: (_grow_cache, _shrink_cache),
     Action.EMERGENCY_MODE: (
         lambda doing: _begin_emergency_mode(_scope(doing.wedding_id, doing.region), doing.policy, doing.now),
         lambda doing: _end_emergency_mode(_scope(doing.wedding_id, doing.region), doing.now),

@@ -373,7 +373,7 @@ def test_peak_mode_reaches_every_process_and_ends_there(layers: TwoLayers) -> No
         layers.get(Kind.WEDDING, W1, loading(body(**large)))
     other = process()
     layers.tally.flush(now=clock.now())
-    peaks.order(peaks.Peak("k", clock.epoch(), clock.epoch() + 60, "ada"))
+    peaks.order(peaks.Peak("k", clock.epoch() + 60, "ada"))
     assert eventually(lambda: other.local.capacity == Policy().local_entries_peak)
     assert eventually(lambda: len(other.local) == 1), "what is hot is held ahead"
     assert process().local.capacity == Policy().local_entries_peak, "who starts meanwhile follows it too"

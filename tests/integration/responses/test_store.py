@@ -14,12 +14,12 @@ from workers.alerts.rules.lifecycle import Breach, Change, Reason, State
 from workers.alerts.store import alerts, moves
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
-from workers.caching.store import results
+from workers.caching.store import peaks, results
 from workers.cli import main as cli
 from workers.connections.store import modes
 from workers.connections.usecases import service as connections
 from workers.foundation import clock, database, redis
-from workers.responses import store
+from workers.responses import adapters, store
 from workers.responses import usecases as responses
 from workers.responses.rules import Policy
 from workers.scaling.store import orders
@@ -134,10 +134,14 @@ def test_when_nothing_helps_somebody_is_called() -> None:
         _respond(seconds)
     _alert(6000, 90)
     assert _respond(90) == ["emergency_mode no_better", "scale no_better", "grow_cache no_better", "help"]
+    ordered = peaks.known()
+    assert ordered
+    assert ordered.by == adapters.CALLER
     _alert(6000, 100)
     assert _respond(100)[-1] == "help"
     _calm(110)
     assert _respond(130)[-1] == "grow_cache no_better undone"
+    assert peaks.known() is None
     assert (_scaled(), modes.active()) == (set(), {})
 
 

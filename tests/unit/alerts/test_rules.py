@@ -135,7 +135,7 @@ def test_what_capacity_lacks_is_medium_weeks_ahead_and_high_when_it_is_near() ->
 
 
 def test_what_maintenance_of_the_cache_finds_is_alerts() -> None:
-    full = Structure(95, 100, 0, 0, 0, 0, evictions_per_s=40.0)
+    full = Structure(95, 100, 0, 0, evictions_per_s=40.0)
     found = findings.cache(Condition(full, Compared(100, 3, 12.0), 7, ("w-1", "w-2")))
     assert [one.kind for one in found] == [
         Kind.CACHE_STALE,
@@ -147,4 +147,4 @@ def test_what_maintenance_of_the_cache_finds_is_alerts() -> None:
     assert "by 12 s" in found[0].detail
     assert "w-1, w-2" in found[2].detail
     assert findings.cache(Condition()) == []
-    assert findings.cache(Condition(Structure(95, 100, 0, 0, 0, 0), Compared(100, 0))) == []
+    assert findings.cache(Condition(Structure(95, 100, 0, 0), Compared(100, 0))) == []

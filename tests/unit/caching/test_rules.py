@@ -141,14 +141,13 @@ def test_a_warm_up_slows_down_where_something_is_busy() -> None:
     assert warming.next_pause(1.9, took=1.0, usual=0.02) == 2.0
 
 
-def test_nothing_read_has_no_hit_ratio() -> None:
-    assert Structure(0, 0, 0, 0, 0, 0).hit_ratio is None
-    assert Structure(50, 100, 0, 0, 9, 1).hit_ratio == 0.9
-    assert Structure(50, 100, 0, 0, 9, 1).pressure == 0.5
+def test_how_full_a_server_is_depends_on_its_limit() -> None:
+    assert Structure(50, 100, 0, 0).pressure == 0.5
+    assert Structure(50, 0, 0, 0).pressure is None
 
 
 def test_a_server_is_too_small_when_it_is_full_and_has_to_give_up_what_it_has() -> None:
-    full = Structure(95, 100, 0, 0, 0, 0, evictions_per_s=2.0)
+    full = Structure(95, 100, 0, 0, evictions_per_s=2.0)
     assert full.is_too_small
     assert not replace(full, evictions_per_s=0.0).is_too_small
     assert not replace(full, used=50).is_too_small

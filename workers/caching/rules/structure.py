@@ -19,7 +19,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Structure:
-    """The server's sizes in bytes, its counts since it started, and what was found among sampled keys.
+    """The server's sizes in bytes, what it gave up since it started, and what was found among sampled keys.
 
     `unbounded` keys would never expire, `orphans` are none of ours or can't be read, `big` are larger than an
     entry should be. `ratio` is how many bytes of bodies a byte in the server stands for.
@@ -29,8 +29,6 @@ class Structure:
     limit: int
     entries: int
     evicted: int
-    hits: int
-    misses: int
     sampled: int = 0
     unbounded: int = 0
     orphans: int = 0
@@ -39,12 +37,6 @@ class Structure:
     ratio: float | None = None
     evictions_per_s: float = 0.0
     operations_per_s: float = 0.0
-
-    @property
-    def hit_ratio(self) -> float | None:
-        """Return hits of all reads; None before the first."""
-        reads = self.hits + self.misses
-        return self.hits / reads if reads else None
 
     @property
     def pressure(self) -> float | None:

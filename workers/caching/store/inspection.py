@@ -36,8 +36,6 @@ def look(before: Structure | None, passed: float) -> Structure:
         limit=memory["maxmemory"],
         entries=server.dbsize(),
         evicted=evicted,
-        hits=stats["keyspace_hits"],
-        misses=stats["keyspace_misses"],
         sampled=found.counts["sampled"],
         unbounded=found.counts["unbounded"] + _leases_without_end(),
         orphans=found.counts["orphans"],

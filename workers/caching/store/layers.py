@@ -145,7 +145,7 @@ class TwoLayers:
         lasts = self.policy.soft_timeout if older is not None else self.policy.load_within
         try:
             return flight.result(lasts.total_seconds())
-        except (FutureTimeoutError, Exception) as error:
+        except Exception as error:
             if older is None:
                 if isinstance(error, FutureTimeoutError) and not flight.done():
                     raise LoadTimedOut(name=keys.name(*key), seconds=lasts.total_seconds()) from None

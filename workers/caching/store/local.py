@@ -23,10 +23,7 @@ class Copy:
     its source was unavailable when it should have been loaded anew.
     """
 
-    __slots__ = (
-        *("value", "revision", "stale", "early_at", "early", "fresh_until", "hits", "sum"),
-        "over",
-    )
+    __slots__ = ("early", "early_at", "fresh_until", "hits", "over", "revision", "stale", "sum", "value")
 
     def __init__(self, value: Any, revision: int, *, fresh_until: float, early: float) -> None:
         """Hold a value that is loaded anew from `early` on."""

@@ -18,10 +18,9 @@ MORE = 2
 
 @dataclass(frozen=True)
 class Peak:
-    """Peak mode: under which key, since and until when (epoch seconds of the machine), ordered by whom."""
+    """Peak mode: under which key, until when (epoch seconds of the cache's server), ordered by whom."""
 
     key: str
-    since: float
     until: float
     by: str
 

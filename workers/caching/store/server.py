@@ -59,8 +59,7 @@ def getter() -> Callable[[str], bytes | None]:
 
 def get(name: str) -> bytes | None:
     """Return an entry's text."""
-    found: bytes | None = redis.cache_server(decode=False).get(ENTRIES + name)
-    return found
+    return getter()(name)
 
 
 def get_all(names: Sequence[str]) -> dict[str, bytes]:

@@ -17,8 +17,6 @@ from workers.foundation.moments import MachineMoment, Moment
 
 log = logs.get("caching")
 
-#: How a gateway's count of reads is called among all readers'.
-LAYERS = {"hit": "server", "miss": "none"}
 #: For so long what was found says how it is.
 SAYS_SOMETHING = timedelta(minutes=20)
 STRUCTURE, COMPARED, UNREAD, POISONED = "structure", "compared", "unread", "poisoned"
@@ -33,15 +31,15 @@ def expire(*, now: Moment, machine: MachineMoment) -> None:
     if outcomes:
         unread = sorted(wedding_id for wedding_id, one in outcomes.items() if one.precision == 0)
         inspection.keep_finding(UNREAD, {"weddings": unread, "of": len(outcomes), "at": machine.timestamp()})
-    peak.follow_plan(now=now, machine=machine)
+    peak.follow_plan(now=now)
 
 
 def _count_gateways(machine: MachineMoment) -> None:
     refused = 0
     for field, many in inspection.drain_counts().items():
         what, _, kind = field.partition("|")
-        if what in LAYERS:
-            telemetry.reads.labels(LAYERS[what], kind, "gateway").inc(many)
+        if what == "hit":
+            telemetry.reads.labels("server", kind, "gateway").inc(many)
         else:
             telemetry.refused.labels("gateway").inc(many)
             refused += many

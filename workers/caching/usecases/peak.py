@@ -16,7 +16,7 @@ from workers.caching.usecases import sources
 from workers.connections.store import peaks as planned
 from workers.foundation import clock, database, logs, settings
 from workers.foundation.errors import error_code
-from workers.foundation.moments import MachineMoment, Moment
+from workers.foundation.moments import Moment
 
 log = logs.get("caching")
 
@@ -38,19 +38,27 @@ class Optimised:
     errors: list[str] = field(default_factory=list)
 
 
-def optimise(lasts: timedelta, *, by: str, now: Moment, machine: MachineMoment) -> Optimised:
-    """Begin peak mode for a while, in all processes; return what was done and what this process gained.
+def order(lasts: timedelta, *, by: str, key: str) -> Peak:
+    """Have all processes begin peak mode, for a while; where it holds, until the later end."""
+    at = layers().changes.now()
+    active = peaks.active(at)
+    until = max(at + lasts.total_seconds(), active.until if active else 0.0)
+    found = Peak(active.key if active else key, until, active.by if active else by)
+    peaks.order(found)
+    return found
+
+
+def optimise(lasts: timedelta, *, by: str, now: Moment, key: str = "") -> Optimised:
+    """Begin peak mode; return what was done and what this process gained.
 
     Ordered again while it holds, it holds until the later end.
     """
-    policy, at, own = settings.read(Policy), machine.timestamp(), layers()
+    policy, own = settings.read(Policy), layers()
     own.is_ready()
-    active = peaks.active(at)
-    until = max(at + lasts.total_seconds(), active.until if active else 0.0)
-    found = Optimised(active.key if active else f"peak/{now:%Y%m%dT%H%M%S}", until)
     hot = peaks.hot(policy.local_entries_peak)
     before = _probe(own, hot[:PROBED])
-    peaks.order(Peak(found.key, active.since if active else at, until, by))
+    ordered = order(lasts, by=by, key=key or f"peak/{now:%Y%m%dT%H%M%S}")
+    found = Optimised(ordered.key, ordered.until)
     try:
         peaks.apply(own, in_peak=True)
         found.actions += [
@@ -78,10 +86,13 @@ def _record(found: Optimised, by: str, now: Moment) -> None:
         results.record(db, [row], at=now)
 
 
-def end(*, now: Moment) -> dict[str, float | None]:
-    """End peak mode; return the hit ratio before it and while it held. Nothing where it does not hold."""
+def end(*, now: Moment, by: str = "") -> dict[str, float | None]:
+    """End peak mode; return the hit ratio before it and while it held.
+
+    Nothing where it does not hold, or another than `by` ordered it.
+    """
     peak = peaks.known()
-    if peak is None:
+    if peak is None or (by and peak.by != by):
         return {}
     peaks.end()
     peaks.apply(layers(), in_peak=False)
@@ -94,30 +105,29 @@ def _settle(db: Connection, key: str, now: Moment) -> dict[str, float | None]:
     begun = results.detail(db, key)
     if begun is None:
         return {}
-    before = {
-        (layer, kind): many for name, many in begun["totals"].items() for layer, kind in [name.split("|")]
-    }
-    while_it_held = {name: many - before.get(name, 0) for name, many in server.totals().items()}
+    before = begun["totals"]
+    while_it_held = {name: many - before.get("|".join(name), 0) for name, many in server.totals().items()}
     gains = {"hit_ratio_before": begun["gains"]["hit_ratio"][0], "hit_ratio": _hit_ratio(while_it_held)}
     results.add(db, key, {"ended_at": now.isoformat(), "gained": gains})
     return gains
 
 
-def follow_plan(*, now: Moment, machine: MachineMoment) -> None:
-    """Begin peak mode for a peak of connections that was planned, unless it holds; end it when it is over."""
-    end_when_over(now=now, machine=machine)
-    _, until = planned.planned()
-    if until and until > now and peaks.active(machine.timestamp()) is None:
-        log.info("peak mode begins", reason="planned")
-        optimise(clock.of_the_machine(until - now), by=PLAN, now=now, machine=machine)
-
-
-def end_when_over(*, now: Moment, machine: MachineMoment) -> None:
-    """End peak mode once its time is over."""
-    peak = peaks.known()
-    if peak and peak.until <= machine.timestamp():
+def follow_plan(*, now: Moment) -> None:
+    """End peak mode once its time is over; begin it for a peak of connections that was planned, once."""
+    peak, at = peaks.known(), layers().changes.now()
+    if peak and peak.until <= at:
         log.info("peak mode ended", reason="over")
         end(now=now)
+    _, until = planned.planned()
+    if until is None or until <= now or peaks.active(at):
+        return
+    key = f"peak/{PLAN}/{until:%Y%m%dT%H%M}"
+    with database.transaction() as db:
+        # Who ended it before its time has the last word.
+        known = results.detail(db, key)
+    if known is None:
+        log.info("peak mode begins", reason="planned")
+        optimise(clock.of_the_machine(until - now), by=PLAN, now=now, key=key)
 
 
 def _load_hot(own: TwoLayers, hot: list[Key]) -> int:
