@@ -82,9 +82,8 @@ class Changes:
                 pass
         self._local.trust(missed=missed)
         self.connected = True
-        if missed:
-            # So may have been what was told to all.
-            self._word(keys.MODE)
+        # What was told to all may have been missed, or heard before a copy could be held.
+        self._word(keys.MODE)
 
     def _client(self) -> redis.Client:
         # A line that was lost must be noticed: there may be another server behind the address.
