@@ -1,5 +1,6 @@
 """Two layers: never older than a change, never absent when the source is, and nobody else's entry."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -431,3 +432,16 @@ def test_a_worker_has_what_the_cache_needs_and_nothing_of_others(
         worker.set("another's", 1)
     with pytest.raises(ResponseError):
         worker.execute_command("ACL", "LIST")
+
+
+def test_threads_that_read_and_end_leave_no_connection_behind(layers: TwoLayers) -> None:
+    layers.get(Kind.WEDDING, W1, loading(body(n=1)))
+    before = redis.cache_server().info("clients")["connected_clients"]
+    for _ in range(8):
+        with ThreadPoolExecutor(30) as pool:
+            list(pool.map(lambda _: layers.hold([("wedding", W1)]), range(30)))
+            list(pool.map(lambda _: layers._get_text("wedding:w-1"), range(30)))
+    # Those that ended are closed once Python has collected them.
+    gc.collect()
+    assert eventually(lambda: redis.cache_server().info("clients")["connected_clients"] < before + 60)
+    assert layers.get(Kind.WEDDING, ("w-2",), loading(body(n=2))).value["n"] == 2

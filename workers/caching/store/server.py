@@ -45,7 +45,8 @@ def getter() -> Callable[[str], bytes | None]:
     def _get(name: str) -> bytes | None:
         connection = getattr(own, "connection", None)
         if connection is None:
-            connection = own.connection = pool.make_connection()
+            # Not the pool's: it ends with its thread, and takes no place of others.
+            connection = own.connection = pool.connection_class(**pool.connection_kwargs)
         key = ENTRIES + name
         try:
             return _answer(connection, key)
@@ -68,8 +69,8 @@ def _answer(connection: Any, key: str) -> bytes | None:
 
 
 def get(name: str) -> bytes | None:
-    """Return an entry's text."""
-    return getter()(name)
+    """Return an entry's text, for who asks once in a while."""
+    return get_all([name]).get(name)
 
 
 def get_all(names: Sequence[str]) -> dict[str, bytes]:
