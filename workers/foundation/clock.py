@@ -84,6 +84,6 @@ def epoch() -> float:
     return time.time()
 
 
-def stopwatch() -> float:
-    """Return seconds from an arbitrary start that never run backwards: for durations."""
-    return time.monotonic()
+#: Returns seconds from an arbitrary start that never run backwards: for durations. A function around it would
+#: be a tenth of what a read of a copy takes.
+stopwatch = time.monotonic
