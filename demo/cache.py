@@ -62,14 +62,9 @@ class Reader:
         if permit.wedding_id is None:
             return Needed()
         found = {} if BYPASS else _cached(permit)
-        facts, own = (found.get(kind) for kind in ("wedding", "subscription"))
-        last = found.get("connection")
-        channels = list(last[1].get("channels", ())) if last and last[1] else []
-        # Of a wedding that does not exist there is nothing to know.
-        known = own is not None and (not permit.supplier_id or "user" in found)
-        whole = facts is not None and (known or facts[1] is None)
-        fresh = whole and "stale" not in {one[0] for one in found.values()}
-        asked = None if fresh else self._ask(token)
+        _, last = found.get("connection", ("", None))
+        channels = list((last or {}).get("channels", ()))
+        asked = None if _is_whole(found, permit) else self._ask(token)
         if asked is not None:
             return Needed(asked["wedding"], asked["subscription"], asked["user"], channels)
         values = {kind: value for kind, (_, value) in found.items()}
@@ -83,6 +78,15 @@ class Reader:
             return None
         body: dict[str, Any] | None = answer.json() if answer.status_code == httpx2.codes.OK else None
         return body
+
+
+def _is_whole(found: dict[str, tuple[str, Any]], permit: Permit) -> bool:
+    """Return whether nothing needed is missing or stale."""
+    if any(state == "stale" for state, _ in found.values()) or "wedding" not in found:
+        return False
+    if found["wedding"][1] is None:
+        return True  # Of a wedding that does not exist there is nothing more to know.
+    return "subscription" in found and (not permit.supplier_id or "user" in found)
 
 
 def _cached(permit: Permit) -> dict[str, tuple[str, Any]]:

@@ -34,10 +34,10 @@ def measure(runs: int) -> dict[str, dict[str, float]]:
     contestants = {"ours": _ours(), "redis_py": _redis_py()}
     contestants |= {name: made() for name, made in _installed().items()}
     times = {name: {figure: list[float]() for figure in reads} for name, reads in contestants.items()}
+    turns = [(name, figure, read) for name, reads in contestants.items() for figure, read in reads.items()]
     for _ in range(runs * READS // TURN):
-        for name, reads in contestants.items():
-            for figure, read in reads.items():
-                times[name][figure] += read(TURN)
+        for name, figure, read in turns:
+            times[name][figure] += read(TURN)
     return {
         name: {figure: round(median(own) * 1e6, 2) for figure, own in figures.items()}
         for name, figures in times.items()
