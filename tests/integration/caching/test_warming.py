@@ -1,6 +1,8 @@
 """Warm before people come, worth it, and out of the way of who is there already."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,6 +12,7 @@ from workers.caching import keys, tasks
 from workers.caching.rules.kinds import Kind
 from workers.caching.store import pending, results, server, watches
 from workers.caching.store.layers import layers
+from workers.caching.store.local import Key
 from workers.caching.usecases import changing, maintenance, reading, warming
 from workers.commands import store as commands
 from workers.foundation import clock, database, redis
@@ -72,6 +75,31 @@ def test_what_is_warmed_lives_until_its_people_have_come() -> None:
     assert _details()[0]["entries"] == ALL
 
 
+def test_a_supplier_of_two_weddings_is_loaded_once_for_as_long_as_both_want_it() -> None:
+    _import(wedding("w-2"))
+    later = NOON + timedelta(hours=9)
+    warming.request({"k": ("w-1", NOON + timedelta(hours=3)), "k2": ("w-2", later)}, "wedding_day")
+    tasks.warm()
+    assert pending.count() == 0
+    assert redis.cache_server().pttl(keys.ENTRIES + "user:s1") / 3_600_000 > 9
+
+
+def test_one_that_cannot_be_warmed_up_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    _import(wedding("w-2"))
+    load_all = warming.sources.load_all
+
+    def _fails(db: object, names: Sequence[Key], **more: object) -> object:
+        if any("w-1" in ids for _, ids in names):
+            raise ValueError("of w-1 something is odd")
+        return load_all(db, names, **more)
+
+    monkeypatch.setattr(warming.sources, "load_all", _fails)
+    warming.request({"k": ("w-1", NOON + timedelta(hours=3)), "k2": ("w-2", NOON)}, "wedding_day")
+    tasks.warm()
+    assert pending.count() == 0
+    assert redis.cache_server().exists(keys.ENTRIES + "wedding:w-2")
+
+
 def test_precision_and_recall_are_known_of_each() -> None:
     warming.request({"k": ("w-1", NOON + timedelta(hours=3))}, "wedding_day")
     tasks.warm()
@@ -106,8 +134,8 @@ def test_a_wedding_that_is_warmed_up_again_is_watched_on_under_the_new_key() -> 
 def test_a_warm_up_that_died_before_it_was_remembered_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     warming.request({"k": ("w-1", NOON + timedelta(hours=3))}, "wedding_day")
     with monkeypatch.context() as dies:
-        dies.setattr(warming, "_remember", lambda *_a, **_k: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
+        dies.setattr(warming, "_remember", Mock(side_effect=SystemExit))
+        with pytest.raises(SystemExit):
             tasks.warm.run()
     tasks.warm()
     redis.cache_server().fcall("wedops_cached", 0, "wedding:w-1")

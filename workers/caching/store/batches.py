@@ -1,7 +1,7 @@
 """Many entries at once: loaded in one go, by who gets their leases."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from workers.caching import keys
@@ -48,9 +48,10 @@ def warm(cache: TwoLayers, wanted: Sequence[Wanted], load: LoadAll) -> Warmed:
     process than to others: no copy is held.
     """
     now_ms = int(cache.changes.now() * 1000)
-    there = _there([one.name for one in wanted])
+    each = _once(wanted)
+    there = _there([one.name for one in each])
     missing, stay = list[Wanted](), list[Wanted]()
-    for one in wanted:
+    for one in each:
         found = there.get(one.name)
         if found is None or found[0].fresh < now_ms + one.lives * 1000 * _NEARLY:
             missing.append(one)
@@ -61,6 +62,15 @@ def warm(cache: TwoLayers, wanted: Sequence[Wanted], load: LoadAll) -> Warmed:
     taken = server.take(has, token, lasts_ms=cache.lease_ms)
     ours = [one for one, answer in zip(missing, taken, strict=True) if answer.may_load]
     return Warmed(_fill(cache, ours, token, load), stay)
+
+
+def _once(wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Return each entry once: one of two weddings is the first one's, for as long as both want it."""
+    found: dict[str, Wanted] = {}
+    for one in wanted:
+        first = found.setdefault(one.name, one)
+        found[one.name] = replace(first, lives=max(first.lives, one.lives))
+    return list(found.values())
 
 
 def _there(names: Sequence[str]) -> dict[str, tuple[Envelope, str]]:

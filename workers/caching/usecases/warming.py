@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from workers.caching import telemetry
@@ -21,6 +22,7 @@ from workers.caching.store.local import Key
 from workers.caching.store.pending import Pending
 from workers.caching.usecases import sources
 from workers.foundation import clock, database, logs, settings
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 from workers.weddings.rules import Wedding
 from workers.weddings.store import weddings
@@ -96,15 +98,29 @@ def run(*, now: Moment, machine: MachineMoment) -> int:
             log.info("warm-up waits", reason="users_traffic", waiting=pending.count())
             break
         batch_begun = clock.stopwatch()
+        _batch(due, now=now, machine=machine)
+        pending.done(due)
+        count += len(due)
+        pace.rest(clock.stopwatch() - batch_begun)
+    return count
+
+
+def _batch(due: Sequence[Pending], *, now: Moment, machine: MachineMoment) -> None:
+    """Warm up weddings, also when one of them cannot be: that one is left out, and its people load it."""
+    try:
         with database.transaction() as db:
             plans = _plans(db, due, now)
         warmed = _warm(plans, now)
         with database.transaction() as db:
             _remember(db, plans, warmed, now=now, machine=machine)
-        pending.done(due)
-        count += len(due)
-        pace.rest(clock.stopwatch() - batch_begun)
-    return count
+    except (ExpectedError, RedisError):
+        raise  # Unavailable: it waits.
+    except Exception as error:
+        if len(due) == 1:
+            log.exception("not warmed up", wedding_id=due[0].wedding_id, reason=type(error).__name__)
+            return
+        for one in due:
+            _batch([one], now=now, machine=machine)
 
 
 def _request_lost(now: Moment) -> None:
