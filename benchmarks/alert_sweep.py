@@ -38,7 +38,7 @@ def main() -> None:
 
 def _calendar() -> None:
     from workers.foundation import database
-    from workers.weddings.rules import VenueType, Wedding
+    from workers.weddings.rules.calendar import VenueType, Wedding
     from workers.weddings.store import weddings
 
     starts, lasts = clock.now() - timedelta(hours=2), timedelta(hours=8)

@@ -28,7 +28,7 @@ from workers.connections.formats import permits
 from workers.foundation import clock, database, redis
 from workers.foundation.moments import Moment
 from workers.processes import servers
-from workers.weddings.rules import Status, VenueType, Wedding
+from workers.weddings.rules.calendar import Status, VenueType, Wedding
 from workers.weddings.store import weddings
 
 WEDDINGS, SUPPLIERS = 50, 8

@@ -43,7 +43,7 @@ def main() -> None:
 
 def _fill() -> None:
     from workers.foundation import database
-    from workers.weddings.rules import VenueType, Wedding
+    from workers.weddings.rules.calendar import VenueType, Wedding
     from workers.weddings.store import weddings
 
     now, lasts = clock.now(), timedelta(hours=6)

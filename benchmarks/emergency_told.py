@@ -18,7 +18,7 @@ from workers.foundation import clock, database
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
 from workers.notify.rules import Target
-from workers.weddings.rules import Status, VenueType, Wedding
+from workers.weddings.rules.calendar import Status, VenueType, Wedding
 from workers.weddings.store import weddings
 
 PROBES, EVERY, PEER = 100, 0.2, 20

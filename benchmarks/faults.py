@@ -76,7 +76,7 @@ def system() -> Iterator["Faults"]:
 
 def _fill() -> None:
     from workers.weddings.formats.rows import Reading
-    from workers.weddings.rules import VenueType, Wedding
+    from workers.weddings.rules.calendar import VenueType, Wedding
     from workers.weddings.usecases import importing as usecases
 
     starts, lasts = clock.now() + timedelta(days=40), timedelta(hours=6)

@@ -20,8 +20,8 @@ from workers.forecasting.rules import forecast as rules
 from workers.foundation import clock
 from workers.foundation.moments import Moment
 from workers.simulation.rules import imagined
-from workers.weddings.rules import Phase, VenueType, Wedding
-from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules.calendar import Phase, VenueType, Wedding
+from workers.weddings.rules.calendar import Policy as Phases
 
 START, DAYS = Moment(datetime(2026, 8, 1, tzinfo=UTC)), 90
 LEARNED, TRIED = 28, 14

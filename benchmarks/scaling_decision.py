@@ -16,7 +16,7 @@ from benchmarks import form
 from workers.foundation import clock
 from workers.foundation.moments import Moment
 from workers.scaling.rules.policy import Policy
-from workers.weddings.rules import VenueType, Wedding
+from workers.weddings.rules.calendar import VenueType, Wedding
 
 REGIONS, WEDDINGS = 50, 40
 #: Those of a season to come.

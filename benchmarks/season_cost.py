@@ -27,7 +27,7 @@ from workers.foundation.moments import Moment
 from workers.scaling.rules.policy import Policy
 from workers.simulation.rules import imagined
 from workers.simulation.rules.replay import Outcome, Past, Planner, evaluate, replay, run
-from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules.calendar import Policy as Phases
 
 FIRST, WARM_UP = date(2026, 4, 4), 14
 STORM = date(2026, 9, 19)

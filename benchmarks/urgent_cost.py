@@ -21,7 +21,7 @@ from workers.delivery.store import lane
 from workers.foundation import clock, database, logs, redis
 from workers.foundation.moments import Moment
 from workers.processes import servers
-from workers.weddings.rules import Status, VenueType, Wedding
+from workers.weddings.rules.calendar import Status, VenueType, Wedding
 from workers.weddings.store import weddings
 
 WEDDINGS, SUPPLIERS, SECONDS, SENDERS = 10_000, 14, 60.0, 2

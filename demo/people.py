@@ -23,8 +23,8 @@ from workers.delivery.rules import State
 from workers.forecasting.rules import forecast as forecasting
 from workers.foundation import background, clock, database, heartbeat, logs, settings
 from workers.foundation.moments import Moment
-from workers.weddings import rules as calendar
-from workers.weddings.rules import Wedding
+from workers.weddings.rules import calendar
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))

@@ -22,7 +22,7 @@ from workers.delivery.formats import EVENT
 from workers.delivery.keys import IN, URGENT
 from workers.delivery.rules import State, recipient_of
 from workers.foundation import logs, settings
-from workers.weddings.rules import ID, ID_REMEDY
+from workers.weddings.rules.calendar import ID, ID_REMEDY
 
 log = logs.get("gateway")
 

@@ -19,7 +19,7 @@ from workers.connections.store.registry import Connection
 from workers.foundation import clock, database, redis
 from workers.scaling.rules.actions import Decided
 from workers.scaling.store import actions as scaling
-from workers.weddings.rules import VenueType, Wedding
+from workers.weddings.rules.calendar import VenueType, Wedding
 
 NOON = datetime(2026, 10, 10, 12, tzinfo=UTC)
 

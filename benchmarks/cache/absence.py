@@ -13,7 +13,7 @@ from workers.caching.usecases import reading
 from workers.foundation import clock, database
 from workers.foundation.moments import Moment
 from workers.processes.servers import Server
-from workers.weddings.rules import VenueType, Wedding
+from workers.weddings.rules.calendar import VenueType, Wedding
 from workers.weddings.store import weddings
 
 READERS, CACHES = 200, 4

@@ -12,7 +12,7 @@ import orjson
 
 from benchmarks.saturday.world import SECRET, World
 from workers.foundation import clock
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Wedding
 
 #: In seconds: each connection is measured, and each series has a point, once in so long.
 MEASURED, POINTS = 30, 15

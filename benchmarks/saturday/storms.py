@@ -16,7 +16,7 @@ from benchmarks.saturday.load import Load, body
 from benchmarks.saturday.watching import lateness
 from benchmarks.saturday.world import World
 from workers.foundation import clock
-from workers.weddings.rules import Phase, Wedding
+from workers.weddings.rules.calendar import Phase, Wedding
 
 #: In seconds: after this a storm is not over, and its figure says so.
 PATIENCE = 240.0

@@ -18,7 +18,7 @@ from workers.connections.store.registry import Connection
 from workers.foundation import clock
 from workers.foundation.moments import Moment
 from workers.processes import servers
-from workers.weddings.rules import VenueType, Wedding
+from workers.weddings.rules.calendar import VenueType, Wedding
 
 REGIONS = {
     "us-northeast": "America/New_York",

@@ -24,7 +24,7 @@ from workers.connections.formats.permits import Permit
 from workers.foundation import clock, database, redis
 from workers.foundation.moments import Moment
 from workers.processes import servers
-from workers.weddings.rules import Status, VenueType, Wedding
+from workers.weddings.rules.calendar import Status, VenueType, Wedding
 from workers.weddings.store import weddings
 
 SUPPLIERS, GUESTS, WAITING, WEDDING = 40, 1_000, 50_000, "w-urgent"

@@ -20,7 +20,7 @@ from tests.made import empty_servers, eventually, wedding
 from workers.foundation import clock, database
 from workers.processes import servers
 from workers.weddings.formats.rows import Reading
-from workers.weddings.rules import VenueType
+from workers.weddings.rules.calendar import VenueType
 from workers.weddings.usecases import importing as usecases
 
 #: People of this size of crowd need more than the two instances a region starts with.

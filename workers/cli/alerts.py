@@ -21,7 +21,7 @@ from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
 from workers.outbox.rules import State as Sending
 from workers.outbox.rules import Status
-from workers.weddings.rules import Phase
+from workers.weddings.rules.calendar import Phase
 
 ID = click.IntRange(1, 2**63 - 1)
 NOTE = click.option("--note", default="", help="What to remember with it.")

@@ -29,7 +29,7 @@ from workers.scaling.rules.policy import Policy
 from workers.seasons.rules import season as seasons
 from workers.snapshots import rules as snapshots
 from workers.wedding_day import rules as wedding_day
-from workers.weddings import rules as weddings
+from workers.weddings.rules import calendar as weddings
 
 DECLARED: tuple[type[Settable], ...] = (
     Servers,

@@ -18,7 +18,7 @@ from workers.foundation.moments import Moment
 from workers.scaling.rules.policy import Policy, Resource
 from workers.simulation.rules import imagined
 from workers.simulation.rules.replay import Past, Planner, replay
-from workers.weddings import rules as calendar
+from workers.weddings.rules import calendar
 
 #: So many days before it are played to learn from.
 BEFORE = 14

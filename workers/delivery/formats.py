@@ -13,7 +13,7 @@ from workers.delivery.rules import TEXT, Audience, Id, MsgType, Status
 from workers.foundation.moments import Moment
 from workers.journal.rules import Event
 from workers.outbox.rules import Lane
-from workers.weddings.rules import ID
+from workers.weddings.rules.calendar import ID
 
 #: What the broadcast of a message is called, and that of a receipt.
 EVENT, RECEIPT = "urgent", "urgent_receipt"

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from workers.foundation.moments import Moment
-from workers.weddings.rules import ID_PATTERN, Wedding, supplier_type
+from workers.weddings.rules.calendar import ID_PATTERN, Wedding, supplier_type
 
 
 class Status(StrEnum):

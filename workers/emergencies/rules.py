@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from workers.delivery.rules import TEXT, Audience
-from workers.weddings.rules import ID_PATTERN, NAME
+from workers.weddings.rules.calendar import ID_PATTERN, NAME
 
 #: Who owns a step: a role (planner, couple, operations, a type of supplier) or a name that contacts have.
 Owner = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]

@@ -28,7 +28,7 @@ from workers.http.health import Checks
 from workers.measurements import routes as measurement_routes
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.usecases import modes
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 
 class NothingDesired(ExpectedError):

@@ -29,7 +29,7 @@ from workers.scaling.store import orders, proposals
 from workers.scaling.usecases import modes
 from workers.seasons import store as seasons
 from workers.snapshots import store as snapshots
-from workers.weddings import rules as calendar
+from workers.weddings.rules import calendar
 from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 

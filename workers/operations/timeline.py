@@ -15,7 +15,7 @@ from workers.notify import usecases as notify
 from workers.responses import usecases as responses
 from workers.scaling.store import actions as scaling
 from workers.scaling.store import orders
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 from workers.weddings.store import weddings
 
 #: Of each kind the newest so many are looked at: those of one wedding may be few among them.

@@ -10,7 +10,7 @@ from workers.emergencies.store import emergencies
 from workers.foundation import database, settings
 from workers.foundation.moments import Moment
 from workers.measurements.store import events
-from workers.weddings import rules
+from workers.weddings.rules import calendar as rules
 from workers.weddings.store import weddings
 
 #: So many of its emergencies and messages are shown.

@@ -20,7 +20,7 @@ from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.scaling.store import orders
 from workers.scaling.usecases import modes as region_modes
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 #: Who orders, in the tables that people order in too; what people ordered is left alone.
 CALLER = "degradation"

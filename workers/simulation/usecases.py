@@ -25,7 +25,7 @@ from workers.seasons import store as seasons
 from workers.seasons.rules.season import Season
 from workers.simulation.rules.replay import Counts, Given, Outcome, Past, Planner, evaluate, replay
 from workers.snapshots import store as snapshots
-from workers.weddings import rules as calendar
+from workers.weddings.rules import calendar
 from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import versions
 

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import ClassVar
 
 from workers.foundation.moments import Moment
-from workers.weddings.rules import Phase, Status, Wedding, begins, phase
-from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules.calendar import Phase, Status, Wedding, begins, phase
+from workers.weddings.rules.calendar import Policy as Phases
 
 
 class Reason(StrEnum):

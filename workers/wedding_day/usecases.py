@@ -9,7 +9,7 @@ from workers.caching.usecases import warming
 from workers.foundation import clock, database, logs, settings, telemetry
 from workers.foundation.moments import Moment
 from workers.wedding_day import rules, store
-from workers.weddings import rules as calendar
+from workers.weddings.rules import calendar
 from workers.weddings.store import due, weddings
 
 log = logs.get("wedding_day")

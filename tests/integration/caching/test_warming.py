@@ -17,7 +17,7 @@ from workers.caching.usecases import changing, maintenance, reading, warming
 from workers.commands import store as commands
 from workers.foundation import clock, database, redis
 from workers.foundation.moments import MachineMoment
-from workers.weddings.rules import Status, Wedding
+from workers.weddings.rules.calendar import Status, Wedding
 from workers.weddings.store import weddings
 
 ALL = 4 + 2 + 2  # wedding, three roles, two suppliers' subscriptions and data

@@ -42,7 +42,7 @@ from workers.responses import store as responses
 from workers.responses.rules import Action, Reason
 from workers.selfwatch.rules import uninhibited
 from workers.selfwatch.usecases import watching
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")

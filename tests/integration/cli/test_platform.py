@@ -28,7 +28,7 @@ from workers.scaling.rules.orders import Mode, mode
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.seasons.rules.season import KindOfDay, kind_of_day
 from workers.seasons.rules.season import Policy as SeasonsPolicy
-from workers.weddings.rules import Phase
+from workers.weddings.rules.calendar import Phase
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -24,7 +24,7 @@ from workers.connections.usecases import suppliers
 from workers.foundation import clock, database, redis
 from workers.snapshots import store as snapshots
 from workers.weddings.formats import csv
-from workers.weddings.rules import ID, NAME
+from workers.weddings.rules.calendar import ID, NAME
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")

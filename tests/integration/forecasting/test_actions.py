@@ -19,8 +19,8 @@ from workers.seasons.rules.season import Decision, Reason, Season
 from workers.simulation import usecases as simulation
 from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
-from workers.weddings.rules import Policy as Phases
-from workers.weddings.rules import Status, Wedding
+from workers.weddings.rules.calendar import Policy as Phases
+from workers.weddings.rules.calendar import Status, Wedding
 from workers.weddings.store import versions, weddings
 
 pytestmark = pytest.mark.usefixtures("world")

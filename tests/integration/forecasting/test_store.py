@@ -21,8 +21,8 @@ from workers.foundation import clock, database
 from workers.snapshots import store as snapshots
 from workers.snapshots.rules import Snapshot
 from workers.weddings.formats.rows import Reading
-from workers.weddings.rules import Policy as Phases
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Policy as Phases
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.usecases import importing as weddings
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -40,7 +40,7 @@ from workers.scaling.rules.decision import State
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import published
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 pytestmark = pytest.mark.usefixtures("world")
 

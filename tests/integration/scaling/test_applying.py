@@ -20,7 +20,7 @@ from workers.scaling.adapters.valkey import Valkey
 from workers.scaling.rules.decision import State
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store import actions as store
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 pytestmark = pytest.mark.usefixtures("world")
 

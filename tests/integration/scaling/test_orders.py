@@ -34,7 +34,7 @@ from workers.scaling.usecases import deciding
 from workers.scaling.usecases.modes import in_shadow
 from workers.scaling.usecases.readings import readings
 from workers.simulation import usecases as simulation
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")

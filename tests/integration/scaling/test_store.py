@@ -14,7 +14,7 @@ from workers.scaling import tasks
 from workers.scaling.rules import decision as rules
 from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as store
-from workers.weddings.rules import VenueType
+from workers.weddings.rules.calendar import VenueType
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -15,7 +15,7 @@ from workers.wedding_day import store, tasks, usecases
 from workers.wedding_day.keys import SEEN
 from workers.wedding_day.rules import Seen
 from workers.weddings import keys
-from workers.weddings.rules import Phase, Status, Wedding
+from workers.weddings.rules.calendar import Phase, Status, Wedding
 from workers.weddings.store import due, weddings
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -15,7 +15,7 @@ from workers.foundation import clock, database, redis
 from workers.weddings import keys
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
-from workers.weddings.rules import Status
+from workers.weddings.rules.calendar import Status
 from workers.weddings.store import regions
 from workers.weddings.store import weddings as store
 from workers.weddings.usecases import importing as usecases

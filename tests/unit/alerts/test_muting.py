@@ -10,7 +10,7 @@ from tests.made import NOON
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import AlertView, Reason, State
 from workers.alerts.rules.muting import Around, Silence, Weekly, mute, rank
-from workers.weddings.rules import Phase
+from workers.weddings.rules.calendar import Phase
 
 
 def standing(

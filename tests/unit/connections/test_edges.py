@@ -10,7 +10,7 @@ from workers.connections.rules import admission as rules
 from workers.connections.rules import levels, peak, report
 from workers.connections.rules.levels import ServiceLevel
 from workers.connections.rules.report import Share
-from workers.weddings.rules import Phase
+from workers.weddings.rules.calendar import Phase
 
 MS = timedelta(milliseconds=1)
 

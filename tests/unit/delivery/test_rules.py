@@ -25,8 +25,8 @@ from workers.delivery.rules import (
 )
 from workers.foundation.moments import Moment
 from workers.notify.rules import steps_due
-from workers.weddings.rules import Policy as Phases
-from workers.weddings.rules import Status, on_duty
+from workers.weddings.rules.calendar import Policy as Phases
+from workers.weddings.rules.calendar import Status, on_duty
 
 DUTIES = {"s1": {"type": "florist", "until": "2026-10-10T10:00"}, "s2": {"type": "band"}}
 W = wedding(duties=DUTIES)

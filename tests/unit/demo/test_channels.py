@@ -11,7 +11,7 @@ from demo.channels import Channels
 from demo.outbox import Outbox
 from workers.connections.rules import levels
 from workers.connections.rules.admission import UserType
-from workers.weddings.rules import Phase
+from workers.weddings.rules.calendar import Phase
 
 
 async def _nowhere(_text: str | bytes) -> bool:

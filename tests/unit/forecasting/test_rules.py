@@ -12,8 +12,8 @@ from tests.made import NOON, wedding
 from tests.unit.weddings.test_formats import GOOD, HEADER
 from workers.forecasting.rules import forecast as rules
 from workers.weddings.formats import csv
-from workers.weddings.rules import Phase, VenueType, phase
-from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules.calendar import Phase, VenueType, phase
+from workers.weddings.rules.calendar import Policy as Phases
 
 POLICY, PHASES = rules.Policy(), Phases()
 

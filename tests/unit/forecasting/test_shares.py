@@ -12,8 +12,8 @@ from workers.forecasting.rules import forecast as rules
 from workers.forecasting.rules.calibration import Trust
 from workers.forecasting.rules.shares import PHASES, VENUES, Array
 from workers.simulation.rules import imagined
-from workers.weddings.rules import Phase, VenueType
-from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules.calendar import Phase, VenueType
+from workers.weddings.rules.calendar import Policy as Phases
 
 POLICY = rules.Policy()
 START = datetime(2026, 5, 1, tzinfo=UTC)

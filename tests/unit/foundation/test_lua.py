@@ -17,7 +17,7 @@ from tests import ROOT
 from workers.connections import keys
 from workers.connections.rules import admission
 from workers.connections.rules.admission import UserType
-from workers.weddings.rules import ID
+from workers.weddings.rules.calendar import ID
 
 #: What a test may look at; other functions need a server.
 _PURE = ("crc32", "bad_shard", "is_id", "bad_id", "bad_channel", "allowed", "readable", "score")

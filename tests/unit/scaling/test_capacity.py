@@ -12,7 +12,7 @@ from workers.scaling.rules import decision as rules
 from workers.scaling.rules.capacity import Limit, full_days
 from workers.scaling.rules.decision import Decision, Reading, Reason
 from workers.scaling.rules.policy import Policy, Resource
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 LATER = NOON + timedelta(hours=1)
 

@@ -19,7 +19,7 @@ from workers.scaling.rules.leads import lead, longest_lead
 from workers.scaling.rules.orders import Kind, Mode, Order, mode
 from workers.scaling.rules.policy import Bounds, Policy, Resource
 from workers.scaling.rules.why import Otherwise, explain
-from workers.weddings.rules import VenueType
+from workers.weddings.rules.calendar import VenueType
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 CACHE = {"resource": Resource.CACHE_MB}

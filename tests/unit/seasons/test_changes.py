@@ -12,7 +12,7 @@ from workers.seasons.rules import season as rules
 from workers.seasons.rules.changes import levels
 from workers.seasons.rules.season import US_MONTHS, Reason, Season
 from workers.seasons.rules.venues import PROFILES, factor
-from workers.weddings.rules import Phase, VenueType
+from workers.weddings.rules.calendar import Phase, VenueType
 
 
 def test_a_year_is_cut_where_its_level_changes() -> None:

@@ -11,7 +11,7 @@ from workers.scaling.rules.leads import lead
 from workers.scaling.rules.policy import Policy
 from workers.simulation.rules import imagined
 from workers.simulation.rules.replay import Past, Planner, evaluate, replay, run
-from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules.calendar import Policy as Phases
 
 SATURDAY = date(2026, 10, 31)
 

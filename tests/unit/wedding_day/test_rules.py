@@ -7,8 +7,8 @@ import pytest
 from tests.made import NOON, wedding
 from workers.wedding_day import rules
 from workers.wedding_day.rules import Reason, Seen
-from workers.weddings.rules import Phase, Status
-from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules.calendar import Phase, Status
+from workers.weddings.rules.calendar import Policy as Phases
 
 
 def _decide(hours: float, seen: Seen, **facts: object) -> rules.Decision:

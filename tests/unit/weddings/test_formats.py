@@ -11,7 +11,7 @@ from workers.weddings.formats import file as formats
 from workers.weddings.formats import zones
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
-from workers.weddings.rules import Status
+from workers.weddings.rules.calendar import Status
 
 HEADER = "id,start,end,zone,guest_count,venue_type,region,status,supplier_ids,timeline\n"
 CASES = ROOT / "tests" / "cases"

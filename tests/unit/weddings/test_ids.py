@@ -10,7 +10,7 @@ from workers.connections.formats import permits
 from workers.connections.rules.admission import names_wedding
 from workers.emergencies.formats import OpenEmergency
 from workers.measurements.rules import samples
-from workers.weddings.rules import ID
+from workers.weddings.rules.calendar import ID
 
 GOOD = [
     "w-1",

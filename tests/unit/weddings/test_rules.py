@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made import NOON, wedding
-from workers.weddings import rules
+from workers.weddings.rules import calendar as rules
 
 NEW_YORK = "America/New_York"
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from workers.alerts.rules.kinds import Kind, Severity
 from workers.alerts.rules.lifecycle import AlertView, Policy, Reason, State
 from workers.foundation.moments import Moment
-from workers.weddings.rules import ZONES, Phase
+from workers.weddings.rules.calendar import ZONES, Phase
 
 RUNNING = frozenset({Phase.CEREMONY, Phase.RECEPTION})
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

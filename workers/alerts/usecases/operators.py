@@ -17,7 +17,7 @@ from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
 from workers.outbox import store as outbox
 from workers.outbox.rules import Status
-from workers.weddings import rules as calendar
+from workers.weddings.rules import calendar
 from workers.weddings.store import regions, weddings
 
 

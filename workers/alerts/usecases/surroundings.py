@@ -14,7 +14,7 @@ from workers.alerts.rules.muting import Around
 from workers.foundation import settings
 from workers.foundation.moments import Moment
 from workers.snapshots import store as snapshots
-from workers.weddings import rules as calendar
+from workers.weddings.rules import calendar
 from workers.weddings.store import regions as regions_of
 from workers.weddings.store import weddings
 

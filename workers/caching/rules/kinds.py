@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from workers.connections.rules.admission import UserType
-from workers.weddings.rules import ID
+from workers.weddings.rules.calendar import ID
 
 #: The ids that name an entry of its kind.
 Ids = tuple[str, ...]

@@ -13,7 +13,7 @@ from workers.caching.store import server
 from workers.caching.store.local import Copy, Key, Local
 from workers.foundation import logs, redis, settings
 from workers.foundation.moments import Moment
-from workers.weddings import rules as calendar
+from workers.weddings.rules import calendar
 
 log = logs.get("caching")
 

@@ -13,8 +13,8 @@ from workers.connections.rules import channels
 from workers.connections.rules.admission import UserType
 from workers.foundation import clock, database, settings
 from workers.foundation.moments import Moment
-from workers.weddings import rules as calendar
-from workers.weddings.rules import Wedding
+from workers.weddings.rules import calendar
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import versions, weddings
 
 #: A supplier is told of its weddings from so long ago until so far ahead.

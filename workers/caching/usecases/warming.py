@@ -24,7 +24,7 @@ from workers.caching.usecases import sources
 from workers.foundation import clock, database, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
 log = logs.get("caching")

@@ -9,7 +9,7 @@ from workers.cli.parameters import Duration, Words, operator
 from workers.foundation import clock, database
 from workers.scaling.rules.orders import Kind, Mode
 from workers.scaling.usecases import operators
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 FOR = click.option(
     "--for", "lasts", type=Duration(), help="For how long: 30m, 2h, 7d; each command says what holds without."

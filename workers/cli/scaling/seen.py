@@ -14,7 +14,7 @@ from workers.scaling.rules.orders import Order
 from workers.scaling.rules.policy import SHARED, Policy, Resource
 from workers.scaling.usecases import seen
 from workers.simulation import usecases as simulation
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 MAX = click.option("--limit", "--most", "limit", type=click.IntRange(1, 1000), default=50, show_default=True)

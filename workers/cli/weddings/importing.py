@@ -6,9 +6,9 @@ import click
 
 from workers.foundation import clock
 from workers.foundation.errors import printable
-from workers.weddings import rules
 from workers.weddings.formats import file as files
 from workers.weddings.formats.rows import Reading
+from workers.weddings.rules import calendar as rules
 from workers.weddings.usecases import importing as usecases
 
 

@@ -7,7 +7,7 @@ from workers.cli.weddings.importing import plain
 from workers.foundation import clock
 from workers.foundation.errors import printable
 from workers.operations.wedding import View, view
-from workers.weddings.rules import Wedding, supplier_type
+from workers.weddings.rules.calendar import Wedding, supplier_type
 
 
 @click.command("show")

@@ -5,7 +5,7 @@ from datetime import timedelta
 import click
 
 from workers.foundation import clock
-from workers.weddings import rules
+from workers.weddings.rules import calendar as rules
 from workers.weddings.usecases.reading import upcoming
 
 HEAD = ("wedding", "starts (local)", "zone", "phase", "guests", "region")

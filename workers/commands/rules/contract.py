@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workers.outbox.rules import Lane
-from workers.weddings.rules import ID_PATTERN
+from workers.weddings.rules.calendar import ID_PATTERN
 
 WeddingId = Annotated[str, Field(pattern=f"^{ID_PATTERN}$", description="id in the calendar")]
 RequestKey = Annotated[

@@ -15,7 +15,7 @@ from workers.connections.rules.admission import UserType
 from workers.foundation import clock
 from workers.foundation.errors import ExpectedError
 from workers.foundation.settings import SettingInvalid
-from workers.weddings.rules import ID, ID_REMEDY, NAME, NAME_REMEDY
+from workers.weddings.rules.calendar import ID, ID_REMEDY, NAME, NAME_REMEDY
 
 VARIABLE = "CONNECTIONS_PERMIT_KEYS"
 AUDIENCE = "wedops"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from workers.weddings.rules import EVERYWHERE, OPERATIONS
+from workers.weddings.rules.calendar import EVERYWHERE, OPERATIONS
 
 
 def names_wedding(channel: str, wedding_id: str) -> bool:

@@ -3,7 +3,7 @@
 Who may join one is decided by wedops_open and wedops_subscribe (functions/2_records.lua).
 """
 
-from workers.weddings.rules import Wedding, supplier_type
+from workers.weddings.rules.calendar import Wedding, supplier_type
 
 KIND, PERSON = "wedding", "person"
 

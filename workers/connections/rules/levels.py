@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 
 from workers.connections.rules.admission import UserType
-from workers.weddings.rules import Phase
+from workers.weddings.rules.calendar import Phase
 
 DEVICES = ("fixed", "mobile")
 #: What touches guests never delays these.

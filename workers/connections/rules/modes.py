@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 __all__ = ["EVERYWHERE", "EmergencyMode", "affects", "place", "scope"]
 

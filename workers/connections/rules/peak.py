@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from math import ceil
 
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Wedding
 
 BUFFER = 1.2
 POOL_MAX = 1_000

@@ -18,7 +18,7 @@ from workers.foundation.moments import Moment
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
 from workers.snapshots.rules import Snapshot
-from workers.weddings import rules as calendar
+from workers.weddings.rules import calendar
 from workers.weddings.store import weddings
 
 #: Who is connected belongs to a wedding that is not further off.

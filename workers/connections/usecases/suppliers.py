@@ -5,7 +5,7 @@ from workers.connections.store import registry as store
 from workers.foundation import database, redis
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
-from workers.weddings.rules import ID, ID_REMEDY
+from workers.weddings.rules.calendar import ID, ID_REMEDY
 
 #: A larger plan is a slip of the hand.
 MAX_PER_SUPPLIER = 100_000

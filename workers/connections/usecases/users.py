@@ -8,7 +8,7 @@ from typing import Any
 from workers.connections.store import levels, registry, upkeep
 from workers.connections.store import quality as qualities
 from workers.foundation import database
-from workers.weddings.rules import supplier_type
+from workers.weddings.rules.calendar import supplier_type
 from workers.weddings.store import weddings
 
 

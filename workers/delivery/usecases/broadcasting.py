@@ -16,7 +16,7 @@ from workers.outbox import store as outbox
 from workers.outbox import usecases as sending
 from workers.outbox.rules import Entry, Lane, Outcome, Result, Retry
 from workers.outbox.rules import Message as ToSend
-from workers.weddings.rules import Wedding, supplier_type
+from workers.weddings.rules.calendar import Wedding, supplier_type
 
 #: What the outbox calls them.
 KIND = "urgent_broadcast"

@@ -17,7 +17,7 @@ from workers.notify import usecases as notify
 from workers.notify.rules import CONTACTS, OPERATIONS, Notification, Target
 from workers.outbox import store as outbox
 from workers.outbox.rules import Message as Entry
-from workers.weddings.rules import planners
+from workers.weddings.rules.calendar import planners
 from workers.weddings.store import weddings
 
 

@@ -5,7 +5,7 @@ from workers.delivery.rules import Receipt, State, recipient_of
 from workers.delivery.usecases import publishing
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
-from workers.weddings.rules import ID
+from workers.weddings.rules.calendar import ID
 
 
 class ReceiptNotYours(ExpectedError):

@@ -9,7 +9,7 @@ from workers.delivery.rules import Audience, Policy, Status
 from workers.delivery.usecases import sending
 from workers.foundation import settings
 from workers.foundation.moments import Moment
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
 #: How long before a wedding, and what the exercise is called then.

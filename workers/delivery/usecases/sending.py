@@ -27,8 +27,8 @@ from workers.foundation import database, logs, redis, settings
 from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import MachineMoment, Moment
 from workers.journal import store as journal
-from workers.weddings import rules as calendar
-from workers.weddings.rules import Wedding
+from workers.weddings.rules import calendar
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
 log = logs.get("delivery")

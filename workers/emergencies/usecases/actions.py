@@ -18,7 +18,7 @@ from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.scaling.rules.orders import Kind, Order
 from workers.scaling.store import orders
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
 #: Who orders what emergencies need: one for all, for several may need the same.

@@ -13,7 +13,7 @@ from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.notify import usecases as notify
 from workers.notify.rules import CONTACTS, OPERATIONS, Notification
-from workers.weddings.rules import NAME, Wedding, of_type, supplier_type
+from workers.weddings.rules.calendar import NAME, Wedding, of_type, supplier_type
 
 #: Roles that each wedding has.
 ROLES = ("planner", "couple", OPERATIONS)

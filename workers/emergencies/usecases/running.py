@@ -19,7 +19,7 @@ from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
 from workers.notify.rules import CONTACTS, OPERATIONS, Notification, steps_due
-from workers.weddings.rules import Wedding, of_type
+from workers.weddings.rules.calendar import Wedding, of_type
 from workers.weddings.store import weddings
 
 log = logs.get("emergencies")

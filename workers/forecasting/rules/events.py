@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Wedding
 
 Array = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from workers.forecasting.rules.shares import HOURS, PHASES, QUANTILES, VENUES, Array, Seen, Shares
 from workers.foundation.moments import Moment
 from workers.seasons.rules.venues import factor
-from workers.weddings.rules import Phase, Wedding
-from workers.weddings.rules import Policy as Phases
+from workers.weddings.rules.calendar import Phase, Wedding
+from workers.weddings.rules.calendar import Policy as Phases
 
 
 @dataclass(frozen=True)

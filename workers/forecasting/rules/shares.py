@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.weddings.rules import Phase, VenueType, Wedding
+from workers.weddings.rules.calendar import Phase, VenueType, Wedding
 
 Array = NDArray[np.float64]
 

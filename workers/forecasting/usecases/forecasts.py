@@ -18,7 +18,7 @@ from workers.foundation import settings
 from workers.foundation.moments import Moment
 from workers.seasons import adapters as holidays
 from workers.snapshots import store as snapshots
-from workers.weddings import rules as calendar
+from workers.weddings.rules import calendar
 from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workers.foundation.moments import MachineMoment
-from workers.weddings.rules import ID, ID_REMEDY, NAME, NAME_REMEDY
+from workers.weddings.rules.calendar import ID, ID_REMEDY, NAME, NAME_REMEDY
 
 Row = np.dtype([("series", "<i8"), ("at", "<i8"), ("value", "<f8")])
 """One point: the series by its place in a batch (later by its id), microseconds since 1970, the value."""

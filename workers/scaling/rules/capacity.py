@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from workers.forecasting.rules.forecast import Forecast
 from workers.foundation.moments import Moment
 from workers.scaling.rules.policy import Policy
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 Array = NDArray[np.float64]
 

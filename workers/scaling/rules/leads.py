@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from workers.scaling.rules.policy import Policy
 from workers.seasons.rules.venues import PROFILES
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Wedding
 
 
 def lead(policy: Policy, wedding: Wedding) -> timedelta:

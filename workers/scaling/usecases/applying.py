@@ -27,7 +27,7 @@ from workers.scaling.rules.policy import Policy
 from workers.scaling.store import actions as store
 from workers.scaling.store import gateways, orders
 from workers.scaling.usecases.modes import in_shadow
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 from workers.weddings.store import regions as calendar_regions
 
 log = logs.get("scaling")

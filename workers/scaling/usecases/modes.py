@@ -11,7 +11,7 @@ from workers.scaling.rules.orders import Kind, Mode, Order, mode
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 from workers.weddings.store import regions as calendar_regions
 
 

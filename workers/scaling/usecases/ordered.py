@@ -16,7 +16,7 @@ from workers.scaling.store import actions as store
 from workers.scaling.store import orders, proposals
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import Season
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 
 @dataclass(frozen=True)

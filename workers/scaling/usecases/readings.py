@@ -21,8 +21,8 @@ from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.usecases.ordered import Ordered, ordered
 from workers.snapshots import rules as snapshot_rules
 from workers.snapshots import store as snapshots
-from workers.weddings import rules as calendar
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules import calendar
+from workers.weddings.rules.calendar import EVERYWHERE
 from workers.weddings.store import regions as calendar_regions
 from workers.weddings.store import weddings
 

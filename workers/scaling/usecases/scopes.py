@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from workers.foundation.errors import ExpectedError
 from workers.scaling.store import actions as store
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 from workers.weddings.store import regions as calendar_regions
 
 

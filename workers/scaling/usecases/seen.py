@@ -19,7 +19,7 @@ from workers.scaling.rules.policy import SHARED, Policy, Resource
 from workers.scaling.store import actions as store
 from workers.scaling.store import orders, proposals
 from workers.scaling.usecases.scopes import require, scopes
-from workers.weddings.rules import EVERYWHERE
+from workers.weddings.rules.calendar import EVERYWHERE
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import ClassVar
 
 from workers.foundation.moments import Moment
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Wedding
 
 
 class Season(StrEnum):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from workers.weddings.rules import Phase, VenueType
+from workers.weddings.rules.calendar import Phase, VenueType
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from workers.forecasting.rules.forecast import spans
 from workers.forecasting.rules.shares import PHASES, VENUES, Shares
 from workers.foundation.moments import Moment
 from workers.seasons.rules.season import US_MONTHS
-from workers.weddings.rules import Policy as Phases
-from workers.weddings.rules import VenueType, Wedding, instant
+from workers.weddings.rules.calendar import Policy as Phases
+from workers.weddings.rules.calendar import VenueType, Wedding, instant
 
 Array = NDArray[np.float64]
 

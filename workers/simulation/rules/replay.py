@@ -23,8 +23,8 @@ from workers.foundation.moments import Moment
 from workers.scaling.rules.decision import Reading, decide
 from workers.scaling.rules.leads import lead
 from workers.scaling.rules.policy import Policy
-from workers.weddings.rules import Policy as Phases
-from workers.weddings.rules import Wedding
+from workers.weddings.rules.calendar import Policy as Phases
+from workers.weddings.rules.calendar import Wedding
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

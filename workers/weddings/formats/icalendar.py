@@ -16,7 +16,7 @@ from workers.weddings.formats import zones
 from workers.weddings.formats.lines import Component, Line, components, lines
 from workers.weddings.formats.rows import COLUMNS, Reading, RowRefused
 from workers.weddings.formats.text import CalendarUnreadable
-from workers.weddings.rules import instant
+from workers.weddings.rules.calendar import instant
 
 #: What of an event becomes which field. Whatever else an event says is nobody's business here.
 FIELDS = {

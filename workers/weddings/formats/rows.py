@@ -12,7 +12,7 @@ import orjson
 
 from workers.foundation.errors import ExpectedError
 from workers.weddings.formats import zones
-from workers.weddings.rules import (
+from workers.weddings.rules.calendar import (
     EVERYWHERE,
     ID,
     ID_REMEDY,

@@ -2,7 +2,7 @@
 
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
-from workers.weddings.rules import ZONES
+from workers.weddings.rules.calendar import ZONES
 
 _IANA = {zone.casefold(): zone for zone in ZONES}
 _WINDOWS = {name.casefold(): zone for name, zone in WINDOWS_TO_OLSON.items()}

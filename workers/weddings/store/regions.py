@@ -5,7 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, func, select, text
 
 from workers.foundation.moments import Moment
-from workers.weddings.rules import Status
+from workers.weddings.rules.calendar import Status
 from workers.weddings.store.weddings import take_place, weddings
 
 # From one region to the next by the index: DISTINCT reads a season's hundred thousand rows for a few names.

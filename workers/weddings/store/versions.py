@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Text, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from workers.foundation.moments import Moment
-from workers.weddings.rules import Status, Wedding
+from workers.weddings.rules.calendar import Status, Wedding
 from workers.weddings.store.weddings import FACTS, among, facts_of, history, take_place, weddings
 
 _KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name not in ("timeline", "duties")]

@@ -35,7 +35,7 @@ from workers.foundation.database import expires, metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.foundation.rows import copy
-from workers.weddings.rules import Status, VenueType, Wedding
+from workers.weddings.rules.calendar import Status, VenueType, Wedding
 
 versions = Counter("calendar_versions", metadata=metadata)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from workers.foundation import database, settings
 from workers.foundation.moments import Moment
-from workers.weddings import rules
+from workers.weddings.rules import calendar as rules
 from workers.weddings.store import weddings as store
 
 
