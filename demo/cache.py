@@ -6,7 +6,8 @@ language does the same: docs/guides/gateway.md.
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from redis.exceptions import RedisError
 from demo.client import Client
 from workers.connections.formats.permits import Permit
 from workers.connections.rules.channels import canonical
-from workers.foundation import logs, redis
+from workers.foundation import clock, logs, redis
 
 log = logs.get("gateway")
 
@@ -29,6 +30,10 @@ PATIENCE = 1.5
 #: What is restored of who came back, and is not joined again within so many seconds, ends.
 RESTORED_FOR = 10.0
 REMEMBER_EVERY, AT_ONCE = 0.5, 100
+#: In seconds: what is kept of a connection is written again so often, long before it would be gone.
+REFRESH_EVERY = 600.0
+#: So many joins are read for at once; what the rest needs they get by asking for it.
+READERS, WAITING = 8, 64
 
 
 @dataclass
@@ -56,6 +61,22 @@ class Reader:
     def __init__(self) -> None:
         """Read nothing yet."""
         self._api = httpx2.Client(base_url=API, timeout=PATIENCE)
+        # Threads of its own: a cache that is slow takes none from admission and heartbeats.
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="joining")
+        self._reading = 0
+
+    async def read(self, permit: Permit, token: str) -> Needed:
+        """Return what a permit's holder needs; nothing where that takes too long."""
+        if self._reading >= WAITING:
+            return Needed()
+        self._reading += 1
+        try:
+            found = asyncio.get_running_loop().run_in_executor(self._threads, self.needed, permit, token)
+            return await asyncio.wait_for(found, PATIENCE)
+        except TimeoutError:
+            return Needed()
+        finally:
+            self._reading -= 1
 
     def needed(self, permit: Permit, token: str) -> Needed:
         """Return what a permit's holder needs; what cannot be read now is left out. For a thread."""
@@ -122,8 +143,9 @@ def _read(state: bytes, _revision: int, encoding: bytes, body: bytes) -> tuple[s
 class Rememberer:
     """Keeps of each connection which channels it has, for the next one of the same person."""
 
-    def __init__(self) -> None:
-        """Keep nothing yet."""
+    def __init__(self, clients: Mapping[str, Client]) -> None:
+        """Keep nothing yet of the `clients` that are connected."""
+        self._clients = clients
         self._changed: dict[str, Client] = {}
 
     def changed(self, client: Client) -> None:
@@ -132,12 +154,19 @@ class Rememberer:
             self._changed[client.record.id] = client
 
     async def remember(self) -> None:
-        """Write what changed, until cancelled."""
+        """Write what changed, and now and then all of it, until cancelled."""
+        refreshed = clock.stopwatch()
         while True:
             await asyncio.sleep(REMEMBER_EVERY)
+            if clock.stopwatch() - refreshed > REFRESH_EVERY:
+                refreshed = clock.stopwatch()
+                for client in self._clients.values():
+                    self.changed(client)
             clients, self._changed = list(self._changed.values()), {}
             for first in range(0, len(clients), AT_ONCE):
-                await asyncio.to_thread(_write, [_kept(one) for one in clients[first : first + AT_ONCE]])
+                page = clients[first : first + AT_ONCE]
+                if not await asyncio.to_thread(_write, [_kept(one) for one in page]):
+                    self._changed = {one.record.id: one for one in page} | self._changed
 
 
 def _kept(client: Client) -> tuple[str, str, bytes]:
@@ -145,9 +174,12 @@ def _kept(client: Client) -> tuple[str, str, bytes]:
     return str(client.record.wedding_id), client.record.user_id, orjson.dumps(body)
 
 
-def _write(rows: Iterable[tuple[str, str, bytes]]) -> None:
+def _write(rows: Iterable[tuple[str, str, bytes]]) -> bool:
+    """Return whether the server took them."""
     words = [word for row in rows for word in row]
     try:
         redis.cache_server().fcall("wedops_cache_remember", 0, *words)
     except RedisError as error:
         log.warning("connections not remembered", reason="redis", detail=type(error).__name__)
+        return False
+    return True

@@ -59,7 +59,7 @@ class Gateway:
         self.orders = Orders(
             door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end
         )
-        self.urgent, self.reader, self.rememberer = Urgent(self.clients), Reader(), Rememberer()
+        self.urgent, self.reader, self.rememberer = Urgent(self.clients), Reader(), Rememberer(self.clients)
         self.channels = Channels(self.clients, self.orders.level, self.urgent, self.rememberer.changed)
         self.tenant = Tenant(self.channels.publish)
         self.tenant.serve()
@@ -77,7 +77,7 @@ class Gateway:
             asked = door.asked(request.path)
             permit = permits.read(asked.get("apikey", ""))
             record = door.record(permit, asked)
-            needed = await asyncio.to_thread(self.reader.needed, permit, asked["apikey"])
+            needed = await self.reader.read(permit, asked["apikey"])
             record = door.restored(record, needed.channels)
             answer = await self._ask(record, address, held, reuse="reuse" in asked)
         except PermitRefused as error:

@@ -63,7 +63,7 @@ def empty_servers() -> None:
     redis.cache_server().flushall()
     redis.cache_server().config_set("maxmemory", "256mb")
     redis.load_functions()
-    layers().local.expire(float("inf"), 0.0)
+    layers().local.reset()
     store.publish_limits()
     with database.transaction() as db:
         names = ", ".join(table.name for table in database.metadata.sorted_tables)

@@ -7,7 +7,7 @@
 --   wedops:cached:changes     stream   `names` (spaces between) and `revision`: what processes must drop
 --   wedops:cached:counts      hash     `WHAT|KIND` -> how many gateways read: hit, refused
 --   wedops:cached:totals      hash     `LAYER|KIND` -> how often all read: local, server, none (loaded)
---   wedops:cached:hot         zset     NAME -> how often it was read of late
+--   wedops:cached:hot         zset     NAME -> how often it was read of late, halved now and then
 --   wedops:cached:watched:W   hash     what was read of wedding W's warm-up in its first minutes
 --   wedops:cached:read:W      set      which entries of it were
 --
@@ -52,11 +52,21 @@ local function parts_of(name)
   return kind, ids[1]
 end
 
+-- Returns an entry's text. What is no text is none of ours: it is taken out, and counted.
+local function text_of(key)
+  local text = redis.pcall('GET', key)
+  if type(text) ~= 'table' then return text end
+  -- Who may not take it out, leaves it to who may.
+  redis.pcall('UNLINK', key)
+  redis.call('HINCRBY', COUNTS, 'refused|type', 1)
+  return false
+end
+
 -- KEYS entry, lease; ARGV name, token, ms, checksum of the copy that the caller has or ''. Returns
 -- {'entry', text} when there is a fresh one that the caller has not; {'load'} when the lease is the caller's;
 -- else {'wait', text or false}. One step, or two would load what a third just filled.
 local function take(keys, args)
-  local text = redis.call('GET', keys[1])
+  local text = text_of(keys[1])
   local header = text and header_of(args[1], text)
   if header and header.fresh > now_ms() and header.sum ~= args[4] then return {'entry', text} end
   if redis.call('SET', keys[2], args[2], 'NX', 'PX', args[3]) then return {'load'} end
@@ -68,7 +78,7 @@ end
 local function fill(keys, args)
   if redis.call('GET', keys[2]) ~= args[2] then return 0 end
   redis.call('DEL', keys[2])
-  local text = redis.call('GET', keys[1])
+  local text = text_of(keys[1])
   local header = text and header_of(args[1], text)
   if header and header.revision > tonumber(args[3]) then return -1 end
   redis.call('SET', keys[1], args[5], 'PX', args[4])
@@ -82,26 +92,25 @@ end
 
 -- KEYS entry; ARGV text. Takes out what is none of ours, unless another took its place.
 local function discard(keys, args)
-  return redis.call('GET', keys[1]) == args[1] and redis.call('DEL', keys[1]) or 0
+  return text_of(keys[1]) == args[1] and redis.call('DEL', keys[1]) or 0
 end
 
 -- ARGV revision, names … Takes entries out, and the leases of who loads them; all processes hear of it. An
 -- entry that is as new or newer stays.
 local function invalidate(_, args)
-  local revision, names = tonumber(args[1]), {}
+  local revision = tonumber(args[1])
+  if #args == 1 then return 0 end
+  -- First: whatever stops the rest, processes have heard.
+  redis.call('XADD', CHANGES, 'MAXLEN', '~', KEPT_CHANGES, '*', 'revision', args[1],
+    'names', table.concat(args, ' ', 2))
   for i = 2, #args do
-    local text = redis.call('GET', ENTRIES .. args[i])
+    local text = text_of(ENTRIES .. args[i])
     local header = text and header_of(args[i], text)
     if not header or header.revision < revision then
       redis.call('UNLINK', ENTRIES .. args[i], LOADING .. args[i])
     end
-    names[#names + 1] = args[i]
   end
-  if #names > 0 then
-    redis.call('XADD', CHANGES, 'MAXLEN', '~', KEPT_CHANGES, '*', 'revision', args[1],
-      'names', table.concat(names, ' '))
-  end
-  return #names
+  return #args - 1
 end
 
 -- Returns of which class an entry is: its kind, and of a subscription the user type.
@@ -138,7 +147,7 @@ local function note(_, args)
     end
     local hits = counts[1] + counts[2]
     if wedding ~= '' then watch(wedding, name, args[i + 5] == '1', hits, counts[3], now) end
-    if hits > 0 then redis.call('ZINCRBY', HOT, hits, name) end
+    if hits > 0 and kind ~= 'connection' then redis.call('ZINCRBY', HOT, hits, name) end
   end
   for field, many in pairs(totals) do
     if many > 0 then redis.call('HINCRBY', TOTALS, field, many) end
@@ -149,18 +158,21 @@ end
 -- Returns {state, revision, encoding, body} of an entry: `fresh`, `stale` or `absent`; false when there is
 -- none.
 local function read(name, kind, first_id, now)
-  local text = redis.call('GET', ENTRIES .. name)
+  local text = text_of(ENTRIES .. name)
   local header = text and header_of(name, text)
   local sound = header and is_whole(text, header)
   if text and not sound then redis.call('HINCRBY', COUNTS, 'refused|' .. kind, 1) end
   -- What is missed is counted by who loads it; who comes for the first time has no connection to miss.
   if not sound then return false end
-  redis.call('HINCRBY', COUNTS, 'hit|' .. kind, 1)
-  redis.call('HINCRBY', TOTALS, 'server|' .. kind, 1)
-  local is_warm = header.warm ~= '-'
-  watch(is_warm and header.warm or first_id, name, is_warm, 1, 0, now)
-  redis.call('ZINCRBY', HOT, 1, name)
   local state = header.state == 'absent' and 'absent' or header.fresh > now and 'fresh' or 'stale'
+  -- Who gets an old one asks the source as well, and is counted there.
+  if state ~= 'stale' then
+    redis.call('HINCRBY', COUNTS, 'hit|' .. kind, 1)
+    redis.call('HINCRBY', TOTALS, 'server|' .. kind, 1)
+    local is_warm = header.warm ~= '-'
+    watch(is_warm and header.warm or first_id, name, is_warm, 1, 0, now)
+    if kind ~= 'connection' then redis.call('ZINCRBY', HOT, 1, name) end
+  end
   return {state, header.revision, header.encoding, string.sub(text, header.first)}
 end
 
@@ -181,26 +193,41 @@ local function cached(_, args)
   return found
 end
 
+-- Returns the body to keep of what a gateway sent; nil when it is no object with a list of channels' names.
+local function body_of(text)
+  local good, sent = pcall(cjson.decode, text)
+  local fits = good and #text <= LARGEST and type(sent) == 'table' and type(sent.channels) == 'table'
+  if not fits then return nil end
+  local names, many = {}, 0
+  for _ in pairs(sent.channels) do many = many + 1 end
+  for _, name in ipairs(sent.channels) do
+    if type(name) ~= 'string' or not string.match(name, '^[%w._@:-]+$') then return nil end
+    names[#names + 1] = '"' .. name .. '"'
+  end
+  -- What has other keys than 1, 2, 3 … is no list.
+  return #names == many and '{"channels":[' .. table.concat(names, ',') .. ']}' or nil
+end
+
 -- ARGV for each: wedding, user, body: a JSON object with `channels`. What a person's connection has joined,
 -- for the next one; kept for half an hour.
 local function remember(_, args)
   if #args == 0 or #args % 3 ~= 0 or #args > 3 * MAX_NAMES then
     return refuse('send wedding, user and body for each, ' .. MAX_NAMES .. ' at most')
   end
-  local now = now_ms()
+  local now, bodies = now_ms(), {}
   for i = 1, #args, 3 do
+    bodies[i] = body_of(args[i + 2])
     local wrong = bad_id('wedding', args[i]) or bad_id('user', args[i + 1])
-    local good, body = pcall(cjson.decode, args[i + 2])
-    if not wrong and (#args[i + 2] > LARGEST or not good or type(body) ~= 'table' or
-      type(body.channels) ~= 'table') then
-      wrong = 'body must be a JSON object with channels, ' .. LARGEST .. ' bytes at most'
+    if not wrong and not bodies[i] then
+      wrong = 'body must be a JSON object whose channels are a list of their names, such as '
+        .. '{"channels": ["wedding:w-17"]}, ' .. LARGEST .. ' bytes at most'
     end
     if wrong then return refuse(wrong) end
   end
   for i = 1, #args, 3 do
     local name = 'connection:' .. args[i] .. ':' .. args[i + 1]
     local facts = {name, CONNECTION_SCHEMA, now, 'is', now, now + CONNECTION_MS, 0, '-', 'json\n'}
-    local rest = table.concat(facts, ' ') .. args[i + 2]
+    local rest = table.concat(facts, ' ') .. bodies[i]
     redis.call('SET', ENTRIES .. name, 'w1 ' .. redis.sha1hex(rest) .. ' ' .. rest, 'PX', CONNECTION_MS)
   end
   return #args / 3

@@ -13,17 +13,18 @@ LOADING = "wedops:loading:"
 CHANGES = "wedops:cached:changes"
 #: A word in CHANGES: drop what expired.
 EXPIRE = "*expire*"
+#: A word in CHANGES: drop everything, the calendar's versions went back.
+RESET = "*reset*"
 #: A word in CHANGES: peak mode began, ended, or its hot entries were loaded.
 MODE = "*mode*"
 #: String: the calendar's version up to which changes have reached this server. Written and read by
 #: caching.forget.
 MARK = "wedops:cached:mark"
-#: String: until when peak mode holds, as JSON. Written by operators and responses; read by all processes.
-PEAK = "wedops:cached:peak"
-#: Sorted set: entry -> how often it was read of late. Written by all readers; read by peak mode and `cache
-#: show`.
+#: Sorted set: entry -> how often it was read of late. Written by all readers, halved by caching.expire; read
+#: by peak mode and `cache show`.
 HOT = "wedops:cached:hot"
-#: Hash: counts of what gateways read, by layer and kind. Written by wedops_cached; drained by caching.expire.
+#: Hash: `hit|KIND` and `refused|KIND` of gateways, `own|KIND` that our processes refused -> how often.
+#: Written by who reads; drained by caching.expire.
 COUNTS = "wedops:cached:counts"
 #: Hash: `LAYER|KIND` -> how often all readers read. Written by them; read by caching.warm and `cache show`.
 TOTALS = "wedops:cached:totals"
@@ -43,6 +44,9 @@ PENDING = "wedops:warming"
 #: String, on the server of the registry: run id of the cache's server that was warmed. Written and read by
 #: caching.warm.
 WARMED_SERVER = "wedops:warming:server"
+#: Hash, on the server of the registry: who ordered peak mode -> under which key and until when. Written by
+#: operators, plans and responses; read by all processes.
+PEAK = "wedops:warming:peak"
 #: String, on the server of the registry: MARK as it was last written, for a server that gave its own up.
 MARK_KEPT = "wedops:warming:mark"
 

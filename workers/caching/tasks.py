@@ -18,9 +18,10 @@ def warm_up(self: Task, **fields: Any) -> None:
     """Have a wedding's data in the cache before its people come."""
 
     def _warm_up(db: Connection, command: WarmUp, key: str) -> None:
-        warming.warm_up(db, command, key, now=clock.now(), machine=clock.machine_now())
+        warming.warm_up(db, command, key, now=clock.now())
 
     commands.run(WarmUp, fields, _warm_up, task_id=self.request.id)
+    app.wake(warm.name)
 
 
 @app.task(name="caching.warm")

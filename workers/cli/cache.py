@@ -7,9 +7,9 @@ import click
 import orjson
 
 from workers.caching.rules.kinds import Kind
-from workers.caching.usecases import peak, showing
+from workers.caching.usecases import changing, peak, showing
 from workers.caching.usecases.showing import Overview, Shown
-from workers.cli.parameters import Duration
+from workers.cli.parameters import Duration, Name, operator
 from workers.foundation import clock
 from workers.foundation.errors import printable
 from workers.seasons import usecases as seasons
@@ -27,6 +27,7 @@ def command() -> None:
 @AS_JSON
 def show(as_json: bool) -> None:
     """Say how much of what is read it has, what takes its room, and what warm-ups were worth."""
+    showing.require_server()
     found = showing.overview(machine=clock.machine_now())
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.cache/1", **vars(found)}, default=vars).decode())
@@ -101,6 +102,7 @@ def key(kind: str, ids: tuple[str, ...], as_json: bool) -> None:
     `wedding WEDDING`, `subscription WEDDING guest`, `subscription WEDDING vendor SUPPLIER`, `user SUPPLIER`,
     `connection WEDDING USER`.
     """
+    showing.require_server()
     found = showing.show(kind, *ids, machine=clock.machine_now())
     if as_json:
         click.echo(orjson.dumps({"schema": "wedops.cache_entry/1", **vars(found)}).decode())
@@ -128,13 +130,14 @@ def _entry(found: Shown) -> list[str]:
 @command.command("optimize")
 @click.option("--for", "lasts", type=Duration(), default="2h", show_default=True, help="For how long.")
 @click.option("--end", is_flag=True, help="End peak mode now.")
-@click.option("--by", default="operator", show_default=True, help="Who orders it.")
+@click.option("--by", type=Name(), default=operator, help="Who orders it.")
 @AS_JSON
 def optimize(lasts: timedelta, end: bool, by: str, as_json: bool) -> None:
     """Begin peak mode in all processes: more copies, compressed bodies, more connections, hot entries held.
 
     It ends by itself, and undoes what it did.
     """
+    showing.require_server()
     if end:
         _end(as_json)
         return
@@ -145,9 +148,7 @@ def optimize(lasts: timedelta, end: bool, by: str, as_json: bool) -> None:
     click.echo(f"peak mode until {_at(found.until)}; `wedops cache optimize --end` ends it")
     for line in found.actions:
         click.echo(f"  {line}")
-    for name, (before, after) in found.gains.items():
-        then = "" if after is None else f" -> {after:g}"
-        click.echo(f"  {name}: {'not measured' if before is None else f'{before:g}{then}'}")
+    click.echo(f"  before it: {_shares(found.before)}")
     for error in found.errors:
         click.echo(f"  failed: {error}", err=True)
 
@@ -155,12 +156,27 @@ def optimize(lasts: timedelta, end: bool, by: str, as_json: bool) -> None:
 def _end(as_json: bool) -> None:
     gained = peak.end(now=clock.now())
     if as_json:
-        click.echo(orjson.dumps({"schema": "wedops.cache_peak/1", "ended": bool(gained), **gained}).decode())
-    elif not gained:
+        facts = {"schema": "wedops.cache_peak/1", "ended": gained is not None, "gained": gained or {}}
+        click.echo(orjson.dumps(facts).decode())
+    elif gained is None:
         click.echo("no peak mode was ordered")
     else:
-        before, held = (_share(gained[name]) for name in ("hit_ratio_before", "hit_ratio"))
-        click.echo(f"peak mode has ended: hits {held}, before it {before}")
+        before, in_it = (_shares(gained.get(name, {})) for name in ("before", "in_it"))
+        click.echo(f"peak mode has ended: in it {in_it}; before it {before}")
+
+
+def _shares(found: peak.Shares) -> str:
+    if not found:
+        return "nothing was read"
+    return f"{_share(found['hit_ratio'])} of the fleet's reads hit, {_share(found['in_memory'])} in memory"
+
+
+@command.command("clear")
+def clear() -> None:
+    """Have nothing cached any more, in all processes: after the database was restored from older data."""
+    showing.require_server()
+    changing.clear()
+    click.echo("the cache is empty, and so is what processes hold; it is loaded anew as it is read")
 
 
 @command.command("acl")
@@ -171,7 +187,7 @@ def acl() -> None:
 
 
 @command.command("warm-season")
-@click.argument("region")
+@click.argument("region", type=Name())
 def warm_season(region: str) -> None:
     """Warm up a region's largest weddings of the coming days, and their suppliers; once a day."""
     ids = seasons.warm(region, now=clock.now())

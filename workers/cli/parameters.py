@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from workers.foundation import settings
+from workers.weddings.rules.calendar import NAME, NAME_REMEDY
 
 
 class MomentText(click.DateTime):
@@ -50,6 +51,16 @@ class Words(click.ParamType[str]):
         """Return it without spaces around it."""
         text = str(value).strip()
         return text if text and text.isprintable() else self.fail("say it in words", param, context)
+
+
+class Name(click.ParamType[str]):
+    """What a region or somebody is called."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        """Return it."""
+        return str(value) if NAME.fullmatch(str(value)) else self.fail(f"use {NAME_REMEDY}", param, context)
 
 
 def operator() -> str:

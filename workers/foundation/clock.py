@@ -79,6 +79,11 @@ def machine_now() -> MachineMoment:
     return MachineMoment(datetime.now(UTC))
 
 
+def machine_at(epoch: float) -> MachineMoment:
+    """Return the machine's moment so many seconds after 1970."""
+    return MachineMoment(datetime.fromtimestamp(epoch, UTC))
+
+
 def epoch() -> float:
     """Return the machine's moment as seconds since 1970: what goes into headers and Redis."""
     return time.time()

@@ -45,8 +45,12 @@ def detect(db: Connection, *, now: Moment) -> dict[str, rules.Decision]:
 
 
 def warm(region: str, *, now: Moment) -> list[str]:
-    """Ask for the warm-up of a region's largest weddings of the coming days, once a day; return their ids."""
+    """Ask for the warm-up of a region's largest weddings of the coming days, once a day; return their ids.
+
+    Raises RegionUnknown.
+    """
     with database.transaction() as db:
+        calendar_regions.require(db, [region])
         coming = weddings.between(db, now, now + timedelta(days=DAYS), region=region)
     ids = [one.id for one in sorted(coming, key=lambda one: -one.guest_count)[:WARMED]]
     day = f"{now:%Y-%m-%d}"

@@ -74,11 +74,6 @@ def arrivals(wedding: Wedding, phases: Phases) -> tuple[Moment, Moment]:
     return Moment(wedding.starts_at - phases.setup_before), wedding.starts_at
 
 
-def all_here(wedding: Wedding, phases: Phases) -> Moment:
-    """Return by when all of a wedding's people have come."""
-    return Moment(min(wedding.starts_at + phases.ceremony_lasts, wedding.ends_at))
-
-
 def next_look(wedding: Wedding, policy: Policy, phases: Phases, *, now: Moment) -> datetime | None:
     """Return when something of the wedding is due next: a phase begins, or its data must be warm.
 

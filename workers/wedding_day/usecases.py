@@ -72,7 +72,7 @@ def _look_at(
     seen = store.seen([wedding.id for wedding in found])
     decisions = {one.id: rules.decide(one, seen[one.id], policy, phases, now=now) for one in found}
     near = [one for one in found if decisions[one.id].warm_up]
-    missed = set[str]() if _warm_up(near, decisions, phases) else {wedding.id for wedding in near}
+    missed = set[str]() if _warm_up(near, decisions) else {wedding.id for wedding in near}
     changed = {
         wedding_id: decision
         for wedding_id, decision in decisions.items()
@@ -85,14 +85,9 @@ def _look_at(
     return missed
 
 
-def _warm_up(
-    near: list[calendar.Wedding], decisions: Mapping[str, rules.Decision], phases: calendar.Policy
-) -> bool:
-    """Have weddings warmed up until all of their people have come; False when the registry can't note it."""
-    wanted = {
-        f"wedding_day/{one.id}/{decisions[one.id].now.warm_for}": (one.id, rules.all_here(one, phases))
-        for one in near
-    }
+def _warm_up(near: list[calendar.Wedding], decisions: Mapping[str, rules.Decision]) -> bool:
+    """Have weddings warmed up until they are over; False when the registry can't note it."""
+    wanted = {f"wedding_day/{one.id}/{decisions[one.id].now.warm_for}": (one.id, one.ends_at) for one in near}
     try:
         warming.request(wanted, "wedding_day")
     except RedisError as error:

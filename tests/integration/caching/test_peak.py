@@ -36,20 +36,37 @@ def test_it_says_what_it_did_and_gained_and_undoes_it() -> None:
     assert "1 hot entries loaded" in found.actions[-1]
     assert (found.errors, _ordered()) == ([], "ada")
     assert layers().local.capacity == Policy().local_entries_peak
-    assert all(found.gains["read_us"])
-    assert found.gains["hit_ratio"][0] == pytest.approx(2 / 3, abs=0.01)
-    again = peak.optimise(2 * HOUR, by="bea", now=NOON)
-    assert (again.key, _ordered(), again.until > found.until) == (found.key, "ada", True)
+    assert found.before == {
+        "hit_ratio": pytest.approx(2 / 3, abs=0.01),
+        "in_memory": pytest.approx(2 / 3, abs=0.01),
+    }
+    again = peak.optimise(2 * HOUR, by="ada", now=NOON)
+    assert (again.key, again.until > found.until) == (found.key, True)
     reading.wedding("w-1")
     layers().tally.flush(now=NOON)
-    assert peak.end(now=NOON, by="degradation") == {}, "it is another's"
-    assert peak.end(now=NOON)["hit_ratio"] == 1.0
+    assert peak.end(now=NOON, by="bea") is None, "she ordered none"
+    assert peak.end(now=NOON) == {"before": found.before, "in_it": {"hit_ratio": 1.0, "in_memory": 1.0}}
     assert (layers().local.capacity, _ordered()) == (Policy().local_entries, None)
     with database.transaction() as db:
         detail = results.detail(db, found.key)
     assert detail
-    assert detail["gained"]["hit_ratio"] == 1.0
-    assert peak.end(now=NOON) == {}
+    assert detail["gained"]["in_it"]["hit_ratio"] == 1.0
+    assert peak.end(now=NOON) is None
+
+
+def test_it_holds_until_the_last_who_ordered_it_ends_it() -> None:
+    peak.order(HOUR, by="degradation", key="a")
+    peak.order(2 * HOUR, by="ada", key="b")
+    assert peak.end(now=NOON, by="degradation") == {}
+    assert (_ordered(), layers().local.capacity) == ("ada", Policy().local_entries_peak)
+    peak.end(now=NOON, by="ada")
+    assert (_ordered(), layers().local.capacity) == (None, Policy().local_entries)
+
+
+def test_a_process_ends_it_in_time_though_nobody_says_so() -> None:
+    peak.order(timedelta(milliseconds=300), by="ada", key="short")
+    assert eventually(lambda: layers().local.capacity == Policy().local_entries_peak)
+    assert eventually(lambda: layers().local.capacity == Policy().local_entries)
 
 
 def test_a_planned_peak_begins_it_once_and_its_end_ends_it() -> None:
@@ -62,4 +79,4 @@ def test_a_planned_peak_begins_it_once_and_its_end_ends_it() -> None:
     peak.order(timedelta(milliseconds=50), by="ada", key="short")
     assert eventually(lambda: _ordered() is None)
     peak.follow_plan(now=NOON + 2 * HOUR)
-    assert peaks.known() is None
+    assert peaks.known() == []

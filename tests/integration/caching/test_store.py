@@ -19,7 +19,7 @@ from tests.made import eventually
 from workers.caching import keys
 from workers.caching.formats import acl, envelope
 from workers.caching.formats.envelope import Envelope
-from workers.caching.rules.kinds import Kind, Policy
+from workers.caching.rules.kinds import CONNECTION_TTL, Kind, Policy
 from workers.caching.store import peaks, server
 from workers.caching.store.entries import Loaded
 from workers.caching.store.layers import EntryRefused, LoadTimedOut, TwoLayers
@@ -330,6 +330,85 @@ def test_a_server_that_dies_and_comes_back_empty_costs_loads_and_no_answer(world
     assert process().get(Kind.WEDDING, W1, fail).value["n"] == 2
 
 
+def test_a_server_that_refuses_to_write_costs_loads_and_no_answer(layers: TwoLayers) -> None:
+    before = redis.cache_server().config_get("maxmemory")["maxmemory"]
+    redis.cache_server().config_set("maxmemory", 1)
+    try:
+        for number in (1, 2):
+            assert layers.get(Kind.WEDDING, W1, loading(body(n=number))).value["n"] == number
+    finally:
+        redis.cache_server().config_set("maxmemory", before)
+
+
+def test_a_key_of_another_type_is_refused_like_any_poison_and_stops_no_change(layers: TwoLayers) -> None:
+    redis.cache_server().rpush(keys.ENTRIES + "wedding:w-1", "x")
+    assert redis.cache_server().fcall("wedops_cached", 0, "wedding:w-1") == [None]
+    redis.cache_server().rpush(keys.ENTRIES + "wedding:w-1", "x")
+    assert layers.get(Kind.WEDDING, W1, loading(body(n=1), 1)).value["n"] == 1
+    redis.cache_server().delete(keys.ENTRIES + "wedding:w-1")
+    redis.cache_server().rpush(keys.ENTRIES + "wedding:w-1", "x")
+    server.invalidate(["wedding:w-1", "wedding:w-2"], 2)
+    assert eventually(lambda: layers.get(Kind.WEDDING, W1, loading(body(n=2), 2)).value["n"] == 2)
+
+
+def test_a_loader_that_dies_costs_who_comes_next_half_their_patience() -> None:
+    hasty = process(load_within=timedelta(milliseconds=600))
+    server.take({"wedding:w-1": ""}, "dead", lasts_ms=hasty.lease_ms)
+    assert hasty.get(Kind.WEDDING, W1, loading(body(n=1))).value["n"] == 1
+
+
+def test_a_server_that_lags_behind_what_was_heard_is_brought_up(layers: TwoLayers) -> None:
+    older = envelope.write(_entry(body(n=1), revision=1))
+    server.invalidate(["wedding:w-1"], 2)
+    assert eventually(lambda: layers.local.heard(("wedding", W1)) == 2)
+    _put(older)
+    assert layers.get(Kind.WEDDING, W1, loading(body(n=2), 2)).value["n"] == 2
+    assert process().get(Kind.WEDDING, W1, fail).value["n"] == 2
+
+
+def test_who_was_passed_by_more_changes_than_are_kept_checks_all_its_copies(layers: TwoLayers) -> None:
+    layers.get(Kind.WEDDING, W1, loading(body(n=1), 1))
+    read, goes_on = layers.changes._read, threading.Event()
+    layers.changes._read = lambda *words: goes_on.wait(5) and read(*words)  # type: ignore[method-assign]
+    sleep(0.4)
+    server.invalidate(["wedding:w-1"], 2)
+    for number in range(2_000):
+        server.invalidate([f"wedding:w-other-{number}"], 2)
+    goes_on.set()
+    assert eventually(lambda: layers.get(Kind.WEDDING, W1, loading(body(n=2), 2)).value["n"] == 2, within=3)
+
+
+def test_what_is_too_large_for_any_reader_is_not_written(layers: TwoLayers) -> None:
+    large = body(timeline=["x" * 1_100_000])
+    assert layers.get(Kind.WEDDING, W1, loading(large)).value == large
+    assert not redis.cache_server().exists(keys.ENTRIES + "wedding:w-1", keys.LOADING + "wedding:w-1")
+
+
+def test_words_that_are_none_keep_no_process_from_its_cache() -> None:
+    redis.registry().hset(keys.PEAK, "somebody", "nonsense")
+    assert process().get(Kind.WEDDING, W1, loading(body(n=1))).value["n"] == 1
+
+
+def test_room_shrinks_while_others_read(layers: TwoLayers) -> None:
+    layers.tune(entries=1_000, compress_above=None)
+    for number in range(800):
+        layers.get(Kind.WEDDING, (f"w-{number}",), loading(body(n=number)))
+    ended = threading.Event()
+
+    def _read() -> None:
+        while not ended.is_set():
+            for key in list(layers.local.copies):
+                layers.local.touch(key)
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(_read) for _ in range(2)]
+        for size in (500, 1_000, 300, 50):
+            layers.tune(entries=size, compress_above=None)
+        ended.set()
+        assert [one.result() for one in readers] == [None, None]
+    assert len(layers.local) == len(layers.local._eviction) == 50
+
+
 def test_gateways_read_by_a_function_and_remember_what_a_connection_had(layers: TwoLayers) -> None:
     layers.get(Kind.WEDDING, W1, loading(body(n=1), 4))
     layers.get(Kind.WEDDING, ("w-404",), loading(None, 4))
@@ -337,11 +416,13 @@ def test_gateways_read_by_a_function_and_remember_what_a_connection_had(layers: 
     facts, absent, nothing = read("wedops_cached", 0, "wedding:w-1", "wedding:w-404", "user:s-1")
     assert (facts[:3], orjson.loads(facts[3])["n"]) == (["fresh", 4, "json"], 1)
     assert (absent[0], nothing) == ("absent", None)
-    kept = orjson.dumps({"channels": ["wedding:w-1"], "device": "mobile"})
+    kept = orjson.dumps({"channels": ["wedding:w-1"], "name": "nobody's business"})
     assert read("wedops_cache_remember", 0, "w-1", "u-1", kept) == 1
     [again] = read("wedops_cached", 0, "connection:w-1:u-1")
     assert orjson.loads(again[3])["channels"] == ["wedding:w-1"]
-    assert layers.get(Kind.CONNECTION, ("w-1", "u-1"), fail).value["device"] == "mobile"
+    assert layers.get(Kind.CONNECTION, ("w-1", "u-1"), fail).value == {"channels": ["wedding:w-1"]}
+    lives = timedelta(milliseconds=redis.cache_server().pttl(keys.CONNECTIONS + "w-1:u-1"))
+    assert CONNECTION_TTL - timedelta(seconds=5) < lives <= CONNECTION_TTL
     _put(b"w1 " + b"0" * 40 + b" wedding:w-1 1 1 is 1 2 1 - json\n{}")
     assert read("wedops_cached", 0, "wedding:w-1") == [None], "gateways get no poisoned entry either"
 
@@ -356,7 +437,15 @@ def test_gateways_read_by_a_function_and_remember_what_a_connection_had(layers: 
         ("wedops_cached", ("wedding:w-1:",), "name 1 must be"),
         ("wedops_cache_remember", ("w-1", "u-1"), "send wedding, user and body"),
         ("wedops_cache_remember", ("w 1", "u-1", "{}"), "wedding must be"),
-        ("wedops_cache_remember", ("w-1", "u-1", "{}"), "body must be a JSON object with channels"),
+        ("wedops_cache_remember", ("w-1", "u-1", "{}"), "body must be a JSON object whose channels"),
+        ("wedops_cache_remember", ("w-1", "u-1", '{"channels":[NaN]}'), "body must be"),
+        ("wedops_cache_remember", ("w-1", "u-1", '{"channels":["a\\u0001b"]}'), "body must be"),
+        ("wedops_cache_remember", ("w-1", "u-1", '{"channels":{"a":"b"}}'), "body must be"),
+        (
+            "wedops_cache_remember",
+            ("w-1", "u-1", '{"channels":' + 300 * "[" + 300 * "]" + "}"),
+            "body must be",
+        ),
         ("wedops_cache_remember", ("w-1", "u-1", "nonsense"), "body must be a JSON object"),
         ("wedops_cache_remember", ("w-1", "u-1", '{"channels":["' + "x" * 9000 + '"]}'), "8000 bytes"),
     ],
@@ -381,7 +470,7 @@ def test_peak_mode_reaches_every_process_and_ends_there(layers: TwoLayers) -> No
     other.get(Kind.WEDDING, ("w-2",), loading(body(**large)))
     assert b" zstd\n" in redis.cache_server(decode=False).get(keys.ENTRIES + "wedding:w-2")
     assert process().get(Kind.WEDDING, ("w-2",), fail).value["timeline"] == large["timeline"]
-    peaks.end()
+    peaks.end(peaks.known())
     assert eventually(lambda: other.local.capacity == Policy().local_entries and not other.compress_above)
 
 
@@ -405,7 +494,7 @@ def test_a_gateway_may_write_what_its_connections_had_and_no_wedding(
     for what in (
         lambda: gateway.set(keys.ENTRIES + "wedding:w-1", "poison"),
         lambda: gateway.fcall("wedops_cache_invalidate", 0, 9, "wedding:w-1"),
-        lambda: gateway.set(keys.PEAK, "{}"),
+        lambda: gateway.set(keys.MARK, "9/"),
         lambda: gateway.config_set("maxmemory", 1),
         lambda: gateway.execute_command("FUNCTION", "FLUSH"),
         gateway.flushall,

@@ -6,14 +6,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.integration.caching.made import fail
+from tests.integration.caching.made import end_processes, fail, process
 from tests.made import NOON, eventually, wedding
 from workers.caching import keys, tasks
 from workers.caching.rules.kinds import Kind
 from workers.caching.store import pending, results, server, watches
 from workers.caching.store.layers import layers
 from workers.caching.store.local import Key
-from workers.caching.usecases import changing, maintenance, reading, warming
+from workers.caching.usecases import changing, maintenance, reading, sources, warming
 from workers.commands import store as commands
 from workers.foundation import clock, database, redis
 from workers.foundation.moments import MachineMoment
@@ -50,6 +50,7 @@ def _details() -> list[dict[str, object]]:
 def test_a_wedding_is_warmed_up_by_request_and_its_result_recorded_once() -> None:
     for _ in range(2):
         tasks.warm_up(wedding_id="w-1", request_key="k")
+        tasks.warm()
     with database.transaction() as db:
         assert results.count(db, results.WARM_UP) == 1
         assert commands.waiting(db) == 0
@@ -98,6 +99,36 @@ def test_one_that_cannot_be_warmed_up_keeps_no_other_waiting(monkeypatch: pytest
     tasks.warm()
     assert pending.count() == 0
     assert redis.cache_server().exists(keys.ENTRIES + "wedding:w-2")
+
+
+def test_one_of_which_nothing_could_be_written_still_waits() -> None:
+    names = [
+        keys.name(*key) for own in sources.classes_of(wedding("w-1"), ("s1", "s2")).values() for key in own
+    ]
+    server.take(dict.fromkeys(names, ""), "another", lasts_ms=60_000)
+    warming.request({"k": ("w-1", NOON + timedelta(hours=3))}, "wedding_day")
+    tasks.warm()
+    assert pending.count() == 1
+    server.drop_leases(names, "another")
+    tasks.warm()
+    assert (pending.count(), _details()[0]["entries"]) == (0, ALL)
+
+
+def test_what_another_version_wrote_keeps_no_warm_up_waiting() -> None:
+    redis.registry().zadd(keys.PENDING, {'{"of": "another form"}': 0, "nonsense": 1})
+    warming.request({"k": ("w-1", NOON + timedelta(hours=3))}, "wedding_day")
+    tasks.warm()
+    tasks.warm()
+    assert (pending.count(), _details()[0]["entries"]) == (0, ALL)
+
+
+def test_what_nobody_came_for_teaches_nothing_and_a_season_raises_no_alert() -> None:
+    warming.request({"x/season/y": ("w-1", NOON)}, "asked")
+    tasks.warm()
+    with database.transaction() as db:
+        assert warming.evaluate(db, machine=_later()) == {}
+        assert warming.rules.shares(warming._past(db)) == {}
+    assert _details()[0]["precision"] == 0.0
 
 
 def test_precision_and_recall_are_known_of_each() -> None:
@@ -184,6 +215,7 @@ def test_after_a_server_was_lost_those_near_are_warmed_up_again(monkeypatch: pyt
 
 def test_a_change_of_the_calendar_reaches_all_that_is_cached() -> None:
     tasks.warm_up(wedding_id="w-1", request_key="k")
+    tasks.warm()
     assert reading.wedding("w-1").value["guest_count"] == 100
     _import(wedding("w-1", guest_count=170, supplier_ids=("s2", "s3")))
     tasks.forget()
@@ -227,6 +259,58 @@ def test_an_invalidation_that_was_lost_is_found_and_mended() -> None:
     assert (found.stale, found.share > 0) == (1, True)
     assert reading.wedding("w-1").value["guest_count"] == 170
     assert maintenance.compare(now=NOON, machine=clock.machine_now()).stale == 0
+
+
+@pytest.mark.parametrize("facts", [{"supplier_ids": ("s2",)}, {"status": Status.CANCELLED}])
+def test_a_supplier_who_left_is_found_when_no_change_said_so(facts: dict[str, object]) -> None:
+    assert reading.read(Kind.USER, "s1").value["weddings"]
+    _import(wedding("w-1", **facts))
+    with database.transaction() as db:
+        redis.cache_server().set(keys.MARK, f"{weddings.version_of(db)}/w-1")
+    assert maintenance.compare(now=NOON, machine=clock.machine_now()).stale == 1
+    assert reading.read(Kind.USER, "s1").value["weddings"] == []
+
+
+def test_a_calendar_that_was_restored_is_what_everybody_reads() -> None:
+    other = process()
+    _import(wedding("w-1", guest_count=170))
+    tasks.forget()
+    assert reading.wedding("w-1").value["guest_count"] == 170
+    assert other.get(Kind.WEDDING, ("w-1",), fail).value["guest_count"] == 170
+    with database.transaction() as db:
+        db.exec_driver_sql("UPDATE weddings SET version = 1, guest_count = 100")
+    tasks.forget()
+    assert eventually(lambda: reading.wedding("w-1").value["guest_count"] == 100)
+    assert eventually(lambda: not other.local.copies)
+    end_processes()
+
+
+def test_the_cache_is_emptied_in_all_processes() -> None:
+    reading.wedding("w-1")
+    changing.clear()
+    assert not redis.cache_server().exists(keys.ENTRIES + "wedding:w-1")
+    assert eventually(lambda: not layers().local.copies)
+
+
+def test_what_our_own_processes_refuse_is_an_alert() -> None:
+    redis.cache_server().set(keys.ENTRIES + "wedding:w-1", "w1 nonsense")
+    reading.wedding("w-1")
+    layers().tally.flush(now=NOON)
+    tasks.expire()
+    assert maintenance.condition().poisoned == 1
+
+
+def test_what_was_hot_cools_down() -> None:
+    redis.cache_server().zadd(keys.HOT, {"wedding:w-1": 8})
+    tasks.expire()
+    assert server.hottest(1) == [("wedding:w-1", 4.0)]
+
+
+def test_a_finding_of_another_version_says_nothing() -> None:
+    redis.cache_server().hset(keys.FINDINGS, "structure", '{"found": {"other": 1}, "at": 9e12}')
+    assert maintenance.condition().structure is None
+    tasks.inspect()
+    assert maintenance.condition().structure
 
 
 def test_maintenance_mends_what_would_never_expire_and_what_is_none_of_ours() -> None:

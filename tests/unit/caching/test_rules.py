@@ -101,7 +101,8 @@ def test_room_changes_at_any_time(steps: list[tuple[int, str]]) -> None:
             eviction.discard(key)
             held.discard(key)
         elif step == "r":
-            held -= set(eviction.resize(1 + key % 12))
+            eviction.resize(1 + key % 12)
+            held -= {eviction.give_up() for _ in range(len(held) - eviction.capacity)}
         elif key in held:
             if not eviction.touch(key):
                 eviction.miss(key)
@@ -123,10 +124,14 @@ def test_a_warm_up_is_worth_what_was_read_of_it() -> None:
 
 
 def test_what_past_weddings_did_not_ask_for_is_not_loaded_ahead_until_they_do() -> None:
-    unread = [{"user": ClassOutcome(of=10, warmed=10)}] * 40
+    came = {"wedding": ClassOutcome(of=1, warmed=1, read=1, hits=1)}
+    unread = [{"user": ClassOutcome(of=10, warmed=10), **came}] * 40
     assert warming.is_worth("user", {}), "what nothing is known of is loaded"
     assert warming.is_worth("user", warming.shares(unread[:2])), "two weddings say little"
     assert not warming.is_worth("user", warming.shares(unread))
+    nobody = [{"user": ClassOutcome(of=10, warmed=10), "wedding": ClassOutcome(of=1, warmed=1)}] * 40
+    assert warming.shares(nobody) == {}, "nobody came while it was warm"
+    assert warming.is_worth("wedding", {"wedding": 0.0}), "or what is missed would be learned no more"
     missed = [{"user": ClassOutcome(of=10, misses=9)}] * 40
     assert warming.is_worth("user", warming.shares([*unread, *missed]))
 

@@ -42,8 +42,13 @@ class Envelope(NamedTuple):
 
 
 def write(entry: Envelope, *, compress_above: int | None = None) -> bytes:
-    """Return the text of an entry; a body above `compress_above` bytes is compressed where that pays."""
+    """Return the text of an entry; a body above `compress_above` bytes is compressed where that pays.
+
+    Raises Poisoned for one that no reader would take.
+    """
     body, encoding = orjson.dumps(entry.value), "json"
+    if len(body) > LARGEST:
+        raise Poisoned("size")
     if compress_above is not None and len(body) > compress_above:
         packed = zstandard.ZstdCompressor(level=3).compress(body)
         if len(packed) < _PAYS * len(body):

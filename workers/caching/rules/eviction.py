@@ -159,16 +159,21 @@ class Eviction:
         self._held.add(key)
         if not self.touch(key):
             self.miss(key)
-        return self._give_up() if len(self._held) > self.capacity else None
+        return self.give_up() if len(self._held) > self.capacity else None
 
-    def _give_up(self) -> Key:
-        """Return the key that gives way: the first that the better policy lacks."""
+    def give_up(self) -> Key:
+        """Hold the key no more that is to give way, the first that the better policy lacks; return it."""
         better = self._frequency if -self._ahead >= FOLLOWED * self.capacity else self._recency
-        others = (key for key in self._recency.order if key in self._held)
-        # What is no policy's any more, after `resize`, is the last to be thought of.
-        victim = next(chain(self._spare[better], others, self._held))
+        victim = next(iter(self._spare[better]), None)
+        victim = victim if victim is not None else self._oldest()
         self.discard(victim)
         return victim
+
+    def _oldest(self) -> Key:
+        # A copy of the order, which readers change at this moment.
+        order = (key for key in list(self._recency.order) if key in self._held)
+        # What is no policy's any more, after `resize`, is the last to be thought of.
+        return next(chain(order, self._held))
 
     def discard(self, key: Key) -> None:
         """Hold a key no more, that expired or changed: the policies still count on it."""
@@ -176,7 +181,6 @@ class Eviction:
         for spare in self._spare.values():
             spare.pop(key, None)
 
-    def resize(self, capacity: int) -> list[Key]:
-        """Hold so many keys from now on; return those that give way."""
+    def resize(self, capacity: int) -> None:
+        """Have room for so many keys from now on; who holds more has some `give_up`."""
         self._recency.capacity = self._frequency.capacity = capacity
-        return [self._give_up() for _ in range(len(self._held) - capacity)]

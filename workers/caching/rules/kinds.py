@@ -41,6 +41,8 @@ NAMED_BY: dict[str, tuple[int, int]] = {
 }
 #: The form of each kind's body; raised when it changes, so that no process reads another's by mistake.
 SCHEMAS: dict[str, int] = dict.fromkeys(Kind, 1)
+#: For how long a person's channels are kept after a gateway wrote them; `functions.lua` has it as well.
+CONNECTION_TTL = timedelta(minutes=30)
 _USER_TYPES = frozenset(UserType)
 #: Kinds whose first id is a wedding.
 OF_A_WEDDING = frozenset({Kind.SUBSCRIPTION, Kind.WEDDING, Kind.CONNECTION})
@@ -65,7 +67,6 @@ class Policy:
     subscription_ttl: timedelta = timedelta(seconds=300)
     user_ttl: timedelta = timedelta(seconds=600)
     wedding_ttl: timedelta = timedelta(seconds=120)
-    connection_ttl: timedelta = timedelta(seconds=1800)
     absent_ttl: timedelta = timedelta(seconds=30)
     local_entries: int = 500
     local_entries_peak: int = 1000
@@ -92,10 +93,13 @@ class Policy:
         for name in ("local_entries", "local_entries_peak", "warm_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
+        for name in ("subscription_ttl", "user_ttl", "wedding_ttl", "absent_ttl", "load_within"):
+            if getattr(self, name) < timedelta(milliseconds=1):
+                raise ValueError(f"{name} must be 1ms or more")
 
     def ttl(self, kind: Kind) -> timedelta:
         """Return how long an entry of `kind` may live."""
-        found: timedelta = getattr(self, f"{kind}_ttl")
+        found: timedelta = CONNECTION_TTL if kind is Kind.CONNECTION else getattr(self, f"{kind}_ttl")
         return found
 
 

@@ -53,7 +53,7 @@ class Structure:
 class Compared:
     """Of sampled entries how many were compared with their source, how many were older, and by how long.
 
-    `lag` is in seconds: since when the oldest of them is not what its source has.
+    `lag` is in seconds: so long ago the oldest of them was made, so that it was wrong no longer.
     """
 
     sampled: int

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 _PRIOR = 5.0
 #: A class of entries that fewer than this share of are asked for is not loaded ahead.
 WORTH = 0.3
+#: The class that is loaded ahead whatever was learned.
+ALWAYS = "wedding"
 #: A batch that takes this many times as long as usual, and so many seconds, says that something is busy.
 _SLOW, _LONG = 3.0, 0.2
 #: In seconds, the shortest and the longest pause; and after which pause a run ends.
@@ -48,10 +50,15 @@ class Outcome:
 
 
 def shares(past: Iterable[Mapping[str, ClassOutcome]]) -> dict[str, float]:
-    """Return which share of each class is asked for, by what was asked for at past weddings."""
+    """Return which share of each class is asked for, by what was asked for at past weddings.
+
+    Where nobody came while it was warm, nothing is learned.
+    """
     asked: dict[str, float] = {}
     there: dict[str, float] = {}
     for classes in past:
+        if not any(one.read or one.misses for one in classes.values()):
+            continue
         for name, one in classes.items():
             # What was not warmed and is asked for is missed, once an entry at least.
             missed = min(one.misses, one.of - one.warmed)
@@ -61,8 +68,11 @@ def shares(past: Iterable[Mapping[str, ClassOutcome]]) -> dict[str, float]:
 
 
 def is_worth(name: str, learned: Mapping[str, float]) -> bool:
-    """Tell whether entries of a class are to be loaded ahead."""
-    return learned.get(name, 1.0) >= WORTH
+    """Tell whether entries of a class are to be loaded ahead.
+
+    The wedding's own always is: as long as something of it is warm, what is missed is learned.
+    """
+    return name == ALWAYS or learned.get(name, 1.0) >= WORTH
 
 
 def next_pause(pause: float, *, took: float, usual: float) -> float:

@@ -35,10 +35,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Warmed:
-    """Entries that were `loaded`, and those that `stay`, from an earlier warm-up of the same wedding."""
+    """Entries that were `loaded`, and those that `stay`, from an earlier warm-up of the same wedding.
+
+    `nothing` are weddings of which no entry could be written: another loads them, or they took too long.
+    """
 
     loaded: list[Wanted]
     stay: list[Wanted]
+    nothing: set[str]
 
 
 def warm(cache: TwoLayers, wanted: Sequence[Wanted], load: LoadAll) -> Warmed:
@@ -61,7 +65,9 @@ def warm(cache: TwoLayers, wanted: Sequence[Wanted], load: LoadAll) -> Warmed:
     has = {one.name: there[one.name][1] if one.name in there else "" for one in missing}
     taken = server.take(has, token, lasts_ms=cache.lease_ms)
     ours = [one for one, answer in zip(missing, taken, strict=True) if answer.may_load]
-    return Warmed(_fill(cache, ours, token, load), stay)
+    loaded = _fill(cache, ours, token, load)
+    written = {one.wedding_id for one in (*loaded, *stay)}
+    return Warmed(loaded, stay, {one.wedding_id for one in missing} - written)
 
 
 def _once(wanted: Sequence[Wanted]) -> list[Wanted]:

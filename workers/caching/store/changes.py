@@ -56,7 +56,7 @@ class Changes:
                 self._read()
                 if clock.stopwatch() - ticked > TICK:
                     ticked = clock.stopwatch()
-                    self._tick()
+                    self._do(self._tick)
         except (RedisError, OSError) as error:
             if self.connected:
                 log.warning("changes not heard", reason="redis_unreachable", detail=str(error))
@@ -83,7 +83,14 @@ class Changes:
         self._local.trust(missed=missed)
         self.connected = True
         # What was told to all may have been missed, or heard before a copy could be held.
-        self._word(keys.MODE)
+        self._do(self._word, keys.MODE)
+
+    def _do(self, what: Callable[..., None], *words: str) -> None:
+        """Do what is not about changes; whatever goes wrong with it, they are heard on."""
+        try:
+            what(*words)
+        except Exception as error:
+            log.warning("not done", reason=type(error).__name__, detail=str(error))
 
     def _client(self) -> redis.Client:
         # A line that was lost must be noticed: there may be another server behind the address.
@@ -93,17 +100,17 @@ class Changes:
         server = self._client()
         answer: Any = server.xread({CHANGES: self._last}, count=MANY, block=block)
         entries = answer[0][1] if answer else []
+        if len(entries) == MANY and not server.xrange(CHANGES, self._last, self._last):
+            # What was read last was trimmed: what came after it may be as well.
+            raise OutrunError("more changes than are kept")
         for id, fields in entries:
             self._hear(fields.get("names", ""), fields.get("revision", ""))
             self._last = id
-        if len(entries) == MANY and not server.xrange(CHANGES, self._last, self._last):
-            # Who reads more slowly than others write may have been passed by what was trimmed.
-            raise OutrunError("more changes than are kept")
         return len(entries)
 
     def _hear(self, names: str, revision: str) -> None:
         if names.startswith("*"):
-            self._word(names)
+            self._do(self._word, names)
         elif revision.isdigit():
             keys = (name.split(":") for name in names.split(" "))
             self._local.drop([(kind, tuple(ids)) for kind, *ids in keys], int(revision))

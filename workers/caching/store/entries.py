@@ -52,6 +52,11 @@ def filling(entry: Envelope, token: str, policy: Policy, *, compress_above: int 
     return Filling(entry.name, token, entry.revision, entry.fresh - entry.made + beyond, text)
 
 
+def uncached(loaded: Loaded) -> Copy:
+    """Return the copy of what no other reader gets."""
+    return Copy(loaded.value, loaded.revision, fresh_until=0.0, early=0.0)
+
+
 def copy_of(found: Envelope, text: bytes, policy: Policy, *, at: float) -> Copy:
     """Return a process's copy of an entry, `stale` when its time is over; `at` is the server's moment."""
     now, left = clock.stopwatch(), found.fresh / 1000 - at

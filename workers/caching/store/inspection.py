@@ -1,7 +1,8 @@
 """Looking at what the cache's server holds, and mending what is amiss."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import orjson
 
 from workers.caching.formats import envelope
 from workers.caching.formats.envelope import Envelope, Poisoned
-from workers.caching.keys import COUNTS, ENTRIES, FINDINGS, LOADING
+from workers.caching.keys import CONNECTIONS, COUNTS, ENTRIES, FINDINGS, LOADING
 from workers.caching.rules.kinds import Kind, Policy, problem
 from workers.caching.rules.structure import BIG, Held, Structure
 from workers.caching.store import server
@@ -18,6 +19,10 @@ from workers.foundation import redis, settings
 
 #: So many keys are looked at in one go, and at most.
 PAGE, MAX_LOOKED_AT = 500, 5_000
+#: So many times as many keys are tried when entries are sampled.
+TRIES = 10
+#: The form of a finding, and what the server's structure is kept as.
+FORM, STRUCTURE = 2, "structure"
 
 
 def look(before: Structure | None, passed: float) -> Structure:
@@ -117,13 +122,22 @@ def _longest_ms() -> int:
 
 def sample(limit: int) -> dict[str, Envelope]:
     """Return some entries, at random, that have a source: what they are called and what they hold."""
+    own = set[str]()
+    # Most keys are connections, which have no source: other kinds are looked for as long as it is cheap.
+    for _ in range(TRIES):
+        if len(own) < limit:
+            own |= _some_names(limit)
+    entries = {name: _readable(name, text) for name, text in server.get_all(list(own)[:limit]).items()}
+    return {name: entry for name, entry in entries.items() if entry}
+
+
+def _some_names(limit: int) -> set[str]:
     with redis.cache_server().pipeline(transaction=False) as pipe:
         for _ in range(limit):
             pipe.randomkey()
-        names = {key.removeprefix(ENTRIES) for key in pipe.execute() if key and key.startswith(ENTRIES)}
-    own = [name for name in names if not name.startswith(Kind.CONNECTION)]
-    entries = {name: _readable(name, text) for name, text in server.get_all(own).items()}
-    return {name: entry for name, entry in entries.items() if entry}
+        keys = [key or "" for key in pipe.execute()]
+    own = (key for key in keys if key.startswith(ENTRIES) and not key.startswith(CONNECTIONS))
+    return {key.removeprefix(ENTRIES) for key in own}
 
 
 def drain_counts() -> dict[str, int]:
@@ -132,17 +146,26 @@ def drain_counts() -> dict[str, int]:
         pipe.hgetall(COUNTS)
         pipe.delete(COUNTS)
         counts: dict[str, str] = pipe.execute()[0]
-    return {name: int(value) for name, value in counts.items()}
+    return {name: int(value) for name, value in counts.items() if value.isdigit()}
 
 
-def keep_finding(name: str, found: Any) -> None:
+def keep_finding(name: str, found: Mapping[str, Any]) -> None:
     """Keep what maintenance found, for alerts and people."""
-    redis.cache_server().hset(FINDINGS, name, orjson.dumps(found, default=vars))
+    text = orjson.dumps({"form": FORM, **found}, default=vars)
+    redis.cache_server().hset(FINDINGS, name, text)
 
 
 def findings(*, within: timedelta = timedelta.max) -> dict[str, Any]:
     """Return what maintenance found last, by name: what was found within a time."""
     server = redis.cache_server()
     at, _ = redis.server_time(server)
-    found = ((name, orjson.loads(text)) for name, text in server.hgetall(FINDINGS).items())
-    return {name: one for name, one in found if at - one["at"] < within.total_seconds()}
+    found = {name: _finding(text) for name, text in server.hgetall(FINDINGS).items()}
+    return {name: one for name, one in found.items() if one and at - one["at"] < within.total_seconds()}
+
+
+def _finding(text: str) -> dict[str, Any] | None:
+    """Return a finding; None for one of another version of ours: it is made anew soon."""
+    with suppress(orjson.JSONDecodeError):
+        found: dict[str, Any] = orjson.loads(text)
+        return found if found.get("form") == FORM else None
+    return None

@@ -9,6 +9,8 @@ from functools import cache
 from os import register_at_fork
 from uuid import uuid4
 
+from redis.exceptions import RedisError
+
 from workers.caching import keys
 from workers.caching.formats import envelope
 from workers.caching.formats.envelope import Envelope, Poisoned
@@ -28,7 +30,10 @@ ASK_EVERY = 0.015
 #: In seconds: for so long a copy whose source failed is served without asking again.
 RETRY_AFTER = 1.0
 #: Loads go on beside those who gave up waiting for them; more at once would only queue at the database.
-LOADERS = 8
+LOADERS = 6
+#: Of `load_within`, how long who loads keeps others from it, and how long these wait until they load as well:
+#: who died on the way costs them half their time.
+LEASED, WAITED = 2.5, 0.5
 
 
 class EntryRefused(ExpectedError):
@@ -43,7 +48,7 @@ class LoadTimedOut(ExpectedError):
 
 Load = Callable[[], Loaded]
 #: What the server may raise; then the source is asked.
-_NO_CACHE = (*redis.UNREACHABLE, breaker.CircuitOpen)
+_NO_CACHE = (RedisError, breaker.CircuitOpen)
 
 
 class TwoLayers:
@@ -55,7 +60,7 @@ class TwoLayers:
         self.tally = Tally(self.local)
         self.changes = Changes(self.local, self._hear, self._tick)
         self.compress_above: int | None = None
-        self.loaders = LOADERS
+        self._peak_until: float | None = None
         self._copies, self._touch = self.local.copies, self.local.touch
         #: Loads on their way, and which change each began after.
         self._flights: dict[Key, tuple[Future[Copy], int]] = {}
@@ -119,7 +124,7 @@ class TwoLayers:
         name = keys.name(*key)
         try:
             text = self._get_text(name)
-        except redis.UNREACHABLE:
+        except RedisError:
             return None
         return self._take_in(key, text, since) if text is not None else None
 
@@ -129,8 +134,13 @@ class TwoLayers:
         except Poisoned as error:
             self.tally.refused(key, str(error))
             # Left there, it would look like an entry that is newer than all that is loaded.
-            with suppress(*redis.UNREACHABLE):
+            with suppress(RedisError):
                 server.discard(keys.name(*key), text)
+            return None
+        if found.revision < (heard := self.local.heard(key)):
+            # A server that took another's place, and lags behind what this process has heard.
+            with suppress(RedisError):
+                server.invalidate([keys.name(*key)], heard)
             return None
         copy = self._copy(found, text)
         if found.warm != "-":
@@ -182,7 +192,7 @@ class TwoLayers:
         """Load an entry, unless another process does: then wait for that one."""
         if not self.changes.connected:
             return self._direct(load)
-        until = clock.stopwatch() + self.policy.load_within.total_seconds()
+        until = clock.stopwatch() + WAITED * self.policy.load_within.total_seconds()
         token = uuid4().hex
         while clock.stopwatch() < until:
             since = self.local.begun()
@@ -195,14 +205,13 @@ class TwoLayers:
                 return copy
             if taken.may_load and (copy := self._fill(key, token, load)):
                 return copy
-            if not taken.may_load:
-                threading.Event().wait(ASK_EVERY)
+            threading.Event().wait(ASK_EVERY)
         return self._direct(load)
 
     @property
     def lease_ms(self) -> int:
         """Return for how many ms who loads an entry keeps others from it."""
-        return int(self.policy.load_within.total_seconds() * 1000)
+        return int(LEASED * self.policy.load_within.total_seconds() * 1000)
 
     def _fill(self, key: Key, token: str, load: Load) -> Copy | None:
         """Load and write an entry; None when a change took the lease meanwhile: what was loaded is old."""
@@ -212,15 +221,19 @@ class TwoLayers:
         except BaseException:
             self._give_up(key, token)
             raise
-        filled, filling = self.made(key, loaded, token, load=clock.stopwatch() - begun)
-        begun = clock.stopwatch()
+        took = clock.stopwatch() - begun
         try:
-            answer = server.fill([filling])[0]
-        except redis.UNREACHABLE:
-            return self._copy(filled, filling.text)
-        self.tally.filled(key, answer, clock.stopwatch() - begun)
+            filled, filling = self.made(key, loaded, token, load=took)
+            answer = server.fill([filling], tries=1)[0]
+        except (RedisError, Poisoned) as error:
+            log.warning("not cached", kind=key[0], reason=type(error).__name__)
+            self._give_up(key, token)
+            return entries.uncached(loaded)
+        self.tally.filled(key, answer, clock.stopwatch() - begun - took)
         if answer != 1:
-            return None
+            # It ran out: only what was too slow to be kept. Else a change took it.
+            ran_out = took * 1000 >= self.lease_ms and not self.local.changed_since(key, since)
+            return entries.uncached(loaded) if ran_out else None
         copy = self._copy(filled, filling.text)
         if key[0] != Kind.CONNECTION:
             self.local.keep(key, copy, since=since)
@@ -229,9 +242,9 @@ class TwoLayers:
     def _give_up(self, key: Key, token: str) -> None:
         try:
             server.drop_leases([keys.name(*key)], token)
-        except redis.UNREACHABLE as error:
+        except RedisError as error:
             # It runs out by itself.
-            log.warning("lease not dropped", reason="redis_unreachable", detail=str(error))
+            log.warning("lease not dropped", reason="redis", detail=str(error))
 
     def made(
         self, key: Key, loaded: Loaded, token: str, *, load: float, warmth: Warmth = entries.ORDINARY
@@ -246,17 +259,12 @@ class TwoLayers:
 
     def _direct(self, load: Load) -> Copy:
         """Return what the source has; nobody else gets it."""
-        loaded = load()
-        return Copy(loaded.value, loaded.revision, fresh_until=0.0, early=0.0)
+        return entries.uncached(load())
 
-    def tune(self, *, entries: int, compress_above: int | None, more_loaders: int) -> None:
-        """Hold so many copies, compress bodies above a size, and have so many times as many loads at once."""
-        self.local.resize(entries)
+    def tune(self, *, entries: int, compress_above: int | None) -> None:
+        """Hold so many copies, and compress bodies above a size."""
         self.compress_above = compress_above
-        if (loaders := LOADERS * more_loaders) != self.loaders:
-            self.loaders, before = loaders, self._loaders
-            self._loaders = ThreadPoolExecutor(loaders, thread_name_prefix="cache-load")
-            before.shutdown(wait=False)
+        self.local.resize(entries)
 
     def hold(self, wanted: Sequence[Key]) -> int:
         """Take entries from the server into memory; return how many were there."""
@@ -269,10 +277,14 @@ class TwoLayers:
         if word == keys.EXPIRE:
             self.local.expire(clock.stopwatch(), self.policy.fail_safe_for.total_seconds())
         elif word == keys.MODE:
-            peaks.follow(self, at=self.changes.now())
+            self._peak_until = peaks.follow(self, at=self.changes.now())
+        elif word == keys.RESET:
+            self.local.reset()
 
     def _tick(self) -> None:
         self.tally.flush(now=clock.now())
+        if self._peak_until is not None and self._peak_until < self.changes.now():
+            self._hear(keys.MODE)
 
 
 @cache

@@ -13,7 +13,7 @@ from workers.caching.rules.kinds import Ids
 Key = tuple[str, Ids]
 #: So many changes are remembered, to refuse what was read before one of them.
 REMEMBERED = 20_000
-_NEVER = float("-inf")
+_NEVER, _EVER = float("-inf"), float("inf")
 
 
 class Copy:
@@ -32,7 +32,7 @@ class Copy:
         self.early_at = self.early = early
         self.fresh_until = fresh_until
         #: When its wedding is over; epoch seconds of the world.
-        self.over = float("inf")
+        self.over = _EVER
         self.hits = 0
         self.sum = ""
 
@@ -63,8 +63,9 @@ class Local:
     def resize(self, capacity: int) -> None:
         """Hold so many copies from now on."""
         with self._lock:
-            for key in self._eviction.resize(capacity):
-                self._forget(key)
+            self._eviction.resize(capacity)
+            for _ in range(len(self.copies) - capacity):
+                self._forget(self._eviction.give_up())
 
     def begun(self) -> int:
         """Return what `keep` wants of who begins to read."""
@@ -73,9 +74,10 @@ class Local:
     def keep(self, key: Key, copy: Copy, *, since: int) -> bool:
         """Hold a copy, unless a change since it was read is newer, or nothing is heard of changes."""
         with self._lock:
-            at, revision = self._changed.get(key, (0, 0))
+            revision = self.heard(key)
             unknown = self._changes - since > REMEMBERED
-            if not self.trusted or unknown or (at > since and copy.revision < revision):
+            # What was heard of holds, whenever it was: a server that took another's place may lag behind.
+            if not self.trusted or unknown or copy.revision < revision:
                 return False
             before = self.copies.get(key)
             if before is not None:
@@ -83,7 +85,7 @@ class Local:
                     return False
                 copy.hits = before.hits
             self.copies[key] = copy
-            if copy.over < float("inf"):
+            if copy.over < _EVER and (before is None or before.over != copy.over):
                 heappush(self._ends, (copy.over, key))
             if before is None:
                 self._make_room(key)
@@ -167,9 +169,19 @@ class Local:
             for key in over:
                 self._take_out(key)
                 self._eviction.discard(key)
-            self._ends = [(until, key) for until, key in self._ends if key in self.copies]
-            self._ends.sort()
+            self._ends = sorted((copy.over, key) for key, copy in self.copies.items() if copy.over < _EVER)
             return len(over)
+
+    def reset(self) -> None:
+        """Drop all copies, and what was heard: revisions begin anew."""
+        with self._lock:
+            for key in list(self.copies):
+                self._take_out(key)
+                self._eviction.discard(key)
+            # What is being read at this moment is from before.
+            self._changes += REMEMBERED + 1
+            self._changed.clear()
+            self._ends.clear()
 
     def __len__(self) -> int:
         """Return how many copies there are."""

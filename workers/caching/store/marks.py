@@ -1,6 +1,7 @@
 """Up to which version of the calendar changes have reached the cache's server."""
 
-from workers.caching.keys import ENTRIES, MARK, MARK_KEPT
+from workers.caching.keys import ENTRIES, MARK, MARK_KEPT, RESET
+from workers.caching.store.server import tell
 from workers.foundation import redis
 
 
@@ -27,3 +28,4 @@ def reset(version: int) -> None:
     for key in server.scan_iter(match=f"{ENTRIES}*", count=1000):
         server.unlink(key)
     put(version, "")
+    tell(RESET)

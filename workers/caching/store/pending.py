@@ -25,9 +25,18 @@ def add(wanted: Iterable[Pending]) -> None:
         redis.registry().zadd(PENDING, scores)
 
 
-def first(limit: int) -> list[Pending]:
-    """Return the warm-ups that are due first; they wait until `done`."""
-    return [Pending(**orjson.loads(text)) for text in redis.registry().zrange(PENDING, 0, limit - 1)]
+def first(limit: int, *, after: int = 0) -> list[Pending]:
+    """Return the warm-ups that are due first, after so many; they wait until `done`.
+
+    What another version of ours wrote, in a form that is not known, is dropped.
+    """
+    found, server = [], redis.registry()
+    for text in server.zrange(PENDING, after, after + limit - 1):
+        try:
+            found.append(Pending(**orjson.loads(text)))
+        except (TypeError, orjson.JSONDecodeError):
+            server.zrem(PENDING, text)
+    return found
 
 
 def done(finished: Iterable[Pending]) -> None:

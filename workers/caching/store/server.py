@@ -7,11 +7,13 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from workers.caching.keys import CHANGES, ENTRIES, HOT, LOADING, TOTALS
+from workers.caching.keys import CHANGES, COUNTS, ENTRIES, HOT, LOADING, TOTALS
 from workers.foundation import redis
 
 #: So many entries are written, or dropped, in one go.
 PAGE = 500
+#: So many hot entries are known.
+HOTTEST = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _taken(state: bytes, text: bytes | None = None) -> Taken:
     return Taken(text, may_load=state == b"load", fresh=state == b"entry")
 
 
-def fill(fillings: Iterable[Filling]) -> list[int]:
+def fill(fillings: Iterable[Filling], *, tries: int = 2) -> list[int]:
     """Write entries whose lease is still the caller's.
 
     Return for each 1, 0 when a change took the lease, -1 when what is there is newer.
@@ -107,7 +109,7 @@ def fill(fillings: Iterable[Filling]) -> list[int]:
         )
         for one in fillings
     ]
-    return [int(answer) for answer in _calls(calls)]
+    return [int(answer) for answer in _calls(calls, tries=tries)]
 
 
 def drop_leases(names: Iterable[str], token: str) -> None:
@@ -141,11 +143,26 @@ def note(counts: Iterable[tuple[str, str, int, int, int, int]]) -> None:
     _calls([("wedops_cache_note", 0, *page) for page in pages])
 
 
+def note_refused(counts: Mapping[str, int]) -> None:
+    """Add how many entries were refused, by kind, to what gateways refused."""
+    with redis.cache_server().pipeline(transaction=False) as pipe:
+        for kind, many in counts.items():
+            pipe.hincrby(COUNTS, f"own|{kind}", many)
+        pipe.execute()
+
+
 def totals() -> dict[tuple[str, str], int]:
     """Return how often all readers ever read, by (layer, kind): local, server, none (it had to be loaded)."""
     found = redis.cache_server().hgetall(TOTALS)
-    pairs = ((name.split("|"), int(value)) for name, value in found.items())
-    return {(layer, kind): many for (layer, kind), many in pairs}
+    pairs = ((name.partition("|"), int(value)) for name, value in found.items() if value.isdigit())
+    return {(layer, kind): many for (layer, bar, kind), many in pairs if bar}
+
+
+def cool() -> None:
+    """Have what was read long ago weigh half, and what is hardly read any more nothing."""
+    server = redis.cache_server()
+    server.zunionstore(HOT, {HOT: 0.5})
+    server.zremrangebyrank(HOT, 0, -HOTTEST - 1)
 
 
 def hottest(limit: int) -> list[tuple[str, float]]:
@@ -154,21 +171,21 @@ def hottest(limit: int) -> list[tuple[str, float]]:
     return found
 
 
-def _calls(calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+def _calls(calls: Sequence[tuple[Any, ...]], *, tries: int = 2) -> list[Any]:
     """Call functions in one go; a server that lost them gets them again."""
     if not calls:
         return []
     try:
-        return _ask(calls)
+        return _ask(calls, tries)
     except ResponseError as error:
         if not redis.is_missing_function(error):
             raise
         redis.load_cache_functions()
-        return _ask(calls)
+        return _ask(calls, tries)
 
 
-def _ask(calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-    server = redis.cache_server(decode=False)
+def _ask(calls: Sequence[tuple[Any, ...]], tries: int) -> list[Any]:
+    server = redis.cache_server(decode=False, tries=tries)
     if len(calls) == 1:
         return [server.fcall(*calls[0])]
     with server.pipeline(transaction=False) as pipe:

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from redis.exceptions import RedisError
 
 from workers.caching import keys, telemetry
 from workers.caching.rules.kinds import OF_A_WEDDING
 from workers.caching.store import server
 from workers.caching.store.local import Copy, Key, Local
-from workers.foundation import logs, redis, settings
+from workers.foundation import logs, settings
 from workers.foundation.moments import Moment
 from workers.weddings.rules import calendar
 
@@ -32,6 +33,7 @@ class Tally:
         self._local = local
         self._server, self._missed = Counter[Key](), Counter[Key]()
         self._warmed: dict[Key, str] = {}
+        self._refused = Counter[str]()
         self._seconds: list[tuple[str, float]] = []
         self._evicted = 0
 
@@ -52,6 +54,7 @@ class Tally:
     def refused(self, key: Key, reason: str) -> None:
         """Count an entry that is none of ours; nothing of what it holds is logged."""
         telemetry.refused.labels(reason).inc()
+        self._refused[key[0]] += 1
         log.warning("entry refused", kind=key[0], reason=reason)
 
     def stale(self, key: Key, reason: str) -> None:
@@ -75,10 +78,12 @@ class Tally:
             telemetry.seconds.labels(what).observe(seconds)
         self._seconds.clear()
         self._gauges()
+        refused, self._refused = self._refused, Counter()
         try:
             server.note(self._rows(local, asked, missed))
-        except redis.UNREACHABLE as error:
-            log.warning("reads not noted", reason="redis_unreachable", detail=str(error))
+            server.note_refused(refused)
+        except RedisError as error:
+            log.warning("reads not noted", reason="redis", detail=str(error))
         self._warmed = {key: tag for key, tag in self._warmed.items() if key in self._local.copies}
 
     def _drain(self) -> tuple[Counter[Key], Counter[Key], Counter[Key]]:

@@ -27,9 +27,11 @@ def forget_changed() -> int:
     begun, count = clock.stopwatch(), 0
     version, after = marks.get()
     with database.transaction() as db:
-        if version is None:
-            # It has nothing yet, or has lost its mark with what else it had to give up: all of it is suspect.
-            marks.reset(weddings.version_of(db))
+        newest = weddings.version_of(db)
+        if version is None or version > newest:
+            # It has nothing yet, or lost its mark with what else it had to give up, or the calendar is one
+            # that was restored: all of it is suspect.
+            marks.reset(newest)
             return 0
         while clock.stopwatch() - begun < ENOUGH:
             changed = versions.changed_after(db, version, limit=BATCH, after=after)
@@ -40,6 +42,12 @@ def forget_changed() -> int:
             marks.put(version, after)
             count += len(changed)
     return count
+
+
+def clear() -> None:
+    """Have nothing cached any more, here and in all processes."""
+    with database.transaction() as db:
+        marks.reset(weddings.version_of(db))
 
 
 def _take_out(db: Connection, changed: list[tuple[int, str]]) -> None:

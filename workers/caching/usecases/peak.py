@@ -1,16 +1,16 @@
 """Peak mode: more copies, compressed bodies, more connections, hot entries held ahead; undone at its end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from statistics import median
 
 from sqlalchemy import Connection
 
-from workers.caching.rules.kinds import Ids, Kind, Policy
-from workers.caching.store import peaks, results, server
+from workers.caching import keys
+from workers.caching.rules.kinds import Kind, Policy
+from workers.caching.store import inspection, peaks, results, server
 from workers.caching.store.layers import TwoLayers, layers
-from workers.caching.store.local import Key
 from workers.caching.store.peaks import Peak
 from workers.caching.usecases import sources
 from workers.connections.store import peaks as planned
@@ -20,104 +20,103 @@ from workers.foundation.moments import Moment
 
 log = logs.get("caching")
 
-#: So many of the hottest entries are read to measure what a read takes.
-PROBED = 100
 KIND = "cache_peak"
 #: Who orders it for a peak that was planned.
 PLAN = "plan"
 
+#: By name (`hit_ratio`, `in_memory`) a share of reads; empty where nothing was read.
+Shares = dict[str, float]
+
 
 @dataclass
 class Optimised:
-    """What peak mode did: actions in words, gains as (before, after), and what failed."""
+    """What peak mode did: actions in words, shares of reads before it, and what failed."""
 
     key: str
     until: float
     actions: list[str] = field(default_factory=list)
-    gains: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    before: Shares = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
 
 def order(lasts: timedelta, *, by: str, key: str) -> Peak:
-    """Have all processes begin peak mode, for a while; where it holds, until the later end."""
+    """Have all processes begin peak mode, for a while.
+
+    Ordered again by the same it holds until the later end; by another, until the last of them ends it.
+    """
     at = layers().changes.now()
-    active = peaks.active(at)
-    until = max(at + lasts.total_seconds(), active.until if active else 0.0)
-    found = Peak(active.key if active else key, until, active.by if active else by)
+    own = next((one for one in peaks.known() if one.by == by and one.until > at), None)
+    until = at + lasts.total_seconds()
+    found = Peak(key, until, by) if own is None else own._replace(until=max(until, own.until))
     peaks.order(found)
     return found
 
 
 def optimise(lasts: timedelta, *, by: str, now: Moment, key: str = "") -> Optimised:
-    """Begin peak mode; return what was done and what this process gained.
-
-    Ordered again while it holds, it holds until the later end.
-    """
+    """Begin peak mode; return what was done, and how reads went before."""
     policy, own = settings.read(Policy), layers()
     own.is_ready()
-    hot = peaks.hot(policy.local_entries_peak)
-    before = _probe(own, hot[:PROBED])
-    ordered = order(lasts, by=by, key=key or f"peak/{now:%Y%m%dT%H%M%S}")
-    found = Optimised(ordered.key, ordered.until)
+    ordered = order(lasts, by=by, key=key or f"peak/{by}/{now:%Y%m%dT%H%M%S}")
+    found = Optimised(ordered.key, ordered.until, before=_of_late())
     try:
         peaks.apply(own, in_peak=True)
         found.actions += [
             f"{policy.local_entries_peak} copies in each process (before {policy.local_entries})",
             f"bodies above {policy.compress_above} bytes are compressed where that pays",
-            f"{own.loaders} loads at once in each process, their connections opened ahead",
-            f"{_load_hot(own, hot)} hot entries loaded, and held by each process",
+            f"{peaks.OPENED} connections to the cache's server opened ahead by each process",
         ]
+        found.actions.append(f"{_load_hot(own)} hot entries loaded, and held by each process")
+        # Processes take into memory what is in the server by now.
+        server.tell(keys.MODE)
     except Exception as error:
         found.errors.append(error_code(error))
         log.warning("peak mode only in part", reason=error_code(error))
-    found.gains["read_us"] = (before, _probe(own, hot[:PROBED]))
-    found.gains["hit_ratio"] = (_hit_ratio(server.totals()), None)
-    _record(found, by, now)
+    with database.transaction() as db:
+        _record(db, found, by, now)
     return found
 
 
-def _record(found: Optimised, by: str, now: Moment) -> None:
-    detail = {"actions": found.actions, "errors": found.errors, "by": by, "gains": found.gains}
+def _record(db: Connection, found: Optimised, by: str, now: Moment) -> None:
+    detail = {"actions": found.actions, "errors": found.errors, "by": by, "before": found.before}
     totals = {"|".join(name): many for name, many in server.totals().items()}
-    with database.transaction() as db:
-        row = results.Result(
-            found.key, KIND, None, detail | {"entries": len(found.actions), "totals": totals}
-        )
-        results.record(db, [row], at=now)
+    row = results.Result(found.key, KIND, None, detail | {"entries": len(found.actions), "totals": totals})
+    results.record(db, [row], at=now)
 
 
-def end(*, now: Moment, by: str = "") -> dict[str, float | None]:
-    """End peak mode; return the hit ratio before it and while it held.
+def end(*, now: Moment, by: str = "") -> dict[str, Shares] | None:
+    """End peak mode, whoever ordered it, or only what `by` ordered; return how reads went `before` and in it.
 
-    Nothing where it does not hold, or another than `by` ordered it.
+    Empty where nothing is known of that; None where there was nothing to end.
     """
-    peak = peaks.known()
-    if peak is None or (by and peak.by != by):
-        return {}
-    peaks.end()
-    peaks.apply(layers(), in_peak=False)
+    ended = [one for one in peaks.known() if not by or one.by == by]
+    if not ended:
+        return None
+    peaks.end(ended)
+    peaks.follow(layers(), at=layers().changes.now())
+    gains: dict[str, Shares] = {}
     with database.transaction() as db:
-        return _settle(db, peak.key, now)
+        for one in ended:
+            gains = _settle(db, one.key, now) or gains
+    return gains
 
 
-def _settle(db: Connection, key: str, now: Moment) -> dict[str, float | None]:
+def _settle(db: Connection, key: str, now: Moment) -> dict[str, Shares]:
     """Write down what peak mode gained."""
     begun = results.detail(db, key)
     if begun is None:
         return {}
-    before = begun["totals"]
-    while_it_held = {name: many - before.get("|".join(name), 0) for name, many in server.totals().items()}
-    gains = {"hit_ratio_before": begun["gains"]["hit_ratio"][0], "hit_ratio": _hit_ratio(while_it_held)}
+    gains = {"before": begun["before"], "in_it": _since(begun["totals"])}
     results.add(db, key, {"ended_at": now.isoformat(), "gained": gains})
     return gains
 
 
 def follow_plan(*, now: Moment) -> None:
     """End peak mode once its time is over; begin it for a peak of connections that was planned, once."""
-    peak, at = peaks.known(), layers().changes.now()
-    if peak and peak.until <= at:
-        log.info("peak mode ended", reason="over")
-        end(now=now)
+    at = layers().changes.now()
+    for peak in peaks.known():
+        if peak.until <= at:
+            log.info("peak mode ended", reason="over", by=peak.by)
+            end(now=now, by=peak.by)
     _, until = planned.planned()
     if until is None or until <= now or peaks.active(at):
         return
@@ -130,28 +129,26 @@ def follow_plan(*, now: Moment) -> None:
         optimise(clock.of_the_machine(until - now), by=PLAN, now=now, key=key)
 
 
-def _load_hot(own: TwoLayers, hot: list[Key]) -> int:
+def _load_hot(own: TwoLayers) -> int:
     """Have the hottest entries in the server and here; return how many."""
+    hot = peaks.hot(own.policy.local_entries_peak)
     for kind, ids in hot:
-        _read(own, Kind(kind), ids)
+        own.get(Kind(kind), ids, partial(sources.load, Kind(kind), ids))
     return len(hot)
 
 
-def _probe(own: TwoLayers, hot: list[Key]) -> float | None:
-    """Return how many microseconds a read of a hot entry takes here, the median; None when there is none."""
-    times = []
-    for kind, ids in hot:
-        begun = clock.stopwatch()
-        _read(own, Kind(kind), ids)
-        times.append(clock.stopwatch() - begun)
-    return round(median(times) * 1e6, 1) if times else None
+def _of_late() -> Shares:
+    """Return how the fleet's reads went since the structure was inspected last."""
+    return _since(inspection.findings().get(inspection.STRUCTURE, {}).get("totals", {}))
 
 
-def _read(own: TwoLayers, kind: Kind, ids: Ids) -> None:
-    own.get(kind, ids, partial(sources.load, kind, ids))
-
-
-def _hit_ratio(totals: dict[tuple[str, str], int]) -> float | None:
-    reads = sum(totals.values())
-    missed = sum(many for (layer, _), many in totals.items() if layer == "none")
-    return round(1 - missed / reads, 4) if reads else None
+def _since(before: Mapping[str, int]) -> Shares:
+    """Return which shares of the fleet's reads hit, and hit in memory, since the totals were `before`."""
+    counts = {name: many - before.get("|".join(name), 0) for name, many in server.totals().items()}
+    reads = sum(counts.values())
+    in_memory, missed = (
+        sum(many for (layer, _), many in counts.items() if layer == one) for one in ("local", "none")
+    )
+    return (
+        {"hit_ratio": round(1 - missed / reads, 4), "in_memory": round(in_memory / reads, 4)} if reads else {}
+    )

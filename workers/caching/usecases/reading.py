@@ -10,6 +10,7 @@ from workers.caching.store.local import Copy
 from workers.caching.usecases import sources
 from workers.connections.formats.permits import Permit
 from workers.connections.rules.admission import UserType
+from workers.foundation.errors import ExpectedError
 from workers.weddings.store.weddings import WeddingUnknown
 
 
@@ -28,6 +29,12 @@ class Joining:
     stale: bool
 
 
+class PermitForNoWedding(ExpectedError):
+    """the permit names no wedding_id; issue one for the wedding that is joined (`wedops permit issue`)"""
+
+    http_status = 422
+
+
 def read(kind: Kind, *ids: str) -> Copy:
     """Return an entry; its value is None where there is no such thing. Raises EntryRefused, LoadTimedOut."""
     return layers().get(kind, ids, partial(sources.load, kind, ids))
@@ -42,8 +49,10 @@ def wedding(wedding_id: str) -> Copy:
 
 
 def joining(permit: Permit) -> Joining:
-    """Return what a permit's holder needs on joining. Raises as `wedding` does."""
-    facts = wedding(permit.wedding_id or "")
+    """Return what a permit's holder needs on joining. Raises PermitForNoWedding, and as `wedding` does."""
+    if not permit.wedding_id:
+        raise PermitForNoWedding
+    facts = wedding(permit.wedding_id)
     own = read(Kind.SUBSCRIPTION, *role(permit))
     theirs = read(Kind.USER, permit.supplier_id) if permit.supplier_id else None
     parts = [facts, own, *([theirs] if theirs else [])]

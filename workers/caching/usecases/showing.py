@@ -11,8 +11,23 @@ from workers.caching.rules.kinds import Kind, problem
 from workers.caching.store import inspection, peaks, pending, results, server
 from workers.caching.store.layers import EntryRefused
 from workers.caching.usecases import sources
-from workers.foundation import database
+from workers.foundation import database, redis
+from workers.foundation.errors import UNAVAILABLE, ExpectedError
 from workers.foundation.moments import MachineMoment
+
+
+class CacheUnavailable(ExpectedError):
+    """the cache's server does not answer ({cause}); start it or mend WEDOPS_CACHE_URL"""
+
+    exit_code = UNAVAILABLE
+
+
+def require_server() -> None:
+    """Raise CacheUnavailable unless the cache's server answers."""
+    try:
+        redis.cache_server().ping()
+    except redis.UNREACHABLE as error:
+        raise CacheUnavailable(cause=str(error)) from None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ log = logs.get("caching")
 ENOUGH = 15.0
 #: What past weddings' people asked for is learned from so many.
 PAST = 500
+#: In the key of a warm-up for a season.
+SEASON = "/season/"
 #: Whose people are there, or come soon, when the server that was warm is lost.
 SOON = timedelta(hours=2)
 
@@ -72,12 +74,10 @@ def _loads() -> int:
     return sum(many for (layer, _), many in server.totals().items() if layer == "none")
 
 
-def warm_up(db: Connection, command: WarmUp, key: str, *, now: Moment, machine: MachineMoment) -> None:
-    """Have a wedding's data in the cache now, and remember that. Raises WeddingUnknown."""
+def warm_up(db: Connection, command: WarmUp, key: str, *, now: Moment) -> None:
+    """Have a wedding warmed up as soon as users' traffic leaves room for it. Raises WeddingUnknown."""
     wedding = weddings.require(db, command.wedding_id)
-    asked = Pending(key, wedding.id, "asked", max(wedding.starts_at, now).timestamp())
-    plans = _plans(db, [asked], now)
-    _remember(db, plans, _warm(plans, now), now=now, machine=machine)
+    request({key: (wedding.id, max(wedding.starts_at, now))}, "asked")
 
 
 def request(wanted: Mapping[str, tuple[str, datetime]], why: str) -> None:
@@ -92,35 +92,40 @@ def run(*, now: Moment, machine: MachineMoment) -> int:
     """
     if pending.is_new_server():
         _request_lost(now)
-    pace, begun, count = Pace(settings.read(Policy)), clock.stopwatch(), 0
-    while clock.stopwatch() - begun < ENOUGH and (due := pending.first(pace.policy.warm_batch)):
+    pace, begun, tried, count = Pace(settings.read(Policy)), clock.stopwatch(), 0, 0
+    while clock.stopwatch() - begun < ENOUGH and (due := pending.first(pace.policy.warm_batch, after=tried)):
         if pace.is_users_turn():
             log.info("warm-up waits", reason="users_traffic", waiting=pending.count())
             break
         batch_begun = clock.stopwatch()
-        _batch(due, now=now, machine=machine)
-        pending.done(due)
-        count += len(due)
+        wait = _batch(due, now=now, machine=machine)
+        pending.done([one for one in due if one.wedding_id not in wait])
+        tried, count = tried + len(wait), count + len(due) - len(wait)
         pace.rest(clock.stopwatch() - batch_begun)
     return count
 
 
-def _batch(due: Sequence[Pending], *, now: Moment, machine: MachineMoment) -> None:
-    """Warm up weddings, also when one of them cannot be: that one is left out, and its people load it."""
+def _batch(due: Sequence[Pending], *, now: Moment, machine: MachineMoment) -> set[str]:
+    """Warm up weddings; return those that still wait, as nothing of them could be written.
+
+    One that cannot be warmed up is left out, so that it keeps no other waiting: its people load it.
+    """
     try:
         with database.transaction() as db:
             plans = _plans(db, due, now)
         warmed = _warm(plans, now)
+        wait = {plan.wedding_id for plan in plans if plan.until > now.timestamp()} & warmed.nothing
         with database.transaction() as db:
-            _remember(db, plans, warmed, now=now, machine=machine)
+            done = [plan for plan in plans if plan.wedding_id not in wait]
+            _remember(db, done, warmed, now=now, machine=machine)
     except (ExpectedError, RedisError):
         raise  # Unavailable: it waits.
     except Exception as error:
         if len(due) == 1:
             log.exception("not warmed up", wedding_id=due[0].wedding_id, reason=type(error).__name__)
-            return
-        for one in due:
-            _batch([one], now=now, machine=machine)
+            return set()
+        return {id for one in due for id in _batch([one], now=now, machine=machine)}
+    return wait
 
 
 def _request_lost(now: Moment) -> None:
@@ -163,6 +168,11 @@ class _Plan:
     def wedding_id(self) -> str:
         """Return whose data it is."""
         return self.pending.wedding_id
+
+    @property
+    def until(self) -> float:
+        """Return until when its people come, epoch seconds of the world."""
+        return self.pending.until
 
     @property
     def key(self) -> str:
@@ -234,14 +244,17 @@ def _past(db: Connection) -> Iterator[Mapping[str, ClassOutcome]]:
 
 
 def evaluate(db: Connection, *, machine: MachineMoment) -> dict[str, rules.Outcome]:
-    """Write down what warm-ups were worth whose entries have expired; return them by wedding."""
+    """Write down what warm-ups were worth whose entries have expired.
+
+    Return those that were for people who come, by wedding: a season's are for who may come.
+    """
     over = watches.due(int(machine.timestamp() * 1000), limit=PAST)
     found = watches.found(over)
     for key, outcome in found.values():
         results.add(db, key, _worth(outcome))
     watches.close(over)
     _publish([outcome for _, outcome in found.values()])
-    return {wedding_id: outcome for wedding_id, (_, outcome) in found.items()}
+    return {wedding_id: outcome for wedding_id, (key, outcome) in found.items() if SEASON not in key}
 
 
 def _worth(outcome: rules.Outcome) -> dict[str, object]:

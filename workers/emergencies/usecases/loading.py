@@ -4,7 +4,6 @@ from workers.emergencies.rules import Protocols
 from workers.emergencies.store import protocols as store
 from workers.emergencies.store.protocols import Loaded
 from workers.foundation import database, event_log
-from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.weddings.store import regions
 
@@ -15,22 +14,13 @@ def current() -> Loaded:
         return store.current(db)
 
 
-class RegionUnknown(ExpectedError):
-    """no wedding is in region={region!r}; the calendar has {known}"""
-
-    http_status = 422
-
-
 def load(document: Protocols, *, by: str, reason: str, now: Moment) -> int:
     """Have other protocols hold for what is opened from now on, in the place of all that were loaded.
 
     Return their version. Raises RegionUnknown.
     """
     with database.transaction() as db:
-        known = regions.known(db)
-        for one in document.protocol:
-            if one.region and one.region not in known:
-                raise RegionUnknown(region=one.region, known=", ".join(known) or "none")
+        regions.require(db, (one.region for one in document.protocol if one.region))
         version = store.replace(db, document, requested_by=by, reason=reason, at=now)
     event_log.note(f"emergency protocols, version {version}: {reason}", by=by)
     return version

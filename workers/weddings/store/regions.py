@@ -1,9 +1,11 @@
 """What the calendar says of regions."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from sqlalchemy import Connection, func, select, text
 
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.weddings.rules.calendar import Status
 from workers.weddings.store.weddings import take_place, weddings
@@ -19,6 +21,20 @@ _REGIONS = text(
     SELECT region FROM found WHERE region IS NOT NULL
     """
 )
+
+
+class RegionUnknown(ExpectedError):
+    """no wedding is in region={region!r}; the calendar has {known}"""
+
+    http_status = 422
+
+
+def require(db: Connection, wanted: Iterable[str]) -> None:
+    """Raise RegionUnknown for the first of these regions in which there are no weddings."""
+    there = known(db)
+    for region in wanted:
+        if region not in there:
+            raise RegionUnknown(region=region, known=", ".join(there) or "none")
 
 
 def known(db: Connection) -> list[str]:
