@@ -32,6 +32,8 @@ from workers.weddings.rules.calendar import Status, VenueType, Wedding
 from workers.weddings.store import weddings
 
 WEDDINGS, SUPPLIERS = 50, 8
+#: Before the storm people come so many at once.
+AT_ONCE = 50
 #: In seconds: between two tries of somebody whose gateway is not back yet.
 AGAIN = 0.2
 #: In seconds: who has not joined by then is counted as out.
@@ -130,7 +132,9 @@ def _book() -> None:
 
 async def _storm(started: Processes, people: int) -> dict[str, float]:
     """Bring people in, kill their gateway, and have all of them come back at once."""
-    first = await asyncio.gather(*(_join(number) for number in range(people)))
+    first: list[tuple[AsyncRealtimeClient, float]] = []
+    for number in range(0, people, AT_ONCE):
+        first += await asyncio.gather(*(_join(one) for one in range(number, min(people, number + AT_ONCE))))
     await asyncio.sleep(2)
     started["gateway"].kill()
     started["gateway"].wait()

@@ -32,8 +32,8 @@ RESTORED_FOR = 10.0
 REMEMBER_EVERY, AT_ONCE = 0.5, 100
 #: In seconds: what is kept of a connection is written again so often, long before it would be gone.
 REFRESH_EVERY = 600.0
-#: So many joins are read for at once; what the rest needs they get by asking for it.
-READERS, WAITING = 8, 64
+#: So many joins are read for at once; the others wait, within their patience.
+READERS = 8
 
 
 @dataclass
@@ -63,20 +63,14 @@ class Reader:
         self._api = httpx2.Client(base_url=API, timeout=PATIENCE)
         # Threads of its own: a cache that is slow takes none from admission and heartbeats.
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="joining")
-        self._reading = 0
 
     async def read(self, permit: Permit, token: str) -> Needed:
         """Return what a permit's holder needs; nothing where that takes too long."""
-        if self._reading >= WAITING:
-            return Needed()
-        self._reading += 1
+        found = asyncio.get_running_loop().run_in_executor(self._threads, self.needed, permit, token)
         try:
-            found = asyncio.get_running_loop().run_in_executor(self._threads, self.needed, permit, token)
             return await asyncio.wait_for(found, PATIENCE)
         except TimeoutError:
             return Needed()
-        finally:
-            self._reading -= 1
 
     def needed(self, permit: Permit, token: str) -> Needed:
         """Return what a permit's holder needs; what cannot be read now is left out. For a thread."""
