@@ -1,5 +1,7 @@
 """The calendar in PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +15,14 @@ from workers.app import app
 from workers.forecasting import tasks as forecasting
 from workers.foundation import clock, database, redis
 from workers.weddings import keys
+from workers.weddings.formats import timeline as formats
 from workers.weddings.formats.rows import Reading
 from workers.weddings.formats.text import CalendarUnreadable
-from workers.weddings.rules.calendar import Status
-from workers.weddings.store import regions
+from workers.weddings.rules.calendar import Status, Wedding
+from workers.weddings.store import regions, tables
 from workers.weddings.store import weddings as store
 from workers.weddings.usecases import importing as usecases
+from workers.weddings.usecases import timelines
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -127,3 +131,81 @@ def test_a_preview_says_what_would_change_and_changes_nothing() -> None:
     assert (before.guest_count, after.guest_count) == (100, 3)
     with database.transaction() as db:
         assert [one.guest_count for one in store.by_id(db, ["a", "c"])] == [100]
+
+
+SHORT = [{"id": "cake", "start": "08:30"}, {"id": "ceremony", "start": "08:00", "end": "08:30"}]
+
+
+def _timed(one: Wedding, *document: dict[str, object]) -> Wedding:
+    return replace(one, timeline=formats.document(formats.taken(list(document), one)))
+
+
+def _change(document: object, **more: object) -> int:
+    with database.transaction() as db:
+        return timelines.change(db, "a", document, by="ada", now=NOON, **more)
+
+
+def _starts() -> list[str]:
+    return [f"{one.id} {one.start:%d %H:%M}" for one in timelines.show("a").moments]
+
+
+def test_a_timeline_is_changed_alone_and_stays_when_the_calendar_comes_again() -> None:
+    one = _timed(wedding("a"), *SHORT)
+    _upsert(one)
+    before = timelines.show("a").version
+    version = _change([{"id": "ceremony", "start": "09:00"}])
+    assert (version > before, _starts()) == (True, ["ceremony 10 09:00"])
+    assert _upsert(one).unchanged == 1, "the calendar brings what it brought before"
+    assert _starts() == ["ceremony 10 09:00"]
+    _upsert(replace(one, guest_count=7))
+    assert _starts() == ["ceremony 10 09:00"]
+    _upsert(_timed(wedding("a"), *SHORT, {"id": "bus", "start": "13:00"}))
+    assert _starts() == ["ceremony 10 08:00", "cake 10 08:30", "bus 10 13:00"], "the calendar has another one"
+
+
+def test_a_timeline_moves_with_its_wedding() -> None:
+    _upsert(_timed(wedding("a"), *SHORT))
+    _change([{"id": "ceremony", "start": "09:00"}])
+    _upsert(_timed(wedding("a", starts_at=NOON + timedelta(days=7)), *SHORT))
+    assert _starts() == ["ceremony 17 09:00"]
+
+
+def test_versions_of_a_timeline_are_kept() -> None:
+    _upsert(_timed(wedding("a"), *SHORT))
+    _change([{"id": "ceremony", "start": "09:00"}])
+    _upsert(replace(_timed(wedding("a"), *SHORT), guest_count=7))
+    newest, first = timelines.versions("a")
+    assert ([one.id for one in newest[1]], [one.id for one in first[1]]) == (
+        ["ceremony"],
+        ["cake", "ceremony"],
+    )
+    assert newest[0].known_from == NOON
+
+
+def test_what_is_the_same_is_no_version_and_who_looked_earlier_changes_nothing() -> None:
+    _upsert(_timed(wedding("a"), *SHORT))
+    version = timelines.show("a").version
+    assert _change(SHORT, expected=version) == version
+    newer = _change([{"id": "ceremony", "start": "09:00"}], expected=version)
+    with pytest.raises(timelines.TimelineChangedMeanwhile, match=f"of version {newer} by now, not {version}"):
+        _change(SHORT, expected=version)
+    with pytest.raises(formats.TimelineRefused), database.transaction() as db:
+        timelines.change(db, "a", [{"id": "x"}], by="ada", now=NOON)
+    assert timelines.show("a").version == newer
+
+
+def test_two_who_change_a_timeline_at_once_both_do() -> None:
+    _upsert(_timed(wedding("a"), *SHORT))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: _change([{"id": f"m{n}", "start": "09:00"}]), range(8)))
+    assert len(set(found)) == 8
+    assert timelines.show("a").version == max(found)
+
+
+def test_an_older_timeline_without_moments_is_none() -> None:
+    _upsert(wedding("a"))
+    old = {"timeline": {"cake": "09:30", "guests": 3}, "timeline_digest": None}
+    with database.transaction() as db:
+        db.execute(tables.weddings.update().values(old))
+    assert _starts() == ["cake 10 09:30"]
+    assert _upsert(_timed(wedding("a"), *SHORT)).changed == 1

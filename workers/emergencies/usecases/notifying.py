@@ -13,10 +13,9 @@ from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.notify import usecases as notify
 from workers.notify.rules import CONTACTS, OPERATIONS, Notification
-from workers.weddings.rules.calendar import NAME, Wedding, of_type, supplier_type
+from workers.weddings.rules.calendar import NAME, Wedding, of_type
+from workers.weddings.rules.timeline import owners as owners_of
 
-#: Roles that each wedding has.
-ROLES = ("planner", "couple", OPERATIONS)
 #: How the names of reminders begin.
 OVERDUE = "overdue"
 #: Who does what is done by itself.
@@ -50,8 +49,7 @@ def is_known(db: Connection, wedding: Wedding, owner: str) -> bool:
     """Tell whether somebody is called so: a role of the wedding, or who has an address."""
     if not NAME.fullmatch(owner):
         return False
-    roles = {*ROLES, *(supplier_type(wedding, one) for one in wedding.supplier_ids)}
-    return owner in roles or bool(notify.own_targets(db, owner, wedding.id))
+    return owner in owners_of(wedding) or bool(notify.own_targets(db, owner, wedding.id))
 
 
 def notify_owners(

@@ -3,15 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import orjson
-
 from workers.foundation.errors import ExpectedError
-from workers.weddings.formats import zones
+from workers.weddings.formats import timeline, zones
 from workers.weddings.rules.calendar import (
     EVERYWHERE,
     ID,
@@ -110,9 +108,9 @@ def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
         region=_region(given["region"]),
         status=_choice("status", given["status"] or "confirmed", Status),
         supplier_ids=suppliers,
-        timeline=_timeline(given["timeline"]),
         duties=duties,
     )
+    wedding = replace(wedding, timeline=_timeline(given["timeline"], wedding))
     notes = [resolution.note for resolution in (begins, finishes) if resolution.note]
     return wedding, notes + _about_zone(zone)
 
@@ -207,15 +205,8 @@ def _choice(name: str, text: str, choices: type[_Choice]) -> _Choice:
         raise RowRefused(problem=f"{name}={text[:40]!r} is none of {', '.join(choices)}") from None
 
 
-def _timeline(text: str) -> dict[str, Any]:
+def _timeline(text: str, wedding: Wedding) -> list[dict[str, Any]]:
     try:
-        timeline = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError as error:
-        raise RowRefused(problem=f"timeline is no JSON: {error}") from None
-    if not isinstance(timeline, dict) or not all(
-        isinstance(value, str | int | float) for value in timeline.values()
-    ):
-        raise RowRefused(problem="timeline must be a JSON object of times by name")
-    if "\\u0000" in text:
-        raise RowRefused(problem="timeline holds a NUL character; take it out")
-    return timeline
+        return timeline.document(timeline.read(text or "[]", wedding))
+    except timeline.TimelineRefused as error:
+        raise RowRefused(problem=str(error)) from None

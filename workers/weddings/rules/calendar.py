@@ -77,7 +77,8 @@ class Policy:
 class Wedding:
     """A wedding. What people agreed on is local wall time and a zone.
 
-    `starts_at` and `ends_at` are the instants. `duties` says of a supplier by its id, where it is known, its
+    `starts_at` and `ends_at` are the instants. `timeline` is its moments as they are kept
+    (formats/timeline.py). `duties` says of a supplier by its id, where it is known, its
     `type` and `until` which local time it is there; without, to the end.
     """
 
@@ -92,7 +93,7 @@ class Wedding:
     region: str
     status: Status = Status.CONFIRMED
     supplier_ids: tuple[str, ...] = ()
-    timeline: dict[str, Any] = field(default_factory=dict, hash=False)
+    timeline: Any = field(default_factory=list, hash=False)
     duties: dict[str, dict[str, str]] = field(default_factory=dict, hash=False)
 
 

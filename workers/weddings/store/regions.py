@@ -8,7 +8,8 @@ from sqlalchemy import Connection, func, select, text
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.weddings.rules.calendar import Status
-from workers.weddings.store.weddings import take_place, weddings
+from workers.weddings.store.tables import weddings
+from workers.weddings.store.weddings import take_place
 
 # From one region to the next by the index: DISTINCT reads a season's hundred thousand rows for a few names.
 _REGIONS = text(

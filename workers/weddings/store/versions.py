@@ -8,7 +8,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from workers.foundation.moments import Moment
 from workers.weddings.rules.calendar import Status, Wedding
-from workers.weddings.store.weddings import FACTS, among, facts_of, history, take_place, weddings
+from workers.weddings.store.tables import history, weddings
+from workers.weddings.store.weddings import FACTS, among, facts_of, take_place
 
 _KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name not in ("timeline", "duties")]
 

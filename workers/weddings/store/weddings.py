@@ -1,7 +1,7 @@
 """The calendar's memory: weddings in PostgreSQL."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -9,94 +9,30 @@ from typing import Any
 import orjson
 from psycopg.types.json import Jsonb
 from sqlalchemy import (
-    BigInteger,
-    Column,
     ColumnElement,
     Connection,
-    DateTime,
-    FromClause,
-    Index,
-    Integer,
-    Table,
     Text,
     any_,
     column,
-    exists,
     func,
     literal,
     select,
     table,
     text,
 )
-from sqlalchemy import Sequence as Counter
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from workers.foundation.database import expires, metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.foundation.rows import copy
+from workers.weddings.formats import timeline as timelines
 from workers.weddings.rules.calendar import Status, VenueType, Wedding
-
-versions = Counter("calendar_versions", metadata=metadata)
-
-weddings = Table(
-    "weddings",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("starts_local", DateTime, nullable=False),
-    Column("ends_local", DateTime, nullable=False),
-    Column("zone", Text, nullable=False),
-    Column("starts_at", DateTime(timezone=True), nullable=False, index=True),
-    Column("ends_at", DateTime(timezone=True), nullable=False, index=True),
-    Column("guest_count", Integer, nullable=False),
-    Column("venue_type", Text, nullable=False),
-    Column("region", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("supplier_ids", ARRAY(Text), nullable=False),
-    Column("timeline", JSONB, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("version", BigInteger, nullable=False),
-    Column("updated_at", DateTime(timezone=True), nullable=False),
-    # The highest SEQUENCE that an iCalendar had of it: an older copy of the file must not undo a newer one.
-    Column("sequence", BigInteger, nullable=False, server_default="0"),
-    # What the version before wrote has none.
-    Column("duties", JSONB),
-)
-Index("weddings_by_region", weddings.c.region)
-Index("weddings_by_version", weddings.c.version)
-Index("weddings_by_supplier", weddings.c.supplier_ids, postgresql_using="gin")
+from workers.weddings.store.tables import history, versions, weddings
 
 FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
 #: Their columns are JSON.
 _DOCUMENTS = ("timeline", "duties")
 _VENUES, _STATUSES = {str(one): one for one in VenueType}, {str(one): one for one in Status}
-
-
-def _superseded(table: FromClause, before: datetime) -> ColumnElement[bool]:
-    """Tell the versions that another one had followed by then.
-
-    The calendar of since then needs none of them.
-    """
-    newer = history.alias("newer")
-    return exists().where(
-        newer.c.id == table.c.id, newer.c.version > table.c.version, newer.c.known_from < before
-    )
-
-
-#: Each version of each wedding, and since when it was known: the calendar as it was at any moment.
-history = Table(
-    "wedding_versions",
-    metadata,
-    *(
-        Column(column.name, column.type, nullable=False, index=column.index)
-        for column in weddings.c
-        if column.name not in {"id", "timeline", "duties", "digest", "version", "updated_at", "sequence"}
-    ),
-    Column("id", Text, primary_key=True),
-    Column("version", BigInteger, primary_key=True),
-    Column("known_from", DateTime(timezone=True), nullable=False),
-    info=expires(_superseded),
-)
 
 
 class WeddingUnknown(ExpectedError):
@@ -146,7 +82,9 @@ class Difference:
 
 
 def _rows(db: Connection, ids: list[str], *, hold: bool) -> dict[str, Any]:
-    facts = select(*FACTS, weddings.c.digest, weddings.c.sequence).where(among(ids))
+    facts = select(*FACTS, weddings.c.digest, weddings.c.sequence, weddings.c.timeline_digest).where(
+        among(ids)
+    )
     # Locked in one order, so that two imports of the same calendar wait for each other instead of
     # deadlocking.
     query = facts.order_by(weddings.c.id)
@@ -161,16 +99,30 @@ def difference(
     `hold` locks what is known until the end of the transaction.
     """
     rows = _rows(db, [one.id for one in calendar], hold=hold)
+    calendar = [_carried(one, rows[one.id]) if one.id in rows else one for one in calendar]
     known = {id: (row.digest, row.sequence) for id, row in rows.items()}
     outdated = {id for id, sequence in sequences.items() if id in known and sequence < known[id][1]}
     after = {one.id: max(sequences.get(one.id, 0), known.get(one.id, ("", 0))[1]) for one in calendar}
     new = [
         one
         for one in calendar
-        if one.id not in outdated and known.get(one.id) != (_digest(one), after[one.id])
+        if one.id not in outdated and known.get(one.id) != (digest(one), after[one.id])
     ]
     before = facts_of(rows[one.id] for one in new if one.id in rows)
     return Difference(new, {one.id: one for one in before}, outdated, after)
+
+
+def _carried(one: Wedding, row: Any) -> Wedding:
+    """Return a wedding with the timeline that is known, where its calendar brings the same as before."""
+    if row.timeline_digest is None or row.timeline_digest != timelines.digest(one):
+        return one
+    return replace(one, timeline=timelines.carried(row.timeline, row.starts_local, one))
+
+
+def hold_calendar(db: Connection) -> None:
+    """Wait for who else changes the calendar, until the end of the transaction."""
+    # One change after the other: versions must come in the order in which they are seen.
+    db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops calendar'))"))
 
 
 def upsert(
@@ -181,19 +133,26 @@ def upsert(
     A wedding that is the same stays untouched, the rest get a new version. `sequences` are the revisions of
     those that have one; a lower one than is known changes nothing.
     """
-    # One import after the other: versions must come in the order in which they are seen.
-    db.execute(text("SELECT pg_advisory_xact_lock(hashtext('wedops calendar'))"))
+    hold_calendar(db)
+    brought = {one.id: timelines.digest(one) for one in calendar}
     found = difference(db, calendar, sequences or {}, hold=True)
     if found.new:
         common = {"version": db.execute(select(versions.next_value())).scalar_one(), "updated_at": at}
-        own = ({"digest": _digest(one), "sequence": found.sequences[one.id]} for one in found.new)
-        _write(db, [_row(one) | common | more for one, more in zip(found.new, own, strict=True)])
+        own = (
+            {
+                "digest": digest(one),
+                "sequence": found.sequences[one.id],
+                "timeline_digest": brought[one.id],
+            }
+            for one in found.new
+        )
+        write(db, [_row(one) | common | more for one, more in zip(found.new, own, strict=True)])
     left = len(calendar) - len(found.new) - len(found.outdated)
     written = tuple(one.id for one in found.new)
     return Change(len(found.added), len(found.changed), left, version_of(db), len(found.outdated), written)
 
 
-def _write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows into the calendar and its history, by way of a table that ends with the transaction.
 
     A season is a COPY.
@@ -222,9 +181,10 @@ def _row(wedding: Wedding) -> dict[str, Any]:
     return vars(wedding) | {"supplier_ids": list(wedding.supplier_ids)}
 
 
-def _digest(wedding: Wedding) -> str:
-    # Without duties it is what it was before there were any: nothing of an older calendar has changed.
+def digest(wedding: Wedding) -> str:
+    # Without duties and moments it is what it was before there were any: an older calendar has not changed.
     facts = {name: value for name, value in _row(wedding).items() if value or name != "duties"}
+    facts["timeline"] = facts["timeline"] or {}
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     return blake2b(text, digest_size=16).hexdigest()
 
@@ -283,7 +243,7 @@ def facts_of(rows: Iterable[Any]) -> list[Wedding]:
     found = []
     for row in rows:
         # What is known of a version has no timeline, and no duties.
-        timeline, duties = row[11:13] if len(row) > 12 else ({}, {})
+        timeline, duties = row[11:13] if len(row) > 12 else ([], {})
         venue, region, status, suppliers = row[7:11]
         kinds = _VENUES[venue], region, _STATUSES[status], tuple(suppliers)
         found.append(Wedding(*(*row[:7], *kinds, timeline, duties or {})))

@@ -41,11 +41,11 @@ def take(reading: Reading, *, now: Moment) -> store.Change:
     counts = {name: value for name, value in vars(change).items() if name != "written"}
     log.info("calendar taken", reason="import", refused=len(reading.refused), **counts)
     if change.written:
-        _wake(change.written, now=now)
+        wake(change.written, now=now)
     return change
 
 
-def _wake(changed: Sequence[str], *, now: Moment) -> None:
+def wake(changed: Sequence[str], *, now: Moment) -> None:
     """Have weddings looked at, and wake who depends on any: the cache first, what it holds is old."""
     try:
         for name in WOKEN:
