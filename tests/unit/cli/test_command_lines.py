@@ -27,7 +27,7 @@ PLACEHOLDERS = {
     "KIND": "venue",
     "RESOURCE": "instances",
 }
-FILES = {"FILE", "season.csv", "paths.toml"}
+FILES = {"FILE", "season.csv", "paths.toml", "timeline.json"}
 ALTERNATIVES = re.compile(r"\[([^\]|]+)[^\]]*\]")
 
 

@@ -82,23 +82,19 @@ def _problems_of(
 
 def cycle(moments: Iterable[TimelineMoment]) -> list[str]:
     """Return moments that wait for each other in a circle, the first one also last; empty when none do."""
-    after = {one.id: one.after for one in moments}
-    settled = set[str]()
-    for start in after:
-        path: list[str] = []
-        branches = [iter((start,))]
-        while branches:
-            found = next(branches[-1], None)
-            if found is None:
-                branches.pop()
-                if path:
-                    settled.add(path.pop())
-            elif found in path:
-                return [*path[path.index(found) :], found][::-1]
-            elif found not in settled:
-                path.append(found)
-                branches.append(iter(after[found]))
-    return []
+    after = {one.id: set(one.after) for one in moments}
+    while free := [id for id, others in after.items() if not others]:
+        for id in free:
+            del after[id]
+        for others in after.values():
+            others.difference_update(free)
+    if not after:
+        return []
+    # Each that is left waits for one that is left: who follows that comes to one again.
+    path = [min(after)]
+    while (other := min(after[path[-1]])) not in path:
+        path.append(other)
+    return [*path[path.index(other) :], other][::-1]
 
 
 def in_order(moments: Sequence[TimelineMoment]) -> list[TimelineMoment]:

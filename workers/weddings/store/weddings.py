@@ -99,24 +99,27 @@ def difference(
     `hold` locks what is known until the end of the transaction.
     """
     rows = _rows(db, [one.id for one in calendar], hold=hold)
-    calendar = [_carried(one, rows[one.id]) if one.id in rows else one for one in calendar]
+    calendar = _carried(calendar, rows)
     known = {id: (row.digest, row.sequence) for id, row in rows.items()}
-    outdated = {id for id, sequence in sequences.items() if id in known and sequence < known[id][1]}
     after = {one.id: max(sequences.get(one.id, 0), known.get(one.id, ("", 0))[1]) for one in calendar}
-    new = [
-        one
-        for one in calendar
-        if one.id not in outdated and known.get(one.id) != (digest(one), after[one.id])
-    ]
+    outdated = {id for id, sequence in sequences.items() if sequence < after.get(id, 0)}
+    changed = (one for one in calendar if known.get(one.id) != (digest(one), after[one.id]))
+    new = [one for one in changed if one.id not in outdated]
     before = facts_of(rows[one.id] for one in new if one.id in rows)
     return Difference(new, {one.id: one for one in before}, outdated, after)
 
 
-def _carried(one: Wedding, row: Any) -> Wedding:
-    """Return a wedding with the timeline that is known, where its calendar brings the same as before."""
-    if row.timeline_digest is None or row.timeline_digest != timelines.digest(one):
-        return one
-    return replace(one, timeline=timelines.carried(row.timeline, row.starts_local, one))
+def _carried(calendar: Sequence[Wedding], rows: Mapping[str, Any]) -> list[Wedding]:
+    """Return weddings with the timelines that are known, where their calendar brings the same as before."""
+    found = []
+    for one in calendar:
+        row = rows.get(one.id)
+        if row is not None and row.timeline_digest == timelines.digest(one):
+            kept = timelines.carried(row.timeline, row.starts_local, one)
+            found.append(replace(one, timeline=kept))
+        else:
+            found.append(one)
+    return found
 
 
 def hold_calendar(db: Connection) -> None:
