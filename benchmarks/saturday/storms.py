@@ -146,7 +146,7 @@ def _arrived(world: World) -> dict[str, float]:
 
 
 def _seen(weddings: list[Wedding], phase: Phase) -> int:
-    from workers.wedding_day import store
+    from workers.wedding_day.store import looks as store
 
     return sum(one.phase is phase for one in store.seen([wedding.id for wedding in weddings]).values())
 

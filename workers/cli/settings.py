@@ -28,7 +28,8 @@ from workers.scaling.adapters import actuators, kubernetes, pgbouncer, supabase
 from workers.scaling.rules.policy import Policy
 from workers.seasons.rules import season as seasons
 from workers.snapshots import rules as snapshots
-from workers.wedding_day import rules as wedding_day
+from workers.wedding_day.rules import deviations
+from workers.wedding_day.rules import looks as wedding_day
 from workers.weddings.rules import calendar as weddings
 
 DECLARED: tuple[type[Settable], ...] = (
@@ -57,6 +58,7 @@ DECLARED: tuple[type[Settable], ...] = (
     responses.Policy,
     emergencies.Policy,
     wedding_day.Policy,
+    deviations.Policy,
     notify.Policy,
     journal.Policy,
     retention.Policy,

@@ -28,6 +28,7 @@ from workers.http.health import Checks
 from workers.measurements import routes as measurement_routes
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.usecases import modes
+from workers.wedding_day import routes as wedding_day_routes
 from workers.weddings.rules.calendar import EVERYWHERE
 
 
@@ -54,6 +55,7 @@ api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
 api.include_router(measurement_routes.router)
 api.include_router(delivery_routes.router)
 api.include_router(caching_routes.router)
+api.include_router(wedding_day_routes.router)
 
 
 @api.get("/livez")

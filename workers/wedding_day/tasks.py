@@ -1,8 +1,17 @@
-"""Looking at weddings, as Celery runs it: a batch at a time, never a task a wedding."""
+"""Wedding days, as Celery runs them: a batch at a time, never a task a wedding."""
 
-from workers.app import app
-from workers.foundation import clock
-from workers.wedding_day import usecases
+from typing import Any
+
+from sqlalchemy import Connection
+
+from workers.app import Task, app
+from workers.commands import usecases as commands
+from workers.foundation import clock, database, logs
+from workers.wedding_day.formats import ChangeTimeline, ReportMoment
+from workers.wedding_day.usecases import learning, looking, reporting, watching
+from workers.weddings.usecases import timelines
+
+log = logs.get("wedding_day")
 
 
 @app.task(name="wedding_day.list_due")
@@ -11,10 +20,50 @@ def list_due(**_later: object) -> None:
 
     Redis may have lost them or been unavailable.
     """
-    usecases.list_due(now=clock.now())
+    looking.list_due(now=clock.now())
 
 
 @app.task(name="wedding_day.look")
 def look(**_later: object) -> None:
     """See which phase weddings are in whose turn it is, and have them warm before their people come."""
-    usecases.look(now=clock.now())
+    looking.look(now=clock.now())
+
+
+@app.task(name="wedding_day.watch")
+def watch(**_later: object) -> None:
+    """See how all days go that are on or begin soon, and warn of critical moments that will be late."""
+    seen = watching.watch(now=clock.now())
+    if seen.warnings:
+        log.info("warned", reason="deviation_ahead", weddings=seen.days, count=seen.warnings)
+
+
+@app.task(name="wedding_day.learn")
+def learn(**_later: object) -> None:
+    """Learn of past days how moments go."""
+    with database.transaction() as db:
+        learning.learn(db, now=clock.now())
+    watching.begin_anew()
+
+
+@app.task(name=ReportMoment.task, bind=True)
+def report(self: Task, **fields: Any) -> None:
+    """Take what somebody says of a moment."""
+
+    def _report(db: Connection, command: ReportMoment, key: str) -> str:
+        return f"{command.moment or command.by} {reporting.report(db, command, key, now=clock.now()).what}"
+
+    commands.run(ReportMoment, fields, _report, task_id=self.request.id)
+
+
+@app.task(name=ChangeTimeline.task, bind=True)
+def change_timeline(self: Task, **fields: Any) -> None:
+    """Give a wedding another timeline."""
+
+    def _change(db: Connection, command: ChangeTimeline, key: str) -> str:
+        by, expected = commands.caller(db, key), command.if_version
+        version = timelines.change(
+            db, command.wedding_id, command.moments, by=by, expected=expected, now=clock.now()
+        )
+        return f"timeline of version {version}"
+
+    commands.run(ChangeTimeline, fields, _change, task_id=self.request.id)

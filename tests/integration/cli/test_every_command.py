@@ -54,6 +54,10 @@ MAY_REFUSE = {
     # Its steps are open; and no page has a file of protocols.
     "emergency close",
     "emergency protocols",
+    # Its day is not watched: no worker is there.
+    "weddings day",
+    # What the pages report is none of this timeline.
+    "weddings report",
 }
 PLACEHOLDERS = dict.fromkeys(("WEDDING", "WEDDING_ID", "W", "TENANT"), "w-17") | {
     "USER": "u1", "NODE": "n1", "REGION": "us-northeast", "ID": "1", "17": "1", "N": "4", "H": "2",
@@ -107,6 +111,8 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     dead_letters.keep("bulk", "a reason", dead_letters.enveloped("caching.warm_up", "i", [], {}, "bulk"))
     (tmp_path / "season.csv").write_text(HEADER + GOOD)
     (tmp_path / "paths.toml").write_text('[[path]]\nname = "all"\n[[path.steps]]\nwho = ["operations"]\n')
+    moments = {"ceremony": f"{soon - timedelta(hours=4):%H:%M}"}
+    (tmp_path / "timeline.json").write_text(json.dumps(moments))
     monkeypatch.chdir(tmp_path)
 
 
@@ -157,7 +163,7 @@ ARGUMENTS = {
     "simulate": ("--seed", "7"),
     "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"),
     "weddings import": ("season.csv",),
-    "weddings show": ("w-17",),
+    "weddings show": ("w-17",), "weddings timeline": ("w-17",), "weddings day": ("w-17",),
     "messages show": ("m-1",),
     "emergency show": ("1",),
     "cache key": ("wedding", "w-17"),

@@ -10,7 +10,7 @@ from tests.made import NOON, wedding
 from workers import client
 from workers.app import app
 from workers.caching import tasks as caching
-from workers.caching.store import batches
+from workers.caching.store import pending
 from workers.commands import store, tasks, usecases
 from workers.commands.rules.requests import KIND, Request
 from workers.connections.tasks import prepare_peak
@@ -175,10 +175,10 @@ def test_what_fails_unexpectedly_is_accepted_and_tried_again_also_when_nobody_as
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def _fail(*_arguments: object) -> None:
-        raise NotConnected("the cache is gone")
+        raise NotConnected("the registry is gone")
 
     with monkeypatch.context() as away:
-        away.setattr(batches, "warm", _fail)
+        away.setattr(pending, "add", _fail)
         with pytest.raises(NotConnected):
             caching.warm_up(wedding_id="w-1", request_key="by/the/broker")
     found = client.find("by/the/broker")

@@ -11,9 +11,11 @@ from workers.caching.store import pending
 from workers.caching.usecases import warming
 from workers.foundation import clock, database, redis
 from workers.foundation.moments import Moment
-from workers.wedding_day import store, tasks, usecases
+from workers.wedding_day import tasks
 from workers.wedding_day.keys import SEEN
-from workers.wedding_day.rules import Seen
+from workers.wedding_day.rules.looks import Seen
+from workers.wedding_day.store import looks as store
+from workers.wedding_day.usecases import looking as usecases
 from workers.weddings import keys
 from workers.weddings.rules.calendar import Phase, Status, Wedding
 from workers.weddings.store import due, weddings

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from tests.made import NOON, wedding
-from workers.wedding_day import rules
-from workers.wedding_day.rules import Reason, Seen
+from workers.wedding_day.rules import looks as rules
+from workers.wedding_day.rules.looks import Reason, Seen
 from workers.weddings.rules.calendar import Phase, Status
 from workers.weddings.rules.calendar import Policy as Phases
 

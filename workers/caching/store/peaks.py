@@ -1,7 +1,8 @@
 """Peak mode, as all processes see it. Its orders stand on the registry's server, which evicts nothing."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from workers.caching import keys
 from workers.caching.rules.kinds import Kind, Policy, problem
@@ -13,7 +14,8 @@ from workers.foundation import redis
 OPENED = 8
 
 
-class Peak(NamedTuple):
+@dataclass(frozen=True)
+class Peak:
     """Peak mode: under which key, until when (epoch seconds of the cache's server), ordered by whom."""
 
     key: str

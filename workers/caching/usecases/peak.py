@@ -1,7 +1,7 @@
 """Peak mode: more copies, compressed bodies, more connections, hot entries held ahead; undone at its end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
@@ -47,7 +47,7 @@ def order(lasts: timedelta, *, by: str, key: str) -> Peak:
     at = layers().changes.now()
     own = next((one for one in peaks.known() if one.by == by and one.until > at), None)
     until = at + lasts.total_seconds()
-    found = Peak(key, until, by) if own is None else own._replace(until=max(until, own.until))
+    found = Peak(key, until, by) if own is None else replace(own, until=max(until, own.until))
     peaks.order(found)
     return found
 

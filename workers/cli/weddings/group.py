@@ -8,6 +8,8 @@ from workers.foundation import logs
 HELPS = {
     "import": "Take a calendar in, or say what that would change.",
     "next": "Show the weddings that run or come next, with their phase.",
+    "day": "Show how a wedding's day goes: what started, what will start when.",
+    "report": "Say that a moment started or ended, or that somebody has arrived.",
     "timeline": "Show what is to happen at a wedding, moment by moment; or change it.",
     "show": "Show a wedding: its facts, how it went, what was made ready for it.",
 }

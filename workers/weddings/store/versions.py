@@ -37,6 +37,12 @@ def with_versions(db: Connection, ids: Iterable[str]) -> dict[str, tuple[Wedding
     return {wedding.id: (wedding, row[-1]) for wedding, row in zip(found, rows, strict=True)}
 
 
+def between(db: Connection, start: datetime, end: datetime) -> dict[str, int]:
+    """Return the version of each wedding that takes place and overlaps [start, end), by id."""
+    query = select(weddings.c.id, weddings.c.version).where(take_place(start, end))
+    return {row[0]: row[1] for row in db.execute(query)}
+
+
 def of_suppliers(db: Connection, suppliers: Iterable[str], start: datetime, end: datetime) -> list[Wedding]:
     """Return the weddings that overlap [start, end) and at which one of these works, by start."""
     theirs = weddings.c.supplier_ids.overlap(literal(list(suppliers), ARRAY(Text)))

@@ -8,7 +8,8 @@ from redis.exceptions import RedisError
 from workers.caching.usecases import warming
 from workers.foundation import clock, database, logs, settings, telemetry
 from workers.foundation.moments import Moment
-from workers.wedding_day import rules, store
+from workers.wedding_day.rules import looks as rules
+from workers.wedding_day.store import looks as store
 from workers.weddings.rules import calendar
 from workers.weddings.store import due, weddings
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from workers.foundation import redis
 from workers.wedding_day.keys import SEEN
-from workers.wedding_day.rules import Seen
+from workers.wedding_day.rules.looks import Seen
 
 
 def seen(ids: list[str]) -> dict[str, Seen]:

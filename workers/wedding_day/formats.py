@@ -1,0 +1,69 @@
+"""What other services may say of a wedding's day, and what the journal gets of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AwareDatetime, Field
+
+from workers.commands.rules.contract import WeddingCommand, register
+from workers.journal.rules import Event
+from workers.weddings.rules.calendar import ID_PATTERN, NAME
+
+
+class What(StrEnum):
+    """What happened: a moment started or ended, or somebody has arrived."""
+
+    STARTED = "started"
+    ENDED = "ended"
+    ARRIVED = "arrived"
+
+
+@register
+class ReportMoment(WeddingCommand):
+    """wedding_day.report: say that a moment of a wedding started or ended, or that somebody has arrived."""
+
+    task = "wedding_day.report"
+
+    what: What
+    moment: Annotated[str, Field(pattern=f"^({NAME.pattern})?$")] = Field(
+        default="", description="the moment's id; left out for somebody who has arrived"
+    )
+    by: Annotated[str, Field(pattern=f"^{ID_PATTERN}$")] = Field(
+        description="who says so: a supplier of the wedding, or planner, couple, operations"
+    )
+    at: AwareDatetime | None = Field(default=None, description="when; absent: now")
+
+
+@register
+class ChangeTimeline(WeddingCommand):
+    """wedding_day.change_timeline: give a wedding another timeline."""
+
+    task = "wedding_day.change_timeline"
+
+    moments: list[dict[str, Any]] = Field(description="as docs/guides/wedding-day.md has them")
+    if_version: int | None = Field(default=None, description="only while it is of this version")
+
+
+@dataclass(frozen=True)
+class MomentReported(Event):
+    """Somebody said how a moment goes."""
+
+    name: ClassVar = "wedding_day.moment_reported"
+
+    wedding_id: str
+    moment: str
+    what: str
+    by: str
+
+
+@dataclass(frozen=True)
+class DeviationAhead(Event):
+    """A critical moment will probably be late, and its owner was warned."""
+
+    name: ClassVar = "wedding_day.deviation_ahead"
+
+    wedding_id: str
+    moment: str
+    minutes: int
+    because: str

@@ -1,0 +1,1 @@
+"""What is remembered of wedding days: looks, reports, how each goes on, what was learned."""

@@ -1,0 +1,34 @@
+"""What was written last of how each day goes, in Redis: losing it costs a row more."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from workers.foundation import redis
+from workers.foundation.moments import Moment
+from workers.wedding_day.keys import WRITTEN
+
+
+def changed(told_by: Mapping[str, str], *, now: Moment, every: timedelta) -> set[str]:
+    """Return the weddings of which a row is to be written: something has changed, or it is long ago.
+
+    From then on it counts as written.
+    """
+    if not told_by:
+        return set()
+    ids = list(told_by)
+    found = dict(zip(ids, redis.registry().hmget(WRITTEN, ids), strict=True))
+    fresh = {id for id in ids if not _holds(found[id], told_by[id], now, every)}
+    if fresh:
+        at = now.timestamp()
+        redis.registry().hset(WRITTEN, mapping={id: f"{at} {told_by[id]}" for id in fresh})
+    return fresh
+
+
+def _holds(text: str | None, told_by: str, now: Moment, every: timedelta) -> bool:
+    at, _, before = (text or "").partition(" ")
+    return before == told_by and now.timestamp() - float(at) < every.total_seconds()
+
+
+def clear() -> None:
+    """Forget all: of each day that is on a row more is written."""
+    redis.registry().delete(WRITTEN)
