@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 # Some machines trust only the system's certificates.
 uv = $(UV) $(1) 2> .venv/uv.log || { echo "again, with the system's certificates"; $(UV) --system-certs $(1); }
-BENCHMARKS := alert_sweep balance beat cache cache_storm detection_delay emergency_latency emergency_told failover faults forecast gateway_failover ingest registry rollups saturday scaling_decision season_cost sweep task_rate urgent urgent_cost
+BENCHMARKS := alert_sweep balance beat cache cache_storm detection_delay emergency_latency emergency_told failover faults forecast gateway_failover ingest registry rollups saturday scaling_decision season_cost sweep task_rate urgent urgent_cost wedding_day
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

@@ -6,13 +6,17 @@ python -m demo.season > season.csv       or, with --take, straight into the data
 import csv
 import io
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
+import orjson
 
 from workers.foundation import clock, logs
+from workers.simulation.rules import days as imagined_days
 from workers.simulation.rules import imagined
 from workers.weddings.formats import csv as csv_calendar
+from workers.weddings.formats import timeline
 from workers.weddings.formats.rows import COLUMNS
 from workers.weddings.usecases import importing as usecases
 
@@ -30,7 +34,9 @@ def season(seed: int = 7) -> str:
     for one in imagined.weddings(days, A_YEAR, np.random.default_rng(seed)):
         times = (local.isoformat(timespec="minutes") for local in (one.starts_local, one.ends_local))
         suppliers = ";".join(f"{_type(supplier)}:{supplier}" for supplier in one.supplier_ids)
-        facts = one.guest_count, one.venue_type, one.region, one.status, suppliers, ""
+        typed = replace(one, duties={id: {"type": _type(id)} for id in one.supplier_ids})
+        moments = orjson.dumps(timeline.document(imagined_days.timeline(typed))).decode()
+        facts = one.guest_count, one.venue_type, one.region, one.status, suppliers, moments
         rows.writerow([one.id, *times, one.zone, *facts])
     return text.getvalue()
 

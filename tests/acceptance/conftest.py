@@ -124,7 +124,8 @@ def system(real_servers: list[servers.Server]) -> Iterator[System]:
     (folder / "prometheus").mkdir()
     procfile = folder / "Procfile"
     gateway = f"gateway: env GATEWAY_API_PORT={broadcasts} GATEWAY_API_JWT_SECRET={BROADCAST_SECRET} "
-    demo = (ROOT / "demo/Procfile").read_text().replace("people:", "# people:").replace("gateway: ", gateway)
+    demo = (ROOT / "demo/Procfile").read_text().replace("people:", "# people:")
+    demo = demo.replace("days:", "# days:").replace("gateway: ", gateway)
     procfile.write_text((ROOT / "Procfile").read_text() + demo)
     _begin_anew()
     os.environ.update(environment)

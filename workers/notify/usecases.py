@@ -48,7 +48,17 @@ def publish(
     db: Connection, message: Notification, *, recipient: str = OPERATIONS, wedding_id: str = ""
 ) -> int:
     """Write a notification for each channel of somebody; return how many are new."""
-    own = [(replace(message, key=_key(message.key, to)), to) for to in targets(db, recipient, wedding_id)]
+    return publish_all(db, [(message, recipient, wedding_id)])
+
+
+def publish_all(db: Connection, messages: Collection[tuple[Notification, str, str]]) -> int:
+    """Do the same for many, as (notification, recipient, wedding or empty), by two statements."""
+    reached = targets_of(db, {(recipient, wedding_id) for _, recipient, wedding_id in messages})
+    own = [
+        (replace(message, key=_key(message.key, to)), to)
+        for message, recipient, wedding_id in messages
+        for to in reached[recipient, wedding_id]
+    ]
     return outbox.write(db, [formats.message(*one) for one in own])
 
 

@@ -124,7 +124,7 @@ def test_rows_are_written_when_something_changes_and_now_and_then() -> None:
         watching.watch(now=_at(minutes))
     with database.transaction() as db:
         assert len(metrics.of_wedding(db, "w-1", limit=9)) == 1
-    watching.watch(now=_at(-289))
+    watching.watch(now=_at(-287))
     _report("started", "flowers", by="s1", at=-119, now=-118)
     _report("arrived", by="s1", at=-130, now=-118)
     watching.watch(now=_at(-117))

@@ -13,7 +13,7 @@ from datetime import timedelta
 from numpy.random import Generator
 
 from workers.weddings.rules.calendar import VenueType, Wedding
-from workers.weddings.rules.timeline import CRITICAL, TimelineMoment
+from workers.weddings.rules.timeline import CRITICAL, TimelineMoment, owners
 
 #: Moment, minutes from the ceremony, minutes it lasts, owner by type, what it comes after, whether it can be
 #: shortened.
@@ -66,14 +66,15 @@ class Went:
 
 
 def timeline(wedding: Wedding) -> list[TimelineMoment]:
-    """Return a wedding's moments: the same for all, at its own times."""
+    """Return a wedding's moments: the same for all, at its own times; nobody owns what is of no supplier."""
+    there = owners(wedding)
     return [
         TimelineMoment(
             kind,
             wedding.starts_local + timedelta(minutes=at),
             wedding.starts_local + timedelta(minutes=at + lasts),
             kind,
-            owner,
+            owner if owner in there else "",
             after,
             critical=kind in CRITICAL,
         )

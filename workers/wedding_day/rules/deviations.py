@@ -27,7 +27,7 @@ class Policy:
     prefix: ClassVar = "COURSE_"
 
     late_by: timedelta = timedelta(minutes=15)
-    warn_at: float = 0.55
+    warn_at: float = 0.6
     watch_before: timedelta = timedelta(hours=24)
     write_every: timedelta = timedelta(minutes=10)
     ahead: timedelta = timedelta(minutes=2)
@@ -56,41 +56,46 @@ class Deviation:
 
 def ahead(day: Day, course: Course, policy: Policy, *, warned: Collection[str]) -> list[Deviation]:
     """Return the critical moments of a day that will be late, those that nobody was warned of yet."""
-    found = []
-    for place in np.flatnonzero(np.nan_to_num(course.late) >= policy.warn_at).tolist():
-        if day.plan.critical[place] and day.plan.ids[place] not in warned:
-            before = ancestors(day.plan, place)
-            because = _holds_up(day.plan, course, place)
-            facts = float(course.p50[place]), float(course.p90[place])
-            found.append(Deviation(place, *facts, because, _movable(day, before)))
+    late = [
+        place
+        for place in np.flatnonzero(course.late >= policy.warn_at).tolist()
+        if day.plan.critical[place] and day.plan.ids[place] not in warned
+    ]
+    before = ancestors(day.plan) if late else []
+    return [
+        Deviation(
+            place,
+            float(course.p50[place]),
+            float(course.p90[place]),
+            _worst(course, {place, *before[place]}),
+            _movable(day, before[place]),
+        )
+        for place in late
+    ]
+
+
+def ancestors(plan: Plan) -> list[set[int]]:
+    """Return the places of all that each moment waits for."""
+    found: list[set[int]] = [set() for _ in plan.ids]
+    # What a moment waits for stands before it, so it is complete by then.
+    for moment, other in plan.waits:
+        found[moment] |= found[other] | {other}
     return found
 
 
-def ancestors(plan: Plan, place: int) -> set[int]:
-    """Return the places of all that a moment waits for."""
-    found, wait = set[int](), [place]
-    while wait:
-        one = wait.pop()
-        others = {other for moment, other in plan.edges if moment == one} - found
-        found |= others
-        wait += others
-    return found
-
-
-def _holds_up(plan: Plan, course: Course, place: int) -> int:
-    """Return the place of what adds most to a moment's delay: itself, or one that it waits for."""
-    return max([place, *sorted(ancestors(plan, place))], key=lambda one: float(course.delay[one]))
+def _worst(course: Course, places: Collection[int]) -> int:
+    """Return which of some moments adds most delay."""
+    return max(sorted(places), key=lambda one: float(course.delay[one]))
 
 
 def bottleneck(day: Day, course: Course) -> str:
     """Return what adds most delay to critical moments to come: a moment's id, empty when none does."""
-    plan = day.plan
-    waited_for = set[int]()
+    before, waited_for = ancestors(day.plan), set[int]()
     for place in np.flatnonzero(~np.isnan(course.p50)).tolist():
-        if plan.critical[place]:
-            waited_for |= {place, *ancestors(plan, place)}
-    worst = max(sorted(waited_for), key=lambda one: float(course.delay[one]), default=None)
-    return plan.ids[worst] if worst is not None and course.delay[worst] >= MATTERS else ""
+        if day.plan.critical[place]:
+            waited_for |= {place, *before[place]}
+    worst = _worst(course, waited_for) if waited_for else None
+    return day.plan.ids[worst] if worst is not None and course.delay[worst] >= MATTERS else ""
 
 
 def _movable(day: Day, before: Collection[int]) -> list[int]:

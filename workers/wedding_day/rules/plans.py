@@ -1,7 +1,8 @@
 """A timeline as it is computed with: numbers, in an order in which they can be. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from workers.weddings.rules.calendar import Wedding, instant
 from workers.weddings.rules.timeline import TimelineMoment, in_order
@@ -11,8 +12,8 @@ from workers.weddings.rules.timeline import TimelineMoment, in_order
 class Plan:
     """The moments of a wedding; times in minutes from its start.
 
-    A moment of `levels` n waits for one of n - 1 at least. `edges` are (moment, one that it waits for), by
-    the moment's level and place.
+    A moment of `levels` n waits for one of n - 1 at least. `edges` are moments, each followed by one that it
+    waits for: flat, as thousands of plans are read at once.
     """
 
     ids: Sequence[str]
@@ -22,28 +23,38 @@ class Plan:
     lengths: Sequence[float]
     critical: Sequence[bool]
     levels: Sequence[int]
-    edges: Sequence[tuple[int, int]]
+    edges: Sequence[int]
+
+    @property
+    def waits(self) -> Iterator[tuple[int, int]]:
+        """Return (moment, one that it waits for), by place."""
+        return zip(self.edges[::2], self.edges[1::2], strict=True)
 
 
 def compiled(wedding: Wedding, moments: Sequence[TimelineMoment]) -> Plan:
     """Return a wedding's timeline, which was checked, as it is computed with."""
-    levels: dict[str, int] = {}
-    for one in in_order(moments):
-        levels[one.id] = 1 + max((levels[other] for other in one.after), default=-1)
+    levels = _levels(moments)
     order = sorted(moments, key=lambda one: (levels[one.id], one.start, one.id))
     place = {one.id: number for number, one in enumerate(order)}
-    starts = [_minutes(wedding, one, end=False) for one in order]
-    ends = [_minutes(wedding, one, end=True) for one in order]
+    starts, ends = ([_minutes(wedding, one, end=end) for one in order] for end in (False, True))
+    waits = [(place[one.id], place[other]) for one in order for other in one.after]
     return Plan(
-        [one.id for one in order],
-        [one.kind for one in order],
-        [one.owner for one in order],
-        starts,
-        [max(0.0, end - start) for start, end in zip(starts, ends, strict=True)],
-        [one.critical for one in order],
-        [levels[one.id] for one in order],
-        [(place[one.id], place[other]) for one in order for other in one.after],
+        ids=[one.id for one in order],
+        kinds=[one.kind for one in order],
+        owners=[one.owner for one in order],
+        starts=starts,
+        lengths=[max(0.0, end - start) for start, end in zip(starts, ends, strict=True)],
+        critical=[one.critical for one in order],
+        levels=[levels[one.id] for one in order],
+        edges=list(chain.from_iterable(waits)),
     )
+
+
+def _levels(moments: Sequence[TimelineMoment]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in in_order(moments):
+        found[one.id] = 1 + max((found[other] for other in one.after), default=-1)
+    return found
 
 
 def _minutes(wedding: Wedding, one: TimelineMoment, *, end: bool) -> float:

@@ -57,7 +57,7 @@ def _samples(told: Sequence[Day]) -> Iterator[Sample]:
 
 def _waited_for(plan: Plan) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {place: [] for place in range(len(plan.ids))}
-    for place, other in plan.edges:
+    for place, other in plan.waits:
         found[place].append(other)
     return found
 

@@ -3,19 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isnan
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, settings
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.notify import usecases as notify
-from workers.notify.rules import CONTACTS, OPERATIONS, Notification
+from workers.notify.rules import CONTACTS, Notification
 from workers.wedding_day.formats import DeviationAhead
 from workers.wedding_day.rules import course, deviations, plans
 from workers.wedding_day.rules.course import Course, Day
-from workers.wedding_day.rules.deviations import Deviation, Policy
+from workers.wedding_day.rules.deviations import Adherence, Deviation, Policy
 from workers.wedding_day.rules.fitting import Fits
 from workers.wedding_day.store import days as store
 from workers.wedding_day.store import fits, metrics, written
@@ -119,15 +121,38 @@ def _warn(db: Connection, looks: Sequence[_Look], now: Moment) -> int:
     late = {look.kept.wedding_id: look for look in looks if look.warnings}
     if not late:
         return 0
-    for wedding in weddings.by_id(db, late):
-        for one in late[wedding.id].warnings:
-            _warn_of(db, wedding, late[wedding.id], one, now)
+    known = weddings.by_id(db, late)
+    told = [(wedding, late[wedding.id], one) for wedding in known for one in late[wedding.id].warnings]
+    reached = _recipients(db, told)
+    notify.publish_all(
+        db,
+        [
+            (_message(*one, who), who, one[0].id)
+            for one, people in zip(told, reached, strict=True)
+            for who in people
+        ],
+    )
+    journal.append(db, [_event(*one) for one in told], at=now)
     warned = {id: [look.day.plan.ids[one.place] for one in look.warnings] for id, look in late.items()}
     store.note_warned(db, warned)
-    return sum(map(len, warned.values()))
+    return len(told)
 
 
-def _warn_of(db: Connection, wedding: Wedding, look: _Look, one: Deviation, now: Moment) -> None:
+#: A wedding, what a look saw of it, and a moment that will be late.
+_Told = tuple[Wedding, _Look, Deviation]
+
+
+def _event(wedding: Wedding, look: _Look, one: Deviation) -> DeviationAhead:
+    plan = look.day.plan
+    minutes = round(one.p50 - plan.starts[one.place])
+    found = DeviationAhead(wedding.id, plan.ids[one.place], minutes, plan.ids[one.because])
+    log.info(
+        "deviation ahead", wedding_id=wedding.id, moment=found.moment, minutes=minutes, reason=found.because
+    )
+    return found
+
+
+def _message(wedding: Wedding, look: _Look, one: Deviation, recipient: str) -> Notification:
     plan, moment = look.day.plan, look.day.plan.ids[one.place]
     because = plan.ids[one.because]
     planned, probably, at_most = (
@@ -138,25 +163,27 @@ def _warn_of(db: Connection, wedding: Wedding, look: _Look, one: Deviation, now:
     if because != moment:
         lines.append(f"{because} holds it up.")
     if one.movable:
-        lines.append(
-            f"What can still be shortened or moved: {', '.join(plan.ids[place] for place in one.movable)}."
-        )
-    key = f"late/{wedding.id}/{moment}/{look.kept.version}"
-    for recipient in _recipients(db, wedding, plan.owners[one.place]):
-        message = Notification(f"{key}/{recipient}", title, " ".join(lines), "high", wedding.id)
-        notify.publish(db, message, recipient=recipient, wedding_id=wedding.id)
-    minutes = round(one.p50 - plan.starts[one.place])
-    journal.append(db, [DeviationAhead(wedding.id, moment, minutes, because)], at=now)
-    log.info("deviation ahead", wedding_id=wedding.id, moment=moment, minutes=minutes, reason=because)
+        movable = ", ".join(plan.ids[place] for place in one.movable)
+        lines.append(f"What can still be shortened or moved: {movable}.")
+    key = f"late/{wedding.id}/{moment}/{look.kept.version}/{recipient}"
+    return Notification(key, title, " ".join(lines), "high", wedding.id)
 
 
-def _recipients(db: Connection, wedding: Wedding, owner: str) -> list[str]:
-    """Return who is warned: the owner, or the suppliers of that type, and the planner; else the contacts."""
-    named = [*(of_type(wedding, owner) or [owner]), *calendar.planners(wedding)]
-    reached = [one for one in dict.fromkeys(named) if one and notify.own_targets(db, one, wedding.id)]
-    if reached:
-        return reached
-    return [CONTACTS] if owner != OPERATIONS else [OPERATIONS]
+def _recipients(db: Connection, told: Sequence[_Told]) -> list[list[str]]:
+    """Return who is warned of each: its owner, or suppliers of that type, and the planner; else contacts."""
+    named = [_named(wedding, look.day.plan.owners[one.place]) for wedding, look, one in told]
+    people = {(who, wedding.id) for own, (wedding, _, _) in zip(named, told, strict=True) for who in own}
+    reached = notify.targets_of(db, people)
+    found = []
+    for own, (wedding, _, _) in zip(named, told, strict=True):
+        there = [who for who in own if any(to.recipient == who for to in reached[who, wedding.id])]
+        found.append(there or [CONTACTS])
+    return found
+
+
+def _named(wedding: Wedding, owner: str) -> list[str]:
+    own = [*(of_type(wedding, owner) or [owner]), *calendar.planners(wedding)]
+    return [one for one in dict.fromkeys(own) if one]
 
 
 def _local(wedding: Wedding, minutes: float) -> datetime:
@@ -166,32 +193,36 @@ def _local(wedding: Wedding, minutes: float) -> datetime:
 
 def _write(db: Connection, looks: Sequence[_Look], policy: Policy, now: Moment) -> int:
     """Write down how the days go whose state has changed, and of the others now and then."""
-    rows = [_metric(look, policy, now) for look in looks]
-    fresh = written.changed(
-        {row.wedding_id: _told_by(row) for row in rows}, now=now, every=policy.write_every
-    )
-    metrics.append(db, [row for row in rows if row.wedding_id in fresh])
-    return len(fresh)
+    so_far = [deviations.adherence(look.day, policy) for look in looks]
+    told_by = {
+        look.kept.wedding_id: _told_by(look, one, policy) for look, one in zip(looks, so_far, strict=True)
+    }
+    fresh = written.changed(told_by, now=now, every=policy.write_every)
+    rows = [
+        _metric(look, one, now)
+        for look, one in zip(looks, so_far, strict=True)
+        if look.kept.wedding_id in fresh
+    ]
+    metrics.append(db, rows)
+    return len(rows)
 
 
-def _metric(look: _Look, policy: Policy, now: Moment) -> Metric:
-    kept, plan, so_far = look.kept, look.day.plan, deviations.adherence(look.day, policy)
+def _metric(look: _Look, so_far: Adherence, now: Moment) -> Metric:
+    kept, plan = look.kept, look.day.plan
     start = kept.starts_at.timestamp()
+    columns = (look.course.p50.tolist(), look.course.p90.tolist(), look.course.late.tolist())
     moments = {
         id: (start + 60 * p50, start + 60 * p90, round(late, 3))
-        for id, p50, p90, late in _to_come(plan.ids, look.course)
+        for id, p50, p90, late in zip(plan.ids, *columns, strict=True)
+        if not isnan(p50)
     }
-    bottleneck = deviations.bottleneck(look.day, look.course)
     facts = so_far.due, so_far.reported, so_far.in_time, kept.suppliers, len(kept.arrived)
+    bottleneck = deviations.bottleneck(look.day, look.course)
     return Metric(kept.wedding_id, now, *facts, bottleneck, moments)
 
 
-def _to_come(ids: Sequence[str], found: Course) -> Iterator[tuple[str, float, float, float]]:
-    columns = (found.p50.tolist(), found.p90.tolist(), found.late.tolist())
-    return (row for row in zip(ids, *columns, strict=True) if row[1] == row[1])
-
-
-def _told_by(row: Metric) -> str:
-    """Return what of a row says that something has changed: not minutes, which each look moves a little."""
-    late = "".join(id for id, (_, _, share) in row.moments.items() if share >= 0.5)
-    return f"{row.due}/{row.reported}/{row.in_time}/{row.arrived}/{len(row.moments)}/{row.bottleneck}/{late}"
+def _told_by(look: _Look, so_far: Adherence, policy: Policy) -> str:
+    """Return what says that something has changed: not minutes, which each look moves a little."""
+    known = len(look.day.reported.started), len(look.day.reported.ended), len(look.kept.arrived)
+    late = np.flatnonzero(look.course.late >= policy.warn_at).tolist()
+    return f"{so_far.due}/{so_far.in_time}/{'/'.join(map(str, (*known, *late)))}"

@@ -1,0 +1,1 @@
+"""How early and how truly weddings are warned, and what a look at all of them costs."""
