@@ -29,6 +29,7 @@ from workers.measurements import routes as measurement_routes
 from workers.scaling.rules.policy import Policy, Resource
 from workers.scaling.usecases import modes
 from workers.wedding_day import routes as wedding_day_routes
+from workers.weddings import routes as weddings_routes
 from workers.weddings.rules.calendar import EVERYWHERE
 
 
@@ -56,6 +57,7 @@ api.include_router(measurement_routes.router)
 api.include_router(delivery_routes.router)
 api.include_router(caching_routes.router)
 api.include_router(wedding_day_routes.router)
+api.include_router(weddings_routes.router)
 
 
 @api.get("/livez")

@@ -56,6 +56,8 @@ MAY_REFUSE = {
     "emergency protocols",
     # Its day is not watched: no worker is there.
     "weddings day",
+    # A wedding is near.
+    "gate",
     # What the pages report is none of this timeline.
     "weddings report",
 }
@@ -163,6 +165,7 @@ ARGUMENTS = {
     "simulate": ("--seed", "7"),
     "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"),
     "weddings import": ("season.csv",),
+    "gate": ("deploy",),
     "weddings show": ("w-17",), "weddings timeline": ("w-17",), "weddings day": ("w-17",),
     "messages show": ("m-1",),
     "emergency show": ("1",),

@@ -16,3 +16,16 @@ class TimelineChanged(Event):
     calendar_version: int
     moments: int
     by: str
+
+
+@dataclass(frozen=True)
+class GateOverridden(Event):
+    """Somebody opened the gate for a change though weddings are near; an empty region is all."""
+
+    name: ClassVar = "weddings.gate_overridden"
+
+    change: str
+    region: str
+    until: str
+    by: str
+    reason: str

@@ -1,4 +1,4 @@
-"""Timelines that are changed alone and kept with each version; wedding days, how they go, what they taught.
+"""Timelines that are changed alone and kept with each version; wedding days, how they go; the gate.
 
 Revision ID: 0023
 Revises: 0022
@@ -20,6 +20,7 @@ def upgrade() -> None:
     _days()
     _reports()
     _metrics()
+    _overrides()
     op.create_table(
         "moment_fits",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
@@ -29,6 +30,19 @@ def upgrade() -> None:
         sa.Column("stretch", sa.Float(), nullable=False),
         sa.Column("groups", postgresql.JSONB(), nullable=False),
         sa.Column("arrays", sa.LargeBinary(), nullable=False),
+    )
+
+
+def _overrides() -> None:
+    op.create_table(
+        "gate_overrides",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+        sa.Column("change", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("until", _MOMENT, nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
     )
 
 
