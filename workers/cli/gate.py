@@ -57,4 +57,4 @@ def _asked(
         return gate.verdict(change, region, now=now, lasts=takes)
     if not reason:
         raise click.UsageError("--override needs a --reason: it is kept with your name")
-    return gate.override(change, region, lasts, by=by, reason=reason, now=now)
+    return gate.override(change, region, lasts, takes=takes, by=by, reason=reason, now=now)

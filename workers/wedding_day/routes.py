@@ -10,6 +10,7 @@ from workers.connections.formats import permits
 from workers.foundation import clock, database
 from workers.wedding_day.formats import ReportMoment, What
 from workers.wedding_day.usecases import reporting
+from workers.weddings.rules.calendar import NAME
 
 router = APIRouter()
 
@@ -18,7 +19,7 @@ class ReportBody(BaseModel):
     """What happened, and when; without a moment somebody has arrived. The same key is taken once."""
 
     what: What
-    moment: str = ""
+    moment: str = Field(default="", pattern=f"^({NAME.pattern})?$")
     at: AwareDatetime | None = None
     key: str | None = Field(default=None, max_length=200)
 

@@ -8,7 +8,7 @@ from workers.app import Task, app
 from workers.commands import usecases as commands
 from workers.foundation import clock, database, logs
 from workers.wedding_day.formats import ChangeTimeline, ReportMoment
-from workers.wedding_day.usecases import learning, looking, reporting, watching
+from workers.wedding_day.usecases import learning, looking, readiness, reporting, watching
 from workers.weddings.usecases import timelines
 
 log = logs.get("wedding_day")
@@ -67,3 +67,11 @@ def change_timeline(self: Task, **fields: Any) -> None:
         return f"timeline of version {version}"
 
     commands.run(ChangeTimeline, fields, _change, task_id=self.request.id)
+    timelines.changed(str(fields.get("wedding_id")), now=clock.now())
+
+
+@app.task(name="wedding_day.check_ready")
+def check_ready(**_later: object) -> None:
+    """Tell who has to see to what is red of weddings, a week, a day and four hours before."""
+    with database.transaction() as db:
+        readiness.check(db, now=clock.now())

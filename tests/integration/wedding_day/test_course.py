@@ -72,6 +72,11 @@ def _report(
         )
 
 
+def _kept() -> int:
+    with database.transaction() as db:
+        return len(db.execute(select(reports.c.id)).all())
+
+
 def _notified() -> list[tuple[str, str]]:
     with database.transaction() as db:
         rows = db.execute(text("SELECT body->>'recipient', body->>'title' FROM outbox ORDER BY id")).all()
@@ -143,8 +148,7 @@ def test_a_report_that_comes_twice_changes_nothing_and_a_correction_holds() -> N
     assert not _report("started", "flowers", at=-110, key="k").is_new
     _report("started", "flowers", at=-100)
     assert _lines()["flowers"].started == _at(-100)
-    with database.transaction() as db:
-        assert days.count(db) == 2
+    assert _kept() == 2
 
 
 def test_reports_may_come_in_any_order() -> None:
@@ -219,7 +223,7 @@ def test_reports_and_timelines_come_as_commands_too(monkeypatch: pytest.MonkeyPa
     tasks.report(wedding_id="w-1", what="started", moment="flowers", by="s1", request_key="r")
     tasks.change_timeline(wedding_id="w-1", moments=[{"id": "toast", "start": "09:00"}], request_key="t")
     with database.transaction() as db:
-        assert (days.count(db), commands.waiting(db)) == (1, 0)
+        assert (_kept(), commands.waiting(db)) == (1, 0)
     assert [one.id for one in timelines.show("w-1").moments] == ["toast"]
 
 
@@ -284,3 +288,47 @@ def test_the_clock_of_a_night_with_two_hours_twice() -> None:
     watching.watch(now=now)
     a, b = showing.show("w-3", now=now).lines
     assert (b.planned - a.planned) == timedelta(hours=3, minutes=30)
+
+
+def test_a_wedding_that_is_moved_to_another_day_begins_anew_and_one_moved_by_an_hour_goes_on() -> None:
+    _report("started", "flowers", at=-119, now=-100)
+    _report("arrived", by="s1", at=-130, now=-100)
+    _import(_timed(wedding("w-1", starts_at=NOON + timedelta(hours=1), duties=ONE.duties)))
+    watching.watch(now=_at(-90))
+    assert _lines(-90)["flowers"].started == _at(-119)
+    _import(_timed(wedding("w-1", starts_at=NOON + timedelta(days=14), duties=ONE.duties)))
+    later = Moment(NOON + timedelta(days=14, hours=-3))
+    watching.watch(now=later)
+    found = showing.show("w-1", now=later)
+    assert (found.arrived, found.lines[0].started) == ([], None)
+
+
+def test_who_was_warned_is_not_warned_again_for_a_change_that_is_none_of_the_plan() -> None:
+    _report("started", "flowers", by="s1", at=-60, now=-58)
+    assert watching.watch(now=_at(-30)).warnings == 1
+    _import(replace(_timed(ONE), guest_count=7))
+    assert watching.watch(now=_at(-29)).warnings == 0
+    with database.transaction() as db:
+        timelines.change(db, "w-1", [*CHAIN[:2], CHAIN[2] | {"start": "08:02"}], by="ada", now=NOON)
+    assert watching.watch(now=_at(-28)).warnings == 1
+
+
+def test_one_bad_day_hides_no_other() -> None:
+    _import(*(replace(_timed(ONE), id=f"m-{number}") for number in range(600)))
+    watching.watch(now=_at(-300))
+    with database.transaction() as db:
+        db.execute(text("UPDATE wedding_days SET plan = '{}' WHERE wedding_id = 'w-1'"))
+    assert 100 <= watching.watch(now=_at(-299)).days < 601
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"what": "arrived", "moment": "ceremony", "by": "s1"}, "who has arrived names no moment"),
+        ({"what": "arrived", "by": "couple"}, "'couple' may not report couple arrived"),
+        ({"what": "arrived", "by": "florist"}, "'florist' may not report"),
+    ],
+)
+def test_only_suppliers_arrive(said: dict[str, Any], why: str) -> None:
+    with pytest.raises(ExpectedError, match=why):
+        _report(**said)

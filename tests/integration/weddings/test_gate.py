@@ -62,6 +62,7 @@ def test_json_and_http_say_the_same() -> None:
 def test_it_is_opened_with_a_name_and_a_reason_which_are_kept() -> None:
     refused = _run("deploy", "--override", "30m")
     assert (refused.exit_code, "--override needs a --reason" in refused.output) == (2, True)
+    assert "24 h at most" in str(_run("deploy", "--override", "2d", "--reason", "holidays").exception)
     done = _run("deploy", "--override", "30m", "--by", "ada", "--reason", "the gateway leaks")
     assert done.exit_code == 0
     assert "1 wedding is near (overridden); w-1 for longest" in done.output

@@ -209,3 +209,39 @@ def test_an_older_timeline_without_moments_is_none() -> None:
         db.execute(tables.weddings.update().values(old))
     assert _starts() == ["cake 10 09:30"]
     assert _upsert(_timed(wedding("a"), *SHORT)).changed == 1
+
+
+def test_what_is_changed_stays_whatever_came_before_it() -> None:
+    _upsert(wedding("a"))
+    with database.transaction() as db:
+        db.execute(tables.weddings.update().values(timeline_digest=None))
+    _change([{"id": "ceremony", "start": "09:00"}])
+    assert _upsert(wedding("a")).unchanged == 1, "an earlier version did not note what the calendar brought"
+    assert _starts() == ["ceremony 10 09:00"]
+    one = _timed(wedding("a"), {"id": "ceremony", "start": "09:00"})
+    assert _upsert(one).unchanged == 1, "the calendar brings what was changed here"
+    _change([{"id": "ceremony", "start": "10:00"}])
+    _upsert(one)
+    assert _starts() == ["ceremony 10 10:00"]
+
+
+def test_a_start_that_is_corrected_leaves_the_times_of_the_timeline() -> None:
+    _upsert(_timed(wedding("a"), *SHORT))
+    _change([{"id": "ceremony", "start": "09:00"}])
+    _upsert(_timed(wedding("a", starts_at=NOON + timedelta(minutes=30)), *SHORT))
+    assert _starts() == ["ceremony 10 09:00"]
+
+
+def test_who_left_owns_nothing_of_what_was_changed_here() -> None:
+    _upsert(_timed(wedding("a"), *SHORT))
+    _change([{"id": "ceremony", "start": "09:00", "owner": "s1"}])
+    _upsert(_timed(wedding("a", supplier_ids=("s2",)), *SHORT))
+    [moment] = timelines.show("a").moments
+    assert moment.owner == ""
+
+
+def test_a_version_that_is_shown_is_the_one_to_change() -> None:
+    _upsert(_timed(wedding("a"), *SHORT))
+    _upsert(replace(_timed(wedding("a"), *SHORT), guest_count=7))
+    version = timelines.show("a").version
+    assert _change([{"id": "ceremony", "start": "09:00"}], expected=version) > version

@@ -79,6 +79,17 @@ def test_what_began_tells_that_what_it_waited_for_is_done() -> None:
     assert found.late[PLACE["dinner"]] < 0.2
 
 
+def test_what_follows_tells_of_all_that_came_before_however_far() -> None:
+    for started, ended in (({"dinner": 20.0}, None), (None, {"dinner": 25.0})):
+        found = _forecast(_day(30, started, ended))
+        assert {id for id in PLAN.ids if np.isnan(found.p50[PLACE[id]])} == {
+            "flowers",
+            "guests",
+            "ceremony",
+            "dinner",
+        }
+
+
 def test_days_beside_each_other_are_as_they_are_alone() -> None:
     many = [
         _day(-20, {"flowers": -70}),

@@ -44,7 +44,7 @@ def test_without_a_wedding_near_it_is_open_until_one_comes_near() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "is_open"), [(5.99, True), (6, False), (12, False), (16.99, False), (17, True)]
+    ("hours", "is_open"), [(5.5, True), (6, False), (12, False), (16.99, False), (17, True)]
 )
 def test_it_is_closed_from_before_a_wedding_until_after_it(hours: float, is_open: bool) -> None:
     assert _ask([_span(10, 16)], hours).is_open is is_open
@@ -76,7 +76,14 @@ def test_who_opened_it_is_heeded_until_then_and_it_is_said() -> None:
     assert _ask([], overridden=1).reason is Reason.NO_WEDDING_NEAR
 
 
-@pytest.mark.parametrize("given_", [{"deploy_before": -HOUR}, {"ahead": HOUR}])
+def test_what_would_not_be_done_in_time_is_not_begun() -> None:
+    found = _ask([_span(5, 8)], minutes=90)
+    assert (found.is_open, found.reason, found.until) == (False, Reason.TOO_SHORT, _at(9))
+    assert found.window == Window(_at(9), None)
+    assert _ask([_span(5, 8)], minutes=60).is_open
+
+
+@pytest.mark.parametrize("given_", [{"deploy_before": -HOUR}, {"ahead": HOUR}, {"after": -HOUR}])
 def test_a_policy_that_closes_nothing_is_refused(given_: dict[str, timedelta]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Policy(**given_)
@@ -93,7 +100,10 @@ def test_a_window_holds_no_closed_moment(spans: list[tuple[int, int]], now: int,
     assert all(one.until < other.since for one, other in pairwise(periods))
     assert sum(one.weddings for one in periods) == len(weddings)
     found = _ask(weddings, now, minutes=minutes)
-    assert found.is_open == (not any(one.since <= _at(now) < one.until for one in periods))
+    there = timedelta(minutes=minutes)
+    assert found.is_open == (
+        not any(one.since < _at(now) + there and _at(now) < one.until for one in periods)
+    )
     if found.window:
         end = found.window.since + timedelta(minutes=minutes)
         assert found.window.since >= _at(now)

@@ -1,5 +1,8 @@
 """Moments of a wedding: read, checked, put in order, moved."""
 
+import csv as stdlib_csv
+import io
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -11,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made import wedding
+from workers.weddings.formats import csv
 from workers.weddings.formats import timeline as formats
 from workers.weddings.formats.timeline import TimelineRefused
 from workers.weddings.rules import timeline as rules
@@ -173,3 +177,32 @@ def test_a_timeline_that_only_moved_with_its_wedding_is_the_same() -> None:
     again = replace(later, timeline=formats.document(_taken(FULL, later)))
     assert formats.digest(one) == formats.digest(again)
     assert formats.carried(one.timeline, one.starts_local, later) == again.timeline
+
+
+def _row(status: str, document: object) -> str:
+    out = io.StringIO()
+    writer = stdlib_csv.writer(out)
+    writer.writerow(
+        ["id", "start", "end", "zone", "guest_count", "venue_type", "region", "status", "timeline"]
+    )
+    facts = ["w-1", "2026-10-10T15:00", "2026-10-10T21:00", "America/New_York", 9, "garden", "east", status]
+    writer.writerow([*facts, json.dumps(document)])
+    return out.getvalue()
+
+
+def test_of_the_short_form_what_has_no_time_is_noted_and_keeps_nothing_from_being_taken() -> None:
+    odd = {"guests": 3, "dinner": "after the photos"}
+    times = {"ceremony": "15:00:00", "церемония": "16:00", "ужин": "19:00"}
+    reading = csv.read(_row("confirmed", times | odd).encode())
+    [one] = reading.weddings
+    assert [each["id"] for each in one.timeline] == ["ceremony", "moment", "moment-3"]
+    assert len(reading.notes) == 2
+    assert "timeline: 'guests' has no time, and was passed over" in reading.notes[0]
+
+
+def test_a_cancellation_is_taken_whatever_its_timeline_says() -> None:
+    bad = [{"id": "x", "start": "15:00", "after": ["x"]}]
+    assert csv.read(_row("confirmed", bad).encode()).refused
+    reading = csv.read(_row("cancelled", bad).encode())
+    assert (len(reading.weddings), reading.refused) == (1, [])
+    assert "passed over, for the wedding is cancelled" in reading.notes[0]

@@ -1,11 +1,24 @@
 """What optimisations did: `optimization_results`, a row each, with what came of it once that is known."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Integer, Table, Text, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Identity,
+    Integer,
+    Table,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
@@ -63,6 +76,13 @@ def detail(db: Connection, key: str) -> dict[str, Any] | None:
 def count(db: Connection, kind: str) -> int:
     """Return how many results of a kind there are."""
     return int(db.execute(select(func.count()).where(results.c.kind == kind)).scalar_one())
+
+
+def newest(db: Connection, kind: str, wedding_ids: Collection[str]) -> dict[str, Moment]:
+    """Return when something of a kind was last done for each of some weddings."""
+    among = results.c.wedding_id == any_(literal(list(wedding_ids), ARRAY(Text)))
+    query = select(results.c.wedding_id, func.max(results.c.at)).where(results.c.kind == kind, among)
+    return {row[0]: row[1] for row in db.execute(query.group_by(results.c.wedding_id))}
 
 
 def of_wedding(db: Connection, wedding_id: str, *, limit: int = 20) -> list[dict[str, Any]]:

@@ -1,12 +1,15 @@
 """What is asked about messages: those of a wedding, those that hold, what is behind."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Text, any_, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from workers.delivery.formats import Message
 from workers.delivery.rules import Status
 from workers.delivery.store.messages import FACTS, messages, recipients
+from workers.foundation.moments import Moment
 
 _OPEN = messages.c.closed_at.is_(None)
 
@@ -21,6 +24,30 @@ def since(db: Connection, moment: datetime, *, limit: int) -> list[Message]:
     """Return the newest messages that were sent from a moment on."""
     query = select(*FACTS).where(messages.c.sent_at >= moment).order_by(messages.c.id.desc())
     return [Message(*row) for row in db.execute(query.limit(limit))]
+
+
+def exercises(db: Connection, wedding_ids: Collection[str]) -> dict[str, tuple[Moment, int, int, int]]:
+    """Return of the newest exercise of each wedding when it was sent, to how many, and how many it missed.
+
+    And of how many that is not known yet.
+    """
+    missed = recipients.c.state.in_(["unreachable", "expired"])
+    open_ = recipients.c.state.in_(["pending", "sent"])
+    of_these = messages.c.wedding_id == any_(literal(list(wedding_ids), ARRAY(Text)))
+    newest = (
+        select(messages.c.id, messages.c.wedding_id, messages.c.sent_at)
+        .where(messages.c.status == Status.EXERCISE, of_these)
+        .ext(distinct_on(messages.c.wedding_id))
+        .order_by(messages.c.wedding_id, messages.c.id.desc())
+        .subquery()
+    )
+    counts = (func.count(), func.count().filter(missed), func.count().filter(open_))
+    query = (
+        select(newest.c.wedding_id, newest.c.sent_at, *counts)
+        .join(recipients, recipients.c.message_id == newest.c.id)
+        .group_by(newest.c.wedding_id, newest.c.sent_at)
+    )
+    return {row[0]: (row[1], row[2], row[3], row[4]) for row in db.execute(query)}
 
 
 def behind(db: Connection, seconds: float) -> int:

@@ -104,10 +104,14 @@ class _Flat:
         return found
 
     def _infer(self) -> None:
-        """What a moment waited for has ended once it has started, though nobody said so."""
+        """What a moment waits for has ended once it has started or ended, though nobody said so."""
         moments, others = self.edges[:, 0], self.edges[:, 1]
-        known = ~np.isnan(self.started[moments]) & np.isnan(self.ended[others])
-        np.fmin.at(self.ended, others[known], self.started[moments[known]])
+        is_said = ~np.isnan(self.ended)
+        # From the last moments to the first: what one of them tells, tells of all before it.
+        for level in range(int(self.levels.max(initial=0)), 0, -1):
+            by = np.fmin(self.started[moments], self.ended[moments])
+            told = (self.levels[moments] == level) & ~np.isnan(by) & ~is_said[others]
+            np.fmin.at(self.ended, others[told], by[told])
 
     def paths(self) -> tuple[Array, Array]:
         """Return when each moment starts and ends on each path."""

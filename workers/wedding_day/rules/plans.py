@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import chain
 
 from workers.weddings.rules.calendar import Wedding, instant
@@ -58,8 +59,9 @@ def _levels(moments: Sequence[TimelineMoment]) -> dict[str, int]:
 
 
 def _minutes(wedding: Wedding, one: TimelineMoment, *, end: bool) -> float:
-    at = instant(one.end if end else one.start, wedding.zone, end=end).at
-    # A moment whose time does not exist was refused.
+    local = one.end if end else one.start
+    # A time that clocks skip was refused; one of an earlier version is an hour later.
+    at = instant(local, wedding.zone, end=end).at or instant(local + timedelta(hours=1), wedding.zone).at
     return (at - wedding.starts_at).total_seconds() / 60 if at else 0.0
 
 

@@ -1,7 +1,7 @@
 """Wedding days: those that are watched, and what is known of each."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from workers.foundation.rows import copy, insert_once
 from workers.wedding_day.rules.course import Day
 from workers.wedding_day.rules.plans import Plan, Reported
 from workers.wedding_day.store.tables import days, reports
+from workers.weddings.rules.timeline import EARLIEST, LATEST
 
 _COLUMNS = [one.name for one in days.c]
 _DOCUMENTS = frozenset({"plan", "started", "ended", "arrived", "warned"})
@@ -48,6 +49,22 @@ class WeddingDay:
     arrived: dict[str, float]
     warned: list[str]
 
+    def going_on(self, before: "WeddingDay | None") -> "WeddingDay":
+        """Return it with what was known of it before."""
+        if before is None:
+            return self
+        first, last = self.starts_at - EARLIEST, self.over_at + LATEST
+        kept = [
+            {name: at for name, at in times.items() if first.timestamp() <= at <= last.timestamp()}
+            for times in (before.started, before.ended, before.arrived)
+        ]
+        same = (before.plan, before.starts_at) == (self.plan, self.starts_at)
+        started, ended, arrived = kept
+        warned = before.warned if same else []
+        return replace(
+            self, started=started, ended=ended, arrived=arrived, warned=warned, weather=before.weather
+        )
+
     def day(self, *, now: Moment) -> Day:
         """Return it as it is computed with."""
         plan, start = Plan(**self.plan), self.starts_at.timestamp()
@@ -60,22 +77,37 @@ class WeddingDay:
         return Day(plan, reported, (now.timestamp() - start) / 60, self.venue, self.weather)
 
 
-def begin(db: Connection, begun: Iterable[WeddingDay]) -> None:
-    """Watch the days of weddings, or go on with a plan that has changed: reports stay."""
-    rows = [vars(one) for one in begun]
-    if not rows:
+def begin(db: Connection, begun: Sequence[WeddingDay]) -> None:
+    """Watch the days of weddings, or go on with a plan that has changed.
+
+    Reports stay, but those of another day than it is by now; whoever was warned is warned anew where the plan
+    or the time is another one. An older version than is known changes nothing.
+    """
+    query = select(days).where(_among([one.wedding_id for one in begun])).order_by(days.c.wedding_id)
+    before = {row.wedding_id: WeddingDay(*row) for row in db.execute(query.with_for_update())}
+    new = [
+        one.going_on(before.get(one.wedding_id))
+        for one in begun
+        if one.wedding_id not in before or before[one.wedding_id].version <= one.version
+    ]
+    if not new:
         return
     db.execute(text("CREATE TEMPORARY TABLE beginning (LIKE wedding_days INCLUDING DEFAULTS) ON COMMIT DROP"))
-    values = ([Jsonb(row[name]) if name in _DOCUMENTS else row[name] for name in _COLUMNS] for row in rows)
-    copy(db, "beginning", _COLUMNS, values)
+    rows = (
+        [Jsonb(value) if name in _DOCUMENTS else value for name, value in vars(one).items()] for one in new
+    )
+    copy(db, "beginning", _COLUMNS, rows)
     beginning = table("beginning", *(column(name) for name in _COLUMNS))
     statement = insert(days).from_select(
         _COLUMNS, select(*(beginning.c[name] for name in _COLUMNS)).order_by(beginning.c.wedding_id)
     )
-    changed = ("version", "starts_at", "over_at", "venue", "suppliers", "plan", "warned")
-    new = {name: statement.excluded[name] for name in changed}
-    db.execute(statement.on_conflict_do_update(index_elements=["wedding_id"], set_=new))
+    own = {name: statement.excluded[name] for name in _COLUMNS[1:]}
+    db.execute(statement.on_conflict_do_update(index_elements=["wedding_id"], set_=own))
     db.execute(text("DROP TABLE beginning"))
+
+
+def _row(one: WeddingDay) -> list[Any]:
+    return [Jsonb(value) if name in _DOCUMENTS else value for name, value in vars(one).items()]
 
 
 def versions(db: Connection, ids: Sequence[str]) -> dict[str, int]:
@@ -129,8 +161,3 @@ def note_warned(db: Connection, warned: Mapping[str, Sequence[str]]) -> None:
     for wedding_id, ids in warned.items():
         own = days.c.warned.op("||")(literal(list(ids), days.c.warned.type))
         db.execute(update(days).where(days.c.wedding_id == wedding_id).values(warned=own))
-
-
-def count(db: Connection) -> int:
-    """Return how many reports there are."""
-    return int(db.execute(select(func.count()).select_from(reports)).scalar_one())

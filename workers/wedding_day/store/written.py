@@ -10,19 +10,19 @@ from workers.wedding_day.keys import WRITTEN
 
 
 def changed(told_by: Mapping[str, str], *, now: Moment, every: timedelta) -> set[str]:
-    """Return the weddings of which a row is to be written: something has changed, or it is long ago.
-
-    From then on it counts as written.
-    """
+    """Return the weddings of which a row is to be written: something has changed, or it is long ago."""
     if not told_by:
         return set()
     ids = list(told_by)
     found = dict(zip(ids, redis.registry().hmget(WRITTEN, ids), strict=True))
-    fresh = {id for id in ids if not _holds(id, found[id], told_by[id], now, every)}
-    if fresh:
+    return {id for id in ids if not _holds(id, found[id], told_by[id], now, every)}
+
+
+def note(told_by: Mapping[str, str], *, now: Moment) -> None:
+    """Note that rows were written, and by what their weddings' state is told."""
+    if told_by:
         at = now.timestamp()
-        redis.registry().hset(WRITTEN, mapping={id: f"{at} {told_by[id]}" for id in fresh})
-    return fresh
+        redis.registry().hset(WRITTEN, mapping={id: f"{at} {own}" for id, own in told_by.items()})
 
 
 def _holds(id: str, text: str | None, told_by: str, now: Moment, every: timedelta) -> bool:

@@ -39,7 +39,9 @@ def learn(db: Connection, *, now: Moment) -> int:
 
 def fitted(told: Sequence[Day], policy: Policy) -> Fits:
     """Return what days that are over say of days to come."""
-    found = fitting.fit(_samples(told), missing=_missing(told))
+    # Not seen on those it was fitted on, where there are enough of others.
+    others = told[SEEN:] if len(told) >= 4 * SEEN else told
+    found = fitting.fit(_samples(others), missing=_missing(told))
     return fitting.stretched(found, _spread(told[:SEEN], found, policy))
 
 

@@ -62,9 +62,8 @@ def principal(permit: Permit) -> str:
 
 
 def key_of(said: ReportMoment, given: str | None) -> str:
-    """Return the key of a report: its sender's, else what it says."""
-    own = given or f"{said.moment}/{said.what}/{said.at.isoformat() if said.at else uuid4().hex}"
-    return f"{said.wedding_id}/{said.by}/{own}"
+    """Return the key of a report: its sender's, else one of its own."""
+    return f"{said.wedding_id}/{said.by}/{given or uuid4().hex}"
 
 
 def report(db: Connection, said: ReportMoment, key: str, *, now: Moment) -> Taken:
@@ -95,7 +94,10 @@ def _check(wedding: Wedding, said: ReportMoment, at: Moment, now: Moment) -> Tim
     if wrong := _wrong_time(wedding, at, now):
         raise ReportRefused(what=about, wedding_id=wedding.id, problem=wrong)
     if said.what is What.ARRIVED:
-        if said.by not in rules.owners(wedding):
+        if said.moment:
+            problem = "who has arrived names no moment; leave it out"
+            raise ReportRefused(what=about, wedding_id=wedding.id, problem=problem)
+        if said.by not in wedding.supplier_ids:
             raise ReportForbidden(
                 by=said.by, what=about, wedding_id=wedding.id, problem="it does not work there"
             )
@@ -114,7 +116,7 @@ def _check(wedding: Wedding, said: ReportMoment, at: Moment, now: Moment) -> Tim
 
 def may_report(wedding: Wedding, one: TimelineMoment, by: str) -> bool:
     """Tell whether somebody may say how a moment goes: its owner, one of that type, or who runs the day."""
-    if by in rules.ROLES:
+    if by in rules.ROLES or supplier_type(wedding, by) == UserType.PLANNER:
         return True
     return by in wedding.supplier_ids and one.owner in ("", by, supplier_type(wedding, by))
 

@@ -4,12 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isnan
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import orjson
+from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, settings
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.notify import usecases as notify
@@ -51,18 +55,33 @@ def watch(*, now: Moment) -> Seen:
         learned = fits.current(db)
         near = versions.between(db, now - phases.wind_down_lasts, now + policy.watch_before)
         kept = store.versions(db, list(near))
-    _begin([id for id, version in near.items() if kept.get(id) != version], phases)
+    _begin([id for id, one in near.items() if kept.get(id) != one.version], phases)
     seen, warned, rows = 0, 0, 0
-    for ids in _pages(sorted(near)):
+    # The nearest first, should there be no time for all of them.
+    for ids in _pages(sorted(near, key=lambda id: abs(near[id].starts_at - now))):
         if clock.stopwatch() - begun > ENOUGH:
             log.warning("not all days were looked at", reason="slow", weddings=len(near) - seen)
             break
-        with database.transaction() as db:
-            looks = _looks(store.of(db, ids), learned, policy, now)
-            warned += _warn(db, looks, now)
-            rows += _write(db, looks, policy, now)
-        seen += len(looks)
+        try:
+            found = _look(ids, learned, policy, now)
+        except (ExpectedError, RedisError):
+            raise
+        except Exception as error:
+            # One bad day must not hide all others.
+            log.exception("days not looked at", reason=type(error).__name__, weddings=len(ids))
+            continue
+        seen, warned, rows = seen + found.days, warned + found.warnings, rows + found.rows
     return Seen(seen, warned, rows)
+
+
+def _look(ids: Sequence[str], learned: Fits, policy: Policy, now: Moment) -> Seen:
+    with database.transaction() as db:
+        looks = _looks(store.of(db, ids), learned, policy, now)
+        warned = _warn(db, looks, now)
+        fresh = _write(db, looks, policy, now)
+    # Once that is committed: lost on the way, it costs a row more.
+    written.note(fresh, now=now)
+    return Seen(len(looks), warned, len(fresh))
 
 
 def begin_anew() -> None:
@@ -85,9 +104,9 @@ def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 def ensure(db: Connection, wedding: Wedding) -> WeddingDay:
     """Return a wedding's day, which is watched from now on if it was not; nobody else changes it now."""
     found = store.find(db, wedding.id)
-    [(_, version)] = versions.with_versions(db, [wedding.id]).values()
+    [(newest, version)] = versions.with_versions(db, [wedding.id]).values()
     if found is None or found.version != version:
-        store.begin(db, [_day(wedding, version, settings.read(calendar.Policy))])
+        store.begin(db, [_day(newest, version, settings.read(calendar.Policy))])
     return store.hold(db, wedding.id)
 
 
@@ -165,7 +184,9 @@ def _message(wedding: Wedding, look: _Look, one: Deviation, recipient: str) -> N
     if one.movable:
         movable = ", ".join(plan.ids[place] for place in one.movable)
         lines.append(f"What can still be shortened or moved: {movable}.")
-    key = f"late/{wedding.id}/{moment}/{look.kept.version}/{recipient}"
+    # Another plan is warned of anew.
+    plan_of = crc32(orjson.dumps([look.kept.plan, look.kept.starts_at]))
+    key = f"late/{wedding.id}/{moment}/{plan_of:08x}/{recipient}"
     return Notification(key, title, " ".join(lines), "high", wedding.id)
 
 
@@ -191,8 +212,11 @@ def _local(wedding: Wedding, minutes: float) -> datetime:
     return datetime.fromtimestamp(at, ZoneInfo(wedding.zone))
 
 
-def _write(db: Connection, looks: Sequence[_Look], policy: Policy, now: Moment) -> int:
-    """Write down how the days go whose state has changed, and of the others now and then."""
+def _write(db: Connection, looks: Sequence[_Look], policy: Policy, now: Moment) -> dict[str, str]:
+    """Write down how the days go whose state has changed, and of the others now and then.
+
+    Return by what these are told.
+    """
     so_far = [deviations.adherence(look.day, policy) for look in looks]
     told_by = {
         look.kept.wedding_id: _told_by(look, one, policy) for look, one in zip(looks, so_far, strict=True)
@@ -204,7 +228,7 @@ def _write(db: Connection, looks: Sequence[_Look], policy: Policy, now: Moment) 
         if look.kept.wedding_id in fresh
     ]
     metrics.append(db, rows)
-    return len(rows)
+    return {id: told_by[id] for id in fresh}
 
 
 def _metric(look: _Look, so_far: Adherence, now: Moment) -> Metric:

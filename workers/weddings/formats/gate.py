@@ -42,7 +42,7 @@ def lines(found: Verdict, region: str) -> list[str]:
     said = [head]
     if found.last:
         near = "1 wedding is near" if found.weddings == 1 else f"{found.weddings} weddings are near"
-        over = " (overridden)" if found.reason is Reason.OVERRIDDEN else ""
+        over = {Reason.OVERRIDDEN: " (overridden)", Reason.TOO_SHORT: " too soon"}.get(found.reason, "")
         said.append(f"{near}{over}; {found.last.id} for longest")
     if not found.is_open:
         said.append(

@@ -110,9 +110,9 @@ def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
         supplier_ids=suppliers,
         duties=duties,
     )
-    wedding = replace(wedding, timeline=_timeline(given["timeline"], wedding))
+    moments, left = _timeline(given["timeline"], wedding)
     notes = [resolution.note for resolution in (begins, finishes) if resolution.note]
-    return wedding, notes + _about_zone(zone)
+    return replace(wedding, timeline=moments), notes + left + _about_zone(zone)
 
 
 def _about_zone(zone: str) -> list[str]:
@@ -205,8 +205,15 @@ def _choice(name: str, text: str, choices: type[_Choice]) -> _Choice:
         raise RowRefused(problem=f"{name}={text[:40]!r} is none of {', '.join(choices)}") from None
 
 
-def _timeline(text: str, wedding: Wedding) -> list[dict[str, Any]]:
+def _timeline(text: str, wedding: Wedding) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return a row's timeline, and notes of what of it was passed over."""
     try:
-        return timeline.document(timeline.read(text or "[]", wedding))
+        document, left = timeline.legible(timeline.parsed(text or "[]"))
+        moments = timeline.document(timeline.taken(document, wedding))
     except timeline.TimelineRefused as error:
+        if wedding.status is Status.CANCELLED:
+            # What does not take place is not refused for how it would have gone.
+            return [], [f"{error}; passed over, for the wedding is cancelled"]
         raise RowRefused(problem=str(error)) from None
+    remedy = "write 15:00 or 2026-10-10T15:00"
+    return moments, [f"timeline: {name[:40]!r} has no time, and was passed over; {remedy}" for name in left]

@@ -10,7 +10,7 @@ written as 2026-10-10T15:00. In the short form each moment comes after the one b
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
@@ -24,8 +24,10 @@ from workers.weddings.rules.timeline import TimelineMoment
 FIELDS = ("id", "start", "end", "kind", "owner", "after", "place", "critical")
 _SHAPE = "must be a JSON object of times by name, or a list of moments"
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(:[0-5]\d)?", re.ASCII)
 _PLACE_MAX = 80
+#: As if all weddings were on one day, timelines are compared.
+_FIRST_DAY = date(2000, 1, 1)
 _WHEN = "write local wall time as 15:00 or 2026-10-10T15:00"
 
 #: As the calendar keeps it; what the version before wrote is the short form, unchecked.
@@ -54,6 +56,8 @@ def parsed(text: str | bytes) -> Any:
 def taken(document: Any, wedding: Wedding) -> list[TimelineMoment]:
     """Return the moments of a document, checked against their wedding. Raises TimelineRefused."""
     if isinstance(document, dict):
+        if not all(isinstance(text, str | int | float) for text in document.values()):
+            raise TimelineRefused(problem=_SHAPE)
         found = _short(document, wedding)
     elif isinstance(document, list) and all(isinstance(one, dict) for one in document):
         found = [_moment(number, one, wedding) for number, one in enumerate(document, start=1)]
@@ -64,6 +68,19 @@ def taken(document: Any, wedding: Wedding) -> list[TimelineMoment]:
     return found
 
 
+def legible(document: Any) -> tuple[Any, list[str]]:
+    """Return a document of the short form without what has no time that can be read, and the names of that.
+
+    So much was never asked of the short form: a calendar is not refused for it.
+    """
+    if not isinstance(document, dict):
+        return document, []
+    left = [
+        name for name, text in document.items() if not _is_time(text) and not isinstance(text, dict | list)
+    ]
+    return {name: text for name, text in document.items() if name not in left}, left
+
+
 def known(wedding: Wedding) -> list[TimelineMoment]:
     """Return the moments of a wedding as the calendar has it.
 
@@ -71,8 +88,7 @@ def known(wedding: Wedding) -> list[TimelineMoment]:
     """
     if not isinstance(wedding.timeline, dict):
         return [_kept(one) for one in wedding.timeline]
-    legible = {name: text for name, text in wedding.timeline.items() if _is_time(text)}
-    found = _short(legible, wedding)
+    found = _short({name: text for name, text in wedding.timeline.items() if _is_time(text)}, wedding)
     return [] if rules.problem(found, wedding) else found
 
 
@@ -97,17 +113,15 @@ def _kept(facts: Mapping[str, Any]) -> TimelineMoment:
 
 
 def _short(document: Mapping[str, Any], wedding: Wedding) -> list[TimelineMoment]:
-    if not all(isinstance(text, str) for text in document.values()):
-        raise TimelineRefused(problem=_SHAPE)
     times = sorted((_time(name, "time", text, wedding), name) for name, text in document.items())
     found: list[TimelineMoment] = []
     for start, name in times:
-        id = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "moment"
+        own = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:100] or "moment"
+        id = own if own not in {one.id for one in found} else f"{own}-{len(found) + 1}"
         after = (found[-1].id,) if found else ()
-        kind = _kind_of(id)
-        found.append(
-            TimelineMoment(id[:128], start, start, kind, after=after, critical=kind in rules.CRITICAL)
-        )
+        kind = _kind_of(own)
+        critical = kind in rules.CRITICAL
+        found.append(TimelineMoment(id, start, start, kind, after=after, critical=critical))
     return found
 
 
@@ -160,7 +174,18 @@ def _critical(id: str, value: Any) -> bool:
 
 
 def _is_time(text: Any) -> bool:
-    return isinstance(text, str) and _TIME.fullmatch(text.strip()) is not None
+    if not isinstance(text, str):
+        return False
+    try:
+        return bool(_TIME.fullmatch(text.strip())) or _whole(text.strip()) is not None
+    except ValueError:
+        return False
+
+
+def _whole(text: str) -> datetime | None:
+    """Return the local moment that a text has with its day; None for one without, or with an offset."""
+    found = datetime.fromisoformat(text) if "T" in text else None
+    return found if found and not found.tzinfo and 2000 <= found.year <= 2200 else None
 
 
 def _time(id: str, name: str, text: Any, wedding: Wedding) -> datetime:
@@ -168,10 +193,10 @@ def _time(id: str, name: str, text: Any, wedding: Wedding) -> datetime:
     if of_day := _TIME.fullmatch(text):
         return _on_the_day(int(of_day[1]), int(of_day[2]), wedding)
     try:
-        found = datetime.fromisoformat(text) if "T" in text else None
+        found = _whole(text)
     except ValueError:
         found = None
-    if found is None or found.tzinfo or not 2000 <= found.year <= 2200:
+    if found is None:
         raise _refused(id, f"{name}={text[:40]!r} is no time; {_WHEN}")
     return found.replace(second=0, microsecond=0)
 
@@ -188,16 +213,22 @@ def _refused(id: str, problem: str) -> TimelineRefused:
 
 
 def digest(wedding: Wedding) -> str:
-    """Return what a timeline is told by: its moments, and when they are from the wedding's start on."""
-    text = orjson.dumps(_from(wedding.timeline, wedding, datetime(2000, 1, 1)), option=orjson.OPT_SORT_KEYS)  # noqa: DTZ001 - local wall time
+    """Return what a timeline is told by: its moments, their times of the day, and on which day they are."""
+    text = orjson.dumps(_moved(wedding, _FIRST_DAY), option=orjson.OPT_SORT_KEYS)
     return blake2b(text, digest_size=16).hexdigest()
 
 
-def carried(before: Document, started_local: datetime, wedding: Wedding) -> list[dict[str, Any]]:
-    """Return a timeline as it is for a wedding that started at another time before."""
-    return _from(before, replace(wedding, starts_local=started_local), wedding.starts_local)
+def carried(before: Document, started_local: datetime, wedding: Wedding) -> list[dict[str, Any]] | None:
+    """Return a timeline as it is for a wedding that was on another day before; None where it cannot be.
+
+    Times of the day stay. Who does not work there any more owns nothing.
+    """
+    earlier = replace(wedding, timeline=before, starts_local=started_local)
+    moved = [_kept(one) for one in _moved(earlier, wedding.starts_local.date())]
+    there = rules.owners(wedding)
+    own = [one if one.owner in there else replace(one, owner="") for one in moved]
+    return None if rules.problem(own, wedding) else document(own)
 
 
-def _from(timeline: Document, wedding: Wedding, starts: datetime) -> list[dict[str, Any]]:
-    moments = known(replace(wedding, timeline=timeline))
-    return document(rules.moved(moments, starts - wedding.starts_local))
+def _moved(wedding: Wedding, to: date) -> list[dict[str, Any]]:
+    return document(rules.moved(known(wedding), to - wedding.starts_local.date()))

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     """Why the gate is as it is."""
 
     NO_WEDDING_NEAR = "no_wedding_near"
+    TOO_SHORT = "too_short"
     WEDDING_NEAR = "wedding_near"
     OVERRIDDEN = "overridden"
 
@@ -45,6 +46,8 @@ class Policy:
         for name in ("deploy_before", "settings_before", "migration_before"):
             if getattr(self, name) < timedelta(0):
                 raise ValueError(f"{name} must be 0s or more")
+        if not timedelta(0) <= self.after <= timedelta(days=1):
+            raise ValueError("after must be from 0s to 1d")
         if not timedelta(days=1) <= self.ahead <= timedelta(days=60):
             raise ValueError("ahead must be from 1d to 60d")
 
@@ -97,7 +100,7 @@ class Verdict:
     @property
     def is_open(self) -> bool:
         """Tell whether the change may be made."""
-        return self.reason is not Reason.WEDDING_NEAR
+        return self.reason in (Reason.NO_WEDDING_NEAR, Reason.OVERRIDDEN)
 
 
 def closed(spans: Iterable[Span], before: timedelta, after: timedelta) -> list[Period]:
@@ -127,12 +130,20 @@ def decide(
     periods = closed(spans, policy.before(change), policy.after)
     window = _window(periods, now, lasts, Moment(now + policy.ahead))
     here = next((one for one in periods if one.since <= now < one.until), None)
-    if here is None:
-        until = next((one.since for one in periods if one.since > now), None)
-        return Verdict(change, Reason.NO_WEDDING_NEAR, until, 0, None, window)
+    near = here or next((one for one in periods if one.since > now), None)
+    if here is None and (near is None or near.since - now >= lasts):
+        return Verdict(change, Reason.NO_WEDDING_NEAR, near and near.since, 0, None, window)
     if overridden_until is not None and overridden_until > now:
-        return Verdict(change, Reason.OVERRIDDEN, overridden_until, here.weddings, here.last, window)
-    return Verdict(change, Reason.WEDDING_NEAR, here.until, here.weddings, here.last, window)
+        return _because(near, change, Reason.OVERRIDDEN, overridden_until, window)
+    reason = Reason.WEDDING_NEAR if here else Reason.TOO_SHORT
+    return _because(near, change, reason, near and near.until, window)
+
+
+def _because(
+    near: Period | None, change: Change, reason: Reason, until: Moment | None, window: Window | None
+) -> Verdict:
+    weddings, last = (near.weddings, near.last) if near else (0, None)
+    return Verdict(change, reason, until, weddings, last, window)
 
 
 def _window(periods: Sequence[Period], now: Moment, lasts: timedelta, end: Moment) -> Window | None:

@@ -1,11 +1,12 @@
 """Timelines that are changed alone, and as they were in each version of a wedding."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from workers.foundation.moments import Moment
+from workers.weddings.formats import timeline as formats
 from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings as store
 from workers.weddings.store.tables import history, versions, weddings
@@ -21,19 +22,23 @@ class Version:
 
 
 def hold(db: Connection, wedding_id: str) -> tuple[Wedding, int]:
-    """Return a wedding and its version, which nobody else changes now. Raises WeddingUnknown."""
+    """Return a wedding and the version of its timeline; nobody else changes it now. Raises WeddingUnknown."""
     store.hold_calendar(db)
     wedding = store.require(db, wedding_id)
-    version = db.execute(select(weddings.c.version).where(weddings.c.id == wedding_id)).scalar_one()
-    return wedding, int(version)
+    newest = of(db, wedding_id, limit=1)
+    return wedding, newest[0].version if newest else 0
 
 
-def change(db: Connection, wedding: Wedding, *, at: Moment) -> int:
-    """Keep a wedding that was held, with another timeline; return its version then."""
+def change(db: Connection, before: Wedding, timeline: list[dict[str, Any]], *, at: Moment) -> int:
+    """Keep a wedding that was held, with another timeline; return the version of that."""
     version = int(db.execute(select(versions.next_value())).scalar_one())
-    row = db.execute(select(weddings).where(weddings.c.id == wedding.id)).mappings().one()
-    facts = {"timeline": wedding.timeline, "digest": store.digest(wedding), "version": version}
-    store.write(db, [{str(name): value for name, value in row.items()} | facts | {"updated_at": at}])
+    row = db.execute(select(weddings).where(weddings.c.id == before.id)).mappings().one()
+    # What the calendar brought is not known of rows that an earlier version wrote: what it had until now.
+    brought = row["timeline_digest"] or formats.digest(before)
+    after = replace(before, timeline=timeline)
+    facts = {"timeline": timeline, "digest": store.digest(after), "version": version}
+    own = {str(name): value for name, value in row.items()}
+    store.write(db, [own | facts | {"timeline_digest": brought, "updated_at": at}])
     return version
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Text, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
@@ -37,10 +38,17 @@ def with_versions(db: Connection, ids: Iterable[str]) -> dict[str, tuple[Wedding
     return {wedding.id: (wedding, row[-1]) for wedding, row in zip(found, rows, strict=True)}
 
 
-def between(db: Connection, start: datetime, end: datetime) -> dict[str, int]:
-    """Return the version of each wedding that takes place and overlaps [start, end), by id."""
-    query = select(weddings.c.id, weddings.c.version).where(take_place(start, end))
-    return {row[0]: row[1] for row in db.execute(query)}
+class Near(NamedTuple):
+    """A wedding's version, and when it starts."""
+
+    version: int
+    starts_at: Moment
+
+
+def between(db: Connection, start: datetime, end: datetime) -> dict[str, Near]:
+    """Return the weddings that take place and overlap [start, end), by id."""
+    query = select(weddings.c.id, weddings.c.version, weddings.c.starts_at).where(take_place(start, end))
+    return {row[0]: Near(row[1], row[2]) for row in db.execute(query)}
 
 
 def of_suppliers(db: Connection, suppliers: Iterable[str], start: datetime, end: datetime) -> list[Wedding]:

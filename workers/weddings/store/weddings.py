@@ -114,12 +114,24 @@ def _carried(calendar: Sequence[Wedding], rows: Mapping[str, Any]) -> list[Weddi
     found = []
     for one in calendar:
         row = rows.get(one.id)
+        kept = None
         if row is not None and row.timeline_digest == timelines.digest(one):
             kept = timelines.carried(row.timeline, row.starts_local, one)
-            found.append(replace(one, timeline=kept))
-        else:
-            found.append(one)
+        # Where it cannot be any more, the calendar's own holds.
+        found.append(one if kept is None else replace(one, timeline=kept))
     return found
+
+
+def _note_brought(db: Connection, digests: Mapping[str, str]) -> None:
+    """Note which timeline the calendar brought last, also of weddings in which nothing else changed."""
+    own = (
+        func.unnest(literal(list(digests), ARRAY(Text)), literal(list(digests.values()), ARRAY(Text)))
+        .table_valued("id", "digest")
+        .render_derived()
+    )
+    differs = weddings.c.timeline_digest.is_distinct_from(own.c.digest)
+    statement = weddings.update().values(timeline_digest=own.c.digest)
+    db.execute(statement.where(weddings.c.id == own.c.id, differs))
 
 
 def hold_calendar(db: Connection) -> None:
@@ -150,6 +162,7 @@ def upsert(
             for one in found.new
         )
         write(db, [_row(one) | common | more for one, more in zip(found.new, own, strict=True)])
+    _note_brought(db, {id: own for id, own in brought.items() if id not in found.outdated})
     left = len(calendar) - len(found.new) - len(found.outdated)
     written = tuple(one.id for one in found.new)
     return Change(len(found.added), len(found.changed), left, version_of(db), len(found.outdated), written)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from workers.foundation import database, settings
-from workers.foundation.errors import storable
+from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.weddings.formats.events import GateOverridden
@@ -13,6 +13,15 @@ from workers.weddings.rules.gate import Change, Policy, Verdict, decide
 from workers.weddings.store import gate as store
 from workers.weddings.store import regions
 from workers.weddings.store.gate import Override
+
+#: How far is looked first; for how long somebody may open the gate.
+SOON, LONGEST = timedelta(days=2), timedelta(hours=24)
+
+
+class OverrideTooLong(ExpectedError):
+    """the gate is opened for {hours:g} h at most; open it again when that is over"""
+
+    http_status = 422
 
 
 def verdict(
@@ -30,13 +39,25 @@ def _verdict(db: Connection, change: Change, region: str, now: Moment, lasts: ti
     policy = settings.read(Policy)
     if region:
         regions.require(db, [region])
-    found = store.spans(db, now - policy.after, now + policy.ahead + policy.before(change), region)
-    until = store.open_until(db, change, region, at=now)
-    return decide(change, found, policy, now=now, lasts=lasts, overridden_until=until)
+    overridden = store.open_until(db, change, region, at=now)
+    spans = store.spans(db, now - policy.after, now + SOON + policy.before(change), region)
+    found = decide(change, spans, policy, now=now, lasts=lasts, overridden_until=overridden)
+    if found.until is not None and found.window and found.window.since + lasts < now + SOON:
+        return found
+    # The next days do not say it all: what is ahead is read.
+    spans = store.spans(db, now - policy.after, now + policy.ahead + policy.before(change), region)
+    return decide(change, spans, policy, now=now, lasts=lasts, overridden_until=overridden)
 
 
-def override(change: Change, region: str, lasts: timedelta, *, by: str, reason: str, now: Moment) -> Verdict:
-    """Open the gate for a change for a while; return what that makes of it. Raises RegionUnknown."""
+def override(
+    change: Change, region: str, lasts: timedelta, *, takes: timedelta, by: str, reason: str, now: Moment
+) -> Verdict:
+    """Open the gate for a change for a while; return what that makes of it.
+
+    Raises RegionUnknown, OverrideTooLong.
+    """
+    if lasts > LONGEST:
+        raise OverrideTooLong(hours=LONGEST.total_seconds() / 3600)
     until = Moment(now + lasts)
     with database.transaction() as db:
         if region:
@@ -44,4 +65,4 @@ def override(change: Change, region: str, lasts: timedelta, *, by: str, reason: 
         store.override(db, Override(change, region, until, storable(by), storable(reason)), at=now)
         event = GateOverridden(change, region, until.isoformat(), storable(by), storable(reason))
         journal.append(db, [event], at=now)
-        return _verdict(db, change, region, now, timedelta(minutes=30))
+        return _verdict(db, change, region, now, takes)

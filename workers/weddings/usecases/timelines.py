@@ -73,10 +73,10 @@ def change(
     if expected is not None and expected != version:
         raise TimelineChangedMeanwhile(wedding_id=wedding_id, version=version, expected=expected)
     moments = formats.taken(document, wedding)
-    changed = replace(wedding, timeline=formats.document(moments))
-    if changed.timeline == wedding.timeline:
+    timeline = formats.document(moments)
+    if timeline == wedding.timeline:
         return version
-    version = store.change(db, changed, at=now)
+    version = store.change(db, wedding, timeline, at=now)
     journal.append(db, [TimelineChanged(wedding_id, version, len(moments), storable(by))], at=now)
     log.info("timeline changed", reason="asked", wedding_id=wedding_id, version=version, by=by)
     return version
