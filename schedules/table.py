@@ -85,9 +85,9 @@ TABLE = (
     Line(caching.inspect,            minutes(10),       minutes(10),       minutes(10),       "sizes, evictions and orphans drift slowly"),
     Line(measurements.detect,        seconds(10),       seconds(10),       seconds(10),       "its sweeps are evenly spaced: that is how it learned"),
     Line(measurements.roll_up,       seconds(60),       seconds(60),       seconds(60),       "what is asked of hours must not read points"),
-    Line(measurements.retain,        daily_at("09:20"), daily_at("09:20"), daily_at("09:20"), "outside ceremony hours; old days go, the coming ones are made"),
-    Line(snapshots.retain,           daily_at("09:25"), daily_at("09:25"), daily_at("09:25"), "the same for snapshots, by the world's days"),
-    Line(journal.retain,             daily_at("09:30"), daily_at("09:30"), daily_at("09:30"), "the same for what happened"),
-    Line(retention.forget,           daily_at("09:40"), daily_at("09:40"), daily_at("09:40"), "outside ceremony hours; what is over for long goes"),
+    Line(measurements.retain,        minutes(30),       minutes(30),       minutes(30),       "fired often, done once a day while no wedding is near; old days go, the coming ones are made"),
+    Line(snapshots.retain,           minutes(30),       minutes(30),       minutes(30),       "the same for snapshots, by the world's days"),
+    Line(journal.retain,             minutes(30),       minutes(30),       minutes(30),       "the same for what happened"),
+    Line(retention.forget,           minutes(30),       minutes(30),       minutes(30),       "the same for what is over for long"),
 )
 # fmt: on

@@ -3,6 +3,7 @@
 import ssl
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import celery
@@ -20,6 +21,7 @@ from workers.foundation import (
     keys,
     liveness,
     logs,
+    maintenance,
     queues,
     redis,
     settings,
@@ -92,8 +94,11 @@ class Task(celery.Task):
     """Runs a body; for a periodic job also one copy at a time, with a record.
 
     Beat marks its messages with the header `job`; so what runs periodically is the schedule's
-    knowledge, and a task sent by hand or by another service simply runs.
+    knowledge, and a task sent by hand or by another service simply runs. A job that `maintains` is fired
+    often, and runs once a day, when no wedding is near.
     """
+
+    maintains = False
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the body with its ids bound to the log; an expected error ends the task well."""
@@ -147,7 +152,8 @@ class Task(celery.Task):
             return "skipped"
         result = "failed"
         try:
-            result = self._body(args, kwargs)
+            body = partial(self._body, args, kwargs)
+            result = maintenance.run(name, body) if self.maintains else body()
         finally:
             jobs.finish(name, result, token=request.id)
         return result

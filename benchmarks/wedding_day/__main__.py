@@ -4,7 +4,8 @@
 
 How days go, workers/simulation/rules/days.py says, with its assumptions; the forecast is fitted on `--past`
 days of another seed. A critical moment that starts more than 15 minutes late counts as late;
-`warned_share` of these was warned of before it started, `lead_p50_min` ahead, `false_per_100` is how many
+`warned_share` of these was warned of before it started (`warned_share_5_more`: of those that are 5 minutes
+later still), `lead_p50_min` ahead, `false_per_100` is how many
 warnings of 100 weddings were of moments that were in time after all. `p90_covers` is which share of all
 moments to come started by their upper bound. Peers warn as often wrongly, at most: at the delay that is known
 now; at that and what is usual from there on (`mean_delay`); and our own way with means in the place of

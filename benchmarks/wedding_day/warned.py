@@ -15,6 +15,8 @@ from workers.wedding_day.rules.deviations import Policy, ancestors
 from workers.wedding_day.rules.fitting import Fits
 from workers.wedding_day.usecases.learning import fitted
 
+#: In minutes: what is late by so much more is no matter of a minute.
+MORE = 5.0
 #: How sure a way is, by critical moment's place, that it will be late.
 Way = Callable[[Sequence[Day]], list[dict[int, float]]]
 
@@ -162,18 +164,21 @@ def _covered(
 
 def _figures(world: Sequence[Played], surest: Surest, sure: float, late_by: float) -> dict[str, float]:
     """Return what came of warning once a way is so sure."""
-    late = warned = wrong = 0
+    late = warned = wrong = very_late = warned_of_these = 0
     leads = []
     for (number, place), own in surest.found.items():
         is_late = world[number].late(place) > late_by
         at = next((minute for minute, value in own if value >= sure), None)
-        late += is_late
+        is_very_late = world[number].late(place) > late_by + MORE
+        late, very_late = late + is_late, very_late + is_very_late
         warned += is_late and at is not None
+        warned_of_these += is_very_late and at is not None
         wrong += not is_late and at is not None
         if is_late and at is not None:
             leads.append(world[number].went[place].started - at)
     return {
         "warned_share": round(warned / max(1, late), 4),
+        "warned_share_5_more": round(warned_of_these / max(1, very_late), 4),
         "lead_p50_min": round(median(leads), 1) if leads else 0.0,
         "false_per_100": round(100 * wrong / len(world), 2),
         "late_per_100": round(100 * late / len(world), 2),

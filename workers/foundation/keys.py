@@ -2,6 +2,9 @@
 
 #: Set: the jobs that there are. Written by beat; read by the watch, `status` and the API.
 JOBS = "wedops:jobs"
+#: Hash: `open_until` -> until when no wedding is near, epoch seconds, by wedding_day.list_due; job -> when it
+#: was done last, by whoever runs it. Read before jobs that drop what is old.
+MAINTENANCE = "wedops:maintenance"
 #: Hash: counts that an operator asks for by name. Written by whoever counts.
 TALLY = "wedops:tally"
 #: Sorted set: beat -> when it showed itself last, in epoch seconds. Written by beat; read by the watch and

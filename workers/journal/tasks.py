@@ -7,7 +7,7 @@ from workers.journal import usecases
 log = logs.get("journal")
 
 
-@app.task(name="journal.retain")
+@app.task(name="journal.retain", maintains=True)
 def retain(**_later: object) -> None:
     """Make the partitions of the days to come, and drop old days."""
     with database.transaction() as db:

@@ -30,7 +30,7 @@ def detect(**_later: object) -> None:
         )
 
 
-@app.task(name="measurements.retain")
+@app.task(name="measurements.retain", maintains=True)
 def retain(**_later: object) -> None:
     """Make the partitions of the days to come, sum up the last days, and drop what is past retention."""
     with database.transaction() as db:

@@ -11,7 +11,7 @@ from workers.connections.rules.modes import place
 from workers.connections.store import peaks
 from workers.connections.store import registry as connections
 from workers.connections.usecases import service
-from workers.foundation import circuits, dead_letters, event_log, jobs, queues
+from workers.foundation import circuits, dead_letters, event_log, jobs, maintenance, queues
 from workers.foundation.moments import Moment
 from workers.operations.verdict import CRITICAL, DEGRADED, Status
 from workers.seasons import store as seasons
@@ -56,7 +56,7 @@ def _from_jobs(status: Status, at: float) -> None:
         status.jobs.append(_job(record, at))
         if record.stopped():
             status.blame(CRITICAL, f"job {record.name} fired {record.unanswered} times and did not finish")
-        elif record.result not in ("ok", ""):
+        elif record.result not in ("ok", "", maintenance.WAITS):
             status.blame(
                 DEGRADED,
                 f"job {record.name} ended with {record.result} at its last run: see the log of its worker",

@@ -10,7 +10,7 @@ log = logs.get("retention")
 ENOUGH = 12.0
 
 
-@app.task(name="retention.forget")
+@app.task(name="retention.forget", maintains=True)
 def forget(**_later: object) -> None:
     """Drop what has been over for long, of all rooms."""
     dropped, waiting = usecases.forget(now=clock.now(), machine=clock.machine_now(), seconds=ENOUGH)

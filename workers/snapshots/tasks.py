@@ -7,7 +7,7 @@ from workers.snapshots import usecases
 log = logs.get("snapshots")
 
 
-@app.task(name="snapshots.retain")
+@app.task(name="snapshots.retain", maintains=True)
 def retain(**_later: object) -> None:
     """Make the partitions of the days to come, note the last days' loads, and drop old days."""
     with database.transaction() as db:

@@ -8,7 +8,7 @@ from workers.app import Task, app
 from workers.commands import usecases as commands
 from workers.foundation import clock, database, logs
 from workers.wedding_day.formats import ChangeTimeline, ReportMoment
-from workers.wedding_day.usecases import learning, looking, readiness, reporting, watching
+from workers.wedding_day.usecases import learning, looking, maintaining, readiness, reporting, watching
 from workers.weddings.usecases import timelines
 
 log = logs.get("wedding_day")
@@ -20,7 +20,9 @@ def list_due(**_later: object) -> None:
 
     Redis may have lost them or been unavailable.
     """
-    looking.list_due(now=clock.now())
+    now = clock.now()
+    looking.list_due(now=now)
+    maintaining.publish_window(now=now, machine=clock.machine_now())
 
 
 @app.task(name="wedding_day.look")

@@ -208,7 +208,7 @@ def test_a_source_that_hangs_is_given_up() -> None:
 
 
 def test_an_entry_is_loaded_anew_before_it_expires() -> None:
-    eager = process(early=1e6)
+    eager = process(early=1e9)
     eager.get(Kind.WEDDING, W1, loading(body(n=1), 1))
     assert eager.get(Kind.WEDDING, W1, loading(body(n=2), 2)).value["n"] == 1, "it is fresh still"
     assert eventually(lambda: eager.get(Kind.WEDDING, W1, loading(body(n=2), 2)).value["n"] == 2)

@@ -112,15 +112,15 @@ def test_the_pace_follows_the_kind_of_day(at: list[float]) -> None:
 
 
 def test_a_moment_long_gone_is_not_made_up_for(at: list[float]) -> None:
-    [daily] = [line for line in TABLE if line.name == "measurements.retain"]
+    [daily] = [line for line in TABLE if line.name == "forecasting.learn"]
     due = daily.ordinary.due(daily.name, at[0] - 3 * 86_400)
     assert due
     at[0] = due + 3601
     TableScheduler(app).tick()
-    assert _sent()["measurements.retain"] == 0
+    assert _sent()["forecasting.learn"] == 0
     at[0] = due + 86_400 + 3599
     TableScheduler(app).tick()
-    assert _sent()["measurements.retain"] == 1
+    assert _sent()["forecasting.learn"] == 1
 
 
 def test_a_message_expires_and_says_which_job_it_is(at: list[float]) -> None:

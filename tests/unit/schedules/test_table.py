@@ -16,7 +16,7 @@ ASKED = {
     "forecasting.refresh": (3600, 1800, 600),
     "seasons.detect": (DAY, DAY, DAY),
     "alerts.watch": (30, 30, 10),
-    "measurements.retain": (DAY, DAY, DAY),
+    "measurements.retain": (1800, 1800, 1800),
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Numbers = NDArray[np.intp]
 
 #: Paths through a day: so many quantiles stand for a distribution.
 PATHS = 64
@@ -45,8 +46,9 @@ class Sample:
 class Fits:
     """Distributions by group, as quantiles: `delays` (groups, PATHS), `shares` (groups, HURRIES + 1, PATHS).
 
-    `missing` is how many of a hundred reports are forgotten, as a share. `stretch` is by how much days differ
-    more than their moments do.
+    `missing` is which share of reports is forgotten. `pace` says how much the moments of one day are alike in
+    how long they take: the variance between days over that within them. `stretch` is by how much days differ
+    more than is known of them.
     """
 
     groups: Mapping[Group, int]
@@ -54,6 +56,7 @@ class Fits:
     shares: Array
     missing: float = 0.1
     stretch: float = 1.0
+    pace: float = 0.0
     _rows: dict[Group, int] = field(default_factory=dict, compare=False, repr=False)
 
     def row(self, kind: str, venue: str, weather: str) -> int:
@@ -135,6 +138,25 @@ def _pooled(own: Sequence[float], above: Array) -> Array:
 
 def _rows_of(rows: Sequence[object]) -> Array:
     return np.array(rows, dtype=np.float32)
+
+
+def paced(fits: Fits, by_day: Iterable[Sequence[float]]) -> Fits:
+    """Return fits that know how alike the moments of a day are: by their logs over what is usual, by day."""
+    days = [np.array(one) for one in by_day if len(one) > 1]
+    if len(days) < 2:
+        return fits
+    within = float(np.mean([one.var(ddof=1) for one in days]))
+    means, many = np.array([one.mean() for one in days]), np.mean([len(one) for one in days])
+    between = max(0.0, float(means.var(ddof=1) - within / many))
+    return replace(fits, pace=between / within if within else 0.0)
+
+
+def over_usual(fits: Fits, row: Numbers, late: Array, share: Array) -> Array:
+    """Return the logs of how long moments took over what is usual of such."""
+    hurries = sum((late > by).astype(np.intp) for by in HURRIES)
+    usual = fits.shares[row, hurries, PATHS // 2]
+    found: Array = np.log(np.clip(share / usual, 0.2, 5.0))
+    return found
 
 
 def stretched(fits: Fits, seen: Array, *, reach: float = 0.9) -> Fits:

@@ -17,7 +17,7 @@ def current(db: Connection) -> Fits:
         return prior()
     arrays = np.load(BytesIO(row.arrays), allow_pickle=False)
     groups = {(kind, venue, weather): place for kind, venue, weather, place in row.groups}
-    return Fits(groups, arrays["delays"], arrays["shares"], row.missing, row.stretch)
+    return Fits(groups, arrays["delays"], arrays["shares"], row.missing, row.stretch, row.pace)
 
 
 def add(db: Connection, found: Fits, *, days: int, at: Moment) -> None:
@@ -25,5 +25,6 @@ def add(db: Connection, found: Fits, *, days: int, at: Moment) -> None:
     file = BytesIO()
     np.savez(file, delays=found.delays, shares=found.shares)
     groups = [[*group, place] for group, place in found.groups.items()]
-    facts = {"fitted_at": at, "days": days, "missing": found.missing, "stretch": found.stretch}
+    facts = {"fitted_at": at, "days": days, "missing": found.missing}
+    facts |= {"stretch": found.stretch, "pace": found.pace}
     db.execute(fits.insert().values(facts | {"groups": groups, "arrays": file.getvalue()}))

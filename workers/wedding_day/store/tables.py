@@ -73,6 +73,7 @@ fits = Table(
     Column("days", Integer, nullable=False),
     Column("missing", Float, nullable=False),
     Column("stretch", Float, nullable=False),
+    Column("pace", Float, nullable=False),
     Column("groups", JSONB, nullable=False),
     Column("arrays", LargeBinary, nullable=False),
     info=expires("fitted_at"),

@@ -42,6 +42,7 @@ def fitted(told: Sequence[Day], policy: Policy) -> Fits:
     # Not seen on those it was fitted on, where there are enough of others.
     others = told[SEEN:] if len(told) >= 4 * SEEN else told
     found = fitting.fit(_samples(others), missing=_missing(told))
+    found = fitting.paced(found, [_logs(day, found) for day in others])
     return fitting.stretched(found, _spread(told[:SEEN], found, policy))
 
 
@@ -68,6 +69,17 @@ def _share(plan: Plan, place: int, start: float, ended: Mapping[int, float]) -> 
     if place not in ended or not plan.lengths[place]:
         return float("nan")
     return max(0.0, ended[place] - start) / plan.lengths[place]
+
+
+def _logs(day: Day, found: Fits) -> list[float]:
+    """Return the logs of how long a day's moments took over what is usual."""
+    plan, started, ended = day.plan, day.reported.started, day.reported.ended
+    told = [place for place in started if place in ended and plan.lengths[place]]
+    rows = np.array([found.row(plan.kinds[place], day.venue, day.weather) for place in told], dtype=np.intp)
+    late = np.array([started[place] - plan.starts[place] for place in told], dtype=np.float32)
+    shares = [(ended[place] - started[place]) / plan.lengths[place] for place in told]
+    logs: list[float] = fitting.over_usual(found, rows, late, np.array(shares, dtype=np.float32)).tolist()
+    return logs
 
 
 def _missing(told: Sequence[Day]) -> float:

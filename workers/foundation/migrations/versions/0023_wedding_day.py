@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("days", sa.Integer(), nullable=False),
         sa.Column("missing", sa.Float(), nullable=False),
         sa.Column("stretch", sa.Float(), nullable=False),
+        sa.Column("pace", sa.Float(), nullable=False),
         sa.Column("groups", postgresql.JSONB(), nullable=False),
         sa.Column("arrays", sa.LargeBinary(), nullable=False),
     )
