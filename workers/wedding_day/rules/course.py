@@ -120,11 +120,13 @@ class _Flat:
         """What a moment waits for has ended once it has started or ended, though nobody said so."""
         moments, others = self.edges[:, 0], self.edges[:, 1]
         is_said = ~np.isnan(self.ended)
+        self.inferred = np.isnan(self.ended)
         # From the last moments to the first: what one of them tells, tells of all before it.
         for level in range(int(self.levels.max(initial=0)), 0, -1):
             by = np.fmin(self.started[moments], self.ended[moments])
             told = (self.levels[moments] == level) & ~np.isnan(by) & ~is_said[others]
             np.fmin.at(self.ended, others[told], by[told])
+        self.inferred &= ~np.isnan(self.ended)
 
     def paths(self) -> tuple[Array, Array]:
         """Return when each moment starts and ends on each path."""
@@ -191,6 +193,8 @@ class _Flat:
         ready = self.planned.copy()
         np.maximum.at(ready, self.edges[:, 0], ends.mean(axis=1)[self.edges[:, 1]])
         found: Array = ends.mean(axis=1) - self.lengths - ready
+        # When what is only known to be over ended, nobody knows.
+        found[self.inferred] = 0.0
         return found
 
 

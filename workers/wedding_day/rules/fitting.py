@@ -19,6 +19,8 @@ PATHS = 64
 PRIOR = 32
 #: From so many minutes of delay on people hurry, and then more.
 HURRIES = (10.0, 30.0)
+#: Which share of its length a moment takes then, as long as nothing was learned.
+_HURRIED = (1.0, 0.95, 0.9)
 _GRID = (np.arange(PATHS) + 0.5) / PATHS
 
 #: Kind, venue type, weather; empty is any.
@@ -72,11 +74,12 @@ class Fits:
 def prior() -> Fits:
     """Return what is taken to be so as long as nothing was learned.
 
-    Delays of 4 minutes at the median and 20 in one of ten, lengths within a fifth: our assumption.
+    Delays of a minute at the median and five in one of ten, lengths within an eighth, less for who hurries:
+    our assumption, so modest that it warns of nobody by itself, however long the timeline.
     """
-    delays = np.quantile(np.random.default_rng(1).lognormal(np.log(4.0), 1.25, 4_000), _GRID)
-    shares = np.quantile(np.random.default_rng(2).lognormal(0.0, 0.2, 4_000), _GRID)
-    return Fits({ALL: 0}, _rows_of([delays]), _rows_of([[shares] * (len(HURRIES) + 1)]))
+    delays = np.quantile(np.random.default_rng(1).lognormal(0.0, 1.2, 4_000), _GRID)
+    shares = np.quantile(np.random.default_rng(2).lognormal(0.0, 0.1, 4_000), _GRID)
+    return Fits({ALL: 0}, _rows_of([delays]), _rows_of([[shares * less for less in _HURRIED]]))
 
 
 def fit(samples: Iterable[Sample], *, missing: float | None = None) -> Fits:
