@@ -91,14 +91,19 @@ def test_a_worker_that_is_killed_is_put_back_counted_and_in_the_timeline(system:
     assert eventually(lambda: system.pid("-Q bulk"), within=30)
 
 
+def _verdict() -> str:
+    return str(orjson.loads(_run("status", "--json"))["verdict"])
+
+
 def test_a_slow_guest_list_says_how_many_whom_it_hurts_and_what_to_do(system: System) -> None:
     now = clock.machine_now()
     labels = (("region", "us-northeast"), ("wedding_id", "w-1"))
     slow = [Sample("guest_list_seconds", labels, now.timestamp() - number / 4, 2.0) for number in range(348)]
     assert intake.take(slow, sent_by="test", now=now).accepted == 348
-    assert eventually(lambda: "loads of the guest list" in _run("status", "--json"), within=120)
-    verdict = orjson.loads(_run("status", "--json"))["verdict"]
-    assert "348 of 348 loads of the guest list took longer than 1 s in the last 5 min" in verdict
+    # What was evaluated first may have seen some of them alone, or be told after what else is wrong.
+    said = "348 of 348 loads of the guest list took longer than 1 s in the last 5 min"
+    assert eventually(lambda: said in _verdict(), within=120), _verdict()
+    verdict = _verdict()
     assert "affects 1 wedding (setup)" in verdict, verdict
     assert "to do: docs/runbooks/guest_list.md" in verdict
     assert "guest_list" in _run("timeline", "--wedding", "w-1")
