@@ -10,7 +10,8 @@ warnings of 100 weddings were of moments that were in time after all. `p90_cover
 moments to come started by their upper bound. Peers warn as often wrongly, at most: at the delay that is known
 now; at that and what is usual from there on (`mean_delay`); and our own way with means in the place of
 distributions (`mean_path`). `look_s` is one look of the job at as many weddings as are live, on real
-servers: rows read, forecast, written; `look_cpu_s` is this process's share of it.
+servers: rows read, forecast, written; `look_cpu_s` is this process's share of it. `ready_s` is the go / no-go
+list of all of them.
 """
 
 from benchmarks import form

@@ -14,7 +14,7 @@ from benchmarks.wedding_day.worlds import Played, played
 from workers.foundation import clock, database, logs
 from workers.foundation.moments import Moment
 from workers.wedding_day.store import days
-from workers.wedding_day.usecases import watching
+from workers.wedding_day.usecases import readiness, watching
 from workers.weddings.store import weddings
 
 #: All of them are in the midst of it.
@@ -33,9 +33,11 @@ def measure(many: int, seed: int, runs: int) -> dict[str, float]:
         for number in range(1, 4 * runs + 1):
             _report(world, number)
             times.append(_looked(Moment(NOW + timedelta(seconds=10 * number))))
+        ready = [_listed() for _ in range(3 * runs)]
     return {
         "look_s": round(median(wall for wall, _ in times), 2),
         "look_cpu_s": round(median(cpu for _, cpu in times), 2),
+        "ready_s": round(median(ready), 2),
         "first_look_s": round(first[0], 2),
         "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0),
     }
@@ -45,6 +47,12 @@ def _looked(now: Moment) -> tuple[float, float]:
     wall, cpu = clock.stopwatch(), _cpu()
     watching.watch(now=now)
     return clock.stopwatch() - wall, _cpu() - cpu
+
+
+def _listed() -> float:
+    begun = clock.stopwatch()
+    readiness.upcoming(timedelta(hours=1), now=NOW)
+    return clock.stopwatch() - begun
 
 
 def _cpu() -> float:
