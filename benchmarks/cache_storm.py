@@ -4,7 +4,8 @@
 
 People are official clients (`realtime`, Supabase's for Python) of fifty weddings. `join_p95_ms` is from a
 person's first try to come back until they have joined again, `out` are those who have not within a minute;
-`postgres_reads` are scans of the calendar's table while all of them do. Without the cache a gateway asks the
+`postgres_reads` are scans of the calendar's table while all of them do, `subscription_hits` which share of
+the reads of what they may join was answered from the cache. Without the cache a gateway asks the
 API for each, and the API PostgreSQL.
 """
 
@@ -23,6 +24,8 @@ from realtime import AsyncRealtimeClient
 from sqlalchemy import text
 
 from benchmarks import form, system
+from workers.caching.rules.kinds import Kind
+from workers.caching.store import server
 from workers.caching.usecases import changing
 from workers.connections.formats import permits
 from workers.foundation import clock, database, redis
@@ -73,7 +76,7 @@ def main() -> None:
 
 
 def _medians(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: round(median(row[name] for row in rows), 1) for name in rows[0]}
+    return {name: round(median(row[name] for row in rows), 4) for name in rows[0]}
 
 
 Processes = dict[str, "subprocess.Popen[bytes]"]
@@ -140,7 +143,7 @@ async def _storm(started: Processes, people: int) -> dict[str, float]:
     started["gateway"].wait()
     started["gateway"] = _start("gateway", {})
     form.wait_for(lambda: _listens("GATEWAY_PORT"), within=60, every=0.05)
-    before = await asyncio.to_thread(_reads)
+    before, hits = await asyncio.to_thread(_reads), _subscriptions()
     again = await asyncio.gather(*(_join(number) for number in range(people)))
     after = await asyncio.to_thread(_reads)
     for client, _ in (*first, *again):
@@ -152,7 +155,19 @@ async def _storm(started: Processes, people: int) -> dict[str, float]:
         "join_p50_ms": 1000 * median(times),
         "join_p95_ms": 1000 * quantiles(times, n=20)[-1],
         "postgres_reads": float(after - before),
+        "subscription_hits": _share(hits, _subscriptions()),
     }
+
+
+def _subscriptions() -> tuple[int, int]:
+    """Return how often what people may join was read so far, and how often it had to be loaded."""
+    own = {layer: many for (layer, kind), many in server.totals().items() if kind == Kind.SUBSCRIPTION}
+    return sum(own.values()), own.get("none", 0)
+
+
+def _share(before: tuple[int, int], after: tuple[int, int]) -> float:
+    reads, loaded = (now - then for now, then in zip(after, before, strict=True))
+    return round(1 - loaded / reads, 4) if reads else 0.0
 
 
 def _reads() -> int:

@@ -25,7 +25,6 @@ class Played:
     """A wedding, its plan, and how its day went, by place."""
 
     wedding: Wedding
-    weather: str
     plan: Plan
     went: list[days.Went]
 
@@ -33,7 +32,7 @@ class Played:
         """Return the day as it was known at a minute."""
         started = {place: one.started for place, one in enumerate(self.went) if one.start_reported <= minute}
         ended = {place: one.ended for place, one in enumerate(self.went) if one.end_reported <= minute}
-        return Day(self.plan, Reported(started, ended), minute, self.wedding.venue_type, self.weather)
+        return Day(self.plan, Reported(started, ended), minute, self.wedding.venue_type)
 
     def late(self, place: int) -> float:
         """Return by how many minutes a moment started after its plan."""
@@ -55,8 +54,8 @@ def played(many: int, seed: int, forgotten: float) -> list[Played]:
     chance, found = np.random.default_rng(seed), []
     for one in weddings(many, chance):
         moments = days.timeline(one)
-        plan, weather = plans.compiled(one, moments), days.weather(chance)
-        went = days.went(one.venue_type, weather, chance, forgotten=forgotten)
+        plan = plans.compiled(one, moments)
+        went = days.went(one.venue_type, days.weather(chance), chance, forgotten=forgotten)
         by_id = {moment.id: own for moment, own in zip(moments, went, strict=True)}
-        found.append(Played(one, weather, plan, [by_id[id] for id in plan.ids]))
+        found.append(Played(one, plan, [by_id[id] for id in plan.ids]))
     return found

@@ -1,10 +1,25 @@
-"""Rows in and out: once by their key, many by COPY, plain for JSON."""
+"""Rows in and out: once by their key, many by COPY, in the place of others, plain for JSON."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Result, Table
-from sqlalchemy.dialects.postgresql import insert
+from psycopg.types.json import Jsonb
+from sqlalchemy import (
+    Connection,
+    Result,
+    Table,
+    TableClause,
+    TableValuedAlias,
+    Text,
+    column,
+    func,
+    literal,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 #: Rows of one statement: PostgreSQL takes 65,535 values.
 PAGE = 1_000
@@ -46,3 +61,34 @@ def copy(
             sink.set_types(types)
         for row in rows:
             sink.write_row(row)
+
+
+@contextmanager
+def arriving(db: Connection, target: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[TableClause]:
+    """Yield a table for the length of the block that holds rows of `target`: a season is a COPY."""
+    names = [one.name for one in target.c]
+    documents = {one.name for one in target.c if isinstance(one.type, JSONB)}
+    db.execute(text(f"CREATE TEMPORARY TABLE arriving (LIKE {target.name}) ON COMMIT DROP"))
+    copy(db, "arriving", names, ([_value(row[name], name in documents) for name in names] for row in rows))
+    yield table("arriving", *map(column, names))
+    db.execute(text("DROP TABLE arriving"))
+
+
+def _value(value: Any, is_document: bool) -> Any:
+    return Jsonb(value) if is_document and value is not None else value
+
+
+def take_place_of(db: Connection, target: Table, arrived: TableClause) -> None:
+    """Have rows that arrived take the place of those with the same primary key."""
+    keys = [one.name for one in target.primary_key]
+    # In one order, so that two who do the same wait for each other instead of deadlocking.
+    query = select(arrived).order_by(*(arrived.c[name] for name in keys))
+    statement = insert(target).from_select([one.name for one in arrived.c], query)
+    new = {one.name: one for one in statement.excluded if one.name not in keys}
+    db.execute(statement.on_conflict_do_update(index_elements=keys, set_=new))
+
+
+def pairs(values: Mapping[str, str], name: str) -> TableValuedAlias:
+    """Return a table of (id, `name`) for an UPDATE of many rows by one statement."""
+    ids, own = (literal(list(one), ARRAY(Text)) for one in (values.keys(), values.values()))
+    return func.unnest(ids, own).table_valued("id", name).render_derived()

@@ -5,7 +5,8 @@ what commits later with a lower one. So a row keeps its transaction's number, an
 than the oldest transaction that is still open: below that, nothing can appear any more.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -76,6 +77,20 @@ def append(db: Connection, events: Iterable[Event], *, at: Moment) -> None:
         partitions.make(db, TABLE, [at.date()])
         db.execute(journal.insert(), rows)
         db.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})
+
+
+_SINCE = text(
+    """
+    SELECT tx::text::bigint, id, at, name, version, body FROM journal
+    WHERE at >= :moment AND name = ANY(:names) ORDER BY at DESC LIMIT :limit
+    """
+)
+
+
+def since(db: Connection, moment: datetime, names: Collection[str], *, limit: int) -> list[Entry]:
+    """Return the newest events of some names that happened from a moment on, for people."""
+    asked = {"moment": moment, "names": list(names), "limit": limit}
+    return [Entry(*one) for one in db.execute(_SINCE, asked)]
 
 
 def begin(db: Connection, reader: str) -> None:

@@ -1,6 +1,6 @@
 """Telling somebody by all the channels they have."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
 from workers.foundation.event_log import Happening
 from workers.notify import adapters, formats, store
-from workers.notify.rules import OPERATIONS, Notification, Target
+from workers.notify.rules import CONTACTS, OPERATIONS, Notification, Target
 from workers.outbox import store as outbox
 from workers.outbox import usecases as sending
 from workers.outbox.rules import Entry, Outcome, Result
@@ -39,9 +39,22 @@ def targets_of(db: Connection, people: Collection[tuple[str, str]]) -> dict[tupl
     return found
 
 
-def own_targets(db: Connection, recipient: str, wedding_id: str) -> list[Target]:
-    """Return where somebody is reached, for a wedding or for all; nowhere when nobody knows an address."""
-    return [one for one in targets(db, recipient, wedding_id) if one.recipient == recipient]
+def addressed(db: Connection, people: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return which of some people, as (recipient, wedding), have an address of their own."""
+    found = targets_of(db, people)
+    return {one for one in people if any(to.recipient == one[0] for to in found[one])}
+
+
+def reached(db: Connection, groups: Sequence[tuple[str, Sequence[str]]]) -> list[list[str]]:
+    """Return whom to notify of each group of people of a wedding: those with an address, else its contacts.
+
+    Operations are always reached.
+    """
+    known = addressed(db, {(who, wedding_id) for wedding_id, people in groups for who in people})
+    return [
+        [who for who in people if who == OPERATIONS or (who, wedding_id) in known] or [CONTACTS]
+        for wedding_id, people in groups
+    ]
 
 
 def publish(

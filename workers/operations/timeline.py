@@ -15,8 +15,10 @@ from workers.notify import usecases as notify
 from workers.responses import usecases as responses
 from workers.scaling.store import actions as scaling
 from workers.scaling.store import orders
+from workers.wedding_day.usecases import happened as wedding_day
 from workers.weddings.rules.calendar import EVERYWHERE
 from workers.weddings.store import weddings
+from workers.weddings.usecases import happened as calendar
 
 #: Of each kind the newest so many are looked at: those of one wedding may be few among them.
 LOOKED_AT = 5_000
@@ -29,6 +31,8 @@ TABLES: tuple[Callable[..., list[Happening]], ...] = (
     notify.happened,
     scaling.happened,
     orders.happened,
+    calendar.happened,
+    wedding_day.happened,
 )
 
 

@@ -1,4 +1,4 @@
-"""A wedding: its facts, how its objectives went, and what was made ready or done for it."""
+"""A wedding: its facts, how its objectives and its day went, and what was made ready or done for it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +10,14 @@ from workers.emergencies.store import emergencies
 from workers.foundation import database, settings
 from workers.foundation.moments import Moment
 from workers.measurements.store import events
+from workers.wedding_day.store import metrics
 from workers.weddings.rules import calendar as rules
 from workers.weddings.store import weddings
 
 #: So many of its emergencies and messages are shown.
 NEWEST = 10
+#: So many rows of how its day went on: some five hours, where little happens.
+COURSE = 30
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class View:
     results: list[dict[str, Any]]
     emergencies: list[dict[str, Any]]
     messages: list[dict[str, Any]]
+    #: How its day went on, the newest first.
+    course: list[dict[str, Any]]
 
 
 def view(wedding_id: str, *, now: Moment) -> View:
@@ -38,5 +43,6 @@ def view(wedding_id: str, *, now: Moment) -> View:
         open_ = [vars(emergency) for emergency in emergencies.recent(db, wedding_id, limit=NEWEST)]
         sent = summaries.of_wedding(db, wedding_id, limit=NEWEST)
         counts = recipients.counts(db, [message.id for message in sent])
+        course = metrics.of_wedding(db, wedding_id, limit=COURSE)
     said = [cap(message) | {"states": counts[message.id]} for message in sent]
-    return View(one, rules.phase(one, phases, now=now), budgets, done, open_, said)
+    return View(one, rules.phase(one, phases, now=now), budgets, done, open_, said, course)

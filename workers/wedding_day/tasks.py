@@ -44,7 +44,6 @@ def learn(**_later: object) -> None:
     """Learn of past days how moments go."""
     with database.transaction() as db:
         learning.learn(db, now=clock.now())
-    watching.begin_anew()
 
 
 @app.task(name=ReportMoment.task, bind=True)

@@ -7,21 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, text
 
 from tests.made import NOON, wedding
+from workers.cli.main import wedops
 from workers.commands import store as commands
-from workers.foundation import clock, database, redis
+from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.notify import store as contacts
 from workers.notify.rules import Target
+from workers.operations.timeline import TABLES
 from workers.simulation.rules import days as imagined
 from workers.wedding_day import tasks
 from workers.wedding_day.formats import ReportMoment, What
 from workers.wedding_day.store import days, fits, metrics
 from workers.wedding_day.store.tables import reports
 from workers.wedding_day.usecases import learning, reporting, showing, watching
+from workers.wedding_day.usecases.happened import happened
 from workers.weddings.formats import timeline as formats
 from workers.weddings.rules.calendar import Status, Wedding
 from workers.weddings.store import weddings
@@ -238,7 +242,7 @@ def test_what_past_days_taught_is_what_the_next_look_goes_by(monkeypatch: pytest
     _import(*past)
     with database.transaction() as db:
         assert learning.learn(db, now=NOON) == 0
-        assert fits.current(db).groups == {("", "", ""): 0}
+        assert fits.current(db).groups == {("", ""): 0}
     watching.watch(now=Moment(NOON - timedelta(days=7)))
     with database.transaction() as db:
         for one in past:
@@ -251,16 +255,26 @@ def test_what_past_days_taught_is_what_the_next_look_goes_by(monkeypatch: pytest
     tasks.learn()
     with database.transaction() as db:
         found = fits.current(db)
-    assert ("ceremony", "garden", "") in found.groups
+    assert ("ceremony", "garden") in found.groups
     assert 0.01 <= found.missing < 0.05
     assert 0.5 <= found.stretch < 3
     tasks.watch()
 
 
-def test_a_look_at_what_redis_forgot_costs_a_row() -> None:
-    watching.watch(now=_at(-300))
-    redis.registry().flushall()
-    assert watching.watch(now=_at(-299)).rows == 1
+def test_what_happened_and_how_it_goes_is_what_people_see() -> None:
+    _report("started", "flowers", by="s1", at=-60, now=-58)
+    _report("arrived", by="s1", at=-130, now=-58)
+    watching.watch(now=_at(-30))
+    shown = CliRunner().invoke(wedops, ["weddings", "show", "w-1"]).output
+    assert (
+        "0 of 2 moments began in time (1 reported); 1 of 2 suppliers have arrived; flowers holds up" in shown
+    )
+    assert "probably late: guests, ceremony" in shown
+    with database.transaction() as db:
+        found = [one.what for one in happened(db, _at(-300), limit=9)]
+    assert sorted(found)[:2] == ["w-1: flowers started", "w-1: s1 arrived"]
+    assert found[0].startswith("w-1: warned that ceremony will probably be ")
+    assert happened in TABLES
 
 
 def test_a_wedding_without_a_timeline_is_watched_in_silence() -> None:

@@ -32,6 +32,10 @@ def _run(*words: str) -> Result:
     return CliRunner().invoke(wedops, ["gate", *words])
 
 
+def _timeline() -> str:
+    return CliRunner().invoke(wedops, ["timeline", "--since", "1h"]).output
+
+
 def test_a_deployment_is_refused_while_a_wedding_is_near_and_told_when() -> None:
     done = _run("deploy")
     assert done.exit_code == 75
@@ -65,7 +69,8 @@ def test_it_is_opened_with_a_name_and_a_reason_which_are_kept() -> None:
     assert "24 h at most" in str(_run("deploy", "--override", "2d", "--reason", "holidays").exception)
     done = _run("deploy", "--override", "30m", "--by", "ada", "--reason", "the gateway leaks")
     assert done.exit_code == 0
-    assert "1 wedding is near (overridden); w-1 for longest" in done.output
+    assert "1 wedding is near; w-1 for longest\nopened by ada: the gateway leaks" in done.output
+    assert "gate for deploy opened until 2026-10-10T12:30Z: the gateway leaks  (ada)" in _timeline()
     assert _run("deploy", "--region", "us-northeast").exit_code == 0
     assert _run("migration").exit_code == 75, "for what it was opened, alone"
     with database.transaction() as db:

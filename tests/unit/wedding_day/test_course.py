@@ -132,23 +132,23 @@ def test_whatever_was_reported_a_forecast_is_in_the_future_and_in_order(now: int
 
 
 def test_what_is_learned_is_of_the_kind_and_the_venue_and_leans_on_all_where_little_is_known() -> None:
-    slow = [Sample("dinner", "garden", "", 30.0, 1.2, 30.0)] * 200
-    quick = [Sample("ceremony", "church", "", 0.0, 1.0, 0.0)] * 200
-    found = fitting.fit([*slow, *quick, Sample("cake", "garden", "", 90.0, 1.0, 90.0)])
+    slow = [Sample("dinner", "garden", 30.0, 1.2, 30.0)] * 200
+    quick = [Sample("ceremony", "church", 0.0, 1.0, 0.0)] * 200
+    found = fitting.fit([*slow, *quick, Sample("cake", "garden", 90.0, 1.0, 90.0)])
     medians = {
         name: float(np.median(found.delays[found.row(*group)]))
         for name, group in {
-            "dinner": ("dinner", "garden", "rain"),
-            "ceremony": ("ceremony", "church", ""),
-            "cake": ("cake", "garden", ""),
-            "unknown": ("toast", "beach", ""),
+            "dinner": ("dinner", "garden"),
+            "ceremony": ("ceremony", "church"),
+            "cake": ("cake", "garden"),
+            "unknown": ("toast", "beach"),
         }.items()
     }
     assert medians["dinner"] == pytest.approx(30)
     assert medians["ceremony"] == pytest.approx(0)
     assert medians["cake"] < 60, "one says little"
-    assert found.row("toast", "beach", "") == 0
-    assert found.shares[found.row("dinner", "garden", "")][1].mean() == pytest.approx(1.2, abs=0.1)
+    assert found.row("toast", "beach") == 0
+    assert found.shares[found.row("dinner", "garden")][1].mean() == pytest.approx(1.2, abs=0.1)
 
 
 def test_who_is_warned_of_what_and_what_can_still_move() -> None:

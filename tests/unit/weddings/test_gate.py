@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.made import NOON
 from workers.foundation.moments import Moment
-from workers.weddings.rules.gate import Change, Policy, Reason, Span, Window, closed, decide
+from workers.weddings.rules.gate import Change, Override, Policy, Reason, Span, Window, closed, decide
 
 HOUR = timedelta(hours=1)
 
@@ -30,9 +30,9 @@ def _ask(
     overridden: float | None = None,
     change: Change = Change.DEPLOY,
 ) -> object:
-    until = None if overridden is None else _at(overridden)
+    opened = None if overridden is None else Override(change, "", _at(overridden), "ada", "a leak")
     lasts = timedelta(minutes=minutes)
-    return decide(change, spans, Policy(), now=_at(hours), lasts=lasts, overridden_until=until)
+    return decide(change, spans, Policy(), now=_at(hours), lasts=lasts, override=opened)
 
 
 def test_without_a_wedding_near_it_is_open_until_one_comes_near() -> None:

@@ -51,6 +51,14 @@ def test_what_is_kept_is_what_was_read() -> None:
     assert formats.document(_taken(orjson.loads(orjson.dumps(kept)))) == kept
 
 
+def test_what_is_said_to_be_critical_or_not_stays_so() -> None:
+    said = [FULL[0] | {"critical": True}, FULL[1] | {"critical": False, "after": []}]
+    once = _taken(said)
+    again = _taken(formats.document(once))
+    assert [one.critical for one in again] == [one.critical for one in once] == [True, False]
+    assert formats.known(replace(ONE, timeline=formats.document(once))) == once
+
+
 def test_the_short_form_is_a_chain_by_time() -> None:
     found = _taken({"Dinner": "18:30", "ceremony": "15:00", "first dance!": "20:00"})
     assert [(one.id, one.after) for one in found] == [

@@ -1,5 +1,7 @@
 """`wedops weddings show`."""
 
+from typing import Any
+
 import click
 import orjson
 
@@ -9,12 +11,15 @@ from workers.foundation.errors import printable
 from workers.operations.wedding import View, view
 from workers.weddings.rules.calendar import Wedding, supplier_type
 
+#: Late with so much of a chance is more likely than not.
+HALF = 0.5
+
 
 @click.command("show")
 @click.argument("wedding_id")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(wedding_id: str, as_json: bool) -> None:
-    """Show a wedding: its facts, how its objectives went, and what was made ready or done for it."""
+    """Show a wedding: its facts, how its day and its objectives go, what was made ready or done for it."""
     found = view(wedding_id, now=clock.now())
     one, phase = found.wedding, found.phase
     if as_json:
@@ -26,6 +31,7 @@ def command(wedding_id: str, as_json: bool) -> None:
             "results": found.results,
             "emergencies": found.emergencies,
             "messages": found.messages,
+            "course": found.course,
         }
         click.echo(orjson.dumps(facts).decode())
         return
@@ -37,12 +43,23 @@ def command(wedding_id: str, as_json: bool) -> None:
     click.echo(
         f"{one.guest_count} guests, {one.venue_type}, {one.region}, suppliers: {plain(tuple(suppliers))}"
     )
+    for row in found.course[:1]:
+        click.echo(printable(_course(row)))
     _show_trouble(found)
     for row in found.objectives:
         left = f"{row['budget_left']:.0%} of its budget left"
         click.echo(f"  {row['objective']:<20}{row['bad']} bad of {row['total']}, {left}")
     for row in found.results:
         click.echo(f"  {row['at']:%Y-%m-%d %H:%M}Z  {row['kind']}: {row['actions']} entries")
+
+
+def _course(row: dict[str, Any]) -> str:
+    late = [id for id, (_, _, share) in row["moments"].items() if share >= HALF]
+    parts = [f"{row['in_time']} of {row['due']} moments began in time ({row['reported']} reported)"]
+    parts.append(f"{row['arrived']} of {row['suppliers']} suppliers have arrived")
+    parts += [f"{row['bottleneck']} holds up others"] if row["bottleneck"] else []
+    parts += [f"probably late: {', '.join(late)}"] if late else []
+    return f"  {row['at']:%Y-%m-%d %H:%M}Z  {'; '.join(parts)}"
 
 
 def _show_trouble(found: View) -> None:

@@ -12,7 +12,7 @@ from workers.foundation.errors import storable
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.notify import usecases as notify
-from workers.notify.rules import CONTACTS, OPERATIONS, Notification
+from workers.notify.rules import Notification
 from workers.weddings.rules.calendar import NAME, Wedding, of_type
 from workers.weddings.rules.timeline import owners as owners_of
 
@@ -41,15 +41,15 @@ def note(
 
 def owners(db: Connection, wedding: Wedding, owner: str) -> list[str]:
     """Return who is notified of a step: the suppliers of its type, who is called so, else the contacts."""
-    reached = [one for one in (*of_type(wedding, owner), owner) if notify.own_targets(db, one, wedding.id)]
-    return reached or ([CONTACTS] if owner != OPERATIONS else [OPERATIONS])
+    [found] = notify.reached(db, [(wedding.id, [*of_type(wedding, owner), owner])])
+    return found
 
 
 def is_known(db: Connection, wedding: Wedding, owner: str) -> bool:
     """Tell whether somebody is called so: a role of the wedding, or who has an address."""
     if not NAME.fullmatch(owner):
         return False
-    return owner in owners_of(wedding) or bool(notify.own_targets(db, owner, wedding.id))
+    return owner in owners_of(wedding) or bool(notify.addressed(db, [(owner, wedding.id)]))
 
 
 def notify_owners(

@@ -7,7 +7,7 @@ et al., 1979), so that the same day has the same answer. What should have been r
 either has not happened, or was forgotten: both by how likely they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -35,7 +35,6 @@ class Day:
     reported: Reported
     now: float
     venue: str
-    weather: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class _Flat:
         self.lengths = _flat([plan.lengths for plan in plans])
         self.levels = np.array(list(chain.from_iterable(plan.levels for plan in plans)), dtype=np.intp)
         self.rows = np.array(
-            [fits.row(kind, day.venue, day.weather) for day in days for kind in day.plan.kinds], dtype=np.intp
+            [fits.row(kind, day.venue) for day in days for kind in day.plan.kinds], dtype=np.intp
         )
         self.now = np.repeat(np.array([day.now for day in days], dtype=np.float32), counts)
         self.places = np.arange(len(self.planned)) - np.repeat(firsts[:-1], counts)
@@ -96,12 +95,13 @@ class _Flat:
         ]
         self.edges = np.concatenate(edges)
         self.paces = self._paces(len(days))
-        self._infer()
+        #: Moments that are over by what others tell, though nobody reported when they ended.
+        self.inferred = self._infer()
 
-    def _reported(self, times: Sequence[object], firsts: Numbers) -> Array:
+    def _reported(self, times: Sequence[Mapping[int, float]], firsts: Numbers) -> Array:
         found = np.full(len(self.planned), np.nan, dtype=np.float32)
-        for first, own in zip(firsts.tolist(), times, strict=False):
-            for place, at in own.items():  # type: ignore[attr-defined]
+        for first, own in zip(firsts[:-1].tolist(), times, strict=True):
+            for place, at in own.items():
                 found[first + place] = at
         return found
 
@@ -116,17 +116,17 @@ class _Flat:
         found: Array = np.exp(self.fits.pace * total / (1 + self.fits.pace * many)).astype(np.float32)
         return found
 
-    def _infer(self) -> None:
-        """What a moment waits for has ended once it has started or ended, though nobody said so."""
+    def _infer(self) -> NDArray[np.bool_]:
+        """Have what a moment waited for be over once it has started or ended itself; return what is so."""
         moments, others = self.edges[:, 0], self.edges[:, 1]
         is_said = ~np.isnan(self.ended)
-        self.inferred = np.isnan(self.ended)
         # From the last moments to the first: what one of them tells, tells of all before it.
         for level in range(int(self.levels.max(initial=0)), 0, -1):
             by = np.fmin(self.started[moments], self.ended[moments])
             told = (self.levels[moments] == level) & ~np.isnan(by) & ~is_said[others]
             np.fmin.at(self.ended, others[told], by[told])
-        self.inferred &= ~np.isnan(self.ended)
+        found: NDArray[np.bool_] = ~is_said & ~np.isnan(self.ended)
+        return found
 
     def paths(self) -> tuple[Array, Array]:
         """Return when each moment starts and ends on each path."""
@@ -193,7 +193,7 @@ class _Flat:
         ready = self.planned.copy()
         np.maximum.at(ready, self.edges[:, 0], ends.mean(axis=1)[self.edges[:, 1]])
         found: Array = ends.mean(axis=1) - self.lengths - ready
-        # When what is only known to be over ended, nobody knows.
+        # By how much what is only known to be over held up others, nobody knows.
         found[self.inferred] = 0.0
         return found
 

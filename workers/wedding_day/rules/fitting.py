@@ -1,7 +1,7 @@
 """What is learned of past weddings: by how much moments are delayed, and how long they take. Pure.
 
-By kind of moment, venue and weather; where little is known of these, what is known of the kind, and of all,
-weighs in (partial pooling).
+By kind of moment and venue; where little is known of these, what is known of the kind, and of all, weighs in
+(partial pooling).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +23,9 @@ HURRIES = (10.0, 30.0)
 _HURRIED = (1.0, 0.95, 0.9)
 _GRID = (np.arange(PATHS) + 0.5) / PATHS
 
-#: Kind, venue type, weather; empty is any.
-Group = tuple[str, str, str]
-ALL: Group = ("", "", "")
+#: Kind and venue type; empty is any.
+Group = tuple[str, str]
+ALL: Group = ("", "")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,6 @@ class Sample:
 
     kind: str
     venue: str
-    weather: str
     delay: float
     share: float
     late: float
@@ -61,12 +60,12 @@ class Fits:
     pace: float = 0.0
     _rows: dict[Group, int] = field(default_factory=dict, compare=False, repr=False)
 
-    def row(self, kind: str, venue: str, weather: str) -> int:
+    def row(self, kind: str, venue: str) -> int:
         """Return where the distributions of a moment stand: those of the nearest group that is known."""
-        group = (kind, venue, weather)
+        group = (kind, venue)
         found = self._rows.get(group)
         if found is None:
-            nearest = (group, (kind, venue, ""), (kind, "", ""), ALL)
+            nearest = (group, (kind, ""), ALL)
             found = self._rows[group] = next(self.groups[one] for one in nearest if one in self.groups)
         return found
 
@@ -104,8 +103,7 @@ def fit(samples: Iterable[Sample], *, missing: float | None = None) -> Fits:
 def _grouped(samples: Iterable[Sample]) -> dict[Group, list[Sample]]:
     found: dict[Group, list[Sample]] = {}
     for one in samples:
-        own = {ALL, (one.kind, "", ""), (one.kind, one.venue, ""), (one.kind, one.venue, one.weather)}
-        for group in own:
+        for group in (ALL, (one.kind, ""), (one.kind, one.venue)):
             found.setdefault(group, []).append(one)
     return found
 
@@ -125,10 +123,8 @@ def hurry(late: float) -> int:
 
 
 def _above(group: Group) -> Group:
-    kind, venue, weather = group
-    if weather:
-        return (kind, venue, "")
-    return (kind, "", "") if venue else ALL
+    kind, venue = group
+    return (kind, "") if venue else ALL
 
 
 def _pooled(own: Sequence[float], above: Array) -> Array:

@@ -5,31 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from psycopg.types.json import Jsonb
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Text,
-    any_,
-    column,
-    func,
-    literal,
-    select,
-    table,
-    text,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+import orjson
+from sqlalchemy import ColumnElement, Connection, Text, any_, cast, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from workers.foundation.moments import Moment
-from workers.foundation.rows import copy, insert_once
+from workers.foundation.rows import arriving, insert_once, pairs, take_place_of
 from workers.wedding_day.rules.course import Day
 from workers.wedding_day.rules.plans import Plan, Reported
 from workers.wedding_day.store.tables import days, reports
 from workers.weddings.rules.timeline import EARLIEST, LATEST
-
-_COLUMNS = [one.name for one in days.c]
-_DOCUMENTS = frozenset({"plan", "started", "ended", "arrived", "warned"})
 
 
 @dataclass(frozen=True)
@@ -41,8 +26,9 @@ class WeddingDay:
     starts_at: Moment
     over_at: Moment
     venue: str
-    weather: str
     suppliers: int
+    written_by: str
+    written_at: Moment | None
     plan: dict[str, Any]
     started: dict[str, float]
     ended: dict[str, float]
@@ -60,9 +46,14 @@ class WeddingDay:
         ]
         same = (before.plan, before.starts_at) == (self.plan, self.starts_at)
         started, ended, arrived = kept
-        warned = before.warned if same else []
         return replace(
-            self, started=started, ended=ended, arrived=arrived, warned=warned, weather=before.weather
+            self,
+            written_by=before.written_by,
+            written_at=before.written_at,
+            started=started,
+            ended=ended,
+            arrived=arrived,
+            warned=before.warned if same else [],
         )
 
     def day(self, *, now: Moment) -> Day:
@@ -74,7 +65,7 @@ class WeddingDay:
             for times in (self.started, self.ended)
         )
         reported = Reported(started, ended)
-        return Day(plan, reported, (now.timestamp() - start) / 60, self.venue, self.weather)
+        return Day(plan, reported, (now.timestamp() - start) / 60, self.venue)
 
 
 def begin(db: Connection, begun: Sequence[WeddingDay]) -> None:
@@ -90,24 +81,8 @@ def begin(db: Connection, begun: Sequence[WeddingDay]) -> None:
         for one in begun
         if one.wedding_id not in before or before[one.wedding_id].version <= one.version
     ]
-    if not new:
-        return
-    db.execute(text("CREATE TEMPORARY TABLE beginning (LIKE wedding_days INCLUDING DEFAULTS) ON COMMIT DROP"))
-    rows = (
-        [Jsonb(value) if name in _DOCUMENTS else value for name, value in vars(one).items()] for one in new
-    )
-    copy(db, "beginning", _COLUMNS, rows)
-    beginning = table("beginning", *(column(name) for name in _COLUMNS))
-    statement = insert(days).from_select(
-        _COLUMNS, select(*(beginning.c[name] for name in _COLUMNS)).order_by(beginning.c.wedding_id)
-    )
-    own = {name: statement.excluded[name] for name in _COLUMNS[1:]}
-    db.execute(statement.on_conflict_do_update(index_elements=["wedding_id"], set_=own))
-    db.execute(text("DROP TABLE beginning"))
-
-
-def _row(one: WeddingDay) -> list[Any]:
-    return [Jsonb(value) if name in _DOCUMENTS else value for name, value in vars(one).items()]
+    with arriving(db, days, map(vars, new)) as arrived:
+        take_place_of(db, days, arrived)
 
 
 def versions(db: Connection, ids: Sequence[str]) -> dict[str, int]:
@@ -158,6 +133,13 @@ def note(db: Connection, wedding_id: str, where: str, name: str, at: Moment) -> 
 
 def note_warned(db: Connection, warned: Mapping[str, Sequence[str]]) -> None:
     """Keep which moments somebody was warned of, by wedding."""
-    for wedding_id, ids in warned.items():
-        own = days.c.warned.op("||")(literal(list(ids), days.c.warned.type))
-        db.execute(update(days).where(days.c.wedding_id == wedding_id).values(warned=own))
+    own = pairs({id: orjson.dumps(moments).decode() for id, moments in warned.items()}, "moments")
+    more = days.c.warned.op("||")(cast(own.c.moments, JSONB))
+    db.execute(update(days).where(days.c.wedding_id == own.c.id).values(warned=more))
+
+
+def note_written(db: Connection, told_by: Mapping[str, str], *, at: Moment) -> None:
+    """Keep that a row of metrics was written of days, and by what it was told that one had to be."""
+    own = pairs(told_by, "told_by")
+    facts = {"written_by": own.c.told_by, "written_at": at}
+    db.execute(update(days).where(days.c.wedding_id == own.c.id).values(facts))

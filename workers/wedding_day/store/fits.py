@@ -16,7 +16,7 @@ def current(db: Connection) -> Fits:
     if row is None:
         return prior()
     arrays = np.load(BytesIO(row.arrays), allow_pickle=False)
-    groups = {(kind, venue, weather): place for kind, venue, weather, place in row.groups}
+    groups = {(kind, venue): place for kind, venue, place in row.groups}
     return Fits(groups, arrays["delays"], arrays["shares"], row.missing, row.stretch, row.pace)
 
 

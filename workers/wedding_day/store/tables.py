@@ -32,8 +32,10 @@ days = Table(
     Column("starts_at", DateTime(timezone=True), nullable=False),
     Column("over_at", DateTime(timezone=True), nullable=False, index=True),
     Column("venue", Text, nullable=False),
-    Column("weather", Text, nullable=False, server_default=""),
     Column("suppliers", Integer, nullable=False),
+    # By what it was told that something has changed when a row of its metrics was written last, and when.
+    Column("written_by", Text, nullable=False),
+    Column("written_at", DateTime(timezone=True)),
     Column("plan", JSONB, nullable=False),
     # Moment -> epoch seconds.
     Column("started", JSONB, nullable=False),

@@ -55,7 +55,7 @@ def _samples(told: Sequence[Day]) -> Iterator[Sample]:
             start = started[place]
             delay = start - max([plan.starts[place], *(ended[other] for other in others)])
             share = _share(plan, place, start, ended)
-            yield Sample(plan.kinds[place], day.venue, day.weather, delay, share, start - plan.starts[place])
+            yield Sample(plan.kinds[place], day.venue, delay, share, start - plan.starts[place])
 
 
 def _waited_for(plan: Plan) -> dict[int, list[int]]:
@@ -75,7 +75,7 @@ def _logs(day: Day, found: Fits) -> list[float]:
     """Return the logs of how long a day's moments took over what is usual."""
     plan, started, ended = day.plan, day.reported.started, day.reported.ended
     told = [place for place in started if place in ended and plan.lengths[place]]
-    rows = np.array([found.row(plan.kinds[place], day.venue, day.weather) for place in told], dtype=np.intp)
+    rows = np.array([found.row(plan.kinds[place], day.venue) for place in told], dtype=np.intp)
     late = np.array([started[place] - plan.starts[place] for place in told], dtype=np.float32)
     shares = [(ended[place] - started[place]) / plan.lengths[place] for place in told]
     logs: list[float] = fitting.over_usual(found, rows, late, np.array(shares, dtype=np.float32)).tolist()
@@ -108,7 +108,7 @@ def _as_of(day: Day, minute: float) -> Day:
         {place: at for place, at in times.items() if at <= minute}
         for times in (day.reported.started, day.reported.ended)
     )
-    return Day(day.plan, Reported(started, ended), minute, day.venue, day.weather)
+    return Day(day.plan, Reported(started, ended), minute, day.venue)
 
 
 def _parts(day: Day, expected: course.Course, minute: float) -> Iterator[float]:

@@ -1,6 +1,6 @@
 """Which weddings are ready; who has to see to what is not, a week, a day and four hours before."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from workers.delivery.store import summaries
 from workers.foundation import database, logs, settings
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
-from workers.notify.rules import CONTACTS, Notification, Target
+from workers.notify.rules import CONTACTS, Notification
 from workers.wedding_day.rules import readiness as rules
 from workers.wedding_day.rules.looks import Policy as Looks
 from workers.wedding_day.rules.readiness import Check, Exercise, Facts, Open
@@ -70,13 +70,13 @@ def lists(db: Connection, found: Sequence[Wedding], *, now: Moment) -> list[Read
 
 def _facts(db: Connection, found: Sequence[Wedding]) -> dict[str, Facts]:
     ids = [one.id for one in found]
-    reached = notify.targets_of(db, {(who, id) for id in ids for who in PEOPLE})
+    reached = notify.addressed(db, {(who, id) for id in ids for who in PEOPLE})
     exercises, warmed = summaries.exercises(db, ids), results.newest(db, results.WARM_UP, ids)
     open_, rehearses = alerts.listed(db, limit=None, ended=False), settings.read(Delivery).rehearse
     return {
         one.id: Facts(
             moments=formats.known(one),
-            reached=_of_people(reached, one.id),
+            reached=[who for who in PEOPLE if (who, one.id) in reached],
             exercise=Exercise(*exercises[one.id]) if one.id in exercises else None,
             rehearses=rehearses,
             warmed_at=warmed.get(one.id),
@@ -86,11 +86,6 @@ def _facts(db: Connection, found: Sequence[Wedding]) -> dict[str, Facts]:
         )
         for one in found
     }
-
-
-def _of_people(reached: Mapping[tuple[str, str], Sequence[Target]], wedding_id: str) -> list[str]:
-    """Return who of a wedding's people has an address of their own."""
-    return [who for who in PEOPLE if any(to.recipient == who for to in reached[who, wedding_id])]
 
 
 def _concerns(alert: AlertView, wedding: Wedding) -> bool:
@@ -122,19 +117,15 @@ def check(db: Connection, *, now: Moment) -> int:
 
 def _tell(db: Connection, found: Ready, mark: str) -> bool:
     """Tell the owners of what is red; tell whether anybody had not been told."""
+    wedding, red = found.wedding, rules.red(found.checks)
+    named = [calendar.planners(wedding) if owner == rules.PLANNER else [owner] for owner in red]
+    reached = notify.reached(db, [(wedding.id, people) for people in named])
     messages = [
-        (_message(found.wedding, mark, owner, own), recipient, found.wedding.id)
-        for owner, own in rules.red(found.checks).items()
-        for recipient in _recipients(db, found.wedding, owner)
+        (_message(wedding, mark, owner, own), who, wedding.id)
+        for (owner, own), people in zip(red.items(), reached, strict=True)
+        for who in people
     ]
     return bool(messages and notify.publish_all(db, messages))
-
-
-def _recipients(db: Connection, wedding: Wedding, owner: str) -> list[str]:
-    if owner == rules.OPERATIONS:
-        return [rules.OPERATIONS]
-    planners = calendar.planners(wedding)
-    return [one for one in planners if notify.own_targets(db, one, wedding.id)] or [CONTACTS]
 
 
 def _message(wedding: Wedding, mark: str, owner: str, own: Sequence[Check]) -> Notification:

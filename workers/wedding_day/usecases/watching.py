@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
-from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, settings
@@ -17,14 +16,14 @@ from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.notify import usecases as notify
-from workers.notify.rules import CONTACTS, Notification
+from workers.notify.rules import Notification
 from workers.wedding_day.formats import DeviationAhead
 from workers.wedding_day.rules import course, deviations, plans
 from workers.wedding_day.rules.course import Course, Day
 from workers.wedding_day.rules.deviations import Adherence, Deviation, Policy
 from workers.wedding_day.rules.fitting import Fits
 from workers.wedding_day.store import days as store
-from workers.wedding_day.store import fits, metrics, written
+from workers.wedding_day.store import fits, metrics
 from workers.wedding_day.store.days import WeddingDay
 from workers.wedding_day.store.metrics import Metric
 from workers.weddings.formats import timeline as formats
@@ -64,7 +63,7 @@ def watch(*, now: Moment) -> Seen:
             break
         try:
             found = _look(ids, learned, policy, now)
-        except (ExpectedError, RedisError):
+        except ExpectedError:
             raise
         except Exception as error:
             # One bad day must not hide all others.
@@ -78,15 +77,8 @@ def _look(ids: Sequence[str], learned: Fits, policy: Policy, now: Moment) -> See
     with database.transaction() as db:
         looks = _looks(store.of(db, ids), learned, policy, now)
         warned = _warn(db, looks, now)
-        fresh = _write(db, looks, policy, now)
-    # Once that is committed: lost on the way, it costs a row more.
-    written.note(fresh, now=now)
-    return Seen(len(looks), warned, len(fresh))
-
-
-def begin_anew() -> None:
-    """Forget what was written last of each day: those that are over would stay for ever."""
-    written.clear()
+        rows = _write(db, looks, policy, now)
+    return Seen(len(looks), warned, rows)
 
 
 def _begin(outdated: Sequence[str], phases: calendar.Policy) -> None:
@@ -113,8 +105,8 @@ def ensure(db: Connection, wedding: Wedding) -> WeddingDay:
 def _day(wedding: Wedding, version: int, phases: calendar.Policy) -> WeddingDay:
     plan = vars(plans.compiled(wedding, formats.known(wedding)))
     over = Moment(wedding.ends_at + phases.wind_down_lasts)
-    facts = wedding.id, version, wedding.starts_at, over, str(wedding.venue_type), ""
-    return WeddingDay(*facts, len(wedding.supplier_ids), plan, {}, {}, {}, [])
+    facts = wedding.id, version, wedding.starts_at, over, str(wedding.venue_type), len(wedding.supplier_ids)
+    return WeddingDay(*facts, "", None, plan, {}, {}, {}, [])
 
 
 @dataclass(frozen=True)
@@ -142,15 +134,15 @@ def _warn(db: Connection, looks: Sequence[_Look], now: Moment) -> int:
         return 0
     known = weddings.by_id(db, late)
     told = [(wedding, late[wedding.id], one) for wedding in known for one in late[wedding.id].warnings]
-    reached = _recipients(db, told)
-    notify.publish_all(
-        db,
-        [
-            (_message(*one, who), who, one[0].id)
-            for one, people in zip(told, reached, strict=True)
-            for who in people
-        ],
+    reached = notify.reached(
+        db, [(wedding.id, _named(wedding, look.day.plan.owners[one.place])) for wedding, look, one in told]
     )
+    messages = [
+        (_message(*one, who), who, one[0].id)
+        for one, people in zip(told, reached, strict=True)
+        for who in people
+    ]
+    notify.publish_all(db, messages)
     journal.append(db, [_event(*one) for one in told], at=now)
     warned = {id: [look.day.plan.ids[one.place] for one in look.warnings] for id, look in late.items()}
     store.note_warned(db, warned)
@@ -190,19 +182,8 @@ def _message(wedding: Wedding, look: _Look, one: Deviation, recipient: str) -> N
     return Notification(key, title, " ".join(lines), "high", wedding.id)
 
 
-def _recipients(db: Connection, told: Sequence[_Told]) -> list[list[str]]:
-    """Return who is warned of each: its owner, or suppliers of that type, and the planner; else contacts."""
-    named = [_named(wedding, look.day.plan.owners[one.place]) for wedding, look, one in told]
-    people = {(who, wedding.id) for own, (wedding, _, _) in zip(named, told, strict=True) for who in own}
-    reached = notify.targets_of(db, people)
-    found = []
-    for own, (wedding, _, _) in zip(named, told, strict=True):
-        there = [who for who in own if any(to.recipient == who for to in reached[who, wedding.id])]
-        found.append(there or [CONTACTS])
-    return found
-
-
 def _named(wedding: Wedding, owner: str) -> list[str]:
+    """Return who is warned: a moment's owner, or the suppliers of that type, and the planner."""
     own = [*(of_type(wedding, owner) or [owner]), *calendar.planners(wedding)]
     return [one for one in dict.fromkeys(own) if one]
 
@@ -212,23 +193,27 @@ def _local(wedding: Wedding, minutes: float) -> datetime:
     return datetime.fromtimestamp(at, ZoneInfo(wedding.zone))
 
 
-def _write(db: Connection, looks: Sequence[_Look], policy: Policy, now: Moment) -> dict[str, str]:
-    """Write down how the days go whose state has changed, and of the others now and then.
+def _write(db: Connection, looks: Sequence[_Look], policy: Policy, now: Moment) -> int:
+    """Write down how the days go whose state has changed, and of the others now and then; return how many."""
+    rows, told_by = list[Metric](), dict[str, str]()
+    for look in looks:
+        so_far = deviations.adherence(look.day, policy)
+        told = _told_by(look, so_far, policy)
+        if _is_news(look.kept, told, policy, now):
+            rows.append(_metric(look, so_far, now))
+            told_by[look.kept.wedding_id] = told
+    if rows:
+        metrics.append(db, rows)
+        store.note_written(db, told_by, at=now)
+    return len(rows)
 
-    Return by what these are told.
-    """
-    so_far = [deviations.adherence(look.day, policy) for look in looks]
-    told_by = {
-        look.kept.wedding_id: _told_by(look, one, policy) for look, one in zip(looks, so_far, strict=True)
-    }
-    fresh = written.changed(told_by, now=now, every=policy.write_every)
-    rows = [
-        _metric(look, one, now)
-        for look, one in zip(looks, so_far, strict=True)
-        if look.kept.wedding_id in fresh
-    ]
-    metrics.append(db, rows)
-    return {id: told_by[id] for id in fresh}
+
+def _is_news(kept: WeddingDay, told: str, policy: Policy, now: Moment) -> bool:
+    if kept.written_at is None or told != kept.written_by:
+        return True
+    # Not all at the same look: each at a time of its own.
+    jitter = 0.75 + crc32(kept.wedding_id.encode()) / 2**33
+    return now - kept.written_at >= jitter * policy.write_every
 
 
 def _metric(look: _Look, so_far: Adherence, now: Moment) -> Metric:

@@ -22,6 +22,8 @@ def plain(found: Verdict, region: str) -> dict[str, Any]:
         "weddings": found.weddings,
         "last_wedding": found.last.id if found.last else None,
         "zone": zone,
+        "opened_by": found.override.by if found.override else None,
+        "opened_for": found.override.reason if found.override else None,
         "window": {
             "since": _local(window.since, "UTC"),
             "since_local": _local(window.since, zone),
@@ -42,8 +44,10 @@ def lines(found: Verdict, region: str) -> list[str]:
     said = [head]
     if found.last:
         near = "1 wedding is near" if found.weddings == 1 else f"{found.weddings} weddings are near"
-        over = {Reason.OVERRIDDEN: " (overridden)", Reason.TOO_SHORT: " too soon"}.get(found.reason, "")
-        said.append(f"{near}{over}; {found.last.id} for longest")
+        soon = " too soon" if found.reason is Reason.TOO_SHORT else ""
+        said.append(f"{near}{soon}; {found.last.id} for longest")
+    if found.override:
+        said.append(f"opened by {found.override.by}: {found.override.reason}")
     if not found.is_open:
         said.append(
             f"next window: {_shown(found.window.since, zone)}"

@@ -40,11 +40,6 @@ class TimelineRefused(ExpectedError):
     http_status = 422
 
 
-def read(text: str | bytes, wedding: Wedding) -> list[TimelineMoment]:
-    """Return the moments that a text holds, checked against their wedding. Raises TimelineRefused."""
-    return taken(parsed(text), wedding)
-
-
 def parsed(text: str | bytes) -> Any:
     """Return what a text holds. Raises TimelineRefused for what is no JSON."""
     try:
@@ -99,8 +94,9 @@ def document(moments: Sequence[TimelineMoment]) -> list[dict[str, Any]]:
 
 def _plain(one: TimelineMoment) -> dict[str, Any]:
     facts = {"id": one.id, "start": _written(one.start), "end": _written(one.end), "kind": one.kind}
-    more = {"owner": one.owner, "after": list(one.after), "place": one.place, "critical": one.critical}
-    return facts | {name: value for name, value in more.items() if value}
+    more = {"owner": one.owner, "after": list(one.after), "place": one.place}
+    found = facts | {name: value for name, value in more.items() if value}
+    return found if one.critical == (one.kind in rules.CRITICAL) else found | {"critical": one.critical}
 
 
 def _written(local: datetime) -> str:
@@ -109,7 +105,8 @@ def _written(local: datetime) -> str:
 
 def _kept(facts: Mapping[str, Any]) -> TimelineMoment:
     times = {name: datetime.fromisoformat(facts[name]) for name in ("start", "end")}
-    return TimelineMoment(**{**facts, **times, "after": tuple(facts.get("after", ()))})
+    usual = {"critical": facts["kind"] in rules.CRITICAL}
+    return TimelineMoment(**{**usual, **facts, **times, "after": tuple(facts.get("after", ()))})
 
 
 def _short(document: Mapping[str, Any], wedding: Wedding) -> list[TimelineMoment]:

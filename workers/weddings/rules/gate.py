@@ -66,6 +66,16 @@ class Span(NamedTuple):
     id: str
 
 
+class Override(NamedTuple):
+    """Who opened the gate, for what, until when and why; an empty region is all."""
+
+    change: Change
+    region: str
+    until: Moment
+    by: str
+    reason: str
+
+
 class Period(NamedTuple):
     """When the gate is closed, [since, until): for how many weddings, and for which the longest."""
 
@@ -87,7 +97,7 @@ class Verdict:
     """Whether a change may be made now, why, and until when that holds; None: as far as it was looked.
 
     `weddings` near close it, `last` of them for longest. `window` is the next one that is as long as asked
-    for; None when there is none.
+    for; None when there is none. `override` is who opened it though weddings are near.
     """
 
     change: Change
@@ -96,6 +106,7 @@ class Verdict:
     weddings: int
     last: Span | None
     window: Window | None
+    override: Override | None = None
 
     @property
     def is_open(self) -> bool:
@@ -124,7 +135,7 @@ def decide(
     *,
     now: Moment,
     lasts: timedelta,
-    overridden_until: Moment | None = None,
+    override: Override | None = None,
 ) -> Verdict:
     """Return whether a change may be made at `now`, and when it may be made that `lasts` so long."""
     periods = closed(spans, policy.before(change), policy.after)
@@ -133,17 +144,11 @@ def decide(
     near = here or next((one for one in periods if one.since > now), None)
     if here is None and (near is None or near.since - now >= lasts):
         return Verdict(change, Reason.NO_WEDDING_NEAR, near and near.since, 0, None, window)
-    if overridden_until is not None and overridden_until > now:
-        return _because(near, change, Reason.OVERRIDDEN, overridden_until, window)
-    reason = Reason.WEDDING_NEAR if here else Reason.TOO_SHORT
-    return _because(near, change, reason, near and near.until, window)
-
-
-def _because(
-    near: Period | None, change: Change, reason: Reason, until: Moment | None, window: Window | None
-) -> Verdict:
     weddings, last = (near.weddings, near.last) if near else (0, None)
-    return Verdict(change, reason, until, weddings, last, window)
+    if override is not None and override.until > now:
+        return Verdict(change, Reason.OVERRIDDEN, override.until, weddings, last, window, override)
+    reason = Reason.WEDDING_NEAR if here else Reason.TOO_SHORT
+    return Verdict(change, reason, near and near.until, weddings, last, window)
 
 
 def _window(periods: Sequence[Period], now: Moment, lasts: timedelta, end: Moment) -> Window | None:

@@ -1,13 +1,12 @@
 """The calendar as the gate sees it, and who overrode it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Table, Text, func, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Table, Text, select
 
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
-from workers.weddings.rules.gate import Change, Span
+from workers.weddings.rules.gate import Change, Override, Span
 from workers.weddings.store.tables import weddings
 from workers.weddings.store.weddings import take_place
 
@@ -27,17 +26,6 @@ overrides = Table(
 )
 
 
-@dataclass(frozen=True)
-class Override:
-    """Who opened the gate, for what, until when and why; an empty region is all."""
-
-    change: Change
-    region: str
-    until: Moment
-    by: str
-    reason: str
-
-
 def spans(db: Connection, start: datetime, end: datetime, region: str) -> list[Span]:
     """Return the weddings that take place and overlap [start, end), of a region or (empty) of all."""
     facts = (weddings.c.starts_at, weddings.c.ends_at, weddings.c.zone, weddings.c.id)
@@ -47,13 +35,14 @@ def spans(db: Connection, start: datetime, end: datetime, region: str) -> list[S
     return [Span(*row) for row in db.execute(query)]
 
 
-def open_until(db: Connection, change: Change, region: str, *, at: Moment) -> Moment | None:
-    """Return until when somebody has opened the gate for a change in a region, or everywhere."""
+def active(db: Connection, change: Change, region: str, *, at: Moment) -> Override | None:
+    """Return who has opened the gate for a change, in a region or everywhere, for longest."""
     own = (overrides.c.change == change) & overrides.c.region.in_(["", region]) & (overrides.c.until > at)
-    found: Moment | None = db.execute(select(func.max(overrides.c.until)).where(own)).scalar_one()
-    return found
+    query = select(*(overrides.c[name] for name in Override._fields)).where(own)
+    row = db.execute(query.order_by(overrides.c.until.desc()).limit(1)).one_or_none()
+    return Override(Change(row[0]), *row[1:]) if row else None
 
 
 def override(db: Connection, found: Override, *, at: Moment) -> None:
     """Remember that somebody opened the gate."""
-    db.execute(overrides.insert().values(**vars(found), at=at))
+    db.execute(overrides.insert().values(found._asdict() | {"at": at}))

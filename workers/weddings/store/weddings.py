@@ -7,31 +7,26 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
-from psycopg.types.json import Jsonb
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Text,
     any_,
-    column,
     func,
     literal,
     select,
-    table,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
-from workers.foundation.rows import copy
+from workers.foundation.rows import arriving, pairs, take_place_of
 from workers.weddings.formats import timeline as timelines
 from workers.weddings.rules.calendar import Status, VenueType, Wedding
 from workers.weddings.store.tables import history, versions, weddings
 
 FACTS = [weddings.c[name] for name in Wedding.__dataclass_fields__]
-#: Their columns are JSON.
-_DOCUMENTS = ("timeline", "duties")
 _VENUES, _STATUSES = {str(one): one for one in VenueType}, {str(one): one for one in Status}
 
 
@@ -124,11 +119,7 @@ def _carried(calendar: Sequence[Wedding], rows: Mapping[str, Any]) -> list[Weddi
 
 def _note_brought(db: Connection, digests: Mapping[str, str]) -> None:
     """Note which timeline the calendar brought last, also of weddings in which nothing else changed."""
-    own = (
-        func.unnest(literal(list(digests), ARRAY(Text)), literal(list(digests.values()), ARRAY(Text)))
-        .table_valued("id", "digest")
-        .render_derived()
-    )
+    own = pairs(digests, "digest")
     differs = weddings.c.timeline_digest.is_distinct_from(own.c.digest)
     statement = weddings.update().values(timeline_digest=own.c.digest)
     db.execute(statement.where(weddings.c.id == own.c.id, differs))
@@ -169,23 +160,14 @@ def upsert(
 
 
 def write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows into the calendar and its history, by way of a table that ends with the transaction.
-
-    A season is a COPY.
-    """
-    names = [column.name for column in weddings.c]
-    db.execute(text("CREATE TEMPORARY TABLE arriving (LIKE weddings) ON COMMIT DROP"))
-    values = ([Jsonb(row[name]) if name in _DOCUMENTS else row[name] for name in names] for row in rows)
-    copy(db, "arriving", names, values)
-    arriving = table("arriving", *(column(name) for name in names))
-    statement = insert(weddings).from_select(names, select(arriving).order_by(arriving.c.id))
-    new = {each.name: each for each in statement.excluded if each.name != "id"}
-    db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=new))
-    known = {
-        each.name: arriving.c["updated_at" if each.name == "known_from" else each.name] for each in history.c
-    }
-    db.execute(insert(history).from_select(list(known), select(*known.values())))
-    db.execute(text("DROP TABLE arriving"))
+    """Write rows into the calendar and its history."""
+    with arriving(db, weddings, rows) as arrived:
+        take_place_of(db, weddings, arrived)
+        known = {
+            each.name: arrived.c["updated_at" if each.name == "known_from" else each.name]
+            for each in history.c
+        }
+        db.execute(insert(history).from_select(list(known), select(*known.values())))
 
 
 def among(ids: list[str], own: ColumnElement[str] = weddings.c.id) -> ColumnElement[bool]:

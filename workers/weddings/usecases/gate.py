@@ -9,10 +9,9 @@ from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
 from workers.weddings.formats.events import GateOverridden
-from workers.weddings.rules.gate import Change, Policy, Verdict, decide
+from workers.weddings.rules.gate import Change, Override, Policy, Verdict, decide
 from workers.weddings.store import gate as store
 from workers.weddings.store import regions
-from workers.weddings.store.gate import Override
 
 #: How far is looked first; for how long somebody may open the gate.
 SOON, LONGEST = timedelta(days=2), timedelta(hours=24)
@@ -39,14 +38,14 @@ def _verdict(db: Connection, change: Change, region: str, now: Moment, lasts: ti
     policy = settings.read(Policy)
     if region:
         regions.require(db, [region])
-    overridden = store.open_until(db, change, region, at=now)
+    opened = store.active(db, change, region, at=now)
     spans = store.spans(db, now - policy.after, now + SOON + policy.before(change), region)
-    found = decide(change, spans, policy, now=now, lasts=lasts, overridden_until=overridden)
+    found = decide(change, spans, policy, now=now, lasts=lasts, override=opened)
     if found.until is not None and found.window and found.window.since + lasts < now + SOON:
         return found
     # The next days do not say it all: what is ahead is read.
     spans = store.spans(db, now - policy.after, now + policy.ahead + policy.before(change), region)
-    return decide(change, spans, policy, now=now, lasts=lasts, overridden_until=overridden)
+    return decide(change, spans, policy, now=now, lasts=lasts, override=opened)
 
 
 def override(

@@ -56,8 +56,9 @@ def _days() -> None:
         sa.Column("starts_at", _MOMENT, nullable=False),
         sa.Column("over_at", _MOMENT, nullable=False, index=True),
         sa.Column("venue", sa.Text(), nullable=False),
-        sa.Column("weather", sa.Text(), nullable=False, server_default=""),
         sa.Column("suppliers", sa.Integer(), nullable=False),
+        sa.Column("written_by", sa.Text(), nullable=False),
+        sa.Column("written_at", _MOMENT),
         *(sa.Column(name, postgresql.JSONB(), nullable=False) for name in documents),
     )
 
