@@ -23,16 +23,7 @@ def command(wedding_id: str, as_json: bool) -> None:
     found = view(wedding_id, now=clock.now())
     one, phase = found.wedding, found.phase
     if as_json:
-        facts = {
-            "schema": "wedops.wedding/1",
-            "wedding": one,
-            "phase": phase,
-            "objectives": found.objectives,
-            "results": found.results,
-            "emergencies": found.emergencies,
-            "messages": found.messages,
-            "course": found.course,
-        }
+        facts = {"schema": "wedops.wedding/1", **vars(found)}
         click.echo(orjson.dumps(facts).decode())
         return
     click.echo(
