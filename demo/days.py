@@ -31,6 +31,8 @@ API = f"http://127.0.0.1:{os.environ.get('API_PORT', '8000')}"
 EVERY, LOOK_AHEAD_EVERY = 0.5, 30.0
 #: From so long before a ceremony a day is known, and until so long after it reports are sent.
 BEFORE, AFTER = timedelta(hours=8), timedelta(hours=7)
+#: When suppliers arrive who own no moment.
+SET_UP = timedelta(hours=2)
 
 
 @dataclass(frozen=True, order=True)
@@ -50,6 +52,7 @@ def reports(wedding: Wedding, *, now: Moment) -> list[Report]:
     moments = timeline.known(wedding)
     went = days.went(wedding.venue_type, "dry", np.random.default_rng(crc32(wedding.id.encode())))
     found = [one for pair in zip(moments, went, strict=False) for one in _said(wedding, *pair)]
+    found += [_arrival(wedding, one, found) for one in wedding.supplier_ids]
     return [one for one in found if one.due >= now - timedelta(minutes=30)]
 
 
@@ -62,6 +65,13 @@ def _said(wedding: Wedding, moment: TimelineMoment, went: days.Went) -> Iterator
         if not isnan(said):
             due, happened = (Moment(wedding.starts_at + timedelta(minutes=one)) for one in (said, at))
             yield Report(due, happened, wedding.id, moment.id, what, by)
+
+
+def _arrival(wedding: Wedding, supplier: str, said: list[Report]) -> Report:
+    """Return when a supplier arrives: a quarter of an hour before its first moment, else to set up."""
+    first = min((one.happened for one in said if one.by == supplier), default=wedding.starts_at - SET_UP)
+    at = Moment(first - timedelta(minutes=15))
+    return Report(at, at, wedding.id, "", "arrived", supplier)
 
 
 def _send(client: httpx2.Client, one: Report) -> None:
