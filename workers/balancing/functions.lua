@@ -126,9 +126,9 @@ local function bad_request(wedding, region, user_type, user, per_second)
       and 'joins a second must be a number from 1 to 100000'
 end
 
--- KEYS nodes; ARGV wedding, user_type, region, node to avoid or '', joins a second, the user or ''. Returns
--- JSON: node, url, wait_ms, and for couples and planners backup and backup_url; or {} when no node takes
--- them.
+-- KEYS nodes; ARGV wedding, user_type, region, node to avoid or '', joins a second, the user or '', 1 for a
+-- vendor who may have a backup. Returns JSON: node, url, wait_ms, and for couples, planners and such vendors
+-- backup and backup_url; or {} when no node takes them.
 local function route(keys, args)
   local key, wedding, user_type, region = keys[1], args[1], args[2], args[3]
   local avoid, user = args[4] or '', args[6] or ''
@@ -156,7 +156,7 @@ local function route(keys, args)
     wait = paced(key .. ':r:' .. chosen, 1000 / per_second, per_second, LONGEST_WAIT_MS, now)
   end
   local answer = {node = chosen, url = facts_of(key, chosen).url, wait_ms = wait}
-  if critical then
+  if critical or args[7] == '1' then
     backup = backup or least_filled(key, limits, region, chosen, user_type, now, avoid)
     if backup then answer.backup, answer.backup_url = backup, facts_of(key, backup).url end
   end

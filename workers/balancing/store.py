@@ -59,14 +59,15 @@ def route(
     avoid: str = "",
     joins_per_second: int = 200,
     user_id: str = "",
+    backed: bool = False,
 ) -> Route:
     """Return the node for a person of a wedding, not the one to `avoid` that just failed them. Raises NoNode.
 
-    `user_id` asks: somebody who asks again and again is made to wait by themselves.
+    `user_id` asks: somebody who asks again and again is made to wait by themselves. A vendor gets a backup
+    when `backed`.
     """
-    answer = orjson.loads(
-        _call("wedops_route", wedding_id, user_type, region, avoid, joins_per_second, user_id)
-    )
+    asked = wedding_id, user_type, region, avoid, joins_per_second, user_id, int(backed)
+    answer = orjson.loads(_call("wedops_route", *asked))
     if not answer:
         raise NoNode
     return Route(**answer)

@@ -12,7 +12,7 @@ from workers.balancing.adapters.supabase import Scraped
 from workers.connections.formats.permits import Permit, PermitRefused
 from workers.connections.rules.admission import UserType, shares
 from workers.connections.rules.modes import EVERYWHERE
-from workers.connections.store import aggregated, modes, upkeep
+from workers.connections.store import aggregated, backups, modes, upkeep
 from workers.connections.store import registry as connections
 from workers.foundation import clock, database, jobs, logs, settings
 from workers.foundation.errors import ExpectedError
@@ -160,8 +160,9 @@ def route(permit: Permit, region: str, *, avoid: str = "") -> rules.Route:
     """
     if not permit.wedding_id:
         raise PermitRefused(why="wrong_wedding", remedy="fetch a permit for a wedding")
-    to = (permit.wedding_id, permit.user_type, region)
-    return store.route(*to, avoid=avoid, joins_per_second=policy().joins_per_second, user_id=permit.user_id)
+    to, pace = (permit.wedding_id, permit.user_type, region), policy().joins_per_second
+    backed = permit.user_type == UserType.VENDOR and backups.is_allowed(permit.supplier_id or "")
+    return store.route(*to, avoid=avoid, joins_per_second=pace, user_id=permit.user_id, backed=backed)
 
 
 class NodeReports(ExpectedError):

@@ -31,12 +31,13 @@ from workers.snapshots import rules as snapshots
 from workers.wedding_day.rules import deviations
 from workers.wedding_day.rules import looks as wedding_day
 from workers.weddings.rules import calendar as weddings
-from workers.weddings.rules import gate
+from workers.weddings.rules import gate, modes
 
 DECLARED: tuple[type[Settable], ...] = (
     Servers,
     weddings.Policy,
     gate.Policy,
+    modes.Policy,
     seasons.Policy,
     forecasting.Policy,
     peak_forecast.Policy,

@@ -43,6 +43,11 @@ CLOSE = "wedops:close:"
 REUSED = "wedops:reused:"
 
 
+def critical(supplier_id: str, shards: int) -> str:
+    """Return the key that is there while a supplier may have backups; read by admission and routes."""
+    return f"{shard(supplier_id, shards)}:critical:{supplier_id}"
+
+
 def shard(tenant: str, shards: int) -> str:
     """Return the key that all records of a tenant begin with; crc32 is the one of zlib, in every language."""
     return numbered(crc32(tenant.encode()) % shards)

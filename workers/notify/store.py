@@ -7,11 +7,12 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from redis.exceptions import RedisError
-from sqlalchemy import Column, ColumnElement, Connection, Table, Text, delete, select, update
+from sqlalchemy import Column, ColumnElement, Connection, DateTime, Table, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from workers.foundation import redis
 from workers.foundation.database import metadata
+from workers.foundation.moments import MachineMoment
 from workers.notify.keys import ACCEPTED
 from workers.notify.rules import Target
 
@@ -22,6 +23,8 @@ addresses = Table(
     Column("wedding_id", Text, primary_key=True, server_default=""),
     Column("channel", Text, primary_key=True),
     Column("url", Text, nullable=False),
+    # When a message arrived there last, by the machine's clock.
+    Column("verified_at", DateTime(timezone=True)),
 )
 
 
@@ -47,7 +50,7 @@ def register(db: Connection, to: Target, url: str) -> None:
     row = {"recipient": to.recipient, "channel": to.channel, "wedding_id": to.wedding_id, "url": url}
     # Two keys say the same while the name of before is one, too: an upsert can name only one of them.
     for _ in range(2):
-        if db.execute(update(addresses).where(_is(to)).values(url=url)).rowcount:
+        if db.execute(update(addresses).where(_is(to)).values(url=url, verified_at=None)).rowcount:
             return
         db.execute(insert(addresses).values(row).on_conflict_do_nothing())
 
@@ -66,6 +69,18 @@ def registered(db: Connection) -> list[Target]:
 def address(db: Connection, to: Target) -> str | None:
     """Return where somebody is reached by a channel; None when nobody said so."""
     return db.execute(select(addresses.c.url).where(_is(to))).scalar_one_or_none()
+
+
+def note_verified(db: Connection, to: Target) -> None:
+    """Remember that a message arrived there."""
+    db.execute(update(addresses).where(_is(to)).values(verified_at=func.now()))
+
+
+def verified(db: Connection, recipients: Collection[str]) -> dict[tuple[str, str], MachineMoment | None]:
+    """Return when a message arrived at people last, by (recipient, wedding or empty); None: never did."""
+    key = addresses.c.recipient, addresses.c.wedding_id
+    query = select(*key, func.max(addresses.c.verified_at)).where(addresses.c.recipient.in_(recipients))
+    return {(who, wedding_id): at for who, wedding_id, at in db.execute(query.group_by(*key))}
 
 
 def channels_of(

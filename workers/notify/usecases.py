@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
 from workers.foundation.event_log import Happening
+from workers.foundation.moments import Moment
 from workers.notify import adapters, formats, store
 from workers.notify.rules import CONTACTS, OPERATIONS, Notification, Target
 from workers.outbox import store as outbox
@@ -43,6 +44,13 @@ def addressed(db: Connection, people: Collection[tuple[str, str]]) -> set[tuple[
     """Return which of some people, as (recipient, wedding), have an address of their own."""
     found = targets_of(db, people)
     return {one for one in people if any(to.recipient == one[0] for to in found[one])}
+
+
+def verified(db: Connection, people: Collection[tuple[str, str]]) -> dict[tuple[str, str], Moment | None]:
+    """Return of those with an address of their own, as (recipient, wedding), when a message arrived last."""
+    known = store.verified(db, {one[0] for one in people})
+    found = {one: known.get(one, known.get((one[0], ""))) for one in addressed(db, people)}
+    return {one: clock.of_the_world(at) if at else None for one, at in found.items()}
 
 
 def reached(db: Connection, groups: Sequence[tuple[str, Sequence[str]]]) -> list[list[str]]:
@@ -91,6 +99,8 @@ def send(entry: Entry) -> Result:
     if not adapters.send(url, notification.title, notification.body, notification.severity, key=entry.key):
         return Result(Outcome.FAILED, "the target did not take it")
     store.note_accepted(entry.key)
+    with database.transaction() as db:
+        store.note_verified(db, to)
     return Result(Outcome.SENT)
 
 
@@ -137,6 +147,18 @@ def unregister(to: Target) -> bool:
     with database.transaction() as db:
         outbox.withdraw_for(db, formats.KIND, str(to))
         return store.unregister(db, to)
+
+
+def make_contacts(db: Connection, wedding_id: str, recipients: Sequence[str]) -> None:
+    """Have people reached as a wedding's contacts, by all channels that they have. Raises AddressMissing."""
+    for recipient in recipients:
+        of = next((id for id in (wedding_id, "") if store.channels(db, recipient, id)), None)
+        if of is None:
+            raise AddressMissing(recipient=recipient)
+        for channel in store.channels(db, recipient, of):
+            url = store.address(db, Target(recipient, of, channel))
+            if url and recipient != CONTACTS:
+                store.register(db, Target(CONTACTS, wedding_id, f"{recipient}-{channel}"), url)
 
 
 def require_address(db: Connection, recipient: str) -> None:

@@ -10,8 +10,8 @@ from workers.foundation.moments import Moment
 from workers.seasons import store
 from workers.seasons.rules import deciding
 from workers.seasons.rules import season as rules
+from workers.weddings.store import holds, weddings
 from workers.weddings.store import regions as calendar_regions
-from workers.weddings.store import weddings
 
 log = logs.get("seasons")
 
@@ -64,6 +64,7 @@ def publish_day(*, now: Moment) -> None:
     policy = settings.read(rules.Policy)
     with database.transaction() as db:
         near = weddings.between(db, now - policy.near_after, now + policy.near_before, limit=1)
-        kind, reason = rules.kind_of_day(near, store.current(db).values(), policy, now=now)
+        held = bool(holds.live(db, now, now))
+        kind, reason = rules.kind_of_day(near, store.current(db).values(), policy, now=now, held=held)
     if before := store.publish_day(kind, reason):
         log.info("kind of day changed", before=before, to=kind, reason=reason)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -43,6 +43,33 @@ class ChangeTimeline(WeddingCommand):
 
     moments: list[dict[str, Any]] = Field(description="as docs/guides/wedding-day.md has them")
     if_version: int | None = Field(default=None, description="only while it is of this version")
+
+
+@register
+class BeginMode(WeddingCommand):
+    """wedding_day.begin_mode: hold a wedding armed or live for a while, whatever the calendar says."""
+
+    task = "wedding_day.begin_mode"
+
+    mode: Literal["armed", "live"]
+    hours: float = Field(gt=0, le=168, description="for how long")
+    reason: str = Field(min_length=1, max_length=500)
+    contacts: list[Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]] = Field(
+        default_factory=list,
+        max_length=20,
+        description="people with an address: the wedding's contacts from now on",
+    )
+
+
+@dataclass(frozen=True)
+class ModeChanged(Event):
+    """A wedding came into another mode, by the `calendar` or by who began it."""
+
+    name: ClassVar = "wedding_day.mode_changed"
+
+    wedding_id: str
+    mode: str
+    by: str
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from workers.app import Task, app
 from workers.commands import usecases as commands
 from workers.foundation import clock, database, logs
-from workers.wedding_day.formats import ChangeTimeline, ReportMoment
-from workers.wedding_day.usecases import learning, looking, maintaining, readiness, reporting, watching
+from workers.wedding_day.formats import BeginMode, ChangeTimeline, ReportMoment
+from workers.wedding_day.usecases import learning, looking, maintaining, modes, readiness, reporting, watching
 from workers.weddings.usecases import timelines
 
 log = logs.get("wedding_day")
@@ -69,6 +69,22 @@ def change_timeline(self: Task, **fields: Any) -> None:
 
     commands.run(ChangeTimeline, fields, _change, task_id=self.request.id)
     timelines.changed(str(fields.get("wedding_id")), now=clock.now())
+
+
+@app.task(name=BeginMode.task, bind=True)
+def begin_mode(self: Task, **fields: Any) -> None:
+    """Hold a wedding in a mode."""
+
+    def _begin(db: Connection, command: BeginMode, key: str) -> str:
+        return modes.begin(db, command, by=commands.caller(db, key), now=clock.now()).mode
+
+    commands.run(BeginMode, fields, _begin, task_id=self.request.id)
+
+
+@app.task(name="wedding_day.verify")
+def verify(**_later: object) -> None:
+    """See who of the weddings that are armed or live has a backup connection that answers."""
+    modes.verify(now=clock.now())
 
 
 @app.task(name="wedding_day.check_ready")

@@ -58,6 +58,8 @@ MAY_REFUSE = {
     "weddings day",
     # A wedding is near.
     "gate",
+    # Nobody has an address; nobody began one by hand.
+    "weddings mode",
     # What the pages report is none of this timeline.
     "weddings report",
 }
@@ -166,7 +168,8 @@ ARGUMENTS = {
     "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"),
     "weddings import": ("season.csv",),
     "gate": ("deploy",),
-    "weddings show": ("w-17",), "weddings timeline": ("w-17",), "weddings day": ("w-17",),
+    "weddings show": ("w-17",), "weddings mode": ("w-17",), "weddings timeline": ("w-17",),
+    "weddings day": ("w-17",),
     "messages show": ("m-1",),
     "emergency show": ("1",),
     "cache key": ("wedding", "w-17"),

@@ -22,6 +22,7 @@ from workers.delivery.usecases import sending
 from workers.foundation import clock, database, settings
 from workers.foundation.moments import Moment
 from workers.notify import store as contacts
+from workers.notify import usecases
 from workers.notify.rules import Target
 from workers.wedding_day import tasks
 from workers.wedding_day.rules.readiness import Item, State
@@ -60,6 +61,7 @@ def _states(hours: float) -> dict[Item, State]:
 def _reached() -> None:
     with database.transaction() as db:
         contacts.register(db, Target("planner", "w-1", "mail"), "log://")
+        contacts.note_verified(db, Target("planner", "w-1", "mail"))
 
 
 def _run(*words: str) -> Result:
@@ -72,6 +74,7 @@ def test_a_list_says_what_is_red_and_who_has_to_see_to_it() -> None:
         Item.CONTACTS: State.NO_GO,
         Item.SUPPLIERS: State.NOT_DUE,
         Item.DATA: State.NOT_DUE,
+        Item.BACKUPS: State.NOT_DUE,
         Item.ALERTS: State.GO,
         Item.CAPACITY: State.GO,
         Item.FORECAST: State.GO,
@@ -81,7 +84,10 @@ def test_a_list_says_what_is_red_and_who_has_to_see_to_it() -> None:
     assert (
         "contacts  NO GO    neither planner nor couple nor contacts have an address  (planner)" in done.output
     )
-    _reached()
+    with database.transaction() as db:
+        contacts.register(db, Target("planner", "w-1", "mail"), "log://")
+    assert "no message arrived at planner yet" in _run("w-1").output
+    assert usecases.send_test("planner", "w-1", key="t") == {Target("planner", "w-1", "mail"): True}
     done = _run("--days", "8")
     assert (done.exit_code, done.output) == (0, "w-1  Sat 2026-10-10 08:00  America/New_York  go\n")
     assert orjson.loads(_run("--json", "--days", "8").output)["weddings"][0]["ready"]

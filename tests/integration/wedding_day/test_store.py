@@ -18,6 +18,7 @@ from workers.wedding_day.store import looks as store
 from workers.wedding_day.usecases import looking as usecases
 from workers.weddings import keys
 from workers.weddings.rules.calendar import Phase, Status, Wedding
+from workers.weddings.rules.modes import Mode
 from workers.weddings.store import due, weddings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -89,9 +90,11 @@ def test_many_that_start_at_once_cost_a_few_statements_for_each_five_hundred() -
         assert usecases.look(now=clock.now()) == 1_200
     finally:
         event.remove(database.engine(), "before_cursor_execute", _count)
-    assert len(statements) <= 3 * 2
+    assert len(statements) <= 3 * 10
     assert len(_warmed()) == 1_200
-    assert set(store.seen(["w-0", "w-1199"]).values()) == {Seen(Phase.CEREMONY, f"{now:%Y%m%dT%H%M}")}
+    assert set(store.seen(["w-0", "w-1199"]).values()) == {
+        Seen(Phase.CEREMONY, f"{now:%Y%m%dT%H%M}", Mode.LIVE)
+    }
 
 
 def test_a_change_during_a_look_is_looked_at_again() -> None:
@@ -125,7 +128,7 @@ def test_without_a_cache_the_others_are_looked_at_and_it_is_tried_again(
     with monkeypatch.context() as away:
         away.setattr(warming, "request", _fail)
         usecases.look(now=now)
-    assert store.seen(["near", "set-up"]) == {"near": Seen(), "set-up": Seen(Phase.SETUP, was)}
+    assert store.seen(["near", "set-up"]) == {"near": Seen(), "set-up": Seen(Phase.SETUP, was, Mode.ARMED)}
     assert usecases.look(now=Moment(now + timedelta(seconds=9))) == 0
     assert usecases.look(now=Moment(now + timedelta(seconds=10))) == 1
     assert _warmed() == ["near"]
@@ -158,5 +161,5 @@ def test_a_wedding_that_redis_lost_or_put_off_is_listed_again_and_others_keep_th
     tasks.list_due()
     listed = _due()
     assert listed["lost"] <= clock.now().timestamp() * 1000
-    assert listed["put-off"] == int((later - timedelta(hours=6)).timestamp() * 1000)
+    assert listed["put-off"] == int((later - timedelta(hours=24)).timestamp() * 1000)
     assert listed["due"] == 1

@@ -15,8 +15,8 @@ from workers.foundation import settings
 from workers.foundation.moments import Moment
 from workers.snapshots import store as snapshots
 from workers.weddings.rules import calendar
+from workers.weddings.store import holds, weddings
 from workers.weddings.store import regions as regions_of
-from workers.weddings.store import weddings
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,16 @@ def of(db: Connection, alerts: Sequence[AlertView], *, now: Moment) -> dict[int,
 
 
 def _near(db: Connection, phases: calendar.Policy, now: Moment) -> dict[str, Counter[calendar.Phase]]:
-    """Return how many weddings are near `now` in each region, by the phase that they are in."""
+    """Return how many weddings are near `now` in each region, by the phase that they are in.
+
+    Those that somebody holds live count as in set-up.
+    """
     near: dict[str, Counter[calendar.Phase]] = defaultdict(Counter)
     for region, starts_at, ends_at in regions_of.spans(
         db, now - phases.wind_down_lasts, now + phases.setup_before
     ):
         begun = (phase for begin, phase in calendar.begins(starts_at, ends_at, phases) if now >= begin)
         near[region][next(begun, calendar.Phase.PLANNING)] += 1
+    for one in holds.live(db, now, now):
+        near[one.region][calendar.Phase.SETUP] += 1
     return near

@@ -76,12 +76,19 @@ local function beside_itself(request, records)
   end
 end
 
+-- Couple and planners may have one; a supplier that owns a critical moment, until its wedding is over.
+local function may_back_up(shard, request)
+  if request.user_type == 'couple' or request.user_type == 'planner' then return true end
+  local key = shard .. ':critical:' .. (request.supplier_id or '')
+  return request.user_type == 'vendor' and redis.call('EXISTS', key) == 1
+end
+
 local function over_limit(shard, limits, request, records, now)
   local mine = 0
   for _, record in ipairs(records) do
     if record[BACKUP] == (request.backup and '1' or '0') then mine = mine + 1 end
   end
-  if request.backup and request.user_type ~= 'couple' and request.user_type ~= 'planner' then
+  if request.backup and not may_back_up(shard, request) then
     return later('backup_not_allowed', 3600000, request.id, now)
   end
   if mine >= (request.backup and 1 or limits.user or 5) then

@@ -20,6 +20,30 @@ local function presence(keys, args)
   return {page[1], online, users}
 end
 
+-- KEYS shard; ARGV tenant, wedding, cursor, count. Whose connections of a wedding are not the only ones, a
+-- page at a time, guests left out. Returns {cursor, {user type, connections, backups that answer, …}}.
+local function backups(keys, args)
+  local shard, wedding, found, now = keys[1], args[2] or '', {}, now_ms()
+  local limits = limits_of(shard, {})
+  local page = redis.call('HSCAN', group(shard, args[1] or ''), args[3] or '0', 'COUNT', args[4] or 200)
+  for i = 1, #page[2], 2 do
+    local held_open, backed, user_type = 0, 0, nil
+    for _, record in ipairs(readable(page[2][i + 1]) or {}) do
+      if record[WEDDING] == wedding and TYPES[record[TYPE]] ~= 'guest' then
+        local ref = args[1] .. '/' .. page[2][i] .. '/' .. record[ID]
+        local seen = tonumber(redis.call('ZSCORE', shard .. ':active', ref)) or 0
+        local answers = now - seen < (limits.healthy_ms or 60000)
+        held_open, user_type = held_open + 1, TYPES[record[TYPE]]
+        if record[BACKUP] == '1' and answers then backed = backed + 1 end
+      end
+    end
+    if held_open > 0 then
+      for _, value in ipairs({user_type, held_open, backed}) do found[#found + 1] = value end
+    end
+  end
+  return {page[1], found}
+end
+
 -- KEYS shard; ARGV tenant, user. Returns all that is known of a user's connections, as JSON: for people who
 -- look for one.
 local function show(keys, args)
@@ -192,6 +216,7 @@ register('wedops_heaviest', heaviest, 'allow-oom')
 register('wedops_repair', repair, 'allow-oom')
 register('wedops_stale', stale, 'no-writes')
 register('wedops_presence', presence, 'no-writes')
+register('wedops_backups', backups, 'no-writes')
 register('wedops_show', show, 'no-writes')
 register('wedops_audit', audit, 'no-writes')
 register('wedops_strays', strays, 'no-writes')

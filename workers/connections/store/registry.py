@@ -39,7 +39,8 @@ class Connection:
     #: `mobile` or `fixed`.
     device: str | None = None
     channels: tuple[str, ...] = ()
-    #: A couple's or a planner's second connection on another node, for the day the first one goes.
+    #: The second connection, on another node, of a couple, a planner, or a supplier that owns a critical
+    #: moment: for the day the first one goes.
     backup: bool = False
     reconnects: int = 0
 

@@ -23,8 +23,8 @@ from workers.snapshots import rules as snapshot_rules
 from workers.snapshots import store as snapshots
 from workers.weddings.rules import calendar
 from workers.weddings.rules.calendar import EVERYWHERE
+from workers.weddings.store import holds, weddings
 from workers.weddings.store import regions as calendar_regions
-from workers.weddings.store import weddings
 
 #: What a cache that has to evict should be full at most.
 UTILISATION = 0.75
@@ -74,6 +74,7 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
     measured = {row.region: row for row in snapshots.latest(db, since=now - fresh_for)}
     left = known.left(regions := calendar_regions.known(db))
     here: dict[str, list[calendar.Wedding]] = {region: [] for region in [*regions, *left]} | _by_region(near)
+    held = {one.region: one.until for one in sorted(holds.live(db, now, now), key=lambda one: one.until)}
     expected = _expected(db, {region: here[region] for region in regions}, policy, now)
     lately = snapshots.highest(db, now - policy.shrink_after, now)
     boot, unit = policy.boot_minutes, policy.negligible_load
@@ -88,7 +89,7 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
         row = measured.get(region)
         # Where no wedding is left nobody is expected, whatever was forecast while there was one.
         facts = known.of(region, Resource.INSTANCES) | expected.get(region, {"expected": 0.0})
-        seen = _of_weddings(ours, policy, now) | {
+        seen = _of_weddings(ours, held.get(region), policy, now) | {
             "load": row.connections if row else 0.0 if region in empty else None,
             "lately": lately.get(region),
             "unlearned": region in waiting,
@@ -98,12 +99,12 @@ def _regions(db: Connection, known: Ordered, near: Sequence[calendar.Wedding]) -
     return found
 
 
-def _of_weddings(ours: Sequence[calendar.Wedding], policy: Policy, now: Moment) -> dict[str, Any]:
+def _of_weddings(
+    ours: Sequence[calendar.Wedding], held_until: Moment | None, policy: Policy, now: Moment
+) -> dict[str, Any]:
     ahead = any(one.starts_at > now for one in ours)
-    return {
-        "ceremony_ahead": ahead,
-        "frozen_until": max((one.ends_at + policy.linger for one in ours), default=None),
-    }
+    ends = [one.ends_at + policy.linger for one in ours] + ([held_until] if held_until else [])
+    return {"ceremony_ahead": ahead, "frozen_until": max(ends, default=None)}
 
 
 def _bound(one: UpperBound | None) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     WEDDING_NEAR = "wedding_near"
     PEAK_SEASON = "peak_season"
     NOTHING_NEAR = "nothing_near"
+    HELD_LIVE = "held_live"
 
 
 #: Share of a year's weddings by month, January first, in percent: US industry surveys.
@@ -103,12 +104,19 @@ class Decision:
 
 
 def kind_of_day(
-    weddings: Iterable[Wedding], seasons: Iterable[Season], policy: Policy, *, now: Moment
+    weddings: Iterable[Wedding],
+    seasons: Iterable[Season],
+    policy: Policy,
+    *,
+    now: Moment,
+    held: bool = False,
 ) -> tuple[KindOfDay, Reason]:
     """Return the kind of day at `now`.
 
-    One wedding that is near makes it a wedding day, whatever the weekday.
+    One wedding that is near, or `held` live by hand, makes it a wedding day, whatever the weekday.
     """
+    if held:
+        return KindOfDay.WEDDING_DAY, Reason.HELD_LIVE
     for wedding in weddings if policy.wedding_days else ():
         if wedding.starts_at - policy.near_before <= now < wedding.ends_at + policy.near_after:
             return KindOfDay.WEDDING_DAY, Reason.WEDDING_NEAR

@@ -1,6 +1,6 @@
 """Is a wedding ready? A go / no-go list, as launches have one. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -22,6 +22,7 @@ class Item(StrEnum):
     CONTACTS = "contacts"
     SUPPLIERS = "suppliers"
     DATA = "data"
+    BACKUPS = "backups"
     ALERTS = "alerts"
     CAPACITY = "capacity"
     FORECAST = "forecast"
@@ -70,15 +71,20 @@ class Open:
 class Facts:
     """What is known of a wedding; of its people those who have an address are `reached`.
 
+    `reached` says when a message arrived there last, None: never.
+
     `alerts` are those of the wedding and its region; `too_full` and `unfit` that of its region's capacity
     and of its forecast.
     """
 
     moments: Sequence[TimelineMoment]
-    reached: Collection[str]
+    reached: Mapping[str, Moment | None]
     exercise: Exercise | None
     rehearses: bool
     warmed_at: Moment | None
+    #: Of the couple and who else is critical, (connected, with a backup that answers) by type, and when that
+    #: was seen; None while the wedding is not live.
+    backups: tuple[Mapping[str, tuple[int, int]], Moment] | None
     alerts: Sequence[Open]
     too_full: Open | None
     unfit: Open | None
@@ -93,6 +99,7 @@ def checks(
         _contacts(known.reached),
         _suppliers(known),
         _data(known.warmed_at, Moment(wedding.starts_at - phases.setup_before - warm_before), now),
+        _backups(known.backups),
         *_alerts(known.alerts),
         _open(Item.CAPACITY, known.too_full, "no day ahead needs more than there may be"),
         _open(Item.FORECAST, known.unfit, "what was forecast came true often enough"),
@@ -130,11 +137,16 @@ def _problems(moments: Sequence[TimelineMoment]) -> Iterator[str]:
     yield from conflicts(moments)
 
 
-def _contacts(reached: Collection[str]) -> Check:
+def _contacts(reached: Mapping[str, Moment | None]) -> Check:
     if not reached:
         said = "neither planner nor couple nor contacts have an address"
         return Check(Item.CONTACTS, State.NO_GO, said, None, PLANNER)
-    return Check(Item.CONTACTS, State.GO, f"{', '.join(sorted(reached))} can be reached", None, PLANNER)
+    if untested := sorted(who for who, at in reached.items() if at is None):
+        said = f"no message arrived at {', '.join(untested)} yet; `wedops contacts test` sends one"
+        return Check(Item.CONTACTS, State.NO_GO, said, None, PLANNER)
+    oldest = min(at for at in reached.values() if at is not None)
+    said = f"messages arrived at {', '.join(sorted(reached))}"
+    return Check(Item.CONTACTS, State.GO, said, oldest, PLANNER)
 
 
 def _suppliers(known: Facts) -> Check:
@@ -158,6 +170,21 @@ def _data(warmed_at: Moment | None, due_at: Moment, now: Moment) -> Check:
     if now < due_at + timedelta(minutes=10):
         return Check(Item.DATA, State.NOT_DUE, "it is warmed up before set-up", None, OPERATIONS)
     return Check(Item.DATA, State.NO_GO, "its data was not warmed up", warmed_at, OPERATIONS)
+
+
+def _backups(known: tuple[Mapping[str, tuple[int, int]], Moment] | None) -> Check:
+    if known is None:
+        said = "it is looked at once the wedding is live"
+        return Check(Item.BACKUPS, State.NOT_DUE, said, None, OPERATIONS)
+    seen, at = known
+    lacking = [f"{kind} {c - b} of {c}" for kind, (c, b) in sorted(seen.items()) if b < c]
+    if lacking:
+        said = f"without a backup connection: {', '.join(lacking)}"
+        return Check(Item.BACKUPS, State.NO_GO, said, at, OPERATIONS)
+    many = sum(connected for connected, _ in seen.values())
+    if not many:
+        return Check(Item.BACKUPS, State.NOT_DUE, "nobody who needs one is connected", at, OPERATIONS)
+    return Check(Item.BACKUPS, State.GO, f"all {many} have a backup that answers", at, OPERATIONS)
 
 
 def _alerts(alerts: Sequence[Open]) -> Iterator[Check]:

@@ -80,3 +80,19 @@ fits = Table(
     Column("arrays", LargeBinary, nullable=False),
     info=expires("fitted_at"),
 )
+
+#: The mode of each wedding that is armed or was, since when, by whom: `calendar`, or who began it by hand.
+modes = Table(
+    "wedding_modes",
+    metadata,
+    Column("wedding_id", Text, primary_key=True),
+    Column("mode", Text, nullable=False, index=True),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("by", Text, nullable=False),
+    # User type -> [connected, those of them with a backup that answers]; none before it was looked at.
+    Column("backups", JSONB),
+    Column("checked_at", DateTime(timezone=True)),
+    # Since when somebody has had no backup.
+    Column("missing_since", DateTime(timezone=True)),
+    info=expires("since"),
+)

@@ -6,15 +6,18 @@ from sqlalchemy import Connection
 
 from workers.foundation.event_log import Happening
 from workers.journal import store as journal
-from workers.wedding_day.formats import DeviationAhead, MomentReported
+from workers.wedding_day.formats import DeviationAhead, ModeChanged, MomentReported
 
 
 def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
-    """Return what was reported, and what was warned of, from a moment on."""
+    """Return what was reported, what was warned of, which modes began, from a moment on."""
     found = []
-    for one in journal.since(db, since, [MomentReported.name, DeviationAhead.name], limit=limit):
+    names = [MomentReported.name, DeviationAhead.name, ModeChanged.name]
+    for one in journal.since(db, since, names, limit=limit):
         body = one.body
-        if one.name == MomentReported.name:
+        if one.name == ModeChanged.name:
+            what = f"{body['wedding_id']} is {body['mode'].replace('_', ' ')}"
+        elif one.name == MomentReported.name:
             what = f"{body['wedding_id']}: {body['moment'] or body['by']} {body['what']}"
         else:
             late = f"{body['moment']} will probably be {body['minutes']} min late"

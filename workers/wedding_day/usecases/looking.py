@@ -10,7 +10,10 @@ from workers.foundation import clock, database, logs, settings, telemetry
 from workers.foundation.moments import Moment
 from workers.wedding_day.rules import looks as rules
 from workers.wedding_day.store import looks as store
+from workers.wedding_day.usecases import modes
 from workers.weddings.rules import calendar
+from workers.weddings.rules.modes import Hold
+from workers.weddings.rules.modes import Policy as Modes
 from workers.weddings.store import due, weddings
 
 log = logs.get("wedding_day")
@@ -24,19 +27,26 @@ BATCH, ENOUGH = 500, 10.0
 RETRY_AFTER = timedelta(seconds=10)
 
 
+_Policies = tuple[rules.Policy, calendar.Policy, Modes]
+
+
+def _policies() -> _Policies:
+    return settings.read(rules.Policy), settings.read(calendar.Policy), settings.read(Modes)
+
+
 def list_due(*, now: Moment) -> None:
     """List the weddings to come to be looked at: those that are not listed, or too late, or due now.
 
     Redis may have lost them or been unavailable, a setting may have changed.
     """
-    policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
+    policies = _policies()
     with database.transaction() as db:
-        ahead = weddings.between(db, now - phases.wind_down_lasts, now + AHEAD)
+        ahead = weddings.between(db, now - policies[1].wind_down_lasts, now + AHEAD)
     seen, looks = store.seen([wedding.id for wedding in ahead]), dict[str, datetime]()
     for wedding in ahead:
         was = seen[wedding.id]
-        later = rules.next_look(wedding, policy, phases, now=now)
-        if rules.decide(wedding, was, policy, phases, now=now).now != was:
+        later = rules.next_look(wedding, *policies, now=now)
+        if rules.decide(wedding, was, *policies, now=now).now != was:
             looks[wedding.id] = now
         elif later:
             looks[wedding.id] = later
@@ -48,30 +58,34 @@ def look(*, now: Moment) -> int:
 
     What is not done in time, or fails, is still due.
     """
-    policy, phases = settings.read(rules.Policy), settings.read(calendar.Policy)
+    policies = _policies()
     begun, count = clock.stopwatch(), 0
     while clock.stopwatch() - begun < ENOUGH and (taken := due.take(now=now, limit=BATCH)):
         with database.transaction() as db:
             found = weddings.by_id(db, taken)
-        missed = _look_at(found, policy, phases, now)
+            held = modes.follow(db, found, now=now)
+        missed = _look_at(found, policies, now)
         # One that is gone from the calendar is not looked at again.
         looks: dict[str, datetime | None] = dict.fromkeys(taken)
-        looks |= {one.id: rules.next_look(one, policy, phases, now=now) for one in found}
+        looks |= {one.id: _next(one, held.get(one.id), policies, now) for one in found}
         store.forget(wedding_id for wedding_id, later in looks.items() if later is None)
         due.looked(taken, looks | dict.fromkeys(missed, now + RETRY_AFTER))
         count += len(taken)
     return count
 
 
-def _look_at(
-    found: Sequence[calendar.Wedding], policy: rules.Policy, phases: calendar.Policy, now: Moment
-) -> set[str]:
+def _next(wedding: calendar.Wedding, hold: Hold | None, policies: _Policies, now: Moment) -> datetime | None:
+    later = rules.next_look(wedding, *policies, now=now)
+    return min(one for one in (later, hold.until) if one) if hold else later
+
+
+def _look_at(found: Sequence[calendar.Wedding], policies: _Policies, now: Moment) -> set[str]:
     """Note which phase each wedding is in, and have its data warm when its start is near.
 
     Return those whose data could not be made warm: nothing is noted of them.
     """
     seen = store.seen([wedding.id for wedding in found])
-    decisions = {one.id: rules.decide(one, seen[one.id], policy, phases, now=now) for one in found}
+    decisions = {one.id: rules.decide(one, seen[one.id], *policies, now=now) for one in found}
     near = [one for one in found if decisions[one.id].warm_up]
     missed = set[str]() if _warm_up(near, decisions) else {wedding.id for wedding in near}
     changed = {

@@ -1,6 +1,6 @@
 """Which weddings are ready; who has to see to what is not, a week, a day and four hours before."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -20,9 +20,12 @@ from workers.notify.rules import CONTACTS, Notification
 from workers.wedding_day.rules import readiness as rules
 from workers.wedding_day.rules.looks import Policy as Looks
 from workers.wedding_day.rules.readiness import Check, Exercise, Facts, Open
+from workers.wedding_day.store import modes
+from workers.wedding_day.store.modes import Kept
 from workers.weddings.formats import timeline as formats
 from workers.weddings.rules import calendar
 from workers.weddings.rules.calendar import Wedding
+from workers.weddings.rules.modes import Mode
 from workers.weddings.store import weddings
 
 log = logs.get("wedding_day")
@@ -70,22 +73,30 @@ def lists(db: Connection, found: Sequence[Wedding], *, now: Moment) -> list[Read
 
 def _facts(db: Connection, found: Sequence[Wedding]) -> dict[str, Facts]:
     ids = [one.id for one in found]
-    reached = notify.addressed(db, {(who, id) for id in ids for who in PEOPLE})
+    reached = notify.verified(db, {(who, id) for id in ids for who in PEOPLE})
     exercises, warmed = summaries.exercises(db, ids), results.newest(db, results.WARM_UP, ids)
+    kept = modes.of(db, ids)
     open_, rehearses = alerts.listed(db, limit=None, ended=False), settings.read(Delivery).rehearse
     return {
         one.id: Facts(
             moments=formats.known(one),
-            reached=[who for who in PEOPLE if (who, one.id) in reached],
+            reached={who: reached[who, one.id] for who in PEOPLE if (who, one.id) in reached},
             exercise=Exercise(*exercises[one.id]) if one.id in exercises else None,
             rehearses=rehearses,
             warmed_at=warmed.get(one.id),
+            backups=_backups(kept.get(one.id)),
             alerts=[_open(alert) for alert in open_ if _concerns(alert, one)],
             too_full=_of_kind(open_, Kind.CAPACITY_AHEAD, one.region),
             unfit=_of_kind(open_, Kind.FORECAST_UNFIT, one.region),
         )
         for one in found
     }
+
+
+def _backups(kept: Kept | None) -> tuple[Mapping[str, tuple[int, int]], Moment] | None:
+    if kept is None or kept.mode is not Mode.LIVE or kept.backups is None or kept.checked_at is None:
+        return None
+    return kept.backups, Moment(kept.checked_at)
 
 
 def _concerns(alert: AlertView, wedding: Wedding) -> bool:

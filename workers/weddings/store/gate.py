@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Table
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
 from workers.weddings.rules.gate import Change, Override, Span
+from workers.weddings.store import holds
 from workers.weddings.store.tables import weddings
 from workers.weddings.store.weddings import take_place
 
@@ -27,12 +28,17 @@ overrides = Table(
 
 
 def spans(db: Connection, start: datetime, end: datetime, region: str) -> list[Span]:
-    """Return the weddings that take place and overlap [start, end), of a region or (empty) of all."""
+    """Return the weddings that take place and overlap [start, end), or are held live by hand.
+
+    Of a region or (empty) of all.
+    """
     facts = (weddings.c.starts_at, weddings.c.ends_at, weddings.c.zone, weddings.c.id)
     query = select(*facts).where(take_place(start, end))
     if region:
         query = query.where(weddings.c.region == region)
-    return [Span(*row) for row in db.execute(query)]
+    held = [one for one in holds.live(db, start, end) if region in ("", one.region)]
+    by_hand = [Span(one.at, one.until, one.zone, one.wedding_id) for one in held]
+    return [Span(*row) for row in db.execute(query)] + by_hand
 
 
 def active(db: Connection, change: Change, region: str, *, at: Moment) -> Override | None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select, text
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.weddings.rules.calendar import Status
+from workers.weddings.store import holds
 from workers.weddings.store.tables import weddings
 from workers.weddings.store.weddings import take_place
 
@@ -51,8 +52,9 @@ def revisions(db: Connection) -> dict[str, int]:
 
 
 def busy(db: Connection, start: datetime, end: datetime) -> set[str]:
-    """Return the regions that have weddings which take place and overlap [start, end)."""
-    return set(db.execute(select(weddings.c.region).distinct().where(take_place(start, end))).scalars())
+    """Return the regions that have weddings which take place and overlap [start, end), or are held live."""
+    found = db.execute(select(weddings.c.region).distinct().where(take_place(start, end))).scalars()
+    return {*found, *(one.region for one in holds.live(db, start, end))}
 
 
 def zones(db: Connection) -> dict[str, str]:

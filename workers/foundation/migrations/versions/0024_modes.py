@@ -1,0 +1,38 @@
+"""The mode of each wedding, who began one by hand; at which addresses a message arrived.
+
+Revision ID: 0024
+Revises: 0023
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision, down_revision = "0024", "0023"
+
+_MOMENT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    """Add what is known of modes."""
+    op.create_table(
+        "wedding_holds",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+        sa.Column("wedding_id", sa.Text(), nullable=False, index=True),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("region", "zone", "mode")),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("until", _MOMENT, nullable=False, index=True),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+    )
+    op.add_column("addresses", sa.Column("verified_at", _MOMENT))
+    op.create_table(
+        "wedding_modes",
+        sa.Column("wedding_id", sa.Text(), primary_key=True),
+        sa.Column("mode", sa.Text(), nullable=False, index=True),
+        sa.Column("since", _MOMENT, nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("backups", postgresql.JSONB()),
+        sa.Column("checked_at", _MOMENT),
+        sa.Column("missing_since", _MOMENT),
+    )
