@@ -30,7 +30,7 @@ logging.getLogger("pybreaker").setLevel(logging.CRITICAL)
 
 #: Each kind of dependency, and for how many seconds it is left alone. A name may go on with which one:
 #: `supabase host:4000`.
-PAUSES = {"database": 3, "cache": 3, "supabase": 30}
+PAUSES = {"database": 3, "cache": 3, "supabase": 30, "weather": 60}
 FAILURES = 5
 #: A failure is forgotten after this many seconds without another.
 REMEMBERED = 60

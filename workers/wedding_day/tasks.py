@@ -8,7 +8,16 @@ from workers.app import Task, app
 from workers.commands import usecases as commands
 from workers.foundation import clock, database, logs
 from workers.wedding_day.formats import BeginMode, ChangeTimeline, ReportMoment
-from workers.wedding_day.usecases import learning, looking, maintaining, modes, readiness, reporting, watching
+from workers.wedding_day.usecases import (
+    learning,
+    looking,
+    maintaining,
+    modes,
+    readiness,
+    reporting,
+    watching,
+    weather,
+)
 from workers.weddings.usecases import timelines
 
 log = logs.get("wedding_day")
@@ -85,6 +94,12 @@ def begin_mode(self: Task, **fields: Any) -> None:
 def verify(**_later: object) -> None:
     """See who of the weddings that are armed or live has a backup connection that answers."""
     modes.verify(now=clock.now())
+
+
+@app.task(name="wedding_day.forecast_weather")
+def forecast_weather(**_later: object) -> None:
+    """Forecast the weather of weddings in the open air that are near, and warn their planners."""
+    weather.forecast(now=clock.now())
 
 
 @app.task(name="wedding_day.check_ready")

@@ -60,6 +60,8 @@ MAY_REFUSE = {
     "gate",
     # Nobody has an address; nobody began one by hand.
     "weddings mode",
+    # Nothing forecasts the weather there.
+    "weddings weather",
     # What the pages report is none of this timeline.
     "weddings report",
 }

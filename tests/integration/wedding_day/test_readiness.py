@@ -75,6 +75,7 @@ def test_a_list_says_what_is_red_and_who_has_to_see_to_it() -> None:
         Item.SUPPLIERS: State.NOT_DUE,
         Item.DATA: State.NOT_DUE,
         Item.BACKUPS: State.NOT_DUE,
+        Item.WEATHER: State.NOT_DUE,
         Item.ALERTS: State.GO,
         Item.CAPACITY: State.GO,
         Item.FORECAST: State.GO,

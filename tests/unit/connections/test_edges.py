@@ -106,6 +106,10 @@ def test_a_channel_names_its_wedding(channel: Any, wedding_id: Any, own: Any) ->
         ("guest|mobile|setup", False, False, ServiceLevel(2, 25, True, 50)),
         ("guest|fixed|setup", True, False, ServiceLevel(1, 25, True, 250)),
         ("guest|mobile|setup", True, True, ServiceLevel(1, 35, True, 1000)),
+        ("guest|fixed|setup+weak", False, False, ServiceLevel(2, 20, True, 250)),
+        ("guest|fixed|setup+weak+emergency", True, False, ServiceLevel(1, 30, True, 1000)),
+        ("couple|fixed|ceremony+weak", True, False, ServiceLevel(8, 6, True, 0, other_network=True)),
+        ("vendor|mobile|reception+weak", True, True, ServiceLevel(8, 10, True, 0, other_network=True)),
     ],
 )
 def test_each_class_gets_its_level(name: Any, busy: Any, emergency: Any, level: Any) -> None:

@@ -81,13 +81,14 @@ def test_guests_wait_first_and_a_couple_never(phase: Phase, mobile: bool) -> Non
 
 def test_every_class_has_a_level_under_its_name() -> None:
     told = levels.service_levels(busy=True)
-    assert len(told) == 4 * 2 * len(Phase) * 2, "each also in an emergency"
+    assert len(told) == 4 * 2 * len(Phase) * 2 * 2, "each also in an emergency, and on a weak network"
     assert told["guest|mobile|ceremony"] == {
         "bandwidth_share": 1,
         "heartbeat_seconds": 30,
         "compression": True,
         "batch_ms": 250,
         "prompt": ("timeline",),
+        "other_network": False,
     }
 
 

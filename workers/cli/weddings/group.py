@@ -13,6 +13,7 @@ HELPS = {
     "ready": "Say which weddings are ready, and what is red of the others.",
     "report": "Say that a moment started or ended, or that somebody has arrived.",
     "timeline": "Show what is to happen at a wedding, moment by moment; or change it.",
+    "weather": "Say what the weather may do to weddings in the open air.",
     "show": "Show a wedding: its facts, how it went, what was made ready for it.",
 }
 MODULES = {"import": "importing", "next": "upcoming", "show": "showing"}

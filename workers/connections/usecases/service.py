@@ -17,6 +17,7 @@ from workers.foundation import database, event_log, settings, telemetry
 from workers.foundation.moments import Moment
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
+from workers.seasons.rules.venues import PROFILES
 from workers.snapshots.rules import Snapshot
 from workers.weddings.rules import calendar
 from workers.weddings.store import weddings
@@ -26,12 +27,16 @@ NEAR = timedelta(hours=24)
 
 
 def phases(now: Moment, emergencies: Collection[str] = ()) -> dict[str, str]:
-    """Return the phase of every wedding that is near, and whether guests give way there, by some scopes."""
+    """Return the phase of every wedding that is near, whether its network is weak and guests give way there.
+
+    They do in the scopes of `emergencies`.
+    """
     policy = settings.read(calendar.Policy)
     with database.transaction() as db:
         near = weddings.between(db, now - NEAR, now + NEAR)
     return {
         one.id: calendar.phase(one, policy, now=now)
+        + (levels.WEAK if PROFILES[one.venue_type].is_weak else "")
         + (levels.IN_EMERGENCY if affects(emergencies, one.id, one.region) else "")
         for one in near
     }

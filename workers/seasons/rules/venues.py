@@ -10,6 +10,10 @@ from datetime import timedelta
 
 from workers.weddings.rules.calendar import Phase, VenueType
 
+#: From which risk of weather a venue is in the open air; up to which share of connected people its network is
+#: weak.
+OPEN_AIR, WEAK = 0.2, 0.95
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -24,13 +28,23 @@ class Profile:
     shape: Mapping[Phase, float] = field(default_factory=dict)
 
     @property
+    def is_open_air(self) -> bool:
+        """Tell whether weather can upset the plan: then it is forecast, and a plan B prepared."""
+        return self.weather_risk >= OPEN_AIR
+
+    @property
+    def is_weak(self) -> bool:
+        """Tell whether its network fails many: thick walls, or nothing but mobile data for all."""
+        return self.connectivity <= WEAK
+
+    @property
     def lead(self) -> timedelta:
         """Return how long before a ceremony capacity is there.
 
         A plan B is decided in the last hours, when everybody looks at once: where it is likely there is room
         an hour earlier.
         """
-        return timedelta(hours=3 if self.weather_risk >= 0.2 else 2)
+        return timedelta(hours=3 if self.is_open_air else 2)
 
 
 PROFILES: Mapping[VenueType, Profile] = {

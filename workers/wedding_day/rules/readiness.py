@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from workers.foundation.moments import Moment
+from workers.seasons.rules.venues import PROFILES
 from workers.weddings.rules.calendar import Policy as Phases
 from workers.weddings.rules.calendar import Wedding
 from workers.weddings.rules.timeline import TimelineMoment, conflicts
@@ -23,6 +24,7 @@ class Item(StrEnum):
     SUPPLIERS = "suppliers"
     DATA = "data"
     BACKUPS = "backups"
+    WEATHER = "weather"
     ALERTS = "alerts"
     CAPACITY = "capacity"
     FORECAST = "forecast"
@@ -85,6 +87,9 @@ class Facts:
     #: Of the couple and who else is critical, (connected, with a backup that answers) by type, and when that
     #: was seen; None while the wedding is not live.
     backups: tuple[Mapping[str, tuple[int, int]], Moment] | None
+    #: Of a wedding in the open air whose place is known: whether bad weather is forecast, why, and when that
+    #: was; None while nothing is known.
+    weather: tuple[bool, str, Moment] | None
     alerts: Sequence[Open]
     too_full: Open | None
     unfit: Open | None
@@ -100,6 +105,7 @@ def checks(
         _suppliers(known),
         _data(known.warmed_at, Moment(wedding.starts_at - phases.setup_before - warm_before), now),
         _backups(known.backups),
+        *_weather(wedding, known.weather),
         *_alerts(known.alerts),
         _open(Item.CAPACITY, known.too_full, "no day ahead needs more than there may be"),
         _open(Item.FORECAST, known.unfit, "what was forecast came true often enough"),
@@ -185,6 +191,17 @@ def _backups(known: tuple[Mapping[str, tuple[int, int]], Moment] | None) -> Chec
     if not many:
         return Check(Item.BACKUPS, State.NOT_DUE, "nobody who needs one is connected", at, OPERATIONS)
     return Check(Item.BACKUPS, State.GO, f"all {many} have a backup that answers", at, OPERATIONS)
+
+
+def _weather(wedding: Wedding, known: tuple[bool, str, Moment] | None) -> Iterator[Check]:
+    if not PROFILES[wedding.venue_type].is_open_air:
+        return
+    if known is None:
+        said = "it is not forecast: far ahead, no place in the calendar, or WEATHER_URL is not set"
+        yield Check(Item.WEATHER, State.NOT_DUE, said, None, PLANNER)
+        return
+    is_risky, why, at = known
+    yield Check(Item.WEATHER, State.NO_GO if is_risky else State.GO, why or "good", at, PLANNER)
 
 
 def _alerts(alerts: Sequence[Open]) -> Iterator[Check]:

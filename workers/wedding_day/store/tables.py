@@ -1,7 +1,7 @@
 """The tables of wedding days."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Float, Identity, Index, Integer, LargeBinary, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from workers.foundation.database import expires, metadata
 
@@ -95,4 +95,16 @@ modes = Table(
     # Since when somebody has had no backup.
     Column("missing_since", DateTime(timezone=True)),
     info=expires("since"),
+)
+
+#: What the weather may do to weddings in the open air, as it was forecast last.
+outlooks = Table(
+    "weather_outlooks",
+    metadata,
+    Column("wedding_id", Text, primary_key=True),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("risk", Float, nullable=False),
+    Column("because", ARRAY(Text), nullable=False),
+    info=expires("at"),
 )

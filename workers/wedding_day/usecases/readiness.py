@@ -20,8 +20,9 @@ from workers.notify.rules import CONTACTS, Notification
 from workers.wedding_day.rules import readiness as rules
 from workers.wedding_day.rules.looks import Policy as Looks
 from workers.wedding_day.rules.readiness import Check, Exercise, Facts, Open
-from workers.wedding_day.store import modes
+from workers.wedding_day.store import modes, outlooks
 from workers.wedding_day.store.modes import Kept
+from workers.wedding_day.usecases import weather
 from workers.weddings.formats import timeline as formats
 from workers.weddings.rules import calendar
 from workers.weddings.rules.calendar import Wedding
@@ -75,7 +76,7 @@ def _facts(db: Connection, found: Sequence[Wedding]) -> dict[str, Facts]:
     ids = [one.id for one in found]
     reached = notify.verified(db, {(who, id) for id in ids for who in PEOPLE})
     exercises, warmed = summaries.exercises(db, ids), results.newest(db, results.WARM_UP, ids)
-    kept = modes.of(db, ids)
+    kept, skies = modes.of(db, ids), outlooks.of(db, ids)
     open_, rehearses = alerts.listed(db, limit=None, ended=False), settings.read(Delivery).rehearse
     return {
         one.id: Facts(
@@ -85,6 +86,7 @@ def _facts(db: Connection, found: Sequence[Wedding]) -> dict[str, Facts]:
             rehearses=rehearses,
             warmed_at=warmed.get(one.id),
             backups=_backups(kept.get(one.id)),
+            weather=weather.checked(one, skies.get(one.id)),
             alerts=[_open(alert) for alert in open_ if _concerns(alert, one)],
             too_full=_of_kind(open_, Kind.CAPACITY_AHEAD, one.region),
             unfit=_of_kind(open_, Kind.FORECAST_UNFIT, one.region),

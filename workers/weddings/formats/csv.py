@@ -17,7 +17,8 @@ _INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
 
 
 def read(data: bytes) -> Reading:
-    """Read rows of id, start, end, zone, guest_count, venue_type, region[, status, supplier_ids, timeline].
+    """Read rows of id, start, end, zone, guest_count, venue_type, region[, status, supplier_ids, timeline,
+    geo].
 
     Times are local wall time as 2026-10-10T15:00; supplier ids are separated by `;`; the timeline is a JSON
     object. Names of columns are compared without blanks around them and without case; delimiter (or a first

@@ -26,6 +26,7 @@ FIELDS = {
     "X-WEDOPS-REGION": "region",
     "X-WEDOPS-SUPPLIERS": "supplier_ids",
     "X-WEDOPS-TIMELINE": "timeline",
+    "GEO": "geo",
 }
 READ = {*FIELDS, "DTSTART", "DTEND", "DURATION", "STATUS", "SEQUENCE", "DTSTAMP"}
 #: What makes of one event several, or changes one of several.

@@ -35,6 +35,7 @@ COLUMNS = (
     "status",
     "supplier_ids",
     "timeline",
+    "geo",
 )
 REQUIRED = COLUMNS[:7]
 GUESTS_MAX = 100_000
@@ -42,6 +43,7 @@ LONGEST = timedelta(days=4)
 
 #: A day and a time of it, in ISO 8601's forms; an offset is refused in words of its own.
 _LOCAL = re.compile(r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}.*", re.ASCII | re.IGNORECASE)
+_GEO = re.compile(r"([+-]?\d{1,3}(?:\.\d{1,12})?)\s*[;,]\s*([+-]?\d{1,3}(?:\.\d{1,12})?)", re.ASCII)
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -109,6 +111,7 @@ def _wedding(row: Mapping[str, Any]) -> tuple[Wedding, list[str]]:
         status=_choice("status", given["status"] or "confirmed", Status),
         supplier_ids=suppliers,
         duties=duties,
+        geo=_geo(given["geo"]),
     )
     moments, left = _timeline(given["timeline"], wedding)
     notes = [resolution.note for resolution in (begins, finishes) if resolution.note]
@@ -196,6 +199,16 @@ def _guests(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 6 or int(text) > GUESTS_MAX:
         raise RowRefused(problem=f"guest_count={text[:20]!r} must be a whole number from 0 to {GUESTS_MAX}")
     return int(text)
+
+
+def _geo(text: str) -> str:
+    if not text:
+        return ""
+    found = _GEO.fullmatch(text)
+    if found is None or abs(float(found[1])) > 90 or abs(float(found[2])) > 180:
+        remedy = "write latitude and longitude in degrees as 40.7128;-74.0060"
+        raise RowRefused(problem=f"geo={text[:40]!r} is no place; {remedy}")
+    return f"{float(found[1]):.4f};{float(found[2]):.4f}"
 
 
 def _choice(name: str, text: str, choices: type[_Choice]) -> _Choice:

@@ -95,6 +95,8 @@ class Wedding:
     supplier_ids: tuple[str, ...] = ()
     timeline: Any = field(default_factory=list, hash=False)
     duties: dict[str, dict[str, str]] = field(default_factory=dict, hash=False)
+    #: Latitude and longitude in degrees, as iCalendar's GEO has them: `40.71;-74.01`; empty when not known.
+    geo: str = ""
 
 
 @dataclass(frozen=True)

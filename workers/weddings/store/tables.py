@@ -43,6 +43,7 @@ weddings = Table(
     Column("sequence", BigInteger, nullable=False, server_default="0"),
     # What the version before wrote has none.
     Column("duties", JSONB),
+    Column("geo", Text, nullable=False, server_default=""),
     # Of the timeline that the calendar brought last; what was changed here since stays until another comes.
     Column("timeline_digest", Text),
 )
@@ -52,7 +53,7 @@ Index("weddings_by_supplier", weddings.c.supplier_ids, postgresql_using="gin")
 
 #: What of a wedding is not kept of each version, or otherwise.
 _NOT_KEPT = frozenset(
-    {"id", "timeline", "duties", "digest", "version", "updated_at", "sequence", "timeline_digest"}
+    {"id", "timeline", "duties", "geo", "digest", "version", "updated_at", "sequence", "timeline_digest"}
 )
 
 

@@ -12,7 +12,9 @@ from workers.weddings.rules.calendar import Status, Wedding
 from workers.weddings.store.tables import history, weddings
 from workers.weddings.store.weddings import FACTS, among, facts_of, take_place
 
-_KNOWN = [history.c[name] for name in Wedding.__dataclass_fields__ if name not in ("timeline", "duties")]
+_KNOWN = [
+    history.c[name] for name in Wedding.__dataclass_fields__ if name not in ("timeline", "duties", "geo")
+]
 
 
 def as_known(db: Connection, at: Moment, start: datetime, end: datetime) -> list[Wedding]:

@@ -180,8 +180,9 @@ def _row(wedding: Wedding) -> dict[str, Any]:
 
 
 def digest(wedding: Wedding) -> str:
-    # Without duties and moments it is what it was before there were any: an older calendar has not changed.
-    facts = {name: value for name, value in _row(wedding).items() if value or name != "duties"}
+    # Without duties, moments and place it is what it was before there were any: an older calendar has not
+    # changed.
+    facts = {name: value for name, value in _row(wedding).items() if value or name not in ("duties", "geo")}
     facts["timeline"] = facts["timeline"] or {}
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     return blake2b(text, digest_size=16).hexdigest()
@@ -240,9 +241,9 @@ def facts_of(rows: Iterable[Any]) -> list[Wedding]:
     """Return weddings by rows that begin with a wedding's fields in order: by name is five times slower."""
     found = []
     for row in rows:
-        # What is known of a version has no timeline, and no duties.
-        timeline, duties = row[11:13] if len(row) > 12 else ([], {})
+        # What is known of a version has no timeline, no duties, no place.
+        timeline, duties, geo = row[11:14] if len(row) > 13 else ([], {}, "")
         venue, region, status, suppliers = row[7:11]
         kinds = _VENUES[venue], region, _STATUSES[status], tuple(suppliers)
-        found.append(Wedding(*(*row[:7], *kinds, timeline, duties or {})))
+        found.append(Wedding(*(*row[:7], *kinds, timeline, duties or {}, geo)))
     return found

@@ -1,4 +1,4 @@
-"""The mode of each wedding, who began one by hand; at which addresses a message arrived.
+"""The mode of each wedding, who began one by hand; the weather ahead; verified addresses.
 
 Revision ID: 0024
 Revises: 0023
@@ -25,6 +25,8 @@ def upgrade() -> None:
         sa.Column("by", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
     )
+    op.add_column("weddings", sa.Column("geo", sa.Text(), nullable=False, server_default=""))
+    _outlooks()
     op.add_column("addresses", sa.Column("verified_at", _MOMENT))
     op.create_table(
         "wedding_modes",
@@ -35,4 +37,15 @@ def upgrade() -> None:
         sa.Column("backups", postgresql.JSONB()),
         sa.Column("checked_at", _MOMENT),
         sa.Column("missing_since", _MOMENT),
+    )
+
+
+def _outlooks() -> None:
+    op.create_table(
+        "weather_outlooks",
+        sa.Column("wedding_id", sa.Text(), primary_key=True),
+        sa.Column("starts_at", _MOMENT, nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("risk", sa.Float(), nullable=False),
+        sa.Column("because", postgresql.ARRAY(sa.Text()), nullable=False),
     )
