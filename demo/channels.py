@@ -12,8 +12,9 @@ from demo import door, limits, phoenix
 from demo.client import Client
 from demo.presence import Presence
 from demo.urgent import Urgent
-from workers.connections.rules.admission import names_wedding
+from workers.connections.rules.admission import UserType, names_wedding
 from workers.connections.rules.channels import canonical
+from workers.connections.rules.shedding import Feature
 from workers.connections.store import registry
 from workers.connections.store.registry import Connection
 from workers.delivery.formats import EVENT, RECEIPT
@@ -26,6 +27,14 @@ log = logs.get("gateway")
 RESERVED = f"the event {EVENT!r} is the control plane's: use another name"
 #: What the node can send, bytes a second; its people share it by their service levels.
 BANDWIDTH = float(os.environ.get("GATEWAY_BANDWIDTH", "50e6"))
+
+
+def _feature(message: phoenix.Frame) -> Feature | None:
+    """Return as which feature a message may be shed; None: it is none that people can do without."""
+    if message.event.startswith("presence"):
+        return Feature.PRESENCE
+    typing = message.event == phoenix.BROADCAST and message.payload.get("event") == "typing"
+    return Feature.TYPING if typing else None
 
 
 class Channels:
@@ -85,7 +94,8 @@ class Channels:
         client.topics[frame.topic] = phoenix.config(frame.payload)
         client.names[channel] = frame.topic
         self.changed(client)
-        await client.tell(frame.reply({"postgres_changes": [], **client.needed}))
+        needed = {} if self._is_shed(client, Feature.HISTORY) else client.needed
+        await client.tell(frame.reply({"postgres_changes": [], **needed}))
         state, left = self.presence.join(frame, client.record.id)
         self.publish(frame.topic, left)
         await client.tell(state)
@@ -117,6 +127,9 @@ class Channels:
             return "swept"
         return next((why for kind in answer.values() for _, why in kind.get("refused", ())), "")
 
+    def _is_shed(self, client: Client, feature: Feature) -> bool:
+        return feature in self.level(client.record).get("shed", ())
+
     def publish(self, topic: str, message: phoenix.Frame | None) -> None:
         """Send a message, if there is one, to all who joined the topic, by whatever name."""
         if message:
@@ -127,14 +140,25 @@ class Channels:
         return [one for one in self.clients.values() if channel in one.names]
 
     def _relay(self, sender: Client, message: phoenix.Frame) -> None:
+        if self._waits(sender, message) and self._is_shed(sender, Feature.BROADCAST):
+            return
         own = sender.topics[message.topic][0]
         people = [one for one in self._people(message.topic) if one is not sender or own]
         self._post(people, message, late=sender.rtt / 2)
 
+    def _waits(self, sender: Client, message: phoenix.Frame) -> bool:
+        """Tell whether a message is a guest's, on a channel of a kind that waits."""
+        kind = canonical(message.topic).partition(":")[0]
+        guest = sender.record.user_type == UserType.GUEST
+        return guest and kind not in self.level(sender.record).get("prompt", ())
+
     def _post(self, people: list[Client], message: phoenix.Frame, *, late: float = 0.0) -> None:
         channel, texts = canonical(message.topic), dict[tuple[str, str], str | bytes | None]()
         since, kind = asyncio.get_running_loop().time() - late, channel.partition(":")[0]
+        feature = _feature(message)
         for client in people:
+            if feature and self._is_shed(client, feature):
+                continue
             # Written once for each version and name, however many hear it.
             key = client.names[channel], client.version
             if key not in texts:

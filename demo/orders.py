@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
-from workers.connections.keys import CLOSE, CONFIRMED, DESIRED, DESIRED_CHANGED, LEVELS, PHASES, SERVICE
+from workers.connections.keys import CLOSE, CONFIRMED, DESIRED, DESIRED_CHANGED, LEVELS, PHASES, SERVICE, SHED
 from workers.connections.rules import levels
 from workers.connections.store.registry import Connection
 from workers.foundation import clock, logs, settings
@@ -45,6 +45,7 @@ class Orders:
         self.limits: dict[str, int] = {}
         self._levels: dict[str, Any] = {}
         self._phases: dict[str, str] = {}
+        self._shed: dict[str, str] = {}
         self._read_again = 0.0
         servers = settings.servers()
         self._redis: Any = Redis.from_url(
@@ -52,12 +53,16 @@ class Orders:
         )
 
     def level(self, record: Connection) -> dict[str, Any]:
-        """Return the service level of a connection: by user type, device and the phase of the wedding."""
+        """Return the service level of a connection: by user type, device and the phase of the wedding.
+
+        `shed` are the features that its wedding goes on without.
+        """
         phase = self._phases.get(record.wedding_id or "", "planning")
         level: dict[str, Any] = self._levels.get(
             levels.name(record.user_type, record.device, phase), UNPUBLISHED
         )
-        return level
+        shed = self._shed.get(record.wedding_id or "", "")
+        return level | {"shed": shed.split()} if shed else level
 
     async def obey(self) -> None:
         """Do what the control plane wants and confirm it, until the broker is unavailable."""
@@ -75,6 +80,7 @@ class Orders:
                 levels_told = (await self._redis.hgetall(LEVELS)).items()
                 self._levels = {name: level for name, text in levels_told if (level := _level(text))}
                 self._phases = await self._redis.hgetall(PHASES)
+                self._shed = await self._redis.hgetall(SHED)
                 self._read_again = clock.stopwatch() + READ_EVERY
             message = await channel.get_message(timeout=1.0)
             while message:

@@ -7,7 +7,7 @@ import click
 
 from workers.connections import adapters
 from workers.connections.usecases import service
-from workers.foundation import clock, heartbeat, logs
+from workers.foundation import clock, database, heartbeat, logs
 
 
 @click.command("listen")
@@ -28,5 +28,6 @@ def command(url: str | None, weddings: tuple[str, ...]) -> None:
         raise click.UsageError("name the deployment with --url, or set SUPABASE_URL")
     url = url or f"{project.replace('http', 'ws', 1)}/realtime/v1"
     heartbeat.keep()
-    ids = weddings or tuple(service.phases(clock.now()))
+    with database.transaction() as db:
+        ids = weddings or tuple(one.id for one in service.near(db, now=clock.now()))
     asyncio.run(adapters.listen(url, key, ids, service.note_present))

@@ -9,21 +9,38 @@ import click
 import orjson
 
 from workers.cli import pictures
+from workers.cli.parameters import Name, operator
 from workers.foundation import clock, database
 from workers.responses import usecases
 from workers.responses.rules import Outcome
 from workers.snapshots import usecases as snapshots
 
 
-@click.command("responses")
+@click.group("responses", invoke_without_command=True)
 @click.option("--limit", "--most", "limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--region", default="", help="For --picture: whose round trips.")
 @click.option(
     "--picture", type=click.Path(path_type=Path), help="Draw the region's last half hour into a .png or .svg."
 )
-def command(limit: int, as_json: bool, region: str, picture: Path | None) -> None:
+@click.pass_context
+def command(context: click.Context, limit: int, as_json: bool, region: str, picture: Path | None) -> None:
     """List the automatic responses to degradations, the newest first, with the indicator before and after."""
+    if context.invoked_subcommand is None:
+        _list(limit, as_json, region, picture)
+
+
+@command.command("trigger")
+@click.argument("alert_id", type=int)
+@click.option("--by", type=Name(), default=operator, help="Who says so.")
+def trigger(alert_id: int, by: str) -> None:
+    """Take the next step of an alert's ladder now, without waiting for what the last one did."""
+    with database.transaction() as db:
+        action, done = usecases.trigger(db, alert_id, by=by, now=clock.now())
+    click.echo(f"{action}: {done}")
+
+
+def _list(limit: int, as_json: bool, region: str, picture: Path | None) -> None:
     now = clock.now()
     with database.transaction() as db:
         found = usecases.history(db, limit=limit)
@@ -48,5 +65,6 @@ def _line(row: Mapping[str, Any]) -> str:
     ended = f"undone {row['undone_at']:%H:%M:%S}Z" if row["undone_at"] else ""
     # What is undone acts no more.
     outcome = ", ".join(filter(None, ["" if ended and acts else str(row["outcome"]), ended]))
-    what = f"alert {row['alert_id']} {row['kind']} {row['region']}: {row['action']} ({row['reason']})"
+    by = "" if row["by"] == "playbook" else f" by {row['by']}"
+    what = f"alert {row['alert_id']} {row['kind']} {row['region']}: {row['action']} ({row['reason']}{by})"
     return f"{row['at']:%Y-%m-%d %H:%M:%S}Z  {what}  {row['before']:.4g}{after}  {outcome}"

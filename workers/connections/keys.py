@@ -16,7 +16,11 @@ ROUTING_LIMITS = "wedops:{nodes}:limits"
 LEVELS = "wedops:service:levels"
 #: Hash: wedding -> phase. Written by connections; read by gateways and `wedops person`.
 PHASES = "wedops:service:phases"
-#: Channel: levels or phases changed. Gateways subscribe.
+#: Hash: scope -> features that are shed there and until when, as JSON. Written by responses; read by levels.
+SHEDDING = "wedops:shedding"
+#: Hash: wedding -> features that are shed, with spaces between. Written by connections; read by gateways.
+SHED = "wedops:service:shed"
+#: Channel: levels, phases or what is shed changed. Gateways subscribe.
 SERVICE = "wedops:service"
 #: Hash: what a planned peak needs, and until when. Written by `plan peak`; read by scaling and `status`.
 PEAK = "wedops:peak"

@@ -20,6 +20,7 @@ subscriptions = Gauge(
 batches = Counter(
     "wedops_batches", "Writes of gathered messages to a recipient, by outcome", ["region", "outcome"]
 )
+hopeless = Counter("wedops_hopeless_connections", "Asked to be closed, for another may be better", ["region"])
 deliveries = Counter("wedops_deliveries", "Messages that subscriptions got", ["region"])
 latency_ms = Gauge(
     "wedops_latency_ms",

@@ -1,8 +1,9 @@
 """Doing and undoing: each action brings about a state, so that doing it twice is doing it once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -10,12 +11,12 @@ from workers.balancing import usecases as balancing
 from workers.caching.usecases import peak
 from workers.connections.rules import modes as modes_of
 from workers.connections.rules.admission import UserType, shares
-from workers.connections.store import modes, registry
+from workers.connections.store import modes, registry, shedding
 from workers.connections.usecases import service as connections
 from workers.foundation import redis, settings
 from workers.foundation.moments import Moment
 from workers.responses.keys import DRAINED, LEFT
-from workers.responses.rules import Action, Policy, Response
+from workers.responses.rules import SHEDS, Action, Policy, Response
 from workers.scaling.rules.orders import Kind, Mode, Order
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.scaling.store import orders
@@ -25,7 +26,7 @@ from workers.weddings.rules.calendar import EVERYWHERE
 #: Who orders, in the tables that people order in too; what people ordered is left alone.
 CALLER = "degradation"
 #: What holds for a while only, so that nothing stays for ever if nobody is left to undo it.
-FOR_A_WHILE = frozenset({Action.GROW_CACHE, Action.SCALE, Action.EMERGENCY_MODE})
+FOR_A_WHILE = frozenset({Action.GROW_CACHE, Action.SCALE, Action.EMERGENCY_MODE, *SHEDS})
 #: That a person ordered it, and for how many seconds that is heeded.
 LEFT_FOR = 6 * 3600
 
@@ -46,8 +47,8 @@ def leave_to_operators(scope: str) -> None:
     redis.registry().set(LEFT + scope, 1, ex=LEFT_FOR)
 
 
-def reconcile(needed: Iterable[Response], policy: Policy, *, now: Moment) -> None:
-    """Bring emergency mode to what the rows say.
+def reconcile(needed: Sequence[Response], policy: Policy, *, now: Moment) -> None:
+    """Bring emergency mode, and what is left out, to what the rows say.
 
     A run may have died between the two, or Redis have lost it.
     """
@@ -57,6 +58,10 @@ def reconcile(needed: Iterable[Response], policy: Policy, *, now: Moment) -> Non
         connections.end_emergency_mode(scope, by=CALLER, now=now)
     for scope in wanted - active.keys():
         _begin_emergency_mode(scope, policy, now)
+    needs = {(_scope(one.wedding_id, one.region), SHEDS[one.action]) for one in needed if one.action in SHEDS}
+    shed = {(scope, feature) for scope, features in shedding.active().items() for feature in features}
+    for scope, feature in shed - needs:
+        connections.restore_feature(scope, feature, now=now)
 
 
 def do(action: Action, doing: Doing) -> str:
@@ -132,6 +137,17 @@ def _end_emergency_mode(scope: str, now: Moment) -> None:
         connections.end_emergency_mode(scope, by=CALLER, now=now)
 
 
+def _shed(doing: Doing, action: Action) -> str:
+    scope = _scope(doing.wedding_id, doing.region)
+    connections.shed_feature(scope, SHEDS[action], lasts=doing.policy.order_for, now=doing.now)
+    return f"{scope} goes on without {SHEDS[action]}"
+
+
+def _restore(doing: Doing, action: Action) -> None:
+    scope = _scope(doing.wedding_id, doing.region)
+    connections.restore_feature(scope, SHEDS[action], now=doing.now)
+
+
 def _drain(doing: Doing) -> str:
     nodes = balancing.nodes()
     own = [node for node in nodes if node.region == doing.region and not node.draining and not node.out]
@@ -170,4 +186,5 @@ _DO: dict[Action, tuple[Callable[[Doing], str], Callable[[Doing], None]]] = {
     Action.SCALE: (_scale, lambda doing: _end_order(doing, doing.region)),
     Action.DRAIN_REGION: (_drain, _fill_again),
     Action.WATCH: (lambda _doing: "it is watched", _nothing),
+    **{action: (partial(_shed, action=action), partial(_restore, action=action)) for action in SHEDS},
 }

@@ -1,6 +1,6 @@
 """What is done about a degradation: playbooks as data, a ladder for each kind, severity and time. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -9,7 +9,9 @@ from typing import ClassVar
 from workers.alerts.rules import kinds
 from workers.alerts.rules.kinds import Severity, Tempo
 from workers.alerts.rules.lifecycle import AlertView, State, lasted
+from workers.connections.rules.shedding import Feature, sheddable
 from workers.foundation.moments import Moment
+from workers.weddings.rules.calendar import Phase
 
 
 class Action(StrEnum):
@@ -23,6 +25,11 @@ class Action(StrEnum):
     #: Guests give way: their messages are gathered, their share of the network is the least, new ones wait
     #: when it is full.
     EMERGENCY_MODE = "emergency_mode"
+    #: One feature each that people can do without, in this order.
+    SHED_PRESENCE = "shed_presence"
+    SHED_TYPING = "shed_typing"
+    SHED_HISTORY = "shed_history"
+    SHED_BROADCAST = "shed_broadcast"
     #: The region gets instances at once, past cooldowns, within its cap.
     SCALE = "scale"
     #: The region's people go to others, where there are any that can take them.
@@ -31,6 +38,15 @@ class Action(StrEnum):
     WATCH = "watch"
 
 
+#: What each leaves out.
+SHEDS = {
+    Action.SHED_PRESENCE: Feature.PRESENCE,
+    Action.SHED_TYPING: Feature.TYPING,
+    Action.SHED_HISTORY: Feature.HISTORY,
+    Action.SHED_BROADCAST: Feature.BROADCAST,
+}
+#: What is of the wedding that has the trouble, else of its region.
+_OF_A_WEDDING = frozenset({Action.EMERGENCY_MODE, *SHEDS})
 #: What one step does for all regions.
 SHARED = frozenset({Action.GROW_CACHE})
 
@@ -52,6 +68,7 @@ class Reason(StrEnum):
     NO_BETTER = "no_better"
     WORSE = "worse"
     EXHAUSTED = "exhausted"
+    BY_HAND = "by_hand"
 
 
 @dataclass(frozen=True)
@@ -81,12 +98,16 @@ class Policy:
 
 @dataclass(frozen=True)
 class Playbook:
-    """The ladder of a playbook for some severities, at some tempo: what is tried first stands first."""
+    """The ladder of a playbook for some severities, at some tempo: what is tried first stands first.
+
+    One that `sheds` leaves out after it what people can do without, feature by feature.
+    """
 
     name: kinds.Playbook
     severities: tuple[Severity, ...]
     tempos: tuple[Tempo, ...]
     ladder: tuple[Action, ...]
+    sheds: bool = False
 
 
 _OUTAGE, _SLOW, _ODD = kinds.Playbook.OUTAGE, kinds.Playbook.SLOW, kinds.Playbook.ODD
@@ -100,7 +121,13 @@ PLAYBOOKS = (
     ),
     Playbook(_OUTAGE, _PAGED, _ALWAYS, (Action.SCALE, Action.DRAIN_REGION)),
     # On a wedding day guests give way at once: its minutes do not come again.
-    Playbook(_SLOW, (Severity.CRITICAL,), _WEDDING, (Action.EMERGENCY_MODE, Action.SCALE, Action.GROW_CACHE)),
+    Playbook(
+        _SLOW,
+        (Severity.CRITICAL,),
+        _WEDDING,
+        (Action.EMERGENCY_MODE, Action.SCALE, Action.GROW_CACHE),
+        sheds=True,
+    ),
     Playbook(_SLOW, (Severity.CRITICAL,), _ALWAYS, (Action.SCALE, Action.GROW_CACHE, Action.EMERGENCY_MODE)),
     Playbook(
         _SLOW, (Severity.HIGH,), (Tempo.RUNNING,), (Action.SCALE, Action.GROW_CACHE, Action.EMERGENCY_MODE)
@@ -147,6 +174,16 @@ def playbook(alert: AlertView, tempo: Tempo) -> Playbook | None:
     """Return the ladder for an alert; None where nothing is done by itself."""
     own = (one for one in PLAYBOOKS if one.name is alert.kind.playbook)
     return next((one for one in own if alert.severity in one.severities and tempo in one.tempos), None)
+
+
+def ladder(found: Playbook, phases: Collection[Phase], *, cache_is_small: bool) -> tuple[Action, ...]:
+    """Return a playbook's steps where weddings are in some phases.
+
+    A cache that need not evict is not grown: that helps nobody.
+    """
+    own = [one for one in found.ladder if cache_is_small or one is not Action.GROW_CACHE]
+    allowed = sheddable(phases) if found.sheds else ()
+    return (*own, *(action for action, feature in SHEDS.items() if feature in allowed))
 
 
 def decide(
@@ -218,6 +255,6 @@ class Scope:
 
 def scope(step: Response) -> Scope:
     """Return what else needs the same state that a step brought about."""
-    if step.action is Action.EMERGENCY_MODE:
+    if step.action in _OF_A_WEDDING:
         return Scope(step.action, None if step.wedding_id else step.region, step.wedding_id)
     return Scope(step.action, None if step.action in SHARED else step.region, None)

@@ -30,7 +30,7 @@ from workers.alerts.rules.lifecycle import AlertView
 from workers.foundation.database import metadata
 from workers.foundation.moments import Moment
 from workers.foundation.rows import insert_once, plain
-from workers.responses.rules import Action, Outcome, Reason, Response, Scope
+from workers.responses.rules import Action, Decision, Outcome, Response, Scope
 
 responses = Table(
     "degradation_responses",
@@ -51,6 +51,8 @@ responses = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("measured_at", DateTime(timezone=True)),
     Column("undone_at", DateTime(timezone=True)),
+    # Who took it by hand.
+    Column("by", Text, nullable=False, server_default="playbook"),
     UniqueConstraint("alert_id", "round", "number"),
 )
 _FACTS = [responses.c[name] for name in Response.__dataclass_fields__]
@@ -68,6 +70,7 @@ class Taken:
     region: str
     at: Moment
     undone_at: Moment | None
+    by: str
 
 
 def active(db: Connection) -> dict[int, list[Response]]:
@@ -99,25 +102,27 @@ def is_shared(db: Connection, step: Response, scope: Scope) -> bool:
     return db.execute(query).first() is not None
 
 
-def take(
-    db: Connection, alert: AlertView, action: Action, number: int, reason: Reason, *, at: Moment
-) -> int | None:
-    """Remember a step, once; return its id, None when it was taken before."""
+def take(db: Connection, alert: AlertView, decision: Decision, *, by: str = "", at: Moment) -> int | None:
+    """Remember a step that a playbook or (`by`) a person takes, once.
+
+    Return its id, None when it was taken before.
+    """
     expires = select(func.coalesce(func.max(responses.c.round), 0)).where(
         responses.c.alert_id == alert.id, responses.c.undone_at.is_not(None)
     )
     row = {
         "alert_id": alert.id,
         "round": int(db.execute(expires).scalar_one()) + 1,
-        "number": number,
+        "number": decision.number,
         "kind": alert.kind,
         "region": alert.region,
         "wedding_id": alert.wedding_id,
-        "action": action,
-        "reason": reason,
+        "action": decision.take,
+        "reason": decision.reason,
         "outcome": Outcome.ACTING,
         "before": alert.value,
         "at": at,
+        "by": by or "playbook",
     }
     new: list[int] = insert_once(db, responses, [row])
     return new[0] if new else None

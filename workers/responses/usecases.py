@@ -3,8 +3,9 @@
 For each active alert one decision, applied and written down; undone when it has ended.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,16 +15,26 @@ from workers.alerts.rules.kinds import Evaluator, Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import AlertView, Breach
 from workers.alerts.rules.lifecycle import Policy as Thresholds
 from workers.alerts.store import alerts
-from workers.alerts.usecases import escalation, evaluation
+from workers.alerts.usecases import escalation, evaluation, surroundings
 from workers.caching.store import results
-from workers.foundation import clock, database, logs, settings, telemetry
+from workers.caching.usecases import maintenance
+from workers.foundation import clock, database, logs, redis, settings, telemetry
+from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.event_log import Happening
 from workers.foundation.moments import Moment
 from workers.responses import adapters, rules, store
 from workers.responses.adapters import Doing
-from workers.responses.rules import Outcome, Policy, Reason, Response
+from workers.responses.rules import Action, Outcome, Policy, Reason, Response
+from workers.weddings.rules.calendar import Phase
+from workers.weddings.store import weddings
 
 log = logs.get("responses")
+
+
+class NothingLeft(ExpectedError):
+    """nothing is done about alert {alert_id} by a playbook: {why}; its page says what people can do"""
+
+    http_status = 409
 
 
 #: A run answers for so many seconds, well inside its task's time limit; the next one goes on.
@@ -38,6 +49,15 @@ class Answered:
     unknown: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What decides how an alert is answered, beside itself."""
+
+    tempo: Tempo
+    phases: Collection[Phase]
+    cache_is_small: bool
+
+
 def respond(policy: Policy, *, now: Moment) -> Answered:
     """Take, renew, measure and undo what is to be by now: an alert a transaction, the worst first.
 
@@ -45,8 +65,8 @@ def respond(policy: Policy, *, now: Moment) -> Answered:
     else holds is left to the next run; of two runs at once the second finds it done.
     """
     with database.transaction() as db:
-        active, taken = alerts.listed(db, limit=None, ended=False), store.active(db)
-        tempos = escalation.tempos(db, active, now=now)
+        active, taken = _placed(db, alerts.listed(db, limit=None, ended=False)), store.active(db)
+        arounds = _surroundings(db, active, now)
     needed = [step for own in taken.values() for step in own if step.outcome is not Outcome.WORSE]
     adapters.reconcile(needed, policy, now=now)
     begun, helpless, unknown = clock.stopwatch(), list[Breach](), set[str]()
@@ -54,10 +74,10 @@ def respond(policy: Policy, *, now: Moment) -> Answered:
         if clock.stopwatch() - begun > ENOUGH:
             unknown.add(_breach(alert).fingerprint)
             continue
-        own, tempo = taken.get(alert.id, []), tempos[alert.id]
-        decision = _decide(alert, own, tempo, policy, now)
+        own, around = taken.get(alert.id, []), arounds[alert.id]
+        decision = _decide(alert, own, around, policy, now)
         if _has_work(alert, own, decision, policy, now):
-            _answer(alert.id, tempo, policy, now)
+            _answer(alert.id, around, policy, now)
         if decision and decision.reason is Reason.EXHAUSTED:
             helpless.append(_breach(alert))
     # Those whose alert is resolved meanwhile.
@@ -67,14 +87,43 @@ def respond(policy: Policy, *, now: Moment) -> Answered:
     return Answered(helpless, frozenset(unknown))
 
 
+def _placed(db: Connection, found: Sequence[AlertView]) -> list[AlertView]:
+    """Return alerts with the region of their wedding, where they name none."""
+    nowhere = {one.wedding_id for one in found if one.wedding_id and not one.region}
+    regions = {one.id: one.region for one in weddings.by_id(db, nowhere)} if nowhere else {}
+    return [replace(one, region=one.region or regions.get(one.wedding_id, "")) for one in found]
+
+
+def _surroundings(db: Connection, active: Sequence[AlertView], now: Moment) -> dict[int, Surroundings]:
+    tempos, around = escalation.tempos(db, active, now=now), surroundings.of(db, active, now=now)
+    small = _cache_is_small()
+    return {one.id: Surroundings(tempos[one.id], around[one.id].phases, small) for one in active}
+
+
+def _cache_is_small() -> bool:
+    """Tell whether the cache has to evict what is still read; not when it does not answer."""
+    with suppress(*redis.UNREACHABLE):
+        found = maintenance.condition().structure
+        return bool(found and found.is_too_small)
+    return False
+
+
 def _decide(
-    alert: AlertView, own: Sequence[Response], tempo: Tempo, policy: Policy, now: Moment
+    alert: AlertView, own: Sequence[Response], around: Surroundings, policy: Policy, now: Moment
 ) -> rules.Decision | None:
     """Decide about an alert; None where nothing is to be: it is well, or no playbook is for it."""
     if not alert.region or rules.recovered(alert, policy, now=now):
         return None
-    playbook = rules.playbook(alert, tempo)
-    return rules.decide(alert, own, playbook.ladder, tempo, policy, now=now) if playbook else None
+    ladder = _ladder(alert, around)
+    return rules.decide(alert, own, ladder, around.tempo, policy, now=now) if ladder else None
+
+
+def _ladder(alert: AlertView, around: Surroundings) -> tuple[Action, ...]:
+    """Return the steps for an alert where it is; none where nothing is done by itself."""
+    playbook = rules.playbook(alert, around.tempo)
+    if playbook is None:
+        return ()
+    return rules.ladder(playbook, around.phases, cache_is_small=around.cache_is_small)
 
 
 def _has_work(
@@ -87,11 +136,11 @@ def _has_work(
     return renewed or (decision is not None and bool(decision.measured or decision.take))
 
 
-def _answer(alert_id: int, tempo: Tempo, policy: Policy, now: Moment) -> None:
+def _answer(alert_id: int, around: Surroundings, policy: Policy, now: Moment) -> None:
     """Do what is to be done about an alert, as it is when it is held."""
     with database.transaction() as db:
         try:
-            [alert] = alerts.hold(db, alert_id, wait=False)
+            [alert] = _placed(db, alerts.hold(db, alert_id, wait=False))
         except alerts.AlertUnknown:
             # Resolved meanwhile, or held: the next run sees to what is left.
             return
@@ -99,11 +148,30 @@ def _answer(alert_id: int, tempo: Tempo, policy: Policy, now: Moment) -> None:
         _renew(db, own, policy, now)
         if rules.recovered(alert, policy, now=now):
             _undo_all(db, own, policy, now)
-        elif decision := _decide(alert, own, tempo, policy, now):
+        elif decision := _decide(alert, own, around, policy, now):
             if decision.measured:
                 _measured(db, alert, own[-1], decision.measured, policy, now)
             elif decision.take:
                 _take(db, alert, decision, policy, now)
+
+
+def trigger(db: Connection, alert_id: int, *, by: str, now: Moment) -> tuple[Action, str]:
+    """Take the next step of an alert's ladder at once, without waiting for what the last one did.
+
+    Return it, and in words what was done. It is measured and undone as any step. Raises AlertUnknown,
+    NothingLeft.
+    """
+    [alert] = _placed(db, alerts.hold(db, alert_id))
+    own, around = store.of_alert(db, alert_id), _surroundings(db, [alert], now)[alert_id]
+    steps, tried = _ladder(alert, around), {one.action for one in own}
+    action = next((one for one in steps if one not in tried), None)
+    if action is None or not alert.region:
+        why = "it is of no region" if not alert.region else ""
+        why = why or ("all was tried" if steps else f"no playbook is for {alert.kind} {alert.severity}")
+        raise NothingLeft(alert_id=alert_id, why=why)
+    decision = rules.Decision(Reason.BY_HAND, take=action, number=len(own) + 1)
+    done = _take(db, alert, decision, settings.read(Policy), now, by=storable(by))
+    return action, done or "it was taken a moment ago"
 
 
 def history(db: Connection, *, limit: int) -> list[dict[str, Any]]:
@@ -122,7 +190,7 @@ def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
             about[one.alert_id]["wedding_id"],
         )
         found.append(
-            Happening(one.at, f"{what} ({one.reason}): {one.outcome}", one.region, wedding_id, "playbook")
+            Happening(one.at, f"{what} ({one.reason}): {one.outcome}", one.region, wedding_id, one.by)
         )
         if one.undone_at:
             found.append(Happening(one.undone_at, f"{what} undone", one.region, wedding_id, "playbook"))
@@ -136,8 +204,12 @@ def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment)
             adapters.do(step.action, Doing(db, step.region, step.wedding_id, policy, now))
 
 
-def _take(db: Connection, alert: AlertView, decision: rules.Decision, policy: Policy, now: Moment) -> None:
-    if decision.take and store.take(db, alert, decision.take, decision.number, decision.reason, at=now):
+def _take(
+    db: Connection, alert: AlertView, decision: rules.Decision, policy: Policy, now: Moment, *, by: str = ""
+) -> str:
+    """Take a step; return in words what was done, nothing where it was taken before."""
+    done = ""
+    if decision.take and store.take(db, alert, decision, by=by, at=now):
         done = adapters.do(decision.take, Doing(db, alert.region, alert.wedding_id, policy, now))
         telemetry.decisions.labels("degradation", decision.reason).inc()
         log.warning(
@@ -147,7 +219,9 @@ def _take(db: Connection, alert: AlertView, decision: rules.Decision, policy: Po
             reason=decision.reason,
             region=alert.region,
             done=done,
+            by=by or "playbook",
         )
+    return done
 
 
 def _measured(

@@ -13,7 +13,7 @@ AHEAD, ENOUGH = 90, 10.0
 def decide(**_later: object) -> None:
     """Bring every resource to what there should be now."""
     policy, now = settings.read(Policy), clock.now()
-    deciding.decide(policy, now=now)
+    deciding.decide(policy, now=now, machine=clock.machine_now())
     applying.publish(policy, now=now)
     applying.apply(ENOUGH)
 

@@ -62,6 +62,8 @@ MAY_REFUSE = {
     "weddings mode",
     # Nothing forecasts the weather there.
     "weddings weather",
+    # Nothing is done by itself about that alert.
+    "responses trigger",
     # What the pages report is none of this timeline.
     "weddings report",
 }

@@ -39,7 +39,7 @@ from workers.operations.verdict import Status
 from workers.outbox import store as outbox
 from workers.outbox.rules import Message
 from workers.responses import store as responses
-from workers.responses.rules import Action, Reason
+from workers.responses.rules import Action, Decision, Reason
 from workers.selfwatch.rules import uninhibited
 from workers.selfwatch.usecases import watching
 from workers.weddings.rules.calendar import Wedding
@@ -83,7 +83,8 @@ def _trouble() -> None:
     with database.transaction() as db:
         escalation.escalate(db, policy, now=clock.now())
         [alert] = alerts.listed(db, ended=False)
-        responses.take(db, alert, Action.EMERGENCY_MODE, 1, Reason.DEGRADED, at=clock.now())
+        step = Decision(Reason.DEGRADED, take=Action.EMERGENCY_MODE, number=1)
+        responses.take(db, alert, step, at=clock.now())
     facts = {"owner": "degradation", "reason": "slow", "lasts": timedelta(hours=1)}
     connections.begin_emergency_mode("everywhere", **facts, now=clock.now())
 

@@ -620,3 +620,30 @@ def test_whatever_the_calendar_takes_can_connect(wedding_id: str, supplier_id: s
     )
     assert store.open(asked).ok
     assert store.close(asked.ref)
+
+
+def test_a_hopeless_connection_is_closed_once_it_had_its_time() -> None:
+    one = connection("c1")
+    store.open(one)
+    with redis.connections().pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(f"wedops:close:{one.node}")
+        heard.get_message(timeout=1)
+        store.measure([Measurement(one.ref, 2_000.0, 10, 90)])
+        assert heard.get_message(timeout=0.2) is None, "it was opened a moment ago"
+        _aged(one, 61)
+        store.measure([Measurement(one.ref, 2_000.0, 10, 90)])
+        assert heard.get_message(timeout=2)["data"] == "c1"
+        again = connection("c2", reconnects=2)
+        store.open(again)
+        _aged(again, 200)
+        store.measure([Measurement(again.ref, 2_000.0, 10, 90)])
+        assert heard.get_message(timeout=0.2) is None, "it gets longer each time"
+    assert _totals().counters[f"{EAST}|hopeless"] == 1
+
+
+def _aged(one: store.Connection, seconds: int) -> None:
+    """Have a connection be opened some seconds earlier than it was."""
+    key = f"{keys.shard(one.tenant, store.policy().shards)}:t:{one.tenant}"
+    text = redis.connections().hget(key, one.user_id)
+    opened = str(record(one.ref)["opened"])  # type: ignore[index]
+    redis.connections().hset(key, one.user_id, text.replace(opened, str(int(opened) - seconds)))

@@ -16,6 +16,7 @@ from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.caching.store import peaks, results
 from workers.cli import main as cli
+from workers.connections.rules.shedding import Feature
 from workers.connections.store import modes
 from workers.connections.usecases import service as connections
 from workers.foundation import clock, database, redis
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("world")
 
 POLICY = Policy()
 IDS: dict[str, int] = {}
+SHED = ("shed_presence", "shed_typing", "shed_history", "shed_broadcast")
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +107,13 @@ def test_the_story_of_a_response_that_helps() -> None:
         assert results.count(db, "emergency_mode") == 1
 
 
+@pytest.fixture
+def small_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the last inspection say that the cache must evict what is read."""
+    monkeypatch.setattr(responses, "_cache_is_small", lambda: True)
+
+
+@pytest.mark.usefixtures("small_cache")
 def test_what_is_ordered_for_a_while_is_renewed_as_long_as_its_alert_stands() -> None:
     for seconds in (0, 30, 60):
         _alert(6000, seconds)
@@ -128,17 +137,21 @@ def test_what_makes_it_worse_is_undone_at_once_and_the_next_step_is_taken() -> N
     assert _scaled() == {"east"}
 
 
+@pytest.mark.usefixtures("small_cache")
 def test_when_nothing_helps_somebody_is_called() -> None:
-    for seconds in (0, 30, 60):
+    for seconds in range(0, 210, 30):
         _alert(6000, seconds)
         _respond(seconds)
-    _alert(6000, 90)
-    assert _respond(90) == ["emergency_mode no_better", "scale no_better", "grow_cache no_better", "help"]
+    _alert(6000, 210)
+    steps = ("emergency_mode", "scale", "grow_cache", *SHED)
+    assert _respond(210) == [*(f"{one} no_better" for one in steps), "help"]
     assert [one.by for one in peaks.known()] == [adapters.CALLER]
-    _alert(6000, 100)
-    assert _respond(100)[-1] == "help"
-    _calm(110)
-    assert _respond(130)[-1] == "grow_cache no_better undone"
+    assert _shed() == {"w-1": "presence typing history broadcast"}
+    _alert(6000, 220)
+    assert _respond(220)[-1] == "help"
+    _calm(230)
+    assert _respond(250)[-1] == "shed_broadcast no_better undone"
+    assert _shed() == {}
     assert peaks.known() == []
     assert (_scaled(), modes.active()) == (set(), {})
 
@@ -285,3 +298,56 @@ def test_a_call_for_help_ends_with_its_alert_and_not_for_want_of_time(
         of = alerts.alerts
         db.execute(of.update().where(of.c.kind == Kind.RESPONSE_TIME).values(state=State.RESOLVED))
     assert calls(150) == 0
+
+
+def _shed() -> dict[str, str]:
+    return redis.connections().hgetall("wedops:service:shed")
+
+
+def test_what_people_can_do_without_is_left_out_at_the_wedding_that_suffers_and_comes_back() -> None:
+    with database.transaction() as db:
+        weddings.upsert(db, [wedding("w-2", starts_at=NOON, region="east")], at=NOON)
+    for step in range(5):
+        _alert(6000, 31 * step, wedding_id="w-1", region="")
+        _respond(31 * step)
+    assert _respond(130)[:3] == [f"{one} no_better" for one in ("emergency_mode", "scale", "shed_presence")]
+    assert _shed() == {"w-1": "presence typing history"}
+    _calm(135)
+    _respond(156)
+    assert _shed() == {}
+
+
+def test_what_nobody_wants_any_more_is_not_left_out() -> None:
+    connections.shed_feature("region:east", Feature.HISTORY, lasts=timedelta(hours=1), now=NOON)
+    assert _shed() == {"w-1": "history"}
+    _respond(0)
+    assert _shed() == {}
+
+
+def _trigger(id: int) -> str:
+    done = CliRunner().invoke(cli.wedops, ["responses", "trigger", str(id), "--by", "ada"])
+    return done.output or str(done.exception)
+
+
+def test_the_next_step_is_taken_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: _at(5))
+    _alert(6000, 0)
+    _respond(0)
+    with database.transaction() as db:
+        [one] = alerts.listed(db, ended=False)
+    assert "scale: east" in _trigger(one.id)
+    assert _respond(5) == ["emergency_mode acting", "scale acting"]
+    for name in ("presence", "typing", "history", "broadcast"):
+        assert f"shed_{name}: region:east goes on without {name}" in _trigger(one.id)
+    assert "all was tried" in _trigger(one.id)
+    assert "alert 99" in _trigger(99)
+    listed = CliRunner().invoke(cli.wedops, ["responses"]).output
+    assert "scale (by_hand by ada)" in listed
+
+
+def test_no_playbook_is_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: _at(5))
+    _alert(1.0, 0, kind=Kind.JOB_STOPPED)
+    with database.transaction() as db:
+        [one] = alerts.listed(db, ended=False)
+    assert "no playbook is for job_stopped critical" in _trigger(one.id)

@@ -286,7 +286,10 @@ def test_two_that_decide_at_once_write_one_action(monkeypatch: pytest.MonkeyPatc
     _crowd(9, monkeypatch)
     with ThreadPoolExecutor(4) as pool:
         for done in [
-            pool.submit(deciding.decide, settings.read(ScalingPolicy), now=clock.now()) for _ in range(8)
+            pool.submit(
+                deciding.decide, settings.read(ScalingPolicy), now=clock.now(), machine=clock.machine_now()
+            )
+            for _ in range(8)
         ]:
             done.result()
     assert sorted((one.purpose, one.to) for one in _instances()) == [

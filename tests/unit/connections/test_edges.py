@@ -26,6 +26,7 @@ def test_admission_tells_the_registry_all_of_this() -> None:
         "supplier": 200,
         "healthy_ms": 60_000,
         "poor_below": 60,
+        "hopeless_below": 20,
         "user_every": 2000,
         "user_burst": 20,
         "supplier_every": 10,

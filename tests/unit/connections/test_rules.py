@@ -10,6 +10,8 @@ from workers.connections.rules import admission as rules
 from workers.connections.rules import levels, peak, report
 from workers.connections.rules.admission import UserType
 from workers.connections.rules.report import Share
+from workers.foundation.moments import Moment
+from workers.snapshots.rules import Snapshot
 from workers.weddings.rules.calendar import Phase
 
 
@@ -131,3 +133,13 @@ def test_a_policy_that_would_end_live_connections_or_let_nobody_in_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="must be"):
         rules.Policy(**wrong)  # type: ignore[arg-type]
+
+
+def test_detectors_see_round_trips_and_failures_where_enough_was_sent() -> None:
+    quiet = Snapshot("east", Moment(NOON), 3, messages=10, errors=9, p95_ms=None)
+    busy = Snapshot("west", Moment(NOON), 3, messages=90, errors=10, p95_ms=250.0)
+    found = {(one.name, one.labels[0][1]): one.value for one in report.samples([quiet, busy], at=1.0)}
+    assert found == {
+        ("realtime_round_trip_seconds", "west"): 0.25,
+        ("realtime_error_share", "west"): 0.1,
+    }

@@ -39,3 +39,46 @@ def test_a_timeline_never_waits_however_late_guests_are_put(kind: str, prompt: i
     guest = asyncio.run(_published())
     assert (len(guest.prompt.waiting), len(guest.outbox.waiting)) == (prompt, 1 - prompt)
     assert (guest.prompt.gathers, guest.outbox.gathers) == (0.0, 0.0 if prompt else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("shed", "event", "payload", "arrives"),
+    [
+        ("presence", "presence_diff", {}, False),
+        ("typing", phoenix.BROADCAST, {"event": "typing"}, False),
+        ("typing", phoenix.BROADCAST, {"event": "photo"}, True),
+        ("broadcast", "presence_diff", {}, True),
+    ],
+)
+def test_what_is_shed_is_not_relayed(shed: str, event: str, payload: dict[str, Any], arrives: bool) -> None:
+    level = {**levels.service_levels(busy=False)["guest|fixed|setup"], "shed": [shed]}
+
+    async def _published() -> Any:
+        guest = _guest()
+        channels = Channels({"g": guest}, lambda _record: level, SimpleNamespace(), id)  # type: ignore[arg-type]
+        channels.publish("realtime:photos:w-1", phoenix.Frame("realtime:photos:w-1", event, payload))
+        return guest
+
+    assert len(asyncio.run(_published()).outbox.waiting) == arrives
+
+
+@pytest.mark.parametrize(
+    ("kind", "user_type", "arrives"),
+    [("photos", "guest", False), ("timeline", "guest", True), ("photos", "planner", True)],
+)
+def test_only_guests_broadcasts_are_shed_and_never_a_timeline(
+    kind: str, user_type: str, arrives: bool
+) -> None:
+    level = {**levels.service_levels(busy=False)["guest|fixed|setup"], "shed": ["broadcast"]}
+
+    async def _pushed() -> Any:
+        guest, topic = _guest(), f"realtime:{kind}:w-1"
+        sender = SimpleNamespace(
+            topics={topic: (False, False)}, rtt=0.0, record=SimpleNamespace(user_type=user_type)
+        )
+        channels = Channels({"g": guest}, lambda _record: level, SimpleNamespace(), id)  # type: ignore[arg-type]
+        await channels._push(sender, phoenix.Frame(topic, phoenix.BROADCAST, {"event": "photo"}))  # type: ignore[arg-type]
+        return guest
+
+    guest = asyncio.run(_pushed())
+    assert len(guest.outbox.waiting) + len(guest.prompt.waiting) == arrives

@@ -11,6 +11,7 @@ from tests.unit.alerts.test_muting import standing
 from workers.alerts.rules import kinds
 from workers.alerts.rules.kinds import Kind, Severity, Tempo
 from workers.alerts.rules.lifecycle import State
+from workers.connections.rules import shedding
 from workers.responses.rules import (
     PLAYBOOKS,
     Action,
@@ -21,10 +22,12 @@ from workers.responses.rules import (
     Response,
     decide,
     effect,
+    ladder,
     playbook,
     recovered,
     scope,
 )
+from workers.weddings.rules.calendar import Phase
 
 POLICY = Policy()
 SLOW = replace(standing(severity=Severity.CRITICAL), value=6000.0)
@@ -58,6 +61,50 @@ def test_the_ladder_follows_kind_severity_and_time(
 ) -> None:
     found = playbook(replace(SLOW, kind=kind, severity=severity), tempo)
     assert (found.ladder[0] if found else None) == first
+
+
+def _ladder(
+    phase: Phase, *, cache_is_small: bool = False, severity: Severity = Severity.CRITICAL
+) -> list[str]:
+    found = playbook(replace(SLOW, severity=severity), Tempo.RUNNING)
+    assert found is not None
+    return [str(one) for one in ladder(found, [phase], cache_is_small=cache_is_small)]
+
+
+SHED = ["shed_presence", "shed_typing", "shed_history", "shed_broadcast"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "shed"),
+    [
+        (Phase.PLANNING, SHED),
+        (Phase.SETUP, SHED[:3]),
+        (Phase.CEREMONY, SHED),
+        (Phase.RECEPTION, SHED[:3]),
+        (Phase.WIND_DOWN, SHED),
+        (Phase.OVER, SHED),
+    ],
+)
+def test_what_is_left_out_depends_on_the_phase_and_is_never_the_timeline(
+    phase: Phase, shed: list[str]
+) -> None:
+    assert _ladder(phase) == ["emergency_mode", "scale", *shed]
+    assert all("timeline" not in one for one in _ladder(phase))
+    assert set(shedding.SHEDDING) == set(Phase)
+
+
+def test_where_weddings_are_in_several_phases_only_what_all_can_do_without_is_left_out() -> None:
+    assert shedding.sheddable([Phase.CEREMONY, Phase.RECEPTION]) == tuple(shedding.Feature)[:3]
+    assert shedding.sheddable([]) == tuple(shedding.Feature)
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_a_cache_without_pressure_is_not_grown(severity: Severity) -> None:
+    for one in PLAYBOOKS:
+        steps = ladder(one, [], cache_is_small=False)
+        assert steps
+        assert Action.GROW_CACHE not in steps
+    assert "grow_cache" in _ladder(Phase.CEREMONY, cache_is_small=True, severity=severity)
 
 
 def test_what_is_only_odd_never_gets_what_could_do_harm() -> None:

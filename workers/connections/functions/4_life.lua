@@ -75,6 +75,13 @@ local function bucket_of(ms)
   return BOUNDS[#BOUNDS]
 end
 
+-- Tells whether a connection is so bad that another socket would be better. One that was opened again and
+-- again gets twice as long each time.
+local function is_hopeless(record, value, below)
+  local age = math.floor(now_ms() / 1000) - (tonumber(record[OPENED]) or 0)
+  return value < below and age >= 60 * 2 ^ math.min(tonumber(record[RECONNECTS]) or 0, 6)
+end
+
 local function measure_one(book, ref, record, rtt, messages, errors, bytes)
   local region = record[REGION]
   if rtt and rtt >= 0 and rtt <= 3600000 then
@@ -96,6 +103,12 @@ local function measure_one(book, ref, record, rtt, messages, errors, bytes)
     end
   end
   if record[TYPE] == 'c' or record[TYPE] == 'p' then book.poor[ref] = value end
+  if is_hopeless(record, value, book.hopeless_below) then
+    local ids = book.hopeless[record[NODE]] or {}
+    ids[#ids + 1] = record[ID]
+    book.hopeless[record[NODE]] = ids
+    increment(book, region, 'hopeless', 1)
+  end
 end
 
 local function known(shard, ref, read)
@@ -111,15 +124,17 @@ local function not_here(shard, ref)
 end
 
 -- KEYS shard; ARGV, for each connection, ref, rtt_ms (or ''), messages, errors, bytes since the last time;
--- 400 connections at most. A heartbeat that also says how good the connection is. Returns the refs that are
--- not known (any more).
+-- 400 connections at most. A heartbeat that also says how good the connection is; nodes are asked to close
+-- those that are hopeless, so that their people open another. Returns the refs that are not known (any more).
 local function measure(keys, args)
   if #args % 5 ~= 0 then
     return refuse('send five values for each connection: ref, rtt_ms, messages, errors, bytes')
   end
   if #args > MAX_IN_A_CALL then return refuse('send 400 connections at most in a call') end
   local shard, refs, book = keys[1], {}, ledger(keys[1])
-  book.poor, book.heavy, book.heavy_from = {}, {}, heavy_from(shard)
+  book.poor, book.heavy, book.heavy_from, book.hopeless = {}, {}, heavy_from(shard), {}
+  local limits = limits_of(shard, {})
+  book.hopeless_below = limits.hopeless_below or 0
   for i = 1, #args, 5 do
     refs[#refs + 1] = args[i]
     -- What can't be read is still alive, and holds up nobody else of the call.
@@ -130,7 +145,10 @@ local function measure(keys, args)
       hold(shard, tenant, user, records)
     end
   end
-  local below = limits_of(shard, {}).poor_below or 60
+  local below = limits.poor_below or 60
+  for node, ids in pairs(book.hopeless) do
+    redis.call('PUBLISH', 'wedops:close:' .. node, table.concat(ids, ' '))
+  end
   for ref, value in pairs(book.poor) do
     if value < below then
       redis.call('ZADD', shard .. ':poor', value, ref)

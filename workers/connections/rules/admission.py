@@ -37,7 +37,8 @@ class Policy:
     node). Guests may fill `guests_share` of a pool and vendors `vendors_share`, in emergency mode guests
     `guests_share_emergency`; couples and planners all of it. Rates: `burst` attempts at once, then one each
     `every`; a venue's guests share one address. A score below `poor_below` (of 100) of a couple or a planner
-    is alerted.
+    is alerted; of whom it is below `hopeless_below`, a minute after it was opened and later each time, the
+    node is asked to close it: another one may be better. 0 closes none.
     """
 
     prefix: ClassVar = "CONNECTIONS_"
@@ -59,6 +60,7 @@ class Policy:
     address_every: timedelta = timedelta(milliseconds=5)
     address_burst: int = 2000
     poor_below: int = 60
+    hopeless_below: int = 20
 
     def __post_init__(self) -> None:
         """Refuse figures that would end live connections, stall the server or let nobody in."""
@@ -78,6 +80,11 @@ class Policy:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
+        self._check_shares()
+
+    def _check_shares(self) -> None:
+        if not 0 <= self.hopeless_below <= self.poor_below <= 100:
+            raise ValueError("hopeless_below must be from 0 to poor_below, and that 100 at most")
         if not 0 < self.guests_share_emergency <= self.guests_share <= self.vendors_share <= 1:
             raise ValueError(
                 "shares must be above 0 and at most 1: guests_share_emergency, guests_share, vendors_share "
@@ -152,6 +159,7 @@ def admission(policy: Policy, emergencies: Collection[str] = ()) -> dict[str, ob
         "supplier": policy.supplier_limit,
         "healthy_ms": _ms(policy.silent_after),
         "poor_below": policy.poor_below,
+        "hopeless_below": policy.hopeless_below,
         "user_every": _ms(policy.user_every),
         "user_burst": policy.user_burst,
         "supplier_every": _ms(policy.supplier_every),

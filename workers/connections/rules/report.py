@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from workers.connections.rules.admission import UserType
 from workers.foundation.moments import MachineMoment, Moment
+from workers.measurements.rules.samples import Sample
 from workers.snapshots.rules import BOUNDS, Snapshot, quantile
 
 #: What a row can hold: a sum that it could not would come again for ever.
@@ -150,3 +151,22 @@ def _heavy(tenant: str, user_id: str, facts: list[tuple[int, int, int]], at: flo
     lasts = at - min(opened)
     rate = sum(messages) / max(1.0, lasts) if lasts > -1 else None
     return HeavyUser(user_id, tenant, len(facts), sum(messages), sum(bytes_), rate)
+
+
+#: A share of fewer messages says nothing.
+_MANY = 50
+
+
+def samples(rows: Iterable[Snapshot], *, at: float) -> list[Sample]:
+    """Return what detectors see of regions: 95 % of round trips in seconds, which share of messages failed.
+
+    `at` in seconds since 1970.
+    """
+    found = []
+    for row in rows:
+        labels, sent = (("region", row.region),), row.messages + row.errors
+        if row.p95_ms is not None:
+            found.append(Sample("realtime_round_trip_seconds", labels, at, row.p95_ms / 1000))
+        if sent >= _MANY:
+            found.append(Sample("realtime_error_share", labels, at, row.errors / sent))
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from workers.connections.keys import LEVELS, PHASES, SERVICE
+from workers.connections.keys import LEVELS, PHASES, SERVICE, SHED
 from workers.connections.rules import levels
 from workers.foundation import redis
 
@@ -23,6 +23,11 @@ def publish_levels(found: Mapping[str, Mapping[str, object]]) -> int:
 def publish_phases(phases: Mapping[str, str]) -> int:
     """Publish the phase of the weddings that are near; return how many changed."""
     return _reconcile(PHASES, phases)
+
+
+def publish_shed(shed: Mapping[str, str]) -> int:
+    """Publish what is left out at weddings; return how many changed."""
+    return _reconcile(SHED, shed)
 
 
 def level_of(connection: Mapping[str, Any]) -> dict[str, Any] | None:

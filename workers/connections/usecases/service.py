@@ -7,11 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from math import nan
 
+from sqlalchemy import Connection
+
 from workers.connections import telemetry as counted
 from workers.connections.rules import levels, report
 from workers.connections.rules.modes import EVERYWHERE, EmergencyMode, affects, place
+from workers.connections.rules.shedding import Feature, shed
 from workers.connections.store import levels as published_levels
-from workers.connections.store import modes, plans, presence, quality
+from workers.connections.store import modes, plans, presence, quality, shedding
 from workers.connections.store import registry as store
 from workers.foundation import database, event_log, settings, telemetry
 from workers.foundation.moments import Moment
@@ -20,25 +23,29 @@ from workers.seasons.rules.season import KindOfDay
 from workers.seasons.rules.venues import PROFILES
 from workers.snapshots.rules import Snapshot
 from workers.weddings.rules import calendar
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
 #: Who is connected belongs to a wedding that is not further off.
 NEAR = timedelta(hours=24)
 
 
-def phases(now: Moment, emergencies: Collection[str] = ()) -> dict[str, str]:
-    """Return the phase of every wedding that is near, whether its network is weak and guests give way there.
+def near(db: Connection, *, now: Moment) -> list[Wedding]:
+    """Return the weddings to which those belong who are connected now."""
+    return weddings.between(db, now - NEAR, now + NEAR)
+
+
+def phases(found: Iterable[Wedding], emergencies: Collection[str] = (), *, now: Moment) -> dict[str, str]:
+    """Return the phase of each wedding, whether its network is weak and guests give way there.
 
     They do in the scopes of `emergencies`.
     """
     policy = settings.read(calendar.Policy)
-    with database.transaction() as db:
-        near = weddings.between(db, now - NEAR, now + NEAR)
     return {
         one.id: calendar.phase(one, policy, now=now)
         + (levels.WEAK if PROFILES[one.venue_type].is_weak else "")
         + (levels.IN_EMERGENCY if affects(emergencies, one.id, one.region) else "")
-        for one in near
+        for one in found
     }
 
 
@@ -50,6 +57,7 @@ def count(totals: report.Totals, rows: Iterable[Snapshot]) -> None:
         counted.message_errors.labels(row.region).inc(row.errors)
         counted.message_bytes.labels(row.region).inc(row.bytes)
         counted.deliveries.labels(row.region).inc(row.delivered)
+        counted.hopeless.labels(row.region).inc(totals.counters[f"{row.region}|hopeless"])
         counted.batches.labels(row.region, "ok").inc(max(0, row.batches - row.failed_batches))
         counted.batches.labels(row.region, "failed").inc(row.failed_batches)
         _count_times(row)
@@ -105,10 +113,29 @@ def publish_levels(*, now: Moment) -> None:
     # The phases need the calendar; what does not is published before, also when that is unavailable.
     found = levels.service_levels(busy=busy, emergency=EVERYWHERE in scopes)
     published_levels.publish_levels(found)
-    published_levels.publish_phases(phases(now, scopes - {EVERYWHERE}))
     with database.transaction() as db:
-        limits = plans.limits(db)
+        here, limits = near(db, now=now), plans.limits(db)
+    published_levels.publish_phases(phases(here, scopes - {EVERYWHERE}, now=now))
+    _publish_shed(here)
     store.publish_limits(suppliers=limits)
+
+
+def _publish_shed(here: Iterable[Wedding]) -> None:
+    active = shedding.active()
+    found = {one.id: " ".join(shed(active, one.id, one.region)) for one in here} if active else {}
+    published_levels.publish_shed({id: features for id, features in found.items() if features})
+
+
+def shed_feature(scope: str, feature: Feature, *, lasts: timedelta, now: Moment) -> None:
+    """Have gateways leave a feature out in a scope for so long, at once."""
+    shedding.begin(scope, feature, lasts.total_seconds())
+    publish_levels(now=now)
+
+
+def restore_feature(scope: str, feature: Feature, *, now: Moment) -> None:
+    """Have gateways leave a feature out no longer."""
+    shedding.end(scope, feature)
+    publish_levels(now=now)
 
 
 def note_present(wedding_id: str, users: Mapping[str, str]) -> None:

@@ -7,11 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
+from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, telemetry
-from workers.foundation.errors import error_code, safe_message
-from workers.foundation.moments import Moment
+from workers.foundation.errors import ExpectedError, error_code, safe_message
+from workers.foundation.moments import MachineMoment, Moment
+from workers.measurements.rules.samples import Sample
+from workers.measurements.usecases import intake
 from workers.notify import usecases as notify
 from workers.notify.rules import Notification
 from workers.scaling.adapters import actuators
@@ -33,12 +36,13 @@ AT_ONCE = 10.0
 VALID_FOR = timedelta(minutes=10)
 
 
-def decide(policy: Policy, *, now: Moment) -> None:
+def decide(policy: Policy, *, now: Moment, machine: MachineMoment) -> None:
     """Read the world, decide about every resource, and write what changes with what it was made from."""
     with database.transaction() as db:
         published.publish(db, policy)
     with database.transaction() as db:
         found = readings(db, policy, now=now)
+    _measure(found, policy, machine)
     # Real systems are asked between the transactions: one that hangs must hold no row.
     begun, unavailable = clock.stopwatch(), set[Resource]()
     sure = [
@@ -48,6 +52,30 @@ def decide(policy: Policy, *, now: Moment) -> None:
     decided = [(reading, rules.decide(reading, policy, now=now)) for reading in sure]
     with database.transaction() as db:
         record(db, decided, policy, now=now)
+
+
+def _measure(found: Sequence[Reading], policy: Policy, machine: MachineMoment) -> None:
+    """Show detectors how many are connected of those that are expected.
+
+    The calendar explains a Saturday's rise, so what is left is what nobody expected.
+    """
+    shares = {
+        one.region: one.load / one.expected
+        for one in found
+        if one.resource is Resource.INSTANCES
+        and one.load is not None
+        and one.expected is not None
+        and one.expected >= policy.negligible_load
+    }
+    at = machine.timestamp()
+    samples = [
+        Sample("realtime_connections_of_expected", (("region", region),), at, share)
+        for region, share in shares.items()
+    ]
+    try:
+        intake.take(samples, sent_by="scaling", now=machine)
+    except (ExpectedError, RedisError) as error:
+        log.warning("not measured", reason="intake", detail=str(error))
 
 
 def _sure(reading: Reading, policy: Policy, now: Moment, unavailable: set[Resource]) -> Reading:

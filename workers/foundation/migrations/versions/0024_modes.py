@@ -1,4 +1,4 @@
-"""The mode of each wedding, who began one by hand; the weather ahead; verified addresses.
+"""The mode of each wedding, who began one by hand; the weather ahead; verified addresses; steps by hand.
 
 Revision ID: 0024
 Revises: 0023
@@ -27,6 +27,9 @@ def upgrade() -> None:
     )
     op.add_column("weddings", sa.Column("geo", sa.Text(), nullable=False, server_default=""))
     _outlooks()
+    op.add_column(
+        "degradation_responses", sa.Column("by", sa.Text(), nullable=False, server_default="playbook")
+    )
     op.add_column("addresses", sa.Column("verified_at", _MOMENT))
     op.create_table(
         "wedding_modes",

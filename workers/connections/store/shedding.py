@@ -1,0 +1,50 @@
+"""What is shed where, in Redis: each scope's features end by themselves."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from workers.connections.keys import SHEDDING
+from workers.connections.rules.shedding import Feature
+from workers.foundation import redis
+
+
+def begin(scope: str, feature: Feature, seconds: float) -> None:
+    """Have a feature left out in a scope for so long from now on."""
+    server = redis.connections()
+    until = redis.server_time(server)[0] + seconds
+    kept = dict(_read(server.hget(SHEDDING, scope))) | {str(feature): until}
+    server.hset(SHEDDING, scope, orjson.dumps(kept).decode())
+
+
+def end(scope: str, feature: Feature) -> None:
+    """Have a feature left out no longer."""
+    server = redis.connections()
+    kept = {name: until for name, until in _read(server.hget(SHEDDING, scope)).items() if name != feature}
+    if kept:
+        server.hset(SHEDDING, scope, orjson.dumps(kept).decode())
+    else:
+        server.hdel(SHEDDING, scope)
+
+
+def active() -> dict[str, Sequence[Feature]]:
+    """Return what is left out, by scope."""
+    server = redis.connections()
+    kept: dict[str, str] = server.hgetall(SHEDDING)
+    if not kept:
+        return {}
+    now = redis.server_time(server)[0]
+    found = {
+        scope: [Feature(name) for name, until in _read(text).items() if until > now and name in set(Feature)]
+        for scope, text in kept.items()
+    }
+    return {scope: features for scope, features in found.items() if features}
+
+
+def _read(text: str | None) -> dict[str, float]:
+    """Return until when each feature is left out; nothing of what can't be read."""
+    try:
+        found = orjson.loads(text or "{}")
+        return {str(name): float(until) for name, until in found.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
