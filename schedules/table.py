@@ -72,6 +72,7 @@ TABLE = (
     Line(wedding_day.look,           seconds(30),       seconds(10),       seconds(5),        "each wedding at the moments when something of it is due"),
     Line(wedding_day.list_due,       minutes(10),       minutes(10),       minutes(5),        "a wedding that Redis lost would never be looked at"),
     Line(wedding_day.watch,          seconds(60),       seconds(30),       seconds(10),       "who is warned half an hour ahead can still move something"),
+    Line(wedding_day.optimise,       minutes(5),        minutes(2),        seconds(60),       "what was made ready is measured a minute later"),
     Line(wedding_day.verify,         minutes(5),        minutes(2),        seconds(60),       "a backup that does not answer is none"),
     Line(wedding_day.forecast_weather, minutes(30),     minutes(30),       minutes(30),       "a plan B takes a day to arrange"),
     Line(wedding_day.check_ready,    minutes(10),       minutes(10),       minutes(10),       "what is red a day before can still be mended"),

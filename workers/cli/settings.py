@@ -28,7 +28,7 @@ from workers.scaling.adapters import actuators, kubernetes, pgbouncer, supabase
 from workers.scaling.rules.policy import Policy
 from workers.seasons.rules import season as seasons
 from workers.snapshots import rules as snapshots
-from workers.wedding_day.rules import deviations, weather
+from workers.wedding_day.rules import deviations, optimising, weather
 from workers.wedding_day.rules import looks as wedding_day
 from workers.weddings.rules import calendar as weddings
 from workers.weddings.rules import gate, modes
@@ -63,6 +63,7 @@ DECLARED: tuple[type[Settable], ...] = (
     wedding_day.Policy,
     deviations.Policy,
     weather.Policy,
+    optimising.Policy,
     notify.Policy,
     journal.Policy,
     retention.Policy,

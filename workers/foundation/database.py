@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from workers.foundation import addresses, settings
+from workers.foundation import addresses, settings, slow_statements
 from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 Outdated = Callable[[FromClause, datetime], ColumnElement[bool]]
@@ -125,6 +125,7 @@ def _engine(url: str) -> Engine:
         made, "do_connect", lambda _dialect, _record, _given, named: _connect(url, named.get("context"))
     )
     event.listen(made, "begin", _begin)
+    slow_statements.watch(made)
     return made
 
 

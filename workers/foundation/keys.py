@@ -17,6 +17,9 @@ WORKERS = "wedops:workers"
 CIRCUITS = "wedops:circuits"
 #: Stream: messages that can't be done as they stand, and why.
 DEAD_LETTERS = "wedops:dead_letters"
+#: Sorted set: statement without parameters -> ms that it took in all when it was slow; hash: how often that
+#: was. Written by every process that uses the database; read by the optimiser.
+SLOW_STATEMENTS, SLOW_COUNTS = "wedops:slow_statements", "wedops:slow_statements:counts"
 #: Stream: what happened, for people.
 EVENT_LOG = "wedops:journal"
 

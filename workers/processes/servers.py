@@ -156,7 +156,10 @@ def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()
     if not (data / "PG_VERSION").exists():
         _initdb(binaries, home, data, secret)
     command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
-    own = f"listen_addresses={LOOPBACK}", "unix_socket_directories=", "max_connections=100"
+    own = [f"listen_addresses={LOOPBACK}", "unix_socket_directories=", "max_connections=100"]
+    # What the optimiser finds slow statements by.
+    if (binaries.parent / "lib" / "pg_stat_statements.so").exists():
+        own.append("shared_preload_libraries=pg_stat_statements")
     for option in (*own, *options):
         command += ["-c", option]
     with log.open("ab") as sink:
@@ -225,6 +228,9 @@ def _postgres_answers(url: str) -> bool:
         with psycopg.connect(url.rpartition("/")[0] + "/postgres", connect_timeout=2, autocommit=True) as db:
             if not db.execute("SELECT 1 FROM pg_database WHERE datname = 'wedops'").fetchone():
                 db.execute("CREATE DATABASE wedops")
+        with psycopg.connect(url, connect_timeout=2, autocommit=True) as db:
+            if db.execute("SHOW shared_preload_libraries").fetchone() == ("pg_stat_statements",):
+                db.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         return True
     except psycopg.OperationalError:
         return False

@@ -1,19 +1,24 @@
-"""The weather ahead, as Open-Meteo gives it.
+"""The weather ahead, as Open-Meteo gives it; and a tenant of Supabase Realtime that sleeps.
 
 `GET /v1/forecast` with coordinates of several places, separated by commas, answers with a list; of one place
 with an object. Hours are parallel lists, values that are not known null; what is wrong is HTTP 400 with a
 `reason`.
 """
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import orjson
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
 
-from workers.foundation import breaker
+from workers.foundation import breaker, clock
 from workers.foundation.errors import ExpectedError
 from workers.wedding_day.rules.weather import Hour
 
@@ -90,3 +95,45 @@ def _hour(row: Sequence[Any]) -> Hour:
     likely = None if chance is None else min(1.0, max(0.0, float(chance) / 100))
     facts = float(rain), likely, float(gusts), float(temperature), int(code)
     return Hour(datetime.fromtimestamp(at, UTC), *facts)
+
+
+class TenantUnreachable(ExpectedError):
+    """Supabase Realtime did not let us join a channel: {problem}"""
+
+    http_status = 503
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """Where a tenant of Supabase Realtime is joined, and with which key."""
+
+    url: str
+    key: str
+
+
+def tenant() -> Tenant | None:
+    """Return the platform's tenant, of SUPABASE_URL and its key; None where it has none."""
+    project = os.environ.get("SUPABASE_URL", "").rstrip("/")
+    key = os.environ.get("SUPABASE_KEY") or os.environ.get("SUPABASE_ANON_KEY", "")
+    return Tenant(f"{project.replace('http', 'ws', 1)}/realtime/v1", key) if project and key else None
+
+
+def join_ms(to: Tenant, wedding_id: str) -> float:
+    """Return how many ms it takes to join a wedding's channel. Raises TenantUnreachable.
+
+    A tenant that nobody used for eleven minutes has no database connection: joining opens one.
+    """
+    topic = f"realtime:wedding:{wedding_id}"
+    frame = {"topic": topic, "event": "phx_join", "payload": {"config": {}}, "ref": "1", "join_ref": "1"}
+    words = urlencode({"apikey": to.key, "vsn": "1.0.0"})
+    begun = clock.stopwatch()
+    try:
+        with connect(f"{to.url}/websocket?{words}", open_timeout=PATIENCE, close_timeout=1) as socket:
+            socket.send(orjson.dumps(frame).decode())
+            while clock.stopwatch() - begun < PATIENCE:
+                answer = orjson.loads(socket.recv(timeout=PATIENCE))
+                if isinstance(answer, dict) and answer.get("ref") == "1":
+                    return (clock.stopwatch() - begun) * 1000
+    except (OSError, TimeoutError, WebSocketException, ValueError) as error:
+        raise TenantUnreachable(problem=str(error)[:200]) from error
+    raise TenantUnreachable(problem=f"no answer within {PATIENCE:g} s")

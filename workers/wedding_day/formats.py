@@ -61,6 +61,13 @@ class BeginMode(WeddingCommand):
     )
 
 
+@register
+class Optimise(WeddingCommand):
+    """wedding_day.optimise_wedding: warm a wedding's data, make room for suppliers, look at the database."""
+
+    task = "wedding_day.optimise_wedding"
+
+
 @dataclass(frozen=True)
 class ModeChanged(Event):
     """A wedding came into another mode, by the `calendar` or by who began it."""

@@ -7,12 +7,13 @@ from sqlalchemy import Connection
 from workers.app import Task, app
 from workers.commands import usecases as commands
 from workers.foundation import clock, database, logs
-from workers.wedding_day.formats import BeginMode, ChangeTimeline, ReportMoment
+from workers.wedding_day.formats import BeginMode, ChangeTimeline, Optimise, ReportMoment
 from workers.wedding_day.usecases import (
     learning,
     looking,
     maintaining,
     modes,
+    optimising,
     readiness,
     reporting,
     watching,
@@ -88,6 +89,24 @@ def begin_mode(self: Task, **fields: Any) -> None:
         return modes.begin(db, command, by=commands.caller(db, key), now=clock.now()).mode
 
     commands.run(BeginMode, fields, _begin, task_id=self.request.id)
+
+
+@app.task(name="wedding_day.optimise")
+def optimise(**_later: object) -> None:
+    """Do what makes weddings fast that are a week, a day or two hours ahead, or in trouble."""
+    optimising.optimise(now=clock.now(), machine=clock.machine_now())
+
+
+@app.task(name=Optimise.task, bind=True)
+def optimise_wedding(self: Task, **fields: Any) -> None:
+    """Optimise for a wedding that somebody asks for."""
+
+    def _optimise(_db: Connection, command: Optimise, key: str) -> str:
+        now, machine = clock.now(), clock.machine_now()
+        done = optimising.by_hand(command.wedding_id, key=key, now=now, machine=machine)
+        return f"{len(done)} results"
+
+    commands.run(Optimise, fields, _optimise, task_id=self.request.id)
 
 
 @app.task(name="wedding_day.verify")

@@ -64,6 +64,8 @@ MAY_REFUSE = {
     "weddings weather",
     # Nothing is done by itself about that alert.
     "responses trigger",
+    # It was never done.
+    "weddings optimise",
     # What the pages report is none of this timeline.
     "weddings report",
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -9,11 +10,13 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
+    Float,
     Identity,
     Integer,
     Table,
     Text,
     any_,
+    cast,
     func,
     literal,
     select,
@@ -22,7 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
-from workers.foundation.rows import insert_once, plain
+from workers.foundation.rows import insert_once, pairs, plain
 
 WARM_UP = "warm_up"
 
@@ -36,18 +39,34 @@ results = Table(
     Column("actions", Integer, nullable=False),
     Column("detail", JSONB, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
+    # What it was for: an operation that was slow, or too small; and what that took before and after, less is
+    # better.
+    Column("operation", Text),
+    Column("before", Float),
+    Column("after", Float),
+    # Until when it holds, and when it was undone.
+    Column("until", DateTime(timezone=True)),
+    Column("undone_at", DateTime(timezone=True)),
     info=expires("at"),
 )
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an optimisation did under a key."""
+    """What an optimisation did under a key.
+
+    `before` is what its operation took, `after` once it was done, None where that is not known yet; less is
+    better. `until` is when it is undone by itself.
+    """
 
     key: str
     kind: str
     wedding_id: str | None
     detail: Mapping[str, Any]
+    operation: str | None = None
+    before: float | None = None
+    after: float | None = None
+    until: datetime | None = None
 
 
 def record(db: Connection, done: Iterable[Result], *, at: Moment) -> int:
@@ -71,6 +90,65 @@ def detail(db: Connection, key: str) -> dict[str, Any] | None:
         select(results.c.detail).where(results.c.key == key)
     ).scalar_one_or_none()
     return found
+
+
+def known(db: Connection, keys: Iterable[str]) -> set[str]:
+    """Return those of some keys under which there is a result."""
+    among = results.c.key == any_(literal(list(keys), ARRAY(Text)))
+    return set(db.execute(select(results.c.key).where(among)).scalars())
+
+
+def new(db: Connection, done: Iterable[Result], *, at: Moment) -> set[str]:
+    """Do as `record`; return the keys that are new."""
+    rows = [vars(one) | {"actions": one.detail.get("entries", 0), "at": at} for one in done]
+    ids = insert_once(db, results, rows)
+    among = results.c.id == any_(literal(ids, ARRAY(BigInteger)))
+    return set(db.execute(select(results.c.key).where(among)).scalars()) if ids else set()
+
+
+def measured(db: Connection, after: Mapping[str, float]) -> None:
+    """Remember what the operation of results takes once they are done, by key."""
+    own = pairs({key: str(value) for key, value in after.items()}, "after")
+    values = {"after": cast(own.c.after, Float)}
+    db.execute(results.update().where(results.c.key == own.c.id).values(values))
+
+
+def unmeasured(db: Connection, kind: str, *, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """Return the results of a kind of [since, until) whose effect is not known yet."""
+    own = (results.c.kind == kind) & (results.c.at >= since) & (results.c.at < until)
+    query = select(results).where(own, results.c.before.is_not(None), results.c.after.is_(None))
+    return plain(db.execute(query.order_by(results.c.id)))
+
+
+def expired(db: Connection, kind: str, *, at: Moment) -> list[dict[str, Any]]:
+    """Return the results of a kind that hold no longer and are not undone."""
+    own = (results.c.kind == kind) & (results.c.until <= at) & results.c.undone_at.is_(None)
+    return plain(db.execute(select(results).where(own).order_by(results.c.id)))
+
+
+def undo(db: Connection, id: int, *, at: Moment) -> bool:
+    """Remember that a result was undone; False when it was already."""
+    own = (results.c.id == id) & results.c.undone_at.is_(None)
+    return bool(db.execute(results.update().where(own).values(undone_at=at)).rowcount)
+
+
+def find(db: Connection, id: int) -> dict[str, Any] | None:
+    """Return a result; None when there is none."""
+    found = plain(db.execute(select(results).where(results.c.id == id)))
+    return found[0] if found else None
+
+
+def last(db: Connection, kind: str, operation: str) -> dict[str, Any] | None:
+    """Return the newest result of a kind for an operation whose effect is known."""
+    own = (results.c.kind == kind) & (results.c.operation == operation) & results.c.after.is_not(None)
+    found = plain(db.execute(select(results).where(own).order_by(results.c.id.desc()).limit(1)))
+    return found[0] if found else None
+
+
+def of_operations(db: Connection, *, limit: int) -> list[dict[str, Any]]:
+    """Return what was done for an operation, the newest first."""
+    query = select(results).where(results.c.operation.is_not(None)).order_by(results.c.id.desc())
+    return plain(db.execute(query.limit(limit)))
 
 
 def count(db: Connection, kind: str) -> int:

@@ -1,5 +1,6 @@
 """What people see of the cache."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ from workers.caching import keys
 from workers.caching.formats import acl as formats
 from workers.caching.formats import envelope
 from workers.caching.formats.envelope import Poisoned
-from workers.caching.rules.kinds import Kind, problem
+from workers.caching.rules.kinds import Ids, Kind, problem
 from workers.caching.store import inspection, peaks, pending, results, server
 from workers.caching.store.layers import EntryRefused
 from workers.caching.usecases import sources
@@ -112,3 +113,10 @@ def show(kind: str, *ids: str, machine: MachineMoment) -> Shown:
         None if found.warm == "-" else found.warm,
         found.value,
     )
+
+
+def is_cold(entries: Sequence[tuple[Kind, Ids]]) -> list[bool]:
+    """Tell of each entry whether the cache's server has none, so that a read has to load it."""
+    names = [keys.name(kind, ids) for kind, ids in entries]
+    there = server.get_all(names)
+    return [name not in there for name in names]

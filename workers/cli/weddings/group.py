@@ -10,6 +10,7 @@ HELPS = {
     "next": "Show the weddings that run or come next, with their phase.",
     "day": "Show how a wedding's day goes: what started, what will start when.",
     "mode": "Show a wedding's mode; hold it armed or live by hand.",
+    "optimise": "Optimise for a wedding, and list what that did.",
     "ready": "Say which weddings are ready, and what is red of the others.",
     "report": "Say that a moment started or ended, or that somebody has arrived.",
     "timeline": "Show what is to happen at a wedding, moment by moment; or change it.",

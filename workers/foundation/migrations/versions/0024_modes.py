@@ -1,4 +1,4 @@
-"""The mode of each wedding, who began one by hand; the weather ahead; verified addresses; steps by hand.
+"""The mode of each wedding, the weather ahead, verified addresses; steps by hand, and what each step did.
 
 Revision ID: 0024
 Revises: 0023
@@ -27,6 +27,10 @@ def upgrade() -> None:
     )
     op.add_column("weddings", sa.Column("geo", sa.Text(), nullable=False, server_default=""))
     _outlooks()
+    for name, kind in (("operation", sa.Text()), ("before", sa.Float()), ("after", sa.Float())):
+        op.add_column("optimization_results", sa.Column(name, kind))
+    for name in ("until", "undone_at"):
+        op.add_column("optimization_results", sa.Column(name, _MOMENT))
     op.add_column(
         "degradation_responses", sa.Column("by", sa.Text(), nullable=False, server_default="playbook")
     )
