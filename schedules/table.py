@@ -15,6 +15,7 @@ from workers.forecasting import tasks as forecasting
 from workers.journal import tasks as journal
 from workers.measurements import tasks as measurements
 from workers.notify import tasks as notify
+from workers.operations import tasks as operations
 from workers.responses import tasks as responses
 from workers.retention import tasks as retention
 from workers.scaling import tasks as scaling
@@ -77,6 +78,7 @@ TABLE = (
     Line(wedding_day.forecast_weather, minutes(30),     minutes(30),       minutes(30),       "a plan B takes a day to arrange"),
     Line(wedding_day.check_ready,    minutes(10),       minutes(10),       minutes(10),       "what is red a day before can still be mended"),
     Line(wedding_day.learn,          daily_at("04:30"), daily_at("04:30"), daily_at("04:30"), "last Saturday says how the next one will go"),
+    Line(operations.review,          minutes(60),       minutes(60),       minutes(60),       "a Saturday is looked back on on Monday, while all know it"),
     Line(commands.redeliver,         seconds(15),       seconds(15),       seconds(5),        "what was accepted must have its effect"),
     Line(notify.deliver,             seconds(15),       seconds(15),       seconds(5),        "also at once after each change; this is for what failed"),
     Line(emergencies.escalate,       seconds(10),       seconds(10),       seconds(5),        "a deadline that passes is told at once, not at the next check"),

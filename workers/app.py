@@ -43,6 +43,7 @@ ROOMS = (
     "workers.journal",
     "workers.measurements",
     "workers.notify",
+    "workers.operations",
     "workers.responses",
     "workers.retention",
     "workers.scaling",
@@ -285,9 +286,8 @@ def _detail(error: BaseException | None) -> str:
 def _keep(request: Any, task: str, why: str) -> None:
     queue = (request.delivery_info or {}).get("routing_key", "")
     try:
-        dead_letters.keep(
-            queue, why, dead_letters.enveloped(task, request.id, request.args, request.kwargs, queue)
-        )
+        letter = dead_letters.enveloped(task, request.id, request.args, request.kwargs, queue)
+        dead_letters.keep(queue, why, letter)
     except (RedisError, TypeError) as error:
         log.warning("dead letter lost", task=task, reason=type(error).__name__)
 

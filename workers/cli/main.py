@@ -36,6 +36,7 @@ COMMANDS = {
     "presence": "Who of a wedding is online.",
     "listen": "Hear who is online at a stock Supabase deployment.",
     "weddings": "The calendar: import it, look at it.",
+    "review": "Look back on a day: what happened, who was affected, what it cost.",
     "gate": "May programs, settings or tables be changed now, or when?",
     "emergency": "Emergencies: open one, run it step by step, close it; its protocols.",
     "messages": "Urgent messages: send one, and see who has it and who has not.",

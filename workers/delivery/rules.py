@@ -61,7 +61,7 @@ class Policy:
     that is `near` or nearer, and longer in proportion for one that is farther, `slowest` times at most. Who
     has it on a device and has not acknowledged it has `to_read` times as long. A caller may send
     `a_second` messages. With `rehearse` each wedding's suppliers are reached by an exercise a week and a day
-    before.
+    before, with `rehearse_in_season` those of weddings in regions in their peak season.
     """
 
     prefix: ClassVar = "DELIVERY_"
@@ -74,6 +74,7 @@ class Policy:
     to_read: float = 12.0
     a_second: int = 200
     rehearse: bool = False
+    rehearse_in_season: bool = True
 
     def __post_init__(self) -> None:
         """Refuse waits that would notify people of what is only on its way, or never."""

@@ -7,9 +7,11 @@ from sqlalchemy import Connection
 from workers.commands import usecases as commands
 from workers.foundation import database, logs, settings
 from workers.foundation.moments import Moment
-from workers.seasons import store
+from workers.seasons import adapters, store
+from workers.seasons.rules import days as rules_of_days
 from workers.seasons.rules import deciding
 from workers.seasons.rules import season as rules
+from workers.seasons.rules.days import Day
 from workers.weddings.store import holds, weddings
 from workers.weddings.store import regions as calendar_regions
 
@@ -68,3 +70,16 @@ def publish_day(*, now: Moment) -> None:
         kind, reason = rules.kind_of_day(near, store.current(db).values(), policy, now=now, held=held)
     if before := store.publish_day(kind, reason):
         log.info("kind of day changed", before=before, to=kind, reason=reason)
+
+
+def days(db: Connection, start: Moment, end: Moment) -> list[Day]:
+    """Return the local days of [start, end) on which regions have weddings: which are big.
+
+    What is usual is learned of three months around.
+    """
+    around = timedelta(days=90)
+    zones = calendar_regions.zones(db)
+    booked = calendar_regions.bookings(db, start - around, end + around)
+    holidays = {(region, day): adapters.name(zones[region], day) for region, day, _ in booked}
+    first, last = (start - timedelta(days=1)).date(), (end + timedelta(days=1)).date()
+    return [one for one in rules_of_days.days(booked, holidays) if first <= one.day <= last]

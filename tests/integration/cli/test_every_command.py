@@ -66,6 +66,8 @@ MAY_REFUSE = {
     "responses trigger",
     # It was never done.
     "weddings optimise",
+    # No day was looked back on.
+    "review",
     # What the pages report is none of this timeline.
     "weddings report",
 }
@@ -173,7 +175,7 @@ ARGUMENTS = {
     "simulate": ("--seed", "7"),
     "replay": ("us-northeast", "--from", "2026-11-01", "--to", "2026-11-02"),
     "weddings import": ("season.csv",),
-    "gate": ("deploy",),
+    "gate": ("deploy",), "review": (f"{clock.now():%Y-%m-%d}",),
     "weddings show": ("w-17",), "weddings mode": ("w-17",), "weddings timeline": ("w-17",),
     "weddings day": ("w-17",),
     "messages show": ("m-1",),

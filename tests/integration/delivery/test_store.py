@@ -29,6 +29,8 @@ from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
 from workers.notify.rules import Target
 from workers.outbox import store as outbox
+from workers.seasons import store as seasons
+from workers.seasons.rules.season import Decision, Reason, Season
 from workers.weddings.store import weddings
 
 pytestmark = pytest.mark.usefixtures("calendar")
@@ -471,6 +473,20 @@ def test_suppliers_are_rehearsed_a_week_and_a_day_before_where_that_is_wanted(
             assert rehearsing.rehearse(db, now=clock.now()) == expected
     found = reading.of_wedding("w-3")
     assert [(one.status, counts) for one, counts in found] == [("Exercise", {"pending": 2})] * count
+
+
+@pytest.mark.parametrize(
+    ("season", "in_season", "count"), [("peak", "true", 1), ("off", "true", 0), ("peak", "false", 0)]
+)
+def test_in_a_peak_season_suppliers_are_rehearsed_unless_that_is_off(
+    season: str, in_season: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DELIVERY_REHEARSE_IN_SEASON", in_season)
+    with database.transaction() as db:
+        weddings.upsert(db, [_wedding("w-3", in_=timedelta(days=1))], at=clock.now())
+        decided = {"us-northeast": Decision(Season(season), Reason.BOOKINGS, 1.0)}
+        seasons.record(db, decided, at=clock.now())
+        assert rehearsing.rehearse(db, now=clock.now()) == count
 
 
 def test_two_updates_at_once_get_their_own_numbers() -> None:

@@ -75,3 +75,16 @@ def newest(db: Connection, thread: str) -> Message | None:
     query = select(*FACTS).where(messages.c.thread == thread).order_by(messages.c.revision.desc()).limit(1)
     row = db.execute(query).one_or_none()
     return Message(*row) if row else None
+
+
+def missed(db: Connection, ids: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Return how many urgent messages weddings were sent, and how many recipients those missed."""
+    of_these = messages.c.wedding_id == any_(literal(list(ids), ARRAY(Text)))
+    lost = func.count().filter(recipients.c.state.in_(["unreachable", "expired"]))
+    query = (
+        select(messages.c.wedding_id, func.count(messages.c.id.distinct()), lost)
+        .join(recipients, recipients.c.message_id == messages.c.id)
+        .where(of_these, messages.c.status == Status.ACTUAL)
+        .group_by(messages.c.wedding_id)
+    )
+    return {row[0]: (row[1], row[2]) for row in db.execute(query)}

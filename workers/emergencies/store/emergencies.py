@@ -191,3 +191,9 @@ def since(db: Connection, moment: datetime, *, limit: int) -> list[tuple[Emergen
     )
     size = len(_FACTS)
     return [(Emergency(*row[:size]), Change(*row[size:])) for row in db.execute(query)]
+
+
+def between(db: Connection, start: datetime, end: datetime) -> list[Emergency]:
+    """Return the emergencies that were opened in [start, end), the first first."""
+    own = (emergencies.c.opened_at >= start) & (emergencies.c.opened_at < end)
+    return [Emergency(*row) for row in db.execute(select(*_FACTS).where(own).order_by(emergencies.c.id))]

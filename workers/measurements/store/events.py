@@ -232,3 +232,15 @@ def of_wedding(db: Connection, wedding_id: str) -> list[dict[str, Any]]:
     """Return what became of a wedding's budgets over its own hours, by objective."""
     own = performance.c.wedding_id == wedding_id
     return plain(db.execute(select(performance).where(own).order_by(performance.c.objective)))
+
+
+def overspent(db: Connection, ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return the objectives whose budget weddings have used up, by wedding."""
+    among = performance.c.wedding_id == any_(literal(list(ids), ARRAY(Text)))
+    query = select(performance.c.wedding_id, performance.c.objective).where(
+        among, performance.c.budget_left < 0
+    )
+    found: dict[str, list[str]] = {}
+    for wedding_id, objective in db.execute(query.order_by(performance.c.objective)):
+        found.setdefault(wedding_id, []).append(objective)
+    return found

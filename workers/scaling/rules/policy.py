@@ -97,6 +97,8 @@ class Policy:
     #: Off, all is decided and written, and nothing applied.
     predictive: bool = True
     #: What the plan of the realtime service lets in at once, all regions together; 0 is no limit.
+    #: What an instance costs an hour, in any currency; 0: costs are told in hours of instances.
+    instance_hour_price: float = 0.0
     plan_connections: int = 0
     plan_joins_per_second: int = 0
 
@@ -126,8 +128,8 @@ class Policy:
             )
         if not min(self.latency_ms, self.cpu, self.memory, self.queue_seconds) > 0 or self.attempts_max < 1:
             raise ValueError("latency_ms, cpu, memory, queue_seconds and attempts_max must be above 0")
-        if self.connections_min < 0:
-            raise ValueError("connections_min must be 0 or more")
+        if self.connections_min < 0 or self.instance_hour_price < 0:
+            raise ValueError("connections_min and instance_hour_price must be 0 or more")
         if self.plan_connections < 0 or self.plan_joins_per_second < 0:
             raise ValueError("plan_connections and plan_joins_per_second must be 0 (no limit) or more")
 

@@ -11,8 +11,8 @@ from workers.alerts.rules.kinds import Kind
 from workers.alerts.rules.lifecycle import AlertView, State
 from workers.alerts.store import alerts
 from workers.caching.store import results
-from workers.delivery.rules import Policy as Delivery
 from workers.delivery.store import summaries
+from workers.delivery.usecases import rehearsing
 from workers.foundation import database, logs, settings
 from workers.foundation.moments import Moment
 from workers.notify import usecases as notify
@@ -77,13 +77,13 @@ def _facts(db: Connection, found: Sequence[Wedding]) -> dict[str, Facts]:
     reached = notify.verified(db, {(who, id) for id in ids for who in PEOPLE})
     exercises, warmed = summaries.exercises(db, ids), results.newest(db, results.WARM_UP, ids)
     kept, skies = modes.of(db, ids), outlooks.of(db, ids)
-    open_, rehearses = alerts.listed(db, limit=None, ended=False), settings.read(Delivery).rehearse
+    open_, rehearses = alerts.listed(db, limit=None, ended=False), rehearsing.is_on(db)
     return {
         one.id: Facts(
             moments=formats.known(one),
             reached={who: reached[who, one.id] for who in PEOPLE if (who, one.id) in reached},
             exercise=Exercise(*exercises[one.id]) if one.id in exercises else None,
-            rehearses=rehearses,
+            rehearses=rehearses(one.region),
             warmed_at=warmed.get(one.id),
             backups=_backups(kept.get(one.id)),
             weather=weather.checked(one, skies.get(one.id)),

@@ -7,10 +7,10 @@ from sqlalchemy import Connection, func, select, text
 
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
-from workers.weddings.rules.calendar import Status
+from workers.weddings.rules.calendar import Status, Wedding
 from workers.weddings.store import holds
 from workers.weddings.store.tables import weddings
-from workers.weddings.store.weddings import take_place
+from workers.weddings.store.weddings import FACTS, facts_of, take_place
 
 # From one region to the next by the index: DISTINCT reads a season's hundred thousand rows for a few names.
 _REGIONS = text(
@@ -88,3 +88,9 @@ def spans(db: Connection, start: datetime, end: datetime) -> list[tuple[str, Mom
         (row[0], row[1], row[2])
         for row in db.execute(select(*facts).distinct().where(take_place(start, end)))
     ]
+
+
+def of_day(db: Connection, day: date) -> list[Wedding]:
+    """Return the weddings that begin on a local day, also those that are cancelled, by start."""
+    query = select(*FACTS).where(func.date(weddings.c.starts_local) == day)
+    return facts_of(db.execute(query.order_by(weddings.c.starts_at)))

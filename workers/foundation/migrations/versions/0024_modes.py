@@ -1,4 +1,4 @@
-"""The mode of each wedding, the weather ahead, verified addresses; steps by hand, and what each step did.
+"""The mode of each wedding, the weather ahead, verified addresses; what each step did; reviews.
 
 Revision ID: 0024
 Revises: 0023
@@ -27,6 +27,12 @@ def upgrade() -> None:
     )
     op.add_column("weddings", sa.Column("geo", sa.Text(), nullable=False, server_default=""))
     _outlooks()
+    op.create_table(
+        "day_reviews",
+        sa.Column("day", sa.Date(), primary_key=True),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("document", postgresql.JSONB(), nullable=False),
+    )
     for name, kind in (("operation", sa.Text()), ("before", sa.Float()), ("after", sa.Float())):
         op.add_column("optimization_results", sa.Column(name, kind))
     for name in ("until", "undone_at"):

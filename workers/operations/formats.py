@@ -1,0 +1,61 @@
+"""A review of a day, as people read it."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """Return a review, as JSON has it, as Markdown."""
+    day, sent = date.fromisoformat(found["day"]), found["messages"]
+    cost = "cost" if found["price"] else "instance-hours"
+    lines = [
+        f"# {day:%A, %d %B %Y}",
+        "",
+        f"{found['weddings']} weddings, {found['guests']} guests, {found['cancelled']} cancelled. "
+        f"{found['affected_in_all']} were affected.",
+        "",
+        f"| region | day | weddings | peak | forecast P50, P90 | {cost} a wedding |",
+        "|---|---|---|---|---|---|",
+        *(_row(one) for one in found["regions"]),
+        "",
+        "## What happened",
+        "",
+        *(_counted("alerts", found["alerts"]) + _counted("emergencies", found["emergencies"])),
+        f"- critical moments: {_critical_words(found['critical'])}",
+        f"- urgent messages: {sent['sent']} sent, {sent['missed']} recipients missed",
+        "",
+        "## Who was affected",
+        "",
+        *[_affected(one) for one in found["affected"]],
+    ]
+    lines += [] if found["affected"] else ["Nobody."]
+    return "\n".join(lines) + "\n"
+
+
+def _row(one: Mapping[str, Any]) -> str:
+    peak, p50, p90 = (_number(one[name]) for name in ("peak", "forecast_p50", "forecast_p90"))
+    day = f"{one['region']} | {one['kind']} | {one['weddings']}"
+    return f"| {day} | {peak} | {p50}, {p90} | {one['cost_per_wedding']:.2f} |"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _counted(what: str, counts: Mapping[str, int]) -> list[str]:
+    if not counts:
+        return [f"- {what}: none"]
+    most = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    return [f"- {what}: {', '.join(f'{many} {name}' for name, many in most)}"]
+
+
+def _critical_words(counts: Mapping[str, int]) -> str:
+    if not counts.get("reported"):
+        return "none was reported"
+    late, warned = counts.get("late", 0), counts.get("warned", 0)
+    return f"{counts['reported']} reported, {late} late, {warned} of those warned of"
+
+
+def _affected(one: Mapping[str, Any]) -> str:
+    return f"- {one['wedding_id']} ({one['guests']} guests): {'; '.join(one['why'])}"

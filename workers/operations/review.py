@@ -1,0 +1,222 @@
+"""Looking back on a day: what happened, who was affected, what was forecast, what it cost."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from workers.alerts.rules.kinds import Severity
+from workers.alerts.store import history as alerts
+from workers.delivery.store import summaries
+from workers.emergencies.store import emergencies
+from workers.emergencies.store.emergencies import Emergency
+from workers.forecasting.store import forecasts
+from workers.foundation import settings
+from workers.foundation.errors import ExpectedError
+from workers.foundation.moments import Moment
+from workers.measurements.store import events
+from workers.scaling.rules.actions import Action
+from workers.scaling.rules.decision import State
+from workers.scaling.rules.policy import Policy as Scaling
+from workers.scaling.rules.policy import Resource
+from workers.scaling.store import actions
+from workers.seasons import usecases as seasons
+from workers.seasons.rules.days import Day
+from workers.snapshots import store as snapshots
+from workers.wedding_day.rules.deviations import Policy as Course
+from workers.wedding_day.store import days as wedding_days
+from workers.wedding_day.store.days import WeddingDay
+from workers.weddings.rules import calendar
+from workers.weddings.rules.calendar import Status, Wedding
+from workers.weddings.store import regions
+
+#: How long before a moment it was forecast: when what is ordered still serves in time.
+AHEAD = timedelta(hours=2)
+#: So many of those who were affected are named.
+NAMED = 50
+_TAKES_EFFECT = (State.APPLIED, State.CONFIRMED)
+
+
+class NothingThatDay(ExpectedError):
+    """no wedding is on {day}; `wedops weddings next` shows which come"""
+
+    http_status = 404
+
+
+@dataclass(frozen=True)
+class RegionReview:
+    """A region's day: its weddings, the most people connected, the highest of the forecast, and the cost.
+
+    `forecast_p50` and `forecast_p90` are the highest of what was forecast two hours ahead; None where nothing
+    was. `cost` is in hours of instances, or in money where their price is known.
+    """
+
+    region: str
+    kind: str
+    weddings: int
+    guests: int
+    peak: float | None
+    forecast_p50: float | None
+    forecast_p90: float | None
+    instance_hours: float
+    cost_per_wedding: float
+
+
+@dataclass(frozen=True)
+class Affected:
+    """A wedding for which something went wrong, and what."""
+
+    wedding_id: str
+    guests: int
+    why: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Review:
+    """A local day, over all regions. `critical` are moments that all wait for."""
+
+    day: date
+    weddings: int
+    cancelled: int
+    guests: int
+    regions: Sequence[RegionReview]
+    affected: Sequence[Affected]
+    affected_in_all: int
+    alerts: Mapping[str, int]
+    emergencies: Mapping[str, int]
+    critical: Mapping[str, int]
+    messages: Mapping[str, int]
+    price: float
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {"schema": "wedops.review/1", **asdict(self), "day": self.day.isoformat()}
+
+
+def review(db: Connection, day: date) -> Review:
+    """Look back on a local day. Raises NothingThatDay."""
+    all_ = regions.of_day(db, day)
+    found = [one for one in all_ if one.status is not Status.CANCELLED]
+    if not found:
+        raise NothingThatDay(day=day)
+    start, end = _span(found)
+    ids = [one.id for one in found]
+    fired, open_ = alerts.between(db, start, end), emergencies.between(db, start, end)
+    counts, late = _moments(db, ids)
+    sent = summaries.missed(db, ids)
+    missed = [(id, f"{lost} not reached by an urgent message") for id, (_, lost) in sent.items() if lost]
+    affected = _affected(found, [*_wrong(db, found, fired, open_, late), *missed])
+    return Review(
+        day,
+        len(found),
+        len(all_) - len(found),
+        sum(one.guest_count for one in found),
+        _regions(db, day, found, start, end),
+        affected[:NAMED],
+        len(affected),
+        dict(Counter(f"{one['worst']} {one['kind']}" for one in fired)),
+        dict(Counter(str(one.kind) for one in open_)),
+        counts,
+        {"sent": sum(many for many, _ in sent.values()), "missed": sum(lost for _, lost in sent.values())},
+        settings.read(Scaling).instance_hour_price,
+    )
+
+
+def _span(found: Sequence[Wedding]) -> tuple[Moment, Moment]:
+    phases = settings.read(calendar.Policy)
+    first, last = min(one.starts_at for one in found), max(one.ends_at for one in found)
+    return Moment(first - phases.setup_before), Moment(last + phases.wind_down_lasts)
+
+
+def _moments(db: Connection, ids: Sequence[str]) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Return how the critical moments of weddings went, counted, and which were late, by wedding."""
+    late_by = settings.read(Course).late_by.total_seconds()
+    counts, late = Counter[str](), dict[str, list[str]]()
+    for one in wedding_days.of(db, ids):
+        own, late[one.wedding_id] = _critical(one, late_by)
+        counts.update(own)
+    return dict(counts), late
+
+
+def _critical(kept: WeddingDay, late_by: float) -> tuple[dict[str, int], list[str]]:
+    plan, start, late, seen = kept.plan, kept.starts_at.timestamp(), list[str](), 0
+    for id, planned, critical in zip(plan["ids"], plan["starts"], plan["critical"], strict=True):
+        started = kept.started.get(id)
+        if not critical or started is None:
+            continue
+        seen += 1
+        if started - start - 60 * planned > late_by:
+            late.append(id)
+    warned = sum(id in kept.warned for id in late)
+    return {"reported": seen, "late": len(late), "warned": warned}, late
+
+
+def _wrong(
+    db: Connection,
+    found: Sequence[Wedding],
+    fired: Sequence[Mapping[str, Any]],
+    open_: Sequence[Emergency],
+    late: Mapping[str, Sequence[str]],
+) -> Iterator[tuple[str, str]]:
+    """Yield what went wrong, as (wedding, what)."""
+    for id, objectives in events.overspent(db, [one.id for one in found]).items():
+        yield from ((id, f"budget of {one} used up") for one in objectives)
+    critical = (one for one in fired if one["wedding_id"] and one["worst"] == Severity.CRITICAL)
+    yield from ((one["wedding_id"], f"critical {one['kind']}") for one in critical)
+    yield from ((one.wedding_id, f"emergency: {one.kind}") for one in open_)
+    yield from ((id, f"{moment} late") for id, moments in late.items() for moment in moments)
+
+
+def _affected(found: Sequence[Wedding], wrong: Iterable[tuple[str, str]]) -> list[Affected]:
+    """Return the weddings for which something went wrong, those with the most trouble first."""
+    why: dict[str, list[str]] = {}
+    for id, what in dict.fromkeys(wrong):
+        why.setdefault(id, []).append(what)
+    affected = [Affected(one.id, one.guest_count, why[one.id]) for one in found if one.id in why]
+    return sorted(affected, key=lambda one: (-len(one.why), -one.guests))
+
+
+def _regions(
+    db: Connection, day: date, found: Sequence[Wedding], start: Moment, end: Moment
+) -> list[RegionReview]:
+    noon = Moment(datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
+    kinds = {one.region: one for one in seasons.days(db, noon, noon) if one.day == day}
+    peaks, ahead = snapshots.highest(db, start, end), _forecast(db, start, end)
+    price = settings.read(Scaling).instance_hour_price
+    rows = []
+    for region in sorted({one.region for one in found}):
+        own = [one for one in found if one.region == region]
+        span = _span(own)
+        used = actions.during(db, region, Resource.INSTANCES, *span)
+        hours = instance_hours(used, *span)
+        p50, p90 = ahead.get(region, (None, None))
+        kind = kinds.get(region, Day(region, day, len(own), "", has_many=False)).kind
+        facts = len(own), sum(one.guest_count for one in own), peaks.get(region), p50, p90
+        rows.append(RegionReview(region, kind, *facts, hours, hours * (price or 1.0) / len(own)))
+    return rows
+
+
+def _forecast(db: Connection, start: Moment, end: Moment) -> dict[str, tuple[float, float]]:
+    found: dict[str, tuple[float, float]] = {}
+    for region, _, quantiles in forecasts.pairs(db, AHEAD, since=start, until=end):
+        p50, p90 = found.get(region, (0.0, 0.0))
+        found[region] = max(p50, quantiles["p50"]), max(p90, quantiles["p90"])
+    return found
+
+
+def instance_hours(used: Sequence[Action], start: datetime, end: datetime) -> float:
+    """Return the hours that instances ran in [start, end), by actions in the order of time.
+
+    Before the first action there were those that it found.
+    """
+    own = [one for one in used if one.state in _TAKES_EFFECT]
+    if not own:
+        return 0.0
+    hours, at, has = 0.0, start, own[0].before
+    for one in own:
+        until = max(start, min(end, one.created_at))
+        hours, at, has = hours + has * (until - at).total_seconds() / 3600, until, one.to
+    return hours + has * (end - at).total_seconds() / 3600
