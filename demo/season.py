@@ -22,6 +22,8 @@ from workers.weddings.usecases import importing as usecases
 
 FIRST, LAST = date(2026, 4, 1), date(2028, 1, 1)
 A_YEAR = 200
+#: Where the demo's regions have their weddings, for the weather: New York, Houston, Los Angeles.
+PLACES = {"us-northeast": (40.71, -74.01), "us-south": (29.76, -95.37), "us-west": (34.05, -118.24)}
 TYPES = ("photographer", "venue", "florist", "caterer", "band", "planner")
 
 
@@ -36,7 +38,8 @@ def season(seed: int = 7) -> str:
         suppliers = ";".join(f"{_type(supplier)}:{supplier}" for supplier in one.supplier_ids)
         typed = replace(one, duties={id: {"type": _type(id)} for id in one.supplier_ids})
         moments = orjson.dumps(timeline.document(imagined_days.timeline(typed))).decode()
-        facts = one.guest_count, one.venue_type, one.region, one.status, suppliers, moments
+        where = f"{PLACES[one.region][0]};{PLACES[one.region][1]}"
+        facts = one.guest_count, one.venue_type, one.region, one.status, suppliers, moments, where
         rows.writerow([one.id, *times, one.zone, *facts])
     return text.getvalue()
 

@@ -149,7 +149,9 @@ def _begin_anew() -> None:
     empty_servers()
     soon = clock.now() + timedelta(hours=1, minutes=59)
     usecases.take(
-        Reading([wedding("w-1", starts_at=soon, guest_count=120, hours=6, venue_type=VenueType.CHURCH)]),
+        Reading(
+            [wedding("w-1", starts_at=soon, guest_count=120, hours=6, venue_type=VenueType.BANQUET_HALL)]
+        ),
         now=clock.now(),
     )
 

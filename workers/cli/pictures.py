@@ -1,13 +1,16 @@
 """Pictures of load and capacity, as PNG or SVG (extra `pictures`)."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from workers.forecasting.rules.forecast import Forecast
 from workers.foundation.errors import ExpectedError
 from workers.scaling.rules.policy import Policy
 from workers.simulation.rules.replay import Counts, Past
+from workers.wedding_day.usecases.showing import Course
 
 
 class PicturesMissing(ExpectedError):
@@ -34,6 +37,33 @@ def band(path: Path, forecast: Forecast, seen: Line, capacity: Line, *, hours: i
     axes.plot(*seen, color="black", linewidth=1, label="actual")
     axes.step(*capacity, where="post", color="#d94801", label="capacity")
     _save(figure, axes, path)
+
+
+def course(path: Path, wedding_id: str, zone: ZoneInfo, found: Sequence[Course]) -> None:
+    """Draw when critical moments were forecast to start, by when that was forecast (local time)."""
+    figure, axes = _new(path, f"{wedding_id}: when critical moments were forecast to start")
+    for number, one in enumerate(found):
+        colour = f"C{number}"
+        axes.fill_between(one.at, one.p50, one.p90, color=colour, alpha=0.25, step="post")
+        axes.step(
+            one.at,
+            one.p50,
+            color=colour,
+            where="post",
+            label=one.moment + (" (warned of)" if one.is_warned else ""),
+        )
+        axes.axhline(one.planned, color=colour, linewidth=0.8, linestyle=":")
+        if one.started:
+            axes.plot([one.started], [one.started], marker="o", color=colour)
+    # Matplotlib is an extra, and slow to import.
+    from matplotlib.dates import DateFormatter  # noqa: PLC0415
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(DateFormatter("%H:%M", tz=zone))  # type: ignore[no-untyped-call]
+    axes.set_ylabel("starts at (dotted: planned, dot: started)")
+    if found:
+        axes.set_xlim(left=min(one.planned for one in found) - timedelta(hours=5))
+    _save(figure, axes, path, from_zero=False)
 
 
 def capacity(path: Path, past: Past, supply: Counts, policy: Policy) -> None:
@@ -75,8 +105,9 @@ def _new(path: Path, title: str, unit: str = "connections") -> tuple[Any, Any]:
     return figure, axes
 
 
-def _save(figure: Any, axes: Any, path: Path) -> None:
-    axes.set_ylim(bottom=0)
+def _save(figure: Any, axes: Any, path: Path, *, from_zero: bool = True) -> None:
+    if from_zero:
+        axes.set_ylim(bottom=0)
     axes.legend(loc="upper left", frameon=False)
     axes.grid(alpha=0.3)
     figure.autofmt_xdate()

@@ -22,6 +22,7 @@ def markdown(found: Mapping[str, Any]) -> str:
         "## What happened",
         "",
         *(_counted("alerts", found["alerts"]) + _counted("emergencies", found["emergencies"])),
+        *_response(found["response_seconds"]),
         f"- critical moments: {_critical_words(found['critical'])}",
         f"- urgent messages: {sent['sent']} sent, {sent['missed']} recipients missed",
         "",
@@ -59,3 +60,9 @@ def _critical_words(counts: Mapping[str, int]) -> str:
 
 def _affected(one: Mapping[str, Any]) -> str:
     return f"- {one['wedding_id']} ({one['guests']} guests): {'; '.join(one['why'])}"
+
+
+def _response(seconds: float | None) -> list[str]:
+    if seconds is None:
+        return []
+    return [f"- half of the emergencies had a first step done within {seconds / 60:.1f} min"]

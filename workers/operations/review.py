@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection
@@ -87,6 +88,8 @@ class Review:
     affected_in_all: int
     alerts: Mapping[str, int]
     emergencies: Mapping[str, int]
+    #: In seconds from its opening, when half of the emergencies had a first step done; None: none had.
+    response_seconds: float | None
     critical: Mapping[str, int]
     messages: Mapping[str, int]
     price: float
@@ -119,10 +122,17 @@ def review(db: Connection, day: date) -> Review:
         len(affected),
         dict(Counter(f"{one['worst']} {one['kind']}" for one in fired)),
         dict(Counter(str(one.kind) for one in open_)),
+        _response(db, open_),
         counts,
         {"sent": sum(many for many, _ in sent.values()), "missed": sum(lost for _, lost in sent.values())},
         settings.read(Scaling).instance_hour_price,
     )
+
+
+def _response(db: Connection, open_: Sequence[Emergency]) -> float | None:
+    first = emergencies.first_done(db, [one.id for one in open_])
+    took = [(first[one.id] - one.opened_at).total_seconds() for one in open_ if one.id in first]
+    return median(took) if took else None
 
 
 def _span(found: Sequence[Wedding]) -> tuple[Moment, Moment]:

@@ -148,7 +148,11 @@ def _is_said(done: object) -> bool:
     return error is None or isinstance(error, SystemExit) or one_line(error) is not None
 
 
-@pytest.mark.parametrize(("page", "line"), LINES)
+#: Played from a week before to Monday, and compared with its page (tests/acceptance/test_wedding_day.py).
+PLAYED = "saturday.md"
+
+
+@pytest.mark.parametrize(("page", "line"), [one for one in LINES if one[0] != PLAYED])
 def test_a_command_line_of_our_pages_does_what_it_says(page: str, line: str) -> None:
     words = _words(line)
     if not words or words[0] in NOT_RUN:

@@ -300,6 +300,9 @@ def test_protocols_are_loaded_and_hold_for_what_is_opened_later(tmp_path: Path) 
     file = tmp_path / "protocols.toml"
     file.write_text(PROTOCOLS)
     words = ["emergency", "protocols", "load", str(file), "--reason", "fire drill"]
+    refused = CliRunner().invoke(wedops, words)
+    assert "nothing is changed while weddings are near" in str(refused.exception)
+    CliRunner().invoke(wedops, ["gate", "settings", "--override", "30m", "--reason", "fire drill"])
     assert (
         CliRunner().invoke(wedops, words).output
         == "version 1 holds now: venue of s2; all other emergencies have the default\n"

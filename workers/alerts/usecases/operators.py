@@ -18,7 +18,9 @@ from workers.notify import usecases as notify
 from workers.outbox import store as outbox
 from workers.outbox.rules import Status
 from workers.weddings.rules import calendar
+from workers.weddings.rules.gate import Change
 from workers.weddings.store import regions, weddings
+from workers.weddings.usecases import gate
 
 
 class NoPhase(ExpectedError):
@@ -84,7 +86,8 @@ def paths(db: Connection) -> Paths:
 
 
 def load_paths(db: Connection, document: Paths, *, by: str, reason: str, now: Moment) -> None:
-    """Have other escalation paths hold from now on."""
+    """Have other escalation paths hold from now on. Raises GateClosed near weddings."""
+    gate.require(db, Change.SETTINGS, now=now)
     escalation.replace(db, document, requested_by=by, reason=reason, at=now)
 
 

@@ -1,11 +1,13 @@
 """`wedops weddings day`."""
 
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 import orjson
 
+from workers.cli import pictures
 from workers.foundation import clock
 from workers.foundation.errors import printable
 from workers.wedding_day.usecases import showing
@@ -15,12 +17,19 @@ from workers.wedding_day.usecases.showing import DayView, Line
 @click.command("day")
 @click.argument("wedding_id")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(wedding_id: str, as_json: bool) -> None:
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Draw how its forecast went on, into a .png or .svg."
+)
+def command(wedding_id: str, as_json: bool, picture: Path | None) -> None:
     """Show how a wedding's day goes, in its local time.
 
     Of each moment: planned, started and ended; or when it will start, at even odds and in nine of ten cases.
     """
     found = showing.show(wedding_id, now=clock.now())
+    if picture:
+        courses = showing.courses(wedding_id)
+        pictures.course(picture, wedding_id, ZoneInfo(found.wedding.zone), courses)
+        click.echo(f"{picture}: {len(courses)} critical moments", err=as_json)
     if as_json:
         facts = {
             "schema": "wedops.wedding_day/1",
@@ -31,6 +40,8 @@ def command(wedding_id: str, as_json: bool) -> None:
             "moments": found.lines,
         }
         click.echo(orjson.dumps(facts).decode())
+        return
+    if picture:
         return
     for line in _lines(found):
         click.echo(printable(line))

@@ -59,7 +59,8 @@ def command(
             found = modes.end(db, wedding_id, now=now)
     else:
         found = modes.show(wedding_id, now=now)
-    click.echo(orjson.dumps(_plain(found)).decode() if as_json else printable("\n".join(_lines(found))))
+    for line in [orjson.dumps(_plain(found)).decode()] if as_json else map(printable, _lines(found)):
+        click.echo(line)
 
 
 def _plain(found: ModeView) -> dict[str, object]:

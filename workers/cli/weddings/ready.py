@@ -67,7 +67,7 @@ def _line(one: Check, now: Moment) -> str:
 
 
 def _age(passed: timedelta) -> str:
-    hours = passed.total_seconds() / 3600
+    hours = max(0.0, passed.total_seconds() / 3600)
     return (
         f"{hours / 24:.0f} d" if hours >= 48 else f"{hours:.0f} h" if hours >= 1 else f"{hours * 60:.0f} min"
     )

@@ -48,6 +48,10 @@ def _course(row: dict[str, Any]) -> str:
     late = [id for id, (_, _, share) in row["moments"].items() if share >= HALF]
     parts = [f"{row['in_time']} of {row['due']} moments began in time ({row['reported']} reported)"]
     parts.append(f"{row['arrived']} of {row['suppliers']} suppliers have arrived")
+    if row["guests_connected"]:
+        parts.append(f"{row['guests_connected']} connections of {row['guests']} guests")
+    if row["asked"]:
+        parts.append(f"{row['acknowledged']} of {row['asked']} acknowledged urgent messages")
     parts += [f"{row['bottleneck']} holds up others"] if row["bottleneck"] else []
     parts += [f"probably late: {', '.join(late)}"] if late else []
     return f"  {row['at']:%Y-%m-%d %H:%M}Z  {'; '.join(parts)}"

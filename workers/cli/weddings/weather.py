@@ -30,9 +30,8 @@ def command(wedding_id: str | None, send: bool, as_json: bool) -> None:
         plain = {"schema": "wedops.weather/1", "weddings": [_plain(one) for one in found], "plan_b": message}
         click.echo(orjson.dumps(plain).decode())
     else:
-        lines = [_line(one) for one in found] or [NONE]
-        lines += [f"prepared: {message[0]}. {message[1]}"] if message else []
-        click.echo(printable("\n".join(lines)))
+        for line in _lines(found, message):
+            click.echo(printable(line))
     if wedding_id and send:
         now, machine = clock.now(), clock.machine_now()
         sent = weather.send_plan_b(wedding_id, by=operator(), now=now, machine=machine)
@@ -44,6 +43,11 @@ def _asked(wedding_id: str | None) -> tuple[list[View], tuple[str, str] | None]:
         return weather.ahead(now=clock.now()), None
     view, message = weather.show(wedding_id)
     return [view], message
+
+
+def _lines(found: list[View], message: tuple[str, str] | None) -> list[str]:
+    lines = [_line(one) for one in found] or [NONE]
+    return lines + ([f"prepared: {message[0]}. {message[1]}"] if message else [])
 
 
 def _plain(one: View) -> dict[str, object]:

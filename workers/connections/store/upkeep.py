@@ -1,6 +1,6 @@
 """The registry's upkeep: what is abandoned ends, counters are drained, what drifted is corrected."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf
@@ -165,6 +165,15 @@ def guests(wedding_id: str) -> list[str]:
     """Return the guests of a wedding who are online."""
     users = presence(wedding_id, limit=GUESTS_MAX).users
     return sorted(user for user, kind in users.items() if kind == rules.UserType.GUEST)
+
+
+def guests_online(wedding_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many connections of guests weddings have, by their counts."""
+    with redis.connections().pipeline(transaction=False) as pipe:
+        for id in wedding_ids:
+            pipe.hget(f"{keys.shard(id, policy().shards)}:counts", f"wt:{id}|{rules.UserType.GUEST}")
+        found = pipe.execute()
+    return {id: int(many or 0) for id, many in zip(wedding_ids, found, strict=True)}
 
 
 def _list_users(

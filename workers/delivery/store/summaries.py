@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Text, any_, func, literal, select
+from sqlalchemy import Connection, Float, Text, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from workers.delivery.formats import Message
@@ -88,3 +88,21 @@ def missed(db: Connection, ids: Collection[str]) -> dict[str, tuple[int, int]]:
         .group_by(messages.c.wedding_id)
     )
     return {row[0]: (row[1], row[2]) for row in db.execute(query)}
+
+
+def acknowledged(db: Connection, ids: Collection[str]) -> dict[str, tuple[int, int, float | None]]:
+    """Return of weddings how many recipients urgent messages had, how many acknowledged, and how fast.
+
+    In seconds from their commit, half of those who did; exercises count.
+    """
+    of_these = messages.c.wedding_id == any_(literal(list(ids), ARRAY(Text)))
+    took = func.extract("epoch", recipients.c.acknowledged_at - messages.c.committed_at)
+    half = func.percentile_cont(0.5).within_group(took).cast(Float)
+    counts = func.count(), func.count(recipients.c.acknowledged_at), half
+    query = (
+        select(messages.c.wedding_id, *counts)
+        .join(recipients, recipients.c.message_id == messages.c.id)
+        .where(of_these)
+        .group_by(messages.c.wedding_id)
+    )
+    return {row[0]: (row[1], row[2], row[3]) for row in db.execute(query)}

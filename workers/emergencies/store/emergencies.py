@@ -1,5 +1,6 @@
 """Emergencies as rows, and what happened in each."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,10 +15,12 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    func,
     select,
     update,
 )
 
+from workers.emergencies.rules import StepState
 from workers.foundation.database import expires, metadata
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
@@ -197,3 +200,10 @@ def between(db: Connection, start: datetime, end: datetime) -> list[Emergency]:
     """Return the emergencies that were opened in [start, end), the first first."""
     own = (emergencies.c.opened_at >= start) & (emergencies.c.opened_at < end)
     return [Emergency(*row) for row in db.execute(select(*_FACTS).where(own).order_by(emergencies.c.id))]
+
+
+def first_done(db: Connection, ids: Collection[int]) -> dict[int, Moment]:
+    """Return when the first step of emergencies was done by somebody."""
+    done = (changes.c.what == StepState.COMPLETED) & changes.c.emergency_id.in_(ids)
+    query = select(changes.c.emergency_id, func.min(changes.c.at)).where(done)
+    return {row[0]: row[1] for row in db.execute(query.group_by(changes.c.emergency_id))}

@@ -34,6 +34,7 @@ class WeddingDay:
     ended: dict[str, float]
     arrived: dict[str, float]
     warned: list[str]
+    guests: int = 0
 
     def going_on(self, before: "WeddingDay | None") -> "WeddingDay":
         """Return it with what was known of it before."""

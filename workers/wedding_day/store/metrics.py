@@ -21,6 +21,9 @@ class Metric:
     Of the moments that were `due` so many were `reported`, so many started `in_time`; of its `suppliers` so
     many had `arrived`. `bottleneck` is the moment that holds up others most, empty where none does. `moments`
     has of each to come its p50 and p90 in epoch seconds, and how likely it is late.
+
+    Of its `guests` so many are connected (None: not known). Of the recipients that urgent messages `asked` so
+    many have acknowledged, half of these within so many seconds.
     """
 
     wedding_id: str
@@ -32,6 +35,11 @@ class Metric:
     arrived: int
     bottleneck: str
     moments: dict[str, tuple[float, float, float]]
+    guests: int
+    guests_connected: int | None
+    asked: int
+    acknowledged: int
+    acknowledged_within: float | None
 
 
 def append(db: Connection, rows: Iterable[Metric]) -> None:

@@ -44,6 +44,7 @@ days = Table(
     Column("arrived", JSONB, nullable=False),
     # Moments that somebody was warned of.
     Column("warned", JSONB, nullable=False),
+    Column("guests", Integer, nullable=False, server_default="0"),
     info=expires("over_at"),
 )
 
@@ -62,6 +63,13 @@ metrics = Table(
     Column("bottleneck", Text, nullable=False),
     # Moment -> p50, p90 in epoch seconds, and how likely it is late.
     Column("moments", JSONB, nullable=False),
+    # Guests that are invited, and connected; none where the registry did not say.
+    Column("guests", Integer, nullable=False, server_default="0"),
+    Column("guests_connected", Integer),
+    # Recipients of urgent messages, those that acknowledged, and in how many seconds half of these had.
+    Column("asked", Integer, nullable=False, server_default="0"),
+    Column("acknowledged", Integer, nullable=False, server_default="0"),
+    Column("acknowledged_within", Float),
     info=expires("at"),
 )
 Index("critical_path_of_wedding", metrics.c.wedding_id, metrics.c.at.desc())

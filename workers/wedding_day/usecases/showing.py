@@ -1,15 +1,16 @@
 """How a wedding's day goes, for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from workers.foundation import database, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.wedding_day.rules import course, deviations
 from workers.wedding_day.rules.deviations import Policy
-from workers.wedding_day.store import days, fits
+from workers.wedding_day.store import days, fits, metrics
 from workers.weddings.formats import timeline as formats
 from workers.weddings.rules import timeline as rules
 from workers.weddings.rules.calendar import Wedding
@@ -55,13 +56,61 @@ def show(wedding_id: str, *, now: Moment) -> DayView:
     with database.transaction() as db:
         wedding, kept, learned = weddings.require(db, wedding_id), days.find(db, wedding_id), fits.current(db)
     if kept is None:
-        raise DayUnknown(wedding_id=wedding_id, before=f"{policy.watch_before.total_seconds() / 3600:g} h")
+        raise _unknown(wedding_id)
     day = kept.day(now=now)
     [found] = course.forecast([day], learned, late_by=policy.late_by.total_seconds() / 60)
     lines = [_line(kept, day, found, one) for one in rules.in_order(formats.known(wedding))]
     return DayView(
         wedding, [one for one in lines if one], deviations.bottleneck(day, found), sorted(kept.arrived)
     )
+
+
+@dataclass(frozen=True)
+class Course:
+    """How the forecast of a moment went on: when it was made, and the starts that it gave.
+
+    `started` is when it started, None where that is not known.
+    """
+
+    moment: str
+    planned: datetime
+    at: Sequence[datetime]
+    p50: Sequence[datetime]
+    p90: Sequence[datetime]
+    started: datetime | None
+    is_warned: bool
+
+
+#: So many rows of a day are drawn: it has some hundreds.
+ROWS = 5_000
+
+
+def courses(wedding_id: str) -> list[Course]:
+    """Return how the forecasts of a wedding's critical moments went on. Raises WeddingUnknown, DayUnknown."""
+    with database.transaction() as db:
+        weddings.require(db, wedding_id)
+        kept, rows = days.find(db, wedding_id), metrics.of_wedding(db, wedding_id, limit=ROWS)
+    if kept is None:
+        raise _unknown(wedding_id)
+    plan = kept.plan
+    critical = [
+        (id, start)
+        for id, start, own in zip(plan["ids"], plan["starts"], plan["critical"], strict=True)
+        if own
+    ]
+    return [_course(kept, id, start, rows) for id, start in critical]
+
+
+def _course(kept: days.WeddingDay, id: str, start: float, rows: Sequence[Mapping[str, Any]]) -> Course:
+    own = [(row["at"], row["moments"][id]) for row in reversed(rows) if id in row["moments"]]
+    p50, p90 = ([datetime.fromtimestamp(one[place], UTC) for _, one in own] for place in (0, 1))
+    started = _at(kept.started.get(id))
+    return Course(id, _of(kept, start), [at for at, _ in own], p50, p90, started, id in kept.warned)
+
+
+def _unknown(wedding_id: str) -> DayUnknown:
+    before = settings.read(Policy).watch_before.total_seconds() / 3600
+    return DayUnknown(wedding_id=wedding_id, before=f"{before:g} h")
 
 
 def _line(

@@ -1,6 +1,6 @@
 """Watching how wedding days go on: all of them at each look, in batches; who has to know is warned once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isnan
@@ -11,7 +11,9 @@ import numpy as np
 import orjson
 from sqlalchemy import Connection
 
-from workers.foundation import clock, database, logs, settings
+from workers.connections.store import upkeep as registry
+from workers.delivery.store import summaries
+from workers.foundation import clock, database, logs, redis, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
@@ -106,7 +108,7 @@ def _day(wedding: Wedding, version: int, phases: calendar.Policy) -> WeddingDay:
     plan = vars(plans.compiled(wedding, formats.known(wedding)))
     over = Moment(wedding.ends_at + phases.wind_down_lasts)
     facts = wedding.id, version, wedding.starts_at, over, str(wedding.venue_type), len(wedding.supplier_ids)
-    return WeddingDay(*facts, "", None, plan, {}, {}, {}, [])
+    return WeddingDay(*facts, "", None, plan, {}, {}, {}, [], wedding.guest_count)
 
 
 @dataclass(frozen=True)
@@ -195,17 +197,32 @@ def _local(wedding: Wedding, minutes: float) -> datetime:
 
 def _write(db: Connection, looks: Sequence[_Look], policy: Policy, now: Moment) -> int:
     """Write down how the days go whose state has changed, and of the others now and then; return how many."""
-    rows, told_by = list[Metric](), dict[str, str]()
+    news, told_by = list[tuple[_Look, Adherence]](), dict[str, str]()
     for look in looks:
         so_far = deviations.adherence(look.day, policy)
         told = _told_by(look, so_far, policy)
         if _is_news(look.kept, told, policy, now):
-            rows.append(_metric(look, so_far, now))
+            news.append((look, so_far))
             told_by[look.kept.wedding_id] = told
-    if rows:
-        metrics.append(db, rows)
+    if news:
+        people = _people(db, list(told_by))
+        metrics.append(db, [_metric(*one, people[one[0].kept.wedding_id], now) for one in news])
         store.note_written(db, told_by, at=now)
-    return len(rows)
+    return len(news)
+
+
+#: Guests that are connected (None: not known), recipients of urgent messages, those that acknowledged, and
+#: within how many seconds half of these had.
+_People = tuple[int | None, int, int, float | None]
+
+
+def _people(db: Connection, ids: Sequence[str]) -> dict[str, _People]:
+    acknowledged = summaries.acknowledged(db, ids)
+    try:
+        guests: Mapping[str, int | None] = registry.guests_online(ids)
+    except redis.UNREACHABLE:
+        guests = dict.fromkeys(ids)
+    return {id: (guests[id], *acknowledged.get(id, (0, 0, None))) for id in ids}
 
 
 def _is_news(kept: WeddingDay, told: str, policy: Policy, now: Moment) -> bool:
@@ -216,7 +233,7 @@ def _is_news(kept: WeddingDay, told: str, policy: Policy, now: Moment) -> bool:
     return now - kept.written_at >= jitter * policy.write_every
 
 
-def _metric(look: _Look, so_far: Adherence, now: Moment) -> Metric:
+def _metric(look: _Look, so_far: Adherence, people: _People, now: Moment) -> Metric:
     kept, plan = look.kept, look.day.plan
     start = kept.starts_at.timestamp()
     columns = (look.course.p50.tolist(), look.course.p90.tolist(), look.course.late.tolist())
@@ -227,7 +244,7 @@ def _metric(look: _Look, so_far: Adherence, now: Moment) -> Metric:
     }
     facts = so_far.due, so_far.reported, so_far.in_time, kept.suppliers, len(kept.arrived)
     bottleneck = deviations.bottleneck(look.day, look.course)
-    return Metric(kept.wedding_id, now, *facts, bottleneck, moments)
+    return Metric(kept.wedding_id, now, *facts, bottleneck, moments, kept.guests, *people)
 
 
 def _told_by(look: _Look, so_far: Adherence, policy: Policy) -> str:

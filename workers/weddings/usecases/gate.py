@@ -23,6 +23,22 @@ class OverrideTooLong(ExpectedError):
     http_status = 422
 
 
+class GateClosed(ExpectedError):
+    """nothing is changed while weddings are near ({weddings} until {until}Z); `wedops gate {change}
+    --override 30m --reason …` opens the gate"""
+
+    exit_code = 75
+    http_status = 409
+
+
+def require(db: Connection, change: Change, *, now: Moment) -> None:
+    """Raise GateClosed while a change may be made in no region without an override."""
+    found = _verdict(db, change, "", now, timedelta(minutes=1))
+    if not found.is_open:
+        until = f"{found.until:%Y-%m-%d %H:%M}" if found.until else "later"
+        raise GateClosed(weddings=found.weddings, until=until, change=change)
+
+
 def verdict(
     change: Change, region: str = "", *, now: Moment, lasts: timedelta = timedelta(minutes=30)
 ) -> Verdict:

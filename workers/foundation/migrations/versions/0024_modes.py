@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("at", _MOMENT, nullable=False),
         sa.Column("document", postgresql.JSONB(), nullable=False),
     )
+    _people()
     for name, kind in (("operation", sa.Text()), ("before", sa.Float()), ("after", sa.Float())):
         op.add_column("optimization_results", sa.Column(name, kind))
     for name in ("until", "undone_at"):
@@ -62,3 +63,16 @@ def _outlooks() -> None:
         sa.Column("risk", sa.Float(), nullable=False),
         sa.Column("because", postgresql.ARRAY(sa.Text()), nullable=False),
     )
+
+
+def _people() -> None:
+    """Add who of a wedding is there, and how fast they answer."""
+    for table, name in (
+        ("wedding_days", "guests"),
+        ("critical_path_metrics", "guests"),
+        ("critical_path_metrics", "asked"),
+        ("critical_path_metrics", "acknowledged"),
+    ):
+        op.add_column(table, sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("critical_path_metrics", sa.Column("guests_connected", sa.Integer()))
+    op.add_column("critical_path_metrics", sa.Column("acknowledged_within", sa.Float()))
