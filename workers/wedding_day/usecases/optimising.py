@@ -27,8 +27,8 @@ log = logs.get("wedding_day")
 #: A mark that passed while nothing ran still counts for so long.
 WITHIN = timedelta(hours=1)
 BY_HAND = "by_hand"
-#: What is done at a mark; the database is looked at at each. Before set-up and two hours before, the look at a
-#: wedding has it warmed.
+#: What is done at a mark; the database is looked at at each. Before set-up, and two hours before, the look at
+#: a wedding has it warmed.
 _AT = {"7d": (), "24h": (Step.WARM, Step.SUPPLIER_LIMIT), "2h": (Step.WAKE,)}
 _TROUBLE: tuple[Step, ...] = (Step.WARM, Step.WAKE)
 
