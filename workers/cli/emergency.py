@@ -39,7 +39,7 @@ def command() -> None:
 
 @command.command("open")
 @click.argument("kind", type=click.Choice([str(kind) for kind in EmergencyKind]))
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 @click.option("--key", help="The same key does it once.")
 def open_(kind: str, wedding_id: str, key: str | None) -> None:
     """Open an emergency of a wedding; one of this kind that is open there is joined."""

@@ -14,6 +14,8 @@ from workers.weddings.usecases import gate
 
 #: What a command exits with while the gate is closed: `EX_TEMPFAIL` of sysexits.h, try again later.
 CLOSED = 75
+#: So long a reason may be.
+LONGEST = 500
 
 
 @click.command("gate")
@@ -54,7 +56,9 @@ def _asked(
 ) -> Verdict:
     now = clock.now()
     if lasts is None:
+        if reason:
+            raise click.UsageError("--reason goes with --override")
         return gate.verdict(change, region, now=now, lasts=takes)
-    if not reason:
-        raise click.UsageError("--override needs a --reason: it is kept with your name")
+    if not reason or len(reason) > LONGEST:
+        raise click.UsageError(f"--override needs a --reason, {LONGEST} characters at most: it is kept")
     return gate.override(change, region, lasts, takes=takes, by=by, reason=reason, now=now)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 import orjson
 
-from workers.cli.parameters import operator
+from workers.cli.parameters import Words, operator
 from workers.delivery.rules import MsgType, State, Status
 from workers.delivery.usecases import reading, sending
 from workers.delivery.usecases.reading import Shown
@@ -23,7 +23,7 @@ def command() -> None:
 
 
 @command.command("send")
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 @click.argument("headline")
 @click.option("--body", default="", help="What else there is to say.")
 @click.option("--type", "supplier_types", multiple=True, help="Of the suppliers only those of this type.")
@@ -69,7 +69,7 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @command.command("list")
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 def listing(wedding_id: str) -> None:
     """List the newest messages of a wedding, with how many have them."""
     for message, counts in reading.of_wedding(wedding_id):

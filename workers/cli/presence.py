@@ -3,11 +3,12 @@
 import click
 import orjson
 
+from workers.cli.parameters import Words
 from workers.connections.usecases import users
 
 
 @click.command("presence")
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, with everybody's id and user type."
 )

@@ -4,7 +4,7 @@ import click
 
 from workers import client
 from workers.cli import emergency
-from workers.cli.parameters import operator
+from workers.cli.parameters import Words, operator
 from workers.foundation import logs
 
 
@@ -15,7 +15,7 @@ def command() -> None:
 
 
 @command.command("warm-up")
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 @click.option("--key", help="The same key does it once.")
 def warm_up(wedding_id: str, key: str | None) -> None:
     """Have a wedding's data in the cache before its people come."""

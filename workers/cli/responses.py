@@ -31,7 +31,7 @@ def command(context: click.Context, limit: int, as_json: bool, region: str, pict
 
 
 @command.command("trigger")
-@click.argument("alert_id", type=int)
+@click.argument("alert_id", type=click.IntRange(1, 2**63 - 1))
 @click.option("--by", type=Name(), default=operator, help="Who says so.")
 def trigger(alert_id: int, by: str) -> None:
     """Take the next step of an alert's ladder now, without waiting for what the last one did."""

@@ -46,6 +46,9 @@ def _note(statement: str, ms: float) -> None:
     with server.pipeline(transaction=False) as pipe:
         pipe.zincrby(SLOW_STATEMENTS, ms, statement)
         pipe.hincrby(SLOW_COUNTS, statement, 1)
+        # Each day anew: who was slow once must not keep newcomers out.
+        for key in (SLOW_STATEMENTS, SLOW_COUNTS):
+            pipe.expire(key, 86_400, nx=True)
         pipe.zrange(SLOW_STATEMENTS, 0, -KEPT - 1)
         *_, gone = pipe.execute()
     if gone:

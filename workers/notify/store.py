@@ -7,8 +7,21 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from redis.exceptions import RedisError
-from sqlalchemy import Column, ColumnElement, Connection, DateTime, Table, Text, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Table,
+    Text,
+    any_,
+    delete,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from workers.foundation import redis
 from workers.foundation.database import metadata
@@ -76,10 +89,15 @@ def note_verified(db: Connection, to: Target) -> None:
     db.execute(update(addresses).where(_is(to)).values(verified_at=func.now()))
 
 
-def verified(db: Connection, recipients: Collection[str]) -> dict[tuple[str, str], MachineMoment | None]:
+def verified(
+    db: Connection, recipients: Collection[str], wedding_ids: Collection[str]
+) -> dict[tuple[str, str], MachineMoment | None]:
     """Return when a message arrived at people last, by (recipient, wedding or empty); None: never did."""
     key = addresses.c.recipient, addresses.c.wedding_id
-    query = select(*key, func.max(addresses.c.verified_at)).where(addresses.c.recipient.in_(recipients))
+    among = addresses.c.wedding_id == any_(literal(list(wedding_ids), ARRAY(Text)))
+    query = select(*key, func.max(addresses.c.verified_at)).where(
+        addresses.c.recipient.in_(recipients), among
+    )
     return {(who, wedding_id): at for who, wedding_id, at in db.execute(query.group_by(*key))}
 
 

@@ -48,7 +48,7 @@ def addressed(db: Connection, people: Collection[tuple[str, str]]) -> set[tuple[
 
 def verified(db: Connection, people: Collection[tuple[str, str]]) -> dict[tuple[str, str], Moment | None]:
     """Return of those with an address of their own, as (recipient, wedding), when a message arrived last."""
-    known = store.verified(db, {one[0] for one in people})
+    known = store.verified(db, {one[0] for one in people}, {"", *(one[1] for one in people)})
     found = {one: known.get(one, known.get((one[0], ""))) for one in addressed(db, people)}
     return {one: clock.of_the_world(at) if at else None for one, at in found.items()}
 

@@ -12,8 +12,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     lines = [
         f"# {day:%A, %d %B %Y}",
         "",
-        f"{found['weddings']} weddings, {found['guests']} guests, {found['cancelled']} cancelled. "
-        f"{found['affected_in_all']} were affected.",
+        f"{found['weddings']} weddings, {found['guests']} guests, {found['cancelled']} cancelled; "
+        f"affected: {found['affected_in_all']}.",
         "",
         f"| region | day | weddings | peak | forecast P50, P90 | {cost} a wedding |",
         "|---|---|---|---|---|---|",

@@ -53,7 +53,7 @@ class BeginMode(WeddingCommand):
 
     mode: Literal["armed", "live"]
     hours: float = Field(gt=0, le=168, description="for how long")
-    reason: str = Field(min_length=1, max_length=500)
+    reason: str = Field(min_length=1, max_length=500, pattern=r"\S")
     contacts: list[Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]] = Field(
         default_factory=list,
         max_length=20,

@@ -19,7 +19,7 @@ from workers.wedding_day.usecases import (
     watching,
     weather,
 )
-from workers.weddings.usecases import timelines
+from workers.weddings.usecases import reading, timelines
 
 log = logs.get("wedding_day")
 
@@ -101,12 +101,12 @@ def optimise(**_later: object) -> None:
 def optimise_wedding(self: Task, **fields: Any) -> None:
     """Optimise for a wedding that somebody asks for."""
 
-    def _optimise(_db: Connection, command: Optimise, key: str) -> str:
-        now, machine = clock.now(), clock.machine_now()
-        done = optimising.by_hand(command.wedding_id, key=key, now=now, machine=machine)
-        return f"{len(done)} results"
+    def _check(_db: Connection, command: Optimise, _key: str) -> str:
+        return f"optimised for {reading.find(command.wedding_id).id}"
 
-    commands.run(Optimise, fields, _optimise, task_id=self.request.id)
+    commands.run(Optimise, fields, _check, task_id=self.request.id)
+    key, now, machine = str(fields.get("request_key") or self.request.id), clock.now(), clock.machine_now()
+    optimising.by_hand(fields["wedding_id"], key=key, now=now, machine=machine, waits=False)
 
 
 @app.task(name="wedding_day.verify")

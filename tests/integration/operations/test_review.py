@@ -84,7 +84,7 @@ def test_a_day_is_told_with_who_was_affected_forecast_and_cost() -> None:
     found = _run("2026-10-10")
     assert found.exit_code == 0, found.exception
     assert "# Saturday, 10 October 2026" in found.output
-    assert "2 weddings, 200 guests, 1 cancelled. 1 were affected." in found.output
+    assert "2 weddings, 200 guests, 1 cancelled; affected: 1." in found.output
     assert "| us-northeast | Saturday | 2 | 120 | –, – | 22.00 |" in found.output
     assert "- alerts: 1 critical guest_list" in found.output
     assert "- critical moments: 1 reported, 1 late, 0 of those warned of" in found.output

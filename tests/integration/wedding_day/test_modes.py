@@ -1,5 +1,6 @@
 """Modes that follow the calendar, are begun by hand, and whose backup connections are verified."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -33,7 +34,7 @@ from workers.wedding_day.usecases import happened, looking, modes, readiness
 from workers.weddings.formats import timeline as formats
 from workers.weddings.rules.calendar import Status
 from workers.weddings.rules.gate import Change
-from workers.weddings.store import due, weddings
+from workers.weddings.store import due, holds, weddings
 from workers.weddings.usecases import gate
 
 TIMELINE = [{"id": "ceremony", "start": "08:00", "owner": "s1"}]
@@ -110,6 +111,70 @@ def test_live_by_hand_is_live_for_all_of_the_system_and_ends_with_its_time() -> 
     assert seasons.kind_of_day(_at(-95)) is not KindOfDay.WEDDING_DAY
 
 
+def test_a_hold_ends_with_its_time_whenever_the_wedding_was_looked_at() -> None:
+    assert _mode(-101) == "scheduled"
+    with database.transaction() as db:
+        said = BeginMode(wedding_id="w-1", mode="live", hours=4, reason="rehearsal")
+        modes.begin(db, said, by="ada", now=_at(-100))
+    assert _mode(-99) == "live"
+    assert _mode(-95.9) == "scheduled"
+
+
+def test_a_cancelled_wedding_is_held_no_longer() -> None:
+    with database.transaction() as db:
+        said = BeginMode(wedding_id="w-1", mode="live", hours=20, reason="rehearsal")
+        modes.begin(db, said, by="ada", now=_at(-100))
+    _put(replace(ONE, status=Status.CANCELLED))
+    assert _mode(-99) == "done"
+    assert gate.verdict(Change.DEPLOY, now=_at(-99)).is_open
+    assert _run("w-1").output.startswith("w-1 is done")
+
+
+def _begin(hours: float, mode: str = "live", lasts: float = 20, by: str = "ada") -> None:
+    said = modes.read({"wedding_id": "w-1", "mode": mode, "hours": lasts, "reason": "rehearsal"})
+    with database.transaction() as db:
+        modes.begin(db, said, by=by, now=_at(hours))
+
+
+def test_a_held_wedding_that_moves_to_another_region_is_held_there() -> None:
+    _begin(-100)
+    _put(replace(ONE, region="eu"))
+    assert not gate.verdict(Change.DEPLOY, "eu", now=_at(-99)).is_open
+
+
+def test_a_wedding_that_is_gone_from_the_calendar_has_no_mode() -> None:
+    _begin(-100)
+    with database.transaction() as db:
+        db.execute(text("DELETE FROM weddings"))
+    assert _mode(-99) == "scheduled"
+    assert gate.verdict(Change.DEPLOY, now=_at(-99)).is_open
+    assert modes.verify(now=_at(-99)) == 0
+
+
+def test_nobody_begins_one_as_the_calendar() -> None:
+    with pytest.raises(modes.ModeRefused, match="nobody is called calendar"):
+        _begin(-100, by="calendar")
+
+
+def test_of_two_who_begin_one_at_once_the_second_holds() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: _begin(-100 + number / 1e4), range(4)))
+    with database.transaction() as db:
+        assert len(holds.active(db, at=_at(-99))) == 1
+
+
+def test_a_hold_that_began_while_its_wedding_was_looked_at_is_seen_by_the_next_look() -> None:
+    _begin(-100)
+    with database.transaction() as db:
+        db.execute(text("UPDATE wedding_modes SET mode = 'scheduled', by = 'calendar'"))
+    assert _mode(-99) == "live"
+
+
+def test_what_no_database_keeps_is_refused_by_name() -> None:
+    with pytest.raises(modes.ModeRefused, match="reason has characters that no database keeps"):
+        modes.read({"wedding_id": "w-1", "mode": "live", "hours": 1, "reason": "a\0b"})
+
+
 def test_it_is_begun_and_ended_from_the_terminal_with_contacts() -> None:
     refused = _run("w-1", "--begin", "live", "--for", "2h", "--reason", "rehearsal", "--contact", "aunt")
     assert "'aunt' has no address" in str(refused.exception)
@@ -136,6 +201,8 @@ def test_it_is_begun_and_ended_from_the_terminal_with_contacts() -> None:
         (("--begin", "live", "--end"), "either --begin or --end"),
         (("--begin", "live", "--for", "90h", "--reason", "x"), "it is held from a minute to 48 h"),
         (("--begin", "done", "--for", "1h", "--reason", "x"), "'done' is not one of"),
+        (("--begin", "live", "--for", "200h", "--reason", "x"), "hours"),
+        (("--begin", "live", "--for", "2h", "--reason", "x" * 501), "reason"),
     ],
 )
 def test_what_cannot_be_begun_says_why(words: tuple[str, ...], problem: str) -> None:
@@ -206,5 +273,5 @@ def test_a_vendor_is_routed_with_a_backup_while_it_may_have_one() -> None:
         report(Report(name, "us-northeast", f"ws://{name}", 1000, connections=0))
     permit = Permit(user_id="v1", user_type="vendor", wedding_id="w-1", supplier_id="s1")
     assert balancing.route(permit, "us-northeast").backup == ""
-    backups.allow([("s1", timedelta(minutes=1)), ("s1", timedelta(seconds=1))])
+    backups.allow(["s1"])
     assert balancing.route(permit, "us-northeast").backup == "n2"

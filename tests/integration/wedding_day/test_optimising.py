@@ -10,12 +10,13 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import CliRunner, Result
+from redis.exceptions import ConnectionError as NotConnected
 from sqlalchemy import text
 from websockets.sync.server import serve
 
 from tests.made import NOON, wedding
 from workers.caching.store import results
-from workers.caching.usecases import warming
+from workers.caching.usecases import showing, warming
 from workers.cli.main import wedops
 from workers.commands import usecases as commands
 from workers.connections.usecases import suppliers
@@ -98,11 +99,82 @@ def test_who_works_at_many_weddings_at_once_has_room_until_they_are_over() -> No
     assert suppliers.limits() == {"busy": 300}
     [row] = _rows(Step.SUPPLIER_LIMIT)
     assert (row["before"], row["after"], row["detail"]["to"]) == (100.0, 0.0, 300)
+    optimising.optimise(now=_at(-23.9), machine=_machine())
+    assert len(_rows(Step.SUPPLIER_LIMIT)) == 1
     optimising.optimise(now=_at(8), machine=_machine())
     assert suppliers.limits() == {"busy": 300}
     optimising.optimise(now=_at(9.1), machine=_machine())
     assert suppliers.limits() == {}
-    assert "undone 2026-10-10" in _run().output
+    assert "undone 2026-10-10" in _run("--limit", "200").output
+
+
+def test_a_limit_goes_back_to_what_it_was_before_the_first_of_several_raises() -> None:
+    early = [wedding(f"m-{number}", supplier_ids=("busy",)) for number in range(80)]
+    late = [wedding(f"l-{number}", starts_at=_at(20), supplier_ids=("busy",)) for number in range(100)]
+    _put(*early, *late)
+    for hours in (-24, -4):
+        optimising.optimise(now=_at(hours), machine=_machine())
+    assert suppliers.limits() == {"busy": 400}
+    for hours, limits in ((9.1, {"busy": 400}), (29.1, {})):
+        optimising.optimise(now=_at(hours), machine=_machine())
+        assert suppliers.limits() == limits
+
+
+def test_a_limit_holds_as_long_as_any_of_its_weddings_needs_it() -> None:
+    many = [wedding(f"m-{number}", supplier_ids=("busy",)) for number in range(80)]
+    more = [wedding(f"l-{number}", starts_at=_at(8), supplier_ids=("busy",)) for number in range(80)]
+    _put(*many, *more)
+    for hours in (-24, -16, 9.1):
+        optimising.optimise(now=_at(hours), machine=_machine())
+        assert suppliers.limits() == {"busy": 300}
+    optimising.optimise(now=_at(17.1), machine=_machine())
+    assert suppliers.limits() == {}
+
+
+def test_more_weddings_of_the_same_day_raise_it_again() -> None:
+    many = [wedding(f"m-{number}", supplier_ids=("busy",)) for number in range(80)]
+    more = [wedding(f"l-{number}", starts_at=_at(0.5), supplier_ids=("busy",)) for number in range(80)]
+    _put(*many)
+    optimising.optimise(now=_at(-24), machine=_machine())
+    _put(*more)
+    optimising.optimise(now=_at(-23.5), machine=_machine())
+    assert suppliers.limits() == {"busy": 600}
+    for row in _rows(Step.SUPPLIER_LIMIT):
+        _run("--undo", str(row["id"]))
+    assert suppliers.limits() == {}
+    _run("m-1")
+    assert suppliers.limits() == {"busy": 600}, "by hand it is raised again"
+
+
+def test_what_died_on_the_way_is_done_by_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    _put(*[wedding(f"m-{number}", supplier_ids=("busy",)) for number in range(80)])
+
+    def _die(*_arguments: object, **_named: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as dying:
+        dying.setattr(suppliers, "limit_supplier", _die)
+        with pytest.raises(MemoryError):
+            optimising.optimise(now=_at(-24), machine=_machine())
+    assert _rows(Step.WARM) == []
+    optimising.optimise(now=_at(-23.9), machine=_machine())
+    assert suppliers.limits() == {"busy": 300}
+    assert len(_rows(Step.WARM)) == 81
+
+
+def test_a_cache_that_is_away_says_nothing_of_what_was_warmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    optimising.optimise(now=_at(-24), machine=_machine())
+    warming.run(now=_at(-24), machine=_machine())
+
+    def _gone(*_arguments: object) -> None:
+        raise NotConnected("gone")
+
+    with monkeypatch.context() as away:
+        away.setattr(showing, "is_cold", _gone)
+        optimising.optimise(now=_at(-23.9), machine=_machine())
+    assert _rows(Step.WARM)[0]["after"] is None
+    optimising.optimise(now=_at(-23.8), machine=_machine())
+    assert _rows(Step.WARM)[0]["after"] == 0.0
 
 
 def test_a_limit_is_undone_by_hand_but_not_what_somebody_else_gave() -> None:
@@ -234,10 +306,12 @@ def test_a_tenant_that_may_sleep_is_woken_two_hours_before_once_an_hour(
     [row] = _rows(Step.WAKE)
     assert row["before"] > 0
     assert row["after"] > 0
-    with _tenant("silent") as (url, _):
-        monkeypatch.setenv("SUPABASE_URL", url)
-        optimising.optimise(now=_at(-0.1), machine=_machine())
-    assert len(_rows(Step.WAKE)) == 1
+    for status in ("silent", "error"):
+        _put(replace(ONE, id=f"w-{status}", starts_at=_at(1.9), ends_at=_at(5)))
+        with _tenant(status) as (url, _):
+            monkeypatch.setenv("SUPABASE_URL", url)
+            optimising.optimise(now=_at(-0.1), machine=_machine())
+    assert len(_rows(Step.WAKE)) == 1, "what did not let us in was not woken"
 
 
 def test_another_service_asks_for_it_once_a_key() -> None:

@@ -1,7 +1,7 @@
 """The weather ahead, from a real server that answers as Open-Meteo does."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +24,7 @@ from workers.notify.rules import Target
 from workers.wedding_day import adapters, tasks
 from workers.wedding_day.rules.readiness import Item, State
 from workers.wedding_day.usecases import readiness, weather
-from workers.weddings.rules.calendar import VenueType
+from workers.weddings.rules.calendar import Status, VenueType
 from workers.weddings.store import weddings
 
 #: Answers in Open-Meteo's form: of one place an object, of several a list, of a wrong question its reason.
@@ -43,9 +43,11 @@ def _service(answer: Any, status: int = 200) -> Iterator[tuple[str, list[dict[st
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(parse_qs(urlsplit(self.path).query))
-            self.send_response(status)
+            code, body = answer(asked[-1]) if callable(answer) else (status, answer)
+            self.send_response(code)
             self.end_headers()
-            self.wfile.write(answer if isinstance(answer, bytes) else orjson.dumps(answer))
+            with suppress(OSError):
+                self.wfile.write(body if isinstance(body, bytes) else orjson.dumps(body))
 
         def log_message(self, *_words: object) -> None:
             pass
@@ -120,9 +122,9 @@ def test_a_service_that_is_away_or_wrong_takes_nothing_from_what_is_known(
     ("answer", "status", "problem"),
     [
         (ANSWERS["wrong"], 400, "HTTP 400 Latitude must be in range of -90 to 90"),
-        (b"<html>", 200, "unexpected character"),
+        (b"<html>", 502, "HTTP 502, and no JSON"),
         ([ANSWERS["fair"]] * 2, 200, "2 answers for 1 places"),
-        ({"hourly": {"time": [1]}}, 200, "its answer can't be read: KeyError"),
+        (b" " * 6_000_000, 200, "its answer takes too long, or is too large"),
     ],
 )
 def test_what_is_wrong_with_an_answer_is_said(answer: Any, status: int, problem: str) -> None:
@@ -130,13 +132,66 @@ def test_what_is_wrong_with_an_answer_is_said(answer: Any, status: int, problem:
         adapters.forecast(url, ["40.7100;-74.0100"])
 
 
+@pytest.mark.parametrize(
+    "hourly",
+    [
+        {},
+        None,
+        {"time": [1]},
+        {name: [10**18] for name in ANSWERS["fair"]["hourly"]},
+        {name: ["nan"] for name in ANSWERS["fair"]["hourly"]},
+        {name: [1e308] for name in ANSWERS["fair"]["hourly"]},
+    ],
+)
+def test_a_place_that_cannot_be_read_keeps_no_other_from_its_weather(hourly: Any) -> None:
+    with _service([{"hourly": hourly}, ANSWERS["fair"]]) as (url, _):
+        found = adapters.forecast(url, ["1.0;1.0", "40.7100;-74.0100"])
+    assert found.get("1.0;1.0", []) == []
+    assert len(found["40.7100;-74.0100"]) == 114
+
+
+def test_a_place_that_is_refused_is_found_and_left_out() -> None:
+    places = [f"{number}.0000;0.0000" for number in range(7)]
+
+    def _answer(asked: dict[str, list[str]]) -> tuple[int, Any]:
+        there = asked["latitude"][0].split(",")
+        if "3.0000" in there:
+            return 400, ANSWERS["wrong"]
+        return 200, [ANSWERS["fair"]] * len(there) if len(there) > 1 else ANSWERS["fair"]
+
+    with _service(_answer) as (url, asked):
+        found = adapters.forecast(url, places)
+    assert found.keys() == set(places) - {places[3]}
+    assert len(asked) <= 8
+
+
+@pytest.mark.parametrize("change", ["geo", "venue", "cancelled"])
+def test_plan_b_is_not_sent_by_the_weather_of_something_else(
+    change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _service(ANSWERS["storm"]) as (url, _):
+        monkeypatch.setenv("WEATHER_URL", url)
+        weather.forecast(now=_at(-60))
+    monkeypatch.setenv("WEATHER_URL", "")
+    facts: dict[str, Any] = {
+        "geo": {"geo": "29.7600;-95.3700"},
+        "venue": {"venue_type": VenueType.CHURCH},
+        "cancelled": {"status": Status.CANCELLED},
+    }[change]
+    with database.transaction() as db:
+        weddings.upsert(db, [replace(ONE, **facts)], at=NOON)
+    assert "no weather is known of w-1" in str(_run("w-1", "--send").exception)
+    weather.forecast(now=_at(-47))
+    assert _told() == []
+
+
 def test_places_are_asked_for_together_and_the_same_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with database.transaction() as db:
         weddings.upsert(db, [replace(ONE, id="w-3"), replace(ONE, id="w-4", geo="29.7600;-95.3700")], at=NOON)
-    with _service([ANSWERS["storm"], ANSWERS["fair"]]) as (url, asked):
+    with _service([ANSWERS["fair"], ANSWERS["storm"]]) as (url, asked):
         monkeypatch.setenv("WEATHER_URL", url)
         assert weather.forecast(now=_at(-40)) == 3
-    assert [one["latitude"] for one in asked] == [["29.7600,40.7100"]]
+    assert [one["latitude"] for one in asked] == [["40.7100,29.7600"]]
     risks = {one.wedding.id: one.is_risky for one in weather.ahead(now=_at(-40))}
     assert risks == {"w-1": False, "w-3": False, "w-4": True}
 
@@ -157,6 +212,7 @@ def test_a_wedding_that_is_moved_is_not_warned_of_by_the_weather_of_before(
         weddings.upsert(db, [replace(ONE, **moved)], at=NOON)
     weather.forecast(now=_at(-30))
     assert _told() == []
+    assert "no weather is known of w-1" in str(_run("w-1", "--send").exception)
 
 
 def test_plan_b_is_sent_once_to_everybody(monkeypatch: pytest.MonkeyPatch) -> None:

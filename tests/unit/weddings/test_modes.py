@@ -55,6 +55,9 @@ def test_who_holds_a_wedding_never_lowers_its_mode() -> None:
     assert mode(Mode.SCHEDULED, armed) is Mode.ARMED
     assert mode(Mode.LIVE, armed) is Mode.LIVE
     assert mode(Mode.WINDING_DOWN, live) is Mode.LIVE
+    assert mode(Mode.WINDING_DOWN, armed) is Mode.WINDING_DOWN
+    assert mode(Mode.DONE, armed) is Mode.DONE
+    assert mode(Mode.DONE, live) is Mode.LIVE
     assert mode(Mode.DONE, None) is Mode.DONE
 
 

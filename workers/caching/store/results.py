@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     Identity,
+    Index,
     Integer,
     Table,
     Text,
@@ -28,6 +29,8 @@ from workers.foundation.moments import Moment
 from workers.foundation.rows import insert_once, pairs, plain
 
 WARM_UP = "warm_up"
+#: So many results say whether a step helps.
+RECENT = 20
 
 results = Table(
     "optimization_results",
@@ -48,6 +51,12 @@ results = Table(
     Column("until", DateTime(timezone=True)),
     Column("undone_at", DateTime(timezone=True)),
     info=expires("at"),
+)
+Index("results_by_kind", results.c.kind, results.c.operation, results.c.id.desc())
+Index(
+    "results_that_hold",
+    results.c.until,
+    postgresql_where=results.c.until.is_not(None) & results.c.undone_at.is_(None),
 )
 
 
@@ -98,14 +107,6 @@ def known(db: Connection, keys: Iterable[str]) -> set[str]:
     return set(db.execute(select(results.c.key).where(among)).scalars())
 
 
-def new(db: Connection, done: Iterable[Result], *, at: Moment) -> set[str]:
-    """Do as `record`; return the keys that are new."""
-    rows = [vars(one) | {"actions": one.detail.get("entries", 0), "at": at} for one in done]
-    ids = insert_once(db, results, rows)
-    among = results.c.id == any_(literal(ids, ARRAY(BigInteger)))
-    return set(db.execute(select(results.c.key).where(among)).scalars()) if ids else set()
-
-
 def measured(db: Connection, after: Mapping[str, float]) -> None:
     """Remember what the operation of results takes once they are done, by key."""
     own = pairs({key: str(value) for key, value in after.items()}, "after")
@@ -126,6 +127,12 @@ def expired(db: Connection, kind: str, *, at: Moment) -> list[dict[str, Any]]:
     return plain(db.execute(select(results).where(own).order_by(results.c.id)))
 
 
+def active(db: Connection, kind: str) -> list[dict[str, Any]]:
+    """Return the results of a kind that are not undone, and have an end, the first first."""
+    own = (results.c.kind == kind) & results.c.until.is_not(None) & results.c.undone_at.is_(None)
+    return plain(db.execute(select(results).where(own).order_by(results.c.id)))
+
+
 def undo(db: Connection, id: int, *, at: Moment) -> bool:
     """Remember that a result was undone; False when it was already."""
     own = (results.c.id == id) & results.c.undone_at.is_(None)
@@ -138,11 +145,11 @@ def find(db: Connection, id: int) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
-def last(db: Connection, kind: str, operation: str) -> dict[str, Any] | None:
-    """Return the newest result of a kind for an operation whose effect is known."""
-    own = (results.c.kind == kind) & (results.c.operation == operation) & results.c.after.is_not(None)
-    found = plain(db.execute(select(results).where(own).order_by(results.c.id.desc()).limit(1)))
-    return found[0] if found else None
+def recent(db: Connection, kind: str, operation: str, *, since: datetime) -> list[tuple[float, float]]:
+    """Return what an operation took before and after the newest results of a kind since a moment."""
+    own = (results.c.kind == kind) & (results.c.operation == operation) & (results.c.at > since)
+    query = select(results.c.before, results.c.after).where(own, results.c.after.is_not(None))
+    return [(row[0], row[1]) for row in db.execute(query.order_by(results.c.id.desc()).limit(RECENT))]
 
 
 def of_operations(db: Connection, *, limit: int) -> list[dict[str, Any]]:

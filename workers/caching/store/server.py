@@ -81,6 +81,21 @@ def get_all(names: Sequence[str]) -> dict[str, bytes]:
     return {name: text for name, text in zip(names, texts, strict=True) if text is not None}
 
 
+#: So many names go into one question.
+PAGE = 1_000
+
+
+def exist(names: Sequence[str]) -> list[bool]:
+    """Tell of each entry whether there is one, without reading any."""
+    found = list[bool]()
+    for first in range(0, len(names), PAGE):
+        with redis.cache_server().pipeline(transaction=False) as pipe:
+            for name in names[first : first + PAGE]:
+                pipe.exists(ENTRIES + name)
+            found += map(bool, pipe.execute())
+    return found
+
+
 def take(wanted: Mapping[str, str], token: str, *, lasts_ms: int) -> list[Taken]:
     """Ask to load entries by name, each with the checksum of an older copy that the caller has, or ''."""
     calls = [

@@ -117,6 +117,4 @@ def show(kind: str, *ids: str, machine: MachineMoment) -> Shown:
 
 def is_cold(entries: Sequence[tuple[Kind, Ids]]) -> list[bool]:
     """Tell of each entry whether the cache's server has none, so that a read has to load it."""
-    names = [keys.name(kind, ids) for kind, ids in entries]
-    there = server.get_all(names)
-    return [name not in there for name in names]
+    return [not one for one in server.exist([keys.name(kind, ids) for kind, ids in entries])]

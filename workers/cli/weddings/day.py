@@ -8,6 +8,7 @@ import click
 import orjson
 
 from workers.cli import pictures
+from workers.cli.parameters import Words
 from workers.foundation import clock
 from workers.foundation.errors import printable
 from workers.wedding_day.usecases import showing
@@ -15,7 +16,7 @@ from workers.wedding_day.usecases.showing import DayView, Line
 
 
 @click.command("day")
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--picture", type=click.Path(path_type=Path), help="Draw how its forecast went on, into a .png or .svg."

@@ -10,14 +10,13 @@ import orjson
 from workers.cli.parameters import Duration, Name, Words, operator
 from workers.foundation import clock, database
 from workers.foundation.errors import printable
-from workers.wedding_day.formats import BeginMode
 from workers.wedding_day.usecases import modes
 from workers.wedding_day.usecases.modes import ModeView
 from workers.weddings.rules.modes import BY_HAND
 
 
 @click.command("mode")
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 @click.option("--begin", type=click.Choice([str(one) for one in BY_HAND]), help="Hold it in this mode.")
 @click.option("--for", "lasts", type=Duration(), help="For how long it is held.")
 @click.option("--reason", type=Words(), help="Why; it is kept with your name.")
@@ -49,7 +48,8 @@ def command(
         if not lasts or not reason:
             raise click.UsageError("--begin needs --for and --reason")
         hours = lasts.total_seconds() / 3600
-        said = BeginMode(wedding_id=wedding_id, mode=begin, hours=hours, reason=reason, contacts=contacts)  # type: ignore[arg-type]
+        fields = {"wedding_id": wedding_id, "mode": begin, "hours": hours, "reason": reason}
+        said = modes.read(fields | {"contacts": list(contacts)})
         with database.transaction() as db:
             found = modes.begin(db, said, by=by, now=now)
     elif lasts or reason or contacts:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 import orjson
 
+from workers.cli.parameters import Words
 from workers.foundation import clock
 from workers.foundation.errors import printable
 from workers.wedding_day.usecases import databases, optimising
@@ -12,8 +13,8 @@ from workers.wedding_day.usecases.optimising import Done
 
 
 @click.command("optimise")
-@click.argument("wedding_id", required=False)
-@click.option("--undo", "undone", type=int, help="Undo the result of this number.")
+@click.argument("wedding_id", type=Words(), required=False)
+@click.option("--undo", "undone", type=click.IntRange(1, 2**63 - 1), help="Undo the result of this number.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(wedding_id: str | None, undone: int | None, limit: int, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import click
 import orjson
 
+from workers.cli.parameters import Words
 from workers.foundation import clock
 from workers.foundation.errors import printable
 from workers.foundation.moments import Moment
@@ -19,7 +20,7 @@ MARKS = {State.GO: "go", State.NO_GO: "NO GO", State.NOT_DUE: "not due"}
 
 
 @click.command("ready")
-@click.argument("wedding_id", required=False)
+@click.argument("wedding_id", type=Words(), required=False)
 @click.option("--days", type=click.IntRange(1, 60), default=7, show_default=True, help="How far to look.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(wedding_id: str | None, days: int, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from workers.cli.parameters import MomentText, Name
+from workers.cli.parameters import MomentText, Name, Words
 from workers.foundation import clock, database
 from workers.wedding_day.formats import ReportMoment, What
 from workers.wedding_day.usecases import reporting
@@ -14,7 +14,7 @@ from workers.weddings.usecases import reading
 
 
 @click.command("report")
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 @click.argument("what", type=click.Choice([str(one) for one in What]))
 @click.argument("moment", type=Name(), default=None, required=False)
 @click.option(

@@ -5,6 +5,7 @@ from typing import Any
 import click
 import orjson
 
+from workers.cli.parameters import Words
 from workers.cli.weddings.importing import plain
 from workers.foundation import clock
 from workers.foundation.errors import printable
@@ -16,7 +17,7 @@ HALF = 0.5
 
 
 @click.command("show")
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(wedding_id: str, as_json: bool) -> None:
     """Show a wedding: its facts, how its day and its objectives go, what was made ready or done for it."""
@@ -48,8 +49,8 @@ def _course(row: dict[str, Any]) -> str:
     late = [id for id, (_, _, share) in row["moments"].items() if share >= HALF]
     parts = [f"{row['in_time']} of {row['due']} moments began in time ({row['reported']} reported)"]
     parts.append(f"{row['arrived']} of {row['suppliers']} suppliers have arrived")
-    if row["guests_connected"]:
-        parts.append(f"{row['guests_connected']} connections of {row['guests']} guests")
+    if row["guest_connections"]:
+        parts.append(f"{row['guest_connections']} connections of {row['guests']} guests")
     if row["asked"]:
         parts.append(f"{row['acknowledged']} of {row['asked']} acknowledged urgent messages")
     parts += [f"{row['bottleneck']} holds up others"] if row["bottleneck"] else []

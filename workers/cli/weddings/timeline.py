@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import orjson
 
-from workers.cli.parameters import operator
+from workers.cli.parameters import Words, operator
 from workers.foundation import clock, database
 from workers.foundation.errors import printable
 from workers.weddings.formats import timeline as formats
@@ -16,7 +16,7 @@ from workers.weddings.usecases.timelines import Timeline
 
 
 @click.command("timeline")
-@click.argument("wedding_id")
+@click.argument("wedding_id", type=Words())
 @click.option(
     "--set",
     "file",

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import click
 import orjson
 
-from workers.cli.parameters import operator
+from workers.cli.parameters import Words, operator
 from workers.foundation import clock
 from workers.foundation.errors import printable
 from workers.wedding_day.usecases import weather
@@ -15,7 +15,7 @@ NONE = "no wedding in the open air is near whose place is known"
 
 
 @click.command("weather")
-@click.argument("wedding_id", required=False)
+@click.argument("wedding_id", type=Words(), required=False)
 @click.option("--send", is_flag=True, help="Send everybody the message that plan B is in force, once.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(wedding_id: str | None, send: bool, as_json: bool) -> None:

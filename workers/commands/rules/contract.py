@@ -1,6 +1,7 @@
 """What a command carries, whoever offers it. Messages are checked by pydantic, and by nothing else."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -58,7 +59,19 @@ def problems(command: type[Command], fields: dict[str, Any]) -> list[str]:
         command.model_validate(fields)
     except ValidationError as error:
         return [_line(problem) for problem in error.errors()]
-    return []
+    known = fields.keys() & command.model_fields.keys()
+    return [
+        f"{name} has characters that no database keeps; send text" for name in known if _is_odd(fields[name])
+    ]
+
+
+def _is_odd(value: Any) -> bool:
+    """Tell whether a value has a NUL or half a character in it, at any depth."""
+    if isinstance(value, str):
+        return "\0" in value or any(0xD800 <= ord(one) <= 0xDFFF for one in value)
+    if isinstance(value, Mapping):
+        return any(_is_odd(one) for pair in value.items() for one in pair)
+    return isinstance(value, list | tuple) and any(map(_is_odd, value))
 
 
 def _line(problem: Any) -> str:

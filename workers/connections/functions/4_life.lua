@@ -76,13 +76,25 @@ local function bucket_of(ms)
 end
 
 -- Tells whether a connection is so bad that another socket would be better. One that was opened again and
--- again gets twice as long each time.
-local function is_hopeless(record, value, below)
+-- again gets twice as long each time; couple and planner lose none while they have no other.
+local function is_hopeless(record, records, value, below)
   local age = math.floor(now_ms() / 1000) - (tonumber(record[OPENED]) or 0)
+  local critical = record[TYPE] == 'c' or record[TYPE] == 'p'
   return value < below and age >= 60 * 2 ^ math.min(tonumber(record[RECONNECTS]) or 0, 6)
+    and not (critical and #records < 2)
 end
 
-local function measure_one(book, ref, record, rtt, messages, errors, bytes)
+-- Asks a node to close its hopeless connections: where many are, it is not theirs that is bad.
+local function close_hopeless(book, seen)
+  local many = 0
+  for _, ids in pairs(book.hopeless) do many = many + #ids end
+  if many > math.max(1, seen / 20) then return end
+  for node, ids in pairs(book.hopeless) do
+    redis.call('PUBLISH', 'wedops:close:' .. node, table.concat(ids, ' '))
+  end
+end
+
+local function measure_one(book, ref, record, rtt, messages, errors, bytes, records)
   local region = record[REGION]
   if rtt and rtt >= 0 and rtt <= 3600000 then
     measure_rtt(record, rtt)
@@ -103,7 +115,7 @@ local function measure_one(book, ref, record, rtt, messages, errors, bytes)
     end
   end
   if record[TYPE] == 'c' or record[TYPE] == 'p' then book.poor[ref] = value end
-  if is_hopeless(record, value, book.hopeless_below) then
+  if is_hopeless(record, records, value, book.hopeless_below) then
     local ids = book.hopeless[record[NODE]] or {}
     ids[#ids + 1] = record[ID]
     book.hopeless[record[NODE]] = ids
@@ -141,14 +153,12 @@ local function measure(keys, args)
     local records, at, tenant, user = known(shard, args[i], readable)
     if at then
       local messages, errors, bytes = whole(args[i + 2]), whole(args[i + 3]), whole(args[i + 4])
-      measure_one(book, args[i], records[at], tonumber(args[i + 1]), messages, errors, bytes)
+      measure_one(book, args[i], records[at], tonumber(args[i + 1]), messages, errors, bytes, records)
       hold(shard, tenant, user, records)
     end
   end
   local below = limits.poor_below or 60
-  for node, ids in pairs(book.hopeless) do
-    redis.call('PUBLISH', 'wedops:close:' .. node, table.concat(ids, ' '))
-  end
+  close_hopeless(book, #refs)
   for ref, value in pairs(book.poor) do
     if value < below then
       redis.call('ZADD', shard .. ':poor', value, ref)

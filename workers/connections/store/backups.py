@@ -1,7 +1,6 @@
 """Backup connections: who may have one, and whose answers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from workers.connections import keys
@@ -13,14 +12,15 @@ from workers.foundation import redis
 PAGE = 500
 
 
-def allow(suppliers: Iterable[tuple[str, timedelta]]) -> None:
-    """Let suppliers have backup connections for some time of the machine's; of several times the longest."""
-    longest: dict[str, timedelta] = {}
-    for supplier, lasts in suppliers:
-        longest[supplier] = max(lasts, longest.get(supplier, lasts))
+#: For so long who may have one may, in seconds: it is said again each few minutes.
+ALLOWED = 900
+
+
+def allow(suppliers: Iterable[str]) -> None:
+    """Let suppliers have backup connections for a while."""
     with redis.connections().pipeline(transaction=False) as pipe:
-        for supplier, lasts in longest.items():
-            pipe.set(keys.critical(supplier, policy().shards), 1, ex=max(lasts, timedelta(seconds=1)))
+        for supplier in suppliers:
+            pipe.set(keys.critical(supplier, policy().shards), 1, ex=ALLOWED)
         pipe.execute()
 
 

@@ -9,12 +9,13 @@ from workers.connections.rules.shedding import Feature
 from workers.foundation import redis
 
 
-def begin(scope: str, feature: Feature, seconds: float) -> None:
-    """Have a feature left out in a scope for so long from now on."""
+def begin(scope: str, feature: Feature, seconds: float) -> bool:
+    """Have a feature left out in a scope for so long from now on; False when it was left out already."""
     server = redis.connections()
-    until = redis.server_time(server)[0] + seconds
-    kept = dict(_read(server.hget(SHEDDING, scope))) | {str(feature): until}
-    server.hset(SHEDDING, scope, orjson.dumps(kept).decode())
+    now = redis.server_time(server)[0]
+    before = _read(server.hget(SHEDDING, scope))
+    server.hset(SHEDDING, scope, orjson.dumps(before | {str(feature): now + seconds}).decode())
+    return before.get(feature, 0.0) <= now
 
 
 def end(scope: str, feature: Feature) -> None:

@@ -128,14 +128,20 @@ def _publish_shed(here: Iterable[Wedding]) -> None:
 
 def shed_feature(scope: str, feature: Feature, *, lasts: timedelta, now: Moment) -> None:
     """Have gateways leave a feature out in a scope for so long, at once."""
-    shedding.begin(scope, feature, lasts.total_seconds())
-    publish_levels(now=now)
+    if shedding.begin(scope, feature, lasts.total_seconds()):
+        _publish_shed_now(now)
 
 
 def restore_feature(scope: str, feature: Feature, *, now: Moment) -> None:
     """Have gateways leave a feature out no longer."""
     shedding.end(scope, feature)
-    publish_levels(now=now)
+    _publish_shed_now(now)
+
+
+def _publish_shed_now(now: Moment) -> None:
+    with database.transaction() as db:
+        here = near(db, now=now)
+    _publish_shed(here)
 
 
 def note_present(wedding_id: str, users: Mapping[str, str]) -> None:

@@ -96,9 +96,9 @@ class Policy:
     new_regions: str = "shadow"
     #: Off, all is decided and written, and nothing applied.
     predictive: bool = True
-    #: What the plan of the realtime service lets in at once, all regions together; 0 is no limit.
     #: What an instance costs an hour, in any currency; 0: costs are told in hours of instances.
     instance_hour_price: float = 0.0
+    #: What the plan of the realtime service lets in at once, all regions together; 0 is no limit.
     plan_connections: int = 0
     plan_joins_per_second: int = 0
 

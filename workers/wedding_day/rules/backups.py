@@ -29,3 +29,8 @@ def seen(connections: Iterable[tuple[str, int, int]]) -> Mapping[str, tuple[int,
         connected, backed = found.get(kind, (0, 0))
         found[kind] = connected + 1, backed + (backups > 0)
     return found
+
+
+def is_missing(seen: Mapping[str, tuple[int, int]]) -> bool:
+    """Tell whether somebody has no backup."""
+    return any(backed < connected for connected, backed in seen.values())

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from workers.foundation.moments import Moment
 from workers.seasons.rules.venues import PROFILES
-from workers.weddings.rules.calendar import Wedding
+from workers.weddings.rules.calendar import Status, Wedding
 
 #: When a planner is warned, before the start.
 MARKS = {"48h": timedelta(hours=48), "24h": timedelta(hours=24)}
@@ -70,8 +70,12 @@ class Outlook:
 
 
 def is_asked(wedding: Wedding) -> bool:
-    """Tell whether a wedding is in the open air, and where is known."""
-    return bool(wedding.geo) and PROFILES[wedding.venue_type].is_open_air
+    """Tell whether a wedding takes place in the open air, and where is known."""
+    return (
+        wedding.status is not Status.CANCELLED
+        and bool(wedding.geo)
+        and PROFILES[wedding.venue_type].is_open_air
+    )
 
 
 def outlook(wedding: Wedding, hours: Iterable[Hour], policy: Policy) -> Outlook | None:

@@ -22,7 +22,7 @@ class Metric:
     many had `arrived`. `bottleneck` is the moment that holds up others most, empty where none does. `moments`
     has of each to come its p50 and p90 in epoch seconds, and how likely it is late.
 
-    Of its `guests` so many are connected (None: not known). Of the recipients that urgent messages `asked` so
+    Its `guests` have so many connections (None: not known). Of the recipients that urgent messages `asked` so
     many have acknowledged, half of these within so many seconds.
     """
 
@@ -36,7 +36,7 @@ class Metric:
     bottleneck: str
     moments: dict[str, tuple[float, float, float]]
     guests: int
-    guests_connected: int | None
+    guest_connections: int | None
     asked: int
     acknowledged: int
     acknowledged_within: float | None

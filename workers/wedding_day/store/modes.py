@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Text, any_, case, literal, literal_column, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+import orjson
+from sqlalchemy import Connection, Text, any_, cast, delete, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from workers.foundation.moments import Moment
+from workers.foundation.rows import pairs
+from workers.wedding_day.rules.backups import is_missing
 from workers.wedding_day.store.tables import modes
 from workers.weddings.rules.modes import Mode
 
@@ -63,14 +66,23 @@ def in_mode(db: Connection, wanted: Sequence[Mode]) -> list[Kept]:
     return [_kept(row) for row in rows]
 
 
+def forget(db: Connection, ids: Collection[str]) -> None:
+    """Forget the modes of weddings that are gone from the calendar."""
+    if ids:
+        db.execute(delete(modes).where(modes.c.wedding_id == any_(literal(list(ids), ARRAY(Text)))))
+
+
 def note_backups(db: Connection, seen: Mapping[str, Mapping[str, tuple[int, int]]], *, at: Moment) -> None:
     """Keep what was seen of backup connections, by wedding; since when one is missing goes on."""
-    for id, backups in seen.items():
-        is_missing = any(backed < connected for connected, backed in backups.values())
-        since = case((modes.c.missing_since.is_(None), at), else_=modes.c.missing_since)
-        facts = {"backups": backups, "checked_at": at}
-        facts["missing_since"] = since if is_missing else literal_column("NULL")
-        db.execute(update(modes).where(modes.c.wedding_id == id).values(facts))
+    lack = {id for id, backups in seen.items() if is_missing(backups)}
+    _note(db, {id: seen[id] for id in lack}, {"missing_since": func.coalesce(modes.c.missing_since, at)}, at)
+    _note(db, {id: seen[id] for id in seen.keys() - lack}, {"missing_since": None}, at)
+
+
+def _note(db: Connection, seen: Mapping[str, Any], more: Mapping[str, Any], at: Moment) -> None:
+    own = pairs({id: orjson.dumps(backups).decode() for id, backups in seen.items()}, "backups")
+    facts = {"backups": cast(own.c.backups, JSONB), "checked_at": at, **more}
+    db.execute(update(modes).where(modes.c.wedding_id == own.c.id).values(facts))
 
 
 def _kept(row: Any) -> Kept:

@@ -13,10 +13,11 @@ from workers.wedding_day.store.tables import outlooks
 
 @dataclass(frozen=True)
 class Known:
-    """An outlook, for a wedding that starts at `starts_at`, forecast at `at`."""
+    """An outlook, for a wedding that starts at `starts_at` at the place `geo`, forecast at `at`."""
 
     wedding_id: str
     starts_at: Moment
+    geo: str
     at: Moment
     outlook: Outlook
 
@@ -25,7 +26,7 @@ def of(db: Connection, ids: Collection[str]) -> dict[str, Known]:
     """Return what is known of weddings."""
     query = select(outlooks).where(outlooks.c.wedding_id == any_(literal(list(ids), ARRAY(Text))))
     return {
-        row.wedding_id: Known(row.wedding_id, row.starts_at, row.at, Outlook(row.risk, row.because))
+        row.wedding_id: Known(row.wedding_id, row.starts_at, row.geo, row.at, Outlook(row.risk, row.because))
         for row in db.execute(query)
     }
 
@@ -36,6 +37,7 @@ def write(db: Connection, known: Iterable[Known]) -> None:
         {
             "wedding_id": one.wedding_id,
             "starts_at": one.starts_at,
+            "geo": one.geo,
             "at": one.at,
             "risk": one.outlook.risk,
             "because": list(one.outlook.because),
@@ -44,5 +46,5 @@ def write(db: Connection, known: Iterable[Known]) -> None:
     ]
     if rows:
         statement = insert(outlooks).values(rows)
-        new = {name: statement.excluded[name] for name in ("starts_at", "at", "risk", "because")}
+        new = {name: statement.excluded[name] for name in ("starts_at", "geo", "at", "risk", "because")}
         db.execute(statement.on_conflict_do_update(index_elements=["wedding_id"], set_=new))

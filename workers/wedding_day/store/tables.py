@@ -63,9 +63,9 @@ metrics = Table(
     Column("bottleneck", Text, nullable=False),
     # Moment -> p50, p90 in epoch seconds, and how likely it is late.
     Column("moments", JSONB, nullable=False),
-    # Guests that are invited, and connected; none where the registry did not say.
+    # Guests that are invited, and their connections; none where the registry did not say.
     Column("guests", Integer, nullable=False, server_default="0"),
-    Column("guests_connected", Integer),
+    Column("guest_connections", Integer),
     # Recipients of urgent messages, those that acknowledged, and in how many seconds half of these had.
     Column("asked", Integer, nullable=False, server_default="0"),
     Column("acknowledged", Integer, nullable=False, server_default="0"),
@@ -114,5 +114,7 @@ outlooks = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("risk", Float, nullable=False),
     Column("because", ARRAY(Text), nullable=False),
+    # Where that is.
+    Column("geo", Text, nullable=False),
     info=expires("at"),
 )

@@ -17,6 +17,7 @@ from workers.notify.rules import Notification
 from workers.wedding_day.rules import optimising as rules
 from workers.wedding_day.rules.optimising import Policy, Step
 from workers.wedding_day.store import days, diagnosis, metrics
+from workers.wedding_day.usecases import resting
 from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import versions, weddings
 
@@ -27,7 +28,7 @@ _Read = Callable[[Connection, Wedding, Moment], Any]
 OPERATIONS: dict[str, tuple[tuple[str, ...], _Read]] = {
     "weddings that are near, ms": (
         ("weddings",),
-        lambda db, one, _now: weddings.between(db, one.starts_at, one.ends_at),
+        lambda db, one, _now: weddings.between(db, one.starts_at, one.ends_at, limit=500),
     ),
     "the weddings of its suppliers, ms": (
         ("weddings",),
@@ -72,30 +73,25 @@ def findings() -> list[str]:
 def _mend(operation: str, sample: Wedding, policy: Policy, now: Moment, *, also_resting: bool) -> None:
     """Make the statistics anew of the tables that a slow operation reads, where much has changed since."""
     tables, _ = OPERATIONS[operation]
+    with database.transaction() as db:
+        stale = diagnosis.stale(db, tables)
+        rests = not also_resting and resting.rests(db, Step.ANALYZE, operation, now=now)
+    if not stale or rests:
+        return
     before = _ms(operation, sample, now)
     if before < policy.slow.total_seconds() * 1000:
         return
     with database.transaction() as db:
-        stale = diagnosis.stale(db, tables)
-        rests = not also_resting and _rests(db, operation, policy, now)
-    if not stale or rests:
-        return
-    with database.transaction() as db:
         made = [table for table in stale if diagnosis.analyze(db, table)]
+    if not made:
+        log.warning("statistics not made anew", reason="not_allowed", tables=stale)
+        return
     after = _ms(operation, sample, now)
-    detail = {"tables": made, "not_allowed": [one for one in stale if one not in made]}
     key = f"optimise/analyze/{operation}/{now:%Y%m%dT%H%M}"
+    found = Result(key, Step.ANALYZE, None, {"tables": made}, operation, before, after)
     with database.transaction() as db:
-        results.record(db, [Result(key, Step.ANALYZE, None, detail, operation, before, after)], at=now)
+        results.record(db, [found], at=now)
     log.info("statistics made anew", reason="slow", operation=operation, before=before, after=after)
-
-
-def _rests(db: Connection, operation: str, policy: Policy, now: Moment) -> bool:
-    """Tell whether new statistics did not help an operation when they were made last, not long ago."""
-    last = results.last(db, Step.ANALYZE, operation)
-    if last is None or last["at"] <= now - policy.rests:
-        return False
-    return not rules.helped(last["before"], last["after"], policy)
 
 
 def _ms(operation: str, sample: Wedding, now: Moment) -> float:
@@ -137,5 +133,5 @@ def _propose(policy: Policy, now: Moment) -> None:
                 key = f"optimise/index/{index.table}/{'+'.join(index.columns)}"
                 operation = f"reading {index.table} as a whole, ms"
                 found.append(Result(key, Step.INDEX, None, detail, operation, slow.mean_ms))
-        if new := results.new(db, found, at=now):
-            log.warning("indexes proposed", reason="slow", count=len(new))
+        if new := results.record(db, found, at=now):
+            log.warning("indexes proposed", reason="slow", count=new)

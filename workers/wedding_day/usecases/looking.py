@@ -71,6 +71,7 @@ def look(*, now: Moment) -> int:
         store.forget(wedding_id for wedding_id, later in looks.items() if later is None)
         due.looked(taken, looks | dict.fromkeys(missed, now + RETRY_AFTER))
         count += len(taken)
+    modes.settle_held(now=now)
     return count
 
 

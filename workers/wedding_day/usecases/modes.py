@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
+from workers.commands.rules import contract
 from workers.connections.store import backups
-from workers.foundation import clock, database, logs, settings
+from workers.foundation import database, logs, settings
 from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import Moment
 from workers.journal import store as journal
@@ -53,6 +55,9 @@ def follow(db: Connection, found: Sequence[Wedding], *, now: Moment) -> dict[str
     """Bring weddings into the modes that calendar and people want; return what people hold."""
     policy, phases = settings.read(Policy), settings.read(calendar.Policy)
     held = holds.of(db, [one.id for one in found], at=now)
+    for one in found:
+        if one.status is Status.CANCELLED:
+            held.pop(one.id, None)
     wanted = {one.id: _wanted(by_calendar(one, policy, phases, now=now), held.get(one.id)) for one in found}
     changed = store.follow(db, wanted, at=now)
     journal.append(db, [ModeChanged(id, *wanted[id]) for id in changed], at=now)
@@ -61,9 +66,29 @@ def follow(db: Connection, found: Sequence[Wedding], *, now: Moment) -> dict[str
     return held
 
 
+def settle_held(*, now: Moment) -> None:
+    """Bring weddings that people hold, or held, in a mode into the one they have now.
+
+    A hold may have ended, or begun while its wedding was looked at; a wedding may be gone from the calendar.
+    """
+    with database.transaction() as db:
+        held = {one.wedding_id for one in store.in_mode(db, BY_HAND) if one.by != CALENDAR}
+        held |= set(holds.active(db, at=now))
+        found = weddings.by_id(db, held)
+        store.forget(db, held - {one.id for one in found})
+        follow(db, found, now=now)
+
+
 def _wanted(calendar_mode: Mode, hold: Hold | None) -> tuple[Mode, str]:
     wanted = mode(calendar_mode, hold)
     return wanted, CALENDAR if hold is None or wanted is calendar_mode else hold.by
+
+
+def read(fields: Mapping[str, Any]) -> BeginMode:
+    """Return what somebody asks for by its fields. Raises ModeRefused naming those that are wrong."""
+    if problems := contract.problems(BeginMode, dict(fields)):
+        raise ModeRefused(wedding_id=fields.get("wedding_id"), problem="; ".join(problems))
+    return BeginMode.model_validate(fields)
 
 
 def begin(db: Connection, said: BeginMode, *, by: str, now: Moment) -> ModeView:
@@ -73,7 +98,8 @@ def begin(db: Connection, said: BeginMode, *, by: str, now: Moment) -> ModeView:
     now on. Raises WeddingUnknown, ModeRefused, AddressMissing.
     """
     wedding, lasts = weddings.require(db, said.wedding_id), timedelta(hours=said.hours)
-    if problem := _problem(wedding, lasts, settings.read(Policy)):
+    problem = f"nobody is called {CALENDAR}" if by == CALENDAR else ""
+    if problem := problem or _problem(wedding, lasts, settings.read(Policy)):
         raise ModeRefused(wedding_id=wedding.id, problem=problem)
     notify.make_contacts(db, wedding.id, said.contacts)
     span = wedding.zone, Mode(said.mode), now, Moment(now + lasts)
@@ -114,43 +140,50 @@ def _view(db: Connection, wedding: Wedding, now: Moment) -> ModeView:
     policy, phases = settings.read(Policy), settings.read(calendar.Policy)
     hold = holds.of(db, [wedding.id], at=now).get(wedding.id)
     own = by_calendar(wedding, policy, phases, now=now)
+    hold = None if wedding.status is Status.CANCELLED else hold
     return ModeView(wedding, mode(own, hold), own, hold, store.of(db, [wedding.id]).get(wedding.id))
 
 
 def verify(*, now: Moment) -> int:
-    """See who of the weddings that are armed or live has a backup connection that answers.
+    """See who of live weddings has a backup connection that answers.
 
-    Who owns a critical moment may open one until the wedding is over. Operations hear each hour of live
-    weddings whose people have had none for some minutes. Return how many weddings were looked at.
+    Who owns a critical moment of one that is armed or live may open one until it is over. Operations hear
+    each hour of those whose people have had none for some minutes. Return how many weddings were looked at.
     """
     with database.transaction() as db:
         ready, lacking = store.in_mode(db, BY_HAND), list[str]()
     for first in range(0, len(ready), BATCH):
-        batch = ready[first : first + BATCH]
-        with database.transaction() as db:
-            seen = _seen(weddings.by_id(db, [one.wedding_id for one in batch]), now)
-            store.note_backups(db, seen, at=now)
-        lacking += [one.wedding_id for one in batch if _lacks(one, seen.get(one.wedding_id, {}), now)]
+        lacking += _verify({one.wedding_id: one for one in ready[first : first + BATCH]}, now)
     if lacking:
         with database.transaction() as db:
             notify.publish(db, _message(lacking, now))
     return len(ready)
 
 
-def _seen(found: Sequence[Wedding], now: Moment) -> dict[str, Mapping[str, tuple[int, int]]]:
+def _verify(batch: Mapping[str, Kept], now: Moment) -> list[str]:
+    """Let who is critical have backups, see who has, and return the weddings that have lacked some for long."""
+    with database.transaction() as db:
+        found = weddings.by_id(db, batch)
+        store.forget(db, batch.keys() - {one.id for one in found})
     critical = {one.id: rules.critical_suppliers(one, formats.known(one)) for one in found}
-    lingers = settings.read(calendar.Policy).wind_down_lasts
-    left = {one.id: clock.of_the_machine(one.ends_at + lingers - now) for one in found}
-    backups.allow((supplier, left[id]) for id, own in critical.items() for supplier in own)
-    tenants = {one.id: [one.id, *calendar.of_type(one, "planner"), *critical[one.id]] for one in found}
+    backups.allow({id for own in critical.values() for id in own})
+    seen = _seen([one for one in found if batch[one.id].mode is Mode.LIVE], critical)
+    with database.transaction() as db:
+        store.note_backups(db, seen, at=now)
+    return [id for id, own in seen.items() if _lacks(batch[id], own, now)]
+
+
+def _seen(
+    live: Sequence[Wedding], critical: Mapping[str, Sequence[str]]
+) -> dict[str, Mapping[str, tuple[int, int]]]:
+    tenants = {one.id: [one.id, *calendar.of_type(one, "planner"), *critical[one.id]] for one in live}
     return {id: rules.seen(users) for id, users in backups.seen(tenants).items()}
 
 
 def _lacks(kept: Kept, seen: Mapping[str, tuple[int, int]], now: Moment) -> bool:
-    """Tell whether people of a live wedding lack a backup, and have for long."""
-    missing = any(backed < connected for connected, backed in seen.values())
+    """Tell whether people of a wedding lack a backup, and have for long."""
     since = kept.missing_since
-    return kept.mode is Mode.LIVE and missing and since is not None and since <= now - rules.GRACE
+    return rules.is_missing(seen) and since is not None and since <= now - rules.GRACE
 
 
 def _message(lacking: Sequence[str], now: Moment) -> Notification:

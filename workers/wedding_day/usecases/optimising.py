@@ -18,7 +18,7 @@ from workers.foundation import database, logs, settings
 from workers.foundation.moments import MachineMoment, Moment
 from workers.wedding_day.rules import optimising as rules
 from workers.wedding_day.rules.optimising import MARKS, Policy, Step
-from workers.wedding_day.usecases import databases, preparing
+from workers.wedding_day.usecases import databases, preparing, resting
 from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
@@ -50,16 +50,15 @@ def optimise(*, now: Moment, machine: MachineMoment) -> int:
 
     Return of how many weddings something was due. Done twice, it changes nothing the second time.
     """
-    policy = settings.read(Policy)
     preparing.measure_warm(now=now)
     undo_expired(now=now, machine=machine)
+    preparing.apply_limits(now=now, machine=machine)
     with database.transaction() as db:
-        due = {mark: _passed(db, before, now) for mark, before in MARKS.items()}
-        due |= _in_trouble(db)
-        rests = {step: _rests(db, step, policy, now) for step in (Step.WARM, Step.WAKE)}
+        due = {mark: _passed(db, before, now) for mark, before in MARKS.items()} | _in_trouble(db)
+        rests = resting.rests(db, Step.WARM, preparing.OPERATIONS[Step.WARM], now=now)
     count = 0
     for mark, found in due.items():
-        steps = [step for step in _AT.get(mark, _TROUBLE) if not rests.get(step)]
+        steps = [step for step in _AT.get(mark, _TROUBLE) if not (rests and step is Step.WARM)]
         count += _prepare(found, mark, steps, now=now, machine=machine)
     if count:
         databases.look(now=now)
@@ -69,16 +68,20 @@ def optimise(*, now: Moment, machine: MachineMoment) -> int:
 def _prepare(
     found: Sequence[Wedding], mark: str, steps: Sequence[Step], *, now: Moment, machine: MachineMoment
 ) -> int:
-    """Do the steps of a mark for weddings for which they were not done; return for how many."""
-    if not found:
+    """Do the steps of a mark for weddings for which they were not done; return for how many.
+
+    Each has an effect of its own key, and is done before it is noted: what dies on the way is done again.
+    """
+    new = preparing.fresh(found, mark) if found else {}
+    if not new:
         return 0
-    new = preparing.begin(found, mark, warm=Step.WARM in steps, now=now)
-    if new and Step.SUPPLIER_LIMIT in steps:
-        preparing.raise_limits(new, now=now, machine=machine)
-    if new and Step.WAKE in steps:
-        preparing.wake(new[0], now=now)
-    if new:
-        log.info("optimised", reason=mark, weddings=len(new))
+    ours = [*new.values()]
+    if Step.SUPPLIER_LIMIT in steps:
+        preparing.raise_limits(ours, mark, now=now, machine=machine)
+    if Step.WAKE in steps:
+        preparing.wake(ours[0], now=now)
+    preparing.note(new, mark, warm=Step.WARM in steps, now=now)
+    log.info("optimised", reason=mark, weddings=len(new))
     return len(new)
 
 
@@ -97,18 +100,12 @@ def _in_trouble(db: Connection) -> dict[str, list[Wedding]]:
     return {f"alert-{one.id}": weddings.by_id(db, [one.wedding_id]) for one in active}
 
 
-def _rests(db: Connection, step: Step, policy: Policy, now: Moment) -> bool:
-    """Tell whether a step that is done for all did not help when it was done last, not long ago."""
-    last = results.last(db, step, preparing.OPERATIONS[step])
-    if last is None or last["at"] <= now - policy.rests:
-        return False
-    return not rules.helped(last["before"], last["after"], policy)
-
-
-def by_hand(wedding_id: str, *, key: str, now: Moment, machine: MachineMoment) -> list[Done]:
+def by_hand(
+    wedding_id: str, *, key: str, now: Moment, machine: MachineMoment, waits: bool = True
+) -> list[Done]:
     """Optimise for a wedding at once, all steps, also those that rest; return what came of each.
 
-    Data is warmed once a `key`. Raises WeddingUnknown.
+    Data is warmed once a `key`; who `waits` has it warm, and measured, on return. Raises WeddingUnknown.
     """
     with database.transaction() as db:
         wedding = weddings.require(db, wedding_id)
@@ -116,8 +113,9 @@ def by_hand(wedding_id: str, *, key: str, now: Moment, machine: MachineMoment) -
     mark = f"{BY_HAND}-{key}"
     _prepare([wedding], mark, [Step.WARM, Step.SUPPLIER_LIMIT, Step.WAKE], now=now, machine=machine)
     databases.look(now=now, also_resting=True)
-    warming.run(now=now, machine=machine)
-    preparing.measure_warm(now=now, at_once=True)
+    if waits:
+        warming.run(now=now, machine=machine)
+        preparing.measure_warm(now=now, at_once=True)
     return [one for one in history(limit=200) if one.row["id"] not in known]
 
 

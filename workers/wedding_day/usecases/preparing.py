@@ -31,6 +31,8 @@ OPERATIONS = {
 }
 #: When what was warmed is measured, and until when.
 WARM_AFTER, WARM_WITHIN = timedelta(minutes=1), timedelta(minutes=30)
+#: For so long a limit that was not set is set again; what is of this moment is of the past.
+LIMIT_WITHIN, SOON = timedelta(days=2), timedelta(seconds=1)
 
 
 class ResultUnknown(ExpectedError):
@@ -45,23 +47,21 @@ class NotUndone(ExpectedError):
     http_status = 409
 
 
-def begin(found: Sequence[Wedding], mark: str, *, warm: bool, now: Moment) -> list[Wedding]:
-    """Note that weddings are prepared at a mark, once for each start, and have them warmed.
-
-    Return those that were not noted before.
-    """
+def fresh(found: Sequence[Wedding], mark: str) -> dict[str, Wedding]:
+    """Return the weddings that were not prepared at a mark yet, by the key of what says so, once a start."""
     by_key = {f"optimise/{mark}/{one.id}/{one.starts_local:%Y%m%dT%H%M}": one for one in found}
     with database.transaction() as db:
         known = results.known(db, by_key)
-    new = {key: one for key, one in by_key.items() if key not in known}
-    if not new:
-        return []
-    cold = _cold([*new.values()]) if warm else {}
-    with database.transaction() as db:
-        results.record(db, [_row(key, one, mark, cold.get(one.id)) for key, one in new.items()], at=now)
+    return {key: one for key, one in by_key.items() if key not in known}
+
+
+def note(new: Mapping[str, Wedding], mark: str, *, warm: bool, now: Moment) -> None:
+    """Have weddings warmed, and note that they were prepared: what died before is done again."""
+    cold = (_cold([*new.values()]) or {}) if warm else {}
     if cold:
         _warm({f"{key}/warm": (one.id, one.ends_at) for key, one in new.items() if one.id in cold})
-    return [*new.values()]
+    with database.transaction() as db:
+        results.record(db, [_row(key, one, mark, cold.get(one.id)) for key, one in new.items()], at=now)
 
 
 def _row(key: str, one: Wedding, mark: str, cold: float | None) -> Result:
@@ -70,13 +70,16 @@ def _row(key: str, one: Wedding, mark: str, cold: float | None) -> Result:
     return Result(key, Step.WARM, one.id, {"mark": mark}, OPERATIONS[Step.WARM], cold)
 
 
-def _cold(found: Sequence[Wedding]) -> dict[str, float]:
-    """Return which share of what its people need on joining is not cached, of weddings where some is not."""
+def _cold(found: Sequence[Wedding]) -> dict[str, float] | None:
+    """Return which share of what its people need on joining is not cached, of weddings where some is not.
+
+    None where the cache does not say.
+    """
     needed = {one.id: _joining(one) for one in found}
     try:
         is_cold = iter(showing.is_cold([entry for own in needed.values() for entry in own]))
     except redis.UNREACHABLE:
-        return dict.fromkeys(needed, 1.0)
+        return None
     shares = {id: sum(next(is_cold) for _ in own) / len(own) for id, own in needed.items()}
     return {id: share for id, share in shares.items() if share}
 
@@ -108,46 +111,71 @@ def measure_warm(*, now: Moment, at_once: bool = False) -> None:
     if not rows:
         return
     with database.transaction() as db:
-        cold = _cold(weddings.by_id(db, [row["wedding_id"] for row in rows]))
-        results.measured(db, {row["key"]: cold.get(row["wedding_id"], 0.0) for row in rows})
+        found = weddings.by_id(db, [row["wedding_id"] for row in rows])
+    cold = _cold(found)
+    if cold is not None:
+        with database.transaction() as db:
+            results.measured(db, {row["key"]: cold.get(row["wedding_id"], 0.0) for row in rows})
 
 
-def raise_limits(found: Sequence[Wedding], *, now: Moment, machine: MachineMoment) -> None:
+def raise_limits(found: Sequence[Wedding], mark: str, *, now: Moment, machine: MachineMoment) -> None:
     """Let suppliers of many weddings at once have as many connections as those need, until they end."""
     policy, ours = settings.read(Policy), {one for wedding in found for one in wedding.supplier_ids}
     with database.transaction() as db:
-        limits = suppliers.limits()
-        needs = _needs(db, ours, found, policy)
-    for supplier, (need, until) in needs.items():
-        has = limits.get(supplier, suppliers.all_have())
-        if need > has:
-            _raise(supplier, limits.get(supplier, 0), has, need, until, now=now, machine=machine)
+        needs, limits, active = _needs(db, ours, found, policy), suppliers.limits(), _active(db)
+        rows = [
+            _raised(mark, supplier, need, until, limits.get(supplier), active.get(supplier, []))
+            for supplier, (need, until) in needs.items()
+        ]
+        results.record(db, [row for row in rows if row], at=now)
+    apply_limits(now=now, machine=machine)
 
 
-def _raise(
-    supplier: str, own: int, has: int, need: int, until: Moment, *, now: Moment, machine: MachineMoment
-) -> None:
-    detail = {"supplier": supplier, "from": own, "to": need}
-    row = Result(
-        f"optimise/limit/{supplier}/{until:%Y%m%d}",
-        Step.SUPPLIER_LIMIT,
-        None,
-        detail,
-        f"connections that supplier {supplier} has no place for",
-        float(need - has),
-        0.0,
-        until,
-    )
+def _active(db: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Return the raises of limits that were not undone, by supplier, the first first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in results.active(db, Step.SUPPLIER_LIMIT):
+        found.setdefault(row["detail"]["supplier"], []).append(row)
+    return found
+
+
+def _raised(
+    mark: str,
+    supplier: str,
+    need: int,
+    until: Moment,
+    own: int | None,
+    active: Sequence[Mapping[str, Any]],
+) -> Result | None:
+    """Return the raise of a supplier's limit; None where it has what it needs for so long."""
+    before = active[0]["detail"]["from"] if active else own or 0
+    enough = any(one["detail"]["to"] >= need and one["until"] >= until for one in active)
+    if enough or need <= (before or suppliers.all_have()):
+        return None
+    lacks = max(0, need - (own or suppliers.all_have()))
+    key = f"optimise/limit/{mark}/{supplier}/{until:%Y%m%dT%H%M}/{need}"
+    operation = f"connections that supplier {supplier} has no place for"
+    detail = {"supplier": supplier, "from": before, "to": need}
+    return Result(key, Step.SUPPLIER_LIMIT, None, detail, operation, float(lacks), until=until)
+
+
+def apply_limits(*, now: Moment, machine: MachineMoment) -> None:
+    """Set the limits that were raised and not set yet, and measure what still has no place."""
     with database.transaction() as db:
-        new = results.new(db, [row], at=now)
-    if new:
-        _limit(supplier, need, machine)
-        log.info("supplier limit raised", supplier_id=supplier, to=need, reason="many_weddings")
+        rows = results.unmeasured(db, Step.SUPPLIER_LIMIT, since=now - LIMIT_WITHIN, until=now + SOON)
+    for row in rows:
+        supplier, to = row["detail"]["supplier"], row["detail"]["to"]
+        if suppliers.limits().get(supplier, 0) < to:
+            _limit(supplier, to, machine)
+            log.info("supplier limit raised", supplier_id=supplier, to=to, reason="many_weddings")
+        lacks = max(0, to - suppliers.limits().get(supplier, suppliers.all_have()))
+        with database.transaction() as db:
+            results.measured(db, {row["key"]: float(lacks)})
 
 
 def _limit(supplier: str, to: int, machine: MachineMoment) -> None:
     try:
-        suppliers.limit_supplier(supplier, min(to, suppliers.MAX_PER_SUPPLIER), now=machine)
+        suppliers.limit_supplier(supplier, to, now=machine)
     except suppliers.LimitUnpublished as error:
         log.warning("supplier limit not published yet", reason="redis", detail=str(error))
 
@@ -164,7 +192,7 @@ def _needs(
             theirs[one].append(wedding)
     return {
         one: (
-            rules.limit_for(_at_once(own), policy),
+            min(rules.limit_for(_at_once(own), policy), suppliers.MAX_PER_SUPPLIER),
             Moment(max(wedding.ends_at for wedding in own) + lingers),
         )
         for one, own in theirs.items()
@@ -178,14 +206,19 @@ def _at_once(own: Sequence[Wedding]) -> int:
 
 
 def lower_limit(row: Mapping[str, Any], *, now: Moment, machine: MachineMoment) -> None:
-    """Give a supplier the limit it had before, unless somebody gave it another one since."""
+    """Give a supplier the limit it had before, or what other weddings of it need still.
+
+    Not where somebody gave it another one since.
+    """
     supplier, to = row["detail"]["supplier"], row["detail"]["to"]
     with database.transaction() as db:
+        ours = {one["detail"]["to"] for one in _active(db).get(supplier, [])}
         if not results.undo(db, row["id"], at=now):
             return
-    if suppliers.limits().get(supplier) == to:
-        _limit(supplier, row["detail"]["from"], machine)
-    log.info("supplier limit lowered", supplier_id=supplier, to=row["detail"]["from"], reason="over")
+        left = [one["detail"]["to"] for one in _active(db).get(supplier, [])]
+    if suppliers.limits().get(supplier) in ours:
+        _limit(supplier, max(left, default=row["detail"]["from"]), machine)
+    log.info("supplier limit lowered", supplier_id=supplier, was=to, reason="over")
 
 
 def wake(wedding: Wedding, *, now: Moment) -> None:

@@ -211,7 +211,7 @@ def _write(db: Connection, looks: Sequence[_Look], policy: Policy, now: Moment) 
     return len(news)
 
 
-#: Guests that are connected (None: not known), recipients of urgent messages, those that acknowledged, and
+#: Connections of guests (None: not known), recipients of urgent messages, those that acknowledged, and
 #: within how many seconds half of these had.
 _People = tuple[int | None, int, int, float | None]
 

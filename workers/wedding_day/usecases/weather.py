@@ -1,6 +1,6 @@
 """What the weather may do to weddings in the open air; planners hear of it while a plan B can be made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from workers.delivery.formats import Message
 from workers.delivery.usecases import sending
-from workers.foundation import database, logs, settings
+from workers.foundation import clock, database, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 from workers.notify import usecases as notify
@@ -16,14 +16,17 @@ from workers.notify.rules import Notification
 from workers.seasons.rules.venues import PROFILES
 from workers.wedding_day import adapters
 from workers.wedding_day.rules import weather as rules
-from workers.wedding_day.rules.weather import Policy
+from workers.wedding_day.rules.weather import Hour, Policy
 from workers.wedding_day.store import outlooks as store
 from workers.wedding_day.store.outlooks import Known
 from workers.weddings.rules import calendar
-from workers.weddings.rules.calendar import Wedding
+from workers.weddings.rules.calendar import Status, Wedding
 from workers.weddings.store import weddings
 
 log = logs.get("wedding_day")
+
+#: A run asks for so many seconds, and a page takes ten at most: it warns well before its time limit.
+ENOUGH = 8.0
 
 
 class OutlookUnknown(ExpectedError):
@@ -51,6 +54,8 @@ def forecast(*, now: Moment) -> int:
         near = [one for one in weddings.between(db, now, now + rules.AHEAD) if rules.is_asked(one)]
         known = store.of(db, [one.id for one in near])
     due = [one for one in near if policy.url and _is_due(one, known.get(one.id), policy, now)]
+    # Those of which nothing is known, or for longest, first: there may not be time for all.
+    due.sort(key=lambda one: known[one.id].at.timestamp() if one.id in known else 0.0)
     _ask(due, policy, now)
     with database.transaction() as db:
         _warn(db, near, policy, now)
@@ -58,23 +63,36 @@ def forecast(*, now: Moment) -> int:
 
 
 def _is_due(wedding: Wedding, known: Known | None, policy: Policy, now: Moment) -> bool:
-    return known is None or known.starts_at != wedding.starts_at or now - known.at >= policy.every
+    return known is None or not _is_of(wedding, known) or now - known.at >= policy.every
+
+
+def _is_of(wedding: Wedding, known: Known) -> bool:
+    """Tell whether what is known is of the time and place that a wedding has now."""
+    return (known.starts_at, known.geo) == (wedding.starts_at, wedding.geo)
 
 
 def _ask(due: Sequence[Wedding], policy: Policy, now: Moment) -> None:
-    """Ask for the places of weddings, those that are the same once."""
-    places = sorted({one.geo for one in due})
+    """Ask for the places of weddings, those that are the same once, for some seconds."""
+    places, begun = list(dict.fromkeys(one.geo for one in due)), clock.stopwatch()
     for first in range(0, len(places), adapters.AT_ONCE):
+        if clock.stopwatch() - begun > ENOUGH:
+            log.warning("not all places were asked for", reason="slow", places=len(places) - first)
+            return
         page = places[first : first + adapters.AT_ONCE]
         try:
             hours = adapters.forecast(policy.url, page)
         except adapters.WeatherUnavailable as error:
             log.warning("weather unavailable", reason="weather", detail=str(error), places=len(page))
-            return
-        with database.transaction() as db:
-            here = [one for one in due if one.geo in hours]
-            found = [(one, rules.outlook(one, hours[one.geo], policy)) for one in here]
-            store.write(db, [Known(one.id, one.starts_at, now, each) for one, each in found if each])
+            continue
+        _write([one for one in due if one.geo in hours], hours, policy, now)
+
+
+def _write(
+    found: Sequence[Wedding], hours: Mapping[str, Sequence[Hour]], policy: Policy, now: Moment
+) -> None:
+    outlooks = [(one, rules.outlook(one, hours[one.geo], policy)) for one in found]
+    with database.transaction() as db:
+        store.write(db, [Known(one.id, one.starts_at, one.geo, now, each) for one, each in outlooks if each])
 
 
 def _warn(db: Connection, near: Sequence[Wedding], policy: Policy, now: Moment) -> None:
@@ -96,8 +114,8 @@ def _warn(db: Connection, near: Sequence[Wedding], policy: Policy, now: Moment) 
 
 
 def _holds(wedding: Wedding, known: Known, policy: Policy) -> bool:
-    """Tell whether bad weather is forecast, and for the time that the wedding has now."""
-    return known.outlook.risk >= policy.warn_at and known.starts_at == wedding.starts_at
+    """Tell whether bad weather is forecast, for the time and place that the wedding has now."""
+    return known.outlook.risk >= policy.warn_at and _is_of(wedding, known)
 
 
 def _message(wedding: Wedding, known: Known, mark: str) -> Notification:
@@ -113,7 +131,7 @@ def _message(wedding: Wedding, known: Known, mark: str) -> Notification:
 
 def checked(wedding: Wedding, known: Known | None) -> tuple[bool, str, Moment] | None:
     """Return whether bad weather is forecast for a wedding, why, and when that was; None: not known."""
-    if known is None or known.starts_at != wedding.starts_at:
+    if known is None or not _is_of(wedding, known):
         return None
     risky = known.outlook.risk >= settings.read(Policy).warn_at
     return risky, ", ".join(known.outlook.because), known.at
@@ -141,12 +159,15 @@ def show(wedding_id: str) -> tuple[View, tuple[str, str]]:
     with database.transaction() as db:
         wedding = weddings.require(db, wedding_id)
         known = store.of(db, [wedding_id]).get(wedding_id)
-    if known is None:
+    # What was forecast for another time or place of it says nothing of this one.
+    if known is None or not _is_of(wedding, known) or not rules.is_asked(wedding):
         raise OutlookUnknown(wedding_id=wedding_id, why=_why(wedding, policy))
     return _view(wedding, known, policy), rules.plan_b(wedding, known.outlook)
 
 
 def _why(wedding: Wedding, policy: Policy) -> str:
+    if wedding.status is Status.CANCELLED:
+        return "it is cancelled"
     if not rules.is_asked(wedding):
         return (
             "the calendar says no place; add `geo`"

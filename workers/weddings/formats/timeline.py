@@ -26,6 +26,8 @@ _SHAPE = "must be a JSON object of times by name, or a list of moments"
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(:[0-5]\d)?", re.ASCII)
 _PLACE_MAX = 80
+#: As long as a supplier's id may be.
+_OWNER_MAX = 128
 #: As if all weddings were on one day, timelines are compared.
 _FIRST_DAY = date(2000, 1, 1)
 _WHEN = "write local wall time as 15:00 or 2026-10-10T15:00"
@@ -152,9 +154,9 @@ def _kind_of(id: str) -> str:
 
 
 def _text(id: str, facts: Mapping[str, Any], name: str, default: str = "") -> str:
-    text = facts.get(name, default)
-    if not isinstance(text, str) or len(text) > _PLACE_MAX or (text and not text.isprintable()):
-        raise _refused(id, f"{name} must be a text of {_PLACE_MAX} characters at most, in one line")
+    text, longest = facts.get(name, default), _OWNER_MAX if name == "owner" else _PLACE_MAX
+    if not isinstance(text, str) or len(text) > longest or (text and not text.isprintable()):
+        raise _refused(id, f"{name} must be a text of {longest} characters at most, in one line")
     return text.strip()
 
 

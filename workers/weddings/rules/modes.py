@@ -81,6 +81,8 @@ def by_calendar(wedding: Wedding, policy: Policy, phases: Phases, *, now: Moment
 def mode(calendar: Mode, hold: Hold | None) -> Mode:
     """Return the mode of a wedding that somebody may hold in one.
 
-    A hold never lowers it: who arms a wedding by hand leaves it live at its time.
+    A hold never lowers it: who arms a wedding by hand leaves it live at its time, and what follows.
     """
-    return calendar if hold is None or calendar is Mode.LIVE else hold.mode
+    if hold is not None and (hold.mode is Mode.LIVE or calendar is Mode.SCHEDULED):
+        return hold.mode
+    return calendar

@@ -1,7 +1,8 @@
 """The modes that people began by hand. All is kept until long after."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -15,13 +16,16 @@ from sqlalchemy import (
     any_,
     literal,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
+from workers.weddings.rules.calendar import Status
 from workers.weddings.rules.modes import Hold, Mode
+from workers.weddings.store.tables import weddings
 
 holds = Table(
     "wedding_holds",
@@ -38,11 +42,14 @@ holds = Table(
     Column("reason", Text, nullable=False),
     info=expires("until"),
 )
-_FACTS = [holds.c[name] for name in Hold.__dataclass_fields__]
+_NAMES = tuple(Hold.__dataclass_fields__)
+_FACTS = [holds.c[name] for name in _NAMES]
 
 
 def begin(db: Connection, hold: Hold) -> None:
     """Remember that somebody holds a wedding in a mode; a hold before it ends."""
+    # Of two who begin one at once the second ends the first's.
+    db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 24))"), {"id": hold.wedding_id})
     end(db, hold.wedding_id, at=hold.at)
     db.execute(holds.insert().values(vars(hold)))
 
@@ -56,12 +63,24 @@ def end(db: Connection, wedding_id: str, *, at: Moment) -> bool:
 def of(db: Connection, ids: Collection[str], *, at: Moment) -> dict[str, Hold]:
     """Return what is held of some weddings."""
     among = holds.c.wedding_id == any_(literal(list(ids), ARRAY(Text)))
-    return {one.wedding_id: one for one in _read(db, among & overlapping(at, at))}
+    query = select(*_FACTS).where(among & overlapping(at, at)).order_by(holds.c.id)
+    return {one.wedding_id: one for one in _holds(db.execute(query))}
 
 
 def live(db: Connection, start: datetime, end: datetime) -> list[Hold]:
-    """Return the weddings that were held live at some time in [start, end]."""
-    return _read(db, (holds.c.mode == Mode.LIVE) & overlapping(start, end))
+    """Return the weddings that were held live at some time in [start, end], where they are by the calendar.
+
+    Those that are cancelled, or gone, are not.
+    """
+    named = [weddings.c[name] if name in ("region", "zone") else holds.c[name] for name in _NAMES]
+    own = (holds.c.mode == Mode.LIVE) & overlapping(start, end) & (weddings.c.status != Status.CANCELLED)
+    query = select(*named).join_from(holds, weddings, holds.c.wedding_id == weddings.c.id).where(own)
+    return _holds(db.execute(query.order_by(holds.c.id)))
+
+
+def active(db: Connection, *, at: Moment) -> list[str]:
+    """Return the weddings that are held in a mode."""
+    return list(db.execute(select(holds.c.wedding_id).where(overlapping(at, at))).scalars())
 
 
 def overlapping(start: datetime, end: datetime) -> ColumnElement[bool]:
@@ -69,6 +88,5 @@ def overlapping(start: datetime, end: datetime) -> ColumnElement[bool]:
     return (holds.c.at <= end) & (holds.c.until > start)
 
 
-def _read(db: Connection, which: ColumnElement[bool]) -> list[Hold]:
-    rows = db.execute(select(*_FACTS).where(which).order_by(holds.c.id))
+def _holds(rows: Iterable[Any]) -> list[Hold]:
     return [Hold(**dict(row._mapping) | {"mode": Mode(row.mode)}) for row in rows]

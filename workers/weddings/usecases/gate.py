@@ -32,7 +32,7 @@ class GateClosed(ExpectedError):
 
 
 def require(db: Connection, change: Change, *, now: Moment) -> None:
-    """Raise GateClosed while a change may be made in no region without an override."""
+    """Raise GateClosed while a change may not be made in all regions."""
     found = _verdict(db, change, "", now, timedelta(minutes=1))
     if not found.is_open:
         until = f"{found.until:%Y-%m-%d %H:%M}" if found.until else "later"

@@ -38,6 +38,9 @@ def upgrade() -> None:
         op.add_column("optimization_results", sa.Column(name, kind))
     for name in ("until", "undone_at"):
         op.add_column("optimization_results", sa.Column(name, _MOMENT))
+    op.create_index("results_by_kind", "optimization_results", ["kind", "operation", sa.text("id DESC")])
+    holds = sa.text("until IS NOT NULL AND undone_at IS NULL")
+    op.create_index("results_that_hold", "optimization_results", ["until"], postgresql_where=holds)
     op.add_column(
         "degradation_responses", sa.Column("by", sa.Text(), nullable=False, server_default="playbook")
     )
@@ -62,6 +65,7 @@ def _outlooks() -> None:
         sa.Column("at", _MOMENT, nullable=False),
         sa.Column("risk", sa.Float(), nullable=False),
         sa.Column("because", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("geo", sa.Text(), nullable=False),
     )
 
 
@@ -74,5 +78,5 @@ def _people() -> None:
         ("critical_path_metrics", "acknowledged"),
     ):
         op.add_column(table, sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
-    op.add_column("critical_path_metrics", sa.Column("guests_connected", sa.Integer()))
+    op.add_column("critical_path_metrics", sa.Column("guest_connections", sa.Integer()))
     op.add_column("critical_path_metrics", sa.Column("acknowledged_within", sa.Float()))
