@@ -161,7 +161,7 @@ def verify(*, now: Moment) -> int:
 
 
 def _verify(batch: Mapping[str, Kept], now: Moment) -> list[str]:
-    """Let who is critical have backups, see who has, and return the weddings that have lacked some for long."""
+    """Let who is critical have backups, see who has; return the weddings that have lacked some for long."""
     with database.transaction() as db:
         found = weddings.by_id(db, batch)
         store.forget(db, batch.keys() - {one.id for one in found})
