@@ -27,7 +27,7 @@ class Policy:
     prefix: ClassVar = "COURSE_"
 
     late_by: timedelta = timedelta(minutes=15)
-    warn_at: float = 0.6
+    warn_at: float = 0.7
     watch_before: timedelta = timedelta(hours=24)
     write_every: timedelta = timedelta(minutes=10)
     ahead: timedelta = timedelta(minutes=2)
