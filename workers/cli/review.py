@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import orjson
 
-from workers.foundation import database
+from workers.foundation import clock, database
 from workers.foundation.errors import printable
 from workers.operations import formats, reviews
 
@@ -25,7 +25,7 @@ def command(day: datetime | None, as_json: bool, out: Path | None) -> None:
         wanted = day.date() if day else reviews.newest(db)
         if wanted is None:
             raise click.UsageError("no day was looked back on yet; name one, as 2026-10-10")
-        found = reviews.of(db, wanted)
+        found = reviews.of(db, wanted, now=clock.now())
     text = orjson.dumps(found).decode() if as_json else formats.markdown(found)
     if out:
         out.write_text(text)

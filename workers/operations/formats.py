@@ -14,6 +14,11 @@ def markdown(found: Mapping[str, Any]) -> str:
         "",
         f"{found['weddings']} weddings, {found['guests']} guests, {found['cancelled']} cancelled; "
         f"affected: {found['affected_in_all']}.",
+        *(
+            []
+            if found.get("is_over", True)
+            else ["", "The day is not over yet: this is as far as it has gone."]
+        ),
         "",
         f"| region | day | weddings | peak | forecast P50, P90 | {cost} a wedding |",
         "|---|---|---|---|---|---|",

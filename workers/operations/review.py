@@ -41,6 +41,12 @@ NAMED = 50
 _TAKES_EFFECT = (State.APPLIED, State.CONFIRMED)
 
 
+class NotYet(ExpectedError):
+    """the first wedding of {day} is ahead: there is nothing to look back on"""
+
+    http_status = 404
+
+
 class NothingThatDay(ExpectedError):
     """no wedding is on {day}; `wedops weddings next` shows which come"""
 
@@ -80,6 +86,8 @@ class Review:
     """A local day, over all regions. `critical` are moments that all wait for."""
 
     day: date
+    #: All of its weddings are over; else it is told as far as it has gone.
+    is_over: bool
     weddings: int
     cancelled: int
     guests: int
@@ -99,13 +107,16 @@ class Review:
         return {"schema": "wedops.review/1", **asdict(self), "day": self.day.isoformat()}
 
 
-def review(db: Connection, day: date) -> Review:
-    """Look back on a local day. Raises NothingThatDay."""
+def review(db: Connection, day: date, *, now: Moment) -> Review:
+    """Look back on a local day, as far as it has gone. Raises NothingThatDay, NotYet."""
     all_ = regions.of_day(db, day)
     found = [one for one in all_ if one.status is not Status.CANCELLED]
     if not found:
         raise NothingThatDay(day=day)
     start, end = _span(found)
+    if now <= start:
+        raise NotYet(day=day)
+    is_over, end = now >= end, min(now, end)
     ids = [one.id for one in found]
     fired, open_ = alerts.between(db, start, end), emergencies.between(db, start, end)
     counts, late = _moments(db, ids)
@@ -114,6 +125,7 @@ def review(db: Connection, day: date) -> Review:
     affected = _affected(found, [*_wrong(db, found, fired, open_, late), *missed])
     return Review(
         day,
+        is_over,
         len(found),
         len(all_) - len(found),
         sum(one.guest_count for one in found),
@@ -176,8 +188,16 @@ def _wrong(
         yield from ((id, f"budget of {one} used up") for one in objectives)
     critical = (one for one in fired if one["wedding_id"] and one["worst"] == Severity.CRITICAL)
     yield from ((one["wedding_id"], f"critical {one['kind']}") for one in critical)
+    for one in (one for one in fired if not one["wedding_id"] and one["worst"] == Severity.CRITICAL):
+        here = (each for each in found if one["region"] in ("", each.region) and _ran_during(each, one))
+        yield from ((each.id, f"critical {one['kind']} in its region") for each in here)
     yield from ((one.wedding_id, f"emergency: {one.kind}") for one in open_)
     yield from ((id, f"{moment} late") for id, moments in late.items() for moment in moments)
+
+
+def _ran_during(wedding: Wedding, alert: Mapping[str, Any]) -> bool:
+    until = alert["resolved_at"]
+    return alert["fired_at"] < wedding.ends_at and (until is None or until > wedding.starts_at)
 
 
 def _affected(found: Sequence[Wedding], wrong: Iterable[tuple[str, str]]) -> list[Affected]:
@@ -199,7 +219,7 @@ def _regions(
     rows = []
     for region in sorted({one.region for one in found}):
         own = [one for one in found if one.region == region]
-        span = _span(own)
+        span = _span(own)[0], min(end, _span(own)[1])
         used = actions.during(db, region, Resource.INSTANCES, *span)
         hours = instance_hours(used, *span)
         p50, p90 = ahead.get(region, (None, None))

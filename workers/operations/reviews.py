@@ -36,7 +36,7 @@ def write(db: Connection, *, now: Moment) -> list[date]:
     known = set(db.execute(select(reviews.c.day)).scalars())
     due = sorted(day for day in big - known if (now - UNTIL).date() <= day <= (now - AFTER).date())
     for day in due:
-        found = reviewing.review(db, day).plain()
+        found = reviewing.review(db, day, now=now).plain()
         insert_once(db, reviews, [{"day": day, "at": now, "document": found}])
         notify.publish(db, _message(day, found))
         log.info("day reviewed", day=str(day), weddings=found["weddings"], reason="big_day")
@@ -62,6 +62,6 @@ def newest(db: Connection) -> date | None:
     return db.execute(select(reviews.c.day).order_by(reviews.c.day.desc()).limit(1)).scalar_one_or_none()
 
 
-def of(db: Connection, day: date) -> dict[str, Any]:
-    """Return the review of a day, as it was written, or as it looks now. Raises NothingThatDay."""
-    return find(db, day) or reviewing.review(db, day).plain()
+def of(db: Connection, day: date, *, now: Moment) -> dict[str, Any]:
+    """Return the review of a day, as it was written, or as it looks now. Raises NothingThatDay, NotYet."""
+    return find(db, day) or reviewing.review(db, day, now=now).plain()

@@ -119,6 +119,21 @@ def _put_another() -> None:
         weddings.upsert(db, [wedding("more")], at=_at(49))
 
 
+def test_weddings_that_ran_during_a_critical_alert_of_their_region_were_affected() -> None:
+    slow = Breach(Kind.RESPONSE_TIME, "us-northeast", Severity.CRITICAL, 9.0, "slow", "us-northeast")
+    evaluation.reconcile([slow], Evaluator.MEASUREMENTS, settings.read(Thresholds), now=_at(5))
+    assert "- good (100 guests): critical response_time in its region" in _run("2026-10-10").output
+
+
+def test_a_day_is_told_as_far_as_it_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: _at(1))
+    shown = _run("2026-10-10").output
+    assert "The day is not over yet" in shown
+    assert "| 120 |" not in shown, "that was an hour later"
+    monkeypatch.setattr(clock, "now", lambda: _at(-99))
+    assert "there is nothing to look back on" in str(_run("2026-10-10").exception)
+
+
 def test_a_day_without_weddings_says_so() -> None:
     assert "no wedding is on 2026-01-01" in str(_run("2026-01-01").exception)
     assert "no day was looked back on yet" in _run().output

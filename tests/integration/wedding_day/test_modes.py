@@ -151,6 +151,15 @@ def test_a_wedding_that_is_gone_from_the_calendar_has_no_mode() -> None:
     assert modes.verify(now=_at(-99)) == 0
 
 
+def test_a_hold_that_is_ended_closes_nothing_and_a_wedding_is_near_once() -> None:
+    _begin(-1)
+    assert gate.verdict(Change.DEPLOY, now=_at(-1)).weddings == 1
+    _begin(-100)
+    with database.transaction() as db:
+        modes.end(db, "w-1", now=_at(-99.9))
+    assert gate.verdict(Change.DEPLOY, now=_at(-99.8)).is_open
+
+
 def test_nobody_begins_one_as_the_calendar() -> None:
     with pytest.raises(modes.ModeRefused, match="nobody is called calendar"):
         _begin(-100, by="calendar")

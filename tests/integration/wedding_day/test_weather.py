@@ -232,4 +232,4 @@ def test_plan_b_is_sent_once_to_everybody(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_why_no_weather_is_known(id: str, why: str) -> None:
     assert why in str(_run(id).exception)
-    assert "not forecast yet" in _run().output
+    assert "not known: nothing forecasts it; set WEATHER_URL" in _run().output

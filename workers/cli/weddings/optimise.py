@@ -11,6 +11,8 @@ from workers.foundation.errors import printable
 from workers.wedding_day.usecases import databases, optimising
 from workers.wedding_day.usecases.optimising import Done
 
+NOTHING_NEEDED = "nothing was needed: all is warm, suppliers have room, no read of the database was slow"
+
 
 @click.command("optimise")
 @click.argument("wedding_id", type=Words(), required=False)
@@ -35,7 +37,8 @@ def command(wedding_id: str | None, undone: int | None, limit: int, as_json: boo
         plain = {"schema": "wedops.optimise/1", "results": [_plain(one) for one in found], "findings": needs}
         click.echo(orjson.dumps(plain).decode())
         return
-    for line in [*map(_line, found), *needs] or ["nothing was optimised yet"]:
+    nothing = NOTHING_NEEDED if wedding_id else "nothing was optimised yet"
+    for line in [*map(_line, found), *needs] or [nothing]:
         click.echo(printable(line))
 
 

@@ -38,4 +38,7 @@ def command(
     with database.transaction() as db:
         taken = reporting.report(db, said, reporting.key_of(said, key or uuid4().hex), now=now)
     local = f"{taken.at.astimezone(ZoneInfo(wedding.zone)):%H:%M}"
-    click.echo(f"{moment or by} {what} at {local}" + ("" if taken.is_new else ": known already"))
+    said_of = f"{moment or by} {what}"
+    click.echo(
+        f"{said_of} at {local}" if taken.is_new else f"{said_of}: that key was taken before, nothing changed"
+    )

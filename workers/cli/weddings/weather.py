@@ -65,7 +65,7 @@ def _plain(one: View) -> dict[str, object]:
 def _line(one: View) -> str:
     known, start = one.known, f"{one.wedding.starts_local:%a %Y-%m-%d %H:%M}"
     if known is None:
-        return f"{one.wedding.id}  {start}  {one.wedding.venue_type}  not forecast yet"
+        return f"{one.wedding.id}  {start}  {one.wedding.venue_type}  not known: {one.why}"
     at = f"{known.at.astimezone(ZoneInfo(one.wedding.zone)):%a %H:%M}"
     why = ", ".join(known.outlook.because) or "nothing"
     risk = f"risk {known.outlook.risk:.0%}: {why} (as of {at})"

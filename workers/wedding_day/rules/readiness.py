@@ -180,7 +180,7 @@ def _data(warmed_at: Moment | None, due_at: Moment, now: Moment) -> Check:
 
 def _backups(known: tuple[Mapping[str, tuple[int, int]], Moment] | None) -> Check:
     if known is None:
-        said = "it is looked at once the wedding is live"
+        said = "it is looked at within some minutes once the wedding is live"
         return Check(Item.BACKUPS, State.NOT_DUE, said, None, OPERATIONS)
     seen, at = known
     lacking = [f"{kind} {c - b} of {c}" for kind, (c, b) in sorted(seen.items()) if b < c]

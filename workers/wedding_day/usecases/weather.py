@@ -42,6 +42,8 @@ class View:
     wedding: Wedding
     known: Known | None
     is_risky: bool
+    #: Why nothing is known, where that is so.
+    why: str
 
 
 def forecast(*, now: Moment) -> int:
@@ -147,7 +149,8 @@ def ahead(*, now: Moment) -> list[View]:
 
 
 def _view(wedding: Wedding, known: Known | None, policy: Policy) -> View:
-    return View(wedding, known, known is not None and _holds(wedding, known, policy))
+    risky = known is not None and _holds(wedding, known, policy)
+    return View(wedding, known, risky, "" if known else _why(wedding, policy))
 
 
 def show(wedding_id: str) -> tuple[View, tuple[str, str]]:

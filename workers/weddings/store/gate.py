@@ -27,7 +27,7 @@ overrides = Table(
 )
 
 
-def spans(db: Connection, start: datetime, end: datetime, region: str) -> list[Span]:
+def spans(db: Connection, start: datetime, end: datetime, region: str, *, now: Moment) -> list[Span]:
     """Return the weddings that take place and overlap [start, end), or are held live by hand.
 
     Of a region or (empty) of all.
@@ -36,9 +36,14 @@ def spans(db: Connection, start: datetime, end: datetime, region: str) -> list[S
     query = select(*facts).where(take_place(start, end))
     if region:
         query = query.where(weddings.c.region == region)
-    held = [one for one in holds.live(db, start, end) if region in ("", one.region)]
-    by_hand = [Span(one.at, one.until, one.zone, one.wedding_id) for one in held]
-    return [Span(*row) for row in db.execute(query)] + by_hand
+    found = {row.id: Span(*row) for row in db.execute(query)}
+    # A wedding is near once, and a hold that was ended closes nothing any more.
+    for one in holds.live(db, now, now):
+        if region in ("", one.region):
+            own = found.get(one.wedding_id, Span(one.at, one.until, one.zone, one.wedding_id))
+            first, last = min(own.starts_at, one.at), max(own.ends_at, one.until)
+            found[one.wedding_id] = own._replace(starts_at=first, ends_at=last)
+    return list(found.values())
 
 
 def active(db: Connection, change: Change, region: str, *, at: Moment) -> Override | None:

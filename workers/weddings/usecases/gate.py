@@ -55,12 +55,12 @@ def _verdict(db: Connection, change: Change, region: str, now: Moment, lasts: ti
     if region:
         regions.require(db, [region])
     opened = store.active(db, change, region, at=now)
-    spans = store.spans(db, now - policy.after, now + SOON + policy.before(change), region)
+    spans = store.spans(db, now - policy.after, now + SOON + policy.before(change), region, now=now)
     found = decide(change, spans, policy, now=now, lasts=lasts, override=opened)
     if found.until is not None and found.window and found.window.since + lasts < now + SOON:
         return found
     # The next days do not say it all: what is ahead is read.
-    spans = store.spans(db, now - policy.after, now + policy.ahead + policy.before(change), region)
+    spans = store.spans(db, now - policy.after, now + policy.ahead + policy.before(change), region, now=now)
     return decide(change, spans, policy, now=now, lasts=lasts, override=opened)
 
 
