@@ -106,8 +106,12 @@ def _mb(table: str) -> float:
 def _cpu() -> float:
     """Return the processor seconds of this process, and of PostgreSQL's."""
     own = resource.getrusage(resource.RUSAGE_SELF)
-    servers = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "postgres"]
-    return own.ru_utime + own.ru_stime + sum(sum(one.cpu_times()[:2]) for one in servers)
+    # What could not be asked, for it has just ended, is None.
+    servers = [
+        one.info for one in psutil.process_iter(["name", "cpu_times"]) if one.info["name"] == "postgres"
+    ]
+    times = (one["cpu_times"] for one in servers if one["cpu_times"])
+    return own.ru_utime + own.ru_stime + sum(sum(each[:2]) for each in times)
 
 
 def _rss() -> float:
