@@ -79,7 +79,7 @@ def probe(*, now: MachineMoment) -> None:
         samples.append(Sample("probe_ok", labels, at, float(seconds is not None)))
         if seconds is not None:
             samples.append(Sample("probe_seconds", labels, at, seconds))
-    intake.take(samples, sent_by="probe", now=now)
+    intake.offer(samples, sent_by="probe", now=now)
 
 
 def take_scraped(

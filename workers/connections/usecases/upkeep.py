@@ -1,19 +1,13 @@
 """Keeping the registry true: sweep, snapshot, audit."""
 
-from collections.abc import Sequence
-
-from redis.exceptions import RedisError
-
 from workers.connections.rules import report
 from workers.connections.store import aggregated
 from workers.connections.store import upkeep as store
 from workers.connections.usecases.service import count
 from workers.foundation import database, jobs, logs
-from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 from workers.measurements.usecases import intake
 from workers.snapshots import store as snapshots
-from workers.snapshots.rules import Snapshot
 from workers.weddings.store import regions as calendar_regions
 
 log = logs.get("connections")
@@ -39,16 +33,8 @@ def snapshot(*, now: Moment, machine: MachineMoment) -> None:
         snapshots.append(db, rows)
     store.forget_counters()
     count(totals, rows)
-    _measure(rows, machine)
+    intake.offer(report.samples(rows, at=machine.timestamp()), sent_by="registry", now=machine)
     jobs.tally("connections_seen", sum(row.opened for row in rows))
-
-
-def _measure(rows: Sequence[Snapshot], machine: MachineMoment) -> None:
-    """Show detectors how regions are connected; what there is no room for is not worth a failed snapshot."""
-    try:
-        intake.take(report.samples(rows, at=machine.timestamp()), sent_by="registry", now=machine)
-    except (ExpectedError, RedisError) as error:
-        log.warning("not measured", reason="intake", detail=str(error))
 
 
 def heaviest(*, machine: MachineMoment) -> list[report.HeavyUser]:

@@ -80,6 +80,14 @@ def take(
     return Taken(distinct, dict(batch.refused.most_common(20)), len(batch.rows) - distinct)
 
 
+def offer(samples: Iterable[Sample], *, sent_by: str, now: MachineMoment) -> None:
+    """Put what we measured ourselves on its way; what there is no room for is no reason to fail."""
+    try:
+        take(samples, sent_by=sent_by, now=now)
+    except (ExpectedError, RedisError) as error:
+        log.warning("not measured", reason="intake", source=sent_by, detail=str(error))
+
+
 def writer(name: str) -> Writer:
     """Return a writer that begins; several may run, and one of them writes."""
     return Writer(name)

@@ -7,11 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
-from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from workers.foundation import clock, database, logs, telemetry
-from workers.foundation.errors import ExpectedError, error_code, safe_message
+from workers.foundation.errors import error_code, safe_message
 from workers.foundation.moments import MachineMoment, Moment
 from workers.measurements.rules.samples import Sample
 from workers.measurements.usecases import intake
@@ -72,10 +71,7 @@ def _measure(found: Sequence[Reading], policy: Policy, machine: MachineMoment) -
         Sample("realtime_connections_of_expected", (("region", region),), at, share)
         for region, share in shares.items()
     ]
-    try:
-        intake.take(samples, sent_by="scaling", now=machine)
-    except (ExpectedError, RedisError) as error:
-        log.warning("not measured", reason="intake", detail=str(error))
+    intake.offer(samples, sent_by="scaling", now=machine)
 
 
 def _sure(reading: Reading, policy: Policy, now: Moment, unavailable: set[Resource]) -> Reading:
