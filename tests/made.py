@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -85,17 +85,20 @@ def eventually(condition: Callable[[], object], *, within: float = 10.0) -> bool
 
 
 @contextmanager
-def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield the address of a real target that answers so, and the (key, title) pairs it was sent."""
-    got: list[tuple[str, str]] = []
+def serving(answer: Callable[[str, Mapping[str, str], bytes], tuple[int, bytes]]) -> Iterator[int]:
+    """Yield the port of a real HTTP server that answers as told: (path, headers, body) -> (status, body)."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            got.append((self.headers["Idempotency-Key"], body["title"]))
-            sleep(delay)
-            self.send_response(answer)
+        def do_GET(self) -> None:
+            said = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            status, body = answer(self.path, self.headers, said)
+            self.send_response(status)
             self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_words: object) -> None:
             pass
@@ -103,10 +106,24 @@ def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"json://127.0.0.1:{server.server_port}/", got
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def receiver(answer: int = 200, delay: float = 0.0) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield the address of a real target that answers so, and the (key, title) pairs it was sent."""
+    got: list[tuple[str, str]] = []
+
+    def _take(_path: str, headers: Mapping[str, str], said: bytes) -> tuple[int, bytes]:
+        got.append((headers["Idempotency-Key"], orjson.loads(said)["title"]))
+        sleep(delay)
+        return answer, b""
+
+    with serving(_take) as port:
+        yield f"json://127.0.0.1:{port}/", got
 
 
 def run_python(code: str) -> "subprocess.CompletedProcess[str]":

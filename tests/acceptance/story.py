@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 import orjson
 from click.testing import CliRunner
 
 from demo import days, season
+from tests.made import serving
 from workers.alerts import tasks as alerts
 from workers.caching import tasks as caching
 from workers.cli.main import wedops
@@ -84,24 +84,13 @@ class Story:
 def sky(stormy_at: datetime) -> Iterator[str]:
     """Answer as a weather service does: a storm in one hour, at all places."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            places = self.path.partition("latitude=")[2].partition("&")[0].replace("%2C", ",").split(",")
-            body = orjson.dumps([_hours(stormy_at)] * len(places) if len(places) > 1 else _hours(stormy_at))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body)
+    def _answer(path: str, *_said: object) -> tuple[int, bytes]:
+        places = parse_qs(urlsplit(path).query)["latitude"][0].split(",")
+        hours = _hours(stormy_at)
+        return 200, orjson.dumps([hours] * len(places) if len(places) > 1 else hours)
 
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(_answer) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def _hours(stormy_at: datetime) -> dict[str, Any]:

@@ -1,12 +1,10 @@
 """The weather ahead, from a real server that answers as Open-Meteo does."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from tests.made import NOON, wedding
+from tests.made import NOON, serving, wedding
 from workers.cli.main import wedops
 from workers.foundation import clock, database
 from workers.foundation.moments import Moment
@@ -40,25 +38,22 @@ def _at(hours: float) -> Moment:
 def _service(answer: Any, status: int = 200) -> Iterator[tuple[str, list[dict[str, list[str]]]]]:
     asked: list[dict[str, list[str]]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(parse_qs(urlsplit(self.path).query))
-            code, body = answer(asked[-1]) if callable(answer) else (status, answer)
-            self.send_response(code)
-            self.end_headers()
-            with suppress(OSError):
-                self.wfile.write(body if isinstance(body, bytes) else orjson.dumps(body))
+    def _answer(path: str, *_said: object) -> tuple[int, bytes]:
+        asked.append(parse_qs(urlsplit(path).query))
+        code, body = answer(asked[-1]) if callable(answer) else (status, answer)
+        return code, body if isinstance(body, bytes) else orjson.dumps(body)
 
-        def log_message(self, *_words: object) -> None:
-            pass
+    with serving(_answer) as port:
+        yield f"http://127.0.0.1:{port}", asked
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
+
+@pytest.fixture
+def storm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a storm be forecast for w-1 sixty hours before, and nothing any more."""
+    with _service(ANSWERS["storm"]) as (url, _):
+        monkeypatch.setenv("WEATHER_URL", url)
+        weather.forecast(now=_at(-60))
+    monkeypatch.setenv("WEATHER_URL", "")
 
 
 @pytest.fixture(autouse=True)
@@ -165,14 +160,9 @@ def test_a_place_that_is_refused_is_found_and_left_out() -> None:
     assert len(asked) <= 8
 
 
+@pytest.mark.usefixtures("storm")
 @pytest.mark.parametrize("change", ["geo", "venue", "cancelled"])
-def test_plan_b_is_not_sent_by_the_weather_of_something_else(
-    change: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with _service(ANSWERS["storm"]) as (url, _):
-        monkeypatch.setenv("WEATHER_URL", url)
-        weather.forecast(now=_at(-60))
-    monkeypatch.setenv("WEATHER_URL", "")
+def test_plan_b_is_not_sent_by_the_weather_of_something_else(change: str) -> None:
     facts: dict[str, Any] = {
         "geo": {"geo": "29.7600;-95.3700"},
         "venue": {"venue_type": VenueType.CHURCH},
@@ -196,13 +186,8 @@ def test_places_are_asked_for_together_and_the_same_once(monkeypatch: pytest.Mon
     assert risks == {"w-1": False, "w-3": False, "w-4": True}
 
 
-def test_a_wedding_that_is_moved_is_not_warned_of_by_the_weather_of_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with _service(ANSWERS["storm"]) as (url, _):
-        monkeypatch.setenv("WEATHER_URL", url)
-        weather.forecast(now=_at(-60))
-    monkeypatch.setenv("WEATHER_URL", "")
+@pytest.mark.usefixtures("storm")
+def test_a_wedding_that_moved_has_other_weather() -> None:
     moved = {
         "starts_at": _at(-10),
         "ends_at": _at(-4),

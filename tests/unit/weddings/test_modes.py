@@ -49,8 +49,7 @@ def test_a_night_whose_hour_is_skipped_is_armed_for_twenty_four_real_hours() -> 
 def test_who_holds_a_wedding_never_lowers_its_mode() -> None:
     until = Moment(NOON + timedelta(days=9))
     armed, live = (
-        Hold("w-1", "r", "UTC", one, Moment(NOON), until, "ada", "rehearsal")
-        for one in (Mode.ARMED, Mode.LIVE)
+        Hold("w-1", one, Moment(NOON), until, "ada", "rehearsal") for one in (Mode.ARMED, Mode.LIVE)
     )
     assert mode(Mode.SCHEDULED, armed) is Mode.ARMED
     assert mode(Mode.LIVE, armed) is Mode.LIVE

@@ -102,8 +102,8 @@ def begin(db: Connection, said: BeginMode, *, by: str, now: Moment) -> ModeView:
     if problem := problem or _problem(wedding, lasts, settings.read(Policy)):
         raise ModeRefused(wedding_id=wedding.id, problem=problem)
     notify.make_contacts(db, wedding.id, said.contacts)
-    span = wedding.zone, Mode(said.mode), now, Moment(now + lasts)
-    holds.begin(db, Hold(wedding.id, wedding.region, *span, storable(by), storable(said.reason)))
+    hold = Hold(wedding.id, Mode(said.mode), now, Moment(now + lasts), storable(by), storable(said.reason))
+    holds.begin(db, hold)
     follow(db, [wedding], now=now)
     return _view(db, wedding, now)
 

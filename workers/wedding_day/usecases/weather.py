@@ -135,8 +135,7 @@ def checked(wedding: Wedding, known: Known | None) -> tuple[bool, str, Moment] |
     """Return whether bad weather is forecast for a wedding, why, and when that was; None: not known."""
     if known is None or not _is_of(wedding, known):
         return None
-    risky = known.outlook.risk >= settings.read(Policy).warn_at
-    return risky, ", ".join(known.outlook.because), known.at
+    return _holds(wedding, known, settings.read(Policy)), ", ".join(known.outlook.because), known.at
 
 
 def ahead(*, now: Moment) -> list[View]:

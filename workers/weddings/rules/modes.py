@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from workers.foundation.moments import Moment
 from workers.weddings.rules.calendar import Policy as Phases
@@ -51,13 +51,21 @@ class Hold:
     """A mode that somebody began by hand for a wedding, [at, until)."""
 
     wedding_id: str
-    region: str
-    zone: str
     mode: Mode
     at: Moment
     until: Moment
     by: str
     reason: str
+
+
+class Live(NamedTuple):
+    """A wedding that somebody holds live, [at, until), and where the calendar has it."""
+
+    wedding_id: str
+    region: str
+    zone: str
+    at: Moment
+    until: Moment
 
 
 def begins(wedding: Wedding, policy: Policy, phases: Phases) -> tuple[tuple[Moment, Mode], ...]:

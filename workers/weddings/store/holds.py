@@ -1,8 +1,7 @@
 """The modes that people began by hand. All is kept until long after."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -24,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import Moment
 from workers.weddings.rules.calendar import Status
-from workers.weddings.rules.modes import Hold, Mode
+from workers.weddings.rules.modes import Hold, Live, Mode
 from workers.weddings.store.tables import weddings
 
 holds = Table(
@@ -32,8 +31,6 @@ holds = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("wedding_id", Text, nullable=False, index=True),
-    Column("region", Text, nullable=False),
-    Column("zone", Text, nullable=False),
     Column("mode", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
     # Ended before its time, it is then.
@@ -42,8 +39,7 @@ holds = Table(
     Column("reason", Text, nullable=False),
     info=expires("until"),
 )
-_NAMES = tuple(Hold.__dataclass_fields__)
-_FACTS = [holds.c[name] for name in _NAMES]
+_FACTS = [holds.c[name] for name in Hold.__dataclass_fields__]
 
 
 def begin(db: Connection, hold: Hold) -> None:
@@ -64,18 +60,19 @@ def of(db: Connection, ids: Collection[str], *, at: Moment) -> dict[str, Hold]:
     """Return what is held of some weddings."""
     among = holds.c.wedding_id == any_(literal(list(ids), ARRAY(Text)))
     query = select(*_FACTS).where(among & overlapping(at, at)).order_by(holds.c.id)
-    return {one.wedding_id: one for one in _holds(db.execute(query))}
+    rows = (row._mapping for row in db.execute(query))
+    return {row["wedding_id"]: Hold(**dict(row) | {"mode": Mode(row["mode"])}) for row in rows}
 
 
-def live(db: Connection, start: datetime, end: datetime) -> list[Hold]:
-    """Return the weddings that were held live at some time in [start, end], where they are by the calendar.
+def live(db: Connection, start: datetime, end: datetime) -> list[Live]:
+    """Return the weddings that were held live at some time in [start, end].
 
-    Those that are cancelled, or gone, are not.
+    Those that are cancelled, or gone from the calendar, are not.
     """
-    named = [weddings.c[name] if name in ("region", "zone") else holds.c[name] for name in _NAMES]
+    named = holds.c.wedding_id, weddings.c.region, weddings.c.zone, holds.c.at, holds.c.until
     own = (holds.c.mode == Mode.LIVE) & overlapping(start, end) & (weddings.c.status != Status.CANCELLED)
     query = select(*named).join_from(holds, weddings, holds.c.wedding_id == weddings.c.id).where(own)
-    return _holds(db.execute(query.order_by(holds.c.id)))
+    return [Live(*row) for row in db.execute(query.order_by(holds.c.id))]
 
 
 def active(db: Connection, *, at: Moment) -> list[str]:
@@ -86,7 +83,3 @@ def active(db: Connection, *, at: Moment) -> list[str]:
 def overlapping(start: datetime, end: datetime) -> ColumnElement[bool]:
     """Tell the holds that held at some time in [start, end]."""
     return (holds.c.at <= end) & (holds.c.until > start)
-
-
-def _holds(rows: Iterable[Any]) -> list[Hold]:
-    return [Hold(**dict(row._mapping) | {"mode": Mode(row.mode)}) for row in rows]
