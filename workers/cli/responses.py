@@ -12,7 +12,7 @@ from workers.cli import pictures
 from workers.cli.parameters import Name, operator
 from workers.foundation import clock, database
 from workers.responses import usecases
-from workers.responses.rules import Outcome
+from workers.responses.rules import Outcome, Reason
 from workers.snapshots import usecases as snapshots
 
 
@@ -65,6 +65,6 @@ def _line(row: Mapping[str, Any]) -> str:
     ended = f"undone {row['undone_at']:%H:%M:%S}Z" if row["undone_at"] else ""
     # What is undone acts no more.
     outcome = ", ".join(filter(None, ["" if ended and acts else str(row["outcome"]), ended]))
-    by = "" if row["by"] == "playbook" else f" by {row['by']}"
+    by = "" if row["reason"] != Reason.BY_HAND else f" by {row['by']}"
     what = f"alert {row['alert_id']} {row['kind']} {row['region']}: {row['action']} ({row['reason']}{by})"
     return f"{row['at']:%Y-%m-%d %H:%M:%S}Z  {what}  {row['before']:.4g}{after}  {outcome}"

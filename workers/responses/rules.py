@@ -220,11 +220,16 @@ def decide(
 
 def _next(alert: AlertView, taken: Sequence[Response], ladder: Sequence[Action]) -> Decision | None:
     # The ladder may be another one by now: it got worse, or a wedding began.
-    tried = {one.action for one in taken}
-    if action := next((one for one in ladder if one not in tried), None):
+    if action := untried(taken, ladder):
         return Decision(Reason.NO_BETTER, take=action, number=len(taken) + 1)
     # Nobody is called for what was only to be watched.
     return None if alert.severity is Severity.MEDIUM else Decision(Reason.EXHAUSTED)
+
+
+def untried(taken: Sequence[Response], ladder: Sequence[Action]) -> Action | None:
+    """Return the first step of a ladder that was not taken."""
+    tried = {one.action for one in taken}
+    return next((one for one in ladder if one not in tried), None)
 
 
 def effect(before: float, after: float, policy: Policy) -> Outcome:

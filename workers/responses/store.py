@@ -32,6 +32,9 @@ from workers.foundation.moments import Moment
 from workers.foundation.rows import insert_once, plain
 from workers.responses.rules import Action, Decision, Outcome, Response, Scope
 
+#: Who takes steps when no person does.
+PLAYBOOK = "playbook"
+
 responses = Table(
     "degradation_responses",
     metadata,
@@ -51,8 +54,8 @@ responses = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("measured_at", DateTime(timezone=True)),
     Column("undone_at", DateTime(timezone=True)),
-    # Who took it by hand.
-    Column("by", Text, nullable=False, server_default="playbook"),
+    # A playbook, or who took it by hand.
+    Column("by", Text, nullable=False, server_default=PLAYBOOK),
     UniqueConstraint("alert_id", "round", "number"),
 )
 _FACTS = [responses.c[name] for name in Response.__dataclass_fields__]
@@ -102,11 +105,10 @@ def is_shared(db: Connection, step: Response, scope: Scope) -> bool:
     return db.execute(query).first() is not None
 
 
-def take(db: Connection, alert: AlertView, decision: Decision, *, by: str = "", at: Moment) -> int | None:
-    """Remember a step that a playbook or (`by`) a person takes, once.
-
-    Return its id, None when it was taken before.
-    """
+def take(
+    db: Connection, alert: AlertView, decision: Decision, *, by: str = PLAYBOOK, at: Moment
+) -> int | None:
+    """Remember a step, once; return its id, None when it was taken before."""
     expires = select(func.coalesce(func.max(responses.c.round), 0)).where(
         responses.c.alert_id == alert.id, responses.c.undone_at.is_not(None)
     )
@@ -122,7 +124,7 @@ def take(db: Connection, alert: AlertView, decision: Decision, *, by: str = "", 
         "outcome": Outcome.ACTING,
         "before": alert.value,
         "at": at,
-        "by": by or "playbook",
+        "by": by,
     }
     new: list[int] = insert_once(db, responses, [row])
     return new[0] if new else None

@@ -152,7 +152,7 @@ def _answer(alert_id: int, around: Surroundings, policy: Policy, now: Moment) ->
             if decision.measured:
                 _measured(db, alert, own[-1], decision.measured, policy, now)
             elif decision.take:
-                _take(db, alert, decision, policy, now)
+                _take(db, alert, decision, policy, now, by=store.PLAYBOOK)
 
 
 def trigger(db: Connection, alert_id: int, *, by: str, now: Moment) -> tuple[Action, str]:
@@ -163,12 +163,11 @@ def trigger(db: Connection, alert_id: int, *, by: str, now: Moment) -> tuple[Act
     """
     [alert] = _placed(db, alerts.hold(db, alert_id))
     own, around = store.of_alert(db, alert_id), _surroundings(db, [alert], now)[alert_id]
-    steps, tried = _ladder(alert, around), {one.action for one in own}
-    action = next((one for one in steps if one not in tried), None)
+    steps = _ladder(alert, around)
+    action = rules.untried(own, steps)
     if action is None or not alert.region:
-        why = "it is of no region" if not alert.region else ""
-        why = why or ("all was tried" if steps else f"no playbook is for {alert.kind} {alert.severity}")
-        raise NothingLeft(alert_id=alert_id, why=why)
+        why = "all was tried" if steps else f"no playbook is for {alert.kind} {alert.severity}"
+        raise NothingLeft(alert_id=alert_id, why=why if alert.region else "it is of no region")
     decision = rules.Decision(Reason.BY_HAND, take=action, number=len(own) + 1)
     done = _take(db, alert, decision, settings.read(Policy), now, by=storable(by))
     return action, done or "it was taken a moment ago"
@@ -205,7 +204,7 @@ def _renew(db: Connection, own: Sequence[Response], policy: Policy, now: Moment)
 
 
 def _take(
-    db: Connection, alert: AlertView, decision: rules.Decision, policy: Policy, now: Moment, *, by: str = ""
+    db: Connection, alert: AlertView, decision: rules.Decision, policy: Policy, now: Moment, *, by: str
 ) -> str:
     """Take a step; return in words what was done, nothing where it was taken before."""
     done = ""
@@ -219,7 +218,7 @@ def _take(
             reason=decision.reason,
             region=alert.region,
             done=done,
-            by=by or "playbook",
+            by=by,
         )
     return done
 
