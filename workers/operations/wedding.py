@@ -10,6 +10,7 @@ from workers.emergencies.store import emergencies
 from workers.foundation import database, settings
 from workers.foundation.moments import Moment
 from workers.measurements.store import events
+from workers.wedding_day.rules.optimising import Step
 from workers.wedding_day.store import metrics
 from workers.weddings.rules import calendar as rules
 from workers.weddings.store import weddings
@@ -40,6 +41,8 @@ def view(wedding_id: str, *, now: Moment) -> View:
     with database.transaction() as db:
         one = weddings.require(db, wedding_id)
         budgets, done = events.of_wedding(db, wedding_id), caching.of_wedding(db, wedding_id)
+        # That the database was looked at for it says nothing of the wedding.
+        done = [row for row in done if row["kind"] != Step.LOOK]
         open_ = [vars(emergency) for emergency in emergencies.recent(db, wedding_id, limit=NEWEST)]
         sent = summaries.of_wedding(db, wedding_id, limit=NEWEST)
         counts = recipients.counts(db, [message.id for message in sent])

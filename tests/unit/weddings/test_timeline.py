@@ -214,3 +214,9 @@ def test_a_cancellation_is_taken_whatever_its_timeline_says() -> None:
     reading = csv.read(_row("cancelled", bad).encode())
     assert (len(reading.weddings), reading.refused) == (1, [])
     assert "passed over, for the wedding is cancelled" in reading.notes[0]
+
+
+def test_what_the_terminal_prints_as_json_can_be_set_again() -> None:
+    moments = _taken(FULL)
+    printed = {"schema": "wedops.timeline_of/1", "version": 3, "moments": formats.document(moments)}
+    assert _taken(printed) == moments

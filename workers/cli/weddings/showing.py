@@ -42,7 +42,15 @@ def command(wedding_id: str, as_json: bool) -> None:
         left = f"{row['budget_left']:.0%} of its budget left"
         click.echo(f"  {row['objective']:<20}{row['bad']} bad of {row['total']}, {left}")
     for row in found.results:
-        click.echo(f"  {row['at']:%Y-%m-%d %H:%M}Z  {row['kind']}: {row['actions']} entries")
+        click.echo(f"  {row['at']:%Y-%m-%d %H:%M}Z  {row['kind']}: {_result(row)}")
+
+
+def _result(row: dict[str, Any]) -> str:
+    """Return what a step did: to what it was for, else how many entries it loaded."""
+    if row["operation"] is None:
+        return f"{row['actions']} entries"
+    numbers = " → ".join(f"{value:.3g}" for value in (row["before"], row["after"]) if value is not None)
+    return f"{row['operation']}: {numbers}"
 
 
 def _course(row: dict[str, Any]) -> str:
@@ -52,7 +60,9 @@ def _course(row: dict[str, Any]) -> str:
     if row["guest_connections"]:
         parts.append(f"{row['guest_connections']} connections of {row['guests']} guests")
     if row["asked"]:
-        parts.append(f"{row['acknowledged']} of {row['asked']} acknowledged urgent messages")
+        within = row["acknowledged_within"]
+        fast = "" if within is None else f", half of these within {within:.0f} s"
+        parts.append(f"{row['acknowledged']} of {row['asked']} acknowledged urgent messages{fast}")
     parts += [f"{row['bottleneck']} holds up others"] if row["bottleneck"] else []
     parts += [f"probably late: {', '.join(late)}"] if late else []
     return f"  {row['at']:%Y-%m-%d %H:%M}Z  {'; '.join(parts)}"

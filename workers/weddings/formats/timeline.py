@@ -51,7 +51,12 @@ def parsed(text: str | bytes) -> Any:
 
 
 def taken(document: Any, wedding: Wedding) -> list[TimelineMoment]:
-    """Return the moments of a document, checked against their wedding. Raises TimelineRefused."""
+    """Return the moments of a document, checked against their wedding. Raises TimelineRefused.
+
+    What `wedops weddings timeline --json` prints is one as well.
+    """
+    if isinstance(document, dict) and isinstance(document.get("moments"), list):
+        document = document["moments"]
     if isinstance(document, dict):
         if not all(isinstance(text, str | int | float) for text in document.values()):
             raise TimelineRefused(problem=_SHAPE)
