@@ -41,12 +41,13 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 def _row(one: Mapping[str, Any]) -> str:
     peak, p50, p90 = (_number(one[name]) for name in ("peak", "forecast_p50", "forecast_p90"))
+    cost = _number(one["cost_per_wedding"], 2)
     day = f"{one['region']} | {one['kind']} | {one['weddings']}"
-    return f"| {day} | {peak} | {p50}, {p90} | {one['cost_per_wedding']:.2f} |"
+    return f"| {day} | {peak} | {p50}, {p90} | {cost} |"
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+def _number(value: float | None, digits: int = 0) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
 
 
 def _counted(what: str, counts: Mapping[str, int]) -> list[str]:

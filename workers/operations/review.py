@@ -19,17 +19,14 @@ from workers.foundation import settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.measurements.store import events
-from workers.scaling.rules.actions import Action
-from workers.scaling.rules.decision import State
+from workers.scaling.rules.actions import instance_hours
 from workers.scaling.rules.policy import Policy as Scaling
 from workers.scaling.rules.policy import Resource
 from workers.scaling.store import actions
 from workers.seasons import usecases as seasons
 from workers.seasons.rules.days import Day
 from workers.snapshots import store as snapshots
-from workers.wedding_day.rules.deviations import Policy as Course
-from workers.wedding_day.store import days as wedding_days
-from workers.wedding_day.store.days import WeddingDay
+from workers.wedding_day.usecases import showing
 from workers.weddings.rules import calendar
 from workers.weddings.rules.calendar import Status, Wedding
 from workers.weddings.store import regions
@@ -38,7 +35,6 @@ from workers.weddings.store import regions
 AHEAD = timedelta(hours=2)
 #: So many of those who were affected are named.
 NAMED = 50
-_TAKES_EFFECT = (State.APPLIED, State.CONFIRMED)
 
 
 class NotYet(ExpectedError):
@@ -58,7 +54,7 @@ class RegionReview:
     """A region's day: its weddings, the most people connected, the highest of the forecast, and the cost.
 
     `forecast_p50` and `forecast_p90` are the highest of what was forecast two hours ahead; None where nothing
-    was. `cost` is in hours of instances, or in money where their price is known.
+    was. The cost is in hours of instances, or in money where their price is known; None where nothing acted.
     """
 
     region: str
@@ -68,8 +64,8 @@ class RegionReview:
     peak: float | None
     forecast_p50: float | None
     forecast_p90: float | None
-    instance_hours: float
-    cost_per_wedding: float
+    instance_hours: float | None
+    cost_per_wedding: float | None
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,7 @@ def review(db: Connection, day: date, *, now: Moment) -> Review:
     is_over, end = now >= end, min(now, end)
     ids = [one.id for one in found]
     fired, open_ = alerts.between(db, start, end), emergencies.between(db, start, end)
-    counts, late = _moments(db, ids)
+    counts, late = showing.critical_moments(db, ids, now=now)
     sent = summaries.missed(db, ids)
     missed = [(id, f"{lost} not reached by an urgent message") for id, (_, lost) in sent.items() if lost]
     affected = _affected(found, [*_wrong(db, found, fired, open_, late), *missed])
@@ -151,29 +147,6 @@ def _span(found: Sequence[Wedding]) -> tuple[Moment, Moment]:
     phases = settings.read(calendar.Policy)
     first, last = min(one.starts_at for one in found), max(one.ends_at for one in found)
     return Moment(first - phases.setup_before), Moment(last + phases.wind_down_lasts)
-
-
-def _moments(db: Connection, ids: Sequence[str]) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Return how the critical moments of weddings went, counted, and which were late, by wedding."""
-    late_by = settings.read(Course).late_by.total_seconds()
-    counts, late = Counter[str](), dict[str, list[str]]()
-    for one in wedding_days.of(db, ids):
-        own, late[one.wedding_id] = _critical(one, late_by)
-        counts.update(own)
-    return dict(counts), late
-
-
-def _critical(kept: WeddingDay, late_by: float) -> tuple[dict[str, int], list[str]]:
-    plan, start, late, seen = kept.plan, kept.starts_at.timestamp(), list[str](), 0
-    for id, planned, critical in zip(plan["ids"], plan["starts"], plan["critical"], strict=True):
-        started = kept.started.get(id)
-        if not critical or started is None:
-            continue
-        seen += 1
-        if started - start - 60 * planned > late_by:
-            late.append(id)
-    warned = sum(id in kept.warned for id in late)
-    return {"reported": seen, "late": len(late), "warned": warned}, late
 
 
 def _wrong(
@@ -219,13 +192,14 @@ def _regions(
     rows = []
     for region in sorted({one.region for one in found}):
         own = [one for one in found if one.region == region]
-        span = _span(own)[0], min(end, _span(own)[1])
-        used = actions.during(db, region, Resource.INSTANCES, *span)
-        hours = instance_hours(used, *span)
+        first, last = _span(own)
+        span = first, min(end, last)
+        hours = instance_hours(actions.during(db, region, Resource.INSTANCES, *span), *span)
         p50, p90 = ahead.get(region, (None, None))
         kind = kinds.get(region, Day(region, day, len(own), "", has_many=False)).kind
         facts = len(own), sum(one.guest_count for one in own), peaks.get(region), p50, p90
-        rows.append(RegionReview(region, kind, *facts, hours, hours * (price or 1.0) / len(own)))
+        cost = None if hours is None else hours * (price or 1.0) / len(own)
+        rows.append(RegionReview(region, kind, *facts, hours, cost))
     return rows
 
 
@@ -235,18 +209,3 @@ def _forecast(db: Connection, start: Moment, end: Moment) -> dict[str, tuple[flo
         p50, p90 = found.get(region, (0.0, 0.0))
         found[region] = max(p50, quantiles["p50"]), max(p90, quantiles["p90"])
     return found
-
-
-def instance_hours(used: Sequence[Action], start: datetime, end: datetime) -> float:
-    """Return the hours that instances ran in [start, end), by actions in the order of time.
-
-    Before the first action there were those that it found.
-    """
-    own = [one for one in used if one.state in _TAKES_EFFECT]
-    if not own:
-        return 0.0
-    hours, at, has = 0.0, start, own[0].before
-    for one in own:
-        until = max(start, min(end, one.created_at))
-        hours, at, has = hours + has * (until - at).total_seconds() / 3600, until, one.to
-    return hours + has * (end - at).total_seconds() / 3600

@@ -8,7 +8,7 @@ from workers.commands import usecases as commands
 from workers.foundation import database, logs, settings
 from workers.foundation.moments import Moment
 from workers.seasons import adapters, store
-from workers.seasons.rules import days as rules_of_days
+from workers.seasons.rules import days as local_days
 from workers.seasons.rules import deciding
 from workers.seasons.rules import season as rules
 from workers.seasons.rules.days import Day
@@ -82,4 +82,4 @@ def days(db: Connection, start: Moment, end: Moment) -> list[Day]:
     booked = calendar_regions.bookings(db, start - around, end + around)
     holidays = {(region, day): adapters.name(zones[region], day) for region, day, _ in booked}
     first, last = (start - timedelta(days=1)).date(), (end + timedelta(days=1)).date()
-    return [one for one in rules_of_days.days(booked, holidays) if first <= one.day <= last]
+    return [one for one in local_days.days(booked, holidays) if first <= one.day <= last]

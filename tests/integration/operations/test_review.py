@@ -22,8 +22,7 @@ from workers.emergencies.usecases import running
 from workers.foundation import clock, database, settings
 from workers.foundation.moments import Moment
 from workers.operations import reviews, tasks
-from workers.operations.review import instance_hours
-from workers.scaling.rules.actions import Action
+from workers.scaling.rules.actions import Action, instance_hours
 from workers.scaling.rules.decision import State
 from workers.scaling.store import actions
 from workers.snapshots import store as snapshots
@@ -151,4 +150,4 @@ def test_instances_are_counted_by_the_hour_that_they_ran() -> None:
     start, end = datetime.fromisoformat(_at(0).isoformat()), datetime.fromisoformat(_at(10).isoformat())
     used = [_action(2, 4, -5), _action(4, 8, 2), _action(8, 9, 3, State.FAILED), _action(8, 2, 6)]
     assert instance_hours(used, start, end) == 4 * 2 + 8 * 4 + 2 * 4
-    assert instance_hours([], start, end) == 0
+    assert instance_hours([], start, end) is None

@@ -1,6 +1,6 @@
 """An action, as it is decided and as it is kept. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,8 @@ from workers.scaling.rules.policy import Resource
 SCHEDULE = "schedule"
 #: Why a proposal has ended that somebody rejected.
 REJECTED = "rejected"
+#: In these the real thing has what an action wants.
+TAKES_EFFECT = (State.APPLIED, State.CONFIRMED)
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,18 @@ class Decided:
     at: Moment
     expected_previous_id: int = 0
     purpose: Purpose = Purpose.ACT
+
+
+def instance_hours(used: Sequence[Action], start: datetime, end: datetime) -> float | None:
+    """Return the hours that instances ran in [start, end), by actions in the order of time.
+
+    Before the first action there were those that it found; None where nothing ever acted.
+    """
+    own = [one for one in used if one.state in TAKES_EFFECT]
+    if not own:
+        return None
+    hours, at, has = 0.0, start, own[0].before
+    for one in own:
+        until = max(start, min(end, one.created_at))
+        hours, at, has = hours + has * (until - at).total_seconds() / 3600, until, one.to
+    return hours + has * (end - at).total_seconds() / 3600

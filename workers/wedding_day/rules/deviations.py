@@ -122,3 +122,11 @@ def adherence(day: Day, policy: Policy) -> Adherence:
     known = [place for place in due if place in day.reported.started]
     in_time = sum(day.reported.started[place] - day.plan.starts[place] <= late_by for place in known)
     return Adherence(len(due), len(known), in_time)
+
+
+def late_moments(day: Day, policy: Policy) -> tuple[int, list[str]]:
+    """Return how many critical moments of a day were reported to have started, and which were late."""
+    late_by, plan = policy.late_by.total_seconds() / 60, day.plan
+    started = {place: at for place, at in day.reported.started.items() if plan.critical[place]}
+    late = [place for place, at in sorted(started.items()) if at - plan.starts[place] > late_by]
+    return len(started), [plan.ids[place] for place in late]

@@ -8,6 +8,8 @@ from enum import StrEnum
 from math import ceil
 from typing import Any, ClassVar
 
+from workers.weddings.rules.calendar import Wedding
+
 #: When what is done, before a wedding.
 MARKS = {"7d": timedelta(days=7), "24h": timedelta(hours=24), "2h": timedelta(hours=2)}
 #: From so many rows on reading a table as a whole is slow.
@@ -66,12 +68,17 @@ def helped(before: float, after: float, policy: Policy) -> bool:
     return effect(before, after) <= -policy.helps
 
 
-def limit_for(at_once: int, policy: Policy) -> int:
+def at_once(own: Sequence[Wedding]) -> int:
+    """Return at how many of some weddings people are at the same time, at most."""
+    return max(sum(one.starts_at <= each.starts_at < one.ends_at for one in own) for each in own)
+
+
+def limit_for(weddings: int, policy: Policy) -> int:
     """Return how many connections a supplier needs who works at so many weddings at once.
 
     A quarter is to spare; in steps of 50.
     """
-    return ceil(at_once * policy.connections_per_wedding * 1.25 / 50) * 50
+    return ceil(weddings * policy.connections_per_wedding * 1.25 / 50) * 50
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from workers.alerts.store import alerts
 from workers.caching.store import results
 from workers.caching.usecases import warming
 from workers.foundation import database, logs, settings
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment, Moment
 from workers.wedding_day.rules import optimising as rules
 from workers.wedding_day.rules.optimising import MARKS, Policy, Step
-from workers.wedding_day.usecases import databases, preparing, resting
+from workers.wedding_day.usecases import databases, limits, preparing, resting
 from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
@@ -31,6 +32,18 @@ BY_HAND = "by_hand"
 #: a wedding has it warmed.
 _AT = {"7d": (), "24h": (Step.WARM, Step.SUPPLIER_LIMIT), "2h": (Step.WAKE,)}
 _TROUBLE: tuple[Step, ...] = (Step.WARM, Step.WAKE)
+
+
+class ResultUnknown(ExpectedError):
+    """there is no result {id}; `wedops weddings optimise` lists them"""
+
+    http_status = 404
+
+
+class NotUndone(ExpectedError):
+    """result {id} is not undone: {why}"""
+
+    http_status = 409
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ def optimise(*, now: Moment, machine: MachineMoment) -> int:
     """
     preparing.measure_warm(now=now)
     undo_expired(now=now, machine=machine)
-    preparing.apply_limits(now=now, machine=machine)
+    limits.apply(now=now, machine=machine)
     with database.transaction() as db:
         due = {mark: _passed(db, before, now) for mark, before in MARKS.items()} | _in_trouble(db)
         rests = resting.rests(db, Step.WARM, preparing.OPERATIONS[Step.WARM], now=now)
@@ -77,7 +90,7 @@ def _prepare(
         return 0
     ours = [*new.values()]
     if Step.SUPPLIER_LIMIT in steps:
-        preparing.raise_limits(ours, mark, now=now, machine=machine)
+        limits.raise_for(ours, mark, now=now, machine=machine)
     if Step.WAKE in steps:
         preparing.wake(ours[0], now=now)
     preparing.note(new, mark, warm=Step.WARM in steps, now=now)
@@ -124,7 +137,7 @@ def undo_expired(*, now: Moment, machine: MachineMoment) -> int:
     with database.transaction() as db:
         over = results.expired(db, Step.SUPPLIER_LIMIT, at=now)
     for row in over:
-        preparing.lower_limit(row, now=now, machine=machine)
+        limits.lower(row, now=now, machine=machine)
     return len(over)
 
 
@@ -133,11 +146,11 @@ def undo(id: int, *, now: Moment, machine: MachineMoment) -> None:
     with database.transaction() as db:
         row = results.find(db, id)
     if row is None:
-        raise preparing.ResultUnknown(id=id)
+        raise ResultUnknown(id=id)
     if row["kind"] != Step.SUPPLIER_LIMIT or row["undone_at"]:
         why = "it was undone already" if row["undone_at"] else f"{row['kind']} leaves nothing to undo"
-        raise preparing.NotUndone(id=id, why=why)
-    preparing.lower_limit(row, now=now, machine=machine)
+        raise NotUndone(id=id, why=why)
+    limits.lower(row, now=now, machine=machine)
 
 
 def history(*, limit: int = 50) -> list[Done]:

@@ -1,9 +1,12 @@
 """How a wedding's day goes, for people."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from sqlalchemy import Connection
 
 from workers.foundation import database, settings
 from workers.foundation.errors import ExpectedError
@@ -63,6 +66,21 @@ def show(wedding_id: str, *, now: Moment) -> DayView:
     return DayView(
         wedding, [one for one in lines if one], deviations.bottleneck(day, found), sorted(kept.arrived)
     )
+
+
+def critical_moments(
+    db: Connection, ids: Sequence[str], *, now: Moment
+) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Return how the critical moments of weddings went, counted, and which were late, by wedding.
+
+    Counted: `reported`, of these `late`, and those `warned` of among them.
+    """
+    policy, counts, late = settings.read(Policy), Counter[str](), dict[str, list[str]]()
+    for kept in days.of(db, ids):
+        reported, own = deviations.late_moments(kept.day(now=now), policy)
+        late[kept.wedding_id] = own
+        counts.update(reported=reported, late=len(own), warned=sum(one in kept.warned for one in own))
+    return dict(counts), late
 
 
 @dataclass(frozen=True)
