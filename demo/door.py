@@ -28,7 +28,9 @@ from workers.foundation.errors import ExpectedError
 log = logs.get("gateway")
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
-NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{PORT}"
+#: Another one at each start. What an earlier process held is ended once that is silent: no gateway may end
+#: another's connections.
+NODE = os.environ.get("GATEWAY_NODE") or f"{socket.gethostname()}-{PORT}-{uuid4().hex[:4]}"
 CAPACITY = int(os.environ.get("GATEWAY_CAPACITY", "1000"))
 #: Where the people of this node are; a node of the real world has one. A client names it, and is believed
 #: within these.

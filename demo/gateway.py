@@ -32,7 +32,7 @@ from demo.urgent import Urgent
 from workers.connections.formats import permits
 from workers.connections.formats.permits import PermitRefused
 from workers.connections.rules.channels import canonical
-from workers.connections.store import registry, upkeep
+from workers.connections.store import registry
 from workers.connections.store.registry import Admission, Connection, ConnectionRefused, Measurement
 from workers.foundation import background, heartbeat, logs, settings
 from workers.foundation.errors import ExpectedError
@@ -245,8 +245,6 @@ async def main() -> None:
         close_timeout=2,
         start_serving=False,
     ) as server:
-        # The port is ours: what an earlier process by this name held died with it.
-        await asyncio.to_thread(upkeep.evict, door.NODE)
         await server.start_serving()
         tasks = [asyncio.create_task(background.kept(name, work)) for name, work in gateway.always().items()]
         log.info("gateway ready", port=door.PORT, node=door.NODE, reason="started")

@@ -7,19 +7,20 @@ settled before anything of ours is imported, so that no test has to make a clien
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from workers.access.rules.roles import Logins, Role
 from workers.processes import servers
 
 HOME = Path(tempfile.mkdtemp(prefix="wedops-tests-"))
 PORTS = {name: servers.free_port() for name in ("broker", "cache", "postgres")}
 _secret = servers.password(HOME)
 URLS = {
-    "WEDOPS_BROKER_URL": f"redis://:{_secret}@{servers.LOOPBACK}:{PORTS['broker']}/0",
-    "WEDOPS_CACHE_URL": f"redis://:{_secret}@{servers.LOOPBACK}:{PORTS['cache']}/0",
+    "WEDOPS_BROKER_URL": f"redis://owner:{_secret}@{servers.LOOPBACK}:{PORTS['broker']}/0",
+    "WEDOPS_CACHE_URL": f"redis://owner:{_secret}@{servers.LOOPBACK}:{PORTS['cache']}/0",
     "WEDOPS_DATABASE_URL": f"postgresql://wedops:{_secret}@{servers.LOOPBACK}:{PORTS['postgres']}/wedops",
 }
 # Tests' regions act at once, and the machine that runs them is busy: that strain is none of theirs.
@@ -30,6 +31,8 @@ os.environ.update(
     SCALING_CPU="9",
     SCALING_MEMORY="9",
 )
+#: The tests' own secrets of all roles but the owner, as whom they come in.
+LOGINS = Logins(**{str(role): f"local:{role}-secret-of-the-tests" for role in Role if role is not Role.OWNER})
 #: Data of tests is worth no disk write.
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
@@ -58,6 +61,27 @@ def real_servers() -> Iterator[list[servers.Server]]:
         database.engine().dispose()
         for server in reversed(started):
             server.stop()
+
+
+@pytest.fixture
+def roles(world: list[servers.Server]) -> Logins:
+    """Grant each role what it needs, on all three servers, with the tests' secrets."""
+    from workers.access.usecases import grants
+
+    grants.apply(LOGINS)
+    return LOGINS
+
+
+@pytest.fixture
+def enter(roles: Logins, monkeypatch: pytest.MonkeyPatch) -> Callable[[Role], None]:
+    """Return what has this process log in as a role, wherever that has a login."""
+    from workers.access.usecases import grants
+
+    def _enter(role: Role) -> None:
+        for name, url in URLS.items():
+            monkeypatch.setenv(name, grants.as_role(url, role, roles))
+
+    return _enter
 
 
 @pytest.fixture

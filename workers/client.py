@@ -11,9 +11,9 @@ Metrics go over HTTP, in batches, and never hold up who measures:
     wedding_id="w-17"):
         ...
 
-A request needs WEDOPS_DATABASE_URL and WEDOPS_BROKER_URL. When a call returns, the request has a row and will
-be done, whatever fails after that; a call with a known key changes nothing. Errors derive from
-`client.Refused` and name the field and its remedy.
+A request needs WEDOPS_DATABASE_URL and WEDOPS_BROKER_URL, with the logins of the role `api`. When a call
+returns, the request has a row and will be done, whatever fails after that; a call with a known key changes
+nothing. Errors derive from `client.Refused` and name the field and its remedy.
 """
 
 from collections import deque
@@ -33,6 +33,7 @@ from workers.commands.usecases import find
 from workers.delivery.usecases import sending
 from workers.emergencies.formats import OpenEmergency
 from workers.foundation import clock
+from workers.foundation.claims import Claims, claiming
 from workers.foundation.errors import ExpectedError as Refused
 
 __all__ = ["Metrics", "Refused", "Request", "find", "open_emergency", "send_message", "warm_up"]
@@ -40,7 +41,9 @@ __all__ = ["Metrics", "Refused", "Request", "find", "open_emergency", "send_mess
 
 def warm_up(wedding_id: str, *, request_key: str | None = None, caller: str = "client") -> Request:
     """Have the wedding's data in the cache before its people come."""
-    return usecases.accept(WarmUp.task, {"wedding_id": wedding_id, "request_key": request_key}, caller=caller)
+    fields = {"wedding_id": wedding_id, "request_key": request_key}
+    with claiming(Claims(wedding_id)):
+        return usecases.accept(WarmUp.task, fields, caller=caller)
 
 
 def open_emergency(
@@ -48,7 +51,8 @@ def open_emergency(
 ) -> Request:
     """Open an emergency: `kind` is weather, venue, vendor or technical. It starts within 200 ms."""
     fields = {"kind": kind, "wedding_id": wedding_id, "request_key": request_key}
-    return usecases.accept(OpenEmergency.task, fields, caller=caller)
+    with claiming(Claims(wedding_id)):
+        return usecases.accept(OpenEmergency.task, fields, caller=caller)
 
 
 def send_message(
@@ -61,7 +65,8 @@ def send_message(
     """
     asked = {"wedding_id": wedding_id, "headline": headline, "request_key": request_key, **fields}
     now, machine = clock.now(), clock.machine_now()
-    return sending.send(asked, sender=caller, now=now, machine=machine).identifier
+    with claiming(Claims(wedding_id)):
+        return sending.send(asked, sender=caller, now=now, machine=machine).identifier
 
 
 class Metrics:

@@ -1,28 +1,26 @@
 """What somebody needs on joining, as HTTP gives it."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 
 from workers.caching.usecases import reading
 from workers.connections.formats import permits
+from workers.connections.routes import Holder
 
 router = APIRouter()
 
 
 @router.get("/v1/joining")
-def joining(authorization: Annotated[str, Header()] = "") -> dict[str, Any]:
+def joining(permit: Holder) -> dict[str, Any]:
     """Return the wedding of a permit, what its holder may join, and a vendor's weddings of these days."""
-    return asdict(reading.joining(permits.read(authorization.removeprefix("Bearer "))))
+    return asdict(reading.joining(permit))
 
 
 @router.get("/v1/weddings/{wedding_id}")
-def wedding(
-    wedding_id: str, response: Response, authorization: Annotated[str, Header()] = ""
-) -> dict[str, Any]:
+def wedding(wedding_id: str, response: Response, permit: Holder) -> dict[str, Any]:
     """Return a wedding to one of its people; `Warning: 110` says that its source is unavailable."""
-    permit = permits.read(authorization.removeprefix("Bearer "))
     permits.check_wedding(permit, wedding_id)
     found = reading.wedding(wedding_id)
     response.headers["ETag"] = f'"{found.revision}"'

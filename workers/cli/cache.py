@@ -6,6 +6,7 @@ from typing import Any
 import click
 import orjson
 
+from workers.access.usecases import grants
 from workers.caching.rules.kinds import Kind
 from workers.caching.usecases import changing, peak, showing
 from workers.caching.usecases.showing import Overview, Shown
@@ -181,9 +182,10 @@ def clear() -> None:
 
 @command.command("acl")
 def acl() -> None:
-    """Print the commands that make the users of the cache's server: who may write what there."""
-    for line in showing.acl():
-        click.echo(line)
+    """Print the commands that make the users of the cache's server; `wedops grants` has all servers'."""
+    for server, lines in grants.printed():
+        if server == "cache":
+            click.echo("\n".join(lines))
 
 
 @command.command("warm-season")

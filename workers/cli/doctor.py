@@ -11,6 +11,7 @@ import click
 from kombu.exceptions import OperationalError
 from redis.exceptions import AuthenticationError
 
+from workers.access.usecases import grants
 from workers.app import app
 from workers.cli.problems import one_line
 from workers.cli.settings import BESIDE, DECLARED, former, names, platform
@@ -59,7 +60,7 @@ def _connections() -> Problems:
 
 def _keeps(role: str, what: str, or_else: str) -> Problems:
     for server in redis.keeping()[role]:
-        config = server.config_get("*")
+        config = server.config_get("maxmemory-policy", "appendonly")
         if (policy := config.get("maxmemory-policy")) != "noeviction":
             yield (
                 f"the server of {role} evicts ({policy}): {what} would vanish; CONFIG SET maxmemory-policy "
@@ -177,6 +178,7 @@ CHECKS: dict[str, Callable[[], Problems]] = {
     "cache": _cache,
     "database": _database,
     "workers": _workers,
+    "access": grants.problems,
 }
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "up": "Start the whole system on this machine.",
     "status": "Say in one line whether all is well, then what is.",
     "doctor": "Say what is wrong with a set-up, and how to mend it.",
+    "grants": "Who may do what on Valkey and in PostgreSQL: print it, apply it.",
     "migrate": "Bring the database and the Redis functions to this version.",
     "supervise": "Run the Procfile's processes, and restart what dies or hangs.",
     "nodes": "The realtime nodes: who is up, how full, and whose weddings they have.",

@@ -5,6 +5,7 @@ What `doctor` checks, and the reference is made from.
 
 from dataclasses import fields
 
+from workers.access.rules import roles
 from workers.alerts import adapters as live_alerts
 from workers.alerts.rules import lifecycle as alerts
 from workers.alerts.usecases import surroundings
@@ -35,6 +36,7 @@ from workers.weddings.rules import gate, modes
 
 DECLARED: tuple[type[Settable], ...] = (
     Servers,
+    roles.Logins,
     weddings.Policy,
     gate.Policy,
     modes.Policy,

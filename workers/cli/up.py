@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import isnan
 from pathlib import Path
@@ -18,14 +17,16 @@ from typing import Any
 import click
 import orjson
 
+from workers.access.rules.roles import Role
 from workers.cli import doctor, world
 from workers.cli.supervise import count_restart
 from workers.connections.formats import permits
 from workers.foundation import clock, jobs, keys, logs, redis
 from workers.foundation.errors import ExpectedError
 from workers.operations.totals import totals
-from workers.processes import migration, servers
+from workers.processes import migration, programs, servers
 from workers.processes.supervisor import Supervisor, read_procfile
+from workers.processes.system import System
 
 log = logs.get("up")
 
@@ -58,22 +59,6 @@ class ProcfileMissing(ExpectedError):
     """there is no {path} here; run `wedops up` in the project's folder"""
 
 
-@dataclass
-class System:
-    """What was started, to be ended in reverse."""
-
-    home: Path
-    started: list[servers.Server] = field(default_factory=list)
-
-    def look(self) -> bool:
-        """Put back a server that died; its data and its port are the same."""
-        for place, server in enumerate(self.started):
-            if server.process.poll() is not None:
-                log.error("server restarted", server=server.name, reason="died")
-                self.started[place] = server.again()
-        return False
-
-
 def state_folder() -> Path:
     """Return where this checkout's data lives.
 
@@ -90,7 +75,11 @@ def state_folder() -> Path:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    home.mkdir(parents=True, exist_ok=True)
+    # Whoever else is on this machine finds nothing here to read; as root, servers run as somebody else.
+    os.umask(0o077)
+    if not home.exists():
+        home.mkdir(parents=True)
+        home.chmod(0o711 if programs.unprivileged() else 0o700)
     with (home / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,8 +123,7 @@ def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> No
         try:
             report = _play(system, demo, seconds, as_json, ended)
         finally:
-            for server in reversed(system.started):
-                server.stop()
+            system.stop()
     if as_json:
         click.echo(orjson.dumps(report).decode())
     else:
@@ -158,12 +146,12 @@ def _play(
         world.begin(system.home, seconds)
     if problems := doctor.unsound():
         raise SetUpUnsound(problems="; ".join(problems))
-    _servers(system)
+    system.start()
     migration.migrate()
+    system.log_in(Role.OPERATOR)
     if demo:
         subprocess.run([sys.executable, "-m", "demo.season", "--take"], check=True, stdout=subprocess.DEVNULL)
-    commands = read_procfile(Path("Procfile")) | (read_procfile(Path("demo/Procfile")) if demo else {})
-    supervisor = Supervisor(system.home, commands, on_restart=count_restart, server_hangs=redis.broker_hangs)
+    supervisor = _supervisor(system, demo)
     before = _counts()
     try:
         supervisor.start(lambda: bool(ended))
@@ -181,6 +169,16 @@ def _play(
     return report
 
 
+def _supervisor(system: System, demo: bool) -> Supervisor:
+    return Supervisor(
+        system.home,
+        read_procfile(Path("Procfile")) | (read_procfile(Path("demo/Procfile")) if demo else {}),
+        on_restart=count_restart,
+        server_hangs=redis.broker_hangs,
+        environment=system.environment,
+    )
+
+
 def _environment(system: System) -> None:
     for variable, port in PORTS.items():
         given = os.environ.setdefault(variable, str(servers.free_port(port)))
@@ -191,9 +189,9 @@ def _environment(system: System) -> None:
         login.touch(mode=0o600)
         login.write_text(f"operator:{secrets.token_urlsafe(9)}")
     os.environ.setdefault("FLOWER_BASIC_AUTH", login.read_text())
-    # Whoever knows the servers' password may issue permits too: one secret less on this machine.
-    os.environ.setdefault(permits.VARIABLE, f"local:{servers.password(system.home)}")
-    os.environ.setdefault("METRICS_INGEST_TOKENS", os.environ[permits.VARIABLE])
+    for variable in (permits.VARIABLE, "METRICS_INGEST_TOKENS"):
+        secret = servers.password(system.home, f"secrets/{variable.lower()}")
+        os.environ.setdefault(variable, f"local:{secret}")
     os.environ.setdefault("FLOWER_DB", str(system.home / "flower.db"))
     counts = system.home / "prometheus"
     shutil.rmtree(counts, ignore_errors=True)
@@ -208,19 +206,6 @@ def _forget_last_start(home: Path) -> None:
     for variable in OURS:
         if f"export {variable}='{os.environ.get(variable)}'" in lines:
             del os.environ[variable]
-
-
-def _servers(system: System) -> None:
-    servers.check_room(system.home)
-    if "WEDOPS_BROKER_URL" not in os.environ:
-        system.started.append(servers.start_valkey(system.home, "broker", servers.BROKER))
-        os.environ["WEDOPS_BROKER_URL"] = system.started[-1].url
-    if "WEDOPS_CACHE_URL" not in os.environ:
-        system.started.append(servers.start_valkey(system.home, "cache", servers.CACHE))
-        os.environ["WEDOPS_CACHE_URL"] = system.started[-1].url
-    if "WEDOPS_DATABASE_URL" not in os.environ:
-        system.started.append(servers.start_postgres(system.home))
-        os.environ["WEDOPS_DATABASE_URL"] = system.started[-1].url
 
 
 def _counts() -> dict[str, int]:

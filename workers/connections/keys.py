@@ -47,6 +47,12 @@ CLOSE = "wedops:close:"
 REUSED = "wedops:reused:"
 
 
+#: The key of any shard, as a pattern.
+ANY_SHARD = "wedops:{[0-9]*}"
+#: What of a shard the functions write that gateways call; the rest they read.
+WRITTEN_FOR_GATEWAYS = ("", ":active", ":counts", ":flow", ":heavy", ":poor", ":r:*", ":t:*", ":tenants")
+
+
 def critical(supplier_id: str, shards: int) -> str:
     """Return the key that is there while a supplier may have backups; read by admission and routes."""
     return f"{shard(supplier_id, shards)}:critical:{supplier_id}"

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from workers.foundation import addresses, settings, slow_statements
+from workers.foundation import addresses, claims, settings, slow_statements
 from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 Outdated = Callable[[FromClause, datetime], ColumnElement[bool]]
@@ -130,16 +130,15 @@ def _engine(url: str) -> Engine:
 
 
 def _begin(db: Connection) -> None:
-    """Set what a pooler did not pass on, for this transaction: the next one may be on another server."""
+    """Set what this transaction goes by: for whom it asks, and what a pooler did not pass on.
+
+    Behind a pooler the next transaction may be on another server.
+    """
+    given = for_whom.settings() if (for_whom := claims.current()) else {}
     if db.connection.driver_connection.prepare_threshold is None:  # type: ignore[union-attr]
-        db.execute(
-            select(
-                *(
-                    func.set_config(name, value, True)
-                    for name, value in conninfo(settings.servers().database_url)[1].items()
-                )
-            )
-        )
+        given |= conninfo(settings.servers().database_url)[1]
+    if given:
+        db.execute(select(*(func.set_config(name, value, True) for name, value in given.items())))
 
 
 def _forget() -> None:

@@ -1,42 +1,33 @@
 """Tables by day: a day's partition is made before the day comes, and dropped whole."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, bindparam, text
 
 from workers.foundation import database
+
+_MAKE, _DROP = (text(f"SELECT wedops_{verb}_partition(:table, :day)") for verb in ("make", "drop"))
 
 
 def make(db: Connection, table: str, days: Iterable[date]) -> None:
     """Make the days' partitions that `db` does not see. Names come from code, never from input.
 
     Each is made in a transaction of its own and attached, which locks out no reader and no writer: whoever
-    else wants it waits for that moment, not until the caller's transaction ends.
+    else wants it waits for that moment, not until the caller's transaction ends. Only an owner can, so
+    functions of the owner's do it (migration 0026).
     """
     have = set(known(db, table))
     for day in days:
         if day not in have:
             with database.transaction() as own:
-                _attach(own, table, day)
-
-
-def _attach(db: Connection, table: str, day: date) -> None:
-    # Two tasks may want the same day at the same moment; the lock makes the second one wait and see it.
-    db.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": table})
-    if day not in known(db, table):
-        name, start = _name(table, day), datetime.combine(day, time(), UTC)
-        span = f"FROM ('{start.isoformat()}') TO ('{(start + timedelta(days=1)).isoformat()}')"
-        db.execute(
-            text(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING INDEXES)")
-        )
-        db.execute(text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES {span}"))
+                own.execute(_MAKE, {"table": table, "day": day})
 
 
 def drop(db: Connection, table: str, days: Iterable[date]) -> None:
     """Drop the days' partitions."""
     for day in days:
-        db.execute(text(f"DROP TABLE IF EXISTS {_name(table, day)}"))
+        db.execute(_DROP, {"table": table, "day": day})
 
 
 def known(db: Connection, table: str) -> list[date]:
@@ -46,7 +37,3 @@ def known(db: Connection, table: str) -> list[date]:
     return sorted(
         datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC).date() for name in names
     )
-
-
-def _name(table: str, day: date) -> str:
-    return f"{table}_{day:%Y%m%d}"

@@ -30,7 +30,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
 #: What PostgreSQL keeps in an integer; and a hundred years.
 _MAX, _LONGEST = 2**31, timedelta(days=36_525)
 #: What may hold a password.
-_SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS|AUTH")
+_SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS|AUTH|^ROLES_")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -175,6 +175,7 @@ _PREFIXES = (
     "PGBOUNCER_",
     "FLOWER_",
     "KUBERNETES_",
+    "ROLES_",
 )
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from secrets import compare_digest
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -19,7 +19,7 @@ from workers.balancing import usecases as balancing
 from workers.balancing.adapters import supabase
 from workers.balancing.rules import Route
 from workers.caching import routes as caching_routes
-from workers.connections.formats import permits
+from workers.connections.routes import Holder
 from workers.delivery import routes as delivery_routes
 from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
 from workers.foundation.errors import ExpectedError
@@ -93,12 +93,12 @@ def metrics() -> Response:
 
 
 @api.get("/v1/route")
-def route(region: str, avoid: str = "", authorization: Annotated[str, Header()] = "") -> Route:
+def route(region: str, permit: Holder, avoid: str = "") -> Route:
     """Return the node that the permit's holder should connect to, after `wait_ms`.
 
     `avoid` is the one that just failed them.
     """
-    return balancing.route(permits.read(authorization.removeprefix("Bearer ")), region, avoid=avoid)
+    return balancing.route(permit, region, avoid=avoid)
 
 
 @api.get("/v1/desired/{resource}")

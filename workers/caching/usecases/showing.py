@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.caching import keys
-from workers.caching.formats import acl as formats
 from workers.caching.formats import envelope
 from workers.caching.formats.envelope import Poisoned
 from workers.caching.rules.kinds import Ids, Kind, problem
@@ -82,11 +81,6 @@ def overview(*, machine: MachineMoment) -> Overview:
         peaks.active(machine.timestamp()),
         server.hottest(10),
     )
-
-
-def acl() -> list[str]:
-    """Return the commands that keep writers of the cache's server apart."""
-    return formats.commands()
 
 
 def show(kind: str, *ids: str, machine: MachineMoment) -> Shown:

@@ -1,0 +1,1 @@
+"""Granting on real servers."""

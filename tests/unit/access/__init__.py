@@ -1,0 +1,1 @@
+"""Who may do what, without a server."""

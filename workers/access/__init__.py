@@ -1,0 +1,1 @@
+"""Who may do what: one identity a role, on Valkey and in PostgreSQL."""

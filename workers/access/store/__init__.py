@@ -1,0 +1,1 @@
+"""What each server knows of roles, and what is granted there."""

@@ -1,0 +1,256 @@
+"""Roles of PostgreSQL: groups that are granted to, logins that are in them, and row level security."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from workers.access.rules.roles import Role
+from workers.access.store import tables
+from workers.access.store.tables import API, GROUPS, OWNER, WORKER
+
+#: What no role of ours is.
+_PLAIN = "NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION"
+#: They make and drop days' partitions, which only an owner can, and who may call them.
+_FUNCTIONS = {
+    "wedops_make_partition(text, date)": f"{WORKER}, {API}",
+    "wedops_drop_partition(text, date)": WORKER,
+}
+
+_GRANTED = text(
+    """
+    SELECT c.relname, coalesce(r.rolname, 'public') AS grantee, a.privilege_type
+    FROM pg_class c, LATERAL aclexplode(c.relacl) a
+    LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
+      AND a.grantee <> c.relowner
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+    UNION ALL
+    SELECT c.relname, coalesce(r.rolname, 'public'), format('%s (%I)', a.privilege_type, t.attname)
+    FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid, LATERAL aclexplode(t.attacl) a
+    LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE c.relnamespace = current_schema()::regnamespace
+    """
+)
+_POLICIES = text(
+    """
+    SELECT c.relname, p.polname, obj_description(p.oid, 'pg_policy') AS is_made_of, c.relrowsecurity
+    FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+      AND (p.oid IS NOT NULL OR c.relrowsecurity)
+    """
+)
+_LOGINS = text(
+    """
+    SELECT r.rolname, g.rolname AS of, r.rolsuper OR r.rolbypassrls AS is_above, r.rolcanlogin
+    FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
+    WHERE g.rolname = ANY(:groups)
+    """
+)
+
+
+def are_known(db: Connection) -> bool:
+    """Tell whether the groups are there: without, one login does everything, as it always could."""
+    return bool(db.execute(text("SELECT to_regrole(:name) IS NOT NULL"), {"name": WORKER}).scalar_one())
+
+
+def may_make_roles(db: Connection) -> bool:
+    """Tell whether this login may make roles."""
+    query = text("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
+    return bool(db.execute(query).scalar_one())
+
+
+def make_roles(db: Connection, secrets: Mapping[Role, Mapping[str, str]]) -> None:
+    """Make the groups, and a login for each secret of a role; take the login of who has none any more."""
+    for group in dict.fromkeys(GROUPS.values()):
+        known = db.execute(text("SELECT to_regrole(:name) IS NOT NULL"), {"name": group}).scalar_one()
+        db.execute(text(f"{'ALTER' if known else 'CREATE'} ROLE {group} NOLOGIN {_PLAIN}"))
+    for role, own in secrets.items():
+        if role in GROUPS:
+            _make_logins(db, role, GROUPS[role], own)
+    if db.execute(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")).scalar_one():
+        # What the optimiser finds slow statements and idle sessions by.
+        db.execute(text(f"GRANT pg_read_all_stats TO {WORKER}"))
+        _take_over(db)
+
+
+def login(role: Role, name: str) -> str:
+    """Return what the login of a role's secret is called."""
+    return f"wedops_{role}_{name}"
+
+
+def _make_logins(db: Connection, role: Role, group: str, secrets: Mapping[str, str]) -> None:
+    encrypt = db.connection.driver_connection.pgconn.encrypt_password  # type: ignore[union-attr]
+    wanted = {login(role, name): secret for name, secret in secrets.items()}
+    begins = login(role, "")
+    known = {name for name, *_ in _members(db) if name.startswith(begins)}
+    for name, secret in wanted.items():
+        # Hashed here: no statement, and so no server's log, has the secret.
+        word = encrypt(secret.encode(), name.encode(), b"scram-sha-256").decode()
+        made = "ALTER" if name in known else "CREATE"
+        db.exec_driver_sql(f"{made} ROLE {name} LOGIN INHERIT {_PLAIN} PASSWORD '{word}'")
+        db.execute(text(f"GRANT {group} TO {name}"))
+        if group == OWNER:
+            # So that all is owned by the group, whichever of its logins made it.
+            db.execute(text(f"ALTER ROLE {name} SET role = '{OWNER}'"))
+    for name in known - wanted.keys():
+        db.execute(text(f"ALTER ROLE {name} NOLOGIN PASSWORD NULL"))
+
+
+def _members(db: Connection) -> list[Any]:
+    return list(db.execute(_LOGINS, {"groups": list(dict.fromkeys(GROUPS.values()))}))
+
+
+#: As a superuser: what an earlier login made becomes the owner's.
+_TAKE_OVER = f"""
+DO $$
+DECLARE one record;
+BEGIN
+  FOR one IN
+    SELECT c.oid::regclass AS name, c.relkind FROM pg_class c
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
+      AND c.relowner <> '{OWNER}'::regrole AND NOT EXISTS (
+        -- Of an extension, or a sequence that goes with its table.
+        SELECT FROM pg_depend d
+        WHERE d.objid = c.oid AND (d.deptype = 'e' OR c.relkind = 'S' AND d.deptype IN ('i', 'a')))
+  LOOP
+    EXECUTE format(
+      'ALTER %s %s OWNER TO {OWNER}', CASE one.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, one.name);
+  END LOOP;
+  FOR one IN
+    SELECT p.oid::regprocedure AS name FROM pg_proc p
+    WHERE p.pronamespace = current_schema()::regnamespace AND p.proowner <> '{OWNER}'::regrole
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+  LOOP
+    EXECUTE format('ALTER FUNCTION %s OWNER TO {OWNER}', one.name);
+  END LOOP;
+  EXECUTE format('ALTER DATABASE %I OWNER TO {OWNER}', current_database());
+  EXECUTE format('ALTER SCHEMA %I OWNER TO {OWNER}', current_schema());
+END $$
+"""  # noqa: S608 - a name of ours
+
+
+def _take_over(db: Connection) -> None:
+    db.execute(text(_TAKE_OVER))
+
+
+def grant(db: Connection) -> None:
+    """Give each group what it needs and take the rest, as the owner: only what differs is touched."""
+    for statement in (*_statements(db), *_policy_statements(db)):
+        db.exec_driver_sql(statement)
+
+
+def listed() -> Iterator[str]:
+    """Yield all that is granted in a database that has nothing granted yet."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for (relation, group), given in tables.privileges().items():
+        together.setdefault((group, ", ".join(sorted(given))), []).append(relation)
+    for (group, some), relations in sorted(together.items()):
+        yield f"GRANT {some} ON {', '.join(sorted(relations))} TO {group}"
+    for table, policies in tables.policies().items():
+        yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+        for name, (groups, rows) in policies.items():
+            yield _policy(table, name, groups, rows)
+
+
+def _policy(table: str, name: str, groups: Iterable[str], rows: str) -> str:
+    return f"CREATE POLICY {name} ON {table} TO {', '.join(groups)} USING ({rows}) WITH CHECK ({rows})"
+
+
+def _statements(db: Connection) -> Iterator[str]:
+    database = db.execute(text("SELECT quote_ident(current_database())")).scalar_one()
+    schema = db.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
+    groups = ", ".join(dict.fromkeys(GROUPS.values()))
+    yield f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"
+    yield f"GRANT CONNECT ON DATABASE {database} TO {groups}"
+    # A season arrives in a temporary table.
+    yield f"GRANT TEMPORARY ON DATABASE {database} TO {WORKER}"
+    yield f"REVOKE ALL ON SCHEMA {schema} FROM PUBLIC"
+    yield f"GRANT USAGE ON SCHEMA {schema} TO {groups}"
+    for function, callers in _FUNCTIONS.items():
+        yield f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC"
+        yield f"GRANT EXECUTE ON FUNCTION {function} TO {callers}"
+    yield from _differing(db)
+
+
+def _differing(db: Connection) -> Iterator[str]:
+    missing, more = _differences(db)
+    for (relation, group), some in more.items():
+        yield f"REVOKE {', '.join(sorted(some))} ON {relation} FROM {group}"
+    for (relation, group), some in missing.items():
+        yield f"GRANT {', '.join(sorted(some))} ON {relation} TO {group}"
+
+
+Privileges = dict[tuple[str, str], set[str]]
+
+
+def _differences(db: Connection) -> tuple[Privileges, Privileges]:
+    """Return what each group lacks and what it has too much, by (relation, group)."""
+    groups = {*GROUPS.values(), "public"}
+    has: Privileges = {}
+    for relation, grantee, privilege in db.execute(_GRANTED):
+        if grantee in groups:
+            has.setdefault((relation, grantee), set()).add(privilege)
+    known = _relations(db)
+    # Before version 17 nobody but an owner can refresh the planner's statistics.
+    knows_maintain = db.execute(text("SHOW server_version_num")).scalar_one() >= "170000"
+    never = set() if knows_maintain else {tables.MAINTAIN}
+    wanted = {place: set(given) - never for place, given in tables.privileges().items() if place[0] in known}
+    missing = {place: some for place, given in wanted.items() if (some := given - has.get(place, set()))}
+    more = {place: some for place, given in has.items() if (some := given - wanted.get(place, set()))}
+    return missing, more
+
+
+def _relations(db: Connection) -> set[str]:
+    query = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+    return set(db.execute(text(query)).scalars())
+
+
+def _policy_statements(db: Connection) -> Iterator[str]:
+    wanted, has, secured = tables.policies(), dict[tuple[str, str], str | None](), set[str]()
+    for table, policy, made_of, is_secured in db.execute(_POLICIES):
+        secured |= {table} if is_secured else set()
+        if policy is not None:
+            has[table, policy] = made_of
+    for table, policies in wanted.items():
+        if table not in secured:
+            yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+        for name, (groups, rows) in policies.items():
+            mark = sha256(f"{groups}{rows}".encode()).hexdigest()[:16]
+            if has.pop((table, name), None) != mark:
+                yield f"DROP POLICY IF EXISTS {name} ON {table}"
+                yield _policy(table, name, groups, rows)
+                yield f"COMMENT ON POLICY {name} ON {table} IS '{mark}'"
+    yield from (f"DROP POLICY {name} ON {table}" for table, name in has)
+    for table in sorted(secured - wanted.keys()):
+        yield f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"
+
+
+def differences(db: Connection) -> Iterator[str]:
+    """Yield what groups and logins may do beyond what they need, and what they lack."""
+    missing, more = _differences(db)
+    yield from (_named(places, "may do more than it needs") for places in _by_group(more))
+    yield from (_named(places, "may not do what it needs") for places in _by_group(missing))
+    if changes := list(_policy_statements(db)):
+        yield f"row level security differs: {changes[0]}"
+    for name, group, is_above, can_log_in in _members(db):
+        if is_above and can_log_in:
+            yield f"{name} of {group} is above all rules: it is a superuser, or passes row level security by"
+
+
+def _by_group(found: Privileges) -> Iterable[tuple[str, Privileges]]:
+    for group in sorted({group for _, group in found}):
+        yield group, {place: some for place, some in found.items() if place[1] == group}
+
+
+def _named(places: tuple[str, Privileges], what: str) -> str:
+    group, found = places
+    some = [f"{' '.join(sorted(given))} on {relation}" for (relation, _), given in sorted(found.items())]
+    return f"{group} {what}: {', '.join(some[:3])}{f' and {len(some) - 3} more' if len(some) > 3 else ''}"
+
+
+def is_superuser(db: Connection) -> bool:
+    """Tell whether this login is above all rules."""
+    query = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+    return bool(db.execute(query).scalar_one())

@@ -1,0 +1,1 @@
+"""Granting, and saying what is wider than needed."""

@@ -1,0 +1,78 @@
+"""The servers of a system on one machine, and as whom each of its processes comes in there."""
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from workers.access.rules import roles
+from workers.access.rules.roles import Logins, Role
+from workers.access.rules.valkey import Server
+from workers.access.usecases import grants
+from workers.foundation import logs
+from workers.processes import servers
+
+log = logs.get("up")
+
+
+@dataclass
+class System:
+    """What was started, to be ended in reverse. Others' servers keep the logins that their addresses have."""
+
+    home: Path
+    started: list[servers.Server] = field(default_factory=list)
+    #: By variable, the address of what was started here.
+    ours: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def logins(self) -> Logins:
+        """Return the secrets of all roles, each in a file of its own; the owner's is that of the servers."""
+        secrets = {str(role): servers.password(self.home, f"secrets/{role}") for role in Role}
+        secrets[Role.OWNER] = servers.password(self.home)
+        return Logins(**{role: f"local:{secret}" for role, secret in secrets.items()})
+
+    def start(self) -> None:
+        """Start each server that no variable names, and log in as the owner.
+
+        Raises ServerMissing, ServerFailed, TooFull.
+        """
+        servers.check_room(self.home)
+        with_connections = "WEDOPS_CONNECTIONS_URL" not in os.environ
+        for server, options in ((Server.BROKER, servers.BROKER), (Server.CACHE, servers.CACHE)):
+            if (variable := f"WEDOPS_{server}_URL".upper()) not in os.environ:
+                users = grants.user_lines(server, self.logins, with_connections=with_connections)
+                self._add(variable, servers.start_valkey(self.home, server, options, users=users))
+        if "WEDOPS_DATABASE_URL" not in os.environ:
+            self._add("WEDOPS_DATABASE_URL", servers.start_postgres(self.home))
+            grants.prepare(self.logins)
+        self.log_in(Role.OWNER)
+
+    def _add(self, variable: str, server: servers.Server) -> None:
+        self.started.append(server)
+        self.ours[variable] = os.environ[variable] = server.url
+
+    def log_in(self, role: Role) -> None:
+        """Be in this role from now on."""
+        os.environ.update(self._addresses(role))
+
+    def _addresses(self, role: Role) -> dict[str, str]:
+        return {name: grants.as_role(url, role, self.logins) for name, url in self.ours.items()}
+
+    def environment(self, process: str) -> dict[str, str]:
+        """Return the environment of a process: its role's logins, and no secret that is not for it."""
+        role = roles.of_process(process) or Role.OPERATOR
+        given = dict(os.environ) | self._addresses(role)
+        return {name: value for name, value in given.items() if roles.may_have(role, name)}
+
+    def look(self) -> bool:
+        """Put back a server that died; its data and its port are the same."""
+        for place, server in enumerate(self.started):
+            if server.process.poll() is not None:
+                log.error("server restarted", server=server.name, reason="died")
+                self.started[place] = server.again()
+        return False
+
+    def stop(self) -> None:
+        """End what was started."""
+        for server in reversed(self.started):
+            server.stop()
