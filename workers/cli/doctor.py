@@ -137,7 +137,7 @@ def _settings() -> Problems:
         if variable in os.environ:
             yield f"note: {variable} is called {' and '.join(new)} now; the old name is still read"
     known, ours = names(), tuple(declared.prefix for declared in DECLARED)
-    taken = {*known, *BESIDE, *former(), *platform()}
+    taken = {*known, *BESIDE, *former(), *platform(), *(f"{name}_FILE" for name in settings.from_files())}
     for variable in sorted(name for name in os.environ if name.startswith(ours) and name not in taken):
         near = get_close_matches(variable, known, 1)
         yield f"note: {variable} is no setting" + (f"; did you mean {near[0]}?" if near else "")

@@ -5,15 +5,17 @@ Measured by benchmarks.task_rate; nothing else of kombu's transport or Celery's 
 
 from queue import Empty
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.utils.json import dumps
+from redis.credentials import CredentialProvider
 from redis.exceptions import RedisError
 
-from workers.foundation import clock, dead_letters, jobs, logs, messages, telemetry
+from workers.foundation import clock, dead_letters, jobs, logs, messages, settings, telemetry
 
 log = logs.get("broker")
 
@@ -45,8 +47,18 @@ def refuse(
         log.warning("count lost", what="messages_refused", reason="redis")
 
 
+class Login(CredentialProvider):
+    """The login of WEDOPS_BROKER_URL as it is when somebody connects: a secret rotates without a stop."""
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """Return user and password, or the password alone."""
+        url = urlsplit(settings.servers().broker_url)
+        user, password = (unquote(one or "") for one in (url.username, url.password))
+        return (user, password) if user else (password,)
+
+
 class Channel(redis.Channel):
-    """Keeps one client for its pool.
+    """Keeps one client for its pool, and connects with the newest login.
 
     By itself kombu makes a new one, with its table of some 250 answers, for every operation.
     """
@@ -54,6 +66,10 @@ class Channel(redis.Channel):
     _client: Any = None
     #: When something was read last, or nothing was there to read.
     read_at = 0.0
+
+    def _process_credential_provider(self, given: Any, connparams: dict[str, Any]) -> None:
+        provider = given or (Login() if connparams.get("password") else None)
+        super()._process_credential_provider(provider, connparams)
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:

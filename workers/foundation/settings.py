@@ -3,14 +3,14 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, get_origin, get_type_hints
 
-from workers.foundation import addresses
+from workers.foundation import addresses, clock
 from workers.foundation.errors import ExpectedError
 
 
@@ -44,6 +44,7 @@ def read(policy: type[Policy]) -> Policy:
     SCALING_INSTANCES_MAX sets `instances_max`. Durations are written 250ms, 30s, 5m, 2h or 7d, mappings as
     JSON. Raises SettingInvalid naming the variable, its value and what is allowed.
     """
+    refresh()
     hints = get_type_hints(policy)
     given: dict[str, Any] = {}
     variables: dict[str, str] = {}
@@ -154,7 +155,8 @@ def settle_environment() -> None:
     """Settle the environment, once at a process's start: before Flower or the Procfile read their own.
 
     Out goes what Kubernetes puts there for a Service named as a part of ours (FLOWER_PORT=tcp://10.0.0.1:80),
-    and a secret may be in a file that X_FILE names, as X. Raises SettingInvalid.
+    and a secret may be in a file that X_FILE names, as X; what changes there is read again. Raises
+    SettingInvalid.
     """
     for variable, value in list(os.environ.items()):
         if variable.endswith("_PORT") and re.match(r"(tcp|udp|sctp)://", value):
@@ -179,13 +181,50 @@ _PREFIXES = (
 )
 
 
+#: Where a process tells its children which variables are from files: their values are not what somebody set.
+_FROM_FILES = "SECRETS_FROM_FILES"
+#: By variable, its file and what that was when it was read last.
+_files: dict[str, tuple[Path, tuple[int, int]]] = {}
+#: In seconds: how often files are looked at.
+_LOOK_EVERY = 1.0
+_looked_at = 0.0
+
+
+def from_files() -> set[str]:
+    """Return the variables whose values are from files."""
+    return set(os.environ.get(_FROM_FILES, "").split())
+
+
+def refresh() -> None:
+    """Read the files again that changed: a secret rotates while a process runs.
+
+    A file that can't be read now leaves what was known.
+    """
+    global _looked_at  # noqa: PLW0603 - one clock a process
+    if not _files:
+        return
+    if clock.stopwatch() - _looked_at < _LOOK_EVERY:
+        return
+    _looked_at = clock.stopwatch()
+    for variable, (path, before) in list(_files.items()):
+        with suppress(OSError, SettingInvalid):
+            if _stamp(path) != before:
+                _take_from_file(variable, path)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ino
+
+
 def _take_from_file(variable: str, path: Path) -> None:
-    if os.environ.get(variable):
+    known = from_files()
+    if os.environ.get(variable) and variable not in known:
         raise SettingInvalid(
             variable=f"{variable}_FILE", value="…", allowed=f"{variable} is set, too; keep one of them"
         )
     try:
-        text = path.read_text().strip()
+        stamp, text = _stamp(path), path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
         raise SettingInvalid(
@@ -194,8 +233,8 @@ def _take_from_file(variable: str, path: Path) -> None:
     if not text:
         raise SettingInvalid(variable=f"{variable}_FILE", value="…", allowed="the file is empty")
     os.environ[variable] = text
-    # A child of this process has it already.
-    del os.environ[f"{variable}_FILE"]
+    os.environ[_FROM_FILES] = " ".join(sorted({*known, variable}))
+    _files[variable] = path, stamp
 
 
 def duration(variable: str, value: str) -> timedelta:
@@ -245,6 +284,7 @@ class Servers:
 
 def servers() -> Servers:
     """Return WEDOPS_BROKER_URL, WEDOPS_CACHE_URL, WEDOPS_DATABASE_URL and WEDOPS_CONNECTIONS_URL."""
+    refresh()
     return _servers(
         *(_found(Servers, name)[1] for name in ("broker_url", "cache_url", "database_url", "connections_url"))
     )

@@ -76,9 +76,8 @@ def test_celery_and_our_clients_judge_a_certificate_alike(
     assert broker.port
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with _tls(authority.issue_cert(name), broker.port) as port:
-        url = f"rediss://:{broker.password}@127.0.0.1:{port}/0?{query.format(ca=tmp_path / 'ca.pem')}".rstrip(
-            "?"
-        )
+        login, asked = broker.netloc.partition("@")[0], query.format(ca=tmp_path / "ca.pem")
+        url = f"rediss://{login}@127.0.0.1:{port}/0?{asked}".rstrip("?")
         monkeypatch.setenv("WEDOPS_BROKER_URL", url)
         if taken:
             assert redis.registry().ping()

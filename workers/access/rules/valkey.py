@@ -43,7 +43,7 @@ _QUEUED = " ".join(f"~{queue}*" for queue in _QUEUES)
 _SENDS = f"{_QUEUED} %R~_kombu.*"
 #: Who sends says that a queue is there; no more, or messages could be led elsewhere.
 _BINDS = "(~_kombu.binding.* ~_kombu.binding_permanent.* -@all +sadd)"
-_BROKER = f"{_QUEUED} ~_kombu.* ~unacked* ~*.reply.celery.pidbox* ~celeryev*"
+_BROKER = f"{_QUEUED} ~_kombu.* ~unacked* ~*.celery.pidbox* ~celeryev*"
 #: Workers are told what to do, and say what they do, on these channels: only operators and workers have them.
 #: A pattern that is subscribed to must stand here as it is; 0 is the broker's database.
 _CONTROL = "&/0.celery.pidbox &/0.celeryev/*"

@@ -208,14 +208,9 @@ def _relations(db: Connection) -> set[str]:
 
 
 def _policy_statements(db: Connection) -> Iterator[str]:
-    wanted, has, secured = tables.policies(), dict[tuple[str, str], str | None](), set[str]()
-    for table, policy, made_of, is_secured in db.execute(_POLICIES):
-        secured |= {table} if is_secured else set()
-        if policy is not None:
-            has[table, policy] = made_of
+    wanted, (has, secured) = tables.policies(), _policies(db)
+    yield from (f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY" for table in wanted if table not in secured)
     for table, policies in wanted.items():
-        if table not in secured:
-            yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
         for name, (groups, rows) in policies.items():
             mark = sha256(f"{groups}{rows}".encode()).hexdigest()[:16]
             if has.pop((table, name), None) != mark:
@@ -225,6 +220,13 @@ def _policy_statements(db: Connection) -> Iterator[str]:
     yield from (f"DROP POLICY {name} ON {table}" for table, name in has)
     for table in sorted(secured - wanted.keys()):
         yield f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"
+
+
+def _policies(db: Connection) -> tuple[dict[tuple[str, str], str | None], set[str]]:
+    """Return what each policy was made of, and which tables have row level security."""
+    rows = list(db.execute(_POLICIES))
+    has = {(table, policy): made_of for table, policy, made_of, _ in rows if policy is not None}
+    return has, {table for table, *_, is_secured in rows if is_secured}
 
 
 def differences(db: Connection) -> Iterator[str]:

@@ -12,7 +12,7 @@ from math import isfinite
 import jwt
 
 from workers.connections.rules.admission import UserType
-from workers.foundation import clock
+from workers.foundation import clock, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.settings import SettingInvalid
 from workers.weddings.rules.calendar import ID, ID_REMEDY, NAME, NAME_REMEDY
@@ -51,6 +51,7 @@ class Permit:
 
 def keys() -> dict[str, str]:
     """Return the secrets by name, the signing one first. Raises SettingInvalid."""
+    settings.refresh()
     found = dict(
         pair.strip().split(":", 1) for pair in os.environ.get(VARIABLE, "").split(",") if ":" in pair
     )
