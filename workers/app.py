@@ -9,11 +9,11 @@ from typing import Any
 import celery
 import structlog
 from celery import signals
-from kombu import Exchange, Queue
 from redis.exceptions import RedisError
 
 from workers.foundation import (
     broker,
+    celery_options,
     clock,
     database,
     dead_letters,
@@ -25,8 +25,10 @@ from workers.foundation import (
     queues,
     redis,
     settings,
+    signatures,
     telemetry,
 )
+from workers.foundation.celery_options import HARD_LIMIT
 from workers.foundation.errors import ExpectedError
 
 log = logs.get("app")
@@ -54,7 +56,6 @@ ROOMS = (
 
 #: In seconds; short, for Redis hands a delayed message to somebody else after the visibility timeout.
 RETRY_AFTER, RETRIES = 5, 720
-SOFT_LIMIT, HARD_LIMIT = timedelta(seconds=25), timedelta(seconds=30)
 
 
 class App(celery.Celery):
@@ -62,6 +63,7 @@ class App(celery.Celery):
 
     def send_task(self, name: str, *args: Any, headers: dict[str, Any] | None = None, **options: Any) -> Any:
         """Send a task by name, as Celery does."""
+        broker.install()
         return super().send_task(
             name, *args, headers={"enqueued_at": clock.epoch()} | (headers or {}), **options
         )
@@ -114,7 +116,10 @@ class Task(celery.Task):
         begun = clock.stopwatch()
         # What a message names reaches the log once it was checked: commands.usecases.bind.
         structlog.contextvars.clear_contextvars()
-        with structlog.contextvars.bound_contextvars(task=self.name, task_id=request.id):
+        with (
+            structlog.contextvars.bound_contextvars(task=self.name, task_id=request.id),
+            signatures.sent_by(request.get("signature")),
+        ):
             outcome = self._job(request, args, kwargs) if request.get("job") else self._body(args, kwargs)
         telemetry.tasks.labels(self.name, outcome).inc()
         telemetry.task_seconds.labels(self.name).observe(clock.stopwatch() - begun)
@@ -123,6 +128,7 @@ class Task(celery.Task):
         try:
             if args:
                 raise PositionalRefused(task=self.name, count=len(args))
+            signatures.check_offered(self.name)
             self.run(**kwargs)
         except (database.DatabaseUnavailable, redis.FunctionsMissing) as error:
             if self.request.get("job") or self.request.called_directly:
@@ -160,58 +166,6 @@ class Task(celery.Task):
         return result
 
 
-#: What loses least on a crash, as measured: see docs/decisions/0003-delivery.md.
-_BROKER = {
-    "broker_connection_retry_on_startup": True,
-    # A server that became a replica, or can't write to its disk, answers with an error: a worker waits for
-    # it, too.
-    "broker_channel_error_retry": True,
-    "broker_transport_options": {
-        # Above the longest task, or a running task would be handed to a second worker.
-        "visibility_timeout": int(HARD_LIMIT.total_seconds()) + 15,
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
-        # Below the supervisor's patience: a server that hangs must not make a worker look hung.
-        "socket_timeout": settings.patience(),
-        "socket_connect_timeout": settings.patience(),
-        "socket_keepalive": True,
-    },
-    "task_publish_retry_policy": {
-        "max_retries": 60,
-        "interval_start": 0,
-        "interval_step": 0.2,
-        "interval_max": 1,
-    },
-    "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in queues.NAMES],
-    "task_default_queue": "steady",
-    "task_default_exchange": "steady",
-    "task_default_routing_key": "steady",
-    "task_create_missing_queues": False,
-    "task_routes": (queues.ROUTES,),
-}
-_MESSAGES = {
-    "accept_content": ["json"],
-    "task_serializer": "json",
-    "event_serializer": "json",
-    "result_backend": None,
-    "task_ignore_result": True,
-    "timezone": "UTC",
-    "enable_utc": True,
-}
-_WORKERS = {
-    "task_acks_late": True,
-    "task_reject_on_worker_lost": True,
-    "task_soft_time_limit": SOFT_LIMIT.total_seconds(),
-    "task_time_limit": HARD_LIMIT.total_seconds(),
-    "worker_consumer": f"{broker.__name__}:GatheringConsumer",
-    "worker_prefetch_multiplier": 1,
-    "worker_soft_shutdown_timeout": 3,
-    "worker_cancel_long_running_tasks_on_connection_loss": True,
-    "worker_send_task_events": True,
-    "worker_max_tasks_per_child": 20_000,
-    "worker_hijack_root_logger": False,
-}
-
 # Before Flower, a command of this app, reads its own.
 settings.settle_environment()
 # Never the current app: a service that imports workers.client keeps its own.
@@ -219,9 +173,7 @@ app = App("wedops", task_cls=Task, set_as_current=False, include=[f"{room}.tasks
 # Without this kombu takes any certificate behind rediss://, where our own clients ask for a good one.
 _TLS = {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}}
 _URL = settings.servers().broker_url
-app.conf.update(
-    broker_url=_URL, **(_TLS if _URL.startswith("rediss://") else {}), **_BROKER, **_MESSAGES, **_WORKERS
-)
+app.conf.update(broker_url=_URL, **(_TLS if _URL.startswith("rediss://") else {}), **celery_options.ALL)
 
 
 app.steps["consumer"].add(liveness.SignOfLife)

@@ -16,7 +16,9 @@ import pytest
 from sqlalchemy import text
 
 from tests import ROOT
+from tests.conftest import LOGINS, PORTS
 from tests.made import empty_servers, eventually, wedding
+from workers.access.usecases import grants
 from workers.foundation import clock, database
 from workers.processes import servers
 from workers.weddings.formats.rows import Reading
@@ -66,7 +68,7 @@ class System:
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 command = (path / "cmdline").read_text().replace("\0", " ")
-                ours = os.environ["WEDOPS_BROKER_URL"] in (path / "environ").read_text()
+                ours = f"127.0.0.1:{PORTS['broker']}/0" in (path / "environ").read_text()
             except OSError:
                 continue
             if ours and all(word in command for word in words) and "wedops supervise" not in command:
@@ -120,6 +122,9 @@ def system(real_servers: list[servers.Server]) -> Iterator[System]:
         "FLOWER_BASIC_AUTH": "operator:test",
         "FLOWER_DB": str(folder / "flower.db"),
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "prometheus"),
+        "COMMANDS_KEYS": "wedops:the-secret-of-our-own-messages-here",
+        # Each process is its role.
+        **{f"ROLES_{role.upper()}": secret for role, secret in vars(LOGINS).items() if secret},
     }  # fmt: skip
     (folder / "prometheus").mkdir()
     procfile = folder / "Procfile"
@@ -128,6 +133,7 @@ def system(real_servers: list[servers.Server]) -> Iterator[System]:
     demo = demo.replace("days:", "# days:").replace("gateway: ", gateway)
     procfile.write_text((ROOT / "Procfile").read_text() + demo)
     _begin_anew()
+    grants.apply(LOGINS)
     os.environ.update(environment)
     supervise = ("-m", "tests.acceptance.wedops", "supervise", str(procfile), "--folder", str(folder))
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from schedules.table import TABLE
 from tests import ROOT
-from workers.app import SOFT_LIMIT
+from workers.foundation.celery_options import SOFT_LIMIT
 
 pytestmark = [pytest.mark.xdist_group("system"), pytest.mark.timeout(600)]
 

@@ -18,7 +18,7 @@ from workers.delivery import rules as delivery
 from workers.emergencies import rules as emergencies
 from workers.forecasting.rules import forecast as forecasting
 from workers.forecasting.rules import peak_forecast
-from workers.foundation import settings
+from workers.foundation import settings, signatures
 from workers.foundation.settings import Servers, Settable
 from workers.journal import rules as journal
 from workers.measurements.rules import keeping, samples
@@ -37,6 +37,7 @@ from workers.weddings.rules import gate, modes
 DECLARED: tuple[type[Settable], ...] = (
     Servers,
     roles.Logins,
+    signatures.Policy,
     weddings.Policy,
     gate.Policy,
     modes.Policy,

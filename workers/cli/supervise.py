@@ -1,14 +1,18 @@
 """`wedops supervise`."""
 
+import os
 import signal
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
 from redis.exceptions import RedisError
 
+from workers.access.usecases import grants
 from workers.foundation import event_log, jobs, logs, redis
 from workers.processes.supervisor import Supervisor, read_procfile
+from workers.processes.system import ADDRESSES, environment
 
 
 def count_restart(name: str, how: str) -> None:
@@ -26,7 +30,10 @@ def count_restart(name: str, how: str) -> None:
 @click.option("--only", multiple=True, help="Run only this process; may be given more than once.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where logs and signs of life go.")
 def command(procfile: Path, only: tuple[str, ...], folder: Path | None) -> None:
-    """Run the processes of PROCFILE, and restart what dies or hangs. SIGTERM ends them in good order."""
+    """Run the processes of PROCFILE, and restart what dies or hangs. SIGTERM ends them in good order.
+
+    With ROLES_… each logs in as its role, and gets only the secrets that it needs.
+    """
     logs.configure()
     commands = {name: line for name, line in read_procfile(procfile).items() if not only or name in only}
     if missing := set(only) - commands.keys():
@@ -36,7 +43,14 @@ def command(procfile: Path, only: tuple[str, ...], folder: Path | None) -> None:
         signal.signal(number, lambda number, _frame: ended.append(number))
     home = folder or Path(tempfile.mkdtemp(prefix="wedops-"))
     click.echo(f"logs: {home / 'log'}", err=True)
-    supervisor = Supervisor(home, commands, on_restart=count_restart, server_hangs=redis.broker_hangs)
+    addresses = {name: os.environ[name] for name in ADDRESSES if name in os.environ}
+    supervisor = Supervisor(
+        home,
+        commands,
+        on_restart=count_restart,
+        server_hangs=redis.broker_hangs,
+        environment=partial(environment, addresses=addresses, known=grants.logins()),
+    )
     try:
         supervisor.start(lambda: bool(ended))
         supervisor.run(lambda: bool(ended))

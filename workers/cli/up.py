@@ -21,7 +21,7 @@ from workers.access.rules.roles import Role
 from workers.cli import doctor, world
 from workers.cli.supervise import count_restart
 from workers.connections.formats import permits
-from workers.foundation import clock, jobs, keys, logs, redis
+from workers.foundation import clock, jobs, keys, logs, redis, signatures
 from workers.foundation.errors import ExpectedError
 from workers.operations.totals import totals
 from workers.processes import migration, programs, servers
@@ -39,6 +39,8 @@ OURS = (
     "SNAPSHOTS_FRESH_FOR",
     permits.VARIABLE,
     "METRICS_INGEST_TOKENS",
+    "COMMANDS_KEYS",
+    "COMMANDS_SIGNED",
 )
 PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
 
@@ -189,9 +191,12 @@ def _environment(system: System) -> None:
         login.touch(mode=0o600)
         login.write_text(f"operator:{secrets.token_urlsafe(9)}")
     os.environ.setdefault("FLOWER_BASIC_AUTH", login.read_text())
-    for variable in (permits.VARIABLE, "METRICS_INGEST_TOKENS"):
+    names = {permits.VARIABLE: "local", "METRICS_INGEST_TOKENS": "local", "COMMANDS_KEYS": signatures.OWN}
+    for variable, name in names.items():
         secret = servers.password(system.home, f"secrets/{variable.lower()}")
-        os.environ.setdefault(variable, f"local:{secret}")
+        os.environ.setdefault(variable, f"{name}:{secret}")
+    # All that sends here signs; who wants to send by the broker gets a key of its own.
+    os.environ.setdefault("COMMANDS_SIGNED", "required")
     os.environ.setdefault("FLOWER_DB", str(system.home / "flower.db"))
     counts = system.home / "prometheus"
     shutil.rmtree(counts, ignore_errors=True)
@@ -240,7 +245,7 @@ def _urls(demo: bool) -> dict[str, str]:
 def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     login, urls = os.environ["FLOWER_BASIC_AUTH"], _urls(demo)
     environment = system.home / "environment"
-    ours = ("WEDOPS_", "METRICS_", "SNAPSHOTS_", "SCALING_", "PROMETHEUS_", permits.VARIABLE)
+    ours = ("WEDOPS_", "METRICS_", "COMMANDS_", "SNAPSHOTS_", "SCALING_", "PROMETHEUS_", permits.VARIABLE)
     names = [name for name in os.environ if name.startswith(ours)]
     environment.touch(mode=0o600)
     lines = [f"export {name}='{os.environ[name]}'\n" for name in sorted(names)]

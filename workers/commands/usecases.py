@@ -14,7 +14,7 @@ from workers.commands import store
 from workers.commands.rules import contract
 from workers.commands.rules.contract import CONTRACT, Command, Kind, WeddingCommand
 from workers.commands.rules.requests import KIND, Request
-from workers.foundation import clock, database, logs, queues, telemetry
+from workers.foundation import clock, database, logs, queues, signatures, telemetry
 from workers.foundation.errors import ExpectedError, error_code
 from workers.foundation.redis import FunctionsMissing
 from workers.outbox import store as outbox
@@ -23,6 +23,8 @@ from workers.outbox.rules import Entry, Message, Outcome, Result, Retry
 from workers.weddings.store import weddings
 
 log = logs.get("commands")
+
+signatures.offer(CONTRACT)
 
 #: Does a command in a transaction, under a key; returns what came of it, such as `emergency 7`.
 Apply = Callable[[Connection, Kind, str], str | None]
@@ -206,7 +208,7 @@ def _bind(db: Connection, command: Command, key: str) -> Request:
     """
     if subject := _subject(command):
         structlog.contextvars.bind_contextvars(wedding_id=subject)
-    request = _request(command, key, "broker")
+    request = _request(command, key, signatures.sender() or "broker")
     [known] = _remember(db, [(command, request)])
     _require_same(known, request, type(command))
     return known

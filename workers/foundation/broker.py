@@ -15,7 +15,17 @@ from kombu.utils.json import dumps
 from redis.credentials import CredentialProvider
 from redis.exceptions import RedisError
 
-from workers.foundation import clock, dead_letters, jobs, logs, messages, settings, telemetry
+from workers.foundation import (
+    clock,
+    dead_letters,
+    jobs,
+    logs,
+    messages,
+    queues,
+    settings,
+    signatures,
+    telemetry,
+)
 
 log = logs.get("broker")
 
@@ -71,6 +81,11 @@ class Channel(redis.Channel):
         provider = given or (Login() if connparams.get("password") else None)
         super()._process_credential_provider(provider, connparams)
 
+    def _inplace_augment_message(self, message: Any, exchange: str, routing_key: str) -> None:
+        super()._inplace_augment_message(message, exchange, routing_key)
+        if "task" in (message.get("headers") or {}):
+            signatures.sign(message, signatures.policy().keys)
+
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
             return super()._create_client(asynchronous=True)
@@ -106,6 +121,8 @@ class Transport(redis.Transport):
     def _deliver(self, message: Any, queue: str) -> None:
         if why := messages.problem(message):
             refuse(why, message, queue)
+        elif queue in queues.NAMES and (why := signatures.problem(message, signatures.policy())):
+            refuse(why, message, queue, reason="signature")
         elif messages.restored(message.get("headers") or {}) > messages.RESTORED_MAX:
             # A replay starts from nothing again.
             del message["headers"]["restored"]

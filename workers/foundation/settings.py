@@ -178,6 +178,7 @@ _PREFIXES = (
     "FLOWER_",
     "KUBERNETES_",
     "ROLES_",
+    "COMMANDS_",
 )
 
 

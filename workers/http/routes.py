@@ -21,7 +21,7 @@ from workers.balancing.rules import Route
 from workers.caching import routes as caching_routes
 from workers.connections.routes import Holder
 from workers.delivery import routes as delivery_routes
-from workers.foundation import background, broker, clock, database, heartbeat, logs, settings, telemetry
+from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
 from workers.foundation.errors import ExpectedError
 from workers.http.gauges import Now
 from workers.http.health import Checks
@@ -43,7 +43,6 @@ class NothingDesired(ExpectedError):
 @asynccontextmanager
 async def _life(_api: FastAPI) -> AsyncIterator[None]:
     logs.configure()
-    broker.install()
     pulse = asyncio.create_task(background.kept("heartbeat", heartbeat.pulse))
     checks = _checks()
     yield

@@ -1,6 +1,7 @@
 """The servers of a system on one machine, and as whom each of its processes comes in there."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,20 @@ from workers.foundation import logs
 from workers.processes import servers
 
 log = logs.get("up")
+
+
+#: Where the servers are.
+ADDRESSES = ("WEDOPS_BROKER_URL", "WEDOPS_CONNECTIONS_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL")
+
+
+def environment(process: str, addresses: Mapping[str, str], known: Logins) -> dict[str, str]:
+    """Return the environment of a process: its role's logins, and no secret that is not for it."""
+    role = roles.of_process(process) or Role.OPERATOR
+    own = (
+        {name: grants.as_role(url, role, known) for name, url in addresses.items()} if known.of(role) else {}
+    )
+    given = dict(os.environ) | own
+    return {name: value for name, value in given.items() if roles.may_have(role, name)}
 
 
 @dataclass
@@ -53,16 +68,11 @@ class System:
 
     def log_in(self, role: Role) -> None:
         """Be in this role from now on."""
-        os.environ.update(self._addresses(role))
-
-    def _addresses(self, role: Role) -> dict[str, str]:
-        return {name: grants.as_role(url, role, self.logins) for name, url in self.ours.items()}
+        os.environ.update({name: grants.as_role(url, role, self.logins) for name, url in self.ours.items()})
 
     def environment(self, process: str) -> dict[str, str]:
-        """Return the environment of a process: its role's logins, and no secret that is not for it."""
-        role = roles.of_process(process) or Role.OPERATOR
-        given = dict(os.environ) | self._addresses(role)
-        return {name: value for name, value in given.items() if roles.may_have(role, name)}
+        """Return the environment of a process."""
+        return environment(process, self.ours, self.logins)
 
     def look(self) -> bool:
         """Put back a server that died; its data and its port are the same."""

@@ -51,7 +51,7 @@ SECRETS: Mapping[str, frozenset[Role]] = {
     "WEDOPS_PERMIT": frozenset({Role.OPERATOR}),
     # A worker issues permits for its own probes.
     "CONNECTIONS_PERMIT_KEYS": _INSIDE | {Role.API, Role.GATEWAY},
-    "COMMANDS_KEYS": _INSIDE | {Role.API},
+    "COMMANDS_KEYS": _INSIDE | {Role.BEAT, Role.API},
     "METRICS_INGEST_TOKENS": frozenset({Role.API}),
     "BALANCING_PUSH_LOGIN": frozenset({Role.API}),
     "FLOWER_": frozenset({Role.OPERATOR}),
