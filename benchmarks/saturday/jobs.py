@@ -68,7 +68,7 @@ def feed(world: World, points: int, number: int) -> None:
         )
     ]
     for first in range(0, len(samples), 10_000):
-        intake.take(samples[first : first + 10_000], sent_by=f"feed-{first}", now=now)
+        intake.take(samples[first : first + 10_000], sent_by=intake.Source(f"feed-{first}"), now=now)
     writer, taken = intake.write(intake.writer(f"feed-{number}"))
     while taken:
         writer, taken = intake.write(writer)

@@ -99,7 +99,7 @@ def test_a_slow_guest_list_says_how_many_whom_it_hurts_and_what_to_do(system: Sy
     now = clock.machine_now()
     labels = (("region", "us-northeast"), ("wedding_id", "w-1"))
     slow = [Sample("guest_list_seconds", labels, now.timestamp() - number / 4, 2.0) for number in range(348)]
-    assert intake.take(slow, sent_by="test", now=now).accepted == 348
+    assert intake.take(slow, sent_by=intake.Source("test"), now=now).accepted == 348
     # What was evaluated first may have seen some of them alone, or be told after what else is wrong.
     said = "348 of 348 loads of the guest list took longer than 1 s in the last 5 min"
     assert eventually(lambda: said in _verdict(), within=120), _verdict()

@@ -10,11 +10,12 @@ from workers.foundation import clock
 from workers.measurements import formats
 from workers.measurements.formats import JSON, PROTOBUF
 from workers.measurements.usecases import intake
+from workers.measurements.usecases.intake import Source
 
 router = APIRouter()
 
 
-def _pusher(authorization: Annotated[str, Header()] = "") -> str:
+def _pusher(authorization: Annotated[str, Header()] = "") -> Source:
     return intake.source(authorization)
 
 
@@ -29,7 +30,7 @@ async def _body(request: Request, content_encoding: Annotated[str, Header()] = "
     return await run_in_threadpool(formats.unpacked, body, content_encoding, limits)
 
 
-Pusher = Annotated[str, Depends(_pusher)]
+Pusher = Annotated[Source, Depends(_pusher)]
 Body = Annotated[bytes, Depends(_body)]
 
 

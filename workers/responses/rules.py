@@ -47,6 +47,8 @@ SHEDS = {
 }
 #: What is of the wedding that has the trouble, else of its region.
 _OF_A_WEDDING = frozenset({Action.EMERGENCY_MODE, *SHEDS})
+#: What is done for all of a region.
+_OF_A_REGION = frozenset({Action.SCALE, Action.DRAIN_REGION})
 #: What one step does for all regions.
 SHARED = frozenset({Action.GROW_CACHE})
 
@@ -176,12 +178,16 @@ def playbook(alert: AlertView, tempo: Tempo) -> Playbook | None:
     return next((one for one in own if alert.severity in one.severities and tempo in one.tempos), None)
 
 
-def ladder(found: Playbook, phases: Collection[Phase], *, cache_is_small: bool) -> tuple[Action, ...]:
+def ladder(
+    found: Playbook, phases: Collection[Phase], *, cache_is_small: bool, of_a_wedding: bool = False
+) -> tuple[Action, ...]:
     """Return a playbook's steps where weddings are in some phases.
 
-    A cache that need not evict is not grown: that helps nobody.
+    A cache that need not evict is not grown: that helps nobody. What is known of one wedding moves no region:
+    no step is wider than what it goes by.
     """
     own = [one for one in found.ladder if cache_is_small or one is not Action.GROW_CACHE]
+    own = [one for one in own if not of_a_wedding or one not in _OF_A_REGION]
     allowed = sheddable(phases) if found.sheds else ()
     return (*own, *(action for action, feature in SHEDS.items() if feature in allowed))
 

@@ -123,7 +123,9 @@ def _ladder(alert: AlertView, around: Surroundings) -> tuple[Action, ...]:
     playbook = rules.playbook(alert, around.tempo)
     if playbook is None:
         return ()
-    return rules.ladder(playbook, around.phases, cache_is_small=around.cache_is_small)
+    return rules.ladder(
+        playbook, around.phases, cache_is_small=around.cache_is_small, of_a_wedding=bool(alert.wedding_id)
+    )
 
 
 def _has_work(

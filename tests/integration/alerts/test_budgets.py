@@ -46,7 +46,9 @@ def _measure(name: str, values: list[float], *, ago: float = 0, every: float = 1
         Sample(name, tuple(labels.items()), now - number * every, value)
         for number, value in enumerate(values)
     ]
-    assert intake.take(samples, sent_by="test", now=clock.machine_now()).accepted == len(values)
+    assert intake.take(samples, sent_by=intake.Source("test"), now=clock.machine_now()).accepted == len(
+        values
+    )
     assert intake.write(Writer("test"))[1] == len(values)
 
 

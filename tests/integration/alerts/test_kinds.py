@@ -106,7 +106,9 @@ def test_what_is_measured_as_good_ends_every_kind_of_it(monkeypatch: pytest.Monk
     good = [
         Sample(one.series, region, clock.epoch(), one.min if isfinite(one.min) else 0.0) for one in OBJECTIVES
     ]
-    assert intake.take(good, sent_by="test", now=clock.machine_now()).accepted == len(OBJECTIVES)
+    assert intake.take(good, sent_by=intake.Source("test"), now=clock.machine_now()).accepted == len(
+        OBJECTIVES
+    )
     intake.write(Writer("test"))
     tasks.check()
     assert _states() == dict.fromkeys(kinds, State.RESOLVED)

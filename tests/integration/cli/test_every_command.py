@@ -110,7 +110,7 @@ def _season(world: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     labels = (("region", "us-west"),)
     intake.take(
         [Sample("guest_list_seconds", labels, clock.epoch() - 120, 0.4)],
-        sent_by="test",
+        sent_by=intake.Source("test"),
         now=clock.machine_now(),
     )
     intake.write(Writer("test"))

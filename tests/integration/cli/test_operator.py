@@ -232,7 +232,7 @@ def test_a_node_that_will_not_come_back_is_forgotten_and_one_that_reports_is_not
 def test_what_is_measured_and_not_rolled_up_yet_is_told_from_what_never_was() -> None:
     now = clock.machine_now()
     samples = [Sample("guest_list_seconds", (("region", "us-west"),), now.timestamp(), 0.5)]
-    intake.take(samples, sent_by="test", now=now)
+    intake.take(samples, sent_by=intake.Source("test"), now=now)
     intake.write(Writer("test"))
     for series, says in (
         ("guest_list_seconds", "is measured, and nothing of the last 3 h is rolled up yet"),

@@ -30,7 +30,7 @@ def _begin_now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _measure(value: float, ago: float, **labels: str) -> None:
     sample = Sample("queue_seconds", tuple(labels.items()), NOW.timestamp() - ago, value)
-    intake.take([sample], sent_by="test", now=clock.machine_now())
+    intake.take([sample], sent_by=intake.Source("test"), now=clock.machine_now())
     intake.write(Writer("test"))
 
 

@@ -36,7 +36,7 @@ def _sample(value: float = 1.0, seconds: float = 0, name: str = "a", **labels: s
 
 
 def _take(*samples: Sample) -> None:
-    taken = intake.take(samples, sent_by="test", now=clock.machine_now())
+    taken = intake.take(samples, sent_by=intake.Source("test"), now=clock.machine_now())
     assert taken.accepted + taken.doubles == len(samples)
 
 
@@ -137,7 +137,7 @@ def test_a_database_that_is_too_far_behind_is_told_to_who_pushes(monkeypatch: py
 def test_who_sends_too_much_in_a_second_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METRICS_INGEST_SAMPLES_PER_SECOND", "1")
     with pytest.raises(intake.TooManySamples):
-        intake.take([_sample(), _sample(2, 1)], sent_by="loud", now=clock.machine_now())
+        intake.take([_sample(), _sample(2, 1)], sent_by=intake.Source("loud"), now=clock.machine_now())
 
 
 def test_minutes_become_hours_and_days_and_late_points_change_them() -> None:
@@ -409,7 +409,7 @@ def test_whatever_comes_whoever_writes_and_fails_each_event_is_there_once(
             )
             for at in ats
         ]  # fmt: skip
-        intake.take(samples, sent_by=f"t{turn}", now=clock.machine_now())
+        intake.take(samples, sent_by=intake.Source(f"t{turn}"), now=clock.machine_now())
         own = int(chance.integers(2))
         with monkeypatch.context() as away:
             if chance.random() < 0.3:

@@ -17,6 +17,7 @@ from workers.responses.rules import (
     Action,
     Decision,
     Outcome,
+    Playbook,
     Policy,
     Reason,
     Response,
@@ -186,3 +187,9 @@ def test_every_playbook_that_a_kind_names_has_its_ladders_for_all_that_pages() -
         for severity in Severity if kind.playbook is kinds.Playbook.SLOW else ():
             for tempo in Tempo:
                 assert playbook(replace(SLOW, kind=kind, severity=severity), tempo)
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_what_is_known_of_one_wedding_moves_no_region(playbook: Playbook) -> None:
+    steps = ladder(playbook, list(Phase), cache_is_small=False, of_a_wedding=True)
+    assert not {Action.SCALE, Action.DRAIN_REGION, Action.GROW_CACHE} & set(steps)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from math import isfinite
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workers.foundation.moments import MachineMoment
-from workers.weddings.rules.calendar import ID, ID_REMEDY, NAME, NAME_REMEDY
+from workers.weddings.rules.calendar import EVERYWHERE, ID, ID_REMEDY, NAME, NAME_REMEDY
 
 Row = np.dtype([("series", "<i8"), ("at", "<i8"), ("value", "<f8")])
 """One point: the series by its place in a batch (later by its id), microseconds since 1970, the value."""
@@ -79,13 +80,56 @@ _NUMERIC = frozenset({"le", "quantile", "version", "host", "instance", "node", "
 LONGEST, LARGEST = 1_000, 1e100
 
 
+#: What our own processes measure, and what starts responses to outages: no other source may say it, unless
+#: its token has `own`.
+OWN = frozenset(
+    {
+        "probe_ok",
+        "probe_seconds",
+        "realtime_connections_of_expected",
+        "realtime_error_share",
+        "realtime_round_trip_seconds",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a token may send: series by pattern, of which regions and weddings; also what is ours, if `own`.
+
+    A sample of no region or wedding is not theirs where some are named.
+    """
+
+    series: tuple[str, ...] = ("*",)
+    regions: tuple[str, ...] = ()
+    weddings: tuple[str, ...] = ()
+    own: bool = False
+
+    def problem(self, sample: "Sample") -> str:
+        """Return why a sample may not be sent, with the remedy; empty when it may."""
+        if not self.own and sample.name in OWN:
+            return f"{sample.name} is measured by ourselves; METRICS_INGEST_SCOPES may give a token `own`"
+        if not any(fnmatchcase(sample.name, one) for one in self.series):
+            return f"{sample.name} is not among the token's series ({', '.join(self.series)})"
+        labels = dict(sample.labels)
+        for label, allowed in (("region", self.regions), ("wedding_id", self.weddings)):
+            if allowed and not any(fnmatchcase(labels.get(label, ""), one) for one in allowed):
+                return f"{sample.name}: the token is for {label} {', '.join(allowed)} only"
+        return ""
+
+
+#: What our own processes may send.
+OURS = Scope(own=True)
+
+
 @dataclass(frozen=True)
 class Policy:
     """How much may come in.
 
-    `tokens` are `name:secret` with spaces between them: who may push, each with its own rate. A sample may be
-    `late_max` old and `early_max` ahead; `buffer_max` bytes wait for the database at most, in the broker.
-    `more_labels` are allowed beside the known ones.
+    `tokens` are `name:secret` with spaces between them: who may push, each with its own rate; `scopes` says
+    by their names what each may send, by default everything but what is ours. A sample may be `late_max` old
+    and `early_max` ahead; `buffer_max` bytes wait for the database at most, in the broker. `more_labels` are
+    allowed beside the known ones. A token begins `series_max` series a day, a wedding `wedding_series_max`.
     """
 
     prefix: ClassVar = "METRICS_INGEST_"
@@ -98,6 +142,9 @@ class Policy:
     }
 
     tokens: str = ""
+    scopes: Mapping[str, Scope] = field(default_factory=dict)
+    series_max: int = 20_000
+    wedding_series_max: int = 500
     more_labels: str = ""
     samples_max: int = 10_000
     bytes_max: int = 4_000_000
@@ -114,6 +161,13 @@ class Policy:
             raise ValueError("late_max must be 2d at most, early_max 1d")
         if min(self.samples_max, self.bytes_max, self.samples_per_second, self.buffer_max) < 1:
             raise ValueError("samples_max, bytes_max, samples_per_second and buffer_max must be 1 or more")
+        if min(self.series_max, self.wedding_series_max) < 1:
+            raise ValueError("series_max and wedding_series_max must be 1 or more")
+        names = {token.partition(":")[0] for token in self.tokens.split()}
+        if unknown := sorted(self.scopes.keys() - names):
+            raise ValueError(
+                f"scopes names {unknown[0]!r}, which is no token; tokens has {', '.join(sorted(names))}"
+            )
         if any(
             not token.partition(":")[0] or len(token.partition(":")[2]) < 16 for token in self.tokens.split()
         ):
@@ -161,7 +215,7 @@ class Batch:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def check(samples: Iterable[Sample], policy: Policy, *, now: MachineMoment) -> Batch:
+def check(samples: Iterable[Sample], policy: Policy, scope: Scope = OURS, *, now: MachineMoment) -> Batch:
     """Return what of `samples` may be stored, and why the rest may not."""
     more = frozenset(policy.more_labels.split())
     earliest, latest = (now - policy.late_max).timestamp(), (now + policy.early_max).timestamp()
@@ -169,6 +223,7 @@ def check(samples: Iterable[Sample], policy: Policy, *, now: MachineMoment) -> B
     refused, rows = Counter[str](), []
     for sample in samples:
         text, problem = _text(sample, more)
+        problem = problem or scope.problem(sample)
         if not problem and not (isfinite(sample.value) and abs(sample.value) <= LARGEST):
             problem = (
                 f"{sample.name}: value must be a finite number, at most {LARGEST:g}; leave out what was not "
@@ -213,6 +268,8 @@ def series(
 
 
 def _value_problem(label: str, value: str) -> str:
+    if label == "region" and value == EVERYWHERE:
+        return "one region's name: what is said of all has none"
     if label in _WORDS:
         allowed, remedy = _WORDS[label]
         return "" if not value or allowed.fullmatch(value) else remedy

@@ -13,8 +13,8 @@ from workers.foundation import database, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 from workers.measurements import telemetry
-from workers.measurements.rules.samples import Policy, Sample, apart, check
-from workers.measurements.store import points
+from workers.measurements.rules.samples import OURS, Policy, Sample, Scope, apart, check
+from workers.measurements.store import budgets, points
 from workers.measurements.store.writer import Writer
 
 log = logs.get("measurements")
@@ -33,6 +33,14 @@ class TooManySamples(ExpectedError):
 
 
 @dataclass(frozen=True)
+class Source:
+    """Who sends, by the name of its token, and what it may send; by default one of our own processes."""
+
+    name: str
+    scope: Scope = OURS
+
+
+@dataclass(frozen=True)
 class Taken:
     """How many samples were taken, how many were doubles, and how many were refused, by reason."""
 
@@ -46,13 +54,14 @@ def policy() -> Policy:
     return settings.read(Policy)
 
 
-def source(authorization: str) -> str:
+def source(authorization: str) -> Source:
     """Return whose token an Authorization header has; raises PusherUnknown."""
     scheme, _, secret_given = authorization.partition(" ")
     given = secret_given.strip().encode() if scheme.casefold() == "bearer" else authorization.encode()
-    for name, _, secret in (token.partition(":") for token in policy().tokens.split()):
+    limits = policy()
+    for name, _, secret in (token.partition(":") for token in limits.tokens.split()):
         if compare_digest(given, secret.encode()):
-            return name
+            return Source(name, limits.scopes.get(name, Scope()))
     raise PusherUnknown
 
 
@@ -60,30 +69,33 @@ def take(
     samples: Iterable[Sample],
     unread: Mapping[str, int] = MappingProxyType({}),
     *,
-    sent_by: str,
+    sent_by: Source,
     now: MachineMoment,
 ) -> Taken:
     """Check samples and put them on their way.
 
     When this returns they are in the stream. Raises TooManySamples, BufferFull.
     """
-    limits = policy()
-    batch = check(apart(samples, now=now), limits, now=now)
+    limits, name = policy(), sent_by.name
+    batch = check(apart(samples, now=now), limits, sent_by.scope, now=now)
     batch.refused.update(unread)
-    if not points.spend(sent_by, len(batch.rows), at=now.timestamp(), limit=limits.samples_per_second):
-        raise TooManySamples(source=sent_by, limit=limits.samples_per_second)
+    if not points.spend(name, len(batch.rows), at=now.timestamp(), limit=limits.samples_per_second):
+        raise TooManySamples(source=name, limit=limits.samples_per_second)
+    if not sent_by.scope.own:
+        left = budgets.spend(batch, name, limits, day=now.date())
+        telemetry.series_left.labels(name).set(left)
     points.buffer(batch, limit=limits.buffer_max)
     refused = sum(batch.refused.values())
     distinct = len(np.unique(batch.rows[["series", "at"]]))
-    telemetry.samples.labels(sent_by, "accepted").inc(distinct)
-    telemetry.samples.labels(sent_by, "refused").inc(refused)
+    telemetry.samples.labels(name, "accepted").inc(distinct)
+    telemetry.samples.labels(name, "refused").inc(refused)
     return Taken(distinct, dict(batch.refused.most_common(20)), len(batch.rows) - distinct)
 
 
 def offer(samples: Iterable[Sample], *, sent_by: str, now: MachineMoment) -> None:
     """Put what we measured ourselves on its way; what there is no room for is no reason to fail."""
     try:
-        take(samples, sent_by=sent_by, now=now)
+        take(samples, sent_by=Source(sent_by), now=now)
     except (ExpectedError, RedisError) as error:
         log.warning("not measured", reason="intake", source=sent_by, detail=str(error))
 
