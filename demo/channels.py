@@ -12,11 +12,13 @@ from demo import door, limits, phoenix
 from demo.client import Client
 from demo.presence import Presence
 from demo.urgent import Urgent
+from workers.connections.rules import sending
 from workers.connections.rules.admission import UserType, names_wedding
 from workers.connections.rules.channels import canonical
 from workers.connections.rules.shedding import Feature
 from workers.connections.store import registry
 from workers.connections.store.registry import Connection
+from workers.connections.usecases import permits
 from workers.delivery.formats import EVENT, RECEIPT
 from workers.foundation import logs
 from workers.foundation.errors import ExpectedError
@@ -35,6 +37,15 @@ def _feature(message: phoenix.Frame) -> Feature | None:
         return Feature.PRESENCE
     typing = message.event == phoenix.BROADCAST and message.payload.get("event") == "typing"
     return Feature.TYPING if typing else None
+
+
+def _renewed(client: Client, frame: phoenix.Frame) -> phoenix.Frame:
+    """Renew a client's permit by the token that it sends; return the answer."""
+    try:
+        client.permit = permits.renew(client.permit, str(frame.payload.get("access_token") or ""))
+    except (ExpectedError, RedisError) as error:
+        return frame.reply({"reason": str(error)}, "error")
+    return frame.reply({})
 
 
 class Channels:
@@ -66,6 +77,8 @@ class Channels:
             await self._leave(client, frame)
         elif frame.event == phoenix.HEARTBEAT:
             await client.tell(frame.reply({}))
+        elif frame.event == phoenix.ACCESS_TOKEN:
+            await client.tell(await asyncio.to_thread(_renewed, client, frame))
         elif frame.topic not in client.topics:
             await client.tell(frame.reply({"reason": "unmatched topic"}, "error"))
         else:
@@ -77,6 +90,9 @@ class Channels:
             why = self.urgent.receipt(client, frame.payload.get("payload")) if name == RECEIPT else RESERVED
             await client.tell(frame.reply({"reason": why}, "error") if why else frame.reply({}))
         elif frame.event == phoenix.BROADCAST:
+            if why := sending.problem(client.record.user_type, canonical(frame.topic), str(name)):
+                await client.tell(frame.reply({"reason": why}, "error"))
+                return
             self._relay(client, phoenix.Frame(frame.topic, phoenix.BROADCAST, frame.payload))
             if client.topics[frame.topic][1]:
                 await client.tell(frame.reply({}))
@@ -86,6 +102,9 @@ class Channels:
 
     async def _join(self, client: Client, frame: phoenix.Frame) -> None:
         channel = canonical(frame.topic)
+        if why := sending.presence_problem(client.record.user_id, phoenix.presence_key(frame.payload)):
+            await client.tell(frame.reply({"reason": why}, "error"))
+            return
         # What was restored was checked when the connection was opened.
         known = channel in client.restored
         if not known and (why := await asyncio.to_thread(self._may_not_join, client, channel)):

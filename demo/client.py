@@ -16,6 +16,7 @@ from demo import phoenix
 from demo.limits import Allowance
 from demo.outbox import Outbox
 from demo.traffic import Traffic
+from workers.connections.formats.permits import Permit
 from workers.connections.store.registry import Connection, Measurement
 
 #: However calm it is, each connection is pinged and the registry hears of it this often, in seconds.
@@ -32,6 +33,7 @@ class Client:
 
     socket: ServerConnection
     record: Connection
+    permit: Permit
     version: str
     outbox: Outbox
     #: What comes on channels that wait for nothing.
@@ -113,6 +115,7 @@ class Client:
 def client_of(
     socket: ServerConnection,
     record: Connection,
+    permit: Permit,
     version: str,
     arrived: float,
     traffic: Traffic,
@@ -128,7 +131,7 @@ def client_of(
             traffic.took(record.region, what, seconds + client.rtt / 2)
 
     own = Outbox(partial(send, socket), _observe, turns=turns), Outbox(partial(send, socket), _observe)
-    client = Client(socket, record, version, *own, arrived=arrived)
+    client = Client(socket, record, permit, version, *own, arrived=arrived)
     # What the system took cannot be passed any more: it takes little that is not on its way.
     socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
     return client

@@ -20,6 +20,7 @@ from websockets.http11 import Response
 from workers.connections.formats import permits
 from workers.connections.formats.permits import PermitRefused
 from workers.connections.rules.admission import names_wedding
+from workers.connections.rules.revocations import Revocation, is_revoked
 from workers.connections.store import registry
 from workers.connections.store.registry import Admission, Connection, ConnectionRefused
 from workers.foundation import logs
@@ -65,8 +66,22 @@ def record(permit: permits.Permit, asked: dict[str, str]) -> Connection:
         device=asked.get("device"),
         channels=channels,
         backup="backup" in asked,
-        **vars(permit),
+        **permit.who(),
     )
+
+
+def ended(permit: permits.Permit, revoked: Iterable[Revocation], *, at: float) -> str:
+    """Return why a permit is good no longer; empty while it is."""
+    if permit.expires_at <= at:
+        return "token_expired"
+    mine = permit.user_id, permit.wedding_id, permit.key, permit.issued_at
+    return "token_revoked" if is_revoked(*mine, revoked) else ""
+
+
+def check_revoked(permit: permits.Permit, revoked: Iterable[Revocation]) -> None:
+    """Raise PermitRefused for a permit that was taken back."""
+    if ended(permit, revoked, at=0.0):
+        raise PermitRefused(why="token_revoked", remedy="ask the platform for a new permit")
 
 
 def restored(record: Connection, channels: Iterable[str]) -> Connection:

@@ -34,8 +34,9 @@ from workers.connections.formats.permits import PermitRefused
 from workers.connections.rules.channels import canonical
 from workers.connections.store import registry
 from workers.connections.store.registry import Admission, Connection, ConnectionRefused, Measurement
-from workers.foundation import background, heartbeat, logs, settings
+from workers.foundation import background, clock, heartbeat, logs, settings
 from workers.foundation.errors import ExpectedError
+from workers.foundation.penalties import Penalties
 
 log = logs.get("gateway")
 
@@ -63,6 +64,7 @@ class Gateway:
         self.channels = Channels(self.clients, self.orders.level, self.urgent, self.rememberer.changed)
         self.tenant = Tenant(self.channels.publish)
         self.tenant.serve()
+        self.penalties = Penalties()
 
     @property
     def sent(self) -> int:
@@ -76,12 +78,15 @@ class Gateway:
         try:
             asked = door.asked(request.path)
             permit = permits.read(asked.get("apikey", ""))
+            door.check_revoked(permit, self.orders.revoked)
             record = door.record(permit, asked)
             needed = await self.reader.read(permit, asked["apikey"])
             record = door.restored(record, needed.channels)
             answer = await self._ask(record, address, held, reuse="reuse" in asked)
         except PermitRefused as error:
             wait = await asyncio.to_thread(door.count, error.reason, address)
+            # Who keeps trying bad ones waits for each answer: who has a good one never does.
+            await self.penalties.hold(address)
             refusal = Admission(ok=False, reason=error.reason, retry_after_ms=wait)
             return door.refuse(socket, refusal, str(error))
         except ConnectionRefused as error:
@@ -95,7 +100,7 @@ class Gateway:
             with suppress(KeyError):
                 del request.headers["Sec-WebSocket-Extensions"]
         version = asked.get("vsn", "1.0.0")
-        client = client_of(socket, record, version, arrived, self.traffic, self.turns)
+        client = client_of(socket, record, permit, version, arrived, self.traffic, self.turns)
         client.needed, client.restored = needed.reply(), door.taken(record, answer)
         self.admitted[record.id] = client
         asyncio.get_running_loop().call_later(10, lambda: self._keep(self._give_up(record.id)))
@@ -179,6 +184,15 @@ class Gateway:
         if client := self.clients.get(id):
             self._keep(client.socket.close(4000, "ended by the control plane"))
 
+    async def end_permits(self) -> None:
+        """Close who holds no good permit any more: it has expired and was not renewed, or was taken back."""
+        while True:
+            await asyncio.sleep(0.25)
+            at = clock.epoch()
+            for client in list(self.clients.values()):
+                if why := door.ended(client.permit, self.orders.revoked, at=at):
+                    self._keep(client.socket.close(4001, why))
+
     def always(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return what goes on beside the connections, by name."""
         return {
@@ -188,6 +202,7 @@ class Gateway:
             "traffic": self.traffic.report,
             "heartbeat": heartbeat.pulse,
             "remember": self.rememberer.remember,
+            "permits": self.end_permits,
             **self.urgent.always(),
         }
 

@@ -16,8 +16,20 @@ from redis.exceptions import RedisError
 
 from workers.balancing import store as balancing
 from workers.balancing.store import Report
-from workers.connections.keys import CLOSE, CONFIRMED, DESIRED, DESIRED_CHANGED, LEVELS, PHASES, SERVICE, SHED
+from workers.connections.keys import (
+    CLOSE,
+    CONFIRMED,
+    DESIRED,
+    DESIRED_CHANGED,
+    LEVELS,
+    PHASES,
+    REVOKED_CHANGED,
+    SERVICE,
+    SHED,
+)
 from workers.connections.rules import levels
+from workers.connections.rules.revocations import Revocation
+from workers.connections.store import revocations
 from workers.connections.store.registry import Connection
 from workers.foundation import clock, logs, settings
 from workers.foundation.errors import ExpectedError
@@ -46,6 +58,8 @@ class Orders:
         self._levels: dict[str, Any] = {}
         self._phases: dict[str, str] = {}
         self._shed: dict[str, str] = {}
+        #: Permits that were taken back.
+        self.revoked: list[Revocation] = []
         self._read_again = 0.0
         servers = settings.servers()
         self._redis: Any = Redis.from_url(
@@ -68,7 +82,7 @@ class Orders:
         """Do what the control plane wants and confirm it, until the broker is unavailable."""
         try:
             async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                await channel.subscribe(DESIRED_CHANGED, SERVICE, CLOSE + self.node)
+                await channel.subscribe(DESIRED_CHANGED, SERVICE, REVOKED_CHANGED, CLOSE + self.node)
                 await self._follow(channel)
         except (RedisError, ExpectedError) as error:
             log.warning("no orders", reason="redis", detail=str(error))
@@ -81,6 +95,7 @@ class Orders:
                 self._levels = {name: level for name, text in levels_told if (level := _level(text))}
                 self._phases = await self._redis.hgetall(PHASES)
                 self._shed = await self._redis.hgetall(SHED)
+                self.revoked = await asyncio.to_thread(revocations.read)
                 self._read_again = clock.stopwatch() + READ_EVERY
             message = await channel.get_message(timeout=1.0)
             while message:
@@ -88,7 +103,7 @@ class Orders:
                 message = await channel.get_message(timeout=0)
 
     def _heed(self, channel: str, data: str) -> None:
-        if channel == SERVICE:
+        if channel in (SERVICE, REVOKED_CHANGED):
             self._read_again = 0.0
         elif channel == CLOSE + self.node:
             for id in data.split():

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 JOIN, LEAVE, REPLY, HEARTBEAT = "phx_join", "phx_leave", "phx_reply", "heartbeat"
-BROADCAST, PRESENCE = "broadcast", "presence"
+BROADCAST, PRESENCE, ACCESS_TOKEN = "broadcast", "presence", "access_token"
 #: Kinds of binary frames of 2.0.0, and what stands before a pushed one's texts.
 _PUSHED, _BROADCAST_KIND, _HEAD = 3, 4, 7
 
@@ -39,6 +39,13 @@ class Frame:
     def reply(self, response: dict[str, Any], status: str = "ok") -> "Frame":
         """Return the answer to it."""
         return Frame(self.topic, REPLY, {"status": status, "response": response}, self.ref, self.join_ref)
+
+
+def presence_key(payload: dict[str, Any]) -> object:
+    """Return the key under which somebody who joins wants to be present; None for none."""
+    asked = payload.get("config")
+    presence = asked.get("presence") if isinstance(asked, dict) else None
+    return presence.get("key") if isinstance(presence, dict) else None
 
 
 def config(payload: dict[str, Any]) -> tuple[bool, bool]:

@@ -23,9 +23,7 @@ class Presence:
         Return its topic's state, and that it left if it was there before.
         """
         left = self.leave(frame.topic, id)
-        config = frame.payload.get("config")
-        asked = config.get("presence") if isinstance(config, dict) else None
-        key = asked.get("key") if isinstance(asked, dict) else None
+        key = phoenix.presence_key(frame.payload)
         self._keys[frame.topic, id] = key if isinstance(key, str) and key else id
         state = {
             key: {"metas": list(metas.values())} for key, metas in self._metas.get(frame.topic, {}).items()

@@ -1,12 +1,18 @@
 """`wedops permit`."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import click
 import orjson
 
+from workers.cli.parameters import operator
 from workers.connections.formats import permits
 from workers.connections.rules.admission import UserType
+from workers.connections.rules.revocations import Whose
+from workers.connections.usecases import permits as usecases
+from workers.foundation import clock
+from workers.foundation.errors import printable
 
 
 @click.group("permit")
@@ -39,4 +45,54 @@ def issue(
 @click.argument("token")
 def read(token: str) -> None:
     """Say whom a permit is for, or why it is none."""
-    click.echo(orjson.dumps(vars(permits.read(token))).decode())
+    permit = permits.read(token)
+    until = datetime.fromtimestamp(permit.expires_at, UTC).isoformat()
+    click.echo(orjson.dumps(permit.who() | {"key": permit.key, "expires_at": until}).decode())
+
+
+def _whose(command: Callable[..., None]) -> Callable[..., None]:
+    for name in ("key", "wedding", "user"):
+        command = click.option(f"--{name}", help=f"Of this {name}.")(command)
+    return command
+
+
+def _one(user: str | None, wedding: str | None, key: str | None) -> tuple[Whose, str]:
+    given = [(Whose(name), id) for name, id in (("user", user), ("wedding", wedding), ("key", key)) if id]
+    if len(given) != 1:
+        raise click.UsageError("name one of --user, --wedding, --key")
+    return given[0]
+
+
+@command.command("revoke")
+@_whose
+@click.option("--reason", required=True, help="Why; it is written down.")
+@click.option("--by", default=operator, show_default="your login", help="Who says so.")
+def revoke(user: str | None, wedding: str | None, key: str | None, reason: str, by: str) -> None:
+    """Take back all permits of a user, a wedding or a key that were issued until now.
+
+    Their connections are closed within a second. A key that leaked is also to be taken out of
+    CONNECTIONS_PERMIT_KEYS.
+    """
+    whose, id = _one(user, wedding, key)
+    one = usecases.revoke(whose, id, by=by, reason=reason, now=clock.now())
+    until = datetime.fromtimestamp(one.until, UTC)
+    click.echo(f"permits of {whose} {printable(id)} are revoked, until {until:%Y-%m-%d %H:%M:%S}Z")
+
+
+@command.command("lift")
+@_whose
+@click.option("--by", default=operator, show_default="your login", help="Who says so.")
+def lift(user: str | None, wedding: str | None, key: str | None, by: str) -> None:
+    """Let permits be good again that were revoked."""
+    whose, id = _one(user, wedding, key)
+    usecases.lift(whose, id, by=by, now=clock.now())
+    click.echo(f"permits of {whose} {printable(id)} are good again")
+
+
+@command.command("revoked")
+def revoked() -> None:
+    """List what is revoked."""
+    for one in sorted(usecases.revoked(), key=lambda one: one.until):
+        before, until = (datetime.fromtimestamp(at, UTC) for at in (one.before, one.until))
+        issued = "whenever issued" if one.whose is Whose.KEY else f"issued until {before:%Y-%m-%d %H:%M:%S}Z"
+        click.echo(f"{one.whose} {printable(one.id)}: {issued}, kept until {until:%Y-%m-%d %H:%M:%S}Z")

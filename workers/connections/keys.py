@@ -40,6 +40,11 @@ DESIRED = "wedops:desired:"
 CONFIRMED = "wedops:confirmed:"
 #: Channel: a region whose hash changed. Published by scaling; gateways subscribe.
 DESIRED_CHANGED = "wedops:desired"
+#: Hash: `user:ID`, `wedding:ID` or `key:NAME` -> `before` and `until` as JSON, epoch seconds: permits that
+#: were taken back. Written by operators; read by gateways and the API.
+REVOKED = "wedops:revoked"
+#: Channel: a field of REVOKED changed. Gateways subscribe.
+REVOKED_CHANGED = "wedops:revoked:changed"
 #: `NODE`: channel of connections that the node is to close. Published by the functions; the node subscribes.
 CLOSE = "wedops:close:"
 #: `NODE`: channel of connections that got more channels instead of a second socket. Published and read as

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
-from workers.connections.formats import permits
 from workers.connections.formats.permits import Permit
+from workers.connections.usecases import permits
 from workers.foundation import claims
 from workers.foundation.claims import Claims
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from secrets import compare_digest
+from threading import Event
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -20,9 +21,11 @@ from workers.balancing.adapters import supabase
 from workers.balancing.rules import Route
 from workers.caching import routes as caching_routes
 from workers.connections.routes import Holder
+from workers.connections.usecases import permits
 from workers.delivery import routes as delivery_routes
 from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
 from workers.foundation.errors import ExpectedError
+from workers.foundation.penalties import Penalties
 from workers.http.gauges import Now
 from workers.http.health import Checks
 from workers.measurements import routes as measurement_routes
@@ -44,13 +47,16 @@ class NothingDesired(ExpectedError):
 async def _life(_api: FastAPI) -> AsyncIterator[None]:
     logs.configure()
     pulse = asyncio.create_task(background.kept("heartbeat", heartbeat.pulse))
-    checks = _checks()
+    checks, ended = _checks(), Event()
+    permits.follow(ended)
     yield
+    ended.set()
     checks.stop()
     _checks.cache_clear()
     pulse.cancel()
 
 
+_penalties = Penalties()
 settings.settle_environment()
 api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
 api.include_router(measurement_routes.router)
@@ -135,8 +141,11 @@ async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(
 
 
 @api.exception_handler(ExpectedError)
-def _refused(request: Request, error: ExpectedError) -> Response:
+async def _refused(request: Request, error: ExpectedError) -> Response:
     telemetry.refusals.labels("api", error.reason).inc()
+    address = request.client.host if request.client else ""
+    if error.http_status == 401 and not await _penalties.hold(address):
+        return _answer(request, 429, "too_many_bad_tokens", "come back in a minute", {"Retry-After": "60"})
     again = {"Retry-After": "2"} if error.http_status in (429, 503) else None
     return _answer(request, error.http_status, error.reason, str(error), again)
 

@@ -64,7 +64,7 @@ def test_what_is_shed_is_not_relayed(shed: str, event: str, payload: dict[str, A
 
 @pytest.mark.parametrize(
     ("kind", "user_type", "arrives"),
-    [("photos", "guest", False), ("timeline", "guest", True), ("photos", "planner", True)],
+    [("photos", "guest", False), ("timeline", "vendor", True), ("photos", "planner", True)],
 )
 def test_only_guests_broadcasts_are_shed_and_never_a_timeline(
     kind: str, user_type: str, arrives: bool

@@ -20,6 +20,8 @@ from workers.connections.keys import (
     LEVELS,
     PHASES,
     REUSED,
+    REVOKED,
+    REVOKED_CHANGED,
     SERVICE,
     SHED,
     WRITTEN_FOR_GATEWAYS,
@@ -70,9 +72,9 @@ GATEWAY_CALLS = (
 )
 _SHARDS = " ".join(f"~{ANY_SHARD}{part}" for part in WRITTEN_FOR_GATEWAYS)
 _NODES = f"%R~{NODES}* ~{NODES} ~{NODES}:facts ~{NODES}:seen ~{NODES}:met:* ~{NODES}:r:*"
-_OBEYED = " ".join(f"%R~{key}" for key in (f"{DESIRED}*", LEVELS, PHASES, SHED, f"{ANY_SHARD}*"))
+_OBEYED = " ".join(f"%R~{key}" for key in (f"{DESIRED}*", LEVELS, PHASES, SHED, REVOKED, f"{ANY_SHARD}*"))
 _SAID = f"&{CLOSE}* &{REUSED}*"
-_HEARD = f"&{DESIRED_CHANGED} &{SERVICE} &{URGENT}* {_SAID}"
+_HEARD = f"&{DESIRED_CHANGED} &{SERVICE} &{REVOKED_CHANGED} &{URGENT}* {_SAID}"
 _GATEWAY_COMMANDS = (
     "+get +set +del +exists +incr +pexpire +hget +hset +hdel +hincrby +hgetall +hlen +hmget +hexists +hscan "
     "+sadd +srem +sismember +zadd +zrem +zscore +zmscore +zincrby +zrangebyscore +zrevrange +zremrangebyrank "

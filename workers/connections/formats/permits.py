@@ -5,9 +5,10 @@ Keys rotate: the first of CONNECTIONS_PERMIT_KEYS signs, all of them verify, and
 """
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
+from typing import Any
 
 import jwt
 
@@ -38,15 +39,29 @@ class PermitRefused(ExpectedError):
         return str(self.facts["why"])
 
 
+#: What of a permit says who somebody is.
+WHO = ("user_id", "user_type", "wedding_id", "supplier_id", "supplier_type")
+
+
 @dataclass(frozen=True)
 class Permit:
-    """Who somebody is, and the one wedding that this permit is for."""
+    """Who somebody is, and the one wedding that this permit is for.
+
+    Of one that was read also by which key it was signed, when, and until when it is good (epoch seconds).
+    """
 
     user_id: str
     user_type: str
     wedding_id: str | None = None
     supplier_id: str | None = None
     supplier_type: str | None = None
+    key: str = ""
+    issued_at: float = 0.0
+    expires_at: float = 0.0
+
+    def who(self) -> dict[str, Any]:
+        """Return who its holder is, as the registry wants it."""
+        return {name: getattr(self, name) for name in WHO}
 
 
 def keys() -> dict[str, str]:
@@ -72,7 +87,7 @@ def keys() -> dict[str, str]:
 
 def check_names(permit: Permit) -> None:
     """Raise PermitRefused for an id that no registry would take."""
-    for name, value in vars(permit).items():
+    for name, value in permit.who().items():
         allowed, remedy = (NAME, NAME_REMEDY) if name == "user_id" else (ID, ID_REMEDY)
         if value is not None and not allowed.fullmatch(value):
             # Never the value: it may be somebody's name or address.
@@ -85,7 +100,7 @@ def issue(permit: Permit, *, valid_for: timedelta = timedelta(minutes=15)) -> st
     name, secret = next(iter(keys().items()))
     issued = int(clock.epoch())
     facts = {
-        field: value for field, value in asdict(permit).items() if value is not None and field != "user_id"
+        field: value for field, value in permit.who().items() if value is not None and field != "user_id"
     }
     times = {"iat": issued, "exp": issued + int(valid_for.total_seconds())}
     return jwt.encode(
@@ -101,7 +116,8 @@ def read(token: str) -> Permit:
     if not token:
         raise PermitRefused(why="token_missing", remedy="send the permit that the platform issued")
     try:
-        secret = keys().get(jwt.get_unverified_header(token).get("kid", ""))
+        name = jwt.get_unverified_header(token).get("kid", "")
+        secret = keys().get(name)
         if secret is None:
             raise PermitRefused(
                 why="token_key_unknown", remedy="fetch a new permit: its key was rotated out, or is not ours"
@@ -113,10 +129,10 @@ def read(token: str) -> Permit:
         raise PermitRefused(why="token_expired", remedy="fetch a new permit") from None
     except jwt.InvalidTokenError as error:
         raise PermitRefused(why="token_invalid", remedy=f"{error}; fetch a new permit") from None
-    return _permit(claims)
+    return _permit(claims, name)
 
 
-def _permit(claims: dict[str, object]) -> Permit:
+def _permit(claims: dict[str, object], key: str) -> Permit:
     times = [claims["exp"], claims["iat"]]
     if not all(isinstance(one, int | float) and not isinstance(one, bool) and isfinite(one) for one in times):
         raise PermitRefused(why="token_invalid", remedy="exp and iat must be numbers, in seconds since 1970")
@@ -133,7 +149,8 @@ def _permit(claims: dict[str, object]) -> Permit:
         raise PermitRefused(
             why="token_invalid", remedy=f"it may be valid for {LONGEST.seconds // 60} minutes at most"
         )
-    return Permit(str(claims["sub"]), **facts)  # type: ignore[arg-type]
+    times_ = {"issued_at": float(str(claims["iat"])), "expires_at": float(str(claims["exp"]))}
+    return Permit(str(claims["sub"]), **facts, key=key, **times_)  # type: ignore[arg-type]
 
 
 def check_wedding(permit: Permit, wedding_id: str | None) -> None:

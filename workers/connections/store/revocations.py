@@ -1,0 +1,73 @@
+"""Permits that were taken back: on the connections' server, where each gateway reads them."""
+
+import threading
+from functools import partial
+
+import orjson
+
+from workers.connections.keys import REVOKED, REVOKED_CHANGED
+from workers.connections.rules.revocations import Revocation, Whose
+from workers.foundation import background, clock, redis
+
+#: In seconds: how often a process that follows reads them again.
+FOLLOWED_EVERY = 0.5
+#: What a process that follows read last.
+_followed: list[Revocation] | None = None
+
+
+def revoke(one: Revocation) -> None:
+    """Remember that permits are taken back, tell all gateways, and forget what has expired."""
+    server = redis.connections()
+    gone = [_field(other) for other in _read() if other.until < clock.epoch()]
+    with server.pipeline(transaction=False) as pipe:
+        pipe.hset(REVOKED, _field(one), orjson.dumps({"before": one.before, "until": one.until}))
+        if gone:
+            pipe.hdel(REVOKED, *gone)
+        pipe.publish(REVOKED_CHANGED, _field(one))
+        pipe.execute()
+
+
+def lift(whose: Whose, id: str) -> bool:
+    """Take a revocation back; False when there is none."""
+    lifted = bool(redis.connections().hdel(REVOKED, f"{whose}:{id}"))
+    redis.connections().publish(REVOKED_CHANGED, f"{whose}:{id}")
+    return lifted
+
+
+def read() -> list[Revocation]:
+    """Return those that hold now."""
+    return [one for one in _read() if one.until >= clock.epoch()]
+
+
+def current() -> list[Revocation]:
+    """Return those that hold: as they were half a second ago in a process that follows them."""
+    return read() if _followed is None else _followed
+
+
+def follow(until: threading.Event) -> None:
+    """Keep reading them, until an event is set: who answers many requests asks the server for none.
+
+    While that does not answer, what was known goes on.
+    """
+    background.keep("revocations", partial(_follow, until), until=until)
+
+
+def _follow(until: threading.Event) -> None:
+    global _followed  # noqa: PLW0603 - one list a process
+    while not until.is_set():
+        _followed = read()
+        until.wait(FOLLOWED_EVERY)
+    _followed = None
+
+
+def _read() -> list[Revocation]:
+    found = []
+    for field, text in redis.connections().hgetall(REVOKED).items():
+        whose, _, id = field.partition(":")
+        facts = orjson.loads(text)
+        found.append(Revocation(Whose(whose), id, float(facts["before"]), float(facts["until"])))
+    return found
+
+
+def _field(one: Revocation) -> str:
+    return f"{one.whose}:{one.id}"
