@@ -42,7 +42,7 @@ def _named(one: psutil.Process) -> str:
     if "-Q" in words:
         return f"worker-{words[words.index('-Q') + 1].partition(',')[0]}"
     line = " ".join(words)
-    known = {"schedules.beat": "beat", "flower": "flower", "uvicorn": "api"}
+    known = {"schedules.beat": "beat", "flower": "flower", "workers.http": "api"}
     return str(next((name for part, name in known.items() if part in line), words[-1]))
 
 

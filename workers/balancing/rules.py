@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
+from ipaddress import ip_network
 from itertools import filterfalse
 from math import inf, log
 from typing import ClassVar, TypeVar
@@ -40,7 +41,8 @@ class Policy:
 
     `joins_per_second` paces those who lost their node; `lead` is how long before its setup a wedding is
     placed. `near` says which regions are nearest to one, for the day it is lost: `us-east>us-central>us-west,
-    eu-west>eu-central`. `probe` makes a real connection to each node.
+    eu-west>eu-central`. `probe` makes a real connection to each node, at a public address or one in
+    `node_networks`: what nodes say of themselves may name anything.
     """
 
     prefix: ClassVar = "BALANCING_"
@@ -51,6 +53,7 @@ class Policy:
     lead: timedelta = timedelta(hours=4)
     near: str = ""
     probe: bool = True
+    node_networks: str = "127.0.0.0/8 ::1/128 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7"
 
     def __post_init__(self) -> None:
         """Refuse bounds that nothing fits under."""
@@ -60,11 +63,23 @@ class Policy:
             raise ValueError("comfort must be from 0 to 1")
         if self.joins_per_second < 1:
             raise ValueError("joins_per_second must be 1 or more")
+        try:
+            [ip_network(one) for one in self.node_networks.split()]
+        except ValueError as error:
+            raise ValueError(
+                f"node_networks must be networks such as 10.0.0.0/8, with spaces ({error})"
+            ) from None
         chains = re.fullmatch(r"(\s*[\w.@-]+(\s*>\s*[\w.@-]+)+\s*(,|$))*", self.near, re.ASCII)
         if not chains or self.near.count(">") != sum(len(others) for others in self.nearest.values()):
             raise ValueError(
                 "near must be regions, nearest first, such as us-east>us-central>us-west, eu-west>eu-central"
             )
+
+    def _check_networks(self) -> None:
+        try:
+            [ip_network(one) for one in self.node_networks.split()]
+        except ValueError as error:
+            raise ValueError(f"node_networks must be networks, such as 10.0.0.0/8 ({error})") from None
 
     @property
     def nearest(self) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ What `doctor` checks, and the reference is made from.
 
 from dataclasses import fields
 
-from workers.access.rules import roles
+from workers.access.rules import edge, roles
 from workers.alerts import adapters as live_alerts
 from workers.alerts.rules import lifecycle as alerts
 from workers.alerts.usecases import surroundings
@@ -37,6 +37,7 @@ from workers.weddings.rules import gate, modes
 DECLARED: tuple[type[Settable], ...] = (
     Servers,
     roles.Logins,
+    edge.Policy,
     signatures.Policy,
     weddings.Policy,
     gate.Policy,
@@ -73,6 +74,8 @@ DECLARED: tuple[type[Settable], ...] = (
 )
 #: What begins with one of our prefixes and is none of a class, read where it is used; and what it is for.
 BESIDE = {
+    "API_ADDRESS": "where the API listens; by default 127.0.0.1",
+    "API_PORT": "at which port; by default 8000",
     "CONNECTIONS_PERMIT_KEYS": "the secrets that sign permits, `new:secret,old:secret`; 32 characters or "
     "more each",
     "METRICS_INGEST_URL": "where the demo pushes what it measures",

@@ -159,6 +159,11 @@ def _leave_waiting() -> None:
             outbox.postpone(db, map(_entry, keys), store.PATIENCE)
 
 
+def offered() -> Collection[str]:
+    """Return the tasks that services may send."""
+    return _contract().keys()
+
+
 def _contract() -> Mapping[str, type[Command]]:
     """Return what is offered: each room registers its own when its tasks are loaded."""
     app.loader.import_default_modules()

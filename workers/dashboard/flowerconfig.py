@@ -5,6 +5,8 @@ from hashlib import blake2b
 
 from tornado.ioloop import PeriodicCallback
 
+from workers.commands import usecases as commands
+from workers.dashboard import doors
 from workers.foundation import heartbeat, logs
 from workers.foundation.settings import SettingInvalid
 
@@ -33,5 +35,7 @@ natural_time = False
 # Tornado's own form of a line is not ours.
 logging = "none"
 logs.configure()
+
+doors.close(commands.offered())
 
 PeriodicCallback(heartbeat.touch, heartbeat.EVERY * 1000).start()

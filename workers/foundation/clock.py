@@ -92,3 +92,5 @@ def epoch() -> float:
 #: Returns seconds from an arbitrary start that never run backwards: for durations. A function around it would
 #: be a tenth of what a read of a copy takes.
 stopwatch = time.monotonic
+#: Returns how many seconds of a processor this thread has taken.
+processor = time.thread_time

@@ -179,6 +179,7 @@ _PREFIXES = (
     "KUBERNETES_",
     "ROLES_",
     "COMMANDS_",
+    "API_",
 )
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from secrets import compare_digest
 from threading import Event
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -16,6 +16,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
+from workers.access.rules.edge import Policy
 from workers.balancing import usecases as balancing
 from workers.balancing.adapters import supabase
 from workers.balancing.rules import Route
@@ -26,10 +27,13 @@ from workers.delivery import routes as delivery_routes
 from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
 from workers.foundation.errors import ExpectedError
 from workers.foundation.penalties import Penalties
+from workers.http.bodies import BodyLimit
 from workers.http.gauges import Now
 from workers.http.health import Checks
+from workers.http.readers import READERS
 from workers.measurements import routes as measurement_routes
-from workers.scaling.rules.policy import Policy, Resource
+from workers.scaling.rules.policy import Policy as ScalingPolicy
+from workers.scaling.rules.policy import Resource
 from workers.scaling.usecases import modes
 from workers.wedding_day import routes as wedding_day_routes
 from workers.weddings import routes as weddings_routes
@@ -58,12 +62,13 @@ async def _life(_api: FastAPI) -> AsyncIterator[None]:
 
 _penalties = Penalties()
 settings.settle_environment()
-api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None)
+api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None, openapi_url=None)
+api.add_middleware(BodyLimit, limit=settings.read(Policy).body_max)
 api.include_router(measurement_routes.router)
 api.include_router(delivery_routes.router)
 api.include_router(caching_routes.router)
 api.include_router(wedding_day_routes.router)
-api.include_router(weddings_routes.router)
+api.include_router(weddings_routes.router, dependencies=READERS)
 
 
 @api.get("/livez")
@@ -90,7 +95,13 @@ async def readyz(response: Response) -> dict[str, str]:
     return _response(await _checks().answers(), response)
 
 
-@api.get("/metrics")
+@api.get("/openapi.json", dependencies=READERS, include_in_schema=False)
+def openapi() -> dict[str, Any]:
+    """Return what the API offers."""
+    return api.openapi()
+
+
+@api.get("/metrics", dependencies=READERS)
 def metrics() -> Response:
     """Return what the workers counted, and gauges read now."""
     registry = telemetry.collector()
@@ -107,13 +118,13 @@ def route(region: str, permit: Holder, avoid: str = "") -> Route:
     return balancing.route(permit, region, avoid=avoid)
 
 
-@api.get("/v1/desired/{resource}")
+@api.get("/v1/desired/{resource}", dependencies=READERS)
 def desired(resource: Resource, region: str = EVERYWHERE) -> dict[str, int]:
     """Return how much of a resource there should be, for KEDA's metrics-api: {"desired": 4}.
 
     404 while nothing was decided that is to be applied: KEDA then keeps what there is.
     """
-    policy = settings.read(Policy)
+    policy = settings.read(ScalingPolicy)
     with database.transaction() as db:
         wanted = modes.desired(db, region, resource, policy, now=clock.now())
     if wanted is None:

@@ -208,6 +208,8 @@ def _points(name: str, kind: str, point: Any, labels: dict[str, str]) -> Iterato
             yield _one("_bucket", below, le="+Inf" if bound == float("inf") else f"{bound:g}")
 
 
+#: No series is as long; a line of escapes takes its square to read.
+LONGEST_LINE = 4 * samples.LONGEST
 #: What is no text of Prometheus or OpenMetrics. curl sends a form's type with everything, so that passes.
 _NO_TEXT = ("application/json", PROTOBUF, "application/vnd.google.protobuf")
 OPENMETRICS = "application/openmetrics-text"
@@ -231,8 +233,13 @@ def prometheus(
     # Times are in milliseconds in the one, in seconds in the other.
     unit = 1000.0 if kind == OPENMETRICS else 1.0
     refused = Counter[str]()
+    # Seen before any line is read, which takes a hundred times as long; comments are none.
+    if body.count(b"\n") - body.count(b"\n#") > policy.samples_max + 1_000:
+        raise MetricsTooLarge(problem=f"more than {policy.samples_max} samples; push smaller groups")
     for number, line in enumerate(body.decode("utf-8", "replace").splitlines(), start=1):
         try:
+            if len(line) > LONGEST_LINE:
+                raise ValueError
             found += _prometheus_line(line, unit, now)
         except (ValueError, KeyError, IndexError, OverflowError):
             refused[f"line {number}: {line[:60]!r} is no sample"] += 1

@@ -11,6 +11,7 @@ from workers.measurements import formats
 from workers.measurements.formats import JSON, PROTOBUF
 from workers.measurements.usecases import intake
 from workers.measurements.usecases.intake import Source
+from workers.measurements.usecases.parsing import parsing
 
 router = APIRouter()
 
@@ -41,7 +42,9 @@ def samples(sent_by: Pusher, body: Body) -> dict[str, Any]:
     Say how many were taken, and why the rest were not.
     """
     now = clock.machine_now()
-    return vars(intake.take(*formats.json(body, intake.policy(), now=now), sent_by=sent_by, now=now))
+    with parsing(sent_by.name):
+        found = formats.json(body, intake.policy(), now=now)
+    return vars(intake.take(*found, sent_by=sent_by, now=now))
 
 
 @router.post("/v1/prometheus")
@@ -49,11 +52,9 @@ def samples(sent_by: Pusher, body: Body) -> dict[str, Any]:
 def prometheus(sent_by: Pusher, body: Body, content_type: Annotated[str, Header()] = "") -> dict[str, Any]:
     """Take a page of Prometheus' text format, or of OpenMetrics."""
     now = clock.machine_now()
-    return vars(
-        intake.take(
-            *formats.prometheus(body, content_type, intake.policy(), now=now), sent_by=sent_by, now=now
-        )
-    )
+    with parsing(sent_by.name):
+        found = formats.prometheus(body, content_type, intake.policy(), now=now)
+    return vars(intake.take(*found, sent_by=sent_by, now=now))
 
 
 @router.post("/otlp/v1/metrics")
@@ -62,9 +63,9 @@ def otlp(sent_by: Pusher, body: Body, content_type: Annotated[str, Header()] = P
 
     Answer in kind, with what was refused as a partial success.
     """
-    taken = intake.take(
-        formats.otlp(body, content_type, intake.policy()), sent_by=sent_by, now=clock.machine_now()
-    )
+    with parsing(sent_by.name):
+        found = formats.otlp(body, content_type, intake.policy())
+    taken = intake.take(found, sent_by=sent_by, now=clock.machine_now())
     kind = JSON if content_type.casefold().startswith(JSON) else PROTOBUF
     answer = formats.answered(ExportMetricsServiceResponse(), taken.refused, kind)
     return Response(answer, media_type=kind)

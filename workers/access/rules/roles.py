@@ -53,7 +53,9 @@ SECRETS: Mapping[str, frozenset[Role]] = {
     "CONNECTIONS_PERMIT_KEYS": _INSIDE | {Role.API, Role.GATEWAY},
     "COMMANDS_KEYS": _INSIDE | {Role.BEAT, Role.API},
     "METRICS_INGEST_TOKENS": frozenset({Role.API}),
-    "BALANCING_PUSH_LOGIN": frozenset({Role.API}),
+    "API_READ_TOKENS": frozenset({Role.API}),
+    "API_TLS_KEY": frozenset({Role.API}),
+    "SUPABASE_PUSH_LOGIN": frozenset({Role.API}),
     "FLOWER_": frozenset({Role.OPERATOR}),
     "ROLES_": frozenset({Role.OWNER}),
 }

@@ -65,7 +65,7 @@ TABLES: Mapping[str, Access] = {
     # The calendar and the day.
     "weddings": _api(SELECT, rows=f"{_by('id')} OR supplier_ids @> ARRAY[{_claim(claims.SUPPLIER)}]"),
     "wedding_versions": _READ,
-    "wedding_holds": _READ,
+    "wedding_holds": _api(SELECT, rows=_by("wedding_id")),
     "wedding_modes": _READ,
     "wedding_days": _api(SELECT, INSERT, UPDATE, rows=_by("wedding_id")),
     "moment_reports": _api(SELECT, INSERT, UPDATE, rows=_by("wedding_id")),
