@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from workers.cli.lazy import LazyGroup
+from workers.cli.audited import AuditedGroup
 
 COMMANDS = {
     "up": "Start the whole system on this machine.",
@@ -48,6 +48,8 @@ COMMANDS = {
     "deliver": "Send what is written: a process of the Procfile.",
     "watch": "Watch the task system itself: a process of the Procfile.",
     "dead-letters": "Messages that were refused, and why; send one again.",
+    "audit": "Who did what, from where and as whom.",
+    "forget": "Delete what is kept of a wedding or a person, but what law asks to keep.",
     "timeline": "What happened and what was done about it, in the order of time.",
     "run": "Run a job now.",
 }
@@ -61,7 +63,7 @@ FORMER = {"ask": "request"}
 PROCESSES = {"watch", "ingest", "deliver", "listen", "up", "supervise"}
 
 
-@click.command(cls=LazyGroup, package="workers.cli", helps=COMMANDS, modules=GROUPS, aliases=FORMER)
+@click.command(cls=AuditedGroup, package="workers.cli", helps=COMMANDS, modules=GROUPS, aliases=FORMER)
 @click.version_option(package_name="wedops")
 @click.pass_context
 def wedops(context: click.Context) -> None:

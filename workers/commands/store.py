@@ -66,6 +66,14 @@ def find(db: Connection, key: str) -> Request | None:
     return Request(*row) if row else None
 
 
+def since(db: Connection, moment: datetime, *, limit: int) -> list[tuple[datetime, str, str, str, str]]:
+    """Return what was asked since a moment, the newest first: when, caller, task, wedding, state."""
+    wedding_id = func.coalesce(requests.c.message["wedding_id"].astext, "")
+    asked = select(requests.c.accepted_at, requests.c.caller, requests.c.task, wedding_id, requests.c.state)
+    query = asked.where(requests.c.accepted_at >= moment).order_by(requests.c.accepted_at.desc())
+    return [tuple(row) for row in db.execute(query.limit(limit))]
+
+
 def callers(db: Connection, keys: Collection[str]) -> dict[str, str]:
     """Return who asked for what, by key; nothing of those that nobody asked for by a command."""
     rows = db.execute(select(requests.c.key, requests.c.caller).where(_among(list(keys))))

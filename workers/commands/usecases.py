@@ -1,7 +1,7 @@
 """Taking a command: check, remember, send, do it once, settle."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -127,6 +127,11 @@ def _done(command: Kind, key: str, apply: Apply[Kind]) -> ExpectedError | None:
 def caller(db: Connection, key: str) -> str:
     """Return who asked for what is under a key; empty when nothing is."""
     return store.callers(db, [key]).get(key, "")
+
+
+def since(db: Connection, moment: datetime, *, limit: int) -> list[tuple[datetime, str, str, str, str]]:
+    """Return what was asked since a moment: when, by whom, the task, the wedding, and what became of it."""
+    return store.since(db, moment, limit=limit)
 
 
 def find(key: str) -> Request | None:

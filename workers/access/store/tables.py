@@ -49,6 +49,7 @@ class Access:
     api: frozenset[str] = frozenset()
     rows: str = ""
     reader: bool = True
+    worker: frozenset[str] = ALL | {MAINTAIN}
 
 
 def _api(*privileges: str, rows: str = "", reader: bool = True) -> Access:
@@ -125,6 +126,8 @@ TABLES: Mapping[str, Access] = {
     "slo_hours": _READ,
     "wedding_slo_events": _READ,
     "wedding_performance_metrics": _READ,
+    # Who did what: nobody but the owner changes what was written down.
+    "audit_log": Access(reader=False, worker=frozenset({SELECT, INSERT})),
     # The proof that writes are taken.
     "health": _api(SELECT, INSERT, UPDATE, DELETE),
 }
@@ -142,7 +145,7 @@ def privileges() -> dict[tuple[str, str], frozenset[str]]:
     """Return what each group may do, by (relation, group)."""
     found: dict[tuple[str, str], frozenset[str]] = {}
     for table, access in TABLES.items():
-        found[table, WORKER] = ALL | {MAINTAIN}
+        found[table, WORKER] = access.worker
         found[table, API] = access.api
         found[table, READER] = frozenset({SELECT}) if access.reader else frozenset()
     for other, groups in OTHERS.items():

@@ -10,6 +10,7 @@ from workers.caching.store.layers import layers
 from workers.caching.store.local import Key
 from workers.caching.usecases import sources
 from workers.foundation import clock, database, logs
+from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import versions, weddings
 
 log = logs.get("caching")
@@ -48,6 +49,12 @@ def clear() -> None:
     """Have nothing cached any more, here and in all processes."""
     with database.transaction() as db:
         marks.reset(weddings.version_of(db))
+
+
+def entries_of(db: Connection, wedding: Wedding) -> set[Key]:
+    """Return the entries that a wedding is in."""
+    ever = versions.suppliers_ever(db, [wedding.id])
+    return set(sources.names_of(wedding, ever.get(wedding.id, ())))
 
 
 def _take_out(db: Connection, changed: list[tuple[int, str]]) -> None:

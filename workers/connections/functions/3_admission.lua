@@ -300,7 +300,7 @@ end
 
 -- Why a gateway may refuse somebody by itself. A label of metrics is made of it, so there are no others.
 local OWN_REASONS = {
-  token_missing = true, token_invalid = true, token_expired = true, token_key_unknown = true,
+  token_missing = true, token_invalid = true, token_expired = true, token_key_unknown = true, token_revoked = true,
   wrong_wedding = true, region_full = true, too_fast = true,
 }
 
@@ -313,8 +313,8 @@ local function refused(keys, args)
   local wrong = bad_shard(shard, shards) or problem('region', region, true)
     or problem('address', address, true)
   if not wrong and not OWN_REASONS[reason or ''] then
-    wrong = 'reason must be token_missing, token_invalid, token_expired, token_key_unknown, wrong_wedding, '
-      .. 'region_full or too_fast'
+    wrong = 'reason must be token_missing, token_invalid, token_expired, token_key_unknown, token_revoked, '
+      .. 'wrong_wedding, region_full or too_fast'
   end
   if wrong then return refuse(wrong) end
   local book, now, key = ledger(shard), now_ms(), shard .. ':r:refused:' .. address

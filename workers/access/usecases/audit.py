@@ -1,0 +1,39 @@
+"""Writing down who did what, and reading it."""
+
+import socket
+from datetime import datetime
+
+from sqlalchemy.exc import DBAPIError
+
+from workers.access.rules.audit import Deed, Kind
+from workers.access.store import audit as store
+from workers.commands import usecases as commands
+from workers.foundation import addresses, clock, database, logs, settings
+from workers.foundation.errors import ExpectedError, storable
+
+log = logs.get("access")
+
+
+def record(who: str, action: str, subject: str, outcome: str) -> None:
+    """Write down what a person did here; a database that does not take it must not be what fails them."""
+    login = addresses.postgres(settings.servers().database_url).get("user", "")
+    facts = (who, socket.gethostname(), login, action, subject[:200], outcome)
+    deed = Deed(clock.machine_now(), Kind.PERSON, *map(storable, facts))
+    try:
+        with database.transaction() as db:
+            store.append(db, deed)
+    except (ExpectedError, DBAPIError) as error:
+        log.warning("not audited", action=action, by=who, reason=type(error).__name__)
+
+
+def deeds(since: datetime, *, who: str = "", subject: str = "", limit: int) -> list[Deed]:
+    """Return what people did, and what services had done, the oldest first."""
+    with database.transaction() as db:
+        found = list(store.since(db, since, who=who, subject=subject, limit=limit))
+        asked = commands.since(db, since, limit=limit)
+    of_services = [
+        Deed(at, Kind.SERVICE, caller, "broker", caller, task, wedding_id, state)
+        for at, caller, task, wedding_id, state in asked
+        if (not who or caller == who) and (not subject or wedding_id == subject)
+    ]
+    return sorted([*found, *of_services], key=lambda one: one.at)[-limit:]

@@ -1,0 +1,59 @@
+"""Deleting what is kept of a wedding or of a person, because they ask for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workers.caching.usecases import changing
+from workers.connections.rules.revocations import Whose
+from workers.connections.usecases import permits
+from workers.foundation import database
+from workers.foundation.errors import ExpectedError
+from workers.foundation.moments import Moment
+from workers.retention import store as retention
+from workers.weddings.store import weddings
+
+#: What is kept though somebody asks, and why: ids and words, no names and no addresses.
+KEPT: Mapping[str, str] = {
+    "audit_log": "who did what is evidence (GDPR Art. 17(3)(b), (e))",
+    "requests": "which service asked for what is evidence, and a key is known so that nothing is done twice",
+    "emergencies": "what was done in an emergency is evidence (Art. 17(3)(e)); it names no person",
+    "journal": "35 days, so that no reader misses what it has to take back",
+}
+
+
+class WeddingNear(ExpectedError):
+    """wedding {wedding_id!r} is not over: cancel it first, or forget it when it is"""
+
+    http_status = 409
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """How many rows of which tables are gone."""
+
+    rows: Mapping[str, int]
+
+
+def forget_wedding(wedding_id: str, *, by: str, now: Moment) -> Forgotten:
+    """Delete what is kept of a wedding that is over or cancelled; end its permits; take it out of the cache.
+
+    Raises WeddingUnknown, WeddingNear.
+    """
+    with database.transaction() as db:
+        wedding = weddings.require(db, wedding_id)
+        if wedding.ends_at > now and wedding.status != "cancelled":
+            raise WeddingNear(wedding_id=wedding_id)
+        entries, version = changing.entries_of(db, wedding), weddings.version_of(db)
+        rows = retention.forget_wedding(db, wedding_id, kept=KEPT)
+    permits.revoke(Whose.WEDDING, wedding_id, by=by, reason="forgotten", now=now)
+    changing.invalidate(entries, version + 1)
+    return Forgotten(rows)
+
+
+def forget_person(user_id: str, *, by: str, now: Moment) -> Forgotten:
+    """Delete what names a person: where they are reached, and what was sent to them; end their permits."""
+    recipients = [user_id, f"guest:{user_id}", f"supplier:{user_id}"]
+    with database.transaction() as db:
+        rows = retention.forget_person(db, recipients, kept=KEPT)
+    permits.revoke(Whose.USER, user_id, by=by, reason="forgotten", now=now)
+    return Forgotten(rows)
