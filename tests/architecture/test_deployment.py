@@ -99,8 +99,12 @@ def test_no_listener_is_open_to_the_world_by_default() -> None:
         assert "0.0.0.0" not in path.read_text(), path  # noqa: S104
 
 
-def test_no_registry_address_stands_in_the_requirements() -> None:
-    assert "://" not in (ROOT / "requirements.txt").read_text()
+def test_each_requirement_has_hashes_and_none_an_address() -> None:
+    text = (ROOT / "requirements.txt").read_text()
+    assert "://" not in text
+    pinned = re.findall(r"^[\w.-]+==[^\n]*\n(?:    --hash=sha256:[0-9a-f]{64}[^\n]*\n)*", text, re.MULTILINE)
+    assert len(pinned) > 100
+    assert all("--hash=sha256:" in one for one in pinned)
 
 
 @pytest.mark.parametrize(

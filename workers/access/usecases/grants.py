@@ -65,6 +65,11 @@ def _clients() -> Iterator[tuple[str, redis.Client, set[Server]]]:
             yield name, found, kept
 
 
+class OneServer(ExpectedError):
+    """cache and broker are one server: a role's rules there would undo each other; set WEDOPS_CACHE_URL to
+    another one"""
+
+
 def prepare(known: Logins) -> None:
     """Make groups and logins in the database, before its tables are made. Raises OwnerNeeded."""
     with database.transaction() as db:
@@ -83,8 +88,11 @@ def grant_tables() -> None:
 def apply(known: Logins) -> list[str]:
     """Make everything as it should be, on all servers; return what is to be looked after by hand.
 
-    Safe to repeat, and while all works: who is let in stays in. Raises OwnerNeeded.
+    Safe to repeat, and while all works: who is let in stays in. Raises OwnerNeeded, OneServer.
     """
+    urls = settings.servers()
+    if urls.cache_url.rpartition("@")[2] == urls.broker_url.rpartition("@")[2]:
+        raise OneServer
     prepare(known)
     grant_tables()
     left = []
