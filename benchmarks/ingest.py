@@ -89,7 +89,8 @@ class _Bench:
         }
 
     def _door(self) -> float:
-        from workers.measurements.rules.samples import Policy, Sample, check
+        from workers.measurements.rules.limits import Policy
+        from workers.measurements.rules.samples import Sample, check
 
         named = [("node_cpu", (("node", f"n{number}"), ("region", "us-west"))) for number in range(BLOCK)]
         at = clock.epoch()

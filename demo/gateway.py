@@ -84,11 +84,7 @@ class Gateway:
             record = door.restored(record, needed.channels)
             answer = await self._ask(record, address, held, reuse="reuse" in asked)
         except PermitRefused as error:
-            wait = await asyncio.to_thread(door.count, error.reason, address)
-            # Who keeps trying bad ones waits for each answer: who has a good one never does.
-            await self.penalties.hold(address)
-            refusal = Admission(ok=False, reason=error.reason, retry_after_ms=wait)
-            return door.refuse(socket, refusal, str(error))
+            return await self._turn_away(socket, error, address)
         except ConnectionRefused as error:
             return door.refuse(socket, Admission(ok=False, reason="invalid"), str(error))
         except (ExpectedError, RedisError) as error:
@@ -106,6 +102,13 @@ class Gateway:
         asyncio.get_running_loop().call_later(10, lambda: self._keep(self._give_up(record.id)))
         socket.id = record.id  # type: ignore[assignment]
         return None
+
+    async def _turn_away(self, socket: ServerConnection, error: PermitRefused, address: str) -> Response:
+        """Refuse a bad permit: who keeps trying them waits for each answer, and who has a good one never."""
+        wait = await asyncio.to_thread(door.count, error.reason, address)
+        await self.penalties.hold(address)
+        refusal = Admission(ok=False, reason=error.reason, retry_after_ms=wait)
+        return door.refuse(socket, refusal, str(error))
 
     async def _ask(self, record: Connection, address: str, held: int, *, reuse: bool) -> Admission:
         """Ask the registry, unless the region or the tenant is full."""

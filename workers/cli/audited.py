@@ -110,6 +110,8 @@ def _record(name: str, given: dict[str, Any], outcome: str) -> None:
     # Not for --help, nor for what only looks.
     from workers.access.usecases import audit  # noqa: PLC0415
     from workers.cli.parameters import operator  # noqa: PLC0415
+    from workers.foundation import clock  # noqa: PLC0415
 
     subject = next((str(given[one]) for one in _SUBJECTS if given.get(one)), "")
-    audit.record(str(given.get("by") or operator()), name, subject, outcome)
+    who = str(given.get("by") or operator())
+    audit.record(who, name, subject, outcome, now=clock.machine_now())

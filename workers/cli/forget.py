@@ -21,10 +21,11 @@ def command(wedding_id: str, user_id: str, by: str, yes: bool) -> None:
         raise click.UsageError("name one of --wedding, --person")
     if not yes:
         click.confirm(f"delete all that is kept of {wedding_id or user_id}, for good?", abort=True)
+    now, machine = clock.now(), clock.machine_now()
     if wedding_id:
-        found = forgetting.forget_wedding(wedding_id, by=by, now=clock.now())
+        found = forgetting.forget_wedding(wedding_id, by=by, now=now, machine=machine)
     else:
-        found = forgetting.forget_person(user_id, by=by, now=clock.now())
+        found = forgetting.forget_person(user_id, by=by, now=now, machine=machine)
     for table, rows in sorted(found.rows.items()):
         click.echo(f"{table}: {rows} deleted")
     for table, why in forgetting.KEPT.items():

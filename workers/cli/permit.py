@@ -74,7 +74,8 @@ def revoke(user: str | None, wedding: str | None, key: str | None, reason: str, 
     CONNECTIONS_PERMIT_KEYS.
     """
     whose, id = _one(user, wedding, key)
-    one = usecases.revoke(whose, id, by=by, reason=reason, now=clock.now())
+    now, machine = clock.now(), clock.machine_now()
+    one = usecases.revoke(whose, id, by=by, reason=reason, now=now, machine=machine)
     until = datetime.fromtimestamp(one.until, UTC)
     click.echo(f"permits of {whose} {printable(id)} are revoked, until {until:%Y-%m-%d %H:%M:%S}Z")
 

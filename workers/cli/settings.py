@@ -21,7 +21,7 @@ from workers.forecasting.rules import peak_forecast
 from workers.foundation import settings, signatures
 from workers.foundation.settings import Servers, Settable
 from workers.journal import rules as journal
-from workers.measurements.rules import keeping, samples
+from workers.measurements.rules import keeping, limits
 from workers.notify import rules as notify
 from workers.responses import rules as responses
 from workers.retention import rules as retention
@@ -58,7 +58,7 @@ DECLARED: tuple[type[Settable], ...] = (
     supabase.Policy,
     snapshots.Policy,
     keeping.Policy,
-    samples.Policy,
+    limits.Policy,
     alerts.Policy,
     live_alerts.Policy,
     surroundings.Runbooks,

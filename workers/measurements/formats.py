@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 from workers.measurements.rules import samples
-from workers.measurements.rules.samples import Policy, Sample
+from workers.measurements.rules.limits import Policy
+from workers.measurements.rules.samples import Sample
 
 #: OTLP's flag of a point that has no value: the collector's mark of a series that ended.
 NO_RECORDED_VALUE = 1

@@ -86,9 +86,9 @@ def test_a_wedding_is_forgotten_in_all_rooms_but_what_law_keeps() -> None:
     asked = {"wedding_id": "w-1", "headline": "Tell all"}
     sending.send(asked, sender="ops", now=NOON, machine=clock.machine_now())
     with pytest.raises(WeddingUnknown):
-        forgetting.forget_wedding("w-9", by="ada", now=clock.now())
+        forgetting.forget_wedding("w-9", by="ada", now=clock.now(), machine=clock.machine_now())
     with pytest.raises(forgetting.WeddingNear):
-        forgetting.forget_wedding("w-1", by="ada", now=NOON)
+        forgetting.forget_wedding("w-1", by="ada", now=NOON, machine=clock.machine_now())
     said = run("forget", "--wedding", "w-1", "--yes")
     assert said.exit_code == 0, said.output
     assert "weddings: 1 deleted" in said.output

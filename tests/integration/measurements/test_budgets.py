@@ -3,7 +3,8 @@
 import pytest
 
 from workers.foundation import clock
-from workers.measurements.rules.samples import Sample, Scope
+from workers.measurements.rules.limits import Scope
+from workers.measurements.rules.samples import Sample
 from workers.measurements.store import budgets
 from workers.measurements.usecases import intake
 from workers.measurements.usecases.intake import Source, Taken

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made import NOON
-from workers.measurements.rules.samples import Policy, Sample, apart, check, from_json, parts, series
+from workers.measurements.rules.limits import Policy
+from workers.measurements.rules.samples import Sample, apart, check, from_json, parts, series
 
 POLICY = Policy()
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from workers.foundation.moments import MachineMoment
-from workers.measurements.rules.samples import OURS, OWN, Policy, Sample, Scope, check
+from workers.measurements.rules.limits import OURS, OWN, Policy, Scope
+from workers.measurements.rules.samples import Sample, check
 
 NOW = MachineMoment(datetime(2026, 10, 10, 12, tzinfo=UTC))
 SECRET = "a-secret-of-sixteen"

@@ -8,17 +8,18 @@ from sqlalchemy.exc import DBAPIError
 from workers.access.rules.audit import Deed, Kind
 from workers.access.store import audit as store
 from workers.commands import usecases as commands
-from workers.foundation import addresses, clock, database, logs, settings
+from workers.foundation import addresses, database, logs, settings
 from workers.foundation.errors import ExpectedError, storable
+from workers.foundation.moments import MachineMoment
 
 log = logs.get("access")
 
 
-def record(who: str, action: str, subject: str, outcome: str) -> None:
+def record(who: str, action: str, subject: str, outcome: str, *, now: MachineMoment) -> None:
     """Write down what a person did here; a database that does not take it must not be what fails them."""
     login = addresses.postgres(settings.servers().database_url).get("user", "")
     facts = (who, socket.gethostname(), login, action, subject[:200], outcome)
-    deed = Deed(clock.machine_now(), Kind.PERSON, *map(storable, facts))
+    deed = Deed(now, Kind.PERSON, *map(storable, facts))
     try:
         with database.transaction() as db:
             store.append(db, deed)

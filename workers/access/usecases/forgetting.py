@@ -8,7 +8,7 @@ from workers.connections.rules.revocations import Whose
 from workers.connections.usecases import permits
 from workers.foundation import database
 from workers.foundation.errors import ExpectedError
-from workers.foundation.moments import Moment
+from workers.foundation.moments import MachineMoment, Moment
 from workers.retention import store as retention
 from workers.weddings.store import weddings
 
@@ -34,7 +34,7 @@ class Forgotten:
     rows: Mapping[str, int]
 
 
-def forget_wedding(wedding_id: str, *, by: str, now: Moment) -> Forgotten:
+def forget_wedding(wedding_id: str, *, by: str, now: Moment, machine: MachineMoment) -> Forgotten:
     """Delete what is kept of a wedding that is over or cancelled; end its permits; take it out of the cache.
 
     Raises WeddingUnknown, WeddingNear.
@@ -45,15 +45,15 @@ def forget_wedding(wedding_id: str, *, by: str, now: Moment) -> Forgotten:
             raise WeddingNear(wedding_id=wedding_id)
         entries, version = changing.entries_of(db, wedding), weddings.version_of(db)
         rows = retention.forget_wedding(db, wedding_id, kept=KEPT)
-    permits.revoke(Whose.WEDDING, wedding_id, by=by, reason="forgotten", now=now)
+    permits.revoke(Whose.WEDDING, wedding_id, by=by, reason="forgotten", now=now, machine=machine)
     changing.invalidate(entries, version + 1)
     return Forgotten(rows)
 
 
-def forget_person(user_id: str, *, by: str, now: Moment) -> Forgotten:
+def forget_person(user_id: str, *, by: str, now: Moment, machine: MachineMoment) -> Forgotten:
     """Delete what names a person: where they are reached, and what was sent to them; end their permits."""
     recipients = [user_id, f"guest:{user_id}", f"supplier:{user_id}"]
     with database.transaction() as db:
         rows = retention.forget_person(db, recipients, kept=KEPT)
-    permits.revoke(Whose.USER, user_id, by=by, reason="forgotten", now=now)
+    permits.revoke(Whose.USER, user_id, by=by, reason="forgotten", now=now, machine=machine)
     return Forgotten(rows)

@@ -7,7 +7,7 @@ import orjson
 
 from workers.connections.keys import REVOKED, REVOKED_CHANGED
 from workers.connections.rules.revocations import Revocation, Whose
-from workers.foundation import background, clock, redis
+from workers.foundation import background, redis
 
 #: In seconds: how often a process that follows reads them again.
 FOLLOWED_EVERY = 0.5
@@ -16,9 +16,9 @@ _followed: list[Revocation] | None = None
 
 
 def revoke(one: Revocation) -> None:
-    """Remember that permits are taken back, tell all gateways, and forget what has expired."""
+    """Remember that permits are taken back, tell all gateways, and forget what has expired by then."""
     server = redis.connections()
-    gone = [_field(other) for other in _read() if other.until < clock.epoch()]
+    gone = [_field(other) for other in read() if other.until < one.before]
     with server.pipeline(transaction=False) as pipe:
         pipe.hset(REVOKED, _field(one), orjson.dumps({"before": one.before, "until": one.until}))
         if gone:
@@ -32,11 +32,6 @@ def lift(whose: Whose, id: str) -> bool:
     lifted = bool(redis.connections().hdel(REVOKED, f"{whose}:{id}"))
     redis.connections().publish(REVOKED_CHANGED, f"{whose}:{id}")
     return lifted
-
-
-def read() -> list[Revocation]:
-    """Return those that hold now."""
-    return [one for one in _read() if one.until >= clock.epoch()]
 
 
 def current() -> list[Revocation]:
@@ -60,7 +55,8 @@ def _follow(until: threading.Event) -> None:
     _followed = None
 
 
-def _read() -> list[Revocation]:
+def read() -> list[Revocation]:
+    """Return all that are kept: of who has expired, no permit is good any more in any case."""
     found = []
     for field, text in redis.connections().hgetall(REVOKED).items():
         whose, _, id = field.partition(":")

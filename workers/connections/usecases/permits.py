@@ -8,9 +8,9 @@ from workers.connections.formats.events import PermitsRevoked
 from workers.connections.formats.permits import LONGEST, Permit, PermitRefused
 from workers.connections.rules.revocations import Revocation, Whose, is_revoked
 from workers.connections.store import revocations as store
-from workers.foundation import clock, database
+from workers.foundation import database
 from workers.foundation.errors import ExpectedError, storable
-from workers.foundation.moments import Moment
+from workers.foundation.moments import MachineMoment, Moment
 from workers.journal import store as journal
 from workers.weddings.rules.calendar import ID, ID_REMEDY, NAME, NAME_REMEDY
 
@@ -56,7 +56,7 @@ def follow(until: Event) -> None:
     store.follow(until)
 
 
-def revoke(whose: Whose, id: str, *, by: str, reason: str, now: Moment) -> Revocation:
+def revoke(whose: Whose, id: str, *, by: str, reason: str, now: Moment, machine: MachineMoment) -> Revocation:
     """Take back all permits of a user, a wedding or a key that were issued until now.
 
     Gateways close their connections within a second. Raises RevocationRefused, DatabaseUnavailable.
@@ -64,7 +64,7 @@ def revoke(whose: Whose, id: str, *, by: str, reason: str, now: Moment) -> Revoc
     allowed, remedy = (ID, ID_REMEDY) if whose is Whose.WEDDING else (NAME, NAME_REMEDY)
     if not allowed.fullmatch(id):
         raise RevocationRefused(whose=whose, id=id[:40], remedy=f"it must be {remedy}")
-    at = clock.epoch()
+    at = machine.timestamp()
     one = Revocation(whose, id, at, at + (KEY_FOR if whose is Whose.KEY else LONGEST).total_seconds())
     with database.transaction() as db:
         event = PermitsRevoked(whose, id, storable(by), storable(reason))

@@ -9,7 +9,8 @@ import numpy as np
 
 from workers.foundation import redis
 from workers.measurements import keys
-from workers.measurements.rules.samples import Batch, Policy, parts
+from workers.measurements.rules.limits import Policy
+from workers.measurements.rules.samples import Batch, parts
 
 #: In seconds: for how long it is known which series a day had.
 _KEPT_FOR = 2 * 86_400

@@ -13,7 +13,8 @@ from workers.foundation import database, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 from workers.measurements import telemetry
-from workers.measurements.rules.samples import OURS, Policy, Sample, Scope, apart, check
+from workers.measurements.rules.limits import OURS, Policy, Scope
+from workers.measurements.rules.samples import Sample, apart, check
 from workers.measurements.store import budgets, points
 from workers.measurements.store.writer import Writer
 
