@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from threading import Thread
 from time import sleep
 
@@ -208,3 +209,32 @@ def test_two_requests_on_one_connection_are_shown_their_own_weddings(api: str, r
             assert "is not of that day" in said.text
             other = "w-2" if id == "w-1" else "w-1"
             assert one.post(f"/v1/weddings/{other}/reports", json=body, headers=head).status_code == 403
+
+
+def test_the_api_speaks_tls_where_files_say_so(tmp_path: Path, real_servers: list[servers.Server]) -> None:
+    import ssl
+
+    import trustme
+
+    authority, port = trustme.CA(), servers.free_port()
+    own = authority.issue_cert("127.0.0.1")
+    own.private_key_pem.write_to_path(str(tmp_path / "key"))
+    own.cert_chain_pems[0].write_to_path(str(tmp_path / "certificate"))
+    files = {"API_TLS_CERTIFICATE": str(tmp_path / "certificate"), "API_TLS_KEY": str(tmp_path / "key")}
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    def _answers(context: ssl.SSLContext) -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"https://127.0.0.1:{port}/livez", verify=context, timeout=3).status_code == 200
+        return False
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "workers.http.server"],
+        cwd=ROOT,
+        env=os.environ | files | {"API_PORT": str(port)},
+    ) as process:
+        assert eventually(lambda: _answers(trusting), within=40)
+        assert not _answers(ssl.create_default_context())
+        assert not _lives(f"http://127.0.0.1:{port}")
+        process.terminate()
