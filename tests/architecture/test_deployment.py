@@ -3,13 +3,19 @@
 import json
 import re
 import shlex
+from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
 from tests import ROOT
+from workers.access.rules import edge, roles
 from workers.app import HARD_LIMIT
+from workers.connections.formats import permits
+from workers.foundation import settings, signatures
+from workers.measurements.rules import limits
+from workers.processes import secret_files
 from workers.processes.supervisor import read_procfile
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -23,7 +29,12 @@ SERVICE = {
         "image": {"type": "string"},
         "build": {"type": "object"},
         "command": {"type": "string"},
-        "user": {"type": "string"},
+        "user": {"const": "valkey"},
+        "read_only": {"const": True},
+        "tmpfs": {"type": "array", "items": {"type": "string"}},
+        "cap_drop": {"const": ["ALL"]},
+        "security_opt": {"const": ["no-new-privileges:true"]},
+        "secrets": {"type": "array", "items": {"type": "string"}, "minItems": 1},
         "restart": {"enum": ["always", "on-failure"]},
         "env_file": {"type": "array"},
         "stop_grace_period": {"type": "string", "pattern": "^[0-9]+s$"},
@@ -116,13 +127,50 @@ def test_what_is_ours_has_limits_a_check_and_time_to_end_and_is_not_root(name: s
     assert "user" not in service
     assert int(service["stop_grace_period"].rstrip("s")) > HARD_LIMIT.total_seconds()
 
+    assert {"read_only", "cap_drop", "security_opt"} <= service.keys()
 
-def test_nobody_gets_in_by_a_default_login() -> None:
-    for secret in (
-        "POSTGRES_PASSWORD",
-        "VALKEY_PASSWORD",
-        "GRAFANA_PASSWORD",
-        "FLOWER_BASIC_AUTH",
-        "CONNECTIONS_PERMIT_KEYS",
-    ):
-        assert f"${{{secret}:?" in (ROOT / "docker-compose.yml").read_text()
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_every_container_is_bounded_gains_nothing_and_has_its_own_secrets(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert {"mem_limit", "security_opt", "secrets"} <= service.keys()
+    # No secret stands in the environment: each is a file that this container alone gets.
+    mounted = {f"/run/secrets/{one}" for one in service["secrets"]}
+    files = {value for value in service.get("environment", {}).values() if value.startswith("/run/secrets/")}
+    assert files <= mounted
+    for variable, value in service.get("environment", {}).items():
+        assert not re.search("PASSWORD|SECRET|TOKEN|KEY|LOGIN|AUTH|_URL", variable) or value in files, (
+            variable
+        )
+
+
+@pytest.mark.parametrize("name", PROCFILE)
+def test_each_process_logs_in_as_its_role(name: str) -> None:
+    role = roles.of_process(name)
+    assert role
+    service = COMPOSE["services"][name]
+    for variable, value in service["environment"].items():
+        if variable.startswith("WEDOPS_") and variable.endswith("_URL_FILE"):
+            assert value.rpartition("-")[2] == role
+        elif variable.endswith("_FILE") and "/run/secrets" in value:
+            assert roles.may_have(role, variable.removesuffix("_FILE")), variable
+
+
+def test_the_secrets_that_are_mounted_are_made_once_and_in_the_form_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "secrets"
+    made = set(secret_files.write(folder))
+    assert set(COMPOSE["secrets"]) <= made
+    assert all(one["file"] == f"./secrets/{name}" for name, one in COMPOSE["secrets"].items())
+    assert (folder.stat().st_mode & 0o777) == 0o700
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    assert secret_files.write(folder) == []
+    assert before == {path.name: path.read_text() for path in folder.iterdir()}
+    for service in COMPOSE["services"].values():
+        for variable, value in service.get("environment", {}).items():
+            if value.startswith("/run/secrets/") and "GF_" not in variable and "POSTGRES" not in variable:
+                monkeypatch.setenv(variable.removesuffix("_FILE"), before[value.rpartition("/")[2]])
+    for policy in (roles.Logins, edge.Policy, signatures.Policy, limits.Policy, settings.Servers):
+        settings.read(policy)
+    assert permits.keys()

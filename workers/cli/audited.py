@@ -12,7 +12,7 @@ from workers.cli.lazy import LazyGroup
 LOOKS = frozenset(
     {
         "up", "supervise", "watch", "ingest", "deliver", "listen", "status", "doctor", "audit", "slo",
-        "replay", "simulate", "connections", "person", "presence", "review", "timeline",
+        "secrets", "replay", "simulate", "connections", "person", "presence", "review", "timeline",
         "plan capacity", "plan day", "alerts list", "alerts paths", "alerts show", "alerts silences",
         "contacts list", "scaling actions", "scaling audit", "scaling regret", "scaling show",
         "scaling try", "scaling why", "forecast backtest", "forecast show", "suppliers limits",

@@ -17,6 +17,7 @@ COMMANDS = {
     "status": "Say in one line whether all is well, then what is.",
     "doctor": "Say what is wrong with a set-up, and how to mend it.",
     "grants": "Who may do what on Valkey and in PostgreSQL: print it, apply it.",
+    "secrets": "Make the secrets of an installation in containers.",
     "migrate": "Bring the database and the Redis functions to this version.",
     "supervise": "Run the Procfile's processes, and restart what dies or hangs.",
     "nodes": "The realtime nodes: who is up, how full, and whose weddings they have.",

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from time import sleep
 
@@ -21,6 +20,7 @@ import psycopg
 from redis import Redis
 from redis.exceptions import BusyLoadingError, RedisError
 
+from workers.access.usecases import grants
 from workers.foundation import clock
 from workers.foundation.errors import ExpectedError
 from workers.processes import programs
@@ -128,7 +128,7 @@ def start_valkey(
     for path in (config, known):
         path.touch(mode=0o600)
     # Only hashes of secrets: who may read the configuration may not become who may write it.
-    owner = f"user {OWNER} on #{sha256(secret.encode()).hexdigest()} ~* &* +@all"
+    owner = grants.owner_line(OWNER, secret)
     known.write_text("".join(f"{line}\n" for line in ("user default off", owner, *users)))
     settings = {"bind": LOOPBACK, "port": str(port), "dir": str(home), "aclfile": str(known)} | options
     config.write_text("".join(f'{key} "{value}"\n' for key, value in settings.items()))

@@ -1,6 +1,7 @@
 """Granting each role what it needs, on all servers; and what they allow that nobody needs."""
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 
 from redis.exceptions import NoPermissionError
 
@@ -28,6 +29,11 @@ def user_lines(server: Server, known: Logins, *, with_connections: bool) -> list
     return [
         valkey.line(role, own, known.of(role)) for role, own in rules.rules_of(kept).items() if known.of(role)
     ]
+
+
+def owner_line(name: str, secret: str) -> str:
+    """Return what defines who may do everything on a Valkey, in a file of users."""
+    return f"user {name} on #{sha256(secret.encode()).hexdigest()} ~* &* +@all"
 
 
 def as_role(url: str, role: Role, known: Logins) -> str:
