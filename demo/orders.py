@@ -83,6 +83,8 @@ class Orders:
         try:
             async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
                 await channel.subscribe(DESIRED_CHANGED, SERVICE, REVOKED_CHANGED, CLOSE + self.node)
+                # What was said while nobody listened is read.
+                self._read_again = 0.0
                 await self._follow(channel)
         except (RedisError, ExpectedError) as error:
             log.warning("no orders", reason="redis", detail=str(error))

@@ -63,7 +63,6 @@ class App(celery.Celery):
 
     def send_task(self, name: str, *args: Any, headers: dict[str, Any] | None = None, **options: Any) -> Any:
         """Send a task by name, as Celery does."""
-        broker.install()
         return super().send_task(
             name, *args, headers={"enqueued_at": clock.epoch()} | (headers or {}), **options
         )
@@ -111,8 +110,6 @@ class Task(celery.Task):
         queue = routing_key if routing_key in queues.NAMES else "other"
         if isinstance(enqueued_at := request.get("enqueued_at"), int | float):
             telemetry.task_wait_seconds.labels(queue).observe(max(0.0, clock.epoch() - enqueued_at))
-        if request.get("woken"):
-            jobs.woken(self.name)
         begun = clock.stopwatch()
         # What a message names reaches the log once it was checked: commands.usecases.bind.
         structlog.contextvars.clear_contextvars()
@@ -120,7 +117,12 @@ class Task(celery.Task):
             structlog.contextvars.bound_contextvars(task=self.name, task_id=request.id),
             signatures.sent_by(request.get("signature")),
         ):
-            outcome = self._job(request, args, kwargs) if request.get("job") else self._body(args, kwargs)
+            # Jobs are beat's own, and so is waking: a service has neither.
+            ours = not signatures.is_foreign()
+            if ours and request.get("woken"):
+                jobs.woken(self.name)
+            is_job = ours and request.get("job")
+            outcome = self._job(request, args, kwargs) if is_job else self._body(args, kwargs)
         telemetry.tasks.labels(self.name, outcome).inc()
         telemetry.task_seconds.labels(self.name).observe(clock.stopwatch() - begun)
 
@@ -166,6 +168,8 @@ class Task(celery.Task):
         return result
 
 
+# Before anything connects: what this process sends is signed.
+broker.install()
 # Before Flower, a command of this app, reads its own.
 settings.settle_environment()
 # Never the current app: a service that imports workers.client keeps its own.
@@ -189,7 +193,6 @@ def _logs(loglevel: int | str | None = None, **_later: Any) -> None:
 def _begin(**_later: Any) -> None:
     # Before Celery's own set-up, whose warnings would have a form of their own.
     logs.configure()
-    broker.install()
 
 
 @signals.task_failure.connect
@@ -238,7 +241,8 @@ def _detail(error: BaseException | None) -> str:
 def _keep(request: Any, task: str, why: str) -> None:
     queue = (request.delivery_info or {}).get("routing_key", "")
     try:
-        letter = dead_letters.enveloped(task, request.id, request.args, request.kwargs, queue)
+        caller = signatures.sender() if signatures.is_foreign() else ""
+        letter = dead_letters.enveloped(task, request.id, request.args, request.kwargs, queue, caller=caller)
         dead_letters.keep(queue, why, letter)
     except (RedisError, TypeError) as error:
         log.warning("dead letter lost", task=task, reason=type(error).__name__)

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Header
+from fastapi.concurrency import run_in_threadpool
 
 from workers.connections.formats.permits import Permit
 from workers.connections.usecases import permits
@@ -12,9 +13,11 @@ from workers.foundation.claims import Claims
 
 async def _holder(authorization: Annotated[str, Header()] = "") -> Permit:
     """Return whose permit came with a request, for whom the database is asked from now on."""
-    # On the loop, not in a thread: what is claimed holds for the whole request.
     scheme, _, token = authorization.strip().partition(" ")
-    permit = permits.read(token.strip() if scheme.casefold() == "bearer" else "")
+    # In a thread, for what was taken back may have to be asked for. What is claimed here, on the loop, holds
+    # for the whole request.
+    given = token.strip() if scheme.casefold() == "bearer" else ""
+    permit = await run_in_threadpool(permits.read, given)
     claims.claim(Claims(permit.wedding_id or "", permit.supplier_id or ""))
     return permit
 

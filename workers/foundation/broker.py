@@ -119,9 +119,12 @@ class Transport(redis.Transport):
     Channel = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        if why := messages.problem(message):
+        if queue not in queues.NAMES:
+            # Another app's of this process, or an answer to an operator.
+            super()._deliver(message, queue)
+        elif why := messages.problem(message):
             refuse(why, message, queue)
-        elif queue in queues.NAMES and (why := signatures.problem(message, signatures.policy())):
+        elif why := signatures.problem(message, signatures.policy()):
             refuse(why, message, queue, reason="signature")
         elif messages.restored(message.get("headers") or {}) > messages.RESTORED_MAX:
             # A replay starts from nothing again.

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from workers.foundation import keys, queues, redis
+from workers.foundation import keys, queues, redis, signatures
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 
@@ -55,8 +55,10 @@ def keep(queue: str, reason: str, message: bytes = b"") -> None:
     redis.undecoded().xadd(keys.DEAD_LETTERS, fields, maxlen=MAX)
 
 
-def enveloped(task: str, id: str, args: Sequence[Any], kwargs: Mapping[str, Any], queue: str) -> bytes:
-    """Return a task's message as its queue had it.
+def enveloped(
+    task: str, id: str, args: Sequence[Any], kwargs: Mapping[str, Any], queue: str, *, caller: str = ""
+) -> bytes:
+    """Return a task's message as its queue had it; a `caller` who is not ourselves stays named.
 
     That is Celery's protocol 2 in kombu's envelope for Redis.
     """
@@ -69,9 +71,8 @@ def enveloped(task: str, id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
         "body_encoding": "base64",
     }
     properties = delivery | {"correlation_id": id, "priority": 0}
-    return orjson.dumps(
-        wrapping | {"body": body, "headers": {"lang": "py", "task": task, "id": id}, "properties": properties}
-    )
+    headers = {"lang": "py", "task": task, "id": id} | ({"signature": {"caller": caller}} if caller else {})
+    return orjson.dumps(wrapping | {"body": body, "headers": headers, "properties": properties})
 
 
 def count() -> int:
@@ -96,11 +97,26 @@ def replay(id: str) -> Letter:
     if not letter.message or letter.queue not in queues.NAMES:
         raise LetterNotKept(id=id)
     if not redis.undecoded().fcall(
-        "wedops_letter_replay", 2, keys.DEAD_LETTERS, letter.queue, id, letter.message
+        "wedops_letter_replay", 2, keys.DEAD_LETTERS, letter.queue, id, _signed(letter.message)
     ):
         # Somebody else just did.
         raise LetterUnknown(id=id)
     return letter
+
+
+def _signed(message: bytes) -> bytes:
+    """Return a message signed by who replays it: it was unsigned, or signed too long ago.
+
+    What somebody else signed stays theirs: they could not send more by having it refused.
+    """
+    try:
+        found = orjson.loads(message)
+        if (found["headers"].get("signature") or {}).get("caller", signatures.OWN) != signatures.OWN:
+            return message
+        signatures.sign(found, signatures.policy().keys)
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
+        return message
+    return orjson.dumps(found)
 
 
 def _letter(id: bytes, fields: dict[bytes, bytes]) -> Letter:

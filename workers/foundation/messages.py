@@ -124,9 +124,22 @@ def body_problem(message: Any) -> str | None:
             and len(body) == 3
             and all(map(isinstance, body, (list, dict, dict | None)))
         )
-        return None if whole else "body must be [args, kwargs, embed]: a list and two objects"
+        if not whole:
+            return "body must be [args, kwargs, embed]: a list and two objects"
+        return _follow_ups_problem(body[2] or {})
     if not isinstance(body, dict) or "task" not in body:
         return None
     if not isinstance(body.get("args") or [], list) or not isinstance(body.get("kwargs") or {}, dict):
         return "args must be a list and kwargs an object"
-    return _options_problem(body, "")
+    return _follow_ups_problem(body) or _options_problem(body, "")
+
+
+#: Other tasks that Celery sends by itself once a message's own is done: in our name, whoever asked.
+_FOLLOW_UPS = ("callbacks", "errbacks", "chain", "chord", "link", "link_error")
+
+
+def _follow_ups_problem(options: Mapping[str, Any]) -> str | None:
+    for name in (*_FOLLOW_UPS, "signature"):
+        if options.get(name):
+            return f"{name} is not taken here: send each task by a message of its own"
+    return None

@@ -7,6 +7,7 @@ language signs what it has just written, and nothing has to be brought into a ca
 
 import hmac
 import os
+from collections import deque
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,8 +18,10 @@ from typing import Any, ClassVar
 
 import orjson
 
-from workers.foundation import clock, settings
+from workers.foundation import clock, logs, settings
 from workers.foundation.errors import ExpectedError
+
+log = logs.get("signatures")
 
 #: As whom our own processes sign: they may send every task.
 OWN = "wedops"
@@ -68,7 +71,18 @@ def _read(keys: str) -> dict[str, list[bytes]]:
 def policy() -> Policy:
     """Return COMMANDS_…: asked for each message, so read once for each value."""
     settings.refresh()
-    return _policy(os.environ.get("COMMANDS_KEYS"), os.environ.get("COMMANDS_SIGNED"))
+    try:
+        _good.append(_policy(os.environ.get("COMMANDS_KEYS"), os.environ.get("COMMANDS_SIGNED")))
+    except settings.SettingInvalid as error:
+        # A slip of the pen in a file that rotates must not have every message refused.
+        if not _good or "COMMANDS_KEYS" not in settings.from_files():
+            raise
+        log.error("setting not taken", reason="invalid", detail=str(error))
+    return _good[-1]
+
+
+#: The newest policy that could be read.
+_good: deque[Policy] = deque(maxlen=1)
 
 
 @lru_cache(maxsize=8)
@@ -96,6 +110,9 @@ def problem(message: Mapping[str, Any], rules: Policy) -> str | None:
     signature = (message.get("headers") or {}).get("signature")
     if signature is None:
         return "it is not signed; sign it with its caller's key" if rules.signed == "required" else None
+    if not isinstance((message.get("headers") or {}).get("task"), str):
+        # Of protocol 1 the options stand in the body: what was checked here would not be what is done.
+        return "headers.task must name the task: sign a message of Celery's protocol 2"
     if not isinstance(signature, dict) or not all(
         isinstance(signature.get(name), str) for name in ("caller", "at", "mac")
     ):
@@ -132,9 +149,14 @@ def offer(tasks: Container[str]) -> None:
     _offered = tasks
 
 
+def is_foreign() -> bool:
+    """Tell whether somebody else than ourselves signed the message that is worked on."""
+    return sender() not in ("", OWN)
+
+
 def check_offered(task: str) -> None:
     """Raise NotOffered for a task that the sender of the message may not send."""
-    if sender() not in ("", OWN) and task not in _offered:
+    if is_foreign() and task not in _offered:
         raise NotOffered(task=task, caller=sender())
 
 

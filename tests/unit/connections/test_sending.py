@@ -57,4 +57,5 @@ def test_presence_is_ones_own(key: object, may: bool) -> None:
     ],
 )
 def test_what_is_taken_back(whose: Whose, id: str, issued: float, revoked: bool) -> None:
-    assert is_revoked("ada", "w-1", "k1", issued, [Revocation(whose, id, 100, 3700)]) is revoked
+    assert is_revoked("ada", "w-1", "k1", issued, [Revocation(whose, id, 100, 3700)], at=200) is revoked
+    assert not is_revoked("ada", "w-1", "k1", issued, [Revocation(whose, id, 100, 3700)], at=3701)

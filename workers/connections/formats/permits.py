@@ -13,15 +13,19 @@ from typing import Any
 import jwt
 
 from workers.connections.rules.admission import UserType
-from workers.foundation import clock, settings
+from workers.foundation import clock, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.settings import SettingInvalid
 from workers.weddings.rules.calendar import ID, ID_REMEDY, NAME, NAME_REMEDY
+
+log = logs.get("connections")
 
 VARIABLE = "CONNECTIONS_PERMIT_KEYS"
 AUDIENCE = "wedops"
 #: A permit that lives longer is refused: it could not be taken back.
 LONGEST = timedelta(hours=1)
+#: In seconds: by how much clocks may differ.
+LEEWAY = 5
 _SHORTEST_KEY = 32
 
 
@@ -64,9 +68,24 @@ class Permit:
         return {name: getattr(self, name) for name in WHO}
 
 
+#: The newest keys that could be read: a slip of the pen in a file that rotates keeps nobody out.
+_good: dict[str, str] = {}
+
+
 def keys() -> dict[str, str]:
     """Return the secrets by name, the signing one first. Raises SettingInvalid."""
+    global _good  # noqa: PLW0603 - one list a process
     settings.refresh()
+    try:
+        _good = _keys()
+    except SettingInvalid as error:
+        if not _good or VARIABLE not in settings.from_files():
+            raise
+        log.error("setting not taken", reason="invalid", detail=str(error))
+    return _good
+
+
+def _keys() -> dict[str, str]:
     found = dict(
         pair.strip().split(":", 1) for pair in os.environ.get(VARIABLE, "").split(",") if ":" in pair
     )
@@ -123,7 +142,7 @@ def read(token: str) -> Permit:
                 why="token_key_unknown", remedy="fetch a new permit: its key was rotated out, or is not ours"
             )
         claims = jwt.decode(
-            token, secret, ["HS256"], {"require": ["exp", "iat", "sub"]}, audience=AUDIENCE, leeway=5
+            token, secret, ["HS256"], {"require": ["exp", "iat", "sub"]}, audience=AUDIENCE, leeway=LEEWAY
         )
     except jwt.ExpiredSignatureError:
         raise PermitRefused(why="token_expired", remedy="fetch a new permit") from None

@@ -28,10 +28,18 @@ class Revocation:
 
 
 def is_revoked(
-    user_id: str, wedding_id: str | None, key: str, issued_at: float, revoked: Iterable[Revocation]
+    user_id: str,
+    wedding_id: str | None,
+    key: str,
+    issued_at: float,
+    revoked: Iterable[Revocation],
+    *,
+    at: float,
 ) -> bool:
-    """Tell whether a permit was taken back."""
+    """Tell whether a permit was taken back, as of a moment."""
     ids = {Whose.USER: user_id, Whose.WEDDING: wedding_id, Whose.KEY: key}
     return any(
-        ids[one.whose] == one.id and (one.whose is Whose.KEY or issued_at <= one.before) for one in revoked
+        ids[one.whose] == one.id and (one.whose is Whose.KEY or issued_at <= one.before)
+        for one in revoked
+        if at <= one.until
     )

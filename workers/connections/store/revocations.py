@@ -18,13 +18,10 @@ _followed: list[Revocation] | None = None
 def revoke(one: Revocation) -> None:
     """Remember that permits are taken back, tell all gateways, and forget what has expired by then."""
     server = redis.connections()
-    gone = [_field(other) for other in read() if other.until < one.before]
-    with server.pipeline(transaction=False) as pipe:
-        pipe.hset(REVOKED, _field(one), orjson.dumps({"before": one.before, "until": one.until}))
-        if gone:
-            pipe.hdel(REVOKED, *gone)
-        pipe.publish(REVOKED_CHANGED, _field(one))
-        pipe.execute()
+    if gone := [_field(other) for other in read() if other.until < one.before]:
+        server.hdel(REVOKED, *gone)
+    server.hset(REVOKED, _field(one), orjson.dumps({"before": one.before, "until": one.until}))
+    server.publish(REVOKED_CHANGED, _field(one))
 
 
 def lift(whose: Whose, id: str) -> bool:
@@ -56,7 +53,7 @@ def _follow(until: threading.Event) -> None:
 
 
 def read() -> list[Revocation]:
-    """Return all that are kept: of who has expired, no permit is good any more in any case."""
+    """Return all that are kept, also those that have expired and are forgotten with the next one."""
     found = []
     for field, text in redis.connections().hgetall(REVOKED).items():
         whose, _, id = field.partition(":")

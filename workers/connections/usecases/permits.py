@@ -5,10 +5,10 @@ from threading import Event
 
 from workers.connections.formats import permits
 from workers.connections.formats.events import PermitsRevoked
-from workers.connections.formats.permits import LONGEST, Permit, PermitRefused
+from workers.connections.formats.permits import LEEWAY, LONGEST, Permit, PermitRefused
 from workers.connections.rules.revocations import Revocation, Whose, is_revoked
 from workers.connections.store import revocations as store
-from workers.foundation import database
+from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import MachineMoment, Moment
 from workers.journal import store as journal
@@ -33,7 +33,8 @@ class NotRevoked(ExpectedError):
 def read(token: str) -> Permit:
     """Return what a token permits. Raises PermitRefused, also for one that was taken back."""
     permit = permits.read(token)
-    if is_revoked(permit.user_id, permit.wedding_id, permit.key, permit.issued_at, store.current()):
+    mine = permit.user_id, permit.wedding_id, permit.key, permit.issued_at
+    if is_revoked(*mine, store.current(), at=clock.epoch()):
         raise PermitRefused(why="token_revoked", remedy="ask the platform for a new permit")
     return permit
 
@@ -64,8 +65,9 @@ def revoke(whose: Whose, id: str, *, by: str, reason: str, now: Moment, machine:
     allowed, remedy = (ID, ID_REMEDY) if whose is Whose.WEDDING else (NAME, NAME_REMEDY)
     if not allowed.fullmatch(id):
         raise RevocationRefused(whose=whose, id=id[:40], remedy=f"it must be {remedy}")
-    at = machine.timestamp()
-    one = Revocation(whose, id, at, at + (KEY_FOR if whose is Whose.KEY else LONGEST).total_seconds())
+    at, lasts = machine.timestamp(), KEY_FOR if whose is Whose.KEY else LONGEST
+    # The clock of who issues may be ahead, and as much is allowed for when one is read.
+    one = Revocation(whose, id, at + LEEWAY, at + lasts.total_seconds() + 2 * LEEWAY)
     with database.transaction() as db:
         event = PermitsRevoked(whose, id, storable(by), storable(reason))
         journal.append(db, [event], at=now)
