@@ -106,7 +106,8 @@ class Gateway:
     async def _turn_away(self, socket: ServerConnection, error: PermitRefused, address: str) -> Response:
         """Refuse a bad permit: who keeps trying them waits for each answer, and who has a good one never."""
         wait = await asyncio.to_thread(door.count, error.reason, address)
-        await self.penalties.hold(address)
+        if not await self.penalties.hold(address):
+            return door.refuse(socket, Admission(ok=False, reason="too_fast", retry_after_ms=60_000))
         refusal = Admission(ok=False, reason=error.reason, retry_after_ms=wait)
         return door.refuse(socket, refusal, str(error))
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from celery import signals
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from schedules.table import TABLE, Line
 from schedules.words import Pace
 from workers.app import app
-from workers.connections.store import registry as connections
 from workers.foundation import clock, heartbeat, jobs, keys, logs, redis
 from workers.seasons import store as seasons
 from workers.seasons.rules.season import KindOfDay
@@ -67,17 +67,16 @@ class TableScheduler(Scheduler):
             self._fired = clock.stopwatch()
             log.error("tick failed", reason="redis", detail=str(error))
             if redis.is_missing_function(error):
-                self._load_functions()
+                self._have_functions_loaded()
             return TICK
         return self._wait()
 
-    def _load_functions(self) -> None:
+    def _have_functions_loaded(self) -> None:
         # A broker that was replaced or emptied: without functions nobody could register, and no job would
-        # run.
+        # run. A worker loads them: who loads functions decides what all others run.
         try:
-            log.warning("functions loaded", reason="missing", libraries=redis.load_functions())
-            connections.publish_limits()
-        except RedisError as error:
+            app.wake("connections.restore")
+        except (RedisError, OperationalError) as error:
             log.error("functions not loaded", reason="redis", detail=f"{error}; run `wedops migrate`")
 
     def _follow_the_day(self, epoch: float) -> None:

@@ -9,9 +9,9 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from tests.conftest import LOGINS
 from tests.made import connection
-from workers.access.rules import valkey as rules
 from workers.access.rules.roles import Logins, Role
-from workers.access.rules.valkey import GATEWAY_CALLS, Server
+from workers.access.store import users as rules
+from workers.access.store.users import GATEWAY_CALLS, Server
 from workers.access.usecases import grants
 from workers.connections import keys as connections
 from workers.connections.store import registry

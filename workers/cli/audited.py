@@ -44,6 +44,10 @@ _SUBJECTS = (
     "region",
     "kind",
     "id",
+    "user",
+    "wedding",
+    "key",
+    "user_id",
 )
 
 
@@ -55,7 +59,7 @@ class AuditedGroup(LazyGroup):
         words = [*ctx._protected_args, *ctx.args]
         path, leaf = self._resolved(ctx, words)
         name = " ".join(path)
-        if leaf is None or "--help" in words or not changes(name, words[len(path) :]):
+        if leaf is None or not changes(name, words[len(path) :]):
             return super().invoke(ctx)
         outcome = "interrupted"
         with _noting(leaf) as given:
@@ -69,7 +73,9 @@ class AuditedGroup(LazyGroup):
                 outcome = type(error).__name__
                 raise
             finally:
-                _record(name, given, outcome)
+                # Not where it only said how it is called.
+                if given:
+                    _record(name, given, outcome)
         return result
 
     def _resolved(self, ctx: click.Context, words: Sequence[str]) -> tuple[list[str], click.Command | None]:
@@ -96,7 +102,7 @@ def _noting(leaf: click.Command) -> Iterator[dict[str, Any]]:
     invoke = leaf.invoke
 
     def _invoke(ctx: click.Context) -> Any:
-        given.update(ctx.params)
+        given.update(ctx.params, command=ctx.command_path)
         return invoke(ctx)
 
     leaf.invoke = _invoke  # type: ignore[method-assign]

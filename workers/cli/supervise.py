@@ -1,6 +1,5 @@
 """`wedops supervise`."""
 
-import os
 import signal
 import tempfile
 from functools import partial
@@ -10,7 +9,7 @@ import click
 from redis.exceptions import RedisError
 
 from workers.access.usecases import grants
-from workers.foundation import event_log, jobs, logs, redis
+from workers.foundation import event_log, jobs, logs, redis, settings
 from workers.processes.supervisor import Supervisor, read_procfile
 from workers.processes.system import ADDRESSES, environment
 
@@ -43,7 +42,9 @@ def command(procfile: Path, only: tuple[str, ...], folder: Path | None) -> None:
         signal.signal(number, lambda number, _frame: ended.append(number))
     home = folder or Path(tempfile.mkdtemp(prefix="wedops-"))
     click.echo(f"logs: {home / 'log'}", err=True)
-    addresses = {name: os.environ[name] for name in ADDRESSES if name in os.environ}
+    # Also those that have another name in the environment, or stand in a file.
+    urls = settings.servers()
+    addresses = {name: url for name in ADDRESSES if (url := getattr(urls, name.lower()[7:]))}
     supervisor = Supervisor(
         home,
         commands,

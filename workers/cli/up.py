@@ -79,8 +79,9 @@ def state_folder() -> Path:
 def _alone(home: Path) -> Iterator[None]:
     # Whoever else is on this machine finds nothing here to read; as root, servers run as somebody else.
     os.umask(0o077)
-    if not home.exists():
-        home.mkdir(parents=True)
+    # One that was ours before, too.
+    if not home.exists() or (home / "lock").exists():
+        home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o711 if programs.unprivileged() else 0o700)
     with (home / "lock").open("w") as lock:
         try:

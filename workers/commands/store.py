@@ -66,11 +66,15 @@ def find(db: Connection, key: str) -> Request | None:
     return Request(*row) if row else None
 
 
-def since(db: Connection, moment: datetime, *, limit: int) -> list[tuple[datetime, str, str, str, str]]:
+def since(
+    db: Connection, moment: datetime, *, caller: str, wedding_id: str, limit: int
+) -> list[tuple[datetime, str, str, str, str]]:
     """Return what was asked since a moment, the newest first: when, caller, task, wedding, state."""
-    wedding_id = func.coalesce(requests.c.message["wedding_id"].astext, "")
-    asked = select(requests.c.accepted_at, requests.c.caller, requests.c.task, wedding_id, requests.c.state)
+    about = func.coalesce(requests.c.message["wedding_id"].astext, "")
+    asked = select(requests.c.accepted_at, requests.c.caller, requests.c.task, about, requests.c.state)
     query = asked.where(requests.c.accepted_at >= moment).order_by(requests.c.accepted_at.desc())
+    query = query.where(requests.c.caller == caller) if caller else query
+    query = query.where(about == wedding_id) if wedding_id else query
     return [tuple(row) for row in db.execute(query.limit(limit))]
 
 

@@ -129,9 +129,11 @@ def caller(db: Connection, key: str) -> str:
     return store.callers(db, [key]).get(key, "")
 
 
-def since(db: Connection, moment: datetime, *, limit: int) -> list[tuple[datetime, str, str, str, str]]:
+def since(
+    db: Connection, moment: datetime, *, caller: str = "", wedding_id: str = "", limit: int
+) -> list[tuple[datetime, str, str, str, str]]:
     """Return what was asked since a moment: when, by whom, the task, the wedding, and what became of it."""
-    return store.since(db, moment, limit=limit)
+    return store.since(db, moment, caller=caller, wedding_id=wedding_id, limit=limit)
 
 
 def find(key: str) -> Request | None:

@@ -20,6 +20,12 @@ def sweep(**_later: object) -> None:
         log.info("connections ended", count=ended, reason="abandoned")
 
 
+@app.task(name="connections.restore")
+def restore(**_later: object) -> None:
+    """Load functions and limits again on a server that was replaced or emptied; beat has this done."""
+    log.warning("functions loaded", libraries=upkeep.restore(), reason="missing")
+
+
 @app.task(name="connections.snapshot")
 def snapshot(**_later: object) -> None:
     """Write what is open, and what went by since the last time, to PostgreSQL: a row a region."""

@@ -5,10 +5,10 @@ from typing import Any
 
 from kombu import Exchange, Queue
 
-from workers.foundation import broker, queues, settings
+from workers.foundation import broker, messages, queues, settings
 
 #: After how long a task is told to end, and is ended.
-SOFT_LIMIT, HARD_LIMIT = timedelta(seconds=25), timedelta(seconds=30)
+SOFT_LIMIT, HARD_LIMIT = timedelta(seconds=messages.SOFT_LIMIT), timedelta(seconds=messages.HARD_LIMIT)
 
 #: What loses least on a crash, as measured: see docs/decisions/0003-delivery.md.
 BROKER: dict[str, Any] = {

@@ -104,7 +104,12 @@ _engines: dict[str, Engine] = {}
 def engine() -> Engine:
     """Return the engine of WEDOPS_DATABASE_URL, opened when it is first needed."""
     url = settings.servers().database_url
-    return _engines.get(url) or _engines.setdefault(url, _engine(url))
+    if found := _engines.get(url):
+        return found
+    # A secret rotated: what is idle in the pools of before is of no use any more.
+    for other in list(_engines.values()):
+        other.dispose()
+    return _engines.setdefault(url, _engine(url))
 
 
 def _engine(url: str) -> Engine:

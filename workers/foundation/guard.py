@@ -21,6 +21,7 @@ _SPECIAL = [
     ipaddress.ip_network(one)
     for one in (
         "64:ff9b:1::/48",
+        "fec0::/10",
         "3fff::/20",
         "5f00::/16",
         "192.88.99.0/24",
@@ -81,5 +82,8 @@ def _inner(address: Address) -> ipaddress.IPv4Address | None:
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    # `::a.b.c.d` (RFC 4291) and `::ffff:0:a.b.c.d` (RFC 2765), too.
+    if int(address) >> 32 in (0, 0xFFFF0000) and int(address) > 1:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)

@@ -1,5 +1,7 @@
 """The Redis keys of the task system itself, on the server of the registry."""
 
+#: String that the API's checks of health write: a server that takes nothing is not well.
+HEALTH = "wedops:health"
 #: Set: the jobs that there are. Written by beat; read by the watch, `status` and the API.
 JOBS = "wedops:jobs"
 #: Hash: `open_until` -> until when no wedding is near, epoch seconds, by wedding_day.list_due; job -> when it

@@ -13,6 +13,8 @@ ETA_MAX = 30.0
 LARGEST = 1_000_000
 
 
+#: In seconds: after how long a task is ended, and before that told to end.
+HARD_LIMIT, SOFT_LIMIT = 30.0, 25.0
 #: How often a message is returned that nobody settled: what ends its worker each time must not come back for
 #: ever.
 RESTORED_MAX = 10
@@ -71,9 +73,9 @@ def _options_problem(options: Mapping[str, Any], where: str) -> str | None:
 
 
 def _rest_problem(options: Mapping[str, Any], where: str) -> str | None:
-    limits = options.get("timelimit") or [None, None]
-    if not isinstance(limits, list | tuple) or len(limits) != 2 or not all(map(_is_limit, limits)):
-        return f"{where}timelimit must be two numbers above 0, or null"
+    # Any other would end a worker's process, and it is not signed.
+    if (options.get("timelimit") or [None, None]) not in ([None, None], [HARD_LIMIT, SOFT_LIMIT]):
+        return f"{where}timelimit is ours to set: leave it out"
     if "job" in options and not _is_job(options["job"]):
         return f"{where}job is beat's own: leave it out"
     if not isinstance(options.get("retries") or 0, int):
@@ -91,12 +93,6 @@ def restored(headers: Mapping[str, Any]) -> int:
     """Return how often a message was returned."""
     often = headers.get("restored")
     return often if isinstance(often, int) else 0
-
-
-def _is_limit(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
-    )
 
 
 def _moment_problem(value: Any) -> str | None:

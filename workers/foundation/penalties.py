@@ -46,7 +46,7 @@ class Penalties:
         if record.held >= HELD_AT_ONCE:
             return None
         record.held += 1
-        return float(min(LONGEST, FIRST * 2 ** (record.failures - FREE - 1)))
+        return float(min(LONGEST, FIRST * 2 ** min(record.failures - FREE - 1, 8)))
 
     def released(self, address: str) -> None:
         """Note that an answer is held no longer."""

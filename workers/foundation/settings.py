@@ -184,7 +184,7 @@ _PREFIXES = (
 
 
 #: Where a process tells its children which variables are from files: their values are not what somebody set.
-_FROM_FILES = "SECRETS_FROM_FILES"
+FROM_FILES = "SECRETS_FROM_FILES"
 #: By variable, its file and what that was when it was read last.
 _files: dict[str, tuple[Path, tuple[int, int]]] = {}
 #: In seconds: how often files are looked at.
@@ -194,7 +194,7 @@ _looked_at = 0.0
 
 def from_files() -> set[str]:
     """Return the variables whose values are from files."""
-    return set(os.environ.get(_FROM_FILES, "").split())
+    return set(os.environ.get(FROM_FILES, "").split())
 
 
 def refresh() -> None:
@@ -235,7 +235,7 @@ def _take_from_file(variable: str, path: Path) -> None:
     if not text:
         raise SettingInvalid(variable=f"{variable}_FILE", value="…", allowed="the file is empty")
     os.environ[variable] = text
-    os.environ[_FROM_FILES] = " ".join(sorted({*known, variable}))
+    os.environ[FROM_FILES] = " ".join(sorted({*known, variable}))
     _files[variable] = path, stamp
 
 

@@ -14,9 +14,8 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.foundation import background, clock, database, health, jobs, queues, redis
+from workers.foundation import background, clock, database, health, jobs, keys, queues, redis
 from workers.foundation.errors import ExpectedError
-from workers.http.keys import HEALTH
 from workers.selfwatch.rules import LATENCY_OBJECTIVES
 
 #: In seconds: from check to check, for how long one may take, and after which a first answer no longer waits.
@@ -84,7 +83,7 @@ class Checks:
 def _redis(client: Callable[[], redis.Client]) -> Callable[[], str]:
     def _writes() -> str:
         try:
-            client().set(HEALTH, 1, ex=60)
+            client().set(keys.HEALTH, 1, ex=60)
         except RedisTimeoutError:
             return HANGS
         except redis.UNREACHABLE:

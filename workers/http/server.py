@@ -93,6 +93,8 @@ def main() -> None:
         # What a request claims must not be another's.
         reset_contextvars=True,
         server_header=False,
+        # Beyond, it is said at once that there are too many.
+        limit_concurrency=2 * policy.waiting_max + 200,
         timeout_keep_alive=5,
         ssl_certfile=policy.tls_certificate or None,
         ssl_keyfile=policy.tls_key or None,

@@ -2,8 +2,10 @@
 
 from datetime import date
 
+#: What all that intake writes begins with.
+METRICS = "wedops:metrics:"
 #: Stream: blocks of samples, from intake to the writer in `ingest`.
-STREAM = "wedops:metrics:stream"
+STREAM = f"{METRICS}stream"
 #: `DETECTOR`: hash of series -> state. Written and read by measurements.detect.
 STATE = "wedops:detect:"
 #: Hash: series -> its anomaly as JSON. Written by measurements.detect; read by alerts.check.
@@ -15,9 +17,9 @@ def begun(source: str, day: date) -> str:
 
     Written and read by intake; gone a day after it.
     """
-    return f"wedops:metrics:series:{day:%Y%m%d}:{source}"
+    return f"{METRICS}series:{day:%Y%m%d}:{source}"
 
 
 def sent(source: str, second: int) -> str:
     """Return the count of a source's samples in a second of the machine's clock."""
-    return f"wedops:metrics:rate:{source}:{second}"
+    return f"{METRICS}rate:{source}:{second}"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from workers.access.rules.roles import Logins, Role
-from workers.access.rules.valkey import RULES, Server
 from workers.access.store.tables import GROUPS
+from workers.access.store.users import RULES, Server
 from workers.access.usecases import grants
 from workers.processes.servers import OWNER
 

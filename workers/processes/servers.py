@@ -4,6 +4,8 @@ On loopback, with a password.
 """
 
 import ctypes
+import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import sleep
+from typing import BinaryIO
 
 import psycopg
 from redis import Redis
@@ -126,14 +129,16 @@ def start_valkey(
     home.mkdir(parents=True, exist_ok=True)
     config, known = home / "valkey.conf", home / "users.acl"
     for path in (config, known):
-        path.touch(mode=0o600)
+        # Anew: the folder is somebody else's, who could have made a link of it.
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600, exist_ok=False)
     # Only hashes of secrets: who may read the configuration may not become who may write it.
     owner = grants.owner_line(OWNER, secret)
     known.write_text("".join(f"{line}\n" for line in ("user default off", owner, *users)))
     settings = {"bind": LOOPBACK, "port": str(port), "dir": str(home), "aclfile": str(known)} | options
     config.write_text("".join(f'{key} "{value}"\n' for key, value in settings.items()))
     log = home / "log"
-    with log.open("ab") as sink:
+    with _log(log) as sink:
         _give_away(home)
         process = subprocess.Popen(
             [str(binary), str(config)],
@@ -151,11 +156,19 @@ def start_valkey(
     return server
 
 
+def _log(path: Path) -> BinaryIO:
+    """Open a server's log to append to; a link in its place is nobody's log."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    return open(os.open(path, flags, 0o600), "ab")  # noqa: PTH123 - by its number
+
+
 def _give_away(home: Path) -> None:
     """Let who runs a server have its folder, when we are root and it must not be."""
     if somebody := programs.unprivileged():
+        owner = pwd.getpwnam(somebody["user"])
         for path in (home, *home.rglob("*")):
-            shutil.chown(path, somebody["user"])
+            # Never what a link of theirs leads to.
+            os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
         programs.open_parents(home)
 
 
@@ -186,7 +199,7 @@ def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()
         own.append("shared_preload_libraries=pg_stat_statements")
     for option in (*own, *options):
         command += ["-c", option]
-    with log.open("ab") as sink:
+    with _log(log) as sink:
         process = subprocess.Popen(
             command,
             stdout=sink,

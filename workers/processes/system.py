@@ -8,9 +8,9 @@ from pathlib import Path
 
 from workers.access.rules import roles
 from workers.access.rules.roles import Logins, Role
-from workers.access.rules.valkey import Server
+from workers.access.store.users import Server
 from workers.access.usecases import grants
-from workers.foundation import logs
+from workers.foundation import logs, settings
 from workers.processes import servers
 
 log = logs.get("up")
@@ -22,12 +22,22 @@ ADDRESSES = ("WEDOPS_BROKER_URL", "WEDOPS_CONNECTIONS_URL", "WEDOPS_CACHE_URL", 
 
 def environment(process: str, addresses: Mapping[str, str], known: Logins) -> dict[str, str]:
     """Return the environment of a process: its role's logins, and no secret that is not for it."""
-    role = roles.of_process(process) or Role.OPERATOR
-    own = (
-        {name: grants.as_role(url, role, known) for name, url in addresses.items()} if known.of(role) else {}
-    )
-    given = dict(os.environ) | own
+    role = roles.of_process(process)
+    given = dict(os.environ)
+    if any(known.of(one) for one in Role):
+        _take_owners(given, addresses)
+        if role and known.of(role):
+            given |= {name: grants.as_role(url, role, known) for name, url in addresses.items()}
     return {name: value for name, value in given.items() if roles.may_have(role, name)}
+
+
+def _take_owners(given: dict[str, str], addresses: Mapping[str, str]) -> None:
+    """Take the owner's addresses out of an environment, by whichever way they came into it."""
+    for name in (*addresses, "REDIS_URL"):
+        given.pop(name, None)
+        given.pop(f"{name}_FILE", None)
+    from_files = set(given.get(settings.FROM_FILES, "").split()) - addresses.keys()
+    given[settings.FROM_FILES] = " ".join(sorted(from_files))
 
 
 @dataclass

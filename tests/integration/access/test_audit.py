@@ -46,7 +46,7 @@ def test_what_changes_something_is_written_down_with_what_came_of_it() -> None:
     run("suppliers", "limit", "--help")
     mine = [(action, subject, outcome) for who, action, subject, outcome in deeds() if who != "ben"]
     assert mine == [("suppliers limit", "s1", "done"), ("suppliers limit", "s1", "LimitRefused")]
-    assert ("ben", "permit revoke", "", "done") in deeds()
+    assert ("ben", "permit revoke", "ada", "done") in deeds()
 
 
 def test_what_services_had_done_stands_beside_it() -> None:

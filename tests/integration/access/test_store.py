@@ -9,10 +9,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
-from workers.access.rules import valkey as rules
 from workers.access.rules.roles import Logins, Role
-from workers.access.rules.valkey import Server
 from workers.access.store import postgres, valkey
+from workers.access.store import users as rules
+from workers.access.store.users import Server
 from workers.access.usecases import grants
 from workers.foundation import database, redis, settings
 

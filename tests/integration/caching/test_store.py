@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 
 from tests.integration.caching.made import body, end_processes, fail, loading, process
 from tests.made import eventually
-from workers.access.rules import valkey as rules
+from workers.access.store import users as rules
 from workers.access.store import valkey
 from workers.caching import keys
 from workers.caching.formats import envelope

@@ -3,9 +3,10 @@
 import pytest
 
 from tests import ROOT
-from workers.access.rules import roles, valkey
+from workers.access.rules import roles
 from workers.access.rules.roles import Logins, Role
-from workers.access.rules.valkey import Server
+from workers.access.store import users as valkey
+from workers.access.store.users import Server
 from workers.access.store.valkey import line
 from workers.access.usecases.grants import as_role
 from workers.connections.formats import permits

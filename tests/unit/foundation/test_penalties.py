@@ -22,6 +22,9 @@ def test_the_first_are_answered_at_once_then_each_waits_twice_as_long(at: list[f
     assert waits[:FREE] == [0.0] * FREE
     assert waits[FREE:] == [0.25, 0.5, 1.0, 2.0, 4.0, LONGEST, LONGEST, LONGEST]
     assert found.failed("b") == 0.0
+    for _ in range(2_000):
+        assert found.failed("a") == LONGEST
+        found.released("a")
 
 
 def test_it_is_forgotten_after_a_while(at: list[float]) -> None:

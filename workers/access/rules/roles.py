@@ -42,7 +42,10 @@ PROCESSES = {
 }
 
 _INSIDE = frozenset({Role.OPERATOR, Role.WORKER})
-#: By the beginning of a variable that holds a secret, who gets it. What stands nowhere here, nobody does.
+#: What may hold a secret, by its name.
+_MAY_BE_SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS|AUTH|^ROLES_")
+#: By the beginning of a variable that holds a secret, who gets it. What looks like one and stands nowhere
+#: here is for who works inside alone.
 SECRETS: Mapping[str, frozenset[Role]] = {
     "WEDOPS_BROKER_URL": _INSIDE | {Role.BEAT, Role.API, Role.GATEWAY, Role.READER},
     "WEDOPS_CONNECTIONS_URL": _INSIDE | {Role.BEAT, Role.API, Role.GATEWAY, Role.READER},
@@ -53,10 +56,17 @@ SECRETS: Mapping[str, frozenset[Role]] = {
     "CONNECTIONS_PERMIT_KEYS": _INSIDE | {Role.API, Role.GATEWAY},
     "COMMANDS_KEYS": _INSIDE | {Role.BEAT, Role.API},
     "METRICS_INGEST_TOKENS": frozenset({Role.API}),
+    # Where the demo's gateway pushes what it measures.
+    "METRICS_INGEST_URL": frozenset({Role.GATEWAY, Role.OPERATOR}),
+    # They name files.
+    "API_TLS_CERTIFICATE": frozenset(Role),
+    "WEDOPS_HEARTBEAT_FILE": frozenset(Role),
     "API_READ_TOKENS": frozenset({Role.API}),
     "API_TLS_KEY": frozenset({Role.API}),
     "SUPABASE_PUSH_LOGIN": frozenset({Role.API}),
-    "FLOWER_": frozenset({Role.OPERATOR}),
+    "FLOWER_BASIC_AUTH": frozenset({Role.OPERATOR}),
+    "FLOWER_METRICS_TOKEN": frozenset({Role.OPERATOR}),
+    "FLOWER_COOKIE_SECRET": frozenset({Role.OPERATOR}),
     "ROLES_": frozenset({Role.OWNER}),
 }
 
@@ -70,9 +80,15 @@ def of_process(name: str) -> Role | None:
     return next((role for begins, role in PROCESSES.items() if name.startswith(begins)), None)
 
 
-def may_have(role: Role, variable: str) -> bool:
-    """Tell whether a role may see a variable of the environment: what is no secret, everybody may."""
-    return all(role in may for begins, may in SECRETS.items() if variable.startswith(begins))
+def may_have(role: Role | None, variable: str) -> bool:
+    """Tell whether a role may see a variable of the environment: what is no secret, everybody may.
+
+    None is a process that we don't know.
+    """
+    lists = [may for begins, may in SECRETS.items() if variable.startswith(begins)]
+    if not lists:
+        return not _MAY_BE_SECRET.search(variable) or role in _INSIDE
+    return all(role in may for may in lists)
 
 
 @dataclass(frozen=True)

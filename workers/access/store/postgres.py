@@ -1,17 +1,13 @@
 """Roles of PostgreSQL: groups that are granted to, logins that are in them, and row level security."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from typing import Any
 
 from sqlalchemy import Connection, text
 
-from workers.access.rules.roles import Role
-from workers.access.store import tables
-from workers.access.store.tables import API, GROUPS, OWNER, WORKER
+from workers.access.store import roles, tables
+from workers.access.store.tables import API, GROUPS, WORKER
 
-#: What no role of ours is.
-_PLAIN = "NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION"
 #: They make and drop days' partitions, which only an owner can, and who may call them.
 _FUNCTIONS = {
     "wedops_make_partition(text, date)": f"{WORKER}, {API}",
@@ -41,98 +37,11 @@ _POLICIES = text(
       AND (p.oid IS NOT NULL OR c.relrowsecurity)
     """
 )
-_LOGINS = text(
-    """
-    SELECT r.rolname, g.rolname AS of, r.rolsuper OR r.rolbypassrls AS is_above, r.rolcanlogin
-    FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
-    WHERE g.rolname = ANY(:groups)
-    """
-)
 
 
 def are_known(db: Connection) -> bool:
     """Tell whether the groups are there: without, one login does everything, as it always could."""
     return bool(db.execute(text("SELECT to_regrole(:name) IS NOT NULL"), {"name": WORKER}).scalar_one())
-
-
-def may_make_roles(db: Connection) -> bool:
-    """Tell whether this login may make roles."""
-    query = text("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
-    return bool(db.execute(query).scalar_one())
-
-
-def make_roles(db: Connection, secrets: Mapping[Role, Mapping[str, str]]) -> None:
-    """Make the groups, and a login for each secret of a role; take the login of who has none any more."""
-    for group in dict.fromkeys(GROUPS.values()):
-        known = db.execute(text("SELECT to_regrole(:name) IS NOT NULL"), {"name": group}).scalar_one()
-        db.execute(text(f"{'ALTER' if known else 'CREATE'} ROLE {group} NOLOGIN {_PLAIN}"))
-    for role, own in secrets.items():
-        if role in GROUPS:
-            _make_logins(db, role, GROUPS[role], own)
-    if db.execute(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")).scalar_one():
-        # What the optimiser finds slow statements and idle sessions by.
-        db.execute(text(f"GRANT pg_read_all_stats TO {WORKER}"))
-        _take_over(db)
-
-
-def login(role: Role, name: str) -> str:
-    """Return what the login of a role's secret is called."""
-    return f"wedops_{role}_{name}"
-
-
-def _make_logins(db: Connection, role: Role, group: str, secrets: Mapping[str, str]) -> None:
-    encrypt = db.connection.driver_connection.pgconn.encrypt_password  # type: ignore[union-attr]
-    wanted = {login(role, name): secret for name, secret in secrets.items()}
-    begins = login(role, "")
-    known = {name for name, *_ in _members(db) if name.startswith(begins)}
-    for name, secret in wanted.items():
-        # Hashed here: no statement, and so no server's log, has the secret.
-        word = encrypt(secret.encode(), name.encode(), b"scram-sha-256").decode()
-        made = "ALTER" if name in known else "CREATE"
-        db.exec_driver_sql(f"{made} ROLE {name} LOGIN INHERIT {_PLAIN} PASSWORD '{word}'")
-        db.execute(text(f"GRANT {group} TO {name}"))
-        if group == OWNER:
-            # So that all is owned by the group, whichever of its logins made it.
-            db.execute(text(f"ALTER ROLE {name} SET role = '{OWNER}'"))
-    for name in known - wanted.keys():
-        db.execute(text(f"ALTER ROLE {name} NOLOGIN PASSWORD NULL"))
-
-
-def _members(db: Connection) -> list[Any]:
-    return list(db.execute(_LOGINS, {"groups": list(dict.fromkeys(GROUPS.values()))}))
-
-
-#: As a superuser: what an earlier login made becomes the owner's.
-_TAKE_OVER = f"""
-DO $$
-DECLARE one record;
-BEGIN
-  FOR one IN
-    SELECT c.oid::regclass AS name, c.relkind FROM pg_class c
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
-      AND c.relowner <> '{OWNER}'::regrole AND NOT EXISTS (
-        -- Of an extension, or a sequence that goes with its table.
-        SELECT FROM pg_depend d
-        WHERE d.objid = c.oid AND (d.deptype = 'e' OR c.relkind = 'S' AND d.deptype IN ('i', 'a')))
-  LOOP
-    EXECUTE format(
-      'ALTER %s %s OWNER TO {OWNER}', CASE one.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, one.name);
-  END LOOP;
-  FOR one IN
-    SELECT p.oid::regprocedure AS name FROM pg_proc p
-    WHERE p.pronamespace = current_schema()::regnamespace AND p.proowner <> '{OWNER}'::regrole
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
-  LOOP
-    EXECUTE format('ALTER FUNCTION %s OWNER TO {OWNER}', one.name);
-  END LOOP;
-  EXECUTE format('ALTER DATABASE %I OWNER TO {OWNER}', current_database());
-  EXECUTE format('ALTER SCHEMA %I OWNER TO {OWNER}', current_schema());
-END $$
-"""  # noqa: S608 - a name of ours
-
-
-def _take_over(db: Connection) -> None:
-    db.execute(text(_TAKE_OVER))
 
 
 def grant(db: Connection) -> None:
@@ -147,7 +56,7 @@ def listed() -> Iterator[str]:
     for (relation, group), given in tables.privileges().items():
         together.setdefault((group, ", ".join(sorted(given))), []).append(relation)
     for (group, some), relations in sorted(together.items()):
-        yield f"GRANT {some} ON {', '.join(sorted(relations))} TO {group}"
+        yield f"GRANT {some} ON {', '.join(map(_named_as, sorted(relations)))} TO {group}"
     for table, policies in tables.policies().items():
         yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
         for name, (groups, rows) in policies.items():
@@ -160,14 +69,15 @@ def _policy(table: str, name: str, groups: Iterable[str], rows: str) -> str:
 
 def _statements(db: Connection) -> Iterator[str]:
     database = db.execute(text("SELECT quote_ident(current_database())")).scalar_one()
-    schema = db.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
+    room = db.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
     groups = ", ".join(dict.fromkeys(GROUPS.values()))
-    yield f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"
+    if roles.is_ours_alone(db):
+        yield f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"
+        yield f"REVOKE ALL ON SCHEMA {room} FROM PUBLIC"
     yield f"GRANT CONNECT ON DATABASE {database} TO {groups}"
     # A season arrives in a temporary table.
     yield f"GRANT TEMPORARY ON DATABASE {database} TO {WORKER}"
-    yield f"REVOKE ALL ON SCHEMA {schema} FROM PUBLIC"
-    yield f"GRANT USAGE ON SCHEMA {schema} TO {groups}"
+    yield f"GRANT USAGE ON SCHEMA {room} TO {groups}"
     for function, callers in _FUNCTIONS.items():
         yield f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC"
         yield f"GRANT EXECUTE ON FUNCTION {function} TO {callers}"
@@ -177,9 +87,13 @@ def _statements(db: Connection) -> Iterator[str]:
 def _differing(db: Connection) -> Iterator[str]:
     missing, more = _differences(db)
     for (relation, group), some in more.items():
-        yield f"REVOKE {', '.join(sorted(some))} ON {relation} FROM {group}"
+        yield f"REVOKE {', '.join(sorted(some))} ON {_named_as(relation)} FROM {group}"
     for (relation, group), some in missing.items():
-        yield f"GRANT {', '.join(sorted(some))} ON {relation} TO {group}"
+        yield f"GRANT {', '.join(sorted(some))} ON {_named_as(relation)} TO {group}"
+
+
+def _named_as(relation: str) -> str:
+    return f"SEQUENCE {relation}" if relation in tables.SEQUENCES else relation
 
 
 Privileges = dict[tuple[str, str], set[str]]
@@ -189,10 +103,11 @@ def _differences(db: Connection) -> tuple[Privileges, Privileges]:
     """Return what each group lacks and what it has too much, by (relation, group)."""
     groups = {*GROUPS.values(), "public"}
     has: Privileges = {}
+    known = _relations(db) & {relation for relation, _ in tables.privileges()}
     for relation, grantee, privilege in db.execute(_GRANTED):
-        if grantee in groups:
+        # What others keep in the same schema is theirs to say.
+        if grantee in groups and (relation in known or grantee != "public"):
             has.setdefault((relation, grantee), set()).add(privilege)
-    known = _relations(db)
     # Before version 17 nobody but an owner can refresh the planner's statistics.
     knows_maintain = db.execute(text("SHOW server_version_num")).scalar_one() >= "170000"
     never = set() if knows_maintain else {tables.MAINTAIN}
@@ -224,7 +139,8 @@ def _policy_statements(db: Connection) -> Iterator[str]:
 
 def _policies(db: Connection) -> tuple[dict[tuple[str, str], str | None], set[str]]:
     """Return what each policy was made of, and which tables have row level security."""
-    rows = list(db.execute(_POLICIES))
+    # Policies of tables that are not ours are somebody else's.
+    rows = [row for row in db.execute(_POLICIES) if row[0] in tables.TABLES]
     has = {(table, policy): made_of for table, policy, made_of, _ in rows if policy is not None}
     return has, {table for table, *_, is_secured in rows if is_secured}
 
@@ -236,7 +152,7 @@ def differences(db: Connection) -> Iterator[str]:
     yield from (_named(places, "may not do what it needs") for places in _by_group(missing))
     if changes := list(_policy_statements(db)):
         yield f"row level security differs: {changes[0]}"
-    for name, group, is_above, can_log_in in _members(db):
+    for name, group, is_above, can_log_in in roles.members(db):
         if is_above and can_log_in:
             yield f"{name} of {group} is above all rules: it is a superuser, or passes row level security by"
 

@@ -24,7 +24,7 @@ OWNER, WORKER, API, READER, KEDA = (
     GROUPS[role] for role in (Role.OWNER, Role.WORKER, Role.API, Role.READER, Role.KEDA)
 )
 
-SELECT, INSERT, UPDATE, DELETE = "SELECT", "INSERT", "UPDATE", "DELETE"
+SELECT, INSERT, UPDATE, DELETE, USAGE = "SELECT", "INSERT", "UPDATE", "DELETE", "USAGE"
 ALL = frozenset({SELECT, INSERT, UPDATE, DELETE})
 #: What a worker may do beyond: it keeps the planner's statistics fresh.
 MAINTAIN = "MAINTAIN"
@@ -76,7 +76,7 @@ TABLES: Mapping[str, Access] = {
     "optimization_results": _READ,
     "gate_overrides": _api(SELECT),
     # What was asked and what is sent; who is reached where.
-    "requests": _api(SELECT, INSERT, UPDATE, reader=False),
+    "requests": _api(SELECT, INSERT, UPDATE, rows=_by("(message ->> 'wedding_id')"), reader=False),
     "outbox": _api(SELECT, INSERT, UPDATE, rows=_by("wedding_id"), reader=False),
     # Who appends gets the number of its row back.
     "journal": _api(INSERT, "SELECT (id)"),
@@ -133,12 +133,17 @@ TABLES: Mapping[str, Access] = {
 }
 #: What is granted that is no table: a view, a sequence.
 OTHERS: Mapping[str, Mapping[str, frozenset[str]]] = {
-    "calendar_versions": {WORKER: frozenset({UPDATE})},
-    "journal_id_seq": {WORKER: frozenset({UPDATE}), API: frozenset({UPDATE})},
+    "calendar_versions": {WORKER: frozenset({USAGE})},
+    # The next number, and no other: who could set it could stop all that is written down.
+    "journal_id_seq": {WORKER: frozenset({USAGE}), API: frozenset({USAGE})},
     # Which revision the schema is at.
     "alembic_version": {WORKER: frozenset({SELECT}), API: frozenset({SELECT})},
     "keda_desired": {KEDA: frozenset({SELECT}), READER: frozenset({SELECT}), API: frozenset({SELECT})},
 }
+
+
+#: Which of them are sequences.
+SEQUENCES = frozenset({"calendar_versions", "journal_id_seq"})
 
 
 def privileges() -> dict[tuple[str, str], frozenset[str]]:

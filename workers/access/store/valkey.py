@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
+from redis.cluster import RedisCluster
 from redis.exceptions import NoPermissionError, ResponseError
 
 from workers.access.rules.roles import Role
+from workers.foundation import redis
 from workers.foundation.redis import Client
 
 
@@ -37,13 +39,14 @@ def grant(server: Client, roles: Mapping[Role, tuple[str, Mapping[str, str]]]) -
 
     Return whether the server keeps it over a restart. Raises NoPermissionError, who is no owner.
     """
+    everywhere = {"target_nodes": RedisCluster.ALL_NODES} if redis.is_cluster(server) else {}
     for role, (rules, secrets) in roles.items():
         if secrets:
-            server.execute_command("ACL SETUSER", role, *_words(rules, secrets))
+            server.execute_command("ACL SETUSER", role, *_words(rules, secrets), **everywhere)
         else:
-            server.execute_command("ACL DELUSER", role)
+            server.execute_command("ACL DELUSER", role, **everywhere)
     try:
-        server.execute_command("ACL SAVE")
+        server.execute_command("ACL SAVE", **everywhere)
     except ResponseError as error:
         if isinstance(error, NoPermissionError):
             raise

@@ -17,10 +17,10 @@ log = logs.get("access")
 
 def record(who: str, action: str, subject: str, outcome: str, *, now: MachineMoment) -> None:
     """Write down what a person did here; a database that does not take it must not be what fails them."""
-    login = addresses.postgres(settings.servers().database_url).get("user", "")
-    facts = (who, socket.gethostname(), login, action, subject[:200], outcome)
-    deed = Deed(now, Kind.PERSON, *map(storable, facts))
     try:
+        login = addresses.postgres(settings.servers().database_url).get("user", "")
+        facts = (who, socket.gethostname(), login, action, subject[:200], outcome)
+        deed = Deed(now, Kind.PERSON, *map(storable, facts))
         with database.transaction() as db:
             store.append(db, deed)
     except (ExpectedError, DBAPIError) as error:
@@ -31,10 +31,9 @@ def deeds(since: datetime, *, who: str = "", subject: str = "", limit: int) -> l
     """Return what people did, and what services had done, the oldest first."""
     with database.transaction() as db:
         found = list(store.since(db, since, who=who, subject=subject, limit=limit))
-        asked = commands.since(db, since, limit=limit)
+        asked = commands.since(db, since, caller=who, wedding_id=subject, limit=limit)
     of_services = [
         Deed(at, Kind.SERVICE, caller, "broker", caller, task, wedding_id, state)
         for at, caller, task, wedding_id, state in asked
-        if (not who or caller == who) and (not subject or wedding_id == subject)
     ]
     return sorted([*found, *of_services], key=lambda one: one.at)[-limit:]

@@ -18,6 +18,8 @@ KEPT: Mapping[str, str] = {
     "requests": "which service asked for what is evidence, and a key is known so that nothing is done twice",
     "emergencies": "what was done in an emergency is evidence (Art. 17(3)(e)); it names no person",
     "journal": "35 days, so that no reader misses what it has to take back",
+    "moment_reports": "a wedding's go with it; they say which supplier reported, and no person's name",
+    "the registry and the cache": "ids of connections end within minutes of them, and half an hour later",
 }
 
 
@@ -44,8 +46,11 @@ def forget_wedding(wedding_id: str, *, by: str, now: Moment, machine: MachineMom
         if wedding.ends_at > now and wedding.status != "cancelled":
             raise WeddingNear(wedding_id=wedding_id)
         entries, version = changing.entries_of(db, wedding), weddings.version_of(db)
-        rows = retention.forget_wedding(db, wedding_id, kept=KEPT)
+    # First what may fail: while the rows are there, it can be tried again.
     permits.revoke(Whose.WEDDING, wedding_id, by=by, reason="forgotten", now=now, machine=machine)
+    changing.invalidate(entries, version + 1)
+    with database.transaction() as db:
+        rows = retention.forget_wedding(db, wedding_id, kept=KEPT)
     changing.invalidate(entries, version + 1)
     return Forgotten(rows)
 
@@ -53,7 +58,7 @@ def forget_wedding(wedding_id: str, *, by: str, now: Moment, machine: MachineMom
 def forget_person(user_id: str, *, by: str, now: Moment, machine: MachineMoment) -> Forgotten:
     """Delete what names a person: where they are reached, and what was sent to them; end their permits."""
     recipients = [user_id, f"guest:{user_id}", f"supplier:{user_id}"]
+    permits.revoke(Whose.USER, user_id, by=by, reason="forgotten", now=now, machine=machine)
     with database.transaction() as db:
         rows = retention.forget_person(db, recipients, kept=KEPT)
-    permits.revoke(Whose.USER, user_id, by=by, reason="forgotten", now=now, machine=machine)
     return Forgotten(rows)

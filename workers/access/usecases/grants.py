@@ -5,11 +5,11 @@ from hashlib import sha256
 
 from redis.exceptions import NoPermissionError
 
-from workers.access.rules import valkey as rules
 from workers.access.rules.roles import Logins, Role
-from workers.access.rules.valkey import Server
-from workers.access.store import postgres, valkey
+from workers.access.store import postgres, roles, valkey
+from workers.access.store import users as rules
 from workers.access.store.tables import GROUPS
+from workers.access.store.users import Server
 from workers.foundation import database, redis, settings
 from workers.foundation.errors import ExpectedError
 
@@ -40,14 +40,14 @@ def as_role(url: str, role: Role, known: Logins) -> str:
     """Return the address of a server with a role's newest login in the place of what stands there."""
     name, secret = next(iter(known.of(role).items()))
     scheme, _, rest = url.partition("://")
-    user = postgres.login(role, name) if scheme.startswith("postgres") else str(role)
+    user = roles.login(role, name) if scheme.startswith("postgres") else str(role)
     return f"{scheme}://{user}:{secret}@{rest.rpartition('@')[2]}"
 
 
 def printed() -> Iterator[tuple[str, list[str]]]:
     """Yield each server and what to run there by hand; SECRET stands for what only the role knows."""
     groups = [f"CREATE ROLE {group} NOLOGIN" for group in dict.fromkeys(GROUPS.values())]
-    name, group = postgres.login(Role.WORKER, "a"), GROUPS[Role.WORKER]
+    name, group = roles.login(Role.WORKER, "a"), GROUPS[Role.WORKER]
     # And so on: one for each secret of a role.
     login = f"CREATE ROLE {name} LOGIN PASSWORD 'SECRET' IN ROLE {group}"
     yield "PostgreSQL", [*groups, login, *postgres.listed()]
@@ -71,6 +71,16 @@ def _clients() -> Iterator[tuple[str, redis.Client, set[Server]]]:
             yield name, found, kept
 
 
+def _prepared(known: Logins) -> list[str]:
+    """Make groups and logins, where this login may; else say so, if they are there."""
+    with database.transaction() as db:
+        known_already, may_make = postgres.are_known(db), roles.may_make_roles(db)
+    if may_make or not known_already:
+        prepare(known)
+        return []
+    return ["this login makes no roles in PostgreSQL: logins stay as they are; a superuser's makes them"]
+
+
 class OneServer(ExpectedError):
     """cache and broker are one server: a role's rules there would undo each other; set WEDOPS_CACHE_URL to
     another one"""
@@ -79,9 +89,9 @@ class OneServer(ExpectedError):
 def prepare(known: Logins) -> None:
     """Make groups and logins in the database, before its tables are made. Raises OwnerNeeded."""
     with database.transaction() as db:
-        if not postgres.may_make_roles(db):
+        if not roles.may_make_roles(db):
             raise OwnerNeeded(server="PostgreSQL")
-        postgres.make_roles(db, {role: known.of(role) for role in Role})
+        roles.make_roles(db, {role: known.of(role) for role in Role})
 
 
 def grant_tables() -> None:
@@ -99,13 +109,12 @@ def apply(known: Logins) -> list[str]:
     urls = settings.servers()
     if urls.cache_url.rpartition("@")[2] == urls.broker_url.rpartition("@")[2]:
         raise OneServer
-    prepare(known)
+    left = _prepared(known)
     grant_tables()
-    left = []
     for name, client, kept in _clients():
-        roles = {role: (own, known.of(role)) for role, own in rules.rules_of(kept).items()}
+        users = {role: (own, known.of(role)) for role, own in rules.rules_of(kept).items()}
         try:
-            if not valkey.grant(client, roles):
+            if not valkey.grant(client, users):
                 left.append(
                     f"the server of {name} forgets its users when it restarts; start it with an aclfile"
                 )

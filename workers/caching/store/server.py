@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from workers.caching.keys import CHANGES, COUNTS, ENTRIES, HOT, LOADING, TOTALS
 from workers.foundation import redis
@@ -195,7 +196,11 @@ def _calls(calls: Sequence[tuple[Any, ...]], *, tries: int = 2) -> list[Any]:
     except ResponseError as error:
         if not redis.is_missing_function(error):
             raise
-        redis.load_cache_functions()
+        try:
+            redis.load_cache_functions()
+        except NoPermissionError:
+            # Workers load them, and meet the same within half a minute.
+            raise RedisConnectionError("the cache's functions are missing") from error
         return _ask(calls, tries)
 
 

@@ -1,10 +1,10 @@
 """Keeping the registry true: sweep, snapshot, audit."""
 
 from workers.connections.rules import report
-from workers.connections.store import aggregated
+from workers.connections.store import aggregated, registry
 from workers.connections.store import upkeep as store
 from workers.connections.usecases.service import count
-from workers.foundation import database, jobs, logs
+from workers.foundation import database, jobs, logs, redis
 from workers.foundation.moments import MachineMoment, Moment
 from workers.measurements.usecases import intake
 from workers.snapshots import store as snapshots
@@ -14,6 +14,13 @@ log = logs.get("connections")
 
 #: In seconds: an audit takes no longer, well inside a task's time limit.
 ENOUGH = 5.0
+
+
+def restore() -> list[str]:
+    """Load functions and limits again; return the libraries."""
+    libraries = redis.load_functions()
+    registry.publish_limits()
+    return libraries
 
 
 def sweep() -> int:

@@ -73,8 +73,8 @@ def _mark(text: str) -> bytes:
 
 
 def _forget_but(day: date) -> None:
-    for key in [key for key in _known if key[1] != day]:
-        del _known[key]
+    for key in [key for key in list(_known) if key[1] != day]:
+        _known.pop(key, None)
 
 
 def _refuse(batch: Batch, full: set[int], policy: Policy) -> None:

@@ -20,7 +20,7 @@ class Valkey:
 
     def seen(self, action: Action) -> int | None:  # noqa: ARG002 - there is one cache only
         """Return its limit in MB; None when it has none."""
-        limit = int(self._request(lambda cache: cache.config_get("maxmemory"))["maxmemory"])
+        limit = int(self._request(lambda cache: cache.info("memory"))["maxmemory"])
         return round(limit / _MEGABYTE) if limit else None
 
     def apply(self, action: Action, *, dry_run: bool = False) -> str:
@@ -31,7 +31,7 @@ class Valkey:
         return f"CONFIG SET maxmemory {action.to}mb"
 
     def _check(self, action: Action) -> None:
-        config = self._request(lambda cache: cache.config_get("maxmemory*"))
+        memory = self._request(lambda cache: cache.info("memory"))
         problem = ""
         if self._request(_run_id) in {
             _run_id(redis.registry()),
@@ -40,9 +40,9 @@ class Valkey:
             problem = (
                 "the cache is the server of broker or connections; set WEDOPS_CACHE_URL to one of its own"
             )
-        elif not config["maxmemory-policy"].startswith("allkeys"):
-            problem = f"it evicts by {config['maxmemory-policy']}; CONFIG SET maxmemory-policy allkeys-lfu"
-        elif config["maxmemory"] == "0":
+        elif not memory["maxmemory_policy"].startswith("allkeys"):
+            problem = f"it evicts by {memory['maxmemory_policy']}; CONFIG SET maxmemory-policy allkeys-lfu"
+        elif not memory["maxmemory"]:
             problem = "it has no limit; CONFIG SET maxmemory to what it may have first"
         if problem:
             raise refusal("valkey", action, problem)

@@ -91,12 +91,9 @@ def _settings_of_broker() -> dict[str, str]:
     with suppress(RedisError):
         for name, servers in redis.keeping().items():
             for server in servers:
-                if (
-                    server.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
-                    != "noeviction"
-                ):
+                if server.info("memory").get("maxmemory_policy", "noeviction") != "noeviction":
                     found[name] = "may evict what it must keep: `CONFIG SET maxmemory-policy noeviction`"
-                elif server.config_get("appendonly").get("appendonly", "yes") != "yes":
+                elif not server.info("persistence").get("aof_enabled", 1):
                     found[name] = "keeps nothing on disk: `CONFIG SET appendonly yes`"
     return found
 
@@ -104,7 +101,7 @@ def _settings_of_broker() -> dict[str, str]:
 def _settings_of_cache(facts: dict[str, object]) -> None:
     redis.cache_server().ping()
     with suppress(RedisError):
-        policy = redis.cache_server().config_get("maxmemory-policy").get("maxmemory-policy", "allkeys-lfu")
+        policy = redis.cache_server().info("memory").get("maxmemory_policy", "allkeys-lfu")
         if policy == "noeviction":
             known = facts.get("settings") or {}
             assert isinstance(known, dict)  # noqa: S101 - it is ours

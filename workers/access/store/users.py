@@ -10,8 +10,9 @@ from enum import StrEnum
 
 from workers.access.rules.roles import Role
 from workers.balancing.keys import NODES
-from workers.caching.keys import CONNECTIONS, COUNTS, ENTRIES, HOT, OURS, READ, TOTALS, WATCHED
+from workers.caching.keys import CONNECTIONS, COUNTS, ENTRIES, HOT, OURS, PENDING, READ, TOTALS, WATCHED
 from workers.connections.keys import (
+    AGGREGATED,
     ANY_SHARD,
     CLOSE,
     CONFIRMED,
@@ -27,6 +28,9 @@ from workers.connections.keys import (
     WRITTEN_FOR_GATEWAYS,
 )
 from workers.delivery.keys import IN, URGENT
+from workers.foundation import keys
+from workers.measurements.keys import METRICS
+from workers.seasons.keys import KIND_OF_DAY
 
 
 class Server(StrEnum):
@@ -37,14 +41,21 @@ class Server(StrEnum):
     CACHE = "cache"
 
 
+def _calls(names: Iterable[str]) -> str:
+    return " ".join(f"+fcall|{name}" for name in names)
+
+
 #: What a client library asks before its first call.
 _GREETING = "+ping +hello +client|setinfo +client|setname +echo"
 #: Celery's queues, what stands beside them, and the answers of workers to an operator.
 _QUEUES = ("emergency", "safety", "steady", "bulk", "warm_up")
 _QUEUED = " ".join(f"~{queue}*" for queue in _QUEUES)
-_SENDS = f"{_QUEUED} %R~_kombu.*"
-#: Who sends says that a queue is there; no more, or messages could be led elsewhere.
-_BINDS = "(~_kombu.binding.* ~_kombu.binding_permanent.* -@all +sadd)"
+#: Who sends puts a message into a queue, sees how many wait and since when, and says that the queue is there.
+#: No more: it takes none out, and leads none elsewhere.
+_BINDINGS = " ".join(
+    f"~_kombu.{kind}.{queue}" for kind in ("binding", "binding_permanent") for queue in _QUEUES
+)
+_SENDS = f"({_QUEUED} -@all +lpush +llen +lindex) ({_BINDINGS} -@all +sadd +smembers)"
 _BROKER = f"{_QUEUED} ~_kombu.* ~unacked* ~*.celery.pidbox* ~celeryev*"
 #: Workers are told what to do, and say what they do, on these channels: only operators and workers have them.
 #: A pattern that is subscribed to must stand here as it is; 0 is the broker's database.
@@ -82,42 +93,55 @@ _GATEWAY_COMMANDS = (
 )
 
 _COUNTED = " ".join(f"~{key}" for key in (COUNTS, HOT, TOTALS, f"{WATCHED}*", f"{READ}*"))
-#: Whether a server evicts and keeps is part of its configuration, and watched.
-_INSIDE = "+@all -@admin -@dangerous -function +info +config|get +function|list +function|load"
+_INSIDE = "+@all -@admin -@dangerous -function +info +function|list +function|load"
 
 
-def _calls(names: Iterable[str]) -> str:
-    return " ".join(f"+fcall|{name}" for name in names)
-
-
+#: What clients ask of a Redis Cluster before their first call.
+_IN_A_CLUSTER = "+cluster|slots +cluster|shards +command|info +command|docs +readonly"
 _GATEWAY = (
     f"{_SHARDS} {_NODES} {_OBEYED} ~{CONFIRMED}* ~{IN} {_HEARD} -@all {_GREETING} {_GATEWAY_COMMANDS} "
     # Of what it hears it says itself only which sockets are to be closed or used again.
-    f"{_calls(GATEWAY_CALLS)} ({_SAID} -@all +publish)"
+    f"{_calls(GATEWAY_CALLS)} {_IN_A_CLUSTER} ({_SAID} -@all +publish)"
 )
 #: What reads and writes data, and nothing that looks at or after a server.
 _DATA = f"-@all +@read +@write +@transaction -@dangerous -@blocking -function {_GREETING} +time"
-_READER = f"%R~{OURS} -@all +@read -@dangerous {_GREETING} +time +fcall_ro +info"
-_EXPORTER = f"-@all {_GREETING} +info +dbsize +slowlog|len +slowlog|get +latency|latest +cluster|info"
+#: What names nobody, and no message's arguments.
+_KNOWN = " ".join(
+    f"%R~{key}"
+    for key in (
+        f"{keys.JOBS}*", f"{keys.job('')}*", keys.BEATS, keys.WORKERS, keys.TALLY, keys.CIRCUITS, KIND_OF_DAY,
+        LEVELS, PHASES, SHED, f"{DESIRED}*", f"{NODES}*",
+    )
+)  # fmt: skip
+_READER = f"{_KNOWN} -@all +@read -@dangerous {_GREETING} +time +fcall_ro +info"
+_EXPORTER = f"-@all {_GREETING} +info +dbsize +slowlog|len +latency|latest +cluster|info"
+#: What beat writes: its jobs' records and that it lives; and what wakes a task.
+BEAT_CALLS = ("wedops_job_claim", "wedops_job_unclaim")
+_BEATS = f"%R~{OURS} %R~_kombu.* ~{keys.job('')}* ~{keys.JOBS} ~{keys.BEATS} ~{keys.waking('')}*"
+#: What the API writes: samples, health, circuits, nodes that report to it; and what wakes a task.
+API_CALLS = ("wedops_route", "wedops_report", "wedops_leave", "wedops_presence", "wedops_show")
+_TAKES = (
+    f"%R~{OURS} %R~_kombu.* ~{keys.HEALTH} ~{METRICS}* ~{keys.CIRCUITS} ~{keys.circuit('')}database* "
+    f"~{keys.TALLY} ~{keys.EVENT_LOG} ~{keys.waking('')}* ~{keys.SLOW_STATEMENTS}* ~{NODES}* ~{AGGREGATED} "
+    f"~{PENDING}*"
+)
 #: What an operator sees of a server, beside what a worker may do.
-_LOOKS = "+client|list +acl|getuser +acl|users +acl|whoami +acl|log"
+_LOOKS = "+config|get +client|list +acl|getuser +acl|users +acl|whoami +acl|log"
 
 #: By server and role. Who stands nowhere has no login there.
 RULES: dict[Server, dict[Role, str]] = {
     Server.BROKER: {
         Role.OPERATOR: f"~{OURS} {_BROKER} &{OURS} {_CONTROL} {_INSIDE} {_LOOKS}",
         Role.WORKER: f"~{OURS} {_BROKER} &{OURS} {_CONTROL} {_INSIDE}",
-        # It loads functions again on a broker that was replaced or emptied.
-        Role.BEAT: f"~{OURS} {_SENDS} {_DATA} +fcall +function|load {_BINDS}",
-        Role.API: f"~{OURS} {_SENDS} {_DATA} +fcall +info {_BINDS}",
+        Role.BEAT: f"{_BEATS} {_DATA} {_calls(BEAT_CALLS)} {_SENDS}",
+        Role.API: f"{_TAKES} {_DATA} {_calls(API_CALLS)} +info {_SENDS}",
         Role.READER: _READER,
         Role.EXPORTER: _EXPORTER,
     },
     Server.CONNECTIONS: {
         Role.OPERATOR: f"~{OURS} &{OURS} {_INSIDE} {_LOOKS}",
         Role.WORKER: f"~{OURS} &{OURS} {_INSIDE}",
-        Role.BEAT: f"~{OURS} {_DATA} +function|load",
-        Role.API: f"~{OURS} {_DATA} +fcall +info",
+        Role.API: f"{_TAKES} {_DATA} {_calls(API_CALLS)} +info {_IN_A_CLUSTER}",
         Role.GATEWAY: _GATEWAY,
         Role.READER: _READER,
         Role.EXPORTER: _EXPORTER,
@@ -126,7 +150,7 @@ RULES: dict[Server, dict[Role, str]] = {
         # The cache's memory is one of the resources that scaling sets.
         Role.OPERATOR: f"~{OURS} {_INSIDE} {_LOOKS} +config|set",
         Role.WORKER: f"~{OURS} {_INSIDE} +config|set",
-        Role.API: f"~{OURS} {_DATA} +fcall +info +xread +function|load",
+        Role.API: f"~{OURS} {_DATA} +fcall +info +xread",
         # It reads all, and writes what its connections had.
         Role.GATEWAY: f"%R~{ENTRIES}* ~{CONNECTIONS}* {_COUNTED} -@all {_GREETING} +fcall|wedops_cached "
         "+fcall|wedops_cache_remember +get +set +hincrby +hmget +hset +sadd +pexpire +zincrby +time",
