@@ -1,5 +1,6 @@
 """Who may write to a queue, and signs nothing, another's message or what is not offered to them."""
 
+import base64
 import json
 import os
 import subprocess
@@ -79,6 +80,25 @@ def test_a_worker_takes_what_proves_its_sender_and_keeps_the_rest_aside(worker: 
     assert eventually(lambda: "retention.forget is no task for 'planner'" in refusals())
     assert became("unsigned") is None
     assert became("forged") is None
+
+    # What Celery would send afterwards, in our name.
+    chained = push("caching.warm_up", "bulk", None, wedding_id="w-1", request_key="chained")
+    for embed in ({"callbacks": [{"task": "retention.forget"}]}, {"chain": [{"task": "retention.forget"}]}):
+        body = json.dumps([[], {"wedding_id": "w-1"}, embed])
+        chained["body"] = base64.b64encode(body.encode()).decode()
+        signatures.sign(chained, KEYS, caller="planner")
+        redis.registry().lpush("warm_up", json.dumps(chained))
+    assert eventually(lambda: "callbacks is not taken here" in refusals())
+    assert eventually(lambda: "chain is not taken here" in refusals())
+    # Protocol 1 has its options in the body.
+    first = {
+        **chained,
+        "headers": {},
+        "body": base64.b64encode(b'{"task": "retention.forget", "id": "i"}').decode(),
+    }
+    signatures.sign(first, KEYS, caller="planner")
+    redis.registry().lpush("warm_up", json.dumps(first))
+    assert eventually(lambda: "protocol 2" in refusals())
 
     # Ours goes through, and who asked stands in its row.
     commands.accept("caching.warm_up", {"wedding_id": "w-1", "request_key": "ours"}, caller="somebody")

@@ -51,11 +51,12 @@ def state_of(statement: str) -> str:
 
 
 def test_each_table_has_a_line_that_says_who_may_do_what() -> None:
+    from workers.access.store import audit
     from workers.app import app
     from workers.foundation import health
 
     app.loader.import_default_modules()
-    assert health.marks.name in tables.TABLES
+    assert {audit.log.name, health.marks.name} <= tables.TABLES.keys()
     kept = {"metric_points", "metric_minutes"}
     assert set(tables.TABLES) - kept == set(database.metadata.tables), "see workers/access/store/tables.py"
 
@@ -103,11 +104,29 @@ def _columns() -> dict[str, str]:
         "ALTER TABLE weddings DISABLE ROW LEVEL SECURITY",
         "DROP POLICY wedops_claims ON weddings",
         "SELECT set_config('log_statement', 'all', false)",
+        "SELECT setval('journal_id_seq', 9223372036854775807)",
+        "SELECT setval('calendar_versions', 1)",
+        "SELECT lo_from_bytea(0, 'x')",
+        "SELECT lo_create(0)",
+        "SELECT pg_logical_emit_message(false, 'x', 'x')",
     ],
 )
 def test_no_role_can_get_above_its_rules(role: Role, statement: str, enter: Callable[[Role], None]) -> None:
     enter(role)
     assert state_of(statement) in (DENIED, "0A000", "58P01")
+
+
+@pytest.mark.parametrize("role", [Role.READER, Role.KEDA])
+def test_who_only_looks_holds_no_locks(role: Role, enter: Callable[[Role], None]) -> None:
+    enter(role)
+    for name in ("pg_advisory_lock", "pg_try_advisory_lock", "pg_advisory_xact_lock_shared"):
+        assert state_of(f"SELECT {name}(hashtext('wedops calendar'))") == DENIED
+
+
+def test_nobody_changes_what_was_written_down(enter: Callable[[Role], None]) -> None:
+    enter(Role.OPERATOR)
+    for statement in ("UPDATE audit_log SET who = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"):
+        assert state_of(statement) == DENIED
 
 
 def test_days_are_made_and_dropped_by_a_worker_for_tables_by_day_alone(enter: Callable[[Role], None]) -> None:

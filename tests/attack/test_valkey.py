@@ -19,6 +19,19 @@ from workers.delivery.keys import URGENT
 from workers.foundation import keys, redis, settings
 
 INSIDE = {Role.WORKER, Role.OPERATOR}
+#: What takes messages out of a queue, or looks into them.
+_TAKES: list[tuple[str, ...]] = [
+    ("BRPOP", "emergency", "1"),
+    ("RPOP", "emergency"),
+    ("LPOP", "emergency"),
+    ("LRANGE", "emergency", "0", "-1"),
+    ("LTRIM", "emergency", "1", "0"),
+    ("LMOVE", "emergency", "bulk", "LEFT", "LEFT"),
+    ("DEL", "emergency"),
+    ("UNLINK", "emergency"),
+    ("SET", "emergency", "x"),
+    ("RENAME", "emergency", "bulk"),
+]
 #: By role, what it must not do on the server of broker and connections.
 FORBIDDEN: dict[Role, list[tuple[str, ...]]] = {
     Role.GATEWAY: [
@@ -42,14 +55,25 @@ FORBIDDEN: dict[Role, list[tuple[str, ...]]] = {
         ("SCAN", "0"),
     ],
     Role.BEAT: [
-        ("BRPOP", "emergency", "1"),
+        *_TAKES,
+        ("FUNCTION", "LOAD", "REPLACE", "#!lua name=wedops_foundation"),
+        ("FCALL", "wedops_evict", "1", "wedops:{1}", "n1", "0", "100"),
+        ("HDEL", connections.REVOKED, "user:u"),
+        ("HSET", connections.MODES, "everywhere", "{}"),
+        ("SADD", "_kombu.binding.celery.pidbox", "x"),
         ("PUBLISH", "/0.celery.pidbox", "{}"),
         ("PUBLISH", f"{URGENT}w-1", "{}"),
         ("SREM", "_kombu.binding.emergency", "emergency"),
         ("DEL", "unacked"),
     ],
     Role.API: [
-        ("BRPOP", "emergency", "1"),
+        *_TAKES,
+        ("FCALL", "wedops_evict", "1", "wedops:{1}", "n1", "0", "100"),
+        ("HDEL", connections.REVOKED, "user:u"),
+        ("HSET", connections.MODES, "everywhere", "{}"),
+        ("HSET", f"{connections.DESIRED}us-west", "connection_limit", "0"),
+        ("SADD", "_kombu.binding.celery.pidbox", "x"),
+        ("CONFIG", "GET", "requirepass"),
         ("PUBLISH", "/0.celery.pidbox", "{}"),
         ("SREM", "_kombu.binding.emergency", "emergency"),
         ("DEL", "_kombu.binding.emergency"),
@@ -57,6 +81,9 @@ FORBIDDEN: dict[Role, list[tuple[str, ...]]] = {
         ("EVAL", "return 1", "0"),
     ],
     Role.READER: [
+        ("HGETALL", f"{connections.PRESENT}w-1"),
+        ("XRANGE", keys.DEAD_LETTERS, "-", "+"),
+        ("HGETALL", "wedops:{1}:t:w-1"),
         ("SET", "wedops:health", "1"),
         ("LPUSH", "emergency", "{}"),
         ("LRANGE", "emergency", "0", "-1"),
@@ -65,6 +92,7 @@ FORBIDDEN: dict[Role, list[tuple[str, ...]]] = {
         ("SUBSCRIBE", f"{URGENT}w-1"),
     ],
     Role.EXPORTER: [
+        ("SLOWLOG", "GET"),
         ("GET", "wedops:health"),
         ("HGETALL", connections.LEVELS),
         ("LPUSH", "emergency", "{}"),

@@ -1,5 +1,7 @@
 """Roles and their rules, as data."""
 
+from pathlib import Path
+
 import pytest
 
 from tests import ROOT
@@ -10,8 +12,9 @@ from workers.access.store.users import Server
 from workers.access.store.valkey import line
 from workers.access.usecases.grants import as_role
 from workers.connections.formats import permits
-from workers.foundation import queues
+from workers.foundation import queues, settings
 from workers.processes.supervisor import read_procfile
+from workers.processes.system import environment
 
 
 def test_each_process_of_the_procfiles_has_a_role() -> None:
@@ -74,3 +77,20 @@ def test_one_server_for_both_gives_each_role_what_it_may_do_with_either() -> Non
     assert both.keys() == valkey.RULES[Server.BROKER].keys() | {Role.GATEWAY}
     assert both[Role.WORKER] == valkey.RULES[Server.BROKER][Role.WORKER]
     assert Role.GATEWAY not in valkey.rules_of({Server.BROKER})
+
+
+def test_a_supervised_process_loses_the_owners_login_however_it_was_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    owner = "redis://owner:owner-secret-of-sixteen@h:1/0"
+    (tmp_path / "url").write_text(owner)
+    monkeypatch.setenv("WEDOPS_BROKER_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("REDIS_URL", owner)
+    monkeypatch.setenv("NOTIFY_TARGETS", "mailtos://user:word@example.org")
+    monkeypatch.setenv(settings.FROM_FILES, "WEDOPS_BROKER_URL")
+    known = Logins(gateway="a:gateway-secret-of-16", owner="a:owner-secret-of-sixteen")
+    for process in ("gateway", "beat", "somebody"):
+        given = environment(process, {"WEDOPS_BROKER_URL": owner}, known)
+        assert "owner-secret" not in str(given), process
+        assert "NOTIFY_TARGETS" not in given
+        assert ("WEDOPS_BROKER_URL" in given) == (process == "gateway")
