@@ -18,6 +18,11 @@ class OwnerNeeded(ExpectedError):
     """{server} lets this login grant nothing; use the owner's, or run by hand what `wedops grants` prints"""
 
 
+class OneServer(ExpectedError):
+    """cache and broker are one server: a role's rules there would undo each other; set WEDOPS_CACHE_URL to
+    another one"""
+
+
 def logins() -> Logins:
     """Return the secrets of all roles, ROLES_…. Raises SettingInvalid."""
     return settings.read(Logins)
@@ -71,6 +76,14 @@ def _clients() -> Iterator[tuple[str, redis.Client, set[Server]]]:
             yield name, found, kept
 
 
+def prepare(known: Logins) -> None:
+    """Make groups and logins in the database, before its tables are made. Raises OwnerNeeded."""
+    with database.transaction() as db:
+        if not roles.may_make_roles(db):
+            raise OwnerNeeded(server="PostgreSQL")
+        roles.make_roles(db, {role: known.of(role) for role in Role})
+
+
 def _prepared(known: Logins) -> list[str]:
     """Make groups and logins, where this login may; else say so, if they are there."""
     with database.transaction() as db:
@@ -79,19 +92,6 @@ def _prepared(known: Logins) -> list[str]:
         prepare(known)
         return []
     return ["this login makes no roles in PostgreSQL: logins stay as they are; a superuser's makes them"]
-
-
-class OneServer(ExpectedError):
-    """cache and broker are one server: a role's rules there would undo each other; set WEDOPS_CACHE_URL to
-    another one"""
-
-
-def prepare(known: Logins) -> None:
-    """Make groups and logins in the database, before its tables are made. Raises OwnerNeeded."""
-    with database.transaction() as db:
-        if not roles.may_make_roles(db):
-            raise OwnerNeeded(server="PostgreSQL")
-        roles.make_roles(db, {role: known.of(role) for role in Role})
 
 
 def grant_tables() -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2s
 
@@ -18,41 +19,68 @@ _KEPT_FOR = 2 * 86_400
 _known: dict[tuple[str, date], set[str]] = {}
 
 
+@dataclass
+class _Owner:
+    """A source or a wedding: where its series are noted, how many it may have, the new ones of a batch."""
+
+    key: str
+    limit: int
+    places: list[int]
+    marks: list[bytes]
+    begun: int = 0
+    known: Sequence[int] = ()
+
+    @property
+    def room(self) -> int:
+        """Return how many more it may begin."""
+        return max(0, self.limit - self.begun)
+
+    def new(self) -> list[int]:
+        """Return which of its marks are not begun yet, by their places in `marks`."""
+        return [number for number, is_known in enumerate(self.known) if not is_known]
+
+
 def spend(batch: Batch, source: str, policy: Policy, *, day: date) -> int:
     """Refuse the samples of a batch whose series their source, or their wedding, has no room for that day.
 
     Return how many series the source may still begin.
     """
     known = _known.setdefault((source, day), set())
-    new = [place for place, text in enumerate(batch.series) if text not in known]
-    owners = list(_owners([(place, batch.series[place]) for place in new], source, policy))
-    asked = [
-        (keys.begun(owner, day), [_mark(batch.series[place]) for place in places])
-        for owner, places, _ in owners
+    new = [(place, text) for place, text in enumerate(batch.series) if text not in known]
+    owners = [
+        _Owner(keys.begun(name, day), limit, places, [_mark(batch.series[place]) for place in places])
+        for name, places, limit in _owners(new, source, policy)
     ]
-    client, full, left = redis.undecoded(), set[int](), policy.series_max
-    with client.pipeline(transaction=False) as pipe:
-        for key, marks in asked:
-            pipe.scard(key)
-            if marks:
-                pipe.smismember(key, marks)
-        answers = iter(pipe.execute())
-    with client.pipeline(transaction=False) as pipe:
-        for (owner, places, limit), (key, marks) in zip(owners, asked, strict=True):
-            room = limit - int(next(answers))
-            begins = [
-                number for number, is_known in enumerate(next(answers) if marks else ()) if not is_known
-            ]
-            full |= {places[number] for number in begins[max(0, room) :]}
-            if taken := [marks[number] for number in begins[: max(0, room)]]:
-                pipe.sadd(key, *taken)
-                pipe.expire(key, _KEPT_FOR)
-            left = room - len(taken) if owner == source else left
-        pipe.execute()
-    known.update(batch.series[place] for place in new if place not in full)
+    client = redis.undecoded()
+    _look_up(client, owners)
+    full = {one.places[number] for one in owners for number in one.new()[one.room :]}
+    _begin(client, owners)
+    known.update(text for place, text in new if place not in full)
     _forget_but(day)
     _refuse(batch, full, policy)
-    return max(0, left)
+    return max(0, owners[0].room - len(owners[0].new()))
+
+
+def _look_up(client: redis.Client, owners: Sequence[_Owner]) -> None:
+    """Find out how many series each has begun, and which of the new ones are among them."""
+    with client.pipeline(transaction=False) as pipe:
+        for one in owners:
+            pipe.scard(one.key)
+            # An answer for each, also where there is nothing new.
+            pipe.smismember(one.key, one.marks or [b""])
+        answers = pipe.execute()
+    for one, begun, known in zip(owners, answers[::2], answers[1::2], strict=True):
+        one.begun, one.known = int(begun), known if one.marks else ()
+
+
+def _begin(client: redis.Client, owners: Sequence[_Owner]) -> None:
+    """Note what each begins, as far as it has room."""
+    with client.pipeline(transaction=False) as pipe:
+        for one in owners:
+            if taken := [one.marks[number] for number in one.new()[: one.room]]:
+                pipe.sadd(one.key, *taken)
+                pipe.expire(one.key, _KEPT_FOR)
+        pipe.execute()
 
 
 def _owners(
