@@ -1,22 +1,18 @@
 """How large a body may be."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyLimit:
     """Refuses a body once it is too large, whatever its headers say, and reads no more of it."""
 
-    def __init__(self, app: App, limit: int) -> None:
-        """Limit the bodies of an ASGI app, in bytes."""
-        self._app, self._limit = app, limit
+    def __init__(self, app: ASGIApp, limit: int, refusal: Callable[[Scope], ASGIApp]) -> None:
+        """Limit the bodies of an ASGI app, in bytes; `refusal` answers a request by its scope."""
+        self._app, self._limit, self._refusal = app, limit, refusal
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -30,7 +26,7 @@ class BodyLimit:
             if size > self._limit:
                 refused = True
                 if not begun:
-                    await _refuse(send, self._limit)
+                    await self._refusal(scope)(scope, receive, send)
                 return {"type": "http.disconnect"}
             return message
 
@@ -41,10 +37,3 @@ class BodyLimit:
                 await send(message)
 
         await self._app(scope, _receive, _send)
-
-
-async def _refuse(send: Send, limit: int) -> None:
-    body = b'{"reason":"too_large","detail":"a body may have %d bytes"}' % limit
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
+from starlette.types import Scope
 
 from workers.access.rules.edge import Policy
 from workers.balancing import usecases as balancing
@@ -63,7 +64,6 @@ async def _life(_api: FastAPI) -> AsyncIterator[None]:
 _penalties = Penalties()
 settings.settle_environment()
 api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None, openapi_url=None)
-api.add_middleware(BodyLimit, limit=settings.read(Policy).body_max)
 api.include_router(measurement_routes.router)
 api.include_router(delivery_routes.router)
 api.include_router(caching_routes.router)
@@ -175,6 +175,12 @@ def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
     return JSONResponse({"reason": "invalid", "detail": problems}, 422)
 
 
+def _too_large(scope: Scope) -> Response:
+    telemetry.refusals.labels("api", "too_large").inc()
+    detail = f"a body may have {settings.read(Policy).body_max} bytes"
+    return _answer(Request(scope), 413, "too_large", detail, {"Connection": "close"})
+
+
 def _answer(
     request: Request, status: int, reason: str, detail: str, headers: dict[str, str] | None
 ) -> Response:
@@ -192,3 +198,6 @@ def _response(parts: dict[str, str], response: Response) -> dict[str, str]:
 @cache
 def _checks() -> Checks:
     return Checks()
+
+
+api.add_middleware(BodyLimit, limit=settings.read(Policy).body_max, refusal=_too_large)

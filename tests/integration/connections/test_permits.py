@@ -35,11 +35,12 @@ def _signed(claims: dict[str, object], secret: str = NEW, kid: str = "new", algo
 
 
 def test_a_permit_says_who_it_is_for() -> None:
-    assert permits.read(permits.issue(ANNA)) == ANNA
+    assert permits.read(permits.issue(ANNA)).who() == ANNA.who()
 
 
 def test_a_key_that_was_rotated_still_verifies_and_no_longer_signs() -> None:
-    assert permits.read(_signed({}, OLD, "old")) == Permit("u1", "guest", "w-1")
+    found = permits.read(_signed({}, OLD, "old"))
+    assert (found.user_id, found.user_type, found.wedding_id, found.key) == ("u1", "guest", "w-1", "old")
     assert jwt.get_unverified_header(permits.issue(ANNA))["kid"] == "new"
 
 

@@ -300,8 +300,8 @@ end
 
 -- Why a gateway may refuse somebody by itself. A label of metrics is made of it, so there are no others.
 local OWN_REASONS = {
-  token_missing = true, token_invalid = true, token_expired = true, token_key_unknown = true, token_revoked = true,
-  wrong_wedding = true, region_full = true, too_fast = true,
+  token_missing = true, token_invalid = true, token_expired = true, token_key_unknown = true,
+  token_revoked = true, wrong_wedding = true, region_full = true, too_fast = true,
 }
 
 -- KEYS shard of the address; ARGV region, reason, address (opaque). Counts an attempt that the gateway itself
