@@ -52,3 +52,5 @@ def test_a_wedding_begins_so_many_whoever_sends(monkeypatch: pytest.MonkeyPatch)
     assert push("photos", *of[:2]).accepted == 2
     assert push("guests", *of[2:]).accepted == 1
     assert push("guests", {"kind": "a", "wedding_id": "w-2"}).accepted == 1
+    # What a wedding has no room for uses nothing of a token's.
+    assert push("guests", *kinds("x", "y", "z")).accepted == 3

@@ -54,11 +54,11 @@ def spend(batch: Batch, source: str, policy: Policy, *, day: date) -> int:
     client = redis.undecoded()
     _look_up(client, owners)
     full = {one.places[number] for one in owners for number in one.new()[one.room :]}
-    _begin(client, owners)
+    _begin(client, owners, full)
     known.update(text for place, text in new if place not in full)
     _forget_but(day)
     _refuse(batch, full, policy)
-    return max(0, owners[0].room - len(owners[0].new()))
+    return owners[0].room
 
 
 def _look_up(client: redis.Client, owners: Sequence[_Owner]) -> None:
@@ -73,13 +73,14 @@ def _look_up(client: redis.Client, owners: Sequence[_Owner]) -> None:
         one.begun, one.known = int(begun), known if one.marks else ()
 
 
-def _begin(client: redis.Client, owners: Sequence[_Owner]) -> None:
-    """Note what each begins, as far as it has room."""
+def _begin(client: redis.Client, owners: Sequence[_Owner], full: set[int]) -> None:
+    """Note what each begins; what one has no room for uses no other's."""
     with client.pipeline(transaction=False) as pipe:
         for one in owners:
-            if taken := [one.marks[number] for number in one.new()[: one.room]]:
+            if taken := [one.marks[number] for number in one.new() if one.places[number] not in full]:
                 pipe.sadd(one.key, *taken)
                 pipe.expire(one.key, _KEPT_FOR)
+                one.begun += len(taken)
         pipe.execute()
 
 
