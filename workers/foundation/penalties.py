@@ -6,6 +6,7 @@ Who has a good one is never held up, wherever they come from: all guests of a ve
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from workers.foundation import clock
 
@@ -14,6 +15,17 @@ FREE, FIRST, LONGEST, FORGET = 5, 0.25, 4.0, 60.0
 #: So many answers are held for an address at once; who comes beyond is sent away. So many addresses are
 #: remembered.
 HELD_AT_ONCE, REMEMBERED = 8, 20_000
+
+
+def _line(address: str) -> str:
+    """Return what somebody has one of: a network of 64 bits of IPv6 (RFC 6177), of IPv4 an address."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    return str(found.ipv4_mapped or IPv6Network((int(found), 64), strict=False))
 
 
 @dataclass
@@ -34,8 +46,9 @@ class Penalties:
 
         None: so many are held already that this one is sent away. Who is held for a time is to be `released`.
         """
-        record = self._records.setdefault(address, _Record())
-        self._records.move_to_end(address)
+        line = _line(address)
+        record = self._records.setdefault(line, _Record())
+        self._records.move_to_end(line)
         if clock.stopwatch() - record.last > FORGET:
             record.failures = 0
         record.failures, record.last = record.failures + 1, clock.stopwatch()
@@ -50,7 +63,7 @@ class Penalties:
 
     def released(self, address: str) -> None:
         """Note that an answer is held no longer."""
-        if record := self._records.get(address):
+        if record := self._records.get(_line(address)):
             record.held = max(0, record.held - 1)
 
     async def hold(self, address: str) -> bool:

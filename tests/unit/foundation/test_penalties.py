@@ -49,3 +49,15 @@ def test_it_remembers_so_many_addresses_and_no_more(at: list[float]) -> None:
     for number in range(REMEMBERED + 10):
         found.failed(str(number))
     assert len(found._records) == REMEMBERED
+
+
+def test_a_network_of_ipv6_is_one_line_and_so_is_an_address_of_ipv4_written_as_ipv6(at: list[float]) -> None:
+    found = Penalties()
+    for number in range(FREE):
+        assert found.failed(f"2001:db8:1:2::{number:x}") == 0.0
+    assert found.failed("2001:db8:1:2:ffff::9") == penalties.FIRST
+    assert found.failed("2001:db8:1:3::1") == 0.0
+    for _ in range(FREE):
+        assert found.failed("192.0.2.7") == 0.0
+    assert found.failed("::ffff:192.0.2.7") == penalties.FIRST
+    assert found.failed("no address") == 0.0
