@@ -99,7 +99,10 @@ def _database_line(error: Any) -> str:
     """
     state = getattr(error, "sqlstate", None) or "none"
     if state in _NO_TABLES:
-        return "the database lacks our tables, or has older ones; run `wedops migrate`"
+        return (
+            "the database lacks our tables, has older ones, or shows this login none; run `wedops migrate`, "
+            "or `wedops grants --apply` as the owner"
+        )
     if state not in POSTGRES:
         return f"PostgreSQL refuses ({type(error).__name__}, SQLSTATE {state}); run `wedops doctor`"
     return f"PostgreSQL refuses ({error.diag.message_primary}, SQLSTATE {state}); {POSTGRES[state]}"

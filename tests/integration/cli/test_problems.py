@@ -122,14 +122,20 @@ def test_a_database_that_is_read_only_is_one_line(tmp_path: Path) -> None:
 def test_a_user_without_rights_is_told_the_grant() -> None:
     with database.transaction() as db:
         db.execute(text("CREATE ROLE halfway LOGIN PASSWORD 'halfway'"))
-        # Roles that were applied leave the database to those that they name.
-        database_name = db.scalar(text("SELECT quote_ident(current_database())"))
-        db.execute(text(f"GRANT CONNECT ON DATABASE {database_name} TO halfway"))
+        # Roles that were applied leave database and schema to those that they name.
+        db.execute(text("GRANT CONNECT ON DATABASE wedops TO halfway"))
+        db.execute(text("GRANT USAGE ON SCHEMA public TO halfway"))
     try:
         with _database(username="halfway", password="halfway"):
             assert "GRANT USAGE, CREATE ON SCHEMA public" in _says("weddings", "next")
+        with database.transaction() as db:
+            db.execute(text("REVOKE USAGE ON SCHEMA public FROM PUBLIC, halfway"))
+        # What a login may not see is not there for it.
+        with _database(username="halfway", password="halfway"):
+            assert "shows this login none" in _says("weddings", "next")
     finally:
         with database.transaction() as db:
+            db.execute(text("GRANT USAGE ON SCHEMA public TO PUBLIC"))
             db.execute(text("DROP OWNED BY halfway"))
             db.execute(text("DROP ROLE halfway"))
 
