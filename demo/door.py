@@ -20,10 +20,10 @@ from websockets.http11 import Response
 from workers.connections.formats import permits
 from workers.connections.formats.permits import PermitRefused
 from workers.connections.rules.admission import names_wedding
-from workers.connections.rules.revocations import Revocation, is_revoked
+from workers.connections.rules.revocations import Revocation
 from workers.connections.store import registry
 from workers.connections.store.registry import Admission, Connection, ConnectionRefused
-from workers.foundation import clock, logs
+from workers.foundation import logs
 from workers.foundation.errors import ExpectedError
 
 log = logs.get("gateway")
@@ -74,14 +74,7 @@ def ended(permit: permits.Permit, revoked: Iterable[Revocation], *, at: float) -
     """Return why a permit is good no longer; empty while it is."""
     if permit.expires_at <= at:
         return "token_expired"
-    mine = permit.user_id, permit.wedding_id, permit.key, permit.issued_at
-    return "token_revoked" if is_revoked(*mine, revoked, at=at) else ""
-
-
-def check_revoked(permit: permits.Permit, revoked: Iterable[Revocation]) -> None:
-    """Raise PermitRefused for a permit that was taken back."""
-    if ended(permit, revoked, at=min(clock.epoch(), permit.expires_at - 1)):
-        raise PermitRefused(why="token_revoked", remedy="ask the platform for a new permit")
+    return "token_revoked" if permit.is_revoked(revoked, at=at) else ""
 
 
 def restored(record: Connection, channels: Iterable[str]) -> Connection:

@@ -29,11 +29,11 @@ from demo.orders import Orders
 from demo.tenants import Tenant
 from demo.traffic import Traffic
 from demo.urgent import Urgent
-from workers.connections.formats import permits
 from workers.connections.formats.permits import PermitRefused
 from workers.connections.rules.channels import canonical
 from workers.connections.store import registry
 from workers.connections.store.registry import Admission, Connection, ConnectionRefused, Measurement
+from workers.connections.usecases import permits
 from workers.foundation import background, clock, heartbeat, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.penalties import Penalties
@@ -77,8 +77,7 @@ class Gateway:
         arrived = asyncio.get_running_loop().time()
         try:
             asked = door.asked(request.path)
-            permit = permits.read(asked.get("apikey", ""))
-            door.check_revoked(permit, self.orders.revoked)
+            permit = permits.read(asked.get("apikey", ""), self.orders.revoked)
             record = door.record(permit, asked)
             needed = await self.reader.read(permit, asked["apikey"])
             record = door.restored(record, needed.channels)

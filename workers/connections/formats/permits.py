@@ -5,6 +5,7 @@ Keys rotate: the first of CONNECTIONS_PERMIT_KEYS signs, all of them verify, and
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
@@ -13,6 +14,7 @@ from typing import Any
 import jwt
 
 from workers.connections.rules.admission import UserType
+from workers.connections.rules.revocations import Revocation, is_revoked
 from workers.foundation import clock, logs, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.settings import SettingInvalid
@@ -66,6 +68,10 @@ class Permit:
     def who(self) -> dict[str, Any]:
         """Return who its holder is, as the registry wants it."""
         return {name: getattr(self, name) for name in WHO}
+
+    def is_revoked(self, revoked: Iterable[Revocation], *, at: float) -> bool:
+        """Tell whether it was taken back, as of a moment in epoch seconds."""
+        return is_revoked(self.user_id, self.wedding_id, self.key, self.issued_at, revoked, at=at)
 
 
 #: The newest keys that could be read: a slip of the pen in a file that rotates keeps nobody out.

@@ -1,12 +1,13 @@
 """Permits: whether one is good, and taking some back before they expire."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from threading import Event
 
 from workers.connections.formats import permits
 from workers.connections.formats.events import PermitsRevoked
 from workers.connections.formats.permits import LEEWAY, LONGEST, Permit, PermitRefused
-from workers.connections.rules.revocations import Revocation, Whose, is_revoked
+from workers.connections.rules.revocations import Revocation, Whose
 from workers.connections.store import revocations as store
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError, storable
@@ -30,11 +31,13 @@ class NotRevoked(ExpectedError):
     http_status = 404
 
 
-def read(token: str) -> Permit:
-    """Return what a token permits. Raises PermitRefused, also for one that was taken back."""
+def read(token: str, revoked: Iterable[Revocation] | None = None) -> Permit:
+    """Return what a token permits. Raises PermitRefused, also for one that was taken back.
+
+    Who keeps at hand what is `revoked` passes it; the others ask the server.
+    """
     permit = permits.read(token)
-    mine = permit.user_id, permit.wedding_id, permit.key, permit.issued_at
-    if is_revoked(*mine, store.current(), at=clock.epoch()):
+    if permit.is_revoked(store.current() if revoked is None else revoked, at=clock.epoch()):
         raise PermitRefused(why="token_revoked", remedy="ask the platform for a new permit")
     return permit
 
