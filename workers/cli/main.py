@@ -69,20 +69,20 @@ PROCESSES = {"watch", "ingest", "deliver", "listen", "up", "supervise"}
 @click.pass_context
 def wedops(context: click.Context) -> None:
     """Run and watch WedSync's realtime operations."""
-    from workers.foundation import settings  # noqa: PLC0415 - not for --help
+    from workers.foundation import settings, waiting  # noqa: PLC0415 - not for --help
 
     settings.settle_environment()
     if context.invoked_subcommand not in PROCESSES:
-        context.with_resource(settings.circuits_passed_by())
+        context.with_resource(waiting.circuits_passed_by())
 
 
 def main(*arguments: Any) -> None:
     """Run a command; what was expected to happen is one line, and the error's exit code."""
     arguments_given = sys.argv[1:]
     if arguments_given and not arguments_given[0].startswith("-") and arguments_given[0] not in PROCESSES:
-        from workers.foundation import logs, settings  # noqa: PLC0415 - not for --help
+        from workers.foundation import logs, waiting  # noqa: PLC0415 - not for --help
 
-        settings.hurry()
+        waiting.hurry()
         # What modules define lives for ever: to look for garbage meanwhile takes a sixth of the time.
         gc.set_threshold(100_000, 50)
         # To standard error: what a command prints is what it was asked for.

@@ -21,7 +21,7 @@ from pybreaker import (
 )
 from redis.exceptions import RedisError
 
-from workers.foundation import clock, event_log, keys, logs, redis, settings
+from workers.foundation import clock, event_log, keys, logs, redis, waiting
 from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 log = logs.get("foundation")
@@ -135,7 +135,7 @@ def guarded(dependency: str, failed: Callable[[BaseException], bool]) -> Iterato
     `failed` tells which errors are its own. Raises CircuitOpen. `failed` is a function of its module, always
     the same one: each has a breaker of its own, on the shared state.
     """
-    if settings.passes_circuits():
+    if waiting.passes_circuits():
         yield
         return
     breaker = _breaker(dependency, failed)

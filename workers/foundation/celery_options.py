@@ -5,7 +5,7 @@ from typing import Any
 
 from kombu import Exchange, Queue
 
-from workers.foundation import broker, messages, queues, settings
+from workers.foundation import broker, messages, queues, waiting
 
 #: After how long a task is told to end, and is ended.
 SOFT_LIMIT, HARD_LIMIT = timedelta(seconds=messages.SOFT_LIMIT), timedelta(seconds=messages.HARD_LIMIT)
@@ -22,8 +22,8 @@ BROKER: dict[str, Any] = {
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
         # Below the supervisor's patience: a server that hangs must not make a worker look hung.
-        "socket_timeout": settings.patience(),
-        "socket_connect_timeout": settings.patience(),
+        "socket_timeout": waiting.seconds(),
+        "socket_connect_timeout": waiting.seconds(),
         "socket_keepalive": True,
     },
     "task_publish_retry_policy": {

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from workers.foundation import addresses, claims, settings, slow_statements
+from workers.foundation import addresses, claims, settings, slow_statements, waiting
 from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 Outdated = Callable[[FromClause, datetime], ColumnElement[bool]]
@@ -75,7 +75,7 @@ def conninfo(url: str) -> tuple[dict[str, Any], dict[str, str]]:
         "keepalives_count": 2,
     }
     # libpq takes less than 2 for 2.
-    return {"connect_timeout": max(2, int(settings.patience()))} | patience | given, session
+    return {"connect_timeout": max(2, int(waiting.seconds()))} | patience | given, session
 
 
 def _connect(url: str, context: Any) -> Any:
@@ -182,7 +182,7 @@ def _circuit(url: str) -> str:
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """Yield a connection in a transaction that commits at the end; raises DatabaseUnavailable."""
-    if settings.passes_circuits():
+    if waiting.passes_circuits():
         with unguarded() as db:
             yield db
         return

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from workers.foundation import settings
+from workers.foundation import settings, waiting
 from workers.foundation.errors import ExpectedError
 
 #: What a caller may meet when the server is unavailable.
@@ -95,7 +95,7 @@ def _client(
     patience: float | None = None,
     tries: int = 0,
 ) -> Client:
-    lasts = min(settings.patience(), patience or settings.patience())
+    lasts = min(waiting.seconds(), patience or waiting.seconds())
     return kind.from_url(
         url,
         decode_responses=decode,

@@ -2,15 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, get_origin, get_type_hints
+from typing import Any, ClassVar, Protocol, TypeVar, cast, get_origin, get_type_hints
 
-from workers.foundation import addresses, clock
+from workers.foundation import addresses, clock, logs
 from workers.foundation.errors import ExpectedError
 
 
@@ -25,6 +25,8 @@ class Settable(Protocol):
 
 
 Policy = TypeVar("Policy", bound=Settable)
+Found = TypeVar("Found")
+log = logs.get("settings")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
 #: What PostgreSQL keeps in an integer; and a hundred years.
@@ -38,13 +40,42 @@ class SettingInvalid(ExpectedError):
     """{variable}={value!r}: {allowed}"""
 
 
+#: By what was read, the newest that could be.
+_good: dict[object, Any] = {}
+
+
+def good(what: object, make: Callable[[], Found]) -> Found:
+    """Return what `make` makes of the environment, or what it made last while a file has a slip of the pen.
+
+    A secret that rotates must not stop who works by it. Raises SettingInvalid for what is from no file, and
+    for what never was good.
+    """
+    refresh()
+    try:
+        _good[what] = make()
+    except SettingInvalid as error:
+        if what not in _good or from_files().isdisjoint(error.facts["variable"].split(", ")):
+            raise
+        _tell(str(error))
+    return cast("Found", _good[what])
+
+
+@lru_cache(maxsize=32)
+def _tell(detail: str) -> None:
+    """Say once what was not taken: some settings are read for each message."""
+    log.error("setting not taken", reason="invalid", detail=detail)
+
+
 def read(policy: type[Policy]) -> Policy:
     """Return `policy` with each field that the environment sets.
 
     SCALING_INSTANCES_MAX sets `instances_max`. Durations are written 250ms, 30s, 5m, 2h or 7d, mappings as
     JSON. Raises SettingInvalid naming the variable, its value and what is allowed.
     """
-    refresh()
+    return good(policy, lambda: _read(policy))
+
+
+def _read(policy: type[Policy]) -> Policy:
     hints = get_type_hints(policy)
     given: dict[str, Any] = {}
     variables: dict[str, str] = {}
@@ -113,42 +144,6 @@ def _parse(variable: str, value: str, kind: Any) -> Any:
     if isinstance(found, float | int) and not abs(found) < _MAX:
         raise SettingInvalid(variable=variable, value=value, allowed="must be a number, and below 2147483648")
     return found
-
-
-_patience = 3.0
-
-
-def hurry() -> None:
-    """Have servers answer sooner, for a person waits. Before anything connects."""
-    global _patience  # noqa: PLW0603 - a process is either a person's command or one of ours
-    _patience = 1.0
-
-
-def patience() -> float:
-    """Return for how many seconds a call waits for a server."""
-    return _patience
-
-
-_passing = False
-
-
-@contextmanager
-def circuits_passed_by() -> Iterator[None]:
-    """Call what is wanted in this block, and open no circuit.
-
-    Somebody who looks for a fault must see the fault itself.
-    """
-    global _passing  # noqa: PLW0603 - a process is either a person's command or one of ours
-    _passing = True
-    try:
-        yield
-    finally:
-        _passing = False
-
-
-def passes_circuits() -> bool:
-    """Tell whether circuits are passed by."""
-    return _passing
 
 
 def settle_environment() -> None:

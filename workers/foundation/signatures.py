@@ -7,7 +7,6 @@ language signs what it has just written, and nothing has to be brought into a ca
 
 import hmac
 import os
-from collections import deque
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,10 +17,8 @@ from typing import Any, ClassVar
 
 import orjson
 
-from workers.foundation import clock, logs, settings
+from workers.foundation import clock, settings
 from workers.foundation.errors import ExpectedError
-
-log = logs.get("signatures")
 
 #: As whom our own processes sign: they may send every task.
 OWN = "wedops"
@@ -71,18 +68,7 @@ def _read(keys: str) -> dict[str, list[bytes]]:
 def policy() -> Policy:
     """Return COMMANDS_…: asked for each message, so read once for each value."""
     settings.refresh()
-    try:
-        _good.append(_policy(os.environ.get("COMMANDS_KEYS"), os.environ.get("COMMANDS_SIGNED")))
-    except settings.SettingInvalid as error:
-        # A slip of the pen in a file that rotates must not have every message refused.
-        if not _good or "COMMANDS_KEYS" not in settings.from_files():
-            raise
-        log.error("setting not taken", reason="invalid", detail=str(error))
-    return _good[-1]
-
-
-#: The newest policy that could be read.
-_good: deque[Policy] = deque(maxlen=1)
+    return _policy(os.environ.get("COMMANDS_KEYS"), os.environ.get("COMMANDS_SIGNED"))
 
 
 @lru_cache(maxsize=8)

@@ -6,14 +6,18 @@ Secrets in files, folders of counts, Kubernetes' variables, the Python that make
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import ROOT
 from tests.made import run_python
-from workers.foundation import settings
+from workers.access.rules import edge
+from workers.connections.formats import permits
+from workers.foundation import settings, signatures
 from workers.foundation.settings import SettingInvalid
+from workers.measurements.rules.limits import Policy
 
 
 def test_a_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,3 +155,55 @@ def test_a_venv_whose_python_is_gone_is_made_anew(checkout: Path) -> None:
     (checkout / ".venv" / "installed").touch()
     # -n: say what would be done. An unbroken one would have nothing to do.
     assert "venv --clear .venv" in _make(checkout, "-n", "install").stdout
+
+
+def _put(folder: Path, variable: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a secret's file anew, as who rotates it does, and let a second pass."""
+    (folder / "next").write_text(text)
+    (folder / "next").rename(folder / variable)
+    monkeypatch.setattr(settings, "_looked_at", 0.0)
+
+
+KEYS = "n" * 32
+
+
+@pytest.mark.parametrize(
+    ("variable", "good", "better", "bad", "read"),
+    [
+        (
+            "WEDOPS_DATABASE_URL",
+            "postgresql://u:one@h/d",
+            "postgresql://u:two@h/d",
+            "postgres.example.org",
+            lambda: settings.servers().database_url,
+        ),
+        ("CONNECTIONS_PERMIT_KEYS", f"a:{KEYS}", f"b:{KEYS},a:{KEYS}", "b:short", permits.keys),
+        ("COMMANDS_KEYS", f"wedops:{KEYS}", f"wedops:{KEYS},s:{KEYS}", KEYS, signatures.policy),
+        ("METRICS_INGEST_TOKENS", f"a:{KEYS}", f"b:{KEYS} a:{KEYS}", "a b", lambda: settings.read(Policy)),
+        ("API_READ_TOKENS", f"a:{KEYS}", f"b:{KEYS} a:{KEYS}", "a b", lambda: settings.read(edge.Policy)),
+    ],
+)
+def test_a_slip_of_the_pen_in_a_file_that_rotates_stops_nobody(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    good: str,
+    better: str,
+    bad: str,
+    read: Callable[[], object],
+) -> None:
+    monkeypatch.setattr(settings, "_good", {})
+    monkeypatch.setattr(settings, "_files", {})
+    monkeypatch.setenv(settings.FROM_FILES, "")
+    monkeypatch.setenv(variable, bad)
+    with pytest.raises(SettingInvalid, match=variable):
+        read()
+    monkeypatch.delenv(variable)
+    _put(tmp_path, variable, good, monkeypatch)
+    monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / variable))
+    settings.settle_environment()
+    first = read()
+    _put(tmp_path, variable, bad, monkeypatch)
+    assert read() == first
+    _put(tmp_path, variable, better, monkeypatch)
+    assert read() != first

@@ -15,12 +15,10 @@ import jwt
 
 from workers.connections.rules.admission import UserType
 from workers.connections.rules.revocations import Revocation, is_revoked
-from workers.foundation import clock, logs, settings
+from workers.foundation import clock, settings
 from workers.foundation.errors import ExpectedError
 from workers.foundation.settings import SettingInvalid
 from workers.weddings.rules.calendar import ID, ID_REMEDY, NAME, NAME_REMEDY
-
-log = logs.get("connections")
 
 VARIABLE = "CONNECTIONS_PERMIT_KEYS"
 AUDIENCE = "wedops"
@@ -74,21 +72,9 @@ class Permit:
         return is_revoked(self.user_id, self.wedding_id, self.key, self.issued_at, revoked, at=at)
 
 
-#: The newest keys that could be read: a slip of the pen in a file that rotates keeps nobody out.
-_good: dict[str, str] = {}
-
-
 def keys() -> dict[str, str]:
     """Return the secrets by name, the signing one first. Raises SettingInvalid."""
-    global _good  # noqa: PLW0603 - one list a process
-    settings.refresh()
-    try:
-        _good = _keys()
-    except SettingInvalid as error:
-        if not _good or VARIABLE not in settings.from_files():
-            raise
-        log.error("setting not taken", reason="invalid", detail=str(error))
-    return _good
+    return settings.good(VARIABLE, _keys)
 
 
 def _keys() -> dict[str, str]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from redis.exceptions import RedisError
 
-from workers.foundation import redis, settings
+from workers.foundation import redis, waiting
 from workers.scaling.keys import HANGS, LOOKED
 
 
@@ -26,7 +26,7 @@ def note_hanging(actuator: str, *, call: str, limit: timedelta) -> None:
     Who hangs for good must be tried again. A person's command ends with its call, and nobody would say that
     it ended: it keeps that to itself.
     """
-    if not settings.passes_circuits():
+    if not waiting.passes_circuits():
         with suppress(RedisError):
             redis.registry().set(HANGS + actuator, call, ex=limit)
 
