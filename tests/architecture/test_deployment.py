@@ -153,7 +153,7 @@ def test_each_process_logs_in_as_its_role(name: str) -> None:
         if variable.startswith("WEDOPS_") and variable.endswith("_URL_FILE"):
             assert value.rpartition("-")[2] == role
         elif variable.endswith("_FILE") and "/run/secrets" in value:
-            assert roles.may_have(role, variable.removesuffix("_FILE")), variable
+            assert roles.may_have(role, variable.removesuffix("_FILE"), may_be_secret=True), variable
 
 
 def test_the_secrets_that_are_mounted_are_made_once_and_in_the_form_that_is_read(

@@ -91,11 +91,16 @@ def _read(policy: type[Policy]) -> Policy:
         raise _refused(error, variables, policy.prefix) from error
 
 
+def may_be_secret(variable: str) -> bool:
+    """Tell whether a variable may hold a password, by its name."""
+    return bool(_SECRET.search(variable))
+
+
 def _refused(error: ValueError, variables: Mapping[str, str], prefix: str) -> SettingInvalid:
     """Return what is said of a policy that refuses its fields: the error names those that it is about."""
     meant = [variable for name, variable in variables.items() if re.search(rf"\b{name}\b", str(error))]
     meant = meant or list(variables.values()) or [f"{prefix}*"]
-    values = ", ".join("…" if _SECRET.search(name) else os.environ.get(name, "…") for name in meant)
+    values = ", ".join("…" if may_be_secret(name) else os.environ.get(name, "…") for name in meant)
     return SettingInvalid(variable=", ".join(meant), value=values, allowed=str(error))
 
 
@@ -156,7 +161,7 @@ def settle_environment() -> None:
     for variable, value in list(os.environ.items()):
         if variable.endswith("_PORT") and re.match(r"(tcp|udp|sctp)://", value):
             del os.environ[variable]
-        elif variable.endswith("_FILE") and _SECRET.search(variable) and variable.startswith(_PREFIXES):
+        elif variable.endswith("_FILE") and may_be_secret(variable) and variable.startswith(_PREFIXES):
             _take_from_file(variable.removesuffix("_FILE"), Path(value))
 
 

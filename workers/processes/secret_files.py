@@ -1,14 +1,13 @@
 """The secrets of an installation in containers: a file each, mounted into who needs it and nobody else."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from workers.access.rules.roles import Logins, Role
 from workers.access.store.tables import GROUPS
 from workers.access.store.users import RULES, Server
 from workers.access.usecases import grants
-from workers.processes.servers import OWNER
 
 #: What the servers are called in docker-compose.yml.
 _VALKEY, _POSTGRES = "redis://{}:{}@{}:6379/0", "postgresql://{}:{}@postgres:5432/wedops"
@@ -22,21 +21,21 @@ def write(folder: Path) -> list[str]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     written: list[str] = []
 
-    def _kept(name: str, make: Callable[[], str]) -> str:
+    def _kept(name: str, text: str) -> str:
         path = folder / name
         if not path.exists():
-            path.write_text(make())
+            path.write_text(text)
             path.chmod(0o644)
             written.append(name)
         return path.read_text()
 
-    known = Logins(**{str(role): _kept(f"roles-{role}", lambda: f"a:{_secret()}") for role in Role})
+    known = Logins(**{str(role): _kept(f"roles-{role}", f"a:{_secret()}") for role in Role})
     for name, text in _of(known):
-        _kept(name, lambda text=text: text)  # type: ignore[misc]
+        _kept(name, text)
     for name, begins in _BESIDE.items():
-        _kept(name, lambda begins=begins: f"{begins}{_secret()}")  # type: ignore[misc]
-    token = _kept("prometheus-token", _secret)
-    _kept("read-tokens", lambda: f"prometheus:{token}")
+        _kept(name, f"{begins}{_secret()}")
+    token = _kept("prometheus-token", _secret())
+    _kept("read-tokens", f"prometheus:{token}")
     return written
 
 
@@ -61,8 +60,8 @@ def _of(known: Logins) -> Iterator[tuple[str, str]]:
     yield "database-owner", _POSTGRES.format("wedops", owner)
     for server in (Server.BROKER, Server.CACHE):
         users = grants.user_lines(server, known, with_connections=True)
-        yield f"{server}-users", "\n".join(["user default off", grants.owner_line(OWNER, owner), *users, ""])
-        yield f"{server}-owner", _VALKEY.format(OWNER, owner, server)
+        yield f"{server}-users", "\n".join(["user default off", grants.owner_line(owner), *users, ""])
+        yield f"{server}-owner", _VALKEY.format(Role.OWNER, owner, server)
         kept = RULES[server] | (RULES[Server.CONNECTIONS] if server is Server.BROKER else {})
         for role in kept:
             [secret] = known.of(role).values()

@@ -23,14 +23,13 @@ import psycopg
 from redis import Redis
 from redis.exceptions import BusyLoadingError, RedisError
 
+from workers.access.rules.roles import Role
 from workers.access.usecases import grants
 from workers.foundation import clock
 from workers.foundation.errors import ExpectedError
 from workers.processes import programs
 
 LOOPBACK = "127.0.0.1"
-#: Who may do everything on a Valkey that we start.
-OWNER = "owner"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -133,7 +132,7 @@ def start_valkey(
         path.unlink(missing_ok=True)
         path.touch(mode=0o600, exist_ok=False)
     # Only hashes of secrets: who may read the configuration may not become who may write it.
-    owner = grants.owner_line(OWNER, secret)
+    owner = grants.owner_line(secret)
     known.write_text("".join(f"{line}\n" for line in ("user default off", owner, *users)))
     settings = {"bind": LOOPBACK, "port": str(port), "dir": str(home), "aclfile": str(known)} | options
     config.write_text("".join(f'{key} "{value}"\n' for key, value in settings.items()))
@@ -151,7 +150,7 @@ def start_valkey(
             preexec_fn=die_with_parent(),
         )
     again = partial(start_valkey, folder, name, options, port=port, users=users)
-    server = Server(name, f"redis://{OWNER}:{secret}@{LOOPBACK}:{port}/0", process, again)
+    server = Server(name, f"redis://{Role.OWNER}:{secret}@{LOOPBACK}:{port}/0", process, again)
     _wait(server, lambda: _valkey_answers(server.url), log)
     return server
 

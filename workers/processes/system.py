@@ -28,7 +28,11 @@ def environment(process: str, addresses: Mapping[str, str], known: Logins) -> di
         _take_owners(given, addresses)
         if role and known.of(role):
             given |= {name: grants.as_role(url, role, known) for name, url in addresses.items()}
-    return {name: value for name, value in given.items() if roles.may_have(role, name)}
+    return {
+        name: value
+        for name, value in given.items()
+        if roles.may_have(role, name, may_be_secret=settings.may_be_secret(name))
+    }
 
 
 def _take_owners(given: dict[str, str], addresses: Mapping[str, str]) -> None:

@@ -42,8 +42,6 @@ PROCESSES = {
 }
 
 _INSIDE = frozenset({Role.OPERATOR, Role.WORKER})
-#: What may hold a secret, by its name.
-_MAY_BE_SECRET = re.compile("URL|SECRET|TOKEN|KEY|PASSWORD|LOGIN|TARGETS|AUTH|^ROLES_")
 #: By the beginning of a variable that holds a secret, who gets it. What looks like one and stands nowhere
 #: here is for who works inside alone.
 SECRETS: Mapping[str, frozenset[Role]] = {
@@ -80,14 +78,14 @@ def of_process(name: str) -> Role | None:
     return next((role for begins, role in PROCESSES.items() if name.startswith(begins)), None)
 
 
-def may_have(role: Role | None, variable: str) -> bool:
+def may_have(role: Role | None, variable: str, *, may_be_secret: bool) -> bool:
     """Tell whether a role may see a variable of the environment: what is no secret, everybody may.
 
-    None is a process that we don't know.
+    None is a process that we don't know; `may_be_secret` goes by the variable's name.
     """
     lists = [may for begins, may in SECRETS.items() if variable.startswith(begins)]
     if not lists:
-        return not _MAY_BE_SECRET.search(variable) or role in _INSIDE
+        return not may_be_secret or role in _INSIDE
     return all(role in may for may in lists)
 
 

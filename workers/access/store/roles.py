@@ -43,7 +43,7 @@ def make_roles(db: Connection, secrets: Mapping[Role, Mapping[str, str]]) -> Non
         # What the optimiser finds slow statements and idle sessions by.
         db.execute(text(f"GRANT pg_read_all_stats TO {WORKER}"))
         if is_ours_alone(db):
-            _take_over(db)
+            db.execute(text(_TAKE_OVER))
             db.execute(text(_CLOSE_FUNCTIONS))
 
 
@@ -140,7 +140,3 @@ BEGIN
   END LOOP;
 END $$
 """  # noqa: S608 - a name of ours
-
-
-def _take_over(db: Connection) -> None:
-    db.execute(text(_TAKE_OVER))

@@ -36,9 +36,9 @@ def user_lines(server: Server, known: Logins, *, with_connections: bool) -> list
     ]
 
 
-def owner_line(name: str, secret: str) -> str:
+def owner_line(secret: str) -> str:
     """Return what defines who may do everything on a Valkey, in a file of users."""
-    return f"user {name} on #{sha256(secret.encode()).hexdigest()} ~* &* +@all"
+    return f"user {Role.OWNER} on #{sha256(secret.encode()).hexdigest()} ~* &* +@all"
 
 
 def as_role(url: str, role: Role, known: Logins) -> str:
