@@ -184,7 +184,8 @@ _PREFIXES = (
 
 
 #: Where a process tells its children which variables are from files: their values are not what somebody set.
-FROM_FILES = "SECRETS_FROM_FILES"
+#: No secret by its name, so that every role gets to know it.
+FROM_FILES = "WEDOPS_FROM_FILES"
 #: By variable, its file and what that was when it was read last.
 _files: dict[str, tuple[Path, tuple[int, int]]] = {}
 #: In seconds: how often files are looked at.

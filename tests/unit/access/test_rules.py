@@ -1,5 +1,6 @@
 """Roles and their rules, as data."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,29 @@ def test_a_supervised_process_loses_the_owners_login_however_it_was_given(
         assert "owner-secret" not in str(given), process
         assert "NOTIFY_TARGETS" not in given
         assert ("WEDOPS_BROKER_URL" in given) == (process == "gateway")
+
+
+@pytest.mark.parametrize(
+    ("process", "variable"),
+    [
+        ("beat", "COMMANDS_KEYS"),
+        ("api", "METRICS_INGEST_TOKENS"),
+        ("gateway", "CONNECTIONS_PERMIT_KEYS"),
+        ("worker-safety", "NOTIFY_TARGETS"),
+        ("flower", "FLOWER_BASIC_AUTH"),
+    ],
+)
+def test_a_supervised_process_goes_on_reading_a_secret_from_its_file(
+    process: str, variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("one")
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / "secret"))
+    monkeypatch.setenv(settings.FROM_FILES, "")
+    settings.settle_environment()
+    given = environment(process, {}, Logins(beat="a:beat-secret-of-sixteen"))
+    (tmp_path / "secret").write_text("two")
+    monkeypatch.delenv(variable)
+    monkeypatch.setattr(os, "environ", given)
+    settings.settle_environment()
+    assert given[variable] == "two"
