@@ -7,6 +7,7 @@ from datetime import datetime
 from redis.exceptions import RedisError
 
 from workers.alerts.store import history as alerts
+from workers.connections.usecases import permits
 from workers.delivery.usecases import reading as delivery
 from workers.emergencies.usecases import reading as emergencies
 from workers.foundation import database, event_log
@@ -33,6 +34,7 @@ TABLES: tuple[Callable[..., list[Happening]], ...] = (
     orders.happened,
     calendar.happened,
     wedding_day.happened,
+    permits.happened,
 )
 
 

@@ -26,11 +26,13 @@ from workers.alerts.usecases import escalation, evaluation
 from workers.balancing import store as balancing
 from workers.cli.main import wedops
 from workers.cli.status import _show
+from workers.connections.rules.revocations import Whose
+from workers.connections.usecases import permits
 from workers.connections.usecases import service as connections
 from workers.emergencies import rules as protocols
 from workers.emergencies.store import emergencies, steps
 from workers.emergencies.tasks import open_emergency
-from workers.foundation import clock, database, event_log, settings
+from workers.foundation import clock, database, event_log, settings, waiting
 from workers.measurements.rules.samples import Sample
 from workers.measurements.store.writer import Writer
 from workers.measurements.usecases import intake
@@ -122,6 +124,9 @@ def test_a_page_says_the_same_and_how_to_take_it() -> None:
 def test_the_timeline_tells_all_of_it_in_order() -> None:
     _trouble()
     event_log.note("process worker-steady hung and was restarted", by="supervisor")
+    of = Whose.USER, "ada"
+    permits.revoke(*of, by="ben", reason="lost phone", now=clock.now(), machine=clock.machine_now())
+    permits.lift(*of, by="ben", now=clock.now())
     shown = _run("timeline", "--since", "30m")
     for what in (
         "emergency 1 (technical) at w-1 opened",
@@ -129,6 +134,8 @@ def test_the_timeline_tells_all_of_it_in_order() -> None:
         "alert 1: step 1, emergency_mode",
         "emergency mode on, 1:00:00 at most: slow  (degradation)",
         "process worker-steady hung and was restarted  (supervisor)",
+        "permits of user ada revoked: lost phone  (ben)",
+        "permits of user ada are good again  (ben)",
     ):
         assert what in shown
     lines = shown.splitlines()
@@ -157,7 +164,7 @@ def hanging() -> Iterator[int]:
 
 
 def _hang(monkeypatch: pytest.MonkeyPatch, variable: str, port: int) -> None:
-    monkeypatch.setattr(settings, "_patience", 1.0)
+    monkeypatch.setattr(waiting, "_patience", 1.0)
     monkeypatch.setenv(
         variable, make_url(os.environ[variable]).set(port=port).render_as_string(hide_password=False)
     )

@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from workers.journal.rules import Event
 
+#: The reason of permits that were given back.
+LIFTED = "lifted"
+
 
 @dataclass(frozen=True)
 class PermitsRevoked(Event):

@@ -1,16 +1,19 @@
 """Permits: whether one is good, and taking some back before they expire."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event
 
+from sqlalchemy import Connection
+
 from workers.connections.formats import permits
-from workers.connections.formats.events import PermitsRevoked
+from workers.connections.formats.events import LIFTED, PermitsRevoked
 from workers.connections.formats.permits import LEEWAY, LONGEST, Permit, PermitRefused
 from workers.connections.rules.revocations import Revocation, Whose
 from workers.connections.store import revocations as store
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError, storable
+from workers.foundation.event_log import Happening
 from workers.foundation.moments import MachineMoment, Moment
 from workers.journal import store as journal
 from workers.weddings.rules.calendar import ID, ID_REMEDY, NAME, NAME_REMEDY
@@ -84,9 +87,20 @@ def lift(whose: Whose, id: str, *, by: str, now: Moment) -> None:
     with database.transaction() as db:
         if not store.lift(whose, id):
             raise NotRevoked(whose=whose, id=id[:40])
-        journal.append(db, [PermitsRevoked(whose, id, storable(by), "lifted")], at=now)
+        journal.append(db, [PermitsRevoked(whose, id, storable(by), LIFTED)], at=now)
 
 
 def revoked() -> list[Revocation]:
     """Return what is taken back now."""
     return store.read()
+
+
+def happened(db: Connection, since: datetime, *, limit: int) -> list[Happening]:
+    """Return what was taken back and given back from a moment on, for people."""
+    found = []
+    for one in journal.since(db, since, [PermitsRevoked.name], limit=limit):
+        whose, id, by, reason = (one.body[name] for name in ("whose", "id", "by", "reason"))
+        outcome = "are good again" if reason == LIFTED else f"revoked: {reason}"
+        wedding_id = id if whose == Whose.WEDDING else ""
+        found.append(Happening(one.at, f"permits of {whose} {id} {outcome}", wedding_id=wedding_id, by=by))
+    return found
