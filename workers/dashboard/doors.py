@@ -12,6 +12,8 @@ from flower.views import BaseHandler
 from flower.views.monitor import Metrics
 from tornado.web import HTTPError
 
+from workers.foundation import bearer
+
 #: What changes nothing.
 _LOOKS = ("GET", "HEAD", "OPTIONS")
 #: Scripts and styles of its own pages stand in them.
@@ -43,11 +45,6 @@ def login_of(header: str, logins: Collection[str]) -> str | None:
         if given is not None and hmac.compare_digest(login.encode(), given):
             found = login.partition(":")[0]
     return found
-
-
-def _has_token(header: str, token: str) -> bool:
-    scheme, _, given = header.partition(" ")
-    return scheme.casefold() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
 
 
 _current_user, _default_headers = BaseHandler.get_current_user, BaseHandler.set_default_headers
@@ -83,7 +80,8 @@ class Doors:
 
     async def metrics(self, handler: Any) -> Any:
         """Return Flower's own metrics to who has the token, or a login."""
-        if self.token and not _has_token(handler.request.headers.get("Authorization", ""), self.token):
+        given = bearer.given(handler.request.headers.get("Authorization", ""))
+        if self.token and not hmac.compare_digest(given.encode(), self.token.encode()):
             _ = handler.current_user
         return await _metrics(handler)
 

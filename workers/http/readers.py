@@ -1,12 +1,11 @@
 """Who may read what the API says of the system."""
 
-from secrets import compare_digest
 from typing import Annotated
 
 from fastapi import Depends, Header
 
 from workers.access.rules.edge import Policy
-from workers.foundation import settings
+from workers.foundation import bearer, settings
 from workers.foundation.errors import ExpectedError
 
 
@@ -18,13 +17,8 @@ class ReaderUnknown(ExpectedError):
 
 def may_read(authorization: Annotated[str, Header()] = "") -> None:
     """Raise ReaderUnknown for who has no token, where some are set."""
-    tokens = settings.read(Policy).read_tokens.split()
-    scheme, _, given = authorization.strip().partition(" ")
-    known = (token.partition(":")[2] for token in tokens)
-    if tokens and (
-        scheme.casefold() != "bearer"
-        or not any(compare_digest(given.strip().encode(), one.encode()) for one in known)
-    ):
+    tokens = settings.read(Policy).read_tokens
+    if tokens and bearer.owner(bearer.given(authorization), tokens) is None:
         raise ReaderUnknown
 
 
