@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from workers.access.rules.roles import Logins, Role
+from workers.foundation import settings
 from workers.processes import servers
 
 HOME = Path(tempfile.mkdtemp(prefix="wedops-tests-"))
@@ -40,6 +41,18 @@ QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 def pytest_unconfigure() -> None:
     """Leave nothing behind."""
     shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _surroundings() -> Iterator[None]:
+    """Leave the next test the environment of this one: a secret read from a file is set there for good."""
+    before = dict(os.environ)
+    yield
+    settings._files.clear()
+    settings._good.clear()
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,6 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     settings.settle_environment()
     assert settings.servers().database_url == "postgresql://u:p@h/d"
     settings.settle_environment()
-    monkeypatch.delenv("WEDOPS_DATABASE_URL")
 
 
 @pytest.mark.parametrize(
@@ -192,8 +191,6 @@ def test_a_slip_of_the_pen_in_a_file_that_rotates_stops_nobody(
     bad: str,
     read: Callable[[], object],
 ) -> None:
-    monkeypatch.setattr(settings, "_good", {})
-    monkeypatch.setattr(settings, "_files", {})
     monkeypatch.setenv(settings.FROM_FILES, "")
     monkeypatch.setenv(variable, bad)
     with pytest.raises(SettingInvalid, match=variable):
