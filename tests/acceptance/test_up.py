@@ -70,6 +70,7 @@ def test_it_plays_reports_and_leaves_nothing_behind(home: str) -> None:
     assert report["seasons"] == dict.fromkeys(("us-northeast", "us-south", "us-west"), "peak")
     assert {"connections_swept", "alerts"} <= report.keys()
     assert set(report["urls"]) == {"flower", "api", "gateway"}
+    assert "Exception in ASGI" not in _errors(home)
     assert (Path(home) / "world").read_text().startswith("2026-10-1"), "the command's own clock is the demo's"
     assert _left(home) == []
 

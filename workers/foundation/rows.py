@@ -19,7 +19,7 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
 
 #: Rows of one statement: PostgreSQL takes 65,535 values.
 PAGE = 1_000
@@ -40,6 +40,20 @@ def insert_once(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
         page = insert(table).values(list(rows[first : first + PAGE]))
         found += db.execute(page.on_conflict_do_nothing().returning(*table.primary_key)).scalars()
     return found
+
+
+def upsert(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; each takes the place of the one with its primary key."""
+    # In one order, so that two who do the same wait for each other instead of deadlocking.
+    ordered = sorted(rows, key=lambda row: [row[key.name] for key in table.primary_key])
+    for first in range(0, len(ordered), PAGE):
+        db.execute(_in_their_place(insert(table).values(ordered[first : first + PAGE]), table))
+
+
+def _in_their_place(statement: Insert, target: Table) -> Insert:
+    keys = [one.name for one in target.primary_key]
+    new = {one.name: one for one in statement.excluded if one.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=new)
 
 
 def copy(
@@ -65,7 +79,10 @@ def copy(
 
 @contextmanager
 def arriving(db: Connection, target: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[TableClause]:
-    """Yield a table for the length of the block that holds rows of `target`: a season is a COPY."""
+    """Yield a table for the length of the block that holds rows of `target`: a season is a COPY.
+
+    Not for the API, whose role makes no tables.
+    """
     names = [one.name for one in target.c]
     documents = {one.name for one in target.c if isinstance(one.type, JSONB)}
     db.execute(text(f"CREATE TEMPORARY TABLE arriving (LIKE {target.name}) ON COMMIT DROP"))
@@ -80,12 +97,10 @@ def _value(value: Any, is_document: bool) -> Any:
 
 def take_place_of(db: Connection, target: Table, arrived: TableClause) -> None:
     """Have rows that arrived take the place of those with the same primary key."""
-    keys = [one.name for one in target.primary_key]
-    # In one order, so that two who do the same wait for each other instead of deadlocking.
-    query = select(arrived).order_by(*(arrived.c[name] for name in keys))
+    # In one order, as in `upsert`.
+    query = select(arrived).order_by(*(arrived.c[key.name] for key in target.primary_key))
     statement = insert(target).from_select([one.name for one in arrived.c], query)
-    new = {one.name: one for one in statement.excluded if one.name not in keys}
-    db.execute(statement.on_conflict_do_update(index_elements=keys, set_=new))
+    db.execute(_in_their_place(statement, target))
 
 
 def pairs(values: Mapping[str, str], name: str) -> TableValuedAlias:

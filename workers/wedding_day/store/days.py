@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Text, any_, cast, func, litera
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from workers.foundation.moments import Moment
-from workers.foundation.rows import arriving, insert_once, pairs, take_place_of
+from workers.foundation.rows import insert_once, pairs, upsert
 from workers.wedding_day.rules.course import Day
 from workers.wedding_day.rules.plans import Plan, Reported
 from workers.wedding_day.store.tables import days, reports
@@ -82,8 +82,7 @@ def begin(db: Connection, begun: Sequence[WeddingDay]) -> None:
         for one in begun
         if one.wedding_id not in before or before[one.wedding_id].version <= one.version
     ]
-    with arriving(db, days, map(vars, new)) as arrived:
-        take_place_of(db, days, arrived)
+    upsert(db, days, [vars(one) for one in new])
 
 
 def versions(db: Connection, ids: Sequence[str]) -> dict[str, int]:
