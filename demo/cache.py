@@ -15,6 +15,7 @@ import httpx2
 import orjson
 from redis.exceptions import RedisError
 
+from demo.addresses import API
 from demo.client import Client
 from workers.connections.formats.permits import Permit
 from workers.connections.rules.channels import canonical
@@ -22,7 +23,6 @@ from workers.foundation import clock, logs, redis
 
 log = logs.get("gateway")
 
-API = f"http://127.0.0.1:{os.environ.get('API_PORT', '8000')}"
 #: Whether the API is asked for everybody: what the cache saves is measured so.
 BYPASS = os.environ.get("GATEWAY_CACHE_BYPASS") == "on"
 #: In seconds: who joins waits no longer for what is good to have.

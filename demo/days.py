@@ -3,7 +3,6 @@
 python -m demo.days         follows the calendar and the world's clock
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from zlib import crc32
 import httpx2
 import numpy as np
 
+from demo.addresses import API
 from workers.connections.formats import permits
 from workers.foundation import clock, database, heartbeat, logs
 from workers.foundation.moments import Moment
@@ -26,7 +26,6 @@ from workers.weddings.store import weddings
 
 log = logs.get("days")
 
-API = f"http://127.0.0.1:{os.environ.get('API_PORT', '8000')}"
 #: In seconds: how often it is looked for what is due, and the calendar for who comes next.
 EVERY, LOOK_AHEAD_EVERY = 0.5, 30.0
 #: From so long before a ceremony a day is known, and until so long after it reports are sent.

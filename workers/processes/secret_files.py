@@ -8,27 +8,36 @@ from workers.access.rules.roles import Logins, Role
 from workers.access.store.tables import GROUPS
 from workers.access.store.users import RULES, Server
 from workers.access.usecases import grants
+from workers.processes import servers
+from workers.processes.authority import Authority
 
-#: What the servers are called in docker-compose.yml.
-_VALKEY, _POSTGRES = "redis://{}:{}@{}:6379/0", "postgresql://{}:{}@postgres:5432/wedops"
+#: How the servers of docker-compose.yml are reached.
+_CA = "/run/secrets/authority.pem"
+_VALKEY = f"rediss://{{}}:{{}}@{{}}:6379/0?ssl_ca_certs={_CA}"
+_POSTGRES = f"postgresql://{{}}:{{}}@postgres:5432/wedops?sslmode=verify-full&sslrootcert={_CA}"
+#: Its services that others connect to.
+_SERVERS = ("broker", "cache", "postgres", "api", "flower", "prometheus", "grafana")
 
 
 def write(folder: Path) -> list[str]:
-    """Write what is not there yet; return the names of what was written.
+    """Write what is not there yet, and certificates that end soon; return the names of what was written.
 
-    Others can't enter the folder. Its files can be read: in a container somebody else reads them.
+    Others can't enter the folder. Its files can be read: in a container somebody else reads them. Only the
+    key of the authority is for no container.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written: list[str] = []
+    before = _contents(folder)
 
     def _kept(name: str, text: str) -> str:
         path = folder / name
         if not path.exists():
             path.write_text(text)
             path.chmod(0o644)
-            written.append(name)
         return path.read_text()
 
+    authority = Authority(folder, mode=0o644)
+    for name in _SERVERS:
+        authority.issue(name, (name, *servers.HOSTS))
     known = Logins(**{str(role): _kept(f"roles-{role}", f"a:{_secret()}") for role in Role})
     for name, text in _of(known):
         _kept(name, text)
@@ -36,7 +45,11 @@ def write(folder: Path) -> list[str]:
         _kept(name, f"{begins}{_secret()}")
     token = _kept("prometheus-token", _secret())
     _kept("read-tokens", f"prometheus:{token}")
-    return written
+    return sorted(name for name, content in _contents(folder).items() if before.get(name) != content)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 #: What is no login of a server: a file, and what stands before its secret.

@@ -28,8 +28,11 @@ from workers.access.usecases import grants
 from workers.foundation import clock
 from workers.foundation.errors import ExpectedError
 from workers.processes import programs
+from workers.processes.authority import Authority, Certificate
 
 LOOPBACK = "127.0.0.1"
+#: As whom a server here is reached.
+HOSTS = (LOOPBACK, "localhost")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -75,11 +78,11 @@ class Server:
 
     name: str
     url: str
-    process: "subprocess.Popen[bytes]"
     #: Starts it again on the same data and port.
     again: "Callable[[], Server]"
     #: PostgreSQL ends at once on SIGINT; on SIGTERM it would wait for its clients.
-    last_signal: int = field(default=signal.SIGTERM)
+    last_signal: int = signal.SIGTERM
+    process: "subprocess.Popen[bytes]" = field(init=False)
 
     def stop(self, patience: float = 10.0) -> None:
         """End it, cleanly if it can."""
@@ -117,41 +120,68 @@ def password(folder: Path, name: str = "password") -> str:
 
 
 def start_valkey(
-    folder: Path, name: str, options: dict[str, str], *, port: int = 0, users: Sequence[str] = ()
+    folder: Path,
+    name: str,
+    options: dict[str, str],
+    *,
+    port: int = 0,
+    users: Sequence[str] = (),
+    tls: Authority | None = None,
 ) -> Server:
-    """Start a Valkey with its data in `folder`/`name`; raises ServerMissing or ServerFailed.
+    """Start a Valkey with its data in `folder`/`name`; raises ServerMissing, TlsMissing or ServerFailed.
 
-    Its users are the owner, whose address it has, and those that lines of an ACL file define.
+    Its users are the owner, whose address it has, and those that lines of an ACL file define. With an
+    authority it speaks TLS and nothing else.
     """
-    binary = programs.valkey(folder)
+    binary = programs.valkey(folder, tls=tls is not None)
     home, secret, port = folder / name, password(folder), port or free_port()
     home.mkdir(parents=True, exist_ok=True)
-    config, known = home / "valkey.conf", home / "users.acl"
-    for path in (config, known):
-        # Anew: the folder is somebody else's, who could have made a link of it.
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600, exist_ok=False)
     # Only hashes of secrets: who may read the configuration may not become who may write it.
-    owner = grants.owner_line(secret)
-    known.write_text("".join(f"{line}\n" for line in ("user default off", owner, *users)))
-    settings = {"bind": LOOPBACK, "port": str(port), "dir": str(home), "aclfile": str(known)} | options
-    config.write_text("".join(f'{key} "{value}"\n' for key, value in settings.items()))
+    known = _written(home / "users.acl", "user default off", grants.owner_line(secret), *users)
+    settings = {"bind": LOOPBACK, "port": str(port), "dir": str(home), "aclfile": str(known)}
+    if tls:
+        own = _certified(home, name, tls)
+        settings |= {"port": "0", "tls-port": str(port), "tls-auth-clients": "no"}
+        settings |= {"tls-cert-file": str(own.certificate), "tls-key-file": str(own.key)}
+    lines = (f'{key} "{value}"' for key, value in (settings | options).items())
+    config = _written(home / "valkey.conf", *lines)
+    scheme, words = ("rediss", f"?ssl_ca_certs={tls.certificate}") if tls else ("redis", "")
+    url = f"{scheme}://{Role.OWNER}:{secret}@{LOOPBACK}:{port}/0{words}"
+    again = partial(start_valkey, folder, name, options, port=port, users=users, tls=tls)
+    _give_away(home)
+    return _started([str(binary), str(config)], home, Server(name, url, again), lambda: _valkey_answers(url))
+
+
+def _certified(home: Path, name: str, tls: Authority) -> Certificate:
+    """Return a server's own copy of its certificate: who runs it may read nothing of the authority's."""
+    made = tls.issue(name, HOSTS)
+    certificate = _written(home / "certificate.pem", made.certificate.read_text())
+    return Certificate(certificate, _written(home / "key.pem", made.key.read_text()))
+
+
+def _written(path: Path, *lines: str) -> Path:
+    """Write a file anew: its folder is somebody else's, who could have made a link of it."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text("\n".join((*lines, "")))
+    return path
+
+
+def _started(command: Sequence[str], home: Path, server: Server, answers: Callable[[], bool]) -> Server:
+    """Start a server's program, as whoever runs it, and wait until it answers; raises ServerFailed."""
     log = home / "log"
     with _log(log) as sink:
-        _give_away(home)
-        process = subprocess.Popen(
-            [str(binary), str(config)],
+        server.process = subprocess.Popen(
+            command,
             stdout=sink,
             stderr=sink,
             start_new_session=True,
             cwd=home,
             umask=0o077,
             **programs.unprivileged(),
-            preexec_fn=die_with_parent(),
+            preexec_fn=die_with_parent(server.last_signal),
         )
-    again = partial(start_valkey, folder, name, options, port=port, users=users)
-    server = Server(name, f"redis://{Role.OWNER}:{secret}@{LOOPBACK}:{port}/0", process, again)
-    _wait(server, lambda: _valkey_answers(server.url), log)
+    _wait(server, answers, log)
     return server
 
 
@@ -181,49 +211,45 @@ BROKER = {
 CACHE = {"appendonly": "no", "save": "", "maxmemory-policy": "allkeys-lfu", "maxmemory": "256mb"}
 
 
-def start_postgres(folder: Path, *, port: int = 0, options: tuple[str, ...] = ()) -> Server:
+def start_postgres(
+    folder: Path, *, port: int = 0, options: tuple[str, ...] = (), tls: Authority | None = None
+) -> Server:
     """Start a PostgreSQL with its data in `folder`/postgres and a database `wedops`.
 
-    Raises as start_valkey.
+    Raises as start_valkey, and OtherVersion.
     """
-    binaries = programs.postgres(folder)
+    binaries = programs.postgres(folder, tls=tls is not None)
     home, secret, port = folder / "postgres", password(folder), port or free_port()
-    data, log = home / "data", home / "log"
+    data = home / "data"
     if not (data / "PG_VERSION").exists():
         _initdb(binaries, home, data, secret)
-    command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
+    programs.check_version(binaries, data)
     own = [f"listen_addresses={LOOPBACK}", "unix_socket_directories=", "max_connections=100"]
     # What the optimiser finds slow statements by.
-    if (binaries.parent / "lib" / "pg_stat_statements.so").exists():
+    if programs.has_statements(binaries):
         own.append("shared_preload_libraries=pg_stat_statements")
-    for option in (*own, *options):
-        command += ["-c", option]
-    with _log(log) as sink:
-        process = subprocess.Popen(
-            command,
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,
-            cwd=home,
-            umask=0o077,
-            **programs.unprivileged(),
-            preexec_fn=die_with_parent(signal.SIGINT),
-        )
-    again = partial(start_postgres, folder, port=port, options=options)
-    server = Server(
-        "postgres", f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops", process, again, signal.SIGINT
-    )
-    _wait(server, lambda: _postgres_answers(server.url), log)
-    return server
+    own += _only_tls(home, tls) if tls else []
+    command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
+    command += [word for option in (*own, *options) for word in ("-c", option)]
+    words = f"?sslmode=verify-full&sslrootcert={tls.certificate}" if tls else ""
+    url = f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops{words}"
+    again = partial(start_postgres, folder, port=port, options=options, tls=tls)
+    server = Server("postgres", url, again, last_signal=signal.SIGINT)
+    return _started(command, home, server, lambda: _postgres_answers(url))
+
+
+def _only_tls(home: Path, tls: Authority) -> list[str]:
+    """Return the settings by which PostgreSQL speaks TLS, and nobody comes in without."""
+    own = _certified(home, "postgres", tls)
+    may = _written(home / "pg_hba.conf", f"hostssl all all {LOOPBACK}/32 scram-sha-256")
+    _give_away(home)
+    return ["ssl=on", f"ssl_cert_file={own.certificate}", f"ssl_key_file={own.key}", f"hba_file={may}"]
 
 
 def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
     shutil.rmtree(data, ignore_errors=True)
     home.mkdir(parents=True, exist_ok=True)
-    words = home / "initial"
-    words.unlink(missing_ok=True)
-    words.touch(mode=0o600)
-    words.write_text(secret)
+    words = _written(home / "initial", secret)
     _give_away(home)
     command = [str(binaries / "initdb"), "-D", str(data), "-U", "wedops", "-A", "scram-sha-256"]
     made = subprocess.run(
@@ -259,7 +285,7 @@ def _valkey_answers(url: str) -> bool:
 
 def _postgres_answers(url: str) -> bool:
     try:
-        with psycopg.connect(url.rpartition("/")[0] + "/postgres", connect_timeout=2, autocommit=True) as db:
+        with psycopg.connect(url, dbname="postgres", connect_timeout=2, autocommit=True) as db:
             if not db.execute("SELECT 1 FROM pg_database WHERE datname = 'wedops'").fetchone():
                 db.execute("CREATE DATABASE wedops")
         with psycopg.connect(url, connect_timeout=2, autocommit=True) as db:

