@@ -1,7 +1,8 @@
 """What the doors cost: admissions as a gateway's user, signed tasks, queries under row level security.
 
 Each beside the same thing by the owner's login, unsigned, and past all policies, in one run. An admission is
-one that is opened and closed. The embedded Valkey is built without TLS, so that is not among them.
+one that is opened and closed; ours by TLS, the other one past it, on one server (which must be built with
+it).
 """
 
 import os
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, text
 
@@ -21,6 +23,7 @@ from workers.connections.store.registry import Connection as Socket
 from workers.foundation import claims, clock, database, redis
 from workers.foundation.claims import Claims
 from workers.foundation.moments import Moment
+from workers.processes import servers
 from workers.weddings.rules.calendar import VenueType, Wedding
 from workers.weddings.store import versions, weddings
 
@@ -32,14 +35,18 @@ NOON = Moment(datetime(2026, 10, 10, 12, tzinfo=UTC))
 
 def main() -> None:
     """Print the figures."""
-    with form.broker(shared=False) as cache, form.broker(), form.database():
+    port = servers.free_port()
+    beside = form.broker({"port": str(port)}, tls=True)
+    with form.broker(shared=False) as cache, beside as safe, form.database():
         os.environ["WEDOPS_CACHE_URL"] = cache
         _fill()
+        login = urlsplit(safe).netloc.rpartition("@")[0]
+        os.environ["WEDOPS_BROKER_URL"] = f"redis://{login}@{servers.LOOPBACK}:{port}/0"
         grants.apply(LOGINS)
         owner = {name: os.environ[name] for name in ("WEDOPS_BROKER_URL", "WEDOPS_DATABASE_URL")}
         contestants = {
-            "ours": lambda: _measured(owner, closed=True),
-            "open": lambda: _measured(owner, closed=False),
+            "ours": lambda: _measured(owner, safe=safe),
+            "open": lambda: _measured(owner),
         }
         form.main("doors", contestants, _ratios, runs=5)
 
@@ -54,11 +61,13 @@ def _ratios(medians: dict[str, form.Figures]) -> form.Figures:
     }
 
 
-def _measured(owner: dict[str, str], *, closed: bool) -> form.Figures:
+def _measured(owner: dict[str, str], *, safe: str = "") -> form.Figures:
+    """Measure once: with all doors closed when `safe`, the address by TLS, is given."""
+    closed = bool(safe)
     # The measurement of tasks emptied the server.
     redis.load_functions()
     registry.publish_limits()
-    with _as(owner, Role.GATEWAY if closed else None):
+    with _as(owner | {"WEDOPS_BROKER_URL": safe} if closed else owner, Role.GATEWAY if closed else None):
         admissions = _admissions()
     with _as(owner, Role.API if closed else None):
         queries, transactions = _queries()
@@ -80,13 +89,14 @@ def _measured(owner: dict[str, str], *, closed: bool) -> form.Figures:
 @contextmanager
 def _as(owner: dict[str, str], role: Role | None) -> Iterator[None]:
     """Log in as a role for the length of the block; as the owner for None."""
+    before = {name: os.environ[name] for name in owner}
     for name, url in owner.items():
         known = role and (name != "WEDOPS_DATABASE_URL" or role is Role.API)
         os.environ[name] = grants.as_role(url, role, LOGINS) if role and known else url
     try:
         yield
     finally:
-        os.environ |= owner
+        os.environ |= before
 
 
 def _admissions() -> float:

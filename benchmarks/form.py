@@ -20,6 +20,7 @@ from typing import Any
 
 from workers.foundation import clock, logs
 from workers.processes import servers
+from workers.processes.authority import Authority
 
 Figures = dict[str, float]
 #: Measures one contestant once.
@@ -86,13 +87,14 @@ def _table(report: dict[str, Any]) -> None:
 
 
 @contextmanager
-def broker(options: dict[str, str] | None = None, *, shared: bool = True) -> Iterator[str]:
+def broker(options: dict[str, str] | None = None, *, shared: bool = True, tls: bool = False) -> Iterator[str]:
     """Yield the address of a Valkey of our own, with our settings and functions, for the length of the block.
 
     One that is not `shared` is a peer's: nothing of ours is to find it.
     """
     home = Path(tempfile.mkdtemp(prefix="wedops-bench-"))
-    server = servers.start_valkey(home, "broker", servers.BROKER | (options or {}))
+    own = Authority(home / "tls") if tls else None
+    server = servers.start_valkey(home, "broker", servers.BROKER | (options or {}), tls=own)
     if shared:
         os.environ["WEDOPS_BROKER_URL"] = server.url
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(home / "prometheus")
