@@ -111,7 +111,7 @@ class Task(celery.Task):
         if isinstance(enqueued_at := request.get("enqueued_at"), int | float):
             telemetry.task_wait_seconds.labels(queue).observe(max(0.0, clock.epoch() - enqueued_at))
         begun = clock.stopwatch()
-        # What a message names reaches the log once it was checked: commands.usecases.bind.
+        # What a message names reaches the log once it was checked: commands.usecases.commands.bind.
         structlog.contextvars.clear_contextvars()
         with (
             structlog.contextvars.bound_contextvars(task=self.name, task_id=request.id),

@@ -27,9 +27,9 @@ from typing import Any
 import httpx2
 
 from workers.caching.formats.commands import WarmUp
-from workers.commands import usecases
 from workers.commands.rules.requests import Request
-from workers.commands.usecases import find
+from workers.commands.usecases import commands as usecases
+from workers.commands.usecases.commands import find
 from workers.delivery.usecases import sending
 from workers.emergencies.formats import OpenEmergency
 from workers.foundation import clock

@@ -145,7 +145,7 @@ LOOPS = {
     "workers/caching/store/changes.py",
     "workers/caching/store/layers.py",
     "workers/caching/usecases/sources.py",
-    "workers/commands/usecases.py",
+    "workers/commands/usecases/commands.py",
     "workers/scaling/usecases/applying.py",
     "workers/selfwatch/usecases/watching.py",
     "workers/selfwatch/usecases/observing.py",

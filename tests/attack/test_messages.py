@@ -14,7 +14,7 @@ import pytest
 from tests import ROOT
 from tests.made import eventually, wedding
 from workers.app import app
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.foundation import clock, database, dead_letters, redis, signatures
 from workers.foundation.dead_letters import enveloped
 from workers.weddings.store import weddings

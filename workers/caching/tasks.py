@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from workers.app import Task, app
 from workers.caching.formats.commands import WarmUp
 from workers.caching.usecases import changing, maintenance, warming
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.foundation import clock, logs
 
 log = logs.get("caching")

@@ -32,6 +32,7 @@ COMMANDS = {
     "simulate": "A Saturday that never was, played through the planner.",
     "emergency-mode": "Have guests give way first, or no longer.",
     "suppliers": "Suppliers with a limit of their own.",
+    "callers": "Who may call the HTTP API: their keys, scopes and bounds.",
     "permit": "Issue a permit, with which a person may connect, or read one.",
     "connections": "Each region's connections: how many, how fast, how much, and who is heaviest.",
     "person": "A person's connections, and how good they are.",

@@ -5,7 +5,7 @@ What `doctor` checks, and the reference is made from.
 
 from dataclasses import fields
 
-from workers.access.rules import edge, roles
+from workers.access.rules import edge, issuer, roles
 from workers.alerts import adapters as live_alerts
 from workers.alerts.rules import lifecycle as alerts
 from workers.alerts.usecases import surroundings
@@ -38,6 +38,7 @@ DECLARED: tuple[type[Settable], ...] = (
     Servers,
     roles.Logins,
     edge.Policy,
+    issuer.Policy,
     signatures.Policy,
     weddings.Policy,
     gate.Policy,

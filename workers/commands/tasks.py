@@ -1,7 +1,10 @@
 """Commands, as Celery runs them."""
 
 from workers.app import app
-from workers.commands import usecases
+
+# For retention, which must know of all tables.
+from workers.commands.store import answers  # noqa: F401
+from workers.commands.usecases import commands as usecases
 
 #: A run stops after this many seconds, well inside its time limit; the next one goes on.
 ENOUGH = 10.0

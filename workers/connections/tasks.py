@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.app import Task, app
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.connections.formats.commands import PreparePeak
 from workers.connections.usecases import peak, service, upkeep
 from workers.foundation import clock, logs

@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 from tornado.ioloop import PeriodicCallback
 
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.dashboard import doors
 from workers.foundation import heartbeat, logs
 from workers.foundation.settings import SettingInvalid

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.app import Task, app
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.delivery.formats import SendMessage
 from workers.delivery.usecases import rehearsing, sending
 from workers.foundation import clock, database, logs

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.app import Task, app
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.emergencies import rules
 from workers.emergencies.formats import OpenEmergency
 from workers.emergencies.usecases import running

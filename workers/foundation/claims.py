@@ -15,7 +15,7 @@ WEDDING, SUPPLIER, ALL_WEDDINGS = "wedops.wedding", "wedops.supplier", "wedops.a
 
 @dataclass(frozen=True)
 class Claims:
-    """A wedding, a supplier, or all weddings."""
+    """A wedding, a supplier, or all weddings; of the first two several, with commas between."""
 
     wedding_id: str = ""
     supplier_id: str = ""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from workers.foundation import addresses, claims, settings, slow_statements, waiting
+from workers.foundation import addresses, claims, joining, settings, slow_statements, waiting
 from workers.foundation.errors import UNAVAILABLE, ExpectedError
 
 Outdated = Callable[[FromClause, datetime], ColumnElement[bool]]
@@ -181,7 +181,13 @@ def _circuit(url: str) -> str:
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
-    """Yield a connection in a transaction that commits at the end; raises DatabaseUnavailable."""
+    """Yield a connection in a transaction that commits at the end; raises DatabaseUnavailable.
+
+    Within one that others join (`joining`), that one.
+    """
+    if outer := joining.current():
+        yield outer
+        return
     if waiting.passes_circuits():
         with unguarded() as db:
             yield db

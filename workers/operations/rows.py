@@ -9,8 +9,8 @@ from workers.alerts.rules.kinds import Severity
 from workers.alerts.rules.lifecycle import AlertView, State
 from workers.alerts.store import alerts
 from workers.alerts.usecases import surroundings
-from workers.commands import store as commands
 from workers.commands.rules.requests import KIND as COMMAND
+from workers.commands.store import requests as commands
 from workers.delivery.store import summaries
 from workers.emergencies.rules import SETTLED
 from workers.emergencies.store.emergencies import Emergency

@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.alerts.usecases import live
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.delivery.usecases import broadcasting
 from workers.foundation import background, clock, heartbeat, logs, wakeups
 from workers.foundation.errors import ExpectedError

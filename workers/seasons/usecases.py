@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import Connection
 
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.foundation import database, logs, settings
 from workers.foundation.moments import Moment
 from workers.seasons import adapters, store

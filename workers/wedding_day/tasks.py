@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.app import Task, app
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.foundation import clock, database, logs
 from workers.wedding_day.formats import BeginMode, ChangeTimeline, Optimise, ReportMoment
 from workers.wedding_day.usecases import (

@@ -14,7 +14,7 @@ from workers.caching.store import pending, results, server, watches
 from workers.caching.store.layers import layers
 from workers.caching.store.local import Key
 from workers.caching.usecases import changing, maintenance, reading, sources, warming
-from workers.commands import store as commands
+from workers.commands.store import requests as commands
 from workers.foundation import clock, database, redis
 from workers.foundation.moments import MachineMoment
 from workers.weddings.rules.calendar import Status, Wedding

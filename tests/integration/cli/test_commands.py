@@ -21,7 +21,7 @@ from workers.balancing import store as balancing
 from workers.balancing.store import Report
 from workers.cli import doctor
 from workers.cli import main as cli
-from workers.commands import store as commands
+from workers.commands.store import requests as commands
 from workers.connections.store import peaks, presence, registry
 from workers.connections.usecases import service as usecases
 from workers.foundation import clock, database, keys, redis

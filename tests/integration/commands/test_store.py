@@ -11,8 +11,10 @@ from workers import client
 from workers.app import app
 from workers.caching import tasks as caching
 from workers.caching.store import pending
-from workers.commands import store, tasks, usecases
+from workers.commands import tasks
 from workers.commands.rules.requests import KIND, Request
+from workers.commands.store import requests as store
+from workers.commands.usecases import commands as usecases
 from workers.connections.tasks import prepare_peak
 from workers.emergencies import tasks as emergency_tasks
 from workers.emergencies.store import emergencies

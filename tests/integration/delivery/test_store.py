@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from tests.made import NOON, connection, eventually, wedding
 from workers.cli.main import wedops
-from workers.commands.usecases import MessageRefused
+from workers.commands.usecases.commands import MessageRefused
 from workers.connections.store import registry
 from workers.delivery import tasks
 from workers.delivery.formats import Message

@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 from tests.made import NOON, wedding
 from workers.caching import tasks as caching
 from workers.cli.main import wedops
-from workers.commands import store as commands
-from workers.commands import usecases
+from workers.commands.store import requests as commands
+from workers.commands.usecases import commands as usecases
 from workers.connections.store import modes
 from workers.delivery.usecases import reading as messages
 from workers.emergencies import rules, tasks

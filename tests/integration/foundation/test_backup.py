@@ -16,9 +16,9 @@ from tests.made import NOON, wedding
 from workers import client
 from workers.app import app
 from workers.cli.main import wedops
-from workers.commands import store as kept
-from workers.commands import usecases as commands
+from workers.commands.store import requests as kept
 from workers.commands.tasks import redeliver
+from workers.commands.usecases import commands
 from workers.foundation import database, redis, schema
 from workers.processes import programs
 from workers.weddings.store import weddings

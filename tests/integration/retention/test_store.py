@@ -6,8 +6,8 @@ import pytest
 
 from tests.made import NOON, wedding
 from workers.alerts.store import alerts
-from workers.commands import store as commands
 from workers.commands.rules.requests import Request
+from workers.commands.store import requests as commands
 from workers.emergencies.rules import Step
 from workers.emergencies.store import emergencies, steps
 from workers.foundation import database

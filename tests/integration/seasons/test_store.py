@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.made import NOON, wedding
-from workers.commands import store as commands
+from workers.commands.store import requests as commands
 from workers.foundation import clock, database
 from workers.seasons import store, tasks, usecases
 from workers.seasons.rules.season import Decision, KindOfDay, Reason, Season

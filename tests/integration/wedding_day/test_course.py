@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from tests.made import NOON, wedding
 from workers.cli.main import wedops
-from workers.commands import store as commands
+from workers.commands.store import requests as commands
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment

@@ -13,7 +13,7 @@ from tests.made import NOON, wedding
 from workers.balancing import usecases as balancing
 from workers.balancing.store import Report, report
 from workers.cli.main import wedops
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.connections.formats.permits import Permit
 from workers.connections.store import backups, registry
 from workers.connections.store.registry import Connection

@@ -18,7 +18,7 @@ from tests.made import NOON, wedding
 from workers.caching.store import results
 from workers.caching.usecases import showing, warming
 from workers.cli.main import wedops
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.connections.usecases import suppliers
 from workers.foundation import clock, database, redis, slow_statements
 from workers.foundation.moments import MachineMoment, Moment

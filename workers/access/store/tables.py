@@ -31,15 +31,20 @@ MAINTAIN = "MAINTAIN"
 
 
 def _claim(name: str) -> str:
-    # In a subquery it is read once a statement, not once a row. What an earlier transaction set is '' now.
-    return f"(SELECT nullif(current_setting('{name}', true), ''))"
+    # What an earlier transaction set is '' now.
+    return f"nullif(current_setting('{name}', true), '')"
 
 
-_EVERYTHING = f"{_claim(claims.ALL_WEDDINGS)} = 'on'"
+def _ids(name: str) -> str:
+    # In a subquery it is read once a statement, not once a row.
+    return f"(SELECT string_to_array({_claim(name)}, ','))::text[]"
+
+
+_EVERYTHING = f"(SELECT {_claim(claims.ALL_WEDDINGS)}) = 'on'"
 
 
 def _by(column: str) -> str:
-    return f"{column} = {_claim(claims.WEDDING)} OR {_EVERYTHING}"
+    return f"{column} = ANY ({_ids(claims.WEDDING)}) OR {_EVERYTHING}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ _MESSAGE_OF_IT = (
 
 TABLES: Mapping[str, Access] = {
     # The calendar and the day.
-    "weddings": _api(SELECT, rows=f"{_by('id')} OR supplier_ids @> ARRAY[{_claim(claims.SUPPLIER)}]"),
+    "weddings": _api(SELECT, rows=f"{_by('id')} OR supplier_ids && {_ids(claims.SUPPLIER)}"),
     "wedding_versions": _READ,
     "wedding_holds": _api(SELECT, rows=_by("wedding_id")),
     "wedding_modes": _READ,
@@ -128,6 +133,9 @@ TABLES: Mapping[str, Access] = {
     "wedding_performance_metrics": _READ,
     # Who did what: nobody but the owner changes what was written down.
     "audit_log": Access(reader=False, worker=frozenset({SELECT, INSERT})),
+    # Who calls the API, and what was answered to whom.
+    "api_keys": _api(SELECT, "UPDATE (used_at)", reader=False),
+    "answers": _api(SELECT, INSERT, DELETE, reader=False),
     # The proof that writes are taken.
     "health": _api(SELECT, INSERT, UPDATE, DELETE),
 }

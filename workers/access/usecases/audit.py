@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from workers.access.rules.audit import Deed, Kind
 from workers.access.store import audit as store
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.foundation import addresses, database, logs, settings
 from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import MachineMoment

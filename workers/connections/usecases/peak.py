@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from workers.commands import usecases as commands
+from workers.commands.usecases import commands
 from workers.connections.rules import peak
 from workers.connections.store import peaks
 from workers.foundation import database, logs

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from workers.commands.rules import contract
-from workers.commands.usecases import MessageRefused
+from workers.commands.usecases.commands import MessageRefused
 from workers.connections.store import upkeep
 from workers.delivery import formats, telemetry
 from workers.delivery.formats import Message, MessageSent, SendMessage

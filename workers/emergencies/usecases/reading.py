@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from workers.commands import store as commands
+from workers.commands.store import requests as commands
 from workers.emergencies.store import emergencies as store
 from workers.emergencies.store import steps
 from workers.emergencies.store.emergencies import Change, Emergency

@@ -10,10 +10,10 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from workers.app import app
-from workers.commands import store
 from workers.commands.rules import contract
 from workers.commands.rules.contract import CONTRACT, Command, Kind, WeddingCommand
 from workers.commands.rules.requests import KIND, Request
+from workers.commands.store import requests as store
 from workers.foundation import clock, database, logs, queues, signatures, telemetry
 from workers.foundation.errors import ExpectedError, error_code
 from workers.foundation.redis import FunctionsMissing

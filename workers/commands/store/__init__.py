@@ -1,0 +1,1 @@
+"""What the room remembers: requests, and answers under their keys."""

@@ -1,0 +1,1 @@
+"""What others ask: commands, taken and done; and requests, answered once a key."""
