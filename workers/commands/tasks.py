@@ -2,8 +2,8 @@
 
 from workers.app import app
 
-# For retention, which must know of all tables.
-from workers.commands.store import answers  # noqa: F401
+# Both, for what they keep is dropped some time by a job of this app's.
+from workers.commands.usecases import answering  # noqa: F401
 from workers.commands.usecases import commands as usecases
 
 #: A run stops after this many seconds, well inside its time limit; the next one goes on.
