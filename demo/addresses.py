@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from functools import cache
 
 
 def _address(scheme: str, server: str, port: str) -> str:
@@ -10,6 +11,12 @@ def _address(scheme: str, server: str, port: str) -> str:
 
 
 API, GATEWAY = _address("http", "API", "8000"), _address("ws", "GATEWAY", "4000")
+
+
+@cache
+def trusting() -> ssl.SSLContext | None:
+    """Return with what clients connect to the gateway: made once, for it takes a while; None without TLS."""
+    return ssl.create_default_context() if GATEWAY.startswith("wss") else None
 
 
 def gateways_tls() -> ssl.SSLContext | None:

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from demo import phoenix
-from demo.addresses import GATEWAY
+from demo.addresses import GATEWAY, trusting
 from workers.connections.formats import permits
 from workers.delivery.formats import EVENT, RECEIPT
 from workers.delivery.rules import State
@@ -95,7 +95,8 @@ async def person(wedding: calendar.Wedding) -> None:
     device = "mobile" if number % 4 else "fixed"
     asked = {"apikey": permit, "region": wedding.region, "device": device, "vsn": "1.0.0"}
     try:
-        async with connect(f"{GATEWAY}/socket/websocket?{urlencode(asked)}", ping_interval=None) as socket:
+        address = f"{GATEWAY}/socket/websocket?{urlencode(asked)}"
+        async with connect(address, ping_interval=None, ssl=trusting()) as socket:
             await _talk(socket, f"realtime:wedding:{wedding.id}")
     except (OSError, ConnectionClosed, InvalidStatus, TimeoutError):
         # Refused, or the gateway went away: the crowd sends another one.

@@ -50,9 +50,10 @@ def _surroundings() -> Iterator[None]:
     yield
     settings._files.clear()
     settings._good.clear()
-    if os.environ != before:
-        os.environ.clear()
-        os.environ.update(before)
+    # Only what differs: other threads may read it meanwhile.
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ _SUBJECTS = (
     "wedding_id",
     "alert_id",
     "emergency_id",
+    "emergency_ids",
     "action_id",
     "identifier",
     "supplier_id",

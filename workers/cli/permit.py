@@ -45,7 +45,7 @@ def issue(
 @click.argument("token")
 def read(token: str) -> None:
     """Say whom a permit is for, or why it is none."""
-    permit = permits.read(token)
+    permit = usecases.read(token)
     until = datetime.fromtimestamp(permit.expires_at, UTC).isoformat()
     click.echo(orjson.dumps(permit.who() | {"key": permit.key, "expires_at": until}).decode())
 

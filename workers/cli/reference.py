@@ -49,7 +49,7 @@ def _one(command: click.Command, context: click.Context, heading: str) -> Iterat
     yield f"{heading} `{usage.replace(' [OPTIONS]', '')}`\n"
     yield cleandoc(command.help or "").replace("\f", "") + "\n"
     records = [one.get_help_record(context) for one in command.get_params(context)]
-    rows = [record for record in records if record and record[1] and record[0] != "--help"]
+    rows = [record for record in records if record and record[0] != "--help"]
     if rows:
         yield "| option | |\n|---|---|"
         yield "\n".join(f"| `{_cell(name)}` | {_cell(text)} |" for name, text in rows) + "\n"

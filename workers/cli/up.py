@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from math import isnan
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -185,7 +186,7 @@ def _report(before: dict[str, int], supervisor: Supervisor, demo: bool) -> dict[
 
 def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     login, urls = os.environ["FLOWER_BASIC_AUTH"], surroundings.urls(demo=demo)
-    environment = surroundings.tell(system.home)
+    environment = surroundings.write_environment(system.home)
     click.echo(f"up: {', '.join(supervisor.commands)}; {', '.join(server.name for server in system.started)}")
     if demo:
         played = clock.world()
@@ -200,13 +201,14 @@ def _banner(system: System, supervisor: Supervisor, demo: bool) -> None:
     if system.tls:
         click.echo(f"authority, for a browser to trust: {system.tls.certificate}")
     click.echo("\nin another terminal, try (the first line again after each start, for ports change):")
-    click.echo(f"  . {environment}")
+    click.echo(f"  . {quote(str(environment))}")
     click.echo("  wedops status")
     click.echo("  wedops weddings next")
     click.echo("  wedops request emergency weather WEDDING_ID")
     sample = '{"samples": [{"name": "guest_list_seconds", "value": 0.4, "labels": {"region": "us-west"}}]}'
+    known = f"--cacert {quote(str(system.tls.certificate))} " if system.tls else ""
     click.echo(
-        f"  curl -H \"Authorization: Bearer ${{METRICS_INGEST_TOKENS#*:}}\" -d '{sample}' "
+        f"  curl {known}-H \"Authorization: Bearer ${{METRICS_INGEST_TOKENS#*:}}\" -d '{sample}' "
         f"{urls['api']}/v1/metrics\n"
     )
     click.echo("Ctrl-C ends all of it.")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _SECRET = frozenset({"password", "token", "secret", "url", "apikey", "authorization"})
 
 
+#: From which level on a command's logs are told, once there are any.
+_when_needed: int | None = None
+
+
 class _Logger:
     """A room's logger, made when it first says something.
 
@@ -29,6 +33,9 @@ class _Logger:
         if self._made is None:
             import structlog  # noqa: PLC0415
 
+            if _when_needed is not None and not structlog.is_configured():
+                # By itself it would print, amid what a command was asked for.
+                configure(_when_needed)
             self._made = structlog.get_logger(room=self._room)
         return getattr(self._made, name)
 
@@ -65,6 +72,8 @@ class _First(logging.Handler):
 
 def configure_when_needed(level: int) -> None:
     """Do the same once something is logged: most commands of a person say nothing."""
+    global _when_needed  # noqa: PLW0603 - a process has one log
+    _when_needed = level
     logging.basicConfig(handlers=[_First(level)], level=level, force=True)
 
 

@@ -1,31 +1,46 @@
 """An authority of one installation: with its certificates all of its parts speak TLS to each other."""
 
+import os
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import cast
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from workers.foundation import clock
+from workers.foundation.errors import ExpectedError
 
-#: How long who issues is trusted, and how long a certificate is good: browsers take none that is good for
+#: How long the issuer is trusted, and how long a certificate is valid: browsers take none that is valid for
 #: longer than 398 days.
-_AUTHORITY_LASTS, _LASTS = timedelta(days=3650), timedelta(days=397)
+_ISSUER_LASTS, _LASTS = timedelta(days=3650), timedelta(days=397)
 #: Made anew this long before its end.
-_RENEW_BEFORE = timedelta(days=60)
+RENEW_BEFORE = timedelta(days=60)
 #: Another machine's clock may be behind ours.
-_BEHIND = timedelta(hours=1)
-Key = ec.EllipticCurvePrivateKey
-_OURS = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "wedops")])
+_CLOCK_SKEW = timedelta(hours=1)
+_Key = ec.EllipticCurvePrivateKey
+_CA = x509.BasicConstraints(ca=True, path_length=0)
+_SERVER = x509.BasicConstraints(ca=False, path_length=None)
+
+
+class CertificateUnreadable(ExpectedError):
+    """{path} is none ({problem}); put back what it was, or delete it to have it made anew"""
+
+
+class IssuerKeyMissing(ExpectedError):
+    """{certificate} is not of the key in {key}: put that key back, or delete both, run this again and restart
+    all that had a certificate of it"""
+
+
+class TrustInvalid(ExpectedError):
+    """SSL_CERT_FILE={path}: {problem}; name a file of PEM certificates, or unset it"""
 
 
 @dataclass(frozen=True)
@@ -38,9 +53,9 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Authority:
-    """Issues certificates into `folder`; `mode` says who may read the keys of what it vouches for.
+    """Issues certificates into `folder`; `mode` is the mode of its servers' keys.
 
-    Its own key could vouch for anybody, and is for its owner alone.
+    The issuer's own key could vouch for any server, and is for its owner alone.
     """
 
     folder: Path
@@ -48,78 +63,121 @@ class Authority:
 
     @property
     def certificate(self) -> Path:
-        """Return the file by which clients know who was vouched for; made when it is first asked for."""
+        """Return the file by which clients know its certificates; made when it is first asked for."""
         path = self.folder / "authority.pem"
-        if not _lasts(path):
-            name = x509.BasicConstraints(ca=True, path_length=0)
-            made = _builder(_OURS, self._key, _AUTHORITY_LASTS).add_extension(name, critical=True)
-            _write(path, _pem(made.sign(self._key, hashes.SHA256())), 0o644)
+        if not _is_current(path, _LASTS + RENEW_BEFORE):
+            usage = x509.KeyUsage(*(name in ("key_cert_sign", "crl_sign") for name in _USAGES))
+            made = self._signed("wedops", self._key, _ISSUER_LASTS, ((_CA, True), (usage, True)))
+            _write(path, made, 0o644)
         return path
 
     @cached_property
-    def _key(self) -> Key:
-        return _key(self.folder / "authority.key", 0o600)
+    def _key(self) -> _Key:
+        path, certificate = self.folder / "authority.key", self.folder / "authority.pem"
+        if not certificate.exists():
+            return _key(path, 0o600)
+        # Another key would sign what nobody takes who knows the certificate.
+        if not path.exists() or _key(path, 0o600).public_key() != _read(certificate).public_key():
+            raise IssuerKeyMissing(certificate=certificate, key=path)
+        return _key(path, 0o600)
 
     def issue(self, name: str, hosts: Iterable[str]) -> Certificate:
         """Return the certificate of a server that is reached as `hosts`: names and addresses.
 
-        One that is there and good for a while stays.
+        One that is there and valid for a while stays. Raises CertificateUnreadable, IssuerKeyMissing.
         """
         found = Certificate(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+        issuer = _read(self.certificate)
         names, key = x509.SubjectAlternativeName([_host(one) for one in hosts]), _key(found.key, self.mode)
-        if not self._vouched(found.certificate, names, key):
-            made = _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key, _LASTS)
-            for extension in (
-                names,
-                x509.BasicConstraints(ca=False, path_length=None),
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
-            ):
-                made = made.add_extension(extension, critical=False)
-            _write(found.certificate, _pem(made.sign(self._key, hashes.SHA256())), 0o644)
+        if not _is_of(found.certificate, issuer, names, key):
+            extensions = (
+                (names, False),
+                (_SERVER, True),
+                (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+                (x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False),
+            )
+            _write(found.certificate, self._signed(name, key, _LASTS, extensions), 0o644)
         return found
 
-    def _vouched(self, path: Path, names: x509.SubjectAlternativeName, key: Key) -> bool:
-        """Tell whether a certificate is ours, for these names and this key, and good for a while."""
-        vouches = x509.load_pem_x509_certificate(self.certificate.read_bytes())
-        if not _lasts(path):
-            return False
-        found = x509.load_pem_x509_certificate(path.read_bytes())
-        try:
-            found.verify_directly_issued_by(vouches)
-        except (ValueError, TypeError, InvalidSignature):
-            return False
-        named = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return named == names and found.public_key() == key.public_key()
+    def _signed(
+        self, name: str, key: _Key, lasts: timedelta, extensions: Sequence[tuple[x509.ExtensionType, bool]]
+    ) -> bytes:
+        at = clock.machine_now()
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(_named(name))
+            .issuer_name(_named("wedops"))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(at - _CLOCK_SKEW)
+            .not_valid_after(at + lasts)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        )
+        for extension, critical in extensions:
+            made = made.add_extension(extension, critical=critical)
+        return made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
+    @property
     def trusted(self) -> Path:
-        """Return a file of the public authorities and this one, for SSL_CERT_FILE."""
-        path, public = self.folder / "trusted.pem", ssl.get_default_verify_paths().cafile
-        known = Path(public).read_bytes() if public else b""
-        _write(path, known + self.certificate.read_bytes(), 0o644)
-        return path
+        """Return where `trust` writes."""
+        return self.folder / "trusted.pem"
+
+    def trust(self) -> Path:
+        """Write a file of the public authorities and this one, for SSL_CERT_FILE. Raises TrustInvalid."""
+        given = os.environ.get("SSL_CERT_FILE")
+        public = Path(given or ssl.get_default_verify_paths().cafile or os.devnull)
+        # Never our own of before, which would grow.
+        known = b"" if public == self.trusted else _public(public, is_given=bool(given))
+        _write(self.trusted, b"\n".join((known, self.certificate.read_bytes())), 0o644)
+        return self.trusted
 
 
-def _builder(name: x509.Name, key: Key, lasts: timedelta) -> x509.CertificateBuilder:
-    at = clock.machine_now()
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(_OURS)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(at - _BEHIND)
-        .not_valid_after(at + lasts)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
+#: In the order of KeyUsage's arguments.
+_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 
 
-def _lasts(path: Path) -> bool:
-    """Tell whether a certificate is there, and good for a while."""
-    if not path.exists():
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _public(path: Path, *, is_given: bool) -> bytes:
+    try:
+        content = path.read_bytes()
+        if content:
+            ssl.create_default_context(cafile=str(path))
+    except (OSError, ssl.SSLError) as error:
+        raise TrustInvalid(path=path, problem=error.strerror or type(error).__name__) from error
+    if is_given and not content:
+        raise TrustInvalid(path=path, problem="it is empty")
+    return content
+
+
+def _is_current(path: Path, left: timedelta = RENEW_BEFORE) -> bool:
+    """Tell whether a certificate is there, and valid for so long."""
+    return path.exists() and _read(path).not_valid_after_utc > clock.machine_now() + left
+
+
+def _is_of(path: Path, issuer: x509.Certificate, names: x509.SubjectAlternativeName, key: _Key) -> bool:
+    """Tell whether a certificate is the issuer's, for these names and this key, and valid for a while."""
+    if not _is_current(path):
         return False
-    found = x509.load_pem_x509_certificate(path.read_bytes())
-    return found.not_valid_after_utc > clock.machine_now() + _RENEW_BEFORE
+    found = _read(path)
+    try:
+        found.verify_directly_issued_by(issuer)
+        named = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    return named == names and found.public_key() == key.public_key()
 
 
 def _host(name: str) -> x509.GeneralName:
@@ -129,25 +187,38 @@ def _host(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _key(path: Path, mode: int) -> Key:
+def _read(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise CertificateUnreadable(path=path, problem=_why(error, "no PEM of a certificate")) from error
+
+
+def _key(path: Path, mode: int) -> _Key:
     """Return the key that is kept in a file; made when it is first asked for."""
     if not path.exists():
         made = ec.generate_private_key(ec.SECP256R1())
         form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
         _write(path, made.private_bytes(*form), mode)
-    return cast("Key", serialization.load_pem_private_key(path.read_bytes(), None))
+    try:
+        found = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm, OSError) as error:
+        raise CertificateUnreadable(path=path, problem=_why(error, "no PEM of a key in the open")) from error
+    if not isinstance(found, _Key):
+        raise CertificateUnreadable(path=path, problem="it is no key of an elliptic curve")
+    return found
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
+def _why(error: Exception, otherwise: str) -> str:
+    return error.strerror or otherwise if isinstance(error, OSError) else otherwise
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Put a file in place as a whole, with its rights from the beginning."""
+    """Put a file in place as a whole, with its mode from the beginning."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    new.write_bytes(content)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - by its number
+        file.write(content)
     new.chmod(mode)
     new.replace(path)

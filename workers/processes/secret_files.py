@@ -8,6 +8,7 @@ from workers.access.rules.roles import Logins, Role
 from workers.access.store.tables import GROUPS
 from workers.access.store.users import RULES, Server
 from workers.access.usecases import grants
+from workers.foundation.errors import ExpectedError
 from workers.processes import servers
 from workers.processes.authority import Authority
 
@@ -19,6 +20,10 @@ _POSTGRES = f"postgresql://{{}}:{{}}@postgres:5432/wedops?sslmode=verify-full&ss
 _SERVERS = ("broker", "cache", "postgres", "api", "flower", "prometheus", "grafana")
 
 
+class SecretEmpty(ExpectedError):
+    """{path} is empty: put its secret back, or delete it to have one made"""
+
+
 def write(folder: Path) -> list[str]:
     """Write what is not there yet, and certificates that end soon; return the names of what was written.
 
@@ -26,6 +31,7 @@ def write(folder: Path) -> list[str]:
     key of the authority is for no container.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
     before = _contents(folder)
 
     def _kept(name: str, text: str) -> str:
@@ -33,7 +39,9 @@ def write(folder: Path) -> list[str]:
         if not path.exists():
             path.write_text(text)
             path.chmod(0o644)
-        return path.read_text()
+        if not (found := path.read_text()).strip():
+            raise SecretEmpty(path=path)
+        return found
 
     authority = Authority(folder, mode=0o644)
     for name in _SERVERS:
@@ -49,7 +57,7 @@ def write(folder: Path) -> list[str]:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 #: What is no login of a server: a file, and what stands before its secret.

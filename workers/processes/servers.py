@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import BinaryIO
+from urllib.parse import quote
 
 import psycopg
 from redis import Redis
@@ -143,13 +144,18 @@ def start_valkey(
         own = _certified(home, name, tls)
         settings |= {"port": "0", "tls-port": str(port), "tls-auth-clients": "no"}
         settings |= {"tls-cert-file": str(own.certificate), "tls-key-file": str(own.key)}
-    lines = (f'{key} "{value}"' for key, value in (settings | options).items())
+    lines = (f"{key} {_quoted(value)}" for key, value in (settings | options).items())
     config = _written(home / "valkey.conf", *lines)
-    scheme, words = ("rediss", f"?ssl_ca_certs={tls.certificate}") if tls else ("redis", "")
-    url = f"{scheme}://{Role.OWNER}:{secret}@{LOOPBACK}:{port}/0{words}"
+    scheme, query = ("rediss", f"?ssl_ca_certs={quote(str(tls.certificate))}") if tls else ("redis", "")
+    url = f"{scheme}://{Role.OWNER}:{secret}@{LOOPBACK}:{port}/0{query}"
     again = partial(start_valkey, folder, name, options, port=port, users=users, tls=tls)
     _give_away(home)
     return _started([str(binary), str(config)], home, Server(name, url, again), lambda: _valkey_answers(url))
+
+
+def _quoted(value: str) -> str:
+    """Return a value as Valkey's configuration has it."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _certified(home: Path, name: str, tls: Authority) -> Certificate:
@@ -162,8 +168,9 @@ def _certified(home: Path, name: str, tls: Authority) -> Certificate:
 def _written(path: Path, *lines: str) -> Path:
     """Write a file anew: its folder is somebody else's, who could have made a link of it."""
     path.unlink(missing_ok=True)
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_text("\n".join((*lines, "")))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with open(os.open(path, flags, 0o600), "w") as file:  # noqa: PTH123 - by its number: the name may be another's by now
+        file.write("\n".join((*lines, "")))
     return path
 
 
@@ -218,12 +225,11 @@ def start_postgres(
 
     Raises as start_valkey, and OtherVersion.
     """
-    binaries = programs.postgres(folder, tls=tls is not None)
+    binaries = programs.postgres(folder, data_of(folder), tls=tls is not None)
     home, secret, port = folder / "postgres", password(folder), port or free_port()
-    data = home / "data"
+    data = data_of(folder)
     if not (data / "PG_VERSION").exists():
         _initdb(binaries, home, data, secret)
-    programs.check_version(binaries, data)
     own = [f"listen_addresses={LOOPBACK}", "unix_socket_directories=", "max_connections=100"]
     # What the optimiser finds slow statements by.
     if programs.has_statements(binaries):
@@ -231,19 +237,24 @@ def start_postgres(
     own += _only_tls(home, tls) if tls else []
     command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
     command += [word for option in (*own, *options) for word in ("-c", option)]
-    words = f"?sslmode=verify-full&sslrootcert={tls.certificate}" if tls else ""
-    url = f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops{words}"
+    query = f"?sslmode=verify-full&sslrootcert={quote(str(tls.certificate))}" if tls else ""
+    url = f"postgresql://wedops:{secret}@{LOOPBACK}:{port}/wedops{query}"
     again = partial(start_postgres, folder, port=port, options=options, tls=tls)
     server = Server("postgres", url, again, last_signal=signal.SIGINT)
     return _started(command, home, server, lambda: _postgres_answers(url))
 
 
+def data_of(folder: Path) -> Path:
+    """Return where a PostgreSQL of a folder keeps its data."""
+    return folder / "postgres" / "data"
+
+
 def _only_tls(home: Path, tls: Authority) -> list[str]:
     """Return the settings by which PostgreSQL speaks TLS, and nobody comes in without."""
     own = _certified(home, "postgres", tls)
-    may = _written(home / "pg_hba.conf", f"hostssl all all {LOOPBACK}/32 scram-sha-256")
+    rules = _written(home / "pg_hba.conf", f"hostssl all all {LOOPBACK}/32 scram-sha-256")
     _give_away(home)
-    return ["ssl=on", f"ssl_cert_file={own.certificate}", f"ssl_key_file={own.key}", f"hba_file={may}"]
+    return ["ssl=on", f"ssl_cert_file={own.certificate}", f"ssl_key_file={own.key}", f"hba_file={rules}"]
 
 
 def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:

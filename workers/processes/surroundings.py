@@ -5,6 +5,7 @@ import secrets
 import shutil
 import sys
 from pathlib import Path
+from shlex import quote
 
 from workers.connections.formats import permits
 from workers.foundation import clock, signatures
@@ -17,7 +18,6 @@ _OURS = (
     "WEDOPS_BROKER_URL",
     "WEDOPS_CACHE_URL",
     "WEDOPS_DATABASE_URL",
-    "SSL_CERT_FILE",
     clock.VARIABLE,
     "SNAPSHOTS_FRESH_FOR",
     permits.VARIABLE,
@@ -25,17 +25,10 @@ _OURS = (
     "COMMANDS_KEYS",
     "COMMANDS_SIGNED",
 )
-#: How the variables begin that it holds.
-_TOLD = (
-    "WEDOPS_",
-    "METRICS_",
-    "COMMANDS_",
-    "SNAPSHOTS_",
-    "SCALING_",
-    "PROMETHEUS_",
-    "SSL_",
-    permits.VARIABLE,
-)
+#: How the variables begin that it holds, beside where our own authority is.
+_SHARED = ("WEDOPS_", "METRICS_", "COMMANDS_", "SNAPSHOTS_", "SCALING_", "PROMETHEUS_", permits.VARIABLE)
+#: The variable of OpenSSL, which all HTTP clients read.
+TRUSTED = "SSL_CERT_FILE"
 _PORTS = {"FLOWER_PORT": 5555, "API_PORT": 8000, "GATEWAY_PORT": 4000}
 #: Where each server of ours reads which certificate and key it has.
 _CERTIFIED = {
@@ -56,7 +49,7 @@ def settle(home: Path, tls: Authority | None) -> None:
         if not given.isdigit() or int(given) != servers.free_port(int(given)):
             raise PortTaken(variable=variable, port=given)
     if tls:
-        _speak_tls(tls)
+        _use_tls(tls)
     login = home / "flower-login"
     if not login.exists():
         login.touch(mode=0o600)
@@ -75,33 +68,40 @@ def settle(home: Path, tls: Authority | None) -> None:
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(counts))
 
 
-def _speak_tls(authority: Authority) -> None:
-    """Give each server of ours its certificate, and let all trust the authority."""
+def _use_tls(authority: Authority) -> None:
+    """Give each server of ours its certificate, unless it has one, and let all trust the authority."""
     for name, (certificate, key) in _CERTIFIED.items():
-        own = authority.issue(name, servers.HOSTS)
-        os.environ |= {certificate: str(own.certificate), key: str(own.key)}
-    # The variable of OpenSSL, which all HTTP clients read.
-    os.environ["SSL_CERT_FILE"] = str(authority.trusted())
+        if certificate not in os.environ:
+            own = authority.issue(name, servers.HOSTS)
+            os.environ |= {certificate: str(own.certificate), key: str(own.key)}
+    os.environ[TRUSTED] = str(authority.trust())
 
 
 def forget_last_start(home: Path) -> None:
     """Drop what the caller's shell sourced from an earlier start's file: those servers are gone."""
     last = home / "environment"
     lines = last.read_text().splitlines() if last.exists() else []
-    for variable in _OURS:
-        if f"export {variable}='{os.environ.get(variable)}'" in lines:
+    for variable in (*_OURS, TRUSTED):
+        if variable in os.environ and _line(variable) in lines:
             del os.environ[variable]
 
 
-def tell(home: Path) -> Path:
+def write_environment(home: Path) -> Path:
     """Write the file that another terminal sources; return it."""
     path = home / "environment"
     path.touch(mode=0o600)
-    names = sorted(name for name in os.environ if name.startswith(_TOLD))
-    lines = [f"export {name}='{os.environ[name]}'\n" for name in names]
+    names = sorted(name for name in os.environ if name.startswith(_SHARED))
+    # What somebody trusts of their own is theirs to say.
+    if os.environ.get(TRUSTED) == str(Authority(home / "tls").trusted):
+        names.append(TRUSTED)
     # Then `wedops` and `python` are this checkout's there.
-    path.write_text("".join(lines) + f"export PATH='{Path(sys.executable).parent}':\"$PATH\"\n")
+    own = f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"'
+    path.write_text("\n".join((*map(_line, names), own, "")))
     return path
+
+
+def _line(variable: str) -> str:
+    return f"export {variable}={quote(os.environ[variable])}"
 
 
 def urls(*, demo: bool) -> dict[str, str]:

@@ -11,7 +11,8 @@ from workers.access.rules.roles import Logins, Role
 from workers.access.store.users import Server
 from workers.access.usecases import grants
 from workers.foundation import logs, settings
-from workers.processes import servers
+from workers.foundation.errors import ExpectedError
+from workers.processes import programs, servers
 from workers.processes.authority import Authority
 
 log = logs.get("up")
@@ -45,6 +46,21 @@ def _take_owners(given: dict[str, str], addresses: Mapping[str, str]) -> None:
     given[settings.FROM_FILES] = " ".join(sorted(from_files))
 
 
+class AddressWithoutTls(ExpectedError):
+    """{variable} is an address without TLS, and --tls is on: write {remedy}, or start without it"""
+
+
+def _check_given() -> None:
+    """Refuse servers of others that are reached without TLS; raises AddressWithoutTls."""
+    for variable in ADDRESSES:
+        url = os.environ.get(variable, "rediss://")
+        is_postgres = url.startswith("postgres")
+        safe = "sslmode=verify-full" in url if is_postgres else url.startswith("rediss")
+        if not safe:
+            remedy = "?sslmode=verify-full" if is_postgres else "rediss://"
+            raise AddressWithoutTls(variable=variable, remedy=remedy)
+
+
 @dataclass
 class System:
     """What was started, to be ended in reverse. Others' servers keep the logins that their addresses have."""
@@ -69,6 +85,11 @@ class System:
         Raises ServerMissing, TlsMissing, ServerFailed, OtherVersion, TooFull.
         """
         servers.check_room(self.home)
+        # Whether it can start is known before anything does.
+        if self.tls:
+            _check_given()
+        if "WEDOPS_DATABASE_URL" not in os.environ:
+            programs.postgres(self.home, servers.data_of(self.home), tls=self.tls is not None)
         with_connections = "WEDOPS_CONNECTIONS_URL" not in os.environ
         for server, options in ((Server.BROKER, servers.BROKER), (Server.CACHE, servers.CACHE)):
             if (variable := f"WEDOPS_{server}_URL".upper()) not in os.environ:

@@ -20,7 +20,7 @@ from tests import ROOT
 from tests.made import eventually
 from workers.processes import programs, secret_files, servers
 from workers.processes.authority import Authority
-from workers.processes.system import System
+from workers.processes.system import AddressWithoutTls, System
 
 
 @pytest.fixture
@@ -72,12 +72,38 @@ def test_what_we_start_speaks_tls_and_nothing_else(home: Path) -> None:
         assert system.started[0].url == broker, "put back as it was"
 
 
-def test_data_of_another_version_are_refused_before_anything_starts(home: Path) -> None:
-    data = home / "postgres" / "data"
+def test_data_of_another_version_are_refused_before_anything_starts(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = servers.data_of(home)
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("9\n")
+    for name in ("WEDOPS_BROKER_URL", "WEDOPS_CACHE_URL", "WEDOPS_DATABASE_URL"):
+        monkeypatch.delenv(name)
+    system = System(home)
     with pytest.raises(programs.OtherVersion, match="has data of PostgreSQL 9"):
-        servers.start_postgres(home)
+        system.start()
+    assert not (home / "broker").exists()
+
+
+def test_others_servers_are_reached_by_tls_too(home: Path) -> None:
+    with pytest.raises(AddressWithoutTls, match="WEDOPS_BROKER_URL is an address without TLS"):
+        System(home, tls=Authority(home / "tls")).start()
+
+
+def test_a_folder_may_be_called_anything(home: Path) -> None:
+    odd = home / """x %y'z"\\+&#;é"""
+    odd.mkdir()
+    home.chmod(0o711)
+    tls = Authority(odd / "tls")
+    with ExitStack() as stack:
+        for start, answers in (
+            (lambda: servers.start_valkey(odd, "broker", servers.BROKER, tls=tls), _pings),
+            (lambda: servers.start_postgres(odd, tls=tls), _selects),
+        ):
+            server = start()
+            stack.callback(server.stop)
+            assert answers(server.url)
 
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]

@@ -75,14 +75,14 @@ def begin(db: Connection, begun: Sequence[WeddingDay]) -> None:
     Reports stay, but those of another day than it is by now; whoever was warned is warned anew where the plan
     or the time is another one. An older version than is known changes nothing.
     """
-    query = select(days).where(_among([one.wedding_id for one in begun])).order_by(days.c.wedding_id)
+    # New ones first: of two who begin a day at once the second waits here, and goes on with the first's.
+    ordered = sorted(begun, key=lambda one: one.wedding_id)
+    new = set(insert_once(db, days, [vars(one.going_on(None)) for one in ordered]))
+    known = [one for one in ordered if one.wedding_id not in new]
+    query = select(days).where(_among([one.wedding_id for one in known])).order_by(days.c.wedding_id)
     before = {row.wedding_id: WeddingDay(*row) for row in db.execute(query.with_for_update())}
-    new = [
-        one.going_on(before.get(one.wedding_id))
-        for one in begun
-        if one.wedding_id not in before or before[one.wedding_id].version <= one.version
-    ]
-    upsert(db, days, [vars(one) for one in new])
+    later = [one for one in known if before[one.wedding_id].version <= one.version]
+    upsert(db, days, [vars(one.going_on(before[one.wedding_id])) for one in later])
 
 
 def versions(db: Connection, ids: Sequence[str]) -> dict[str, int]:

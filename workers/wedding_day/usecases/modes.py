@@ -191,6 +191,6 @@ def _message(lacking: Sequence[str], now: Moment) -> Notification:
     title = f"live weddings without backup connections: {len(lacking)}"
     body = (
         f"Couple, planner or who owns a critical moment has one node alone at {named}. "
-        f"`wedops weddings mode {lacking[0]}` says who; a backup needs a second node (`wedops nodes list`)."
+        f"`wedops weddings mode {lacking[0]}` says who; a backup needs a second node (`wedops nodes`)."
     )
     return Notification(f"backups/{now:%Y%m%dT%H}", title, body, "high")
