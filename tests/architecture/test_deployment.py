@@ -166,7 +166,11 @@ def test_the_secrets_that_are_mounted_are_made_once_and_in_the_form_that_is_read
     assert (folder.stat().st_mode & 0o777) == 0o700
     before = {path.name: path.read_text() for path in folder.iterdir()}
     assert secret_files.write(folder) == []
+    assert secret_files.outdated(folder) == []
     assert before == {path.name: path.read_text() for path in folder.iterdir()}
+    plain = before["broker-worker"].replace("rediss://", "redis://")
+    (folder / "broker-worker").write_text(plain)
+    assert secret_files.outdated(folder) == ["broker-worker"]
     for service in COMPOSE["services"].values():
         for variable, value in service.get("environment", {}).items():
             if value.startswith("/run/secrets/") and "GF_" not in variable and "POSTGRES" not in variable:

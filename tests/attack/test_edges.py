@@ -231,9 +231,27 @@ def test_the_api_speaks_tls_where_files_say_so(tmp_path: Path, real_servers: lis
     with subprocess.Popen(
         [sys.executable, "-m", "workers.http.server"],
         cwd=ROOT,
-        env=os.environ | files | {"API_PORT": str(port)},
+        env=os.environ | files | {"API_PORT": str(port), "API_HEAD_WITHIN": "3s"},
     ) as process:
         assert eventually(lambda: _answers(trusting), within=40)
         assert not _answers(ssl.create_default_context())
         assert not _lives(f"http://127.0.0.1:{port}")
+        with ExitStack() as stack:
+            # Who never begins TLS keeps nobody out, and is ended as who never sends a request.
+            held = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+                for _ in range(1200)
+            ]
+            assert _answers(trusting)
+            assert eventually(lambda: sum(map(_is_ended, held)) == len(held), within=20)
         process.terminate()
+
+
+def _is_ended(one: socket.socket) -> bool:
+    one.setblocking(False)
+    try:
+        return one.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

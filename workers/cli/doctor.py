@@ -13,6 +13,7 @@ from redis.exceptions import AuthenticationError
 
 from workers.access.usecases import grants
 from workers.app import app
+from workers.cli import certificates
 from workers.cli.problems import one_line
 from workers.cli.settings import BESIDE, DECLARED, former, names, platform
 from workers.connections.formats import permits
@@ -179,6 +180,7 @@ CHECKS: dict[str, Callable[[], Problems]] = {
     "database": _database,
     "workers": _workers,
     "access": grants.problems,
+    "certificates": certificates.ending,
 }
 
 

@@ -15,4 +15,7 @@ def command(folder: Path) -> None:
     To make one anew, delete its file, and those of who logs in with it.
     """
     written = secret_files.write(folder)
+    if others := secret_files.outdated(folder):
+        named = " ".join(others)
+        click.echo(f"another address or user than is made now: {named}; delete what is not yours, and repeat")
     click.echo(f"{len(written)} written to {folder}; keep it out of backups that others read")

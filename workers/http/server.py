@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import resource
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import h11
 import uvicorn
@@ -79,9 +81,26 @@ class Impatient(H11Protocol):
         self.transport.abort()
 
 
+class Loop(asyncio.SelectorEventLoop):
+    """Gives who begins TLS as long as who begins a request: asyncio itself waits a minute."""
+
+    async def create_server(self, *given: Any, **options: Any) -> asyncio.Server:
+        """Listen."""
+        if options.get("ssl"):
+            options["ssl_handshake_timeout"] = settings.read(Policy).head_within.total_seconds()
+        return await super().create_server(*given, **options)
+
+
+def _open_files() -> None:
+    """Let this process have as many sockets as it may: those whose handshake is not done count as well."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main() -> None:
     """Serve the API until told to end: at API_ADDRESS and API_PORT, by default on loopback."""
     settings.settle_environment()
+    _open_files()
     Impatient.policy = policy = settings.read(Policy)
     uvicorn.run(
         "workers.http.routes:api",
@@ -90,6 +109,7 @@ def main() -> None:
         access_log=False,
         log_config=str(Path(__file__).with_name("logging.json")),
         http=Impatient,
+        loop="workers.http.server:Loop",
         # What a request claims must not be another's.
         reset_contextvars=True,
         server_header=False,

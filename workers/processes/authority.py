@@ -4,7 +4,7 @@ import os
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -178,6 +178,11 @@ def _is_of(path: Path, issuer: x509.Certificate, names: x509.SubjectAlternativeN
     except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return False
     return named == names and found.public_key() == key.public_key()
+
+
+def valid_until(path: Path) -> datetime:
+    """Return until when a certificate is valid. Raises CertificateUnreadable."""
+    return _read(path).not_valid_after_utc
 
 
 def _host(name: str) -> x509.GeneralName:

@@ -56,6 +56,12 @@ def write(folder: Path) -> list[str]:
     return sorted(name for name, content in _contents(folder).items() if before.get(name) != content)
 
 
+def outdated(folder: Path) -> list[str]:
+    """Return which files say something else than would be made of the roles' secrets now."""
+    known = Logins(**{str(role): (folder / f"roles-{role}").read_text() for role in Role})
+    return sorted(name for name, text in _of(known) if (folder / name).read_text() != text)
+
+
 def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -18,6 +19,9 @@ from redis.exceptions import RedisError
 
 from tests import ROOT
 from tests.made import eventually
+from workers.cli import certificates
+from workers.foundation import clock
+from workers.foundation.moments import MachineMoment
 from workers.processes import programs, secret_files, servers
 from workers.processes.authority import Authority
 from workers.processes.system import AddressWithoutTls, System
@@ -47,7 +51,17 @@ def _selects(url: str) -> bool:
     return False
 
 
-def test_what_we_start_speaks_tls_and_nothing_else(home: Path) -> None:
+def _says_when_it_ends(broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEDOPS_BROKER_URL", broker)
+    assert list(certificates.ending()) == []
+    later = MachineMoment(clock.machine_now() + timedelta(days=350))
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "machine_now", lambda: later)
+        [said] = certificates.ending()
+    assert said.startswith("the certificate of the server of broker ends on")
+
+
+def test_what_we_start_speaks_tls_and_nothing_else(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tls, other = Authority(home / "tls"), Authority(home / "other").certificate
     with ExitStack() as stack:
         started = [
@@ -64,6 +78,7 @@ def test_what_we_start_speaks_tls_and_nothing_else(home: Path) -> None:
         assert _selects(postgres)
         assert not _selects(postgres.replace("verify-full", "disable"))
         assert not _selects(postgres.replace(ca, str(other)))
+        _says_when_it_ends(broker, monkeypatch)
         system = System(home, started, tls=tls)
         started[0].process.kill()
         started[0].process.wait()

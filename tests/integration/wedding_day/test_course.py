@@ -221,6 +221,24 @@ def test_many_who_report_at_once_lose_nothing() -> None:
     assert (lines["flowers"].ended, lines["guests"].started) == (_at(-50), _at(-44))
 
 
+def test_two_who_begin_a_day_at_once_lose_nothing() -> None:
+    with ThreadPoolExecutor() as pool:
+        with database.transaction() as db:
+            watching.ensure(db, ONE)
+            days.note(db, "w-1", "arrived", "s1", NOON)
+            other = pool.submit(_begin_too)
+            # It waits for this one.
+            assert not other.done()
+        other.result()
+    with database.transaction() as db:
+        assert days.of(db, ["w-1"])[0].arrived.keys() == {"s1"}
+
+
+def _begin_too() -> None:
+    with database.transaction() as db:
+        watching.ensure(db, ONE)
+
+
 def test_reports_and_timelines_come_as_commands_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOON)
     tasks.report(wedding_id="w-1", what="started", moment="flowers", by="s1", request_key="r")
