@@ -4,8 +4,6 @@ On loopback, with a password.
 """
 
 import ctypes
-import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -17,7 +15,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import sleep
-from typing import BinaryIO
 from urllib.parse import quote
 
 import psycopg
@@ -28,7 +25,7 @@ from workers.access.rules.roles import Role
 from workers.access.usecases import grants
 from workers.foundation import clock
 from workers.foundation.errors import ExpectedError
-from workers.processes import programs
+from workers.processes import folders, programs
 from workers.processes.authority import Authority, Certificate
 
 LOOPBACK = "127.0.0.1"
@@ -138,46 +135,32 @@ def start_valkey(
     home, secret, port = folder / name, password(folder), port or free_port()
     home.mkdir(parents=True, exist_ok=True)
     # Only hashes of secrets: who may read the configuration may not become who may write it.
-    known = _written(home / "users.acl", "user default off", grants.owner_line(secret), *users)
+    known = folders.written(home / "users.acl", "user default off", grants.owner_line(secret), *users)
     settings = {"bind": LOOPBACK, "port": str(port), "dir": str(home), "aclfile": str(known)}
     if tls:
         own = _certified(home, name, tls)
         settings |= {"port": "0", "tls-port": str(port), "tls-auth-clients": "no"}
         settings |= {"tls-cert-file": str(own.certificate), "tls-key-file": str(own.key)}
-    lines = (f"{key} {_quoted(value)}" for key, value in (settings | options).items())
-    config = _written(home / "valkey.conf", *lines)
+    lines = (f"{key} {folders.quoted(value)}" for key, value in (settings | options).items())
+    config = folders.written(home / "valkey.conf", *lines)
     scheme, query = ("rediss", f"?ssl_ca_certs={quote(str(tls.certificate))}") if tls else ("redis", "")
     url = f"{scheme}://{Role.OWNER}:{secret}@{LOOPBACK}:{port}/0{query}"
     again = partial(start_valkey, folder, name, options, port=port, users=users, tls=tls)
-    _give_away(home)
+    folders.give_away(home)
     return _started([str(binary), str(config)], home, Server(name, url, again), lambda: _valkey_answers(url))
-
-
-def _quoted(value: str) -> str:
-    """Return a value as Valkey's configuration has it."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _certified(home: Path, name: str, tls: Authority) -> Certificate:
     """Return a server's own copy of its certificate: who runs it may read nothing of the authority's."""
     made = tls.issue(name, HOSTS)
-    certificate = _written(home / "certificate.pem", made.certificate.read_text())
-    return Certificate(certificate, _written(home / "key.pem", made.key.read_text()))
-
-
-def _written(path: Path, *lines: str) -> Path:
-    """Write a file anew: its folder is somebody else's, who could have made a link of it."""
-    path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with open(os.open(path, flags, 0o600), "w") as file:  # noqa: PTH123 - by its number: the name may be another's by now
-        file.write("\n".join((*lines, "")))
-    return path
+    certificate = folders.written(home / "certificate.pem", made.certificate.read_text())
+    return Certificate(certificate, folders.written(home / "key.pem", made.key.read_text()))
 
 
 def _started(command: Sequence[str], home: Path, server: Server, answers: Callable[[], bool]) -> Server:
     """Start a server's program, as whoever runs it, and wait until it answers; raises ServerFailed."""
     log = home / "log"
-    with _log(log) as sink:
+    with folders.log(log) as sink:
         server.process = subprocess.Popen(
             command,
             stdout=sink,
@@ -190,22 +173,6 @@ def _started(command: Sequence[str], home: Path, server: Server, answers: Callab
         )
     _wait(server, answers, log)
     return server
-
-
-def _log(path: Path) -> BinaryIO:
-    """Open a server's log to append to; a link in its place is nobody's log."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-    return open(os.open(path, flags, 0o600), "ab")  # noqa: PTH123 - by its number
-
-
-def _give_away(home: Path) -> None:
-    """Let who runs a server have its folder, when we are root and it must not be."""
-    if somebody := programs.unprivileged():
-        owner = pwd.getpwnam(somebody["user"])
-        for path in (home, *home.rglob("*")):
-            # Never what a link of theirs leads to.
-            os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
-        programs.open_parents(home)
 
 
 BROKER = {
@@ -252,16 +219,16 @@ def data_of(folder: Path) -> Path:
 def _only_tls(home: Path, tls: Authority) -> list[str]:
     """Return the settings by which PostgreSQL speaks TLS, and nobody comes in without."""
     own = _certified(home, "postgres", tls)
-    rules = _written(home / "pg_hba.conf", f"hostssl all all {LOOPBACK}/32 scram-sha-256")
-    _give_away(home)
+    rules = folders.written(home / "pg_hba.conf", f"hostssl all all {LOOPBACK}/32 scram-sha-256")
+    folders.give_away(home)
     return ["ssl=on", f"ssl_cert_file={own.certificate}", f"ssl_key_file={own.key}", f"hba_file={rules}"]
 
 
 def _initdb(binaries: Path, home: Path, data: Path, secret: str) -> None:
     shutil.rmtree(data, ignore_errors=True)
     home.mkdir(parents=True, exist_ok=True)
-    words = _written(home / "initial", secret)
-    _give_away(home)
+    words = folders.written(home / "initial", secret)
+    folders.give_away(home)
     command = [str(binaries / "initdb"), "-D", str(data), "-U", "wedops", "-A", "scram-sha-256"]
     made = subprocess.run(
         [*command, f"--pwfile={words}", "-E", "UTF8", "--locale=C", "--no-sync"],

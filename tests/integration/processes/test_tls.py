@@ -22,7 +22,7 @@ from tests.made import eventually
 from workers.cli import certificates
 from workers.foundation import clock
 from workers.foundation.moments import MachineMoment
-from workers.processes import programs, secret_files, servers
+from workers.processes import folders, programs, secret_files, servers
 from workers.processes.authority import Authority
 from workers.processes.system import AddressWithoutTls, System
 
@@ -163,7 +163,7 @@ def test_the_postgresql_of_compose_lets_in_who_has_its_address(home: Path) -> No
     for word in re.findall(r"-c (\S+)", script):
         name, _, value = word.partition("=")
         if value in places:
-            value = servers._written(home / "postgres" / name, places[value].read_text())
+            value = folders.written(home / "postgres" / name, places[value].read_text())
         options.append(f"{name}={value}")
     assert {one.partition("=")[0] for one in options} >= {"ssl", "ssl_cert_file", "ssl_key_file", "hba_file"}
     port, ca = servers.free_port(), Authority(home / "secrets")
