@@ -17,6 +17,7 @@ from workers.cli import reference
 from workers.cli.main import COMMANDS
 from workers.cli.settings import BESIDE, names
 from workers.foundation import redis
+from workers.http import reference as http
 
 PAGES = [
     ROOT / "README.md",
@@ -148,6 +149,10 @@ def test_what_a_page_calls_in_redis_is_a_function(page: Path) -> None:
 def test_the_reference_is_made_from_the_code(name: str) -> None:
     made = reference.PAGES[name]()
     assert (ROOT / "docs/reference" / name).read_text() == made, "run `python -m workers.cli.reference`"
+
+
+def test_the_api_is_in_the_reference_as_it_is_served() -> None:
+    assert (ROOT / http.PATH).read_text() == http.openapi(), "run `python -m workers.http.reference`"
 
 
 def test_every_command_and_setting_is_in_the_reference() -> None:

@@ -26,6 +26,8 @@ class ReportRefused(ExpectedError):
 class NodeUnknown(ExpectedError):
     """no node {node!r} has reported within the hour, or is drained; `wedops nodes` lists the known ones"""
 
+    http_status = 404
+
 
 class NoNode(ExpectedError):
     """no realtime node takes anybody in any region, but for the one to avoid; see `wedops nodes`"""

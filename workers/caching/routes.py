@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 
 from workers.caching.usecases import reading
 from workers.connections.formats import permits
+from workers.connections.formats.permits import Permit
 from workers.connections.routes import Holder
 
 router = APIRouter()
@@ -18,8 +19,7 @@ def joining(permit: Holder) -> dict[str, Any]:
     return asdict(reading.joining(permit))
 
 
-@router.get("/v1/weddings/{wedding_id}")
-def wedding(wedding_id: str, response: Response, permit: Holder) -> dict[str, Any]:
+def wedding(wedding_id: str, response: Response, permit: Permit) -> dict[str, Any]:
     """Return a wedding to one of its people; `Warning: 110` says that its source is unavailable."""
     permits.check_wedding(permit, wedding_id)
     found = reading.wedding(wedding_id)

@@ -11,7 +11,7 @@ from workers.foundation import bearer, claims
 from workers.foundation.claims import Claims
 
 
-async def _holder(authorization: Annotated[str, Header()] = "") -> Permit:
+async def holder(authorization: Annotated[str, Header()] = "") -> Permit:
     """Return whose permit came with a request, for whom the database is asked from now on."""
     # In a thread, for what was taken back may have to be asked for. What is claimed here, on the loop, holds
     # for the whole request.
@@ -20,4 +20,4 @@ async def _holder(authorization: Annotated[str, Header()] = "") -> Permit:
     return permit
 
 
-Holder = Annotated[Permit, Depends(_holder)]
+Holder = Annotated[Permit, Depends(holder)]

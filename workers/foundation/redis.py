@@ -81,7 +81,7 @@ class _Cluster(RedisCluster):
 
     def determine_slot(self, *args: Any) -> Any:
         """Return the slot of a command."""
-        if args[0] == "FCALL":
+        if args[0] in ("FCALL", "FCALL_RO"):
             return self.keyslot(args[3])  # type: ignore[no-untyped-call]
         return super().determine_slot(*args)
 

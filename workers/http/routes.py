@@ -10,12 +10,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from redis.exceptions import RedisError
-from starlette.types import Scope
+from starlette.middleware.gzip import GZipMiddleware
 
 from workers.access.rules.edge import Policy
 from workers.balancing import usecases as balancing
@@ -27,11 +24,14 @@ from workers.connections.usecases import permits
 from workers.delivery import routes as delivery_routes
 from workers.foundation import background, clock, database, heartbeat, logs, settings, telemetry
 from workers.foundation.errors import ExpectedError
-from workers.foundation.penalties import Penalties
+from workers.http import problems
 from workers.http.bodies import BodyLimit
 from workers.http.gauges import Now
+from workers.http.headers import Headers
 from workers.http.health import Checks
+from workers.http.problems import Problem
 from workers.http.readers import READERS
+from workers.http.v1 import commands, days, emergencies, messages, system, timelines, weddings
 from workers.measurements import routes as measurement_routes
 from workers.scaling.rules.policy import Policy as ScalingPolicy
 from workers.scaling.rules.policy import Resource
@@ -61,14 +61,26 @@ async def _life(_api: FastAPI) -> AsyncIterator[None]:
     pulse.cancel()
 
 
-_penalties = Penalties()
 settings.settle_environment()
-api = FastAPI(title="wedops", lifespan=_life, docs_url=None, redoc_url=None, openapi_url=None)
+REFUSED: dict[str, Any] = {"model": Problem, "description": "what was not done, and why"}
+api = FastAPI(
+    title="wedops",
+    version="1",
+    summary="Realtime operations of weddings",
+    lifespan=_life,
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
+    responses={"4XX": REFUSED, 422: REFUSED},
+)
+problems.install(api)
 api.include_router(measurement_routes.router)
 api.include_router(delivery_routes.router)
 api.include_router(caching_routes.router)
 api.include_router(wedding_day_routes.router)
 api.include_router(weddings_routes.router, dependencies=READERS)
+for _room in (commands, days, emergencies, messages, system, timelines, weddings):
+    api.include_router(_room.router)
 
 
 @api.get("/livez")
@@ -151,44 +163,6 @@ async def push(request: Request, login: Annotated[HTTPBasicCredentials, Depends(
     )
 
 
-@api.exception_handler(ExpectedError)
-async def _refused(request: Request, error: ExpectedError) -> Response:
-    telemetry.refusals.labels("api", error.reason).inc()
-    address = request.client.host if request.client else ""
-    if error.http_status == 401 and not await _penalties.hold(address):
-        return _answer(request, 429, "too_many_bad_tokens", "come back in a minute", {"Retry-After": "60"})
-    again = {"Retry-After": "2"} if error.http_status in (429, 503) else None
-    return _answer(request, error.http_status, error.reason, str(error), again)
-
-
-@api.exception_handler(RedisError)
-def _broker_unavailable(request: Request, error: RedisError) -> Response:
-    telemetry.refusals.labels("api", "broker_away").inc()
-    detail = f"the broker does not answer ({type(error).__name__}); nothing was taken: send it again"
-    return _answer(request, 503, "broker_away", detail, {"Retry-After": "2"})
-
-
-@api.exception_handler(RequestValidationError)
-def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-    problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-    telemetry.refusals.labels("api", "invalid").inc()
-    return JSONResponse({"reason": "invalid", "detail": problems}, 422)
-
-
-def _too_large(scope: Scope) -> Response:
-    telemetry.refusals.labels("api", "too_large").inc()
-    detail = f"a body may have {settings.read(Policy).body_max} bytes"
-    return _answer(Request(scope), 413, "too_large", detail, {"Connection": "close"})
-
-
-def _answer(
-    request: Request, status: int, reason: str, detail: str, headers: dict[str, str] | None
-) -> Response:
-    """Return what was not done and why, in the form that the sender reads."""
-    body = {"reason": reason, "detail": detail}
-    return measurement_routes.refused(request, status, detail, headers) or JSONResponse(body, status, headers)
-
-
 def _response(parts: dict[str, str], response: Response) -> dict[str, str]:
     if set(parts.values()) != {"ok"}:
         response.status_code = 503
@@ -200,4 +174,6 @@ def _checks() -> Checks:
     return Checks()
 
 
-api.add_middleware(BodyLimit, limit=settings.read(Policy).body_max, refusal=_too_large)
+api.add_middleware(Headers)
+api.add_middleware(GZipMiddleware, minimum_size=1_000)
+api.add_middleware(BodyLimit, limit=settings.read(Policy).body_max, refusal=problems.too_large)

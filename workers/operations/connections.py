@@ -52,10 +52,15 @@ class Overview:
 
 
 def overview(*, now: Moment, machine: MachineMoment) -> Overview:
+    """Return how the connections of every region are, and who is heaviest."""
+    return Overview(regions(now=now), upkeep.heaviest(machine=machine))
+
+
+def regions(*, now: Moment) -> list[RegionTraffic]:
     """Return how the connections of every region are."""
     with database.transaction() as db:
         rows = store.latest(db, since=now - SHOWN_FOR)
-    return Overview([_region(row) for row in rows], upkeep.heaviest(machine=machine))
+    return [_region(row) for row in rows]
 
 
 def _region(row: Snapshot) -> RegionTraffic:

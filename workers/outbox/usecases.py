@@ -18,6 +18,8 @@ Send = Callable[[Entry], Result]
 class EntryUnknown(ExpectedError):
     """the outbox has no dead entry {entry_id}; `wedops dead-letters` lists those that it has"""
 
+    http_status = 404
+
 
 def deliver(kind: str, send: Send, retry: Retry, *, seconds: float, emergency: bool = False) -> None:
     """Send what is due, for some seconds at most; a recipient that fails is left for the next time.

@@ -38,7 +38,7 @@ def test_a_key_is_known_by_its_digest_and_says_who_may_do_what() -> None:
     assert "alerts:write" not in found.scopes
     [kept] = callers.listing()
     assert kept.used_at == NOW
-    assert token.rpartition("_")[2] not in str(kept)
+    assert token.split("_", 2)[2] not in str(kept)
     assert token.startswith("wedops_")
 
 

@@ -62,60 +62,68 @@ def _api(*privileges: str, rows: str = "", reader: bool = True) -> Access:
 
 
 _READ = Access()
+_REACHABLE = [f"SELECT ({column})" for column in ("recipient", "wedding_id", "channel", "verified_at")]
+#: Who appends gets the number of its row back.
+_APPENDS = frozenset({INSERT, "SELECT (id)"})
 _HIDDEN = Access(reader=False)
+_OF_SUPPLIER = f"{_by('id')} OR supplier_ids && {_ids(claims.SUPPLIER)}"
+_EMERGENCY_OF_IT = (
+    f"EXISTS (SELECT FROM emergencies WHERE emergencies.id = emergency_id "
+    f"AND ({_by('emergencies.wedding_id')}))"
+)
 _MESSAGE_OF_IT = (
     f"EXISTS (SELECT FROM messages WHERE messages.id = message_id AND ({_by('messages.wedding_id')}))"
 )
 
 TABLES: Mapping[str, Access] = {
     # The calendar and the day.
-    "weddings": _api(SELECT, rows=f"{_by('id')} OR supplier_ids && {_ids(claims.SUPPLIER)}"),
-    "wedding_versions": _READ,
+    "weddings": _api(SELECT, INSERT, UPDATE, rows=_OF_SUPPLIER),
+    "wedding_versions": _api(SELECT, INSERT, rows=_OF_SUPPLIER),
     "wedding_holds": _api(SELECT, rows=_by("wedding_id")),
-    "wedding_modes": _READ,
+    "wedding_modes": _api(SELECT, rows=_by("wedding_id")),
     "wedding_days": _api(SELECT, INSERT, UPDATE, rows=_by("wedding_id")),
     "moment_reports": _api(SELECT, INSERT, UPDATE, rows=_by("wedding_id")),
-    "moment_fits": _READ,
-    "critical_path_metrics": _READ,
-    "weather_outlooks": _READ,
-    "optimization_results": _READ,
+    "moment_fits": _api(SELECT),
+    "critical_path_metrics": _api(SELECT),
+    "weather_outlooks": _api(SELECT),
+    "optimization_results": _api(SELECT),
     "gate_overrides": _api(SELECT),
     # What was asked and what is sent; who is reached where.
     "requests": _api(SELECT, INSERT, UPDATE, rows=_by("(message ->> 'wedding_id')"), reader=False),
     "outbox": _api(SELECT, INSERT, UPDATE, rows=_by("wedding_id"), reader=False),
-    # Who appends gets the number of its row back.
-    "journal": _api(INSERT, "SELECT (id)"),
+    "journal": Access(_APPENDS),
     "journal_cursors": _READ,
     "messages": _api(SELECT, INSERT, UPDATE, rows=_by("wedding_id"), reader=False),
     "message_recipients": _api(SELECT, INSERT, UPDATE, rows=_MESSAGE_OF_IT, reader=False),
-    "addresses": _HIDDEN,
+    # Whether somebody can be reached, never where.
+    "addresses": _api(*_REACHABLE, reader=False),
     "notification_log": _HIDDEN,
     # What goes wrong and what is done about it.
-    "performance_alerts": _READ,
-    "alert_changes": _READ,
-    "alert_groups": _READ,
-    "alert_silences": _READ,
+    "performance_alerts": _api(SELECT),
+    "alert_changes": _api(SELECT),
+    "alert_groups": _api(SELECT),
+    "alert_silences": _api(SELECT),
     "escalation_paths": _HIDDEN,
-    "degradation_responses": _READ,
-    "emergencies": _READ,
-    "emergency_changes": _READ,
-    "emergency_protocols": _READ,
-    "emergency_steps": _READ,
+    "degradation_responses": _api(SELECT),
+    "emergencies": _api(SELECT, rows=_by("wedding_id")),
+    "emergency_changes": _api(SELECT, rows=_EMERGENCY_OF_IT),
+    "emergency_protocols": _api(SELECT),
+    "emergency_steps": _api(SELECT, rows=_EMERGENCY_OF_IT),
     # How much of what.
     "scaling_actions": _api(SELECT),
-    "scaling_full_days": _READ,
+    "scaling_full_days": _api(SELECT),
     "scaling_orders": _api(SELECT),
-    "scaling_prediction_sets": _READ,
+    "scaling_prediction_sets": _api(SELECT),
     "scaling_settings": _api(SELECT),
-    "forecast_fits": _READ,
-    "forecast_scores": _READ,
-    "forecast_shares": _READ,
-    "season_changes": _READ,
-    "season_loads": _READ,
+    "forecast_fits": _api(SELECT),
+    "forecast_scores": _api(SELECT),
+    "forecast_shares": _api(SELECT),
+    "season_changes": _api(SELECT),
+    "season_loads": _api(SELECT),
     "supplier_limits": _READ,
     "day_reviews": _READ,
     # What is measured.
-    "connection_metrics": _api(INSERT),
+    "connection_metrics": _api(SELECT, INSERT),
     "metric_blocks": _READ,
     "metric_days": _READ,
     "metric_hours": _READ,
@@ -132,7 +140,7 @@ TABLES: Mapping[str, Access] = {
     "wedding_slo_events": _READ,
     "wedding_performance_metrics": _READ,
     # Who did what: nobody but the owner changes what was written down.
-    "audit_log": Access(reader=False, worker=frozenset({SELECT, INSERT})),
+    "audit_log": Access(_APPENDS, reader=False, worker=frozenset({SELECT, INSERT})),
     # Who calls the API, and what was answered to whom.
     "api_keys": _api(SELECT, "UPDATE (used_at)", reader=False),
     "answers": _api(SELECT, INSERT, DELETE, reader=False),
@@ -141,7 +149,7 @@ TABLES: Mapping[str, Access] = {
 }
 #: What is granted that is no table: a view, a sequence.
 OTHERS: Mapping[str, Mapping[str, frozenset[str]]] = {
-    "calendar_versions": {WORKER: frozenset({USAGE})},
+    "calendar_versions": {WORKER: frozenset({USAGE}), API: frozenset({USAGE})},
     # The next number, and no other: who could set it could stop all that is written down.
     "journal_id_seq": {WORKER: frozenset({USAGE}), API: frozenset({USAGE})},
     # Which revision the schema is at.

@@ -8,6 +8,7 @@ from a role is what it has no key, no channel or no function for.
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 
+from workers.access.keys import RATES
 from workers.access.rules.roles import Role
 from workers.balancing.keys import NODES
 from workers.caching.keys import CONNECTIONS, COUNTS, ENTRIES, HOT, OURS, PENDING, READ, TOTALS, WATCHED
@@ -20,6 +21,8 @@ from workers.connections.keys import (
     DESIRED_CHANGED,
     LEVELS,
     PHASES,
+    PRESENT,
+    QUALITY,
     REUSED,
     REVOKED,
     REVOKED_CHANGED,
@@ -27,10 +30,11 @@ from workers.connections.keys import (
     SHED,
     WRITTEN_FOR_GATEWAYS,
 )
-from workers.delivery.keys import IN, URGENT
+from workers.delivery.keys import IN, SENT, URGENT
 from workers.foundation import keys
 from workers.measurements.keys import METRICS
 from workers.seasons.keys import KIND_OF_DAY
+from workers.weddings.keys import DUE
 
 
 class Server(StrEnum):
@@ -118,12 +122,14 @@ _EXPORTER = f"-@all {_GREETING} +info +dbsize +slowlog|len +latency|latest +clus
 #: What beat writes: its jobs' records and that it lives; and what wakes a task.
 BEAT_CALLS = ("wedops_job_claim", "wedops_job_unclaim")
 _BEATS = f"%R~{OURS} %R~_kombu.* ~{keys.job('')}* ~{keys.JOBS} ~{keys.BEATS} ~{keys.waking('')}*"
+#: What the API is asked for of connections: who of a wedding is online, and how good that is.
+_ONLINE = f"%R~{ANY_SHARD}* %R~{PRESENT}* %R~{QUALITY} +fcall_ro|wedops_presence"
 #: What the API writes: samples, health, circuits, nodes that report to it; and what wakes a task.
 API_CALLS = ("wedops_route", "wedops_report", "wedops_leave", "wedops_presence", "wedops_show")
 _TAKES = (
     f"%R~{OURS} %R~_kombu.* ~{keys.HEALTH} ~{METRICS}* ~{keys.CIRCUITS} ~{keys.circuit('')}database* "
     f"~{keys.TALLY} ~{keys.EVENT_LOG} ~{keys.waking('')}* ~{keys.SLOW_STATEMENTS}* ~{NODES}* ~{AGGREGATED} "
-    f"~{PENDING}*"
+    f"~{PENDING}* ~{RATES}* ~{DUE} ~{SENT}*"
 )
 #: What an operator sees of a server, beside what a worker may do.
 _LOOKS = "+config|get +client|list +acl|getuser +acl|users +acl|whoami +acl|log"
@@ -134,14 +140,14 @@ RULES: dict[Server, dict[Role, str]] = {
         Role.OPERATOR: f"~{OURS} {_BROKER} &{OURS} {_CONTROL} {_INSIDE} {_LOOKS}",
         Role.WORKER: f"~{OURS} {_BROKER} &{OURS} {_CONTROL} {_INSIDE}",
         Role.BEAT: f"{_BEATS} {_DATA} {_calls(BEAT_CALLS)} {_SENDS}",
-        Role.API: f"{_TAKES} {_DATA} {_calls(API_CALLS)} +info {_SENDS}",
+        Role.API: f"{_TAKES} {_DATA} {_ONLINE} {_calls(API_CALLS)} +info {_SENDS}",
         Role.READER: _READER,
         Role.EXPORTER: _EXPORTER,
     },
     Server.CONNECTIONS: {
         Role.OPERATOR: f"~{OURS} &{OURS} {_INSIDE} {_LOOKS}",
         Role.WORKER: f"~{OURS} &{OURS} {_INSIDE}",
-        Role.API: f"{_TAKES} {_DATA} {_calls(API_CALLS)} +info {_IN_A_CLUSTER}",
+        Role.API: f"{_TAKES} {_DATA} {_ONLINE} {_calls(API_CALLS)} +info {_IN_A_CLUSTER}",
         Role.GATEWAY: _GATEWAY,
         Role.READER: _READER,
         Role.EXPORTER: _EXPORTER,

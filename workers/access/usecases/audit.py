@@ -3,9 +3,11 @@
 import socket
 from datetime import datetime
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from workers.access.rules.audit import Deed, Kind
+from workers.access.rules.callers import Caller
 from workers.access.store import audit as store
 from workers.commands.usecases import commands
 from workers.foundation import addresses, database, logs, settings
@@ -37,3 +39,11 @@ def deeds(since: datetime, *, who: str = "", subject: str = "", limit: int) -> l
         for at, caller, task, wedding_id, state in asked
     ]
     return sorted([*found, *of_services], key=lambda one: one.at)[-limit:]
+
+
+def record_call(
+    db: Connection, caller: Caller, action: str, subject: str, source: str, *, now: MachineMoment
+) -> None:
+    """Write down what a caller had done by HTTP, in the transaction of that."""
+    facts = (caller.name, source, f"key {caller.key}", action, subject[:200], "done")
+    store.append(db, Deed(now, Kind.SERVICE, *map(storable, facts)))

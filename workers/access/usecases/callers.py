@@ -7,11 +7,14 @@ from datetime import timedelta
 from hashlib import sha256
 from secrets import compare_digest
 
+import jwt
+
 from workers.access import adapters
 from workers.access.rules import callers as rules
-from workers.access.rules import issuer
+from workers.access.rules import edge, issuer
 from workers.access.rules.callers import Caller, Key
 from workers.access.store import callers as store
+from workers.access.store import rates
 from workers.foundation import database, logs, settings
 from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import MachineMoment
@@ -133,6 +136,16 @@ def listing() -> Sequence[Key]:
         return store.of(db)
 
 
+def is_one(token: str) -> bool:
+    """Tell whether a token is a caller's by its form: a permit is signed by a shared secret, and is none."""
+    if rules.parts(token):
+        return True
+    try:
+        return jwt.get_unverified_header(token).get("alg") in issuer.ALGORITHMS
+    except jwt.PyJWTError:
+        return False
+
+
 def identify(token: str, *, now: MachineMoment) -> Caller:
     """Return who sends a key of ours or a token of the issuer's.
 
@@ -159,3 +172,26 @@ def _of_key(id: str, secret: str, *, now: MachineMoment) -> Caller:
             raise KeyEnded(id=id, problem=problem)
         store.note_used(db, id, at=now)
     return Caller(found.caller, id, frozenset(found.scopes), found.supplier_ids, found.wedding_ids)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many calls a caller may make, how many are left of them, and in how many seconds all are again."""
+
+    limit: int
+    left: int
+    again_in: int
+
+
+class TooManyCalls(ExpectedError):
+    """{caller} calls more than {limit} times a minute; go on in {seconds} s"""
+
+    http_status = 429
+
+
+def spend(caller: Caller, *, now: MachineMoment) -> Rate:
+    """Count a call of somebody, and return what is left of their minute."""
+    at = int(now.timestamp())
+    limit = settings.read(edge.Policy).calls_per_minute
+    made = rates.count(caller.name, at // rates.WINDOW)
+    return Rate(limit, limit - made, rates.WINDOW - at % rates.WINDOW)

@@ -103,6 +103,8 @@ _WEIGH = """
 class AlertUnknown(ExpectedError):
     """alert {alert_id} is not active; `wedops alerts list` shows those that are"""
 
+    http_status = 404
+
 
 def unresolved(db: Connection) -> list[Alert]:
     """Return the alerts that are not resolved, held by this transaction: two checks at once take turns."""

@@ -24,6 +24,8 @@ silences = Table(
 class SilenceUnknown(ExpectedError):
     """silence {silence_id} does not hold; `wedops alerts silences` shows those that do"""
 
+    http_status = 404
+
 
 def add(db: Connection, **facts: Any) -> int:
     """Remember a silence; return its id."""

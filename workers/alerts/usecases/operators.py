@@ -62,6 +62,11 @@ def shown(db: Connection, alert_id: int) -> Shown:
     return Shown(alert, store.history(db, alert_id), notified)
 
 
+def history(db: Connection, alert_id: int) -> tuple[AlertView, list[dict[str, Any]]]:
+    """Return an alert and all that became of it, but for who was notified. Raises AlertUnknown."""
+    return store.find(db, alert_id), store.history(db, alert_id)
+
+
 def silence(db: Connection, lasts: timedelta, *, by: str, now: Moment, **facts: Any) -> int:
     """Have nobody notified of some alerts for a while.
 

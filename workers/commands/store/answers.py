@@ -1,12 +1,12 @@
 """What was answered to a caller under a key: kept with its effect, given again for a day."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Column, Connection, DateTime, SmallInteger, Table, Text, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from workers.commands.rules.answers import Answer
 from workers.foundation.database import expires, metadata
 from workers.foundation.moments import MachineMoment
 
@@ -27,16 +27,6 @@ answers = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
     info=expires(lambda table, _before: table.c.expires_at < func.now()),
 )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What was answered to a request, and which request that was."""
-
-    fingerprint: str
-    status: int
-    headers: dict[str, str]
-    body: str
 
 
 def hold(db: Connection, caller: str, key: str) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
+from workers.commands.rules.answers import Answer
 from workers.commands.store import answers
-from workers.commands.store.answers import Answer
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 

@@ -33,15 +33,21 @@ Apply = Callable[[Connection, Kind, str], str | None]
 class MessageRefused(ExpectedError):
     """{task} refused: {problems}"""
 
+    http_status = 422
+
     keeps_message = True
 
 
 class TaskNotOffered(ExpectedError):
     """{task!r} is no task for other services; offered are: {offered}"""
 
+    http_status = 404
+
 
 class RequestKeyReused(ExpectedError):
     """request_key {key!r} was used for something else ({task}); use a new key for a new request"""
+
+    http_status = 409
 
     keeps_message = True
 

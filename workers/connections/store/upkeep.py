@@ -185,7 +185,7 @@ def _list_users(
     """
     cursor, counts, first, some = "0", [], True, False
     while first or (cursor != "0" and len(users) < limit):
-        cursor, counts, flat = redis.connections().fcall(
+        cursor, counts, flat = redis.connections().fcall_ro(
             "wedops_presence", 1, shard, tenant, wedding_id, cursor, 200
         )
         users.update({user: kind for user, kind, _ in batched_by(flat, 3)})

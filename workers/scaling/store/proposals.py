@@ -16,6 +16,8 @@ from workers.scaling.store.actions import FACTS, action, actions
 class ProposalUnknown(ExpectedError):
     """no proposal {id} waits to be settled; `wedops scaling actions` lists what became of each"""
 
+    http_status = 404
+
 
 def settled(db: Connection, *, limit: int) -> list[Action]:
     """Return the proposals that were allowed, refused or over, the newest word first."""

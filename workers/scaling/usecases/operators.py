@@ -19,9 +19,13 @@ class NoEmergency(ExpectedError):
     """{region} gets nothing by an emergency; name a region that acts (`wedops scaling live REGION --reason …`
     lets it)"""
 
+    http_status = 409
+
 
 class AboveCap(ExpectedError):
     """{cap} instances are the cap; SCALING_INSTANCES_MAX raises it"""
+
+    http_status = 422
 
 
 def order(

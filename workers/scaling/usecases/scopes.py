@@ -12,6 +12,8 @@ class RegionUnknown(ExpectedError):
     """region {region!r} has no weddings; there are {known}, and `everywhere` for the cache, database
     connections and workers"""
 
+    http_status = 404
+
 
 def scopes(db: Connection) -> list[str]:
     """Return where there is something to steer.

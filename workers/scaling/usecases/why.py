@@ -20,6 +20,8 @@ from workers.scaling.store import inputs, orders
 class ActionUnknown(ExpectedError):
     """there is no action {id}; `wedops scaling actions` lists them"""
 
+    http_status = 404
+
 
 @dataclass(frozen=True)
 class Account:

@@ -19,6 +19,19 @@ class TimelineChanged(Event):
 
 
 @dataclass(frozen=True)
+class WeddingChanged(Event):
+    """A wedding came into the calendar, or something of it changed; `fields` are which."""
+
+    name: ClassVar = "weddings.changed"
+
+    wedding_id: str
+    calendar_version: int
+    fields: list[str]
+    is_new: bool
+    by: str
+
+
+@dataclass(frozen=True)
 class GateOverridden(Event):
     """Somebody opened the gate for a change though weddings are near; an empty region is all."""
 

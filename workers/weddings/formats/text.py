@@ -8,6 +8,8 @@ from workers.foundation.errors import ExpectedError
 class CalendarUnreadable(ExpectedError):
     """the calendar can't be read: {cause}"""
 
+    http_status = 422
+
 
 #: The byte order marks, the longer ones first: that of UTF-32 begins with that of UTF-16.
 _MARKS = (

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Text, func, literal, select
+from sqlalchemy import Connection, Text, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from workers.foundation.moments import Moment
 from workers.weddings.rules.calendar import Status, Wedding
+from workers.weddings.rules.listing import Asked
 from workers.weddings.store.tables import history, weddings
 from workers.weddings.store.weddings import FACTS, among, facts_of, take_place
 
@@ -80,3 +81,17 @@ def suppliers_ever(db: Connection, ids: Iterable[str]) -> dict[str, list[str]]:
     for wedding_id, supplier_id in rows:
         found.setdefault(wedding_id, []).append(supplier_id)
     return found
+
+
+def page(
+    db: Connection, asked: Asked, *, after: tuple[datetime, str] | None, limit: int
+) -> list[tuple[Wedding, int]]:
+    """Return weddings by start and id, from behind a place on, each with the version that it is from."""
+    table = weddings.c
+    query = select(*FACTS, table.version).where(table.starts_at < asked.end, table.ends_at > asked.start)
+    query = query.where(table.region == asked.region) if asked.region else query
+    query = query.where(table.status == asked.status) if asked.status else query
+    query = query.where(table.supplier_ids.contains([asked.supplier_id])) if asked.supplier_id else query
+    query = query.where(tuple_(table.starts_at, table.id) > after) if after else query
+    rows = db.execute(query.order_by(table.starts_at, table.id).limit(limit)).all()
+    return list(zip(facts_of(row[:-1] for row in rows), (row[-1] for row in rows), strict=True))

@@ -21,7 +21,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
-from workers.foundation.rows import arriving, pairs, take_place_of
+from workers.foundation.rows import PAGE, arriving, pairs, take_place_of
+from workers.foundation.rows import upsert as upsert_rows
 from workers.weddings.formats import timeline as timelines
 from workers.weddings.rules.calendar import Status, VenueType, Wedding
 from workers.weddings.store.tables import history, versions, weddings
@@ -41,7 +42,7 @@ class Change:
     """What an upsert did.
 
     `version` is the calendar's then; `outdated` ones had a newer SEQUENCE; `written` are the ids of what was
-    added or changed.
+    added or changed, `difference` what they were before.
     """
 
     added: int
@@ -50,6 +51,7 @@ class Change:
     version: int
     outdated: int = 0
     written: tuple[str, ...] = ()
+    difference: "Difference | None" = None
 
 
 @dataclass(frozen=True)
@@ -156,11 +158,17 @@ def upsert(
     _note_brought(db, {id: own for id, own in brought.items() if id not in found.outdated})
     left = len(calendar) - len(found.new) - len(found.outdated)
     written = tuple(one.id for one in found.new)
-    return Change(len(found.added), len(found.changed), left, version_of(db), len(found.outdated), written)
+    counts = len(found.added), len(found.changed), left
+    return Change(*counts, version_of(db), len(found.outdated), written, found)
 
 
 def write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows into the calendar and its history."""
+    """Write rows into the calendar and its history: a season by COPY, what comes by the API by itself."""
+    if len(rows) <= PAGE:
+        upsert_rows(db, weddings, rows)
+        dated = (row | {"known_from": row["updated_at"]} for row in rows)
+        db.execute(insert(history), [{each.name: row[each.name] for each in history.c} for row in dated])
+        return
     with arriving(db, weddings, rows) as arrived:
         take_place_of(db, weddings, arrived)
         known = {
