@@ -226,6 +226,11 @@ def _begun() -> Iterator[Connection]:
             raise
 
 
+def is_kept_away(error: DBAPIError) -> bool:
+    """Tell whether row level security refused: a right that our own role lacks has the same SQLSTATE."""
+    return "row-level security" in str(error.orig)
+
+
 @contextmanager
 def named_errors() -> Iterator[None]:
     try:

@@ -13,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 
 from workers.access.rules.callers import Caller
 from workers.access.usecases import callers
+from workers.access.usecases.audit import BY_HTTP
 from workers.foundation import clock
 from workers.foundation.claims import EVERYTHING, Claims, claim
 from workers.foundation.errors import ExpectedError
@@ -20,8 +21,6 @@ from workers.http import headers
 from workers.weddings.rules.calendar import ID_PATTERN
 from workers.weddings.usecases import reading
 
-#: As whom a route's `by` has somebody that came by HTTP.
-_BY = "api/"
 BEARER = HTTPBearer(auto_error=False, description="A key (`wedops callers add`), or a token of the issuer")
 #: As PostgreSQL numbers rows.
 RowId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[17])]
@@ -51,7 +50,7 @@ class Call:
     @property
     def by(self) -> str:
         """Return as whom the caller is written down."""
-        return f"{_BY}{self.caller.name}"
+        return f"{BY_HTTP}{self.caller.name}"
 
 
 async def identified(
@@ -77,7 +76,6 @@ def _identified(token: str, request: Request) -> Caller:
         ratelimit=f'"minute";r={max(0, rate.left)};t={rate.again_in}',
     )
     if rate.left < 0:
-        headers.note(request.scope, retry_after=str(rate.again_in))
         raise callers.TooManyCalls(caller=found.name, limit=rate.limit, seconds=rate.again_in)
     return found
 

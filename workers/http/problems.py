@@ -9,13 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from workers.access.rules.edge import Policy
-from workers.foundation import logs, settings, telemetry
-from workers.foundation.errors import ExpectedError
+from workers.foundation import database, logs, settings, telemetry
+from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.penalties import Penalties
 from workers.measurements import routes as measurement_routes
 
@@ -50,6 +51,9 @@ def install(api: FastAPI) -> None:
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _unserved)
     api.add_exception_handler(ProgrammingError, _forbidden)
+    api.add_exception_handler(DataError, _not_kept)
+    api.add_exception_handler(OperationalError, _busy)
+    api.add_exception_handler(PoolTimeout, _busy)
     api.add_exception_handler(Exception, _unexpected)
 
 
@@ -57,6 +61,7 @@ def answer(
     request: Request, status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: Any
 ) -> Response:
     """Return a problem in the form that its sender reads. `reason` is `code` by its name of before."""
+    detail = storable(detail)
     body = {
         "type": f"/problems/{code}",
         "title": code.replace("_", " ").capitalize(),
@@ -77,7 +82,8 @@ async def _refused(request: Request, error: Any) -> Response:
     if error.http_status == 401 and not await _penalties.hold(address):
         said = "come back in a minute"
         return answer(request, 429, "too_many_bad_tokens", said, {"Retry-After": "60"})
-    headers = {"Retry-After": "2"} if error.http_status in (429, 503) else {}
+    again = str(error.facts.get("seconds", 2))
+    headers = {"Retry-After": again} if error.http_status in (429, 503) else {}
     if error.http_status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="wedops"'
     facts = {name: error.facts[name] for name in ("field", "instants") if name in error.facts}
@@ -94,7 +100,7 @@ async def _invalid(request: Request, error: Any) -> Response:
     telemetry.refusals.labels("api", "invalid").inc()
     # Where a body as a whole is none, no field is meant.
     errors = [
-        {"field": ".".join(map(str, one["loc"][1:])) or str(one["loc"][0]), "problem": one["msg"]}
+        {"field": storable(".".join(map(str, one["loc"][1:])) or str(one["loc"][0])), "problem": one["msg"]}
         for one in error.errors()
     ]
     detail = "; ".join(f"{one['field']}: {one['problem']}" for one in errors)
@@ -109,12 +115,25 @@ async def _unserved(request: Request, error: Any) -> Response:
 
 async def _forbidden(request: Request, error: Any) -> Response:
     """Answer what row level security refuses: a row that is, or would be, somebody else's."""
-    # A right that our own role lacks has the same word, and is no caller's fault.
-    if "row-level security" not in str(error.orig):
+    if not database.is_kept_away(error):
         return await _unexpected(request, error)
     telemetry.refusals.labels("api", "not_yours").inc()
     detail = "this is, or would be, of a wedding that your key is not shown; nothing was changed"
     return answer(request, 403, "not_yours", detail)
+
+
+async def _not_kept(request: Request, _error: Any) -> Response:
+    telemetry.refusals.labels("api", "invalid").inc()
+    detail = "something in it is no text or figure that the database keeps; nothing was changed"
+    return answer(request, 422, "invalid", detail)
+
+
+async def _busy(request: Request, error: Any) -> Response:
+    """Answer who waited too long for others: for a lock, for a connection."""
+    telemetry.refusals.labels("api", "busy").inc()
+    log.warning("request gave way", reason=type(error).__name__, path=request.url.path)
+    said = "others are being served; nothing was changed: send it again"
+    return answer(request, 503, "busy", said, {"Retry-After": "2"})
 
 
 async def _unexpected(request: Request, error: Any) -> Response:

@@ -1,7 +1,7 @@
 """Writes: once a key, by somebody who is written down, all of it in one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated, Any
 
@@ -15,15 +15,15 @@ from workers.commands.rules.answers import Answer
 from workers.commands.usecases import answering
 from workers.foundation import clock, database
 from workers.foundation.errors import ExpectedError
-from workers.foundation.joining import joining
+from workers.foundation.joining import afterwards, joining
 from workers.http.calls import Call
 
 Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}$",
-        description="the same key does it once and is answered the same, for 24 hours",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$",
+        description="the same key does it once, and is answered the same for 24 hours",
         examples=["order-17"],
     ),
 ]
@@ -60,7 +60,6 @@ class Write:
     fingerprint: str
     action: str
     source: str
-    later: list[Callable[[], None]] = field(default_factory=list)
 
     def do(self, call: Call, effect: Callable[[Connection], Written]) -> Response:
         """Do it, unless it was done under this key: then answer the same again.
@@ -68,15 +67,15 @@ class Write:
         Raises KeyInUse, KeyReused, and what `effect` raises: nothing is changed then.
         """
         name, now = call.caller.name, clock.machine_now()
-        with database.transaction() as db, joining(db):
+        with database.transaction() as db, joining(db) as later:
             if self.key is None:
                 answer, known = self._answer(db, call, effect), False
             else:
                 answer, known = answering.once(
                     db, name, self.key, self.fingerprint, lambda: self._answer(db, call, effect), now=now
                 )
-        for wake in self.later:
-            wake()
+        for work in later:
+            work()
         headers = answer.headers | ({"Idempotent-Replayed": "true"} if known else {})
         return Response(answer.body, answer.status, headers, "application/json")
 
@@ -87,9 +86,10 @@ class Write:
 
     def _answer(self, db: Connection, call: Call, effect: Callable[[Connection], Written]) -> Answer:
         written = effect(db)
-        audit.record_call(db, call.caller, self.action, written.subject, self.source, now=clock.machine_now())
+        about = written.subject, self.source
+        audit.record_call(db, call.by, call.caller.key, self.action, *about, now=clock.machine_now())
         if written.later:
-            self.later.append(written.later)
+            afterwards(written.later)
         headers = {"ETag": etag(written.etag)} if written.etag is not None else {}
         return Answer(self.fingerprint, written.status, headers, _text(written.body))
 

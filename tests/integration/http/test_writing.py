@@ -1,7 +1,9 @@
 """Writes by HTTP: once a key, from the version that was seen, row by row, written down."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +14,13 @@ from workers.access.rules.callers import SCOPES
 from workers.access.rules.roles import Role
 from workers.access.usecases import audit, callers
 from workers.access.usecases.callers import Asked
-from workers.commands.usecases import answering
+from workers.commands.usecases import answering, commands
 from workers.foundation import clock, database
 from workers.foundation.claims import EVERYTHING, claiming
 from workers.http.routes import api
 from workers.weddings.rules.calendar import VenueType
 from workers.weddings.store import versions
+from workers.weddings.usecases.happened import happened
 
 ROW: dict[str, Any] = {
     "id": "w-1", "start": "2027-06-12T15:00", "end": "2027-06-12T23:00", "zone": "America/New_York",
@@ -25,6 +28,7 @@ ROW: dict[str, Any] = {
     "suppliers": [{"id": "s1", "type": "florist", "until": "2027-06-12T16:30"}, {"id": "s2"}],
     "timeline": {"ceremony": "15:00"}, "geo": "40.7128;-74.0060",
 }  # fmt: skip
+SHORT = timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_each_row_has_its_result_and_a_bad_one_keeps_no_other_out(web: TestClien
         "colour",
         "start",
         "row",
-        "stands in the request before",
+        "is in the request twice",
         "reserved",
     )
     for problem, part in zip(said, parts, strict=True):
@@ -107,7 +111,10 @@ def test_what_changed_is_in_the_journal_and_who_had_it_done_is_written_down(web:
 
         for name, url in URLS.items():
             patch.setenv(name, url)
-        deeds = audit.deeds(clock.machine_now().replace(hour=0), who="planner", limit=10)
+        deeds = audit.deeds(clock.machine_now() - SHORT, who="api/planner", limit=10)
+        with database.transaction() as db:
+            [told] = happened(db, clock.now() - SHORT, limit=10)
+    assert (told.what, told.by) == ("w-1 changed: guest_count", "api/planner")
     assert [(one.action, one.outcome) for one in deeds] == [("POST /v1/weddings", "done")] * 2
     assert deeds[0].login.startswith("key ")
 
@@ -127,7 +134,7 @@ def test_the_same_key_does_it_once_and_is_answered_the_same(web: TestClient) -> 
 def test_what_was_refused_leaves_its_key_free(web: TestClient) -> None:
     head = {"Idempotency-Key": "k", "If-Match": '"7"'}
     assert web.put("/v1/weddings/w-1", json=ROW, headers=head).status_code == 412
-    assert web.put("/v1/weddings/w-1", json=ROW, headers=head | {"If-Match": '"0"'}).status_code == 200
+    assert web.put("/v1/weddings/w-1", json=ROW, headers=head | {"If-Match": '"0"'}).status_code == 201
 
 
 def test_a_key_that_is_at_work_is_busy(web: TestClient) -> None:
@@ -166,9 +173,9 @@ def test_of_many_who_change_one_version_one_does(web: TestClient) -> None:
 
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(_change, range(turn * 100, turn * 100 + 12)))
-        won = [one for one in answers if one.status_code == 200]
+        won = [one for one in answers if one.status_code == (200 if turn else 201)]
         assert len(won) == 1, [one.text for one in answers]
-        assert {one.status_code for one in answers} == {200, 412}
+        assert {one.status_code for one in answers} - {200, 201} == {412}
         etag = won[0].headers["ETag"]
         seen = web.get("/v1/weddings/w-1")
         assert seen.headers["ETag"] == etag
@@ -305,3 +312,82 @@ def test_long_answers_are_packed(web: TestClient) -> None:
     answer = web.get("/v1/weddings?from=2027-06-01T00:00:00Z", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert len(answer.json()["items"]) == 10
+
+
+def test_a_large_file_is_taken_by_the_api_too(web: TestClient) -> None:
+    head, row = FILE.splitlines()[:2]
+    lines = [row.replace("w-5", f"w-{number}") for number in range(1_100)]
+    answer = web.post("/v1/weddings/import", content="\n".join((head, *lines)).encode())
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["added"] == 1_100
+    assert _known("w-1099")
+
+
+def test_who_changes_what_they_saw_keeps_the_timeline(web: TestClient) -> None:
+    made = web.put("/v1/weddings/w-1", json=ROW, headers={"If-Match": '"0"'})
+    assert made.status_code == 201, made.text
+    seen = web.get("/v1/weddings/w-1")
+    assert seen.json()["timeline"][0]["id"] == "ceremony"
+    fewer = {name: value for name, value in ROW.items() if name != "timeline"} | {"guest_count": 90}
+    changed = web.put("/v1/weddings/w-1", json=fewer, headers={"If-Match": seen.headers["ETag"]})
+    assert changed.status_code == 200, changed.text
+    assert web.get("/v1/weddings/w-1").json()["timeline"] == seen.json()["timeline"]
+    emptied = fewer | {"timeline": []}
+    web.put("/v1/weddings/w-1", json=emptied, headers={"If-Match": changed.headers["ETag"]})
+    assert web.get("/v1/weddings/w-1").json()["timeline"] == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"start": "9999-12-31T23:59", "end": "9999-12-31T23:59"},
+        {"start": "0001-01-01T00:00", "zone": "Asia/Tokyo"},
+        {"zone": "Eastern Standard Time", "start": "2026-11-01T01:30", "end": "2026-11-01T09:00"},
+        {"timeline": {"ceremony": 2**70}},
+        {"timeline": {"\ud800": "15:00"}},
+        {"timeline": {str(number): "15:00" for number in range(5_000)}},
+        {"suppliers": [{"id": "s1", "until": "2027-06-12T16:30;s-99"}]},
+        {"suppliers": [{"id": "s1"}, {"id": "s1", "type": "band"}]},
+        {"region": "a\0b"},
+        {"\ud800": 1},
+        {"id": "\ud800"},
+    ],
+)
+def test_a_row_that_no_database_keeps_is_refused_alone(web: TestClient, odd: dict[str, Any]) -> None:
+    # As text: what can't be written as UTF-8 can be as an escape.
+    body = json.dumps({"weddings": [ROW | odd, ROW | {"id": "w-2"}]}).encode()
+    answer = web.post("/v1/weddings", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    assert [one["outcome"] for one in answer.json()["results"]] == ["refused", "added"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/weddings?region=%00", "/v1/weddings?supplier=%00", "/v1/weddings?from=9999-12-31T00:00:00Z",
+        "/v1/requests/%00", "/v1/forecasts/%00", "/v1/weddings/w-1/messages/%00",
+        "/v1/weddings?cursor=WyIyMDI3LTA2LTEyVDE1OjAwOjAwKzAwOjAwIiwiXHUwMDAwIl0=",
+    ],
+)  # fmt: skip
+def test_what_no_database_keeps_is_never_our_fault(web: TestClient, path: str) -> None:
+    _bulk(web, ROW)
+    assert web.get(path).status_code in (200, 404, 422)
+
+
+def test_a_command_leaves_once_its_row_is_there(web: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails after all leaves no message behind."""
+    from workers.http import writing
+
+    _bulk(web, ROW)
+
+    def _fails(*_given: object, **_facts: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(writing.audit, "record_call", _fails)
+    sent = []
+    monkeypatch.setattr(commands, "_send", sent.append)
+    head = {"Idempotency-Key": "storm"}
+    answer = web.post("/v1/weddings/w-1/emergencies", json={"kind": "weather"}, headers=head)
+    assert answer.status_code == 500
+    assert sent == []
+    assert web.get("/v1/requests/api/planner/storm").status_code == 404

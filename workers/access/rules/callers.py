@@ -33,6 +33,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 NAME_REMEDY = "1-64 small letters, digits, dots, dashes, underscores, a letter or digit first"
 #: A key's beginning, by which scanners for leaked secrets know it.
 PREFIX = "wedops"
+#: As whose key a token of the issuer is written down; no caller of ours has that name.
+ISSUER = "issuer"
 LASTS_MAX = timedelta(days=398)
 
 

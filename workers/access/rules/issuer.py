@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from workers.access.rules import callers
 from workers.access.rules.callers import Caller
+from workers.weddings.rules.calendar import ID
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
@@ -46,7 +47,7 @@ def caller(claims: Mapping[str, Any]) -> Caller:
     # Scopes of others in the same token are none of ours.
     ours = [one for one in scope.split() if one == callers.ALL_READ or one in callers.SCOPES]
     bounds = [_ids(claims, one) for one in ("wedops_suppliers", "wedops_weddings")]
-    return Caller(f"issuer/{name}", "issuer", frozenset(callers.scopes(ours)), *bounds)
+    return Caller(f"{callers.ISSUER}/{name}", callers.ISSUER, frozenset(callers.scopes(ours)), *bounds)
 
 
 def _ids(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -54,6 +55,14 @@ def _ids(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if found is None:
         return ()
     # An empty list bounds to nobody, and must not be read as no bounds.
-    if not isinstance(found, list) or not found or not all(isinstance(one, str) and one for one in found):
+    if (
+        not isinstance(found, list)
+        or not found
+        or not all(isinstance(one, str) and ID.fullmatch(one) for one in found)
+    ):
         raise ValueError(f"{name} must be a list of ids, or be left out")
     return tuple(found)
+
+
+def _is_id(one: Any) -> bool:
+    return isinstance(one, str) and bool(ID.fullmatch(one))

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -18,6 +19,7 @@ from workers.access.store import rates
 from workers.foundation import database, logs, settings
 from workers.foundation.errors import ExpectedError, storable
 from workers.foundation.moments import MachineMoment
+from workers.weddings.rules.calendar import ID, ID_REMEDY
 
 log = logs.get("access")
 
@@ -59,8 +61,11 @@ class Asked:
 
 def add(name: str, asked: Asked, *, by: str, now: MachineMoment) -> str:
     """Return the key of a new caller, which is shown this once. Raises CallerInvalid."""
-    if not rules.NAME.fullmatch(name):
-        raise CallerInvalid(field="name", problem=f"write {rules.NAME_REMEDY}")
+    if not rules.NAME.fullmatch(name) or name == rules.ISSUER:
+        raise CallerInvalid(field="name", problem=f"write {rules.NAME_REMEDY}; {rules.ISSUER} is taken")
+    for id in (*asked.supplier_ids, *asked.wedding_ids):
+        if not ID.fullmatch(id):
+            raise CallerInvalid(field="bounds", problem=f"{id[:40]!r} is no id: {ID_REMEDY}")
     scopes = _scopes(asked.scopes)
     with database.transaction() as db:
         if store.of(db, name):
@@ -142,7 +147,7 @@ def is_one(token: str) -> bool:
         return True
     try:
         return jwt.get_unverified_header(token).get("alg") in issuer.ALGORITHMS
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, RecursionError):
         return False
 
 
@@ -170,8 +175,15 @@ def _of_key(id: str, secret: str, *, now: MachineMoment) -> Caller:
             raise CallerUnknown
         if problem := found.problem(now=now):
             raise KeyEnded(id=id, problem=problem)
-        store.note_used(db, id, at=now)
+    _note_used(found, now=now)
     return Caller(found.caller, id, frozenset(found.scopes), found.supplier_ids, found.wedding_ids)
+
+
+def _note_used(key: Key, *, now: MachineMoment) -> None:
+    """Note now and then that a key is used; who only looks must not wait for a database that takes writes."""
+    if key.used_at is None or key.used_at < now - store.NOTED:
+        with suppress(database.DatabaseUnavailable), database.transaction() as db:
+            store.note_used(db, key.id, at=now)
 
 
 @dataclass(frozen=True)

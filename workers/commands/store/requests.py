@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from workers.commands.rules.requests import Request
 from workers.foundation.database import expires, metadata
+from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import MachineMoment
 from workers.foundation.rows import insert_once
 
@@ -46,6 +47,13 @@ Index("unsettled_requests", requests.c.accepted_at, postgresql_where=requests.c.
 PATIENCE = timedelta(seconds=10)
 
 
+class RequestHidden(ExpectedError):
+    """request_key {key!r} was used for something else; use a new key for a new request"""
+
+    http_status = 409
+    keeps_message = True
+
+
 _FACTS = tuple(requests.c[name] for name in Request.__dataclass_fields__)
 
 
@@ -57,6 +65,9 @@ def accept(db: Connection, asked: Sequence[Request], *, at: MachineMoment) -> li
     )
     keys = [one.key for one in asked]
     found = {row.key: Request(*row) for row in db.execute(select(*_FACTS).where(_among(keys)))}
+    if hidden := [key for key in keys if key not in found]:
+        # It is another wedding's, which who asks is not shown.
+        raise RequestHidden(key=hidden[0])
     return [found[key] for key in keys]
 
 

@@ -14,7 +14,7 @@ from workers.commands.rules import contract
 from workers.commands.rules.contract import CONTRACT, Command, Kind, WeddingCommand
 from workers.commands.rules.requests import KIND, Request
 from workers.commands.store import requests as store
-from workers.foundation import clock, database, logs, queues, signatures, telemetry
+from workers.foundation import clock, database, joining, logs, queues, signatures, telemetry
 from workers.foundation.errors import ExpectedError, error_code
 from workers.foundation.redis import FunctionsMissing
 from workers.outbox import store as outbox
@@ -80,11 +80,15 @@ def accept_all(task: str, of_each: Iterable[dict[str, Any]], *, caller: str) -> 
         known = _remember(db, ordered)
         for found, (_, request) in zip(known, ordered, strict=True):
             _require_same(found, request, kind)
+    joining.afterwards(lambda: _send_all(known))
+    return known
+
+
+def _send_all(known: Iterable[Request]) -> None:
     for found in known:
         # Where the broker takes none, each would wait for it.
         if found.state == "accepted" and _send(found).outcome is Outcome.FAILED:
             break
-    return known
 
 
 def run(kind: type[Kind], fields: dict[str, Any], apply: Apply[Kind], *, task_id: str | None) -> None:

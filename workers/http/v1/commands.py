@@ -11,7 +11,7 @@ from workers.commands.usecases import commands
 from workers.emergencies.formats import OpenEmergency
 from workers.emergencies.rules import EmergencyKind
 from workers.foundation.errors import ExpectedError
-from workers.http.calls import Call, WeddingId, system, wedding
+from workers.http.calls import Call, WeddingId, wedding, weddings
 from workers.http.writing import Write, Writing, Written
 
 router = APIRouter(prefix="/v1", tags=["requests"])
@@ -76,7 +76,7 @@ def open_emergency(
 
 @router.get("/requests/{key:path}")
 def show(
-    key: Annotated[str, Path(max_length=300)], _call: Annotated[Call, system("requests:read")]
+    key: Annotated[str, Path(max_length=300)], _call: Annotated[Call, weddings("requests:read")]
 ) -> RequestView:
     """Show what became of a request, by its key."""
     if (found := commands.find(key)) is None:

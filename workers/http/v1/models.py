@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from workers.foundation import settings
+from workers.foundation.errors import storable
 from workers.foundation.moments import Moment
 from workers.weddings.rules import calendar
-from workers.weddings.rules.calendar import ID_PATTERN, Phase, Status, VenueType, Wedding
+from workers.weddings.rules.calendar import ID, ID_PATTERN, Phase, Status, VenueType, Wedding
 from workers.weddings.usecases.changing import Outcome, Taken
 from workers.weddings.usecases.importing import WOKEN
 
@@ -22,7 +23,7 @@ class Supplier(BaseModel):
 
     id: str = Field(pattern=f"^{ID_PATTERN}$", examples=["s-12"])
     type: str | None = Field(default=None, pattern="^[a-z][a-z_-]{0,31}$", examples=["florist"])
-    until: str | None = Field(default=None, max_length=40, examples=["2027-06-12T16:30"])
+    until: str | None = Field(default=None, pattern="^[0-9T:-]{1,40}$", examples=["2027-06-12T16:30"])
 
     def text(self) -> str:
         """Return it as a calendar's row says it."""
@@ -44,16 +45,34 @@ class WeddingBody(BaseModel):
     status: Status = Status.CONFIRMED
     suppliers: list[Supplier] = Field(default=[], max_length=200)
     timeline: list[dict[str, Any]] | dict[str, Any] | None = Field(
-        default=None, examples=[{"ceremony": "15:00"}], description="moments, or name and local time"
+        default=None,
+        examples=[{"ceremony": "15:00"}],
+        description="moments, or names with local times; without, what is known stays",
     )
     geo: str = Field(default="", max_length=60, examples=["40.7128;-74.0060"])
 
+    @field_validator("timeline")
+    @classmethod
+    def _is_plain(cls, value: Any) -> Any:
+        try:
+            orjson.dumps(value)
+        except TypeError as error:
+            raise ValueError(f"must be plain JSON ({error})") from None
+        return value
+
+    @field_validator("suppliers")
+    @classmethod
+    def _are_different(cls, value: list[Supplier]) -> list[Supplier]:
+        if len({one.id for one in value}) < len(value):
+            raise ValueError("has a supplier twice; send each once")
+        return value
+
     def row(self) -> dict[str, Any]:
-        """Return it as a calendar's row."""
+        """Return it as a calendar's row; without a timeline, that which is known stays."""
         facts = self.model_dump(exclude={"suppliers", "timeline"}, mode="json")
         facts["guest_count"] = str(self.guest_count)
         facts["supplier_ids"] = ";".join(one.text() for one in self.suppliers)
-        return facts | {"timeline": orjson.dumps(self.timeline).decode() if self.timeline else ""}
+        return facts | {"timeline": None if self.timeline is None else orjson.dumps(self.timeline).decode()}
 
 
 def row_of(given: Any) -> tuple[dict[str, Any], str]:
@@ -63,7 +82,7 @@ def row_of(given: Any) -> tuple[dict[str, Any], str]:
     except ValidationError as error:
         id = given.get("id") if isinstance(given, Mapping) else None
         said = (f"{'.'.join(map(str, one['loc'])) or 'row'}: {one['msg']}" for one in error.errors())
-        return {"id": id if isinstance(id, str) else ""}, "; ".join(said)
+        return {"id": id if isinstance(id, str) and ID.fullmatch(id) else ""}, storable("; ".join(said))
 
 
 class WeddingView(BaseModel):
@@ -80,6 +99,7 @@ class WeddingView(BaseModel):
     region: str
     status: Status
     suppliers: list[Supplier]
+    timeline: Any
     geo: str
     phase: Phase
     version: int

@@ -1,12 +1,12 @@
 """The calendar: weddings by themselves, in bulk, from a file."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, SecurityScopes
-from pydantic import AwareDatetime, BaseModel, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, Field, WithJsonSchema
 from sqlalchemy import Connection
 
 from workers.access.usecases import callers
@@ -21,7 +21,7 @@ from workers.http.v1.models import BulkView, Follows, TakenView, WeddingBody, We
 from workers.http.writing import Expected, RawBody, Writing, Written, etag
 from workers.weddings.formats import file
 from workers.weddings.formats.rows import Reading
-from workers.weddings.rules.calendar import Status
+from workers.weddings.rules.calendar import ID, NAME, Status
 from workers.weddings.rules.listing import Asked
 from workers.weddings.usecases import changing, importing, reading
 from workers.weddings.usecases.changing import ROWS_MAX, Outcome, Taken
@@ -40,8 +40,8 @@ def page(
     _call: Annotated[Call, weddings("weddings:read")],
     begins: From = None,
     ends: To = None,
-    region: str = "",
-    supplier: str = "",
+    region: Annotated[str, Query(pattern=f"^({NAME.pattern})?$")] = "",
+    supplier: Annotated[str, Query(pattern=f"^({ID.pattern})?$")] = "",
     status: Status | None = None,
     limit: Limit = 100,
     cursor: Cursor = "",
@@ -49,7 +49,8 @@ def page(
     """List the weddings that overlap a span, by start."""
     now = clock.now()
     start = begins or now
-    asked = Asked(start, ends or start + timedelta(days=366), region, supplier, status or "")
+    last = ends or start + min(timedelta(days=366), datetime.max.replace(tzinfo=UTC) - start)
+    asked = Asked(start, last, region, supplier, status or "")
     rows = reading.page(asked, after=_place(cursor), limit=limit)
     return pages.page(
         rows,
@@ -63,22 +64,23 @@ def _place(cursor: str) -> tuple[datetime, str] | None:
     if (found := pages.after(cursor, str, str)) is None:
         return None
     try:
-        return datetime.fromisoformat(found[0]), found[1]
+        place = datetime.fromisoformat(found[0])
     except ValueError as error:
         raise pages.CursorInvalid from error
+    if place.tzinfo is None or not ID.fullmatch(found[1]):
+        raise pages.CursorInvalid
+    return place, found[1]
 
 
 class Bulk(BaseModel):
     """Rows, each of which is taken or refused by itself."""
 
-    weddings: Annotated[list[Any], WithJsonSchema(_ROWS)]
+    weddings: Annotated[list[Any], Field(max_length=ROWS_MAX), WithJsonSchema(_ROWS)]
 
 
 @router.post("/weddings", response_model=BulkView)
 def bulk(body: Bulk, call: Writers, write: Writing) -> Response:
     """Bring up to 500 weddings to what is sent, each with a result of its own."""
-    if len(body.weddings) > ROWS_MAX:
-        raise changing.WeddingRefused(problem=f"weddings: send {ROWS_MAX} rows at most")
     rows = [row_of(one) for one in body.weddings]
     return write.do(call, lambda db: _taken(changing.take(db, rows, by=call.by, now=clock.now())))
 
@@ -165,6 +167,7 @@ def put(
 
     def _put(db: Connection) -> Written:
         taken = changing.put(db, body.row(), expected=expected, by=call.by, now=clock.now())
-        return _taken([taken], etag=taken.version, subject=wedding_id)
+        status = 201 if taken.outcome is Outcome.ADDED else 200
+        return _taken([taken], etag=taken.version, subject=wedding_id, status=status)
 
     return write.do(call, _put)

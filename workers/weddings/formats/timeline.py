@@ -57,17 +57,24 @@ def taken(document: Any, wedding: Wedding) -> list[TimelineMoment]:
     """
     if isinstance(document, dict) and isinstance(document.get("moments"), list):
         document = document["moments"]
-    if isinstance(document, dict):
-        if not all(isinstance(text, str | int | float) for text in document.values()):
-            raise TimelineRefused(problem=_SHAPE)
-        found = _short(document, wedding)
-    elif isinstance(document, list) and all(isinstance(one, dict) for one in document):
-        found = [_moment(number, one, wedding) for number, one in enumerate(document, start=1)]
-    else:
+    if not isinstance(document, dict | list):
         raise TimelineRefused(problem=_SHAPE)
+    # Before they are read: that takes longer, the more there are.
+    if wrong := rules.too_many(len(document)):
+        raise TimelineRefused(problem=wrong)
+    found = _moments(document, wedding)
     if wrong := rules.problem(found, wedding):
         raise TimelineRefused(problem=wrong)
     return found
+
+
+def _moments(document: Any, wedding: Wedding) -> list[TimelineMoment]:
+    if isinstance(document, dict):
+        if all(isinstance(text, str | int | float) for text in document.values()):
+            return _short(document, wedding)
+    elif all(isinstance(one, dict) for one in document):
+        return [_moment(number, one, wedding) for number, one in enumerate(document, start=1)]
+    raise TimelineRefused(problem=_SHAPE)
 
 
 def legible(document: Any) -> tuple[Any, list[str]]:

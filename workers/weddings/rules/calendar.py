@@ -119,6 +119,8 @@ def instant(local: datetime, zone: str, *, end: bool = False) -> Resolution:
     """
     if zone not in ZONES:
         return Resolution(None, problem=f"zone={zone!r} is no IANA zone; use a name such as America/New_York")
+    if not 1 < local.year < 9999:
+        return Resolution(None, problem=f"{local.isoformat()} is in no year that clocks show")
     first, second = (local.replace(tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
     if first.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) != local:
         text = f"{local.isoformat()} does not exist in {zone}: clocks skip it; use a time an hour later"

@@ -42,11 +42,16 @@ def owners(wedding: Wedding) -> set[str]:
     return {*ROLES, *types, *wedding.supplier_ids}
 
 
+def too_many(moments: int) -> str | None:
+    """Return that a timeline has more moments than a wedding may."""
+    remedy = f"{MOMENTS_MAX} at most: put together what goes together"
+    return f"has {moments} moments; a wedding has {remedy}" if moments > MOMENTS_MAX else None
+
+
 def problem(moments: Sequence[TimelineMoment], wedding: Wedding) -> str | None:
     """Return what is wrong with a wedding's timeline, with the remedy; None when it can be."""
-    if len(moments) > MOMENTS_MAX:
-        remedy = f"{MOMENTS_MAX} at most: put together what goes together"
-        return f"has {len(moments)} moments; a wedding has {remedy}"
+    if found := too_many(len(moments)):
+        return found
     ids = Counter(one.id for one in moments)
     if twice := [id for id, many in ids.items() if many > 1]:
         return f"has the moment {twice[0]!r} twice; give each an id of its own"

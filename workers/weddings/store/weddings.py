@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from workers.foundation import claims
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
 from workers.foundation.rows import PAGE, arriving, pairs, take_place_of
@@ -163,8 +164,8 @@ def upsert(
 
 
 def write(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows into the calendar and its history: a season by COPY, what comes by the API by itself."""
-    if len(rows) <= PAGE:
+    """Write rows into the calendar and its history: many by COPY, but for the API: it makes no table."""
+    if len(rows) <= PAGE or claims.current():
         upsert_rows(db, weddings, rows)
         dated = (row | {"known_from": row["updated_at"]} for row in rows)
         db.execute(insert(history), [{each.name: row[each.name] for each in history.c} for row in dated])

@@ -1,21 +1,27 @@
 """Changing the calendar row by row: what became of each, and who must know."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError
 
+from workers.foundation import database
 from workers.foundation.errors import ExpectedError
 from workers.foundation.moments import Moment
+from workers.weddings.formats import timeline as timelines
+from workers.weddings.formats import zones
 from workers.weddings.formats.rows import Reading
 from workers.weddings.rules.calendar import ZONES, Wedding
 from workers.weddings.store import versions, weddings
 from workers.weddings.usecases import importing
 
+#: What is said of a row that row level security keeps from who sends it.
+NOT_YOURS = "is, or would be, a wedding that you are not shown"
 #: Rows of one request.
 ROWS_MAX = 500
 
@@ -61,13 +67,13 @@ class WeddingChangedMeanwhile(ExpectedError):
 
 def check_times(row: Mapping[str, Any]) -> None:
     """Refuse a local time that clocks skip or show twice; raises LocalTimeUnclear with both instants."""
-    zone = str(row.get("zone"))
+    zone = zones.iana(str(row.get("zone")).strip())
     for field in ("start", "end"):
         try:
-            local = datetime.fromisoformat(str(row.get(field)))
+            local = datetime.fromisoformat(str(row.get(field)).strip())
         except ValueError:
             continue
-        if zone not in ZONES or local.tzinfo is not None:
+        if zone not in ZONES or local.tzinfo is not None or not 2000 <= local.year <= 2200:
             # What is wrong there has words of its own.
             continue
         both = [local.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1)]
@@ -93,20 +99,23 @@ def take(
     found: list[Taken | None] = []
     read: dict[str, tuple[Wedding, tuple[str, ...]]] = {}
     for row, known in rows:
-        wedding, notes, problem = (None, (), known) if known else _read(row)
-        if wedding is not None and wedding.id in read:
-            problem = f"id={wedding.id!r} stands in the request before; send each wedding once"
-        if problem or wedding is None:
+        wedding, notes, problem = _read(row, known, read)
+        if wedding is None:
             found.append(Taken(str(row.get("id"))[:128], Outcome.REFUSED, problem=problem))
-            continue
-        read[wedding.id] = wedding, notes
-        found.append(None)
-    taken = iter(_taken(db, read, by=by, now=now))
+        else:
+            read[wedding.id] = wedding, notes
+            found.append(None)
+    untold = {str(row.get("id")) for row, _ in rows if row.get("timeline") is None}
+    taken = iter(_allowed(db, read, untold, by=by, now=now))
     return [next(taken) if one is None else one for one in found]
 
 
-def _read(row: Mapping[str, Any]) -> tuple[Wedding | None, tuple[str, ...], str]:
+def _read(
+    row: Mapping[str, Any], known: str, before: Container[str]
+) -> tuple[Wedding | None, tuple[str, ...], str]:
     """Return a row as a wedding, notes of how it was read, and why it is none."""
+    if known:
+        return None, (), known
     try:
         check_times(row)
     except LocalTimeUnclear as error:
@@ -114,15 +123,44 @@ def _read(row: Mapping[str, Any]) -> tuple[Wedding | None, tuple[str, ...], str]
     reading = Reading()
     if not reading.take("row", row):
         return None, (), reading.refused[0].removeprefix("row: ")
-    return reading.weddings[0], tuple(note.removeprefix("row: ") for note in reading.notes), ""
+    [wedding] = reading.weddings
+    if wedding.id in before:
+        return None, (), f"id={wedding.id!r} is in the request twice; send each wedding once"
+    return wedding, tuple(note.removeprefix("row: ") for note in reading.notes), ""
+
+
+def _allowed(
+    db: Connection,
+    read: Mapping[str, tuple[Wedding, tuple[str, ...]]],
+    untold: Container[str],
+    *,
+    by: str,
+    now: Moment,
+) -> list[Taken]:
+    """Take rows; of those that row level security keeps from who sends them, each by itself is refused."""
+    try:
+        with db.begin_nested():
+            return _taken(db, read, untold, by=by, now=now)
+    except ProgrammingError as error:
+        if not database.is_kept_away(error):
+            raise
+    if len(read) == 1:
+        return [Taken(id, Outcome.REFUSED, problem=f"id={id!r} {NOT_YOURS}") for id in read]
+    each = ({id: one} for id, one in read.items())
+    return [taken for one in each for taken in _allowed(db, one, untold, by=by, now=now)]
 
 
 def _taken(
-    db: Connection, read: Mapping[str, tuple[Wedding, tuple[str, ...]]], *, by: str, now: Moment
+    db: Connection,
+    read: Mapping[str, tuple[Wedding, tuple[str, ...]]],
+    untold: Container[str],
+    *,
+    by: str,
+    now: Moment,
 ) -> list[Taken]:
     if not read:
         return []
-    change = weddings.upsert(db, [one for one, _ in read.values()], at=now)
+    change = weddings.upsert(db, _kept(db, read, untold), at=now)
     importing.note(db, change, by=by, now=now)
     added = {one.id for one in change.difference.added} if change.difference else set()
     after = versions.with_versions(db, read)
@@ -130,6 +168,19 @@ def _taken(
         Taken(id, _outcome(id, change.written, added), after[id][1], notes=notes, wedding=after[id][0])
         for id, (_, notes) in read.items()
     ]
+
+
+def _kept(
+    db: Connection, read: Mapping[str, tuple[Wedding, tuple[str, ...]]], untold: Container[str]
+) -> list[Wedding]:
+    """Return weddings, those of which no timeline was sent with that which they have, on their day."""
+    weddings.hold_calendar(db)
+    known = {one.id: one for one in weddings.by_id(db, [id for id in read if id in untold])}
+    found = []
+    for id, (one, _) in read.items():
+        kept = timelines.carried(known[id].timeline, known[id].starts_local, one) if id in known else None
+        found.append(one if kept is None else replace(one, timeline=kept))
+    return found
 
 
 def _outcome(id: str, written: Container[str], added: Container[str]) -> Outcome:
