@@ -35,7 +35,7 @@ def test_a_key_is_known_by_its_digest_and_says_who_may_do_what() -> None:
     found = callers.identify(token, now=NOW)
     assert (found.name, found.supplier_ids, found.is_bounded) == ("planner", ("s1", "s2"), True)
     assert {"weddings:write", "alerts:read"} <= found.scopes
-    assert "alerts:write" not in found.scopes
+    assert "emergencies:write" not in found.scopes
     [kept] = callers.listing()
     assert kept.used_at == NOW
     assert token.split("_", 2)[2] not in str(kept)

@@ -107,6 +107,10 @@ def _ask(web: TestClient, one: Operation, token: str | None) -> Any:
     return web.request(one.method, path, json=BODIES.get(one.name, {}), headers=head)
 
 
+def test_each_scope_lets_somebody_do_something() -> None:
+    assert {one.scope for one in OPERATIONS} == set(SCOPES)
+
+
 ids = [one.name for one in OPERATIONS]
 
 

@@ -11,8 +11,6 @@ from workers.foundation.moments import MachineMoment
 SCOPES: Mapping[str, str] = {
     "weddings:read": "look at weddings, their timelines, days and readiness",
     "weddings:write": "change the calendar, timelines and modes",
-    "suppliers:read": "look at suppliers and their weddings",
-    "contacts:write": "say where people are reached",
     "warm_ups:write": "have a wedding's data loaded ahead",
     "emergencies:read": "look at emergencies",
     "emergencies:write": "open, work on and close emergencies",
@@ -20,12 +18,9 @@ SCOPES: Mapping[str, str] = {
     "messages:write": "send urgent messages",
     "connections:read": "look at who is connected",
     "alerts:read": "look at alerts and what was done about them",
-    "alerts:write": "acknowledge, snooze, reassign and silence alerts, trigger responses",
     "scaling:read": "look at actions, orders, forecasts and seasons",
-    "scaling:write": "give and end orders, approve and reject actions",
     "system:read": "look at jobs, queues and the gate",
     "requests:read": "look at what became of requests",
-    "events:read": "follow what happens",
 }
 #: What stands for all of them that only look.
 ALL_READ = "*:read"
